@@ -1,0 +1,42 @@
+# Two commands do everything: `make demo` and `make test`. Both set up what they need first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PHOTOS ?=
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: setup demo test quick lint clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make setup              install kerasrecipes with all extras into $(VENV)"
+	@echo "make demo               train, export and verify on 2,624 real solar-cell photos"
+	@echo "make demo PHOTOS=dir    the same on your own photos, one folder per class"
+	@echo "make test               all tests"
+	@echo "make quick              the tests that need no real weights or data"
+
+setup: $(STAMP)
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kerasrecipes needs Python 3.11 or newer; run: make setup PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all]"
+	@touch $@
+
+demo: setup
+	$(BIN)/python recipes/defect_detection/detect_defects.py $(if $(PHOTOS),"$(PHOTOS)")
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+quick: setup lint
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,112 @@
+"""Exception types and the small pieces that make a message worth reading."""
+
+import difflib
+import importlib
+import unicodedata
+from collections.abc import Iterable
+from types import ModuleType
+
+
+class KerasRecipesError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+    exit_code = 1
+
+
+class DataError(KerasRecipesError, ValueError):
+    """Photos, labels or a table are not what the caller believes they are."""
+
+
+class NotFittedError(KerasRecipesError, RuntimeError):
+    """Something that `fit` learns was asked for before `fit`."""
+
+
+class VerificationError(KerasRecipesError, RuntimeError):
+    """An exported file is not the same model, or breaks a stated tolerance."""
+
+    exit_code = 3
+
+
+class IntegrityError(KerasRecipesError, RuntimeError):
+    """A file of a bundle was changed, added or removed since it was written."""
+
+    exit_code = 4
+
+
+class DownloadError(KerasRecipesError, RuntimeError):
+    """Weights were asked for by name and could not be fetched."""
+
+
+class MissingDependencyError(KerasRecipesError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `" Did you mean 'x'?"`, or an empty string when nothing is close."""
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> ValueError:
+    """Build the error for a name that is not in a catalogue.
+
+    Args:
+        kind: What the name stands for, e.g. `"backbone"`.
+        name: What the caller passed.
+        known: All legal names.
+        see: A call that lists them, e.g. `"kerasrecipes.list_backbones()"`.
+
+    Returns:
+        A `ValueError`, to be raised by the caller.
+    """
+    known = sorted(known)
+    hint = did_you_mean(str(name), known)
+    choices = f"See all with {see}." if len(known) > 8 else f"Choose from: {listed(known, 8)}."
+    return ValueError(f"Unknown {kind} {name!r}.{hint} {choices}")
+
+
+def printable(text: object) -> str:
+    """Escape control, bidirectional and undecodable characters for a terminal.
+
+    Example:
+        >>> printable("a\\nb")
+        'a\\\\nb'
+    """
+    return "".join(
+        char
+        if unicodedata.category(char) not in {"Cc", "Cf", "Cs"}
+        else char.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for char in str(text)
+    )
+
+
+def listed(items: Iterable[object], limit: int = 5) -> str:
+    """Join up to `limit` items for a message and count the rest.
+
+    Example:
+        >>> listed(["a", "b", "c"], limit=2)
+        "'a', 'b' and 1 more"
+    """
+    items = list(items)
+    shown = ", ".join(f"'{printable(item)}'" for item in items[:limit])
+    return shown + (f" and {len(items) - limit} more" if len(items) > limit else "")
+
+
+def require(module: str, extra: str, purpose: str) -> ModuleType:
+    """Import an optional module, or say which extra installs it.
+
+    Args:
+        module: Dotted module name.
+        extra: The extra of this package that installs it.
+        purpose: The beginning of the message, e.g. `"The backbone 'hub:x'"`.
+
+    Raises:
+        MissingDependencyError: If the module cannot be imported.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"{purpose} needs {error.name!r}, which is not installed. "
+            f'Run: pip install "kerasrecipes[{extra}]".'
+        ) from error

@@ -1,0 +1,79 @@
+"""Small photos of three kinds of part, easy to tell apart but for their noise."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+CLASSES = ("dot", "plain", "stripe")
+SIDE = 48
+
+
+def part(kind: str, seed: int) -> np.ndarray:
+    """Draw one part, uint8, shape `(SIDE, SIDE, 3)`."""
+    rng = np.random.default_rng([CLASSES.index(kind), seed])
+    photo = rng.normal(120, 20, (SIDE, SIDE, 3))
+    y, x = rng.integers(8, SIDE - 16, 2)
+    if kind == "dot":
+        photo[y : y + 10, x : x + 10] -= 90
+    if kind == "stripe":
+        photo[:, x : x + 4] += 90
+    return np.clip(photo, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def part_photos(tmp_path_factory) -> Path:
+    """A folder with 16 photos of each class; not to be changed."""
+    root = tmp_path_factory.mktemp("parts")
+    for kind in CLASSES:
+        (root / kind).mkdir()
+        for seed in range(16):
+            Image.fromarray(part(kind, seed)).save(root / kind / f"{seed:02}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def part_sets(part_photos):
+    """The photos, split into training, validation and test sets."""
+    from kerasrecipes import scan_photos, split_photos
+
+    return split_photos(scan_photos(part_photos), test_fraction=0.25, val_fraction=0.25)
+
+
+@pytest.fixture(scope="session")
+def quick_recipe():
+    """Makes recipes that fit in seconds: small photos, real weights, few epochs."""
+    from kerasrecipes import ImageClassifier, UnfreezeSchedule
+
+    def make(**changes):
+        settings = {
+            "image_size": (SIDE, SIDE),
+            "schedule": UnfreezeSchedule.two_phase(epochs=2, head_epochs=2, open_fraction=0.2),
+            "views": 2,
+            "batch_size": 8,
+        }
+        return ImageClassifier(**{**settings, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fitted(part_sets, quick_recipe):
+    """A fitted and evaluated recipe; not to be changed."""
+    train, val, test = part_sets
+    recipe = quick_recipe()
+    recipe.fit(train, val, verbose=False)
+    recipe.evaluate(test)
+    return recipe
+
+
+@pytest.fixture(scope="session")
+def saved_once(fitted, tmp_path_factory):
+    """A bundle of the fitted recipe with a float32 export; not to be changed."""
+    bundle = fitted.save(tmp_path_factory.mktemp("models") / "parts")
+    bundle.export("tflite")
+    return bundle
