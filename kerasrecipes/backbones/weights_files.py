@@ -1,0 +1,188 @@
+"""Local weights files: read them, check them against the model, and only then load.
+
+An `.npz` names each array `<layer>/<index>`. Of `.keras` archives only the weights are
+used: the model inside is never built, so what its configuration says cannot run.
+"""
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DataError, listed, printable
+
+if TYPE_CHECKING:
+    import h5py
+    import keras
+
+    from .spec import BackboneSpec
+
+Shapes = dict[str, list[tuple[int, ...]]]
+
+
+def loader_of(spec: "BackboneSpec", path: Path) -> Callable[["keras.Model"], None]:
+    """Choose how to load a local file, judged by its suffix, before anything is built.
+
+    Args:
+        spec: The backbone that the weights are for.
+        path: The file.
+
+    Returns:
+        A function that loads the file into a model of that backbone.
+
+    Raises:
+        ValueError: If the suffix is none of those that are understood.
+        DataError: If there is no such file.
+    """
+    suffixes = {".keras": _load_hdf5, ".weights.h5": _load_hdf5, ".npz": _load_npz}
+    if spec.load_imagenet is not None:
+        suffixes[".h5"] = lambda model, path: spec.load_imagenet(model, path)
+    suffix = next((suffix for suffix in suffixes if path.name.endswith(suffix)), None)
+    if suffix is None:
+        raise ValueError(
+            f"`weights={str(path)!r}` is not a kind of weights file that {spec.name!r} can read: "
+            f"its name must end in {' or '.join(suffixes)}."
+        )
+    if not path.is_file():
+        raise DataError(f"`weights`: there is no file '{path}'.")
+    return lambda model: suffixes[suffix](model, path)
+
+
+def save_npz(model: "keras.Model", path: str | Path) -> None:
+    """Write a model's weights as an `.npz` that `weights=<path>` reads.
+
+    Args:
+        model: A backbone, or a model grown from one by a head, which is left out
+            if `weights=` is to accept the file.
+        path: The file to write; its name should end in `.npz`.
+    """
+    np.savez(
+        path,
+        **{
+            f"{layer.name}/{index}": np.asarray(value)
+            for layer in model.layers
+            for index, value in enumerate(layer.get_weights())
+        },
+    )
+
+
+def assign_arrays(model: "keras.Model", arrays: dict[str, np.ndarray], origin: str) -> None:
+    """Set all weights of a model from named arrays, or none.
+
+    Args:
+        model: The model to fill.
+        arrays: `<layer>/<index of the weight in the layer>` to values.
+        origin: Where the arrays come from, for the message.
+
+    Raises:
+        DataError: If names or shapes differ from the model's.
+    """
+    shapes: Shapes = {}
+    for name in sorted(arrays, key=_layer_and_index):
+        shapes.setdefault(_layer_and_index(name)[0], []).append(tuple(arrays[name].shape))
+    _check_shapes(model, shapes, origin)
+    for layer in model.layers:
+        if layer.weights:
+            count = len(layer.weights)
+            layer.set_weights([arrays[f"{layer.name}/{index}"] for index in range(count)])
+
+
+def reason_of(error: Exception) -> str:
+    """Shorten another package's error to one sentence without its full stop.
+
+    Example:
+        >>> reason_of(OSError("Connection refused. (Caused by 12 lines of objects)"))
+        'Connection refused'
+    """
+    text = (str(error) or type(error).__name__).splitlines()[0].partition(" (Caused by")[0]
+    return printable(text[:200]).rstrip(" .:")
+
+
+def _layer_and_index(name: str) -> tuple[str, int]:
+    layer, _, index = name.rpartition("/")
+    return layer, int(index) if index.isdecimal() else -1
+
+
+def _check_shapes(model: "keras.Model", found: Shapes, origin: str) -> None:
+    wanted = {
+        layer.name: [tuple(weight.shape) for weight in layer.weights]
+        for layer in model.layers
+        if layer.weights
+    }
+    problems = [f"{name} is missing" for name in wanted if name not in found]
+    problems += [f"{name} is unknown" for name in found if name not in wanted]
+    problems += [
+        f"{name} has {found[name]} instead of {shapes}"
+        for name, shapes in wanted.items()
+        if name in found and found[name] != shapes
+    ]
+    if problems:
+        raise DataError(
+            f"The weights in {origin} do not fit the backbone {model.name!r}: "
+            f"{listed(problems, 3)}. Use weights that were saved from this backbone."
+        )
+
+
+def _load_npz(model: "keras.Model", path: Path) -> None:
+    budget = 8 * model.count_params() + 2**24  # float64, and room for what else is stored
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_budget(sum(item.file_size for item in archive.infolist()), budget)
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = dict(archive)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+    assign_arrays(model, arrays, origin=f"'{path}'")
+
+
+def _load_hdf5(model: "keras.Model", path: Path) -> None:
+    budget = 8 * model.count_params() + 2**24  # float64, and room for what else is stored
+    try:
+        shapes = _hdf5_shapes(path, budget)
+    except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+    if shapes:
+        _check_shapes(model, shapes, origin=f"'{path}'")
+    try:
+        model.load_weights(path)
+    except Exception as error:  # Keras, h5py and zipfile have no error in common
+        raise _damaged(path, error) from error
+
+
+def _check_budget(size_bytes: int, budget: int) -> None:
+    if size_bytes > budget:
+        raise ValueError(f"it unpacks to {size_bytes} bytes, far more than this backbone has")
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"The weights file '{path}' cannot be used: {reason_of(error)}. Use a file that "
+        "`model.save_weights`, `model.save` or `save_npz` wrote for this backbone."
+    )
+
+
+def _hdf5_shapes(path: Path, budget: int) -> Shapes:
+    """Read names and shapes, no values, from a `.weights.h5` or the one in a `.keras`."""
+    import h5py
+
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            _check_budget(archive.getinfo("model.weights.h5").file_size, budget)
+            stream = io.BytesIO(archive.read("model.weights.h5"))
+    else:
+        stream = path.open("rb")
+    with stream, h5py.File(stream, "r") as file:
+        layers = file.get("layers", {})
+        return dict(filter(None, (_layer_shapes(layers[key]) for key in layers)))
+
+
+def _layer_shapes(group: "h5py.Group") -> tuple[str, list[tuple[int, ...]]] | None:
+    """Describe one saved layer; composite layers are left for Keras to compare."""
+    variables = group.get("vars", {})
+    if not len(variables) or "name" not in variables.attrs:
+        return None
+    indices = sorted(variables, key=lambda key: int(key) if key.isdecimal() else -1)
+    return str(variables.attrs["name"]), [tuple(variables[index].shape) for index in indices]

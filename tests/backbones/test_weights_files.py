@@ -1,0 +1,167 @@
+import dataclasses
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from kerasrecipes.backbones import BackboneSpec, get_backbone
+from kerasrecipes.backbones.weights_files import save_npz
+from kerasrecipes.errors import DataError
+
+
+def graph(photo, names=("conv", "conv_bn", "top")):
+    x = keras.layers.Conv2D(16, 3, name=names[0])(photo)
+    x = keras.layers.BatchNormalization(name=names[1])(x)
+    return keras.layers.Conv2D(64, 3, name=names[2])(x)
+
+
+TOY = BackboneSpec(
+    name="toy",
+    family="toy",
+    summary="toy",
+    build_graph=graph,
+    blocks=("^.+$",),
+    image_size=(16, 16),
+    min_image_size=8,
+    feature_size=64,
+    parameter_count=9_792,
+    weights="none",
+    weights_licence="none",
+    weights_source="none",
+    reference="none",
+)
+OTHER = dataclasses.replace(TOY, name="other", build_graph=lambda photo: graph(photo, "abc"))
+
+
+@pytest.fixture(scope="module")
+def donor():
+    return TOY.build(weights=None)
+
+
+def save(model, path):
+    if path.name.endswith(".npz"):
+        save_npz(model, path)
+    elif path.name.endswith(".keras"):
+        model.save(path)
+    elif path.name.endswith(".weights.h5"):
+        model.save_weights(path)
+    return path
+
+
+def build(path, spec=TOY):
+    return spec.build(weights=path)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".keras", ".weights.h5"])
+def test_saved_weights_come_back(donor, tmp_path, suffix):
+    path = save(donor, tmp_path / f"mine{suffix}")
+    for given in (path, str(path)):
+        found = build(given)
+        for old, new in zip(donor.get_weights(), found.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".keras", ".weights.h5"])
+def test_weights_of_another_backbone_are_refused(donor, tmp_path, suffix):
+    path = save(donor, tmp_path / f"mine{suffix}")
+    with pytest.raises(
+        DataError,
+        match=f"The weights in '.*mine{suffix}' do not fit the backbone "
+        "'other': 'a is missing', 'b is missing', 'c is missing' and 3 more. "
+        "Use weights that "
+        "were saved from this backbone.",
+    ):
+        build(path, OTHER)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".keras", ".weights.h5"])
+def test_a_head_or_other_shapes_are_named(tmp_path, suffix):
+    model = TOY.build(weights=None)
+    pooled = keras.layers.GlobalAveragePooling2D()(model.output)
+    model = keras.Model(model.input, keras.layers.Dense(2, name="extra")(pooled))
+    with pytest.raises(DataError, match="'extra is unknown'"):
+        build(save(model, tmp_path / f"headed{suffix}"))
+
+
+def test_other_shapes_are_named(donor, tmp_path):
+    save_npz(donor, tmp_path / "mine.npz")
+    arrays = dict(np.load(tmp_path / "mine.npz"))
+    arrays["conv/0"] = arrays["conv/0"][..., :8]
+    np.savez(tmp_path / "other.npz", **arrays)
+    with pytest.raises(
+        DataError, match=r"conv has \[\(3, 3, 3, 8\), .* instead of \[\(3, 3, 3, 16"
+    ):
+        build(tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".keras", ".weights.h5"])
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", None])
+def test_damaged_files_are_refused(donor, tmp_path, suffix, content):
+    path = save(donor, tmp_path / f"mine{suffix}")
+    path.write_bytes(path.read_bytes()[:-500] if content is None else content)
+    with pytest.raises(
+        DataError,
+        match=f"The weights file '.*mine{suffix}' cannot be used: .*Use a "
+        "file that `model.save_weights`, `model.save` or `save_npz` wrote",
+    ):
+        build(path)
+
+
+def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path):
+    for name, member in (("bomb.keras", "model.weights.h5"), ("bomb.npz", "conv/0.npy")):
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(member, bytes(2**26))
+        with pytest.raises(DataError, match="it unpacks to 67108864 bytes, far more than this"):
+            build(tmp_path / name)
+
+
+def test_the_model_in_a_keras_file_is_never_built(donor, tmp_path):
+    path = save(donor, tmp_path / "mine.keras")
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["config.json"] = b'{"class_name": "Lambda", "config": "anything"}'
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    np.testing.assert_array_equal(build(path).get_weights()[0], donor.get_weights()[0])
+
+
+def test_a_pickle_in_an_npz_is_refused(tmp_path):
+    np.savez(tmp_path / "evil.npz", **{"conv/0": np.array([print], dtype=object)})
+    with pytest.raises(DataError, match="cannot be used: Object arrays cannot be loaded"):
+        build(tmp_path / "evil.npz")
+
+
+def test_hdf5_links_out_of_the_file_are_refused(donor, tmp_path):
+    path = save(donor, tmp_path / "mine.weights.h5")
+    with h5py.File(tmp_path / "outside.h5", "w") as other:
+        other["secret"] = np.ones((3, 3, 3, 16), "float32")
+    with h5py.File(path, "a") as file:
+        group = next(
+            layer["vars"]
+            for layer in file["layers"].values()
+            if layer["vars"].attrs.get("name") == "conv"
+        )
+        del group["0"]
+        group["0"] = h5py.ExternalLink(str(tmp_path / "outside.h5"), "secret")
+    with pytest.raises(DataError, match="cannot be used"):
+        build(path)
+
+
+def test_other_suffixes_are_refused():
+    with pytest.raises(
+        ValueError,
+        match=r"`weights='model.pth'` is not a kind of weights file that "
+        "'mobilenet_v2' can read: its name must end in .keras or .weights.h5 or "
+        ".npz or .h5.",
+    ):
+        build("model.pth", get_backbone("mobilenet_v2"))
+    with pytest.raises(ValueError, match=r"must end in .keras or .weights.h5 or .npz.$"):
+        build("model.h5")
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(DataError, match=r"`weights`: there is no file 'nowhere.npz'."):
+        build("nowhere.npz")
