@@ -1,0 +1,89 @@
+"""One thing that a check found, and the photos that the checks look at."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasrecipes.data.photos import Photo, PhotoSet
+from kerasrecipes.data.stratify import SIDES
+from kerasrecipes.data.table import TABLE_SUFFIXES
+
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of fault.
+
+    Args:
+        code: A stable name, e.g. `"near-duplicates-across-splits"`.
+        severity: `"error"`, `"warning"` or `"info"`.
+        message: What it is, what follows from it, what to do.
+        count: How many photos, pairs, groups or classes it concerns.
+        examples: Up to five of them, as text; escape it before showing it.
+        leak: Whether a model sees test photos, or their like, while it trains.
+    """
+
+    code: str
+    severity: str
+    message: str
+    count: int
+    examples: tuple[str, ...] = ()
+    leak: bool = False
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Photos, each with the side of the split on which it lies (`"all"` without a split)."""
+
+    photos: tuple[Photo, ...]
+    sides: tuple[str, ...]
+    sets: tuple[PhotoSet, ...]
+    near: bool
+
+    @property
+    def is_split(self) -> bool:
+        """Whether there is more than one side."""
+        return len(set(self.sides)) > 1
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Photos per class of every side."""
+        sides = [side for side in (*SIDES, "all") if side in self.sides]
+        found = Counter(
+            (side, photo.label) for side, photo in zip(self.sides, self.photos, strict=True)
+        )
+        classes = sorted({name for one in self.sets for name in one.class_names})
+        return {side: {name: found[side, name] for name in classes} for side in sides}
+
+    def name(self, path: Path) -> str:
+        """Path of a file relative to what was scanned."""
+        root = self.sets[0].root
+        if root.suffix.lower() in TABLE_SUFFIXES:
+            root = root.parent
+        return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+    def examples(self, indices: Iterable[int]) -> tuple[str, ...]:
+        """Names of the first photos of `indices`."""
+        return tuple(self.name(self.photos[i].path) for i in list(indices)[:EXAMPLES])
+
+    def pairs(self, pairs: Iterable[tuple[int, int]]) -> tuple[str, ...]:
+        """Names of the first pairs, with their sides if there is a split."""
+        texts = []
+        for i, j in list(pairs)[:EXAMPLES]:
+            a, b = (
+                f"{self.name(self.photos[k].path)}" + (f" ({self.sides[k]})" * self.is_split)
+                for k in (i, j)
+            )
+            texts.append(f"{a} = {b}")
+        return tuple(texts)
+
+
+def things(count: int, one: str, many: str | None = None) -> str:
+    """Return e.g. `"1 photo"` or `"3 photos"`.
+
+    Example:
+        >>> things(2, "class", "classes")
+        '2 classes'
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,99 @@
+"""Checks of the labels: double spelling, too few photos, imbalance."""
+
+import unicodedata
+from collections import Counter, defaultdict
+
+from kerasrecipes.data.findings import EXAMPLES, Finding, Placed, things
+
+_FEW = 10
+_IMBALANCE = 10
+
+
+def find_same_labels(placed: Placed) -> list[Finding]:
+    """Report labels that a person would read as the same."""
+    forms = defaultdict(set)
+    for name in {name for one in placed.sets for name in one.class_names}:
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        visible = (
+            c for c in plain if unicodedata.category(c) not in {"Cc", "Cf"} and c not in " _-"
+        )
+        forms["".join(c for c in visible if not c.isspace()) or name].add(name)
+    same = sorted(tuple(sorted(names)) for names in forms.values() if len(names) > 1)
+    if not same:
+        return []
+    message = (
+        f"{things(len(same), 'class is', 'classes are')} written in several ways that differ only "
+        "in case, spaces or Unicode form, and count as different. Rename them to one."
+    )
+    examples = tuple(" = ".join(ascii(name) for name in names) for names in same[:EXAMPLES])
+    return [Finding("same-labels", "error", message, len(same), examples)]
+
+
+def find_small_classes(placed: Placed) -> list[Finding]:
+    """Report classes with too few photos to learn or to measure."""
+    counts = _totals(placed)
+    findings = []
+    for low, high, severity, text in (
+        (0, 2, "error", "fewer than 2 photos and cannot be split. Add photos or remove the class."),
+        (
+            2,
+            _FEW,
+            "warning",
+            f"fewer than {_FEW} photos: what is measured for it is mostly chance. Add photos.",
+        ),
+    ):
+        small = {name: n for name, n in counts.items() if low <= n < high}
+        if small:
+            message = f"{things(len(small), 'class has', 'classes have')} {text}"
+            examples = tuple(f"{name}: {n}" for name, n in sorted(small.items())[:EXAMPLES])
+            findings.append(Finding("small-classes", severity, message, len(small), examples))
+    return findings
+
+
+def find_imbalance(placed: Placed) -> list[Finding]:
+    """Report that the largest class is many times the smallest."""
+    counts = {name: n for name, n in _totals(placed).items() if n}
+    if not counts:
+        return []
+    (largest, most), (smallest, least) = (
+        max(counts.items(), key=lambda c: c[1]),
+        min(counts.items(), key=lambda c: c[1]),
+    )
+    if most <= _IMBALANCE * least:
+        return []
+    message = (
+        f"The largest class has {most / least:.0f} times the photos of the smallest. Accuracy "
+        "will look good whatever happens to the small one: read balanced accuracy and recall."
+    )
+    examples = (f"{largest}: {most}", f"{smallest}: {least}")
+    return [Finding("imbalance", "warning", message, len(counts), examples)]
+
+
+def find_missing_classes(placed: Placed) -> list[Finding]:
+    """Report classes that one side of the split lacks."""
+    if not placed.is_split:
+        return []
+    findings = []
+    for side, counts in placed.counts().items():
+        lacking = [name for name, n in counts.items() if n == 0]
+        if lacking:
+            then = "cannot be learned" if side == "train" else f"is not measured in {side}"
+            message = (
+                f"{side} has no photo of {things(len(lacking), 'class', 'classes')}, which "
+                f"{then}. Add photos or split again."
+            )
+            severity = "error" if side == "train" else "warning"
+            examples = tuple(lacking[:EXAMPLES])
+            findings.append(Finding("missing-classes", severity, message, len(lacking), examples))
+    return findings
+
+
+def _totals(placed: Placed) -> Counter[str]:
+    totals: Counter[str] = Counter()
+    for counts in placed.counts().values():
+        for name, n in counts.items():
+            totals[name] += n
+    return totals
+
+
+CHECKS = (find_same_labels, find_small_classes, find_missing_classes, find_imbalance)

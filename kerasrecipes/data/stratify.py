@@ -1,0 +1,170 @@
+"""Which photos must stay together, and how to share them out so that every side has its part."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from kerasrecipes.data.photos import Photo, PhotoSet
+from kerasrecipes.data.similar import near_duplicates
+from kerasrecipes.errors import DataError, printable
+
+SIDES = ("train", "val", "test")
+Unit = list[int]  # indices of photos that must stay together
+_ATTEMPTS = 20
+_MANY_UNITS = 2000
+
+
+def join_units(
+    photos: Sequence[Photo], by_group: bool, near: bool, among: Iterable[int] | None = None
+) -> list[Unit]:
+    """Join the photos that must stay together, and return those `among` the given ones."""
+    parent = list(range(len(photos)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    keys: list[Callable[[Photo], object]] = [lambda photo: photo.facts.sha256]
+    if by_group:
+        keys.append(lambda photo: photo.group)
+    for key in keys:
+        first: dict[object, int] = {}
+        for i, photo in enumerate(photos):
+            if key(photo) is not None:
+                parent[root(i)] = root(first.setdefault(key(photo), i))
+    for i, j in near_duplicates(photos) if near else []:
+        if not (by_group and photos[i].group is not None and photos[j].group is not None):
+            parent[root(i)] = root(j)
+    members = defaultdict(list)
+    for i in range(len(photos)) if among is None else among:
+        members[root(i)].append(i)
+    return list(members.values())
+
+
+def stratify(
+    photos: PhotoSet,
+    among: Iterable[int],
+    units: list[Unit],
+    fractions: dict[str, float],
+    seed: int,
+) -> dict[str, list[int]]:
+    """Place whole units so that every side comes close to its share of every class."""
+    sides = [side for side in SIDES if side == "train" or fractions.get(side, 0) > 0]
+    labels = photos.labels
+    contents = _in_order_of_content(photos, units)
+    counts = [Counter(labels[unit].tolist()) for unit in contents]
+    targets = _targets(Counter(labels[list(among)].tolist()), sides, fractions)
+    _check_enough_units(photos, counts, sides)
+    best, best_cost = [], (np.inf, np.inf)
+    # Among very many units the first attempt is as good as any.
+    for attempt in range(_ATTEMPTS if len(units) <= _MANY_UNITS else 3):
+        chosen = _place(counts, targets, np.random.default_rng([seed, attempt]))
+        cost = _cost(counts, chosen, targets)
+        if cost < best_cost:
+            best, best_cost = chosen, cost
+        if cost == (0, 0):
+            break
+    if best_cost[0]:
+        _refuse_gaps(photos, counts, best, sides)
+    result: dict[str, list[int]] = {side: [] for side in SIDES}
+    for unit, side in zip(contents, best, strict=True):
+        result[sides[side]] += unit
+    return result
+
+
+def _in_order_of_content(photos: PhotoSet, units: list[Unit]) -> list[Unit]:
+    """Order units by what is in them, so that file names and disks do not matter."""
+    return sorted(
+        units,
+        key=lambda unit: min((photos.photos[i].facts.sha256, photos.photos[i].label) for i in unit),
+    )
+
+
+def _targets(
+    totals: Counter[int], sides: list[str], fractions: dict[str, float]
+) -> dict[int, np.ndarray]:
+    """Whole numbers of photos per class and side, at least one each."""
+    targets = {}
+    for label, total in totals.items():
+        held_out = [max(1, round(total * fractions[side])) for side in sides[1:]]
+        targets[label] = np.array([max(1, total - sum(held_out)), *held_out], dtype=float)
+    return targets
+
+
+def _place(
+    counts: list[Counter[int]], targets: dict[int, np.ndarray], rng: np.random.Generator
+) -> list[int]:
+    """Give each unit, rarest class and largest first, to the side that it helps most."""
+    units_of = Counter(label for count in counts for label in count)
+    shuffled = rng.permutation(len(counts))
+    order = sorted(
+        shuffled,
+        key=lambda u: (min(units_of[label] for label in counts[u]), -counts[u].total()),
+    )
+    have = {label: np.zeros_like(target) for label, target in targets.items()}
+    chosen = [0] * len(counts)
+    for u in order:
+        # The change of the sum of (have - target)**2 / target that this unit would cause.
+        change = sum(
+            n * (n + 2 * (have[label] - targets[label])) / targets[label]
+            for label, n in counts[u].items()
+        )
+        chosen[u] = int(np.argmin(change))
+        for label, n in counts[u].items():
+            have[label][chosen[u]] += n
+    return chosen
+
+
+def _cost(
+    counts: list[Counter[int]], chosen: list[int], targets: dict[int, np.ndarray]
+) -> tuple[float, float]:
+    """Number of classes that a side lacks, then the distance from the targets."""
+    have = {label: np.zeros_like(target) for label, target in targets.items()}
+    for count, side in zip(counts, chosen, strict=True):
+        for label, n in count.items():
+            have[label][side] += n
+    lacking = sum(int((row == 0).sum()) for row in have.values())
+    return lacking, float(sum(((have[k] - t) ** 2 / t).sum() for k, t in targets.items()))
+
+
+def _check_enough_units(photos: PhotoSet, counts: list[Counter[int]], sides: list[str]) -> None:
+    units_of = Counter(label for count in counts for label in count)
+    photos_of = sum(counts, Counter())
+    short = [label for label in sorted(units_of) if units_of[label] < len(sides)]
+    if not short:
+        return
+    shown = ", ".join(
+        f"'{printable(photos.class_names[label])}' ({photos_of[label]} photos, "
+        f"{units_of[label]} independent)"
+        for label in short[:5]
+    )
+    raise DataError(
+        f"{len(short)} classes are too small to split into {', '.join(sides)}: {shown}. Photos of "
+        "one group and photos that look alike stay together, so a side would have none of the "
+        "class, and the model could not learn it or would not be tested on it. Add photos of "
+        f"other objects (at least {len(sides)} per class), or pass "
+        + ("test_fraction=0, or " if "test" in sides else "")
+        + "near=False if photos that look alike show different things."
+    )
+
+
+def _refuse_gaps(
+    photos: PhotoSet, counts: list[Counter[int]], chosen: list[int], sides: list[str]
+) -> None:
+    there = [set() for _ in sides]
+    for count, side in zip(counts, chosen, strict=True):
+        there[side] |= set(count)
+    classes = set().union(*there)
+    gaps = [
+        f"{side} has no '{printable(photos.class_names[label])}'"
+        for side, found in zip(sides, there, strict=True)
+        for label in sorted(classes - found)
+    ]
+    raise DataError(
+        f"No split was found in which {', '.join(sides)} have photos of every class: "
+        f"{'; '.join(gaps[:5])}. Groups that hold several classes leave too little choice. Add "
+        "photos of other groups, or pass another seed or test_fraction=0."
+    )

@@ -1,0 +1,98 @@
+"""Look-alikes are found through light, size and compression; different photos are not."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from kerasrecipes.data import DecodePolicy, Photo, near_duplicates
+from kerasrecipes.data.inspection import inspect_photo
+from kerasrecipes.data.similar import fingerprint
+
+
+def scanned(path):
+    return Photo(path, "x", inspect_photo(path, DecodePolicy()))
+
+
+def test_changed_copies_are_found_and_others_are_not(tmp_path, make):
+    originals = [make.photo(tmp_path / f"{i}.png", i, (240, 320)) for i in range(20)]
+    with Image.open(originals[0]) as picture:
+        picture.load()
+    copies = {
+        "jpeg50": (picture, {"quality": 50}),
+        "half": (picture.resize((160, 120)), {"quality": 95}),
+        "dark": (ImageEnhance.Brightness(picture).enhance(0.5), {"quality": 90}),
+        "pale": (ImageEnhance.Contrast(picture).enhance(0.4), {"quality": 90}),
+    }
+    paths = list(originals)
+    for name, (copy, options) in copies.items():
+        copy.save(tmp_path / f"{name}.jpg", **options)
+        paths.append(tmp_path / f"{name}.jpg")
+    family = [0, 20, 21, 22, 23]
+    found = near_duplicates([scanned(path) for path in paths])
+    assert found == [(i, j) for i in family for j in family if i < j]
+
+
+def test_two_copies_alone_are_found(tmp_path, make):
+    make.photo(tmp_path / "a.png", 1)
+    make.photo(tmp_path / "a.jpg", 1, quality=70)
+    make.photo(tmp_path / "b.png", 2)
+    photos = [scanned(tmp_path / name) for name in ("a.png", "a.jpg", "b.png")]
+    assert near_duplicates(photos[:2]) == near_duplicates(photos) == [(0, 1)]
+    assert near_duplicates(photos[:1]) == []
+
+
+def test_flat_photos_match_nothing(tmp_path):
+    for grey in range(5):
+        Image.new("RGB", (100, 80), (40 * grey,) * 3).save(tmp_path / f"{grey}.png")
+    photos = [scanned(tmp_path / f"{grey}.png") for grey in range(5)]
+    assert near_duplicates(photos) == []
+    assert not any(fingerprint(Image.new("L", (5, 5), 9)))
+
+
+def test_noise_matches_nothing():
+    rng = np.random.default_rng(0)
+    prints = [
+        fingerprint(Image.fromarray(rng.integers(90, 110, (200, 300)).astype(np.uint8)))
+        for _ in range(40)
+    ]
+    rows = np.stack([np.frombuffer(p, np.int8) for p in prints]).astype(float)
+    correlation = np.corrcoef(rows) - np.eye(40)
+    assert correlation.max() < 0.3
+
+
+def test_a_common_fixture_does_not_make_photos_alike(tmp_path, make):
+    fixture = np.zeros((96, 128), np.uint8)
+    fixture[::16] = fixture[:, ::32] = 120
+    for seed in range(60):
+        part = (make.texture(seed) * 0.3).astype(np.uint8)
+        Image.fromarray(np.maximum(fixture, part)).save(tmp_path / f"{seed}.png")
+    assert near_duplicates([scanned(tmp_path / f"{seed}.png") for seed in range(60)]) == []
+
+
+def test_identical_files_are_not_near_duplicates_and_order_does_not_matter(make):
+    contents = [0, 0, 1, 2, 3]
+    photos = make.photo_set(list("abcde"), contents=contents, alike=[7, 7, 7, None, None]).photos
+    assert near_duplicates(photos) == [(0, 2)]
+    assert near_duplicates(photos[::-1]) == [(2, 3)]
+
+
+def test_blocks_cover_every_pair(make, monkeypatch):
+    monkeypatch.setattr("kerasrecipes.data.similar._BLOCK", 7)
+    photos = make.photo_set(["a"] * 50, alike=[i % 25 for i in range(50)]).photos
+    assert near_duplicates(photos) == [(i, i + 25) for i in range(25)]
+
+
+@pytest.mark.parametrize("threshold", [0, -1, 1.1])
+def test_a_wrong_threshold_is_refused(threshold):
+    with pytest.raises(ValueError, match="`threshold` must be above 0 and at most 1"):
+        near_duplicates([], threshold)
+
+
+def test_fingerprints_of_small_and_odd_shapes():
+    for size in ((8, 8), (9, 3000)):
+        picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, size).astype(np.uint8))
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        assert len(fingerprint(picture)) == 48 * 48
