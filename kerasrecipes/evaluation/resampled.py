@@ -1,0 +1,101 @@
+"""Metrics of many weighted resamples at once: what makes a thousand bootstraps take a moment.
+
+Each function takes `counts`, shape `(resamples, n)`: how often each photo is in each resample.
+A line of ones is the sample itself. It returns one number per resample, NaN where undefined.
+"""
+
+import numpy as np
+
+LOSS_FLOOR = 1e-7
+
+
+def ranking_metrics(
+    positive: np.ndarray, score: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute AUC and average precision; ties count half for AUC, as one threshold for AP.
+
+    Args:
+        positive: Whether each photo shows the class, shape `(n,)`.
+        score: Score of the class, shape `(n,)`.
+        counts: Resamples, shape `(resamples, n)`.
+
+    Returns:
+        AUC and average precision, each of shape `(resamples,)`.
+
+    Reference:
+        Hanley and McNeil, 1982, "The meaning and use of the area under a ROC curve".
+    """
+    order = np.argsort(-score, kind="stable")
+    ranked = score[order]
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+    drawn = counts[:, order]
+    hits = np.add.reduceat(drawn * positive[order], starts, axis=1)
+    named = np.cumsum(np.add.reduceat(drawn, starts, axis=1), axis=1)
+    found = np.cumsum(hits, axis=1)
+    positives, total = found[:, -1], named[:, -1]
+    false = np.diff(named - found, axis=1, prepend=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        auc = np.sum(false * (found - hits / 2), axis=1) / (positives * (total - positives))
+        precision = np.divide(found, named, out=np.zeros_like(found), where=named > 0)
+        average_precision = np.sum(hits * precision, axis=1) / positives
+    return auc, average_precision
+
+
+def confusion_counts(
+    labels: np.ndarray, predicted: np.ndarray, classes: int, counts: np.ndarray
+) -> np.ndarray:
+    """Count true class (rows) against predicted class (columns), per resample."""
+    cell = labels * classes + predicted
+    one_hot = np.zeros((len(labels), classes * classes))
+    one_hot[np.arange(len(labels)), cell] = 1
+    return (counts @ one_hot).reshape(len(counts), classes, classes)
+
+
+def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
+    """Average the recall of the classes that have photos."""
+    support = confusion.sum(axis=2)
+    recall = np.divide(
+        np.diagonal(confusion, axis1=1, axis2=2),
+        support,
+        out=np.zeros_like(support),
+        where=support > 0,
+    )
+    return recall.sum(axis=1) / (support > 0).sum(axis=1)
+
+
+def f1_scores(confusion: np.ndarray) -> np.ndarray:
+    """Compute F1 per class, shape `(resamples, classes)`; NaN for a class without photos."""
+    right = np.diagonal(confusion, axis1=1, axis2=2)
+    support, named = confusion.sum(axis=2), confusion.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.where(support > 0, 2 * right / (support + named), np.nan)
+
+
+def log_losses(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Loss of each photo; a score of 0 for the true class counts as 1e-7, not as infinity."""
+    return -np.log(np.clip(scores[np.arange(len(labels)), labels], LOSS_FLOOR, 1.0))
+
+
+def calibration_errors(
+    confidence: np.ndarray, correct: np.ndarray, counts: np.ndarray, bins: int = 15
+) -> np.ndarray:
+    """Compute the expected calibration error in equally wide bins of top-1 confidence.
+
+    Args:
+        confidence: Largest score of each photo, shape `(n,)`.
+        correct: Whether it is right, shape `(n,)`, or one line per resample.
+        counts: Resamples, shape `(resamples, n)`.
+        bins: Number of bins.
+
+    Returns:
+        One error per resample, shape `(resamples,)`.
+
+    Reference:
+        Guo et al., 2017, "On Calibration of Modern Neural Networks", equation 3.
+    """
+    members = np.zeros((len(confidence), bins))
+    # Bins are open below and closed above, as in the paper.
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    members[np.arange(len(confidence)), bin_of] = 1
+    gaps = (counts * (correct - confidence)) @ members
+    return np.abs(gaps).sum(axis=1) / counts.sum(axis=1)

@@ -1,0 +1,73 @@
+"""What labels and scores must be before anything is computed from them."""
+
+import numpy as np
+
+from kerasrecipes.errors import DataError, listed
+
+
+def checked_scores(
+    labels: np.ndarray, scores: np.ndarray, class_names: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels as int64 and scores as float64, or say what is wrong with them.
+
+    Raises:
+        DataError: If labels, scores and classes do not fit together, or the scores are no
+            probabilities.
+    """
+    labels, scores = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    if len(class_names) < 2 or len(set(class_names)) < len(class_names):
+        raise DataError(
+            "`class_names` must name at least 2 different classes. "
+            f"Received: {listed(class_names)}. Pass them in the order of the scores."
+        )
+    if scores.ndim != 2 or scores.shape[1] != len(class_names):
+        raise DataError(
+            f"`scores` must have shape (photos, {len(class_names)}): one column per class. "
+            f"Received shape: {scores.shape}. Pass the model's probabilities."
+        )
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            "`labels` must be one-dimensional integers, the true class of each photo. "
+            f"Received: {labels.dtype} of shape {labels.shape}."
+        )
+    check_rows("scores", scores, len(labels))
+    if not len(labels):
+        raise DataError("There are no photos to evaluate. Pass at least one.")
+    if labels.min() < 0 or labels.max() >= len(class_names):
+        raise DataError(
+            f"`labels` must be between 0 and {len(class_names) - 1}. "
+            f"Received: {labels.min()} to {labels.max()}. Was the model trained on other classes?"
+        )
+    _check_probabilities(scores)
+    return labels.astype(np.int64), scores
+
+
+def _check_probabilities(scores: np.ndarray) -> None:
+    broken = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+    if len(broken):
+        raise DataError(
+            f"`scores` must be finite. Received: NaN or infinity for {len(broken)} of "
+            f"{len(scores)} photos, first in row {broken[0]}. The model is broken; a fit with a "
+            "lower learning rate may help."
+        )
+    sums = scores.sum(axis=1)
+    off = np.flatnonzero((np.abs(sums - 1) > 1e-3) | (scores.min(axis=1) < -1e-6))
+    if len(off):
+        raise DataError(
+            "`scores` must be probabilities: between 0 and 1, each row adding up to 1. "
+            f"Received: {len(off)} of {len(scores)} rows that are not, first row {off[0]} with "
+            f"sum {sums[off[0]]:.4g}. Apply a softmax to logits."
+        )
+
+
+def check_rows(name: str, values: np.ndarray, rows: int) -> None:
+    """Raise unless an array has one row per photo.
+
+    Raises:
+        DataError: If it has more or fewer.
+    """
+    if len(values) != rows:
+        raise DataError(
+            f"`{name}` must have one row per label. Received: {len(values)} rows for "
+            f"{rows} labels. Pass both from the same photos, in the same order."
+        )

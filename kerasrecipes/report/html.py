@@ -1,0 +1,222 @@
+"""A run report as one page that opens anywhere, offline, on screen and on paper."""
+
+import base64
+import importlib.resources
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from kerasrecipes.errors import printable
+from kerasrecipes.evaluation.estimate import Estimate
+from kerasrecipes.evaluation.result import Evaluation
+from kerasrecipes.report.run_report import RunReport, StageReport, stage_sentence
+from kerasrecipes.report.words import duration, found_of, size
+
+_LEAKS_SHOWN = 5
+_CAPTIONS = {
+    "confusion_matrix": "Rows are what the photos show, columns what the model says.",
+    "reliability": "Points on the dashed line mean an honest model; bars are 95% intervals.",
+    "mistakes": "The mistakes that the model was surest of: look here for wrong labels first.",
+    "learning_curves": "Loss and accuracy by epoch; the circled epochs' weights were kept.",
+}
+
+
+def render_html(report: RunReport, plots: Mapping[str, bytes] | None = None) -> str:
+    """Write a report as one self-contained HTML page.
+
+    Args:
+        report: The facts of a fit.
+        plots: PNG files by name. `confusion_matrix`, `reliability`, `mistakes` and
+            `learning_curves` get their place and a caption; others follow.
+
+    Returns:
+        The page. It loads nothing from elsewhere, and text from the data cannot become markup.
+
+    Example:
+        >>> page = render_html(RunReport(name="<b>tiles</b>", created="2026-01-01"))
+        >>> "&lt;b&gt;tiles" in page, "http://" in page
+        (True, False)
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"printable": printable, "duration": duration, "size": size}
+    source = importlib.resources.files("kerasrecipes.report") / "templates" / "report.html.j2"
+    template = environment.from_string(source.read_text(encoding="utf-8"))
+    split, evaluation = main_evaluation(report)
+    return template.render(
+        report=report,
+        split=split,
+        evaluation=evaluation,
+        headline=_headline(evaluation),
+        sentences=_sentences(evaluation),
+        plots=_plots(plots or {}),
+        stages=[(stage, stage_sentence(stage), _blocks(stage)) for stage in report.stages],
+        leaks=report.data.leaks[:_LEAKS_SHOWN],
+        more_leaks=max(0, len(report.data.leaks) - _LEAKS_SHOWN),
+        counts=_counts(report),
+        exports=[_export_row(record) for record in report.exports],
+        settings=_settings(report),
+    )
+
+
+def main_evaluation(report: RunReport) -> tuple[str, Evaluation | None]:
+    """Return the evaluation to lead with: of the test photos, else the last one made."""
+    if not report.evaluations:
+        return "", None
+    split = "test" if "test" in report.evaluations else list(report.evaluations)[-1]
+    return split, report.evaluations[split]
+
+
+def _headline(evaluation: Evaluation | None) -> list[dict[str, str]]:
+    """The few numbers to see first: what it is, the number, its interval, what it means."""
+    if evaluation is None:
+        return []
+    right = sum(row[i] for i, row in enumerate(evaluation.confusion))
+    names = evaluation.class_names
+    of = f"of “{printable(names[1])}”" if len(names) == 2 else "mean over classes"
+    tiles = [
+        _tile("Accuracy", evaluation.accuracy, True, f"{right:,} of {evaluation.n:,} photos right"),
+        _tile("Balanced accuracy", evaluation.balanced_accuracy, True, "every class counts alike"),
+        _tile("AUC", evaluation.auc, False, f"{of}; 1 is perfect, 0.5 a guess"),
+        _tile("Log-loss", evaluation.log_loss, False, "lower is better"),
+    ]
+    if evaluation.latency_ms:
+        latency = evaluation.latency_ms
+        tiles.append(
+            {
+                "name": "Time per photo",
+                "value": f"{latency['median']:.1f} ms",
+                "interval": f"p95 {latency['p95']:.1f} ms",
+                "meaning": "median, on the machine of this fit",
+            }
+        )
+    return tiles
+
+
+def _tile(name: str, estimate: Estimate, percent: bool, meaning: str) -> dict[str, str]:
+    def show(value: float) -> str:
+        return f"{value:.1%}" if percent else f"{value:.3f}"
+
+    undefined, open_ended = math.isnan(estimate.value), math.isnan(estimate.low)
+    interval = f"{show(estimate.low)} to {show(estimate.high)}"
+    return {
+        "name": name,
+        "value": "–" if undefined else show(estimate.value),
+        "interval": "no interval" if undefined or open_ended else interval,
+        "meaning": meaning,
+    }
+
+
+def _sentences(evaluation: Evaluation | None) -> list[str]:
+    if evaluation is None:
+        return []
+    lines = [
+        found_of(evaluation.found(c.name), c.support, printable(c.name), c.recall)
+        for c in evaluation.worst_first()[:3]
+        if c.support
+    ]
+    error, null = evaluation.calibration_error, evaluation.calibration_null
+    honest = error.value <= null.high
+    lines.append(
+        f"Its scores {'match' if honest else 'do not match'} how often it is right: "
+        f"calibration error {error.value:.3f}, where a perfectly calibrated model would show "
+        f"{null.low:.3f} to {null.high:.3f} on {evaluation.n:,} photos."
+    )
+    return lines
+
+
+def _plots(plots: Mapping[str, bytes]) -> list[dict[str, str]]:
+    names = [name for name in _CAPTIONS if name in plots]
+    names += [name for name in plots if name not in _CAPTIONS]
+    return [
+        {
+            "name": name,
+            "title": printable(name).replace("_", " ").capitalize(),
+            "caption": _CAPTIONS.get(name, ""),
+            "source": "data:image/png;base64," + base64.b64encode(plots[name]).decode("ascii"),
+        }
+        for name in names
+    ]
+
+
+def _blocks(stage: StageReport) -> list[dict[str, Any]]:
+    """Describe each block as a bar of the stage's strip, wider with more parameters."""
+    return [
+        {
+            "block": row.block,
+            "trained": row.trained,
+            # Square roots keep a stem of 900 parameters visible beside a block of a million.
+            "width": f"{max(math.sqrt(row.parameters), 1):.0f}",
+            "title": f"{row.block}: {row.parameters:,} parameters in {row.layers} layers, "
+            f"{'trained' if row.trained else 'frozen'}"
+            + (f", {row.batch_norm}" if row.batch_norm else ""),
+        }
+        for row in stage.freeze_table
+    ]
+
+
+def _counts(report: RunReport) -> dict[str, Any]:
+    splits = list(report.data.counts)
+    names = dict.fromkeys(name for split in splits for name in report.data.counts[split])
+    rows = [(name, [report.data.counts[s].get(name, 0) for s in splits]) for name in names]
+    return {"splits": splits, "rows": rows, "totals": [report.data.total(s) for s in splits]}
+
+
+def _export_row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Read one export's record; its `verification` is `Verification.to_dict()`."""
+    found = record.get("verification") or {}
+    accuracy = Estimate.from_list([found.get("accuracy")])
+    difference = [found.get("accuracy_difference"), *(found.get("difference_interval") or ())]
+    return {
+        "name": f"{record.get('format', '?')} {record.get('quantization', '')}".strip(),
+        "size": size(record.get("size_bytes", found.get("size_bytes"))),
+        "agreement": Estimate.from_list([found.get("agreement")]).percent(1),
+        "photos": found.get("photos"),
+        "accuracy": accuracy.percent(1),
+        "difference": _points(Estimate.from_list(difference)),
+        "latency": _latencies(found.get("latency") or {}),
+        "passed": found.get("passed"),
+        "failures": found.get("failures") or [],
+    }
+
+
+def _points(difference: Estimate) -> str:
+    """Write a difference of two shares in percentage points."""
+    if math.isnan(difference.value):
+        return "–"
+    value, low, high = (f"{100 * end:+.1f}" for end in
+                        (difference.value, difference.low, difference.high))  # fmt: skip
+    interval = "" if math.isnan(difference.low) else f" ({low} to {high})"
+    return f"{value}{interval} points".replace("-", "−").replace("+0.0 ", "0.0 ")
+
+
+def _latencies(latency: Mapping[str, Mapping[str, float]]) -> str:
+    if not latency:
+        return "–"
+    times = " / ".join(f"{found['median_ms']:.1f}" for found in latency.values())
+    threads = " / ".join(map(str, latency))
+    return f"{times} ms ({threads} thread{'' if threads == '1' else 's'})"
+
+
+def _settings(report: RunReport) -> list[tuple[str, list[tuple[str, str]]]]:
+    groups = {
+        "Recipe": report.recipe,
+        "Seeds": report.seeds,
+        "Pretrained weights": report.weights,
+        "Versions": report.versions,
+        "Data digests": report.data.digests,
+        **{f"Callback {name}": found for name, found in report.callbacks.items()},
+    }
+    return [
+        (title, [(str(key), _setting(value)) for key, value in found.items()])
+        for title, found in groups.items()
+        if found
+    ]
+
+
+def _setting(value: Any) -> str:
+    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,65 @@
+"""All pictures of one fit, as PNG files."""
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from kerasrecipes.evaluation.classification import most_confident_mistakes
+from kerasrecipes.report.plots import (
+    plot_confusion_matrix,
+    plot_learning_curves,
+    plot_mistakes,
+    plot_reliability,
+    png,
+)
+from kerasrecipes.report.run_report import RunReport
+
+if TYPE_CHECKING:
+    from kerasrecipes.data.photos import PhotoSet
+
+
+class Judged(Protocol):
+    """Photos that a model was measured on, and what it said about them."""
+
+    split: str
+    photos: "PhotoSet"
+    labels: np.ndarray
+    scores: np.ndarray
+
+
+def draw_pictures(report: RunReport, held_out: Judged) -> dict[str, bytes]:
+    """Draw what a report shows.
+
+    Args:
+        report: The facts of a fit, with the evaluation of `held_out.split`.
+        held_out: The photos of that evaluation.
+
+    Returns:
+        PNG files by name, as `render_html` takes them.
+
+    Raises:
+        DataError: If a photo that is to be shown has changed since it was scanned.
+    """
+    labels, scores = held_out.labels, held_out.scores
+    pictures = {
+        "learning_curves": plot_learning_curves(report),
+        "confusion_matrix": plot_confusion_matrix(report.evaluations[held_out.split]),
+        "reliability": plot_reliability(labels, scores),
+        "mistakes": _draw_mistakes(report, held_out),
+    }
+    return {name: png(figure) for name, figure in pictures.items()}
+
+
+def _draw_mistakes(report: RunReport, held_out: Judged):
+    from kerasrecipes.data.decode import read_photo
+
+    photos, names = held_out.photos, held_out.photos.class_names
+    # Shown as the model sees them, squeezed to its input.
+    height, width = report.recipe.get("image_size") or (240, 240)
+    shown, titles = [], []
+    for i in most_confident_mistakes(held_out.labels, held_out.scores):
+        shown.append(read_photo(photos.photos[i], (height, width), photos.policy))
+        said = int(held_out.scores[i].argmax())
+        sure = held_out.scores[i, said]
+        titles.append(f"shows {names[held_out.labels[i]]}\nsays {names[said]}\n{sure:.0%} sure")
+    return plot_mistakes(shown, titles)

@@ -1,0 +1,154 @@
+"""Pictures about one fit; each function returns a matplotlib `Figure`, `png` turns it to bytes."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.evaluation.classification import Evaluation
+from kerasrecipes.evaluation.intervals import wilson_interval
+from kerasrecipes.report.curves import plot_learning_curves
+from kerasrecipes.report.style import (
+    BLUE,
+    INK,
+    MUTED,
+    PLAIN_TEXT,
+    name_ticks,
+    new_figure,
+    png,
+    say_nothing,
+    short_name,
+    tidy,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "plot_confusion_matrix",
+    "plot_learning_curves",
+    "plot_mistakes",
+    "plot_reliability",
+    "png",
+]
+
+
+def plot_confusion_matrix(evaluation: Evaluation) -> "Figure":
+    """Draw what each class was taken for; shades are shares of the true class.
+
+    Args:
+        evaluation: The result of a test.
+
+    Returns:
+        The figure.
+    """
+    counts = np.array(evaluation.confusion, dtype=float)
+    classes = len(counts)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(3.4 + 0.34 * classes, 14)
+    figure = new_figure(side + 1.2, side)
+    axes = figure.subplots()
+    tidy(axes, "What was taken for what", "the model says", "the photo shows")
+    axes.grid(False)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.15, aspect="equal")
+    size = 10 if classes <= 8 else max(6, 10.5 - 0.1 * classes)
+    names = [short_name(name, 18) for name in evaluation.class_names]
+    name_ticks(axes, names, "y", size, turn=0)
+    name_ticks(axes, names, "x", size, turn=40 if classes > 2 or max(map(len, names)) > 12 else 0)
+    for edge in np.arange(0.5, classes - 1):
+        axes.axhline(edge, color="white", linewidth=2)
+        axes.axvline(edge, color="white", linewidth=2)
+    for (i, j), count in np.ndenumerate(counts):
+        _write_cell(axes, i, j, count, shares[i, j], classes)
+    axes.spines["bottom"].set_visible(False)
+    return figure
+
+
+def plot_reliability(labels: np.ndarray, scores: np.ndarray, bins: int = 15) -> "Figure":
+    """Draw how often the model is right against how sure it is.
+
+    Args:
+        labels: True class indices, shape `(n,)`.
+        scores: Class probabilities, shape `(n, classes)`.
+        bins: Number of equally wide bins of confidence.
+
+    Returns:
+        The figure: shares of right answers with 95 % intervals, and photos per bin.
+    """
+    scores = np.asarray(scores, dtype=float)
+    confidence, correct = scores.max(axis=1), scores.argmax(axis=1) == np.asarray(labels)
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    figure = new_figure(5.4, 5.0)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    tidy(upper, "Is it as sure as it is right?", "", "share that is right")
+    tidy(lower, "", "how sure the model is (highest score)", "photos")
+    upper.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
+    for i in np.unique(place):
+        members = place == i
+        right, n = int(correct[members].sum()), int(members.sum())
+        x, low_high = confidence[members].mean(), wilson_interval(right, n)
+        upper.plot([x, x], low_high, color=BLUE, linewidth=2, alpha=0.45, solid_capstyle="round")
+        upper.plot(x, right / n, "o", color=BLUE, markersize=6, markeredgecolor="white")
+        lower.bar((i + 0.5) / bins, n, width=0.86 / bins, color=BLUE, alpha=0.75)
+    # Top-1 confidence cannot be lower than 1 / classes.
+    left = max(0.0, math.floor(10 / scores.shape[1]) / 10 - 0.05)
+    upper.set(xlim=(left, 1.02), ylim=(-0.03, 1.03))
+    span = 1.02 - left
+    note = {"fontsize": 9, "color": MUTED, "style": "italic"}
+    upper.text(left + 0.03 * span, 0.97, "too modest", va="top", **note)
+    upper.text(1.0, 0.02, "too sure", ha="right", **note)
+    return figure
+
+
+def plot_mistakes(photos: Sequence[np.ndarray], titles: Sequence[str]) -> "Figure":
+    """Show photos with a caption each.
+
+    Args:
+        photos: uint8 arrays of shape `(height, width, 3)` or `(height, width)`.
+        titles: One caption per photo, e.g. `"crack, taken for ok (97%)"`.
+
+    Returns:
+        The figure, four photos in a row.
+
+    Raises:
+        ValueError: If there are not as many titles as photos.
+    """
+    if len(photos) != len(titles):
+        raise ValueError(
+            "`photos` and `titles` must have the same length. "
+            f"Received: {len(photos)} photos and {len(titles)} titles."
+        )
+    if not len(photos):
+        figure = new_figure(6, 1.6)
+        say_nothing(figure, "No mistakes.")
+        return figure
+    columns = min(4, len(photos))
+    rows = math.ceil(len(photos) / columns)
+    figure = new_figure(2.5 * columns, 2.85 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, photo, title in zip(grid, photos, titles, strict=False):
+        axes.imshow(photo, cmap="gray", vmin=0, vmax=255, interpolation="lanczos")
+        lines = [short_name(line, 30) for line in title.split("\n")[:3]]
+        axes.set_title("\n".join(lines), fontsize=9, color=INK, loc="left", **PLAIN_TEXT)
+    return figure
+
+
+def _write_cell(
+    axes: "Axes", row: int, column: int, count: float, share: float, classes: int
+) -> None:
+    if not count and classes > 8:
+        return
+    color = "white" if share > 0.55 else (INK if count else MUTED)
+    size = 16 if classes <= 3 else (11 if classes <= 8 else max(6, 10.5 - 0.12 * classes))
+    with_share = classes <= 6 and count
+    text = {"ha": "center", "va": "center", "color": color, "textcoords": "offset points"}
+    weight = "bold" if row == column else "normal"
+    place = (0, 0.5 * size if with_share else 0)
+    at = (column, row)
+    axes.annotate(f"{count:,.0f}", at, place, fontsize=size, fontweight=weight, **text)
+    if with_share:
+        axes.annotate(f"{share:.0%}", at, (0, -0.65 * size), fontsize=0.72 * size, **text)

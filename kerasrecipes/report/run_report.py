@@ -1,0 +1,267 @@
+"""The facts of one fit, as data: JSON goes in and out, pictures and pages are made elsewhere."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any
+
+from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.evaluation.classification import Evaluation
+from kerasrecipes.evaluation.estimate import decode_float, encode_float
+from kerasrecipes.report.plain import plain
+from kerasrecipes.report.words import duration, share
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class FreezeRow:
+    """What one block of a model does in one stage.
+
+    Args:
+        block: Name of the block, e.g. `"stem"`, `"block6"`, `"head"`.
+        layers: Number of its layers that have weights.
+        parameters: Number of its parameters.
+        trained: Whether this stage changes them.
+        batch_norm: What its batch normalisation does, e.g. `"statistics frozen"`; `""` if none.
+    """
+
+    block: str
+    layers: int
+    parameters: int
+    trained: bool
+    batch_norm: str = ""
+
+
+@dataclass
+class StageReport:
+    """One stage of a schedule, as it ran.
+
+    Args:
+        name: Name of the stage, e.g. `"head"`.
+        epochs_planned: Epochs that the schedule asked for.
+        epochs_run: Epochs that ran.
+        best_epoch: Epoch of this stage, counted from 1, whose weights were kept; 0 if none was
+            better than the start, `None` if unknown.
+        learning_rate: Peak learning rate.
+        trainable_parameters: Parameters that this stage could change.
+        total_parameters: Parameters of the whole model.
+        freeze_table: One row per block.
+        history: One list per quantity, e.g. `"loss"`, `"val_loss"`, `"val_accuracy"`,
+            `"learning_rate"`, with one number per epoch run.
+        seconds: Wall time.
+    """
+
+    name: str
+    epochs_planned: int
+    epochs_run: int
+    best_epoch: int | None
+    learning_rate: float
+    trainable_parameters: int
+    total_parameters: int
+    freeze_table: list[FreezeRow] = field(default_factory=list)
+    history: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.learning_rate = float(self.learning_rate)
+        self.seconds = float(self.seconds)
+        # Keras hands out numpy and Python numbers mixed; one nan object makes reports comparable.
+        self.history = {
+            str(key): [decode_float(encode_float(value)) for value in values]
+            for key, values in self.history.items()
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the stage as JSON-safe data."""
+        found = asdict(self)
+        found["history"] = {k: [encode_float(v) for v in vs] for k, vs in self.history.items()}
+        return plain(found)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "StageReport":
+        """Build the stage from what `to_dict` returned."""
+        known = _known_fields(cls, data, "stage")
+        known["freeze_table"] = [FreezeRow(**row) for row in known.get("freeze_table", [])]
+        return cls(**known)
+
+
+@dataclass
+class DataReport:
+    """The photos that a fit saw.
+
+    Args:
+        source: The folder or table that was scanned.
+        counts: Photos per split and class, e.g. `{"train": {"ok": 900, "crack": 80}}`.
+        digests: SHA-256 of each split's contents and labels.
+        excluded: Number of files that could not be used.
+        leaks: One sentence per leak found between the splits.
+        split_by: How the photos were split: `"random"`, `"group"`, `"time"` or `"given"`.
+    """
+
+    source: str = ""
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    excluded: int = 0
+    leaks: list[str] = field(default_factory=list)
+    split_by: str = ""
+
+    def __post_init__(self) -> None:
+        self.counts = plain(self.counts)
+        self.leaks = [str(leak) for leak in self.leaks]
+
+    def total(self, split: str) -> int:
+        """Number of photos in one split."""
+        return sum(self.counts.get(split, {}).values())
+
+
+@dataclass
+class RunReport:
+    """Everything worth knowing about one fit.
+
+    Args:
+        name: What the user calls the model.
+        created: When, ISO 8601 with time zone.
+        recipe: The recipe's configuration.
+        data: The photos.
+        stages: What trained, stage by stage.
+        evaluations: Results by split, e.g. `"val"`, `"test"`.
+        exports: One dict per exported file: `format`, `quantization`, `file`, `size_bytes` and
+            `verification`.
+        warnings: What the user should know first.
+        interrupted: Whether the fit was stopped by hand before its end.
+        seeds: Every seed that was used.
+        versions: Library versions.
+        weights: Where the pretrained weights are from: `name`, `source`, `licence`.
+        callbacks: What callbacks had to say in their `summary()`, by callback.
+
+    Example:
+        >>> report = RunReport(name="tiles", created="2026-01-01T00:00:00+00:00")
+        >>> RunReport.from_json(report.to_json()) == report
+        True
+    """
+
+    name: str
+    created: str
+    recipe: dict[str, Any] = field(default_factory=dict)
+    data: DataReport = field(default_factory=DataReport)
+    stages: list[StageReport] = field(default_factory=list)
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
+    exports: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    interrupted: bool = False
+    seeds: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+    callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Stored as JSON will give it back, so that a report equals its own copy from a file.
+        for name in ("recipe", "exports", "warnings", "seeds", "versions", "weights", "callbacks"):
+            setattr(self, name, plain(getattr(self, name)))
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all stages."""
+        return sum(stage.seconds for stage in self.stages)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as data that JSON can hold: no NaN, no numpy, no tuples."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        found["data"] = asdict(self.data)
+        found["stages"] = [stage.to_dict() for stage in self.stages]
+        found["evaluations"] = {k: v.to_dict() for k, v in self.evaluations.items()}
+        return {"schema": SCHEMA, **plain(found)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "RunReport":
+        """Build a report from what `to_dict` returned.
+
+        Raises:
+            DataError: If the data is not a report, or was written by a newer version.
+        """
+        if not isinstance(data, Mapping) or not isinstance(data.get("schema"), int):
+            raise DataError(
+                "This is not a run report: it has no 'schema' number. "
+                "Pass what RunReport.to_dict() returned, or the report.json of a bundle."
+            )
+        if data["schema"] > SCHEMA:
+            raise DataError(
+                f"The run report has schema {data['schema']}, and this version of kerasrecipes "
+                f"reads up to {SCHEMA}. Upgrade kerasrecipes."
+            )
+        known = _known_fields(cls, {k: v for k, v in data.items() if k != "schema"}, "run report")
+        known["data"] = DataReport(**_known_fields(DataReport, known.get("data", {}), "data"))
+        known["stages"] = [StageReport.from_dict(stage) for stage in known.get("stages", [])]
+        known["evaluations"] = {
+            split: Evaluation.from_dict(found)
+            for split, found in known.get("evaluations", {}).items()
+        }
+        return cls(**known)
+
+    def to_json(self) -> str:
+        """Return the report as JSON text that any strict parser reads."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunReport":
+        """Read what `to_json` wrote.
+
+        Raises:
+            DataError: If the text is not JSON, or not a report.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"The run report is not valid JSON (line {error.lineno}: {error.msg}). "
+                "The file is damaged; restore it or fit again."
+            ) from error
+        return cls.from_dict(data)
+
+    def __str__(self) -> str:
+        lines = [f"{printable(self.name)}, {self.created}"]
+        if self.interrupted:
+            lines.append("Stopped by hand before its end; the best weights so far were kept.")
+        splits = [f"{self.data.total(s)} {printable(s)}" for s in self.data.counts]
+        if splits:
+            left_out = f" ({self.data.excluded} files left out)" if self.data.excluded else ""
+            lines.append(f"Photos: {', '.join(splits)}{left_out}.")
+        lines += [stage_sentence(stage) for stage in self.stages]
+        lines += [f"Warning: {printable(text)}" for text in self.warnings]
+        lines += [f"Leak: {printable(text)}" for text in self.data.leaks]
+        for split, evaluation in self.evaluations.items():
+            lines += ["", f"On the {printable(split)} photos:", str(evaluation)]
+        return "\n".join(lines)
+
+
+def stage_sentence(stage: StageReport) -> str:
+    """Say in one sentence what a stage did.
+
+    Example:
+        >>> stage_sentence(StageReport("head", 5, 5, 4, 1e-3, 200, 1000, seconds=12.0))
+        "Stage 'head': 5 of 5 epochs in 12 s, 20% of the parameters trained, epoch 4 was kept."
+    """
+    trained = share(stage.trainable_parameters, stage.total_parameters)
+    kept = f", epoch {stage.best_epoch} was kept" if stage.best_epoch else ""
+    if stage.best_epoch == 0:
+        kept = ", no epoch was better than the start, which was kept"
+    return (
+        f"Stage '{printable(stage.name)}': {stage.epochs_run} of {stage.epochs_planned} epochs in "
+        f"{duration(stage.seconds)}, {trained} of the parameters trained{kept}."
+    )
+
+
+def _known_fields(cls: type, data: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Keep the fields that `cls` has, so that a later minor version may add some."""
+    missing = [
+        f.name
+        for f in fields(cls)
+        if f.name not in data and f.default is MISSING and f.default_factory is MISSING
+    ]
+    if missing:
+        raise DataError(
+            f"The {what} lacks {listed(missing)}. "
+            "The file is damaged or was edited; restore it or fit again."
+        )
+    return {f.name: data[f.name] for f in fields(cls) if f.name in data}

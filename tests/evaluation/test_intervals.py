@@ -1,0 +1,140 @@
+"""Intervals: known values, coverage, and refusals."""
+
+import math
+
+import numpy as np
+import pytest
+
+from kerasrecipes.evaluation.intervals import (
+    bootstrap_interval,
+    paired_difference_interval,
+    percentile_interval,
+    resample_counts,
+    wilson_interval,
+)
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    # Newcombe, 1998, "Two-sided confidence intervals for the single proportion", table I.
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_gives_the_published_values(successes, trials, low, high):
+    assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_wilson_agrees_with_scipy():
+    from scipy.stats import binomtest
+
+    for successes, trials, confidence in [
+        (0, 7, 0.95),
+        (7, 7, 0.95),
+        (3, 50, 0.9),
+        (199, 200, 0.99),
+    ]:
+        expected = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+        found = wilson_interval(successes, trials, confidence)
+        assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_wilson_of_no_trials_is_undefined_and_ends_are_exact():
+    assert all(map(math.isnan, wilson_interval(0, 0)))
+    assert wilson_interval(0, 9)[0] == 0.0
+    assert wilson_interval(9, 9)[1] == 1.0
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(-1, 5), (6, 5)])
+def test_wilson_refuses_impossible_counts(successes, trials):
+    with pytest.raises(ValueError, match=r"`successes` must be between 0 and `trials`.*trials=5"):
+        wilson_interval(successes, trials)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95])
+def test_confidence_is_a_fraction(confidence):
+    with pytest.raises(ValueError, match=rf"`confidence` must be between 0 and 1.*{confidence}"):
+        wilson_interval(1, 2, confidence)
+    with pytest.raises(ValueError, match="`confidence`"):
+        bootstrap_interval(np.mean, np.ones(3), confidence=confidence)
+    with pytest.raises(ValueError, match="`confidence`"):
+        paired_difference_interval([True], [True], confidence)
+
+
+def test_bootstrap_covers_the_mean_about_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    covered = 0
+    for seed in range(200):
+        low, high = bootstrap_interval(
+            np.mean, generator.normal(3.0, 1.0, 60), repeats=200, seed=seed
+        )
+        covered += low <= 3.0 <= high
+    assert 0.88 <= covered / 200 <= 0.99
+
+
+def test_bootstrap_is_repeatable_and_keeps_rows_together():
+    x = np.arange(50.0)
+    assert bootstrap_interval(np.mean, x, seed=4) == bootstrap_interval(np.mean, x, seed=4)
+    assert bootstrap_interval(np.mean, x, seed=4) != bootstrap_interval(np.mean, x, seed=5)
+    assert bootstrap_interval(lambda a, b: np.abs(a - b).max(), x, x) == (0.0, 0.0)
+
+
+def test_stratified_resamples_keep_the_class_counts():
+    labels = np.repeat([0, 1, 2], [3, 40, 7])
+    for counts in resample_counts(50, 20, seed=0, stratify=labels):
+        per_class = np.stack([counts[:, labels == c].sum(axis=1) for c in range(3)])
+        assert (per_class == [[3], [40], [7]]).all()
+    free = np.concatenate(list(resample_counts(50, 20, seed=0)))
+    assert (free.sum(axis=1) == 50).all() and free.shape == (20, 50)
+
+
+def test_resamples_of_a_large_set_come_in_bounded_chunks():
+    sizes = [counts.shape for counts in resample_counts(500_000, 9, seed=0)]
+    assert sum(rows for rows, _ in sizes) == 9
+    assert max(rows for rows, _ in sizes) <= 4
+
+
+@pytest.mark.parametrize("arrays", [(), (np.ones(0),), (np.ones(3), np.ones(4))])
+def test_bootstrap_refuses_unequal_or_empty_arrays(arrays):
+    with pytest.raises(ValueError, match=r"`arrays` and `stratify` must have the same length"):
+        bootstrap_interval(np.mean, *arrays)
+
+
+def test_bootstrap_refuses_no_repeats():
+    with pytest.raises(ValueError, match=r"`repeats` must be at least 1. Received: 0"):
+        bootstrap_interval(np.mean, np.ones(3), repeats=0)
+
+
+def test_statistics_that_are_mostly_undefined_have_no_interval():
+    assert all(map(math.isnan, percentile_interval(np.array([np.nan, np.nan, 1.0]))))
+    assert percentile_interval(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
+
+
+def test_paired_interval_covers_the_true_difference():
+    generator = np.random.default_rng(1)
+    covered = 0
+    for _ in range(400):
+        draw = generator.random(150)
+        a, b = draw < 0.9, (draw < 0.86) | (draw > 0.98)  # 0.90 against 0.88
+        low, high = paired_difference_interval(a, b)
+        covered += low <= 0.02 <= high
+    assert 0.92 <= covered / 400 <= 0.995
+
+
+def test_paired_interval_is_narrower_than_two_single_ones_and_mirrors():
+    a = np.arange(300) % 10 > 0
+    b = a.copy()
+    b[:3] = ~b[:3]
+    low, high = paired_difference_interval(a, b)
+    single = wilson_interval(a.sum(), 300)
+    assert high - low < 0.7 * (single[1] - single[0])
+    assert paired_difference_interval(b, a) == pytest.approx((-high, -low))
+
+
+@pytest.mark.parametrize(("a", "b"), [([], []), ([True], [True, False]), ([[True]], [[True]])])
+def test_paired_interval_refuses_arrays_that_do_not_pair(a, b):
+    with pytest.raises(ValueError, match="`correct_a` and `correct_b` must be one-dimensional"):
+        paired_difference_interval(a, b)
