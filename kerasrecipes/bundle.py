@@ -1,0 +1,290 @@
+"""The folder that holds a finished model: written at once, never overwritten, checked on loading.
+
+saved_models/tiles/1/
+    bundle.json        what it is, and the SHA-256 of every file below
+    model.keras        the trained model
+    data.jsonl         label, split and SHA-256 of every photo that it saw
+    golden/            some held-out photos, byte for byte, and the scores they must get
+    calibration.npz    some training photos at model size, for int8 export
+    report.json, report.html, plots/
+    exports/<format>-<quantization>/   added later, each with a digest of its own
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kerasrecipes.data.decode import DecodePolicy
+from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
+
+MANIFEST = "bundle.json"
+EXPORTS = "exports"
+FORMAT_VERSION = 1
+
+
+class Manifest(BaseModel):
+    """The content of `bundle.json`."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    format_version: int
+    name: str
+    created: str
+    recipe_type: str
+    recipe: dict
+    class_names: list[str]
+    image_size: tuple[int, int]
+    policy: dict
+    data_digests: dict[str, str]
+    counts: dict[str, dict[str, int]]
+    excluded: int
+    class_balance: dict[str, float]
+    golden_split: str
+    metrics: dict[str, dict]
+    seeds: dict[str, int]
+    versions: dict[str, str]
+    weights: dict[str, str]
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Photos with the answer that every form of the model must give.
+
+    Args:
+        photos: The photos' files, byte for byte.
+        names: What they were called.
+        labels: True class indices, int64, shape `(n,)`.
+        scores: The Keras model's scores, float32, shape `(n, classes)`.
+    """
+
+    photos: list[bytes]
+    names: list[str]
+    labels: np.ndarray
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One version of a saved model.
+
+    Args:
+        folder: The version's folder, e.g. `saved_models/tiles/1`.
+        manifest: What `bundle.json` says.
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Bundle":
+        """Open a bundle and check every file against its digest.
+
+        Args:
+            folder: A model folder (its latest version is taken) or one version of it.
+
+        Raises:
+            DataError: If there is no bundle, or it was written by a newer version.
+            IntegrityError: If a file was changed, added or removed; the message names it.
+        """
+        folder = _version_folder(Path(folder))
+        try:
+            manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(map(str, problem["loc"])) or "its beginning"
+            raise IntegrityError(
+                f"'{folder / MANIFEST}' is damaged at {where}: {problem['msg']}. "
+                "Restore the bundle from a copy, or train again."
+            ) from None
+        if manifest.format_version > FORMAT_VERSION:
+            raise DataError(
+                f"'{folder}' has bundle format {manifest.format_version}, and this version of "
+                f"kerasrecipes reads up to {FORMAT_VERSION}. Upgrade kerasrecipes."
+            )
+        bundle = cls(folder, manifest)
+        bundle.check()
+        return bundle
+
+    def check(self) -> None:
+        """Compare every file with its digest in the manifest.
+
+        Raises:
+            IntegrityError: If a file was changed, added or removed; the message names it.
+        """
+        stated = self.manifest.sha256
+        found = {name: path for name, path in _files(self.folder) if name != MANIFEST}
+        problems = {
+            "changed": [n for n in stated if n in found and digest(found[n]) != stated[n]],
+            "missing": [n for n in stated if n not in found],
+            "added": [n for n in found if n not in stated],
+        }
+        if any(problems.values()):
+            told = "; ".join(
+                f"{what}: {listed(names)}" for what, names in problems.items() if names
+            )
+            raise IntegrityError(
+                f"The bundle '{self.folder}' is not as it was written. {told}. "
+                "Restore it from a copy, or train again."
+            )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of the scores."""
+        return tuple(self.manifest.class_names)
+
+    def policy(self) -> DecodePolicy:
+        """Return how photos become pixels."""
+        return DecodePolicy.from_dict(self.manifest.policy)
+
+    def golden(self) -> Golden:
+        """Return the golden vectors."""
+        folder = self.folder / "golden"
+        with np.load(folder / "golden.npz", allow_pickle=False) as arrays:
+            files = [str(name) for name in arrays["files"]]
+            return Golden(
+                photos=[(folder / name).read_bytes() for name in files],
+                names=json.loads(str(arrays["names"])),
+                labels=arrays["labels"],
+                scores=arrays["scores"],
+            )
+
+    def calibration(self) -> np.ndarray:
+        """Return training photos at model size; uint8, shape `(n, height, width, 3)`."""
+        with np.load(self.folder / "calibration.npz", allow_pickle=False) as arrays:
+            return arrays["photos"]
+
+    def seen(self) -> dict[str, str]:
+        """Return the split of every photo that the model met, by the SHA-256 of its file."""
+        lines = (self.folder / "data.jsonl").read_text().splitlines()
+        rows = [json.loads(line) for line in lines]
+        return {row["sha256"]: row["split"] for row in rows}
+
+    def report(self):
+        """Return the `RunReport` of the fit."""
+        from kerasrecipes.report.run_report import RunReport
+
+        return RunReport.from_json((self.folder / "report.json").read_text())
+
+    def load_model(self):
+        """Load the Keras model. No code in the file is run.
+
+        Returns:
+            A `keras.Model` from float32 photos `(n, height, width, 3)`, 0…255, to scores.
+        """
+        from kerasrecipes.training.load_model import load_model
+
+        return load_model(self.folder / "model.keras")
+
+    def exports(self) -> dict:
+        """Return the exports of this bundle by name, e.g. `"tflite-int8"`."""
+        from kerasrecipes.export import read_exports
+
+        return read_exports(self)
+
+    def export(self, format: str = "tflite", quantization: str = "float32", **options):
+        """Write and verify an export; see `kerasrecipes.export_model`."""
+        from kerasrecipes.export import export_model
+
+        return export_model(self, format, quantization, **options)
+
+    @classmethod
+    def write(cls, name_folder: Path, fill: Callable[[Path], dict]) -> "Bundle":
+        """Write a new version: into a temporary folder first, then renamed into place.
+
+        Args:
+            name_folder: The model's folder; made if it does not exist.
+            fill: Writes the files into the folder that it is given and returns the fields
+                of the manifest, without `sha256`.
+
+        Raises:
+            OSError: If something cannot be written; nothing is left behind.
+        """
+        name_folder.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(name_folder) as folder:
+            fields = fill(folder)
+            hashes = {name: digest(path) for name, path in _files(folder)}
+            manifest = Manifest(format_version=FORMAT_VERSION, sha256=hashes, **fields)
+            (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+            sync_folder(folder)
+            target = _rename_to_next_version(folder, name_folder)
+        return cls(target, manifest)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def temporary_folder(beside: Path):
+    """Make a hidden folder in `beside`; whatever is still in it at the end is removed."""
+    folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=beside))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force all files of a folder onto the disk, so that a rename never outruns its content."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _rename_to_next_version(folder: Path, name_folder: Path) -> Path:
+    while True:
+        target = name_folder / str(max(_versions(name_folder), default=0) + 1)
+        try:
+            # Renaming onto an existing folder fails unless it is empty, so nothing is lost
+            # when two runs save at the same time.
+            folder.rename(target)
+            return target
+        except OSError:
+            if not target.exists():
+                raise
+
+
+def _versions(name_folder: Path) -> list[int]:
+    if not name_folder.is_dir():
+        return []
+    return [int(path.name) for path in name_folder.iterdir() if path.name.isdecimal()]
+
+
+def _version_folder(folder: Path) -> Path:
+    if (folder / MANIFEST).is_file():
+        return folder
+    if versions := _versions(folder):
+        latest = folder / str(max(versions))
+        if (latest / MANIFEST).is_file():
+            return latest
+        raise IntegrityError(f"'{latest}' has no {MANIFEST}. Restore it from a copy.")
+    beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
+    names = [path.name for path in beside if path.is_dir() and _versions(path)]
+    raise DataError(
+        f"There is no saved model in '{printable(folder)}'.{did_you_mean(folder.name, names)} "
+        "A model folder holds versions named 1, 2, …, each with a bundle.json."
+    )
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    """List the files of a bundle by relative name; exports vouch for themselves."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    named = [(path.relative_to(folder).as_posix(), path) for path in paths]
+    return [(name, path) for name, path in named if not name.startswith(f"{EXPORTS}/")]

@@ -1,0 +1,1 @@
+"""Plain Keras callbacks; each works in a bare `model.fit` too."""

@@ -1,0 +1,113 @@
+"""Stopping when validation no longer improves, with the best weights put back."""
+
+import keras
+import numpy as np
+
+from kerasrecipes.errors import did_you_mean
+
+
+class EarlyStopping(keras.callbacks.Callback):
+    """Stop when a monitored value has not improved for a while, and keep the best weights.
+
+    Unlike `keras.callbacks.EarlyStopping`, a monitor that does not exist is an error in the
+    first epoch instead of a warning in every one, the best weights are always put back
+    (also when training ends by itself or is interrupted), and weights from before the first
+    epoch can win: pass their value as `baseline`.
+
+    Args:
+        monitor: Name of the value in the logs.
+        patience: Epochs without improvement before stopping; `None` for
+            `max(10, 20 % of the epochs)`, since patience pays (Prechelt, 1998).
+        mode: `"min"` if lower is better, `"max"` if higher is.
+        baseline: Value of the weights that training starts from. If no epoch beats it,
+            these weights come back and `best_epoch` is 0.
+
+    Raises:
+        ValueError: If `mode` is neither, or, while training, if `monitor` is not in the logs.
+
+    Example:
+        >>> stopping = EarlyStopping(monitor="val_loss", patience=5)
+        >>> stopping.patience
+        5
+
+    Reference:
+        Prechelt, 1998, "Early Stopping - But When?".
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int | None = None,
+        mode: str = "min",
+        baseline: float | None = None,
+    ):
+        super().__init__()
+        if mode not in {"min", "max"}:
+            raise ValueError(f"`mode` must be 'min' or 'max', not {mode!r}.")
+        self.monitor = monitor
+        self.patience = patience
+        self.mode = mode
+        self.baseline = baseline
+
+    def on_train_begin(self, logs=None):
+        self.best = self.baseline
+        self.best_epoch = 0
+        self.stopped_epoch = None
+        self._weights = None if self.baseline is None else self.model.get_weights()
+        self._epochs_run = 0
+        self._waited = 0
+        self._limit = self.patience
+        if self._limit is None:
+            self._limit = max(10, round(0.2 * self.params.get("epochs", 0)))
+
+    def on_train_batch_end(self, batch, logs=None):
+        # A validation value carries the name of a training one, so a typo shows at once.
+        if batch == 0 and self._epochs_run == 0 and logs:
+            known = [*logs, *(f"val_{name}" for name in logs)]
+            if self.monitor not in known and self.monitor.removeprefix("val_") not in known:
+                raise self._unknown_monitor(known)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.monitor not in (logs or {}):
+            raise self._unknown_monitor(logs or {})
+        self._epochs_run += 1
+        value = float(logs[self.monitor])
+        if self._improves(value):
+            self.best, self.best_epoch, self._waited = value, self._epochs_run, 0
+            self._weights = self.model.get_weights()
+            return
+        self._waited += 1
+        if self._waited >= self._limit:
+            self.stopped_epoch = self._epochs_run
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        self.restore()
+
+    def restore(self) -> None:
+        """Put the best weights back; call it when `fit` was left by an exception."""
+        if self._weights is not None:
+            self.model.set_weights(self._weights)
+
+    def summary(self) -> dict:
+        """Return what a report should say."""
+        return {
+            "monitor": self.monitor,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "stopped_epoch": self.stopped_epoch,
+        }
+
+    def _improves(self, value: float) -> bool:
+        if not np.isfinite(value):
+            return False
+        if self.best is None:
+            return True
+        return value < self.best if self.mode == "min" else value > self.best
+
+    def _unknown_monitor(self, known) -> ValueError:
+        hint = " Pass `validation_data` to `fit`." if self.monitor.startswith("val_") else ""
+        return ValueError(
+            f"`monitor={self.monitor!r}` is not in the logs, so training would never stop."
+            f"{did_you_mean(self.monitor, known)} Logged here: {', '.join(sorted(known))}.{hint}"
+        )

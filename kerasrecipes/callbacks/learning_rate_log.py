@@ -1,0 +1,18 @@
+"""The history of a fit, with the learning rate that each epoch ended on."""
+
+import keras
+
+
+class LearningRateLog(keras.callbacks.Callback):
+    """Collect the logs of every finished epoch, and the learning rate, in `history`.
+
+    Unlike the `History` that `fit` returns, it survives an interrupted fit.
+    """
+
+    def on_train_begin(self, logs=None):
+        self.history: dict[str, list[float]] = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        for name, value in {**(logs or {}), "learning_rate": rate}.items():
+            self.history.setdefault(name, []).append(float(value))

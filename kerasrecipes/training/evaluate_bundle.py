@@ -1,0 +1,67 @@
+"""Measuring a saved model on photos, leaving out those that it has learned from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasrecipes.bundle import Bundle
+from kerasrecipes.data.scan import scan_photos
+from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.evaluation.result import Evaluation
+
+
+@dataclass(frozen=True)
+class BundleEvaluation:
+    """A saved model's result on photos.
+
+    Args:
+        evaluation: The result.
+        left_out: Photos that were left out since the model was trained or chosen on them.
+    """
+
+    evaluation: Evaluation
+    left_out: int
+
+    def to_dict(self) -> dict:
+        """Return the result as JSON-safe data."""
+        return {**self.evaluation.to_dict(), "left_out": self.left_out}
+
+    def __str__(self) -> str:
+        note = (
+            f"{self.left_out} photos are left out: the model was trained or chosen on them.\n"
+            if self.left_out
+            else ""
+        )
+        return f"{note}{self.evaluation}"
+
+
+def evaluate_bundle(folder: str | Path, source: str | Path) -> BundleEvaluation:
+    """Measure a saved model on the photos that it has not seen.
+
+    Args:
+        folder: A model folder or one version of it.
+        source: A folder of photos or a table; see `scan_photos`. Where it declares a test
+            split, only that is used.
+
+    Raises:
+        DataError: If no photo is left, or classes are unknown to the model.
+        IntegrityError: If a file of the bundle was changed.
+    """
+    from kerasrecipes.training.inference import measure
+
+    bundle = Bundle.load(folder)
+    photos = scan_photos(source, policy=bundle.policy())
+    if any(photo.split == "test" for photo in photos.photos):
+        photos = photos.select(i for i, p in enumerate(photos.photos) if p.split == "test")
+    seen = bundle.seen()
+    fresh = [
+        i for i, p in enumerate(photos.photos) if seen.get(p.facts.sha256) not in {"train", "val"}
+    ]
+    if not fresh:
+        raise DataError(
+            f"The model in '{printable(folder)}' was trained on all {len(photos)} photos of "
+            f"{listed([source])}. Evaluate it on photos that it has not seen."
+        )
+    chosen = photos.select(fresh)
+    seed = bundle.manifest.seeds.get("seed", 0)
+    _, _, evaluation = measure(bundle.load_model(), chosen, bundle.class_names, seed)
+    return BundleEvaluation(evaluation, len(photos) - len(chosen))

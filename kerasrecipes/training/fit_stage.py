@@ -1,0 +1,149 @@
+"""Running one stage: freeze, cut, compile, fit, and keep the best weights."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.data.batches import PhotoReader, index_batches, one_hot, with_targets
+from kerasrecipes.heads.classification import LOGITS, ClassificationHead
+from kerasrecipes.report.run_report import StageReport
+from kerasrecipes.training.freezing import FreezePolicy
+from kerasrecipes.training.frozen_part import FrozenPart
+from kerasrecipes.training.schedule import Stage
+
+
+@dataclass
+class StageRunner:
+    """What all stages of one fit share.
+
+    Args:
+        model: The whole model, photos to scores.
+        spec: Its backbone.
+        head: Its head, for the loss and the metrics.
+        train: Training photos.
+        val: Validation photos.
+        class_weights: One loss weight per class, shape `(classes,)`.
+        frozen: Cached outputs of the frozen blocks.
+        settings: The recipe, for its numbers.
+        callbacks: The user's own callbacks.
+        say: Prints one line for the user.
+    """
+
+    model: object
+    spec: BackboneSpec
+    head: ClassificationHead
+    train: PhotoReader
+    val: PhotoReader
+    class_weights: np.ndarray
+    frozen: FrozenPart
+    settings: object
+    callbacks: tuple
+    say: Callable[[str], None]
+
+    def run(self, stage: Stage, later: list[Stage], first_epoch: int) -> tuple[StageReport, bool]:
+        """Train one stage and put its best weights into the model.
+
+        Args:
+            stage: What to train.
+            later: The stages that follow it.
+            first_epoch: Number of epochs planned before, so that no stage repeats the
+                order of another one.
+
+        Returns:
+            The facts, and whether the user interrupted it.
+
+        Raises:
+            KeyboardInterrupt: If interrupted before the first epoch began.
+        """
+        started = time.monotonic()
+        first_open = self._first_open(stage)
+        policy = FreezePolicy(len(self.spec.blocks) - first_open, self.settings.train_batch_norm)
+        summary = policy.apply(self.model, self.spec)
+        self.say(f"Stage '{stage.name}': up to {stage.epochs} epochs\n{summary}")
+        begin, feeds = self._sources(first_open, later)
+        history, best_epoch, interrupted = self._fit(begin, feeds, stage, first_epoch)
+        self.frozen.trained_from(first_open)
+        report = StageReport(
+            name=stage.name,
+            epochs_planned=stage.epochs,
+            epochs_run=len(history.get("loss", ())),
+            best_epoch=best_epoch,
+            learning_rate=stage.learning_rate,
+            trainable_parameters=summary.trainable_parameters,
+            total_parameters=summary.total_parameters,
+            freeze_table=list(summary.rows),
+            history=history,
+            seconds=time.monotonic() - started,
+        )
+        return report, interrupted
+
+    def _first_open(self, stage: Stage) -> int:
+        blocks = len(self.spec.blocks)
+        return blocks - math.ceil(stage.open_fraction * blocks)
+
+    def _sources(self, first_open: int, later: list[Stage]):
+        cached = self.frozen.sources(first_open, [self._first_open(stage) for stage in later])
+        return cached or (self.model.input, [self.train.batches, self.val.batches])
+
+    def _fit(self, begin, feeds: list[Callable], stage: Stage, first_epoch: int):
+        import keras
+
+        from kerasrecipes.callbacks.batch_loss import BatchLoss
+        from kerasrecipes.callbacks.early_stopping import EarlyStopping
+        from kerasrecipes.callbacks.learning_rate_log import LearningRateLog
+        from kerasrecipes.callbacks.progress import Progress
+
+        trained = keras.Model(begin, self.model.get_layer(LOGITS).output)
+        steps = math.ceil(len(self.train.photos) / self.settings.batch_size)
+        # One epoch more than is used: Keras asks for it to see that there is none.
+        epochs = range(first_epoch, first_epoch + stage.epochs + 1)
+        train = self._dataset(self.train, feeds[0], epochs, self.settings.seed, self.settings.views)
+        val = self._dataset(self.val, feeds[1], range(1), None, 1)
+        trained.compile(
+            self._optimizer(stage, steps), self.head.loss(), metrics=self.head.metrics()
+        )
+        history = LearningRateLog()
+        finite = BatchLoss(len(self.train.photos), self.settings.batch_size)
+        with self.train.errors(), self.val.errors():
+            baseline = trained.evaluate(val, verbose=0, return_dict=True)["loss"]
+            progress = Progress(stage.name, self.say)
+            stopping = EarlyStopping("val_loss", self.settings.patience, baseline=baseline)
+            try:
+                trained.fit(
+                    train,
+                    epochs=stage.epochs,
+                    steps_per_epoch=steps,
+                    shuffle=False,
+                    validation_data=val,
+                    callbacks=[*self.callbacks, finite, history, stopping, progress],
+                    verbose=0,
+                )
+            except KeyboardInterrupt:
+                stopping.restore()
+                return history.history, stopping.best_epoch, True
+        return history.history, stopping.best_epoch, False
+
+    def _dataset(self, side: PhotoReader, feed, epochs: range, seed: int | None, views: int):
+        """Return Keras's `(inputs, target, weight)` batches."""
+        order = index_batches(len(side.photos), self.settings.batch_size, seed, epochs, views)
+        targets = one_hot(side.photos)
+        return with_targets(feed(order), targets, targets @ self.class_weights).prefetch(2)
+
+    def _optimizer(self, stage: Stage, steps: int):
+        import keras
+
+        total = steps * stage.epochs
+        warmup = max(1, round(stage.warmup_fraction * total))
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=stage.learning_rate / 100,
+            warmup_target=stage.learning_rate,
+            warmup_steps=warmup,
+            decay_steps=max(1, total - warmup),
+        )
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=self.settings.weight_decay)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer

@@ -1,0 +1,132 @@
+"""Freezing blocks, keeping BatchNorm statistics still, and saying what trains."""
+
+import math
+from dataclasses import dataclass
+
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.report.run_report import FreezeRow
+
+
+@dataclass(frozen=True)
+class FreezeSummary:
+    """What trains in one stage, block by block.
+
+    Args:
+        rows: One per block of the backbone, then one for the head.
+        trainable_parameters: Number of weights that a training step may change.
+        total_parameters: Number of weights in the model.
+    """
+
+    rows: tuple[FreezeRow, ...]
+    trainable_parameters: int
+    total_parameters: int
+
+    def __str__(self) -> str:
+        lines = [f"  {'block':<12} {'layers':>6} {'parameters':>12}  trains"]
+        for row in _merged(self.rows):
+            note = f", {row.batch_norm}" if row.batch_norm and row.trained else ""
+            lines.append(
+                f"  {row.block:<12} {row.layers:>6} {row.parameters:>12,}  "
+                f"{'yes' + note if row.trained else 'no'}"
+            )
+        share = self.trainable_parameters / max(self.total_parameters, 1)
+        lines.append(
+            f"  {self.trainable_parameters:,} of {self.total_parameters:,} "
+            f"parameters train ({share:.1%})."
+        )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class FreezePolicy:
+    """Which blocks of a backbone train.
+
+    BatchNormalization layers get `trainable=False` one by one. Calling a backbone with
+    `training=False` does not protect their statistics in a functional model (keras#20285).
+
+    Args:
+        open_blocks: Number of blocks that train, counted from the top of the backbone.
+        train_batch_norm: Also train BatchNormalization of open blocks, statistics included.
+    """
+
+    open_blocks: int
+    train_batch_norm: bool = False
+
+    def apply(self, model, spec: BackboneSpec) -> FreezeSummary:
+        """Set `trainable` on every layer of `model`, in place.
+
+        Args:
+            model: A functional model grown from `spec.build`; layers that belong to no
+                block are the head, which always trains.
+            spec: The backbone's specification.
+
+        Returns:
+            A table of what trains; print it.
+
+        Raises:
+            ValueError: If `open_blocks` is out of range, or if nothing would train.
+        """
+        import keras
+
+        if not 0 <= self.open_blocks <= len(spec.blocks):
+            raise ValueError(
+                f"`open_blocks` must be between 0 and {len(spec.blocks)}, the number of "
+                f"blocks of {spec.name!r}, not {self.open_blocks}."
+            )
+        first_open = len(spec.blocks) - self.open_blocks
+        parts: dict[int, list] = {}
+        for layer in model.layers:
+            block = spec.block_of(layer.name)
+            part = len(spec.blocks) if block is None else block
+            norm = isinstance(layer, keras.layers.BatchNormalization)
+            layer.trainable = part >= first_open and (self.train_batch_norm or not norm)
+            if layer.weights:
+                parts.setdefault(part, []).append(layer)
+        rows = tuple(
+            self._row(part, layers, len(spec.blocks)) for part, layers in sorted(parts.items())
+        )
+        trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+        if not trainable:
+            raise ValueError(
+                "Nothing would train: every layer with weights is frozen. "
+                "Open some blocks (`open_fraction` > 0), or add a head."
+            )
+        return FreezeSummary(rows, trainable, model.count_params())
+
+    def _row(self, part: int, layers: list, head: int) -> FreezeRow:
+        import keras
+
+        norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+        name = "head" if part == head else "stem" if part == 0 else f"block {part}"
+        return FreezeRow(
+            block=name,
+            layers=len(layers),
+            parameters=sum(layer.count_params() for layer in layers),
+            trained=any(layer.trainable_weights for layer in layers),
+            batch_norm="" if not norms else _norm_state(self.train_batch_norm),
+        )
+
+
+def _norm_state(trained: bool) -> str:
+    return "BatchNorm trained" if trained else "BatchNorm statistics frozen"
+
+
+def _merged(rows: tuple[FreezeRow, ...]) -> list[FreezeRow]:
+    """Join neighbouring backbone blocks of the same state, so that the table fits a screen."""
+    merged: list[FreezeRow] = []
+    first = None
+    for row in rows:
+        last = merged[-1] if merged else None
+        alike = last and row.block != "head" and last.trained == row.trained
+        if not alike:
+            first = row.block
+            merged.append(row)
+            continue
+        merged[-1] = FreezeRow(
+            block=f"{first.removeprefix('block ')}–{row.block.removeprefix('block ')}",
+            layers=last.layers + row.layers,
+            parameters=last.parameters + row.parameters,
+            trained=row.trained,
+            batch_norm=last.batch_norm or row.batch_norm,
+        )
+    return merged

@@ -1,0 +1,110 @@
+"""Where a model can be cut for each stage, and the cached outputs at those cuts."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.data.batches import PhotoReader
+from kerasrecipes.training.prefix_cache import PrefixCache, cache_bytes, free_bytes
+
+
+@dataclass
+class FrozenPart:
+    """The part of a model below the open blocks, computed once for as many stages as hold.
+
+    Args:
+        model: The whole model.
+        spec: Its backbone.
+        sides: The photos with their number of views: training, then validation.
+        limit_gb: Largest size on disk.
+        say: Prints one line for the user.
+    """
+
+    model: object
+    spec: BackboneSpec
+    sides: tuple[tuple[PhotoReader, int], ...]
+    limit_gb: float
+    say: Callable[[str], None]
+    _caches: dict[int, tuple[int, list[PrefixCache]]] = field(default_factory=dict)
+
+    def sources(self, first_open: int, later: list[int]) -> tuple[object, list[Callable]] | None:
+        """Return where training begins and what feeds it, or `None` to begin at the photos.
+
+        Args:
+            first_open: Index of the first block that trains now.
+            later: The same for the stages that follow.
+
+        Returns:
+            The tensor at the cut, and for each side a function from a dataset of
+            `(index, view)` to one of `(index, view, outputs)`.
+        """
+        if first_open == 0 or not self.limit_gb:
+            return None
+        if first_open not in self._caches:
+            self._fill(self._that_fit(first_open, later))
+        if first_open not in self._caches:
+            return None
+        cut, caches = self._caches[first_open]
+        feeds = [lambda order, cache=cache: cache.batches(cut, order) for cache in caches]
+        return self.spec.boundary(self.model, first_open), feeds
+
+    def trained_from(self, first_open: int) -> None:
+        """Drop what a stage that trained from this block on has made untrue."""
+        self._caches = {k: v for k, v in self._caches.items() if k <= first_open}
+
+    def _that_fit(self, first_open: int, later: list[int]) -> list[int]:
+        """List the cuts to fill in one pass: this one, and those of later stages that no
+        stage in between will have changed, as far as the disk reaches."""
+        wanted, lowest = [first_open], first_open
+        for block in later:
+            if 0 < block < lowest:
+                wanted.append(block)
+            lowest = min(lowest, block)
+        room = min(self.limit_gb * 1e9, 0.8 * free_bytes())
+        fitting = []
+        photos = sum(len(reader.photos) * views for reader, views in self.sides)
+        for block in wanted:
+            needed = cache_bytes(tuple(self.spec.boundary(self.model, block).shape[1:]), photos)
+            if needed <= room:
+                room -= needed
+                fitting.append(block)
+                continue
+            self.say(
+                f"  The output of the first {block} blocks would take {needed / 1e9:.1f} GB of "
+                f"disk (`cache_gb` is {self.limit_gb:g}), so it is computed in every epoch."
+            )
+        return fitting if first_open in fitting else []
+
+    def _fill(self, blocks: list[int]) -> None:
+        import keras
+
+        if not blocks:
+            return
+        frozen = keras.Model(
+            self.model.input, [self.spec.boundary(self.model, block) for block in blocks]
+        )
+        caches = [self._filled(frozen, reader, views) for reader, views in self.sides]
+        self._caches.update({block: (i, caches) for i, block in enumerate(blocks)})
+
+    def _filled(self, frozen, reader: PhotoReader, views: int) -> PrefixCache:
+        try:
+            cache = PrefixCache(frozen, reader, views)
+            cache.fill(show_progress("computing the frozen blocks"))
+        except OverflowError as error:
+            self.say(f"  {error} Keeping single precision.")
+            cache = PrefixCache(frozen, reader, views, "float32")
+            cache.fill(show_progress("computing the frozen blocks"))
+        return cache
+
+
+def show_progress(what: str) -> Callable[[int, int], None]:
+    """Return a function that shows a running count on a terminal, and nothing elsewhere."""
+
+    def show(done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            end = "\r\033[K" if done == of else ""
+            sys.stderr.write(f"\r  {what}: {done}/{of}\033[K{end}")
+            sys.stderr.flush()
+
+    return show

@@ -1,0 +1,212 @@
+"""The recipe for photos with one label each."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.training.recipe import Recipe
+from kerasrecipes.training.schedule import UnfreezeSchedule
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Photos that a model was measured on, and what it said about them."""
+
+    split: str
+    photos: PhotoSet
+    labels: np.ndarray
+    scores: np.ndarray
+
+
+class ImageClassifier(Recipe):
+    """Fine-tune a pretrained backbone to tell photos apart.
+
+    The constructor only stores its arguments; `fit` checks them all before it reads a
+    photo or loads a weight.
+
+    Args:
+        backbone: A name of `kerasrecipes.list_backbones()`, or `hub:…` or `cv:…`.
+        head: A name of `kerasrecipes.list_heads()`.
+        schedule: The stages; `None` for `UnfreezeSchedule.two_phase()`.
+        image_size: `(height, width)` in pixels; `None` for the backbone's own.
+        weights: `"default"`, `"imagenet"` (a download), a local file, or `None` for
+            random weights.
+        augment: `"none"`, `"light"` or `"factory"`. Only training photos are augmented.
+        views: Augmented views per photo, of which each epoch shows one. A frozen part of
+            the model sees each view once.
+        batch_size: Photos per training step.
+        dropout: Fraction of pooled features that a training step leaves out.
+        label_smoothing: How much of each target is spread over the other classes.
+        weight_decay: Decoupled weight decay of AdamW; biases and norms are spared.
+        class_weights: `"auto"` balances the classes when the largest has more than 3 times
+            the photos of the smallest, `"balanced"` always does, `None` never.
+        train_batch_norm: Whether open blocks also train BatchNormalization.
+        patience: Epochs without improvement of the validation loss before a stage ends;
+            `None` for `max(10, 20 % of the epochs)`.
+        cache_gb: Disk that the output of frozen blocks may take while fitting.
+        seed: Seed of the initial head, the order, the augmentation and the dropout. `fit`
+            also sets Keras's global seed with it.
+        deterministic: Let TensorFlow use deterministic operations only (slower on a GPU).
+
+    Example:
+        >>> ImageClassifier("efficientnet_lite0", seed=7)
+        ImageClassifier(seed=7)
+    """
+
+    def __init__(
+        self,
+        backbone: str = "efficientnet_lite0",
+        *,
+        head: str = "classification",
+        schedule: UnfreezeSchedule | None = None,
+        image_size: tuple[int, int] | None = None,
+        weights: str | Path | None = "default",
+        augment: str = "light",
+        views: int = 8,
+        batch_size: int = 32,
+        dropout: float = 0.2,
+        label_smoothing: float = 0.1,
+        weight_decay: float = 1e-2,
+        class_weights: str | None = "auto",
+        train_batch_norm: bool = False,
+        patience: int | None = None,
+        cache_gb: float = 4.0,
+        seed: int = 0,
+        deterministic: bool = False,
+    ):
+        self.backbone = backbone
+        self.head = head
+        self.schedule = schedule
+        self.image_size = image_size
+        self.weights = weights
+        self.augment = augment
+        self.views = views
+        self.batch_size = batch_size
+        self.dropout = dropout
+        self.label_smoothing = label_smoothing
+        self.weight_decay = weight_decay
+        self.class_weights = class_weights
+        self.train_batch_norm = train_batch_norm
+        self.patience = patience
+        self.cache_gb = cache_gb
+        self.seed = seed
+        self.deterministic = deterministic
+
+    def fit(self, train: PhotoSet, val: PhotoSet, *, callbacks=(), verbose: bool = True):
+        """Train on one set of photos, choosing the weights by another.
+
+        Fitting again starts again. Ctrl-C ends the fit with the best weights so far.
+
+        Args:
+            train: Photos to learn from.
+            val: Photos to choose by; none of them may be among `train`.
+            callbacks: Further `keras.callbacks.Callback`s, used in every stage.
+            verbose: Whether to print what trains and how it goes.
+
+        Returns:
+            A `RunReport`: what was trained, how it went, and how `val` is classified.
+
+        Raises:
+            ValueError: If an argument of the recipe is not usable.
+            DataError: If the photos do not suit training, or change while it runs.
+            KeyboardInterrupt: If interrupted before there was anything to keep.
+        """
+        from kerasrecipes.training.fit_classifier import fit_classifier
+
+        speak = say if verbose else lambda line: None
+        self.model_, self.report_ = fit_classifier(self, train, val, tuple(callbacks), speak)
+        self.labels_ = train.class_names
+        self.train_, self.val_ = train, val
+        self.evaluate(val, split="val")
+        return self.report_
+
+    def predict(self, photos: PhotoSet) -> np.ndarray:
+        """Return class probabilities.
+
+        Args:
+            photos: What to classify; labels are not looked at.
+
+        Returns:
+            float32, shape `(n, classes)`, in the order of `labels_`.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            DataError: If a photo cannot be read, or changed since it was scanned.
+        """
+        from kerasrecipes.training.inference import predict_scores
+
+        return predict_scores(self._fitted("model_"), photos)
+
+    def evaluate(self, photos: PhotoSet, *, split: str = "test"):
+        """Measure the model on photos that it has not seen.
+
+        The photos are remembered: `save` keeps some of them, with the scores, as golden
+        vectors against which every exported file is verified.
+
+        Args:
+            photos: Labelled photos of the same classes.
+            split: What to call them in the report.
+
+        Returns:
+            An `Evaluation`; print it.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            DataError: If the classes differ, or a photo cannot be read.
+        """
+        from kerasrecipes.training.inference import measure
+
+        labels, scores, evaluation = measure(
+            self._fitted("model_"), photos, self.labels_, self.seed
+        )
+        self.held_out_ = HeldOut(split, photos, labels, scores)
+        self.report_.evaluations[split] = evaluation
+        self.report_.data.counts[split] = photos.counts()
+        self.report_.data.digests[split] = photos.digest()
+        return evaluation
+
+    def save(self, folder: str | Path):
+        """Write a new version of a model folder.
+
+        Args:
+            folder: The model's folder, e.g. `"saved_models/tiles"`; the bundle is its
+                next free version, e.g. `saved_models/tiles/1/`.
+
+        Returns:
+            The `Bundle`.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            OSError: If the folder cannot be written; nothing is left behind.
+        """
+        from kerasrecipes.training.save import save_recipe
+
+        self._fitted("model_")
+        return save_recipe(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "ImageClassifier":
+        """Read a saved recipe, ready to evaluate and predict.
+
+        Args:
+            folder: A model folder (its latest version) or one version of it.
+
+        Raises:
+            DataError: If there is no bundle.
+            IntegrityError: If a file of it was changed.
+        """
+        from kerasrecipes.bundle import Bundle
+
+        bundle = Bundle.load(folder)
+        recipe = cls.from_config(bundle.manifest.recipe)
+        recipe.model_ = bundle.load_model()
+        recipe.labels_ = tuple(bundle.manifest.class_names)
+        recipe.report_ = bundle.report()
+        return recipe
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,62 @@
+"""Running a fitted Keras model over photos, from their files."""
+
+import time
+
+import numpy as np
+
+from kerasrecipes.data.batches import PhotoReader, index_batches
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.errors import DataError, listed
+
+BATCH = 32
+LATENCY_RUNS = 30
+
+
+def predict_scores(model, photos: PhotoSet) -> np.ndarray:
+    """Return the scores of all photos; float32, shape `(n, classes)`."""
+    size = tuple(model.input.shape[1:3])
+    reader = PhotoReader(photos, size)
+    order = index_batches(len(photos), BATCH, None, range(1), 1)
+    batches = reader.batches(order).prefetch(2)
+    with reader.errors():
+        rows = [np.asarray(model.predict_on_batch(pixels)) for _, _, pixels in batches]
+    return np.concatenate(rows) if rows else np.zeros((0, model.output.shape[-1]), np.float32)
+
+
+def measure(model, photos: PhotoSet, class_names: tuple[str, ...], seed: int):
+    """Score photos, time single ones, and judge the scores.
+
+    Returns:
+        The class indices `(n,)`, the scores, float32 `(n, classes)`, and an `Evaluation`.
+
+    Raises:
+        DataError: If the photos have other classes than the model, or there are none.
+    """
+    from kerasrecipes.evaluation.classification import evaluate_scores
+
+    unknown = sorted(set(photos.class_names) - set(class_names))
+    if unknown:
+        raise DataError(
+            f"The model does not know the classes {listed(unknown)}; "
+            f"it was trained on {listed(class_names, 8)}."
+        )
+    index = {name: i for i, name in enumerate(class_names)}
+    labels = np.array([index[photo.label] for photo in photos.photos], dtype=np.int64)
+    scores = predict_scores(model, photos)
+    latency = _latency_ms(model)
+    return (
+        labels,
+        scores,
+        evaluate_scores(labels, scores, class_names, latency_ms=latency, seed=seed),
+    )
+
+
+def _latency_ms(model) -> list[float]:
+    """Time single photos through Keras; what counts on a device is the exported file's."""
+    photo = np.full((1, *model.input.shape[1:]), 127, np.float32)
+    times = []
+    for _ in range(LATENCY_RUNS + 3):
+        started = time.perf_counter()
+        model.predict_on_batch(photo)
+        times.append((time.perf_counter() - started) * 1e3)
+    return times[3:]

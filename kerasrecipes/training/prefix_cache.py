@@ -1,0 +1,114 @@
+"""Computing the frozen part of a model once, instead of once per epoch.
+
+While the first blocks are frozen and BatchNorm statistics stand still, their output for a
+photo never changes. So it is computed once per augmented view, kept on disk, and only what
+is open trains. Nothing is approximated but the storage, in half precision by default.
+"""
+
+import math
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from kerasrecipes.backbones.weights_cache import cache_folder
+from kerasrecipes.data.batches import PhotoReader, index_batches
+from kerasrecipes.training.frozen_engine import frozen_engine
+
+FILL_BATCH = 32
+
+
+class PrefixCache:
+    """The outputs of a frozen model for every view of every photo, in memory-mapped files.
+
+    One pass over the photos fills the outputs at all cuts. The files have no names while
+    they are in use, so that they are gone with the process, however that ends, and two
+    runs cannot meet.
+
+    Args:
+        frozen: The frozen part of the model, photos to a list with one output per cut.
+        reader: The photos.
+        views: Views per photo.
+        dtype: How outputs are stored; training sees float32 either way.
+
+    Raises:
+        OSError: If a file cannot be created.
+    """
+
+    def __init__(self, frozen, reader: PhotoReader, views: int, dtype: str = "float16"):
+        self._frozen = frozen
+        self._reader = reader
+        self._shapes = [tuple(output.shape[1:]) for output in frozen.outputs]
+        count = len(reader.photos)
+        self._stored = [_unnamed_array((views, count, *shape), dtype) for shape in self._shapes]
+
+    def fill(self, progress: Callable[[int, int], None] = lambda *_: None) -> None:
+        """Compute everything.
+
+        Args:
+            progress: Called with the number of views done and of all.
+
+        Raises:
+            OverflowError: If an output is too large for the storage type.
+            DataError: If a photo cannot be read.
+        """
+        views, count = self._stored[0].shape[:2]
+        order = index_batches(count, FILL_BATCH, None, range(views), None)
+        run = frozen_engine(self._frozen, views * count)
+        done = 0
+        with self._reader.errors():
+            for index, view, photos in self._reader.batches(order).prefetch(2):
+                outputs = run(photos.numpy())
+                for stored, output in zip(self._stored, outputs, strict=True):
+                    with np.errstate(over="ignore"):
+                        output = output.astype(stored.dtype)
+                    if not np.isfinite(output).all():
+                        raise OverflowError(
+                            f"An output of the frozen blocks exceeds {stored.dtype}."
+                        )
+                    stored[view.numpy(), index.numpy()] = output
+                done += len(index)
+                progress(done, views * count)
+
+    def batches(self, cut: int, order):
+        """Turn a dataset of `(index, view)` batches into `(index, view, outputs at a cut)`."""
+        import tensorflow as tf
+
+        stored, shape = self._stored[cut], self._shapes[cut]
+
+        def gather(view, index):
+            return stored[view, index].astype(np.float32)
+
+        def load(index, view):
+            outputs = tf.numpy_function(gather, [view, index], tf.float32)
+            return index, view, tf.ensure_shape(outputs, (None, *shape))
+
+        return order.map(load, num_parallel_calls=2, deterministic=True)
+
+
+def cache_bytes(shape: tuple[int, ...], views: int, itemsize: int = 2) -> int:
+    """Return how much disk `views` outputs of one shape take."""
+    return views * math.prod(shape) * itemsize
+
+
+def free_bytes() -> int:
+    """Return how much disk is left where caches are kept."""
+    return shutil.disk_usage(_folder()).free
+
+
+def _folder() -> Path:
+    """Prefer the user's cache folder: the system's temporary one often lies in memory."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, AttributeError):
+        return Path(tempfile.gettempdir())
+
+
+def _unnamed_array(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    with tempfile.TemporaryFile(dir=_folder()) as file:
+        return np.memmap(file, dtype=dtype, mode="w+", shape=shape)

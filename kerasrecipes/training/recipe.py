@@ -1,0 +1,56 @@
+"""What every recipe has in common: an inert constructor, a config, and a fitted state."""
+
+import inspect
+from typing import Any
+
+from kerasrecipes.errors import NotFittedError
+from kerasrecipes.training.schedule import UnfreezeSchedule
+
+
+class Recipe:
+    """A description of a training run. It has a model; it is not one.
+
+    A subclass's constructor stores its arguments under their own names and does nothing
+    else, so that a recipe can be printed, compared and written down before it runs. What
+    `fit` learns ends in an underscore.
+    """
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as JSON-safe data."""
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        config = {name: getattr(self, name) for name in names}
+        if isinstance(config.get("schedule"), UnfreezeSchedule):
+            config["schedule"] = config["schedule"].to_dict()
+        if config.get("weights") is not None:
+            config["weights"] = str(config["weights"])
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Recipe":
+        """Build a recipe from what `get_config` returned."""
+        config = dict(config)
+        if isinstance(config.get("schedule"), list):
+            config["schedule"] = UnfreezeSchedule.from_dict(config["schedule"])
+        return cls(**config)
+
+    def _fitted(self, attribute: str) -> Any:
+        """Return something that `fit` learned.
+
+        Raises:
+            NotFittedError: If `fit` has not run.
+        """
+        if not hasattr(self, attribute):
+            raise NotFittedError(
+                f"This {type(self).__name__} has no `{attribute}` yet. Call `fit` first, "
+                f"or get a fitted one with {type(self).__name__}.load(folder)."
+            )
+        return getattr(self, attribute)
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self).__init__).parameters
+        changed = ", ".join(
+            f"{name}={getattr(self, name)!r}"
+            for name, parameter in list(defaults.items())[1:]
+            if getattr(self, name) != parameter.default
+        )
+        return f"{type(self).__name__}({changed})"

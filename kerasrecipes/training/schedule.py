@@ -1,0 +1,101 @@
+"""Which part of a model trains, for how long, and how fast: schedules as data."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One phase of training.
+
+    Args:
+        name: What people call it; each stage of a schedule has its own name.
+        epochs: Largest number of epochs; early stopping may end it sooner.
+        learning_rate: Peak of the warm-up and cosine curve.
+        open_fraction: Fraction of the backbone's blocks that train, counted from the
+            top; 0 trains the head alone, 1 everything. The head always trains.
+        warmup_fraction: Fraction of the steps over which the rate rises from near zero.
+    """
+
+    name: str
+    epochs: int
+    learning_rate: float
+    open_fraction: float = 0.0
+    warmup_fraction: float = 0.1
+
+    def __post_init__(self):
+        if self.epochs < 1:
+            raise ValueError(
+                f"Stage {self.name!r}: `epochs` must be at least 1, not {self.epochs}."
+            )
+        if not 0 < self.learning_rate < 10:
+            raise ValueError(
+                f"Stage {self.name!r}: `learning_rate` must be between 0 and 10, "
+                f"not {self.learning_rate}."
+            )
+        for field in ("open_fraction", "warmup_fraction"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise ValueError(
+                    f"Stage {self.name!r}: `{field}` must be between 0 and 1, "
+                    f"not {getattr(self, field)}."
+                )
+
+
+@dataclass(frozen=True)
+class UnfreezeSchedule:
+    """A tuple of stages, run one after the other; each has its own compile and fit.
+
+    Example:
+        >>> [stage.name for stage in UnfreezeSchedule.two_phase().stages]
+        ['head', 'top']
+    """
+
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self):
+        object.__setattr__(self, "stages", tuple(self.stages))
+        names = [stage.name for stage in self.stages]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"A schedule needs stages with names of their own, not {names}.")
+
+    @classmethod
+    def head_only(cls, epochs: int = 30, learning_rate: float = 1e-3) -> "UnfreezeSchedule":
+        """Train the head on a frozen backbone: a linear probe."""
+        return cls((Stage("head", epochs, learning_rate),))
+
+    @classmethod
+    def two_phase(
+        cls,
+        epochs: int = 12,
+        learning_rate: float = 3e-4,
+        *,
+        head_epochs: int = 10,
+        head_learning_rate: float = 1e-3,
+        open_fraction: float = 0.3,
+    ) -> "UnfreezeSchedule":
+        """Train the head first, then the top blocks with it at a lower rate.
+
+        Reference:
+            Kumar et al., 2022, "Fine-Tuning can Distort Pretrained Features and
+            Underperform Out-of-Distribution", arXiv 2202.10054.
+        """
+        return cls(
+            (
+                Stage("head", head_epochs, head_learning_rate),
+                Stage("top", epochs, learning_rate, open_fraction),
+            )
+        )
+
+    @classmethod
+    def full(cls, epochs: int = 12, learning_rate: float = 1e-4) -> "UnfreezeSchedule":
+        """Train everything from the first step."""
+        return cls((Stage("all", epochs, learning_rate, open_fraction=1.0),))
+
+    def to_dict(self) -> list[dict]:
+        """Return the stages as JSON-safe data."""
+        return [asdict(stage) for stage in self.stages]
+
+    @classmethod
+    def from_dict(cls, stages: Sequence[dict]) -> "UnfreezeSchedule":
+        """Build a schedule from what `to_dict` returned."""
+        return cls(tuple(Stage(**stage) for stage in stages))

@@ -1,0 +1,250 @@
+"""What a fit promises: what is frozen stands still, what is open moves, and it repeats exactly."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+from kerasrecipes import DataError, NotFittedError, UnfreezeSchedule, get_backbone
+from kerasrecipes.training.fit_classifier import class_weights
+
+LITE0 = "efficientnet_lite0"
+
+
+def weights_by_layer(model):
+    return {layer.name: [w.copy() for w in layer.get_weights()] for layer in model.layers}
+
+
+def pretrained():
+    return weights_by_layer(get_backbone(LITE0).build((48, 48)))
+
+
+def test_frozen_blocks_and_statistics_stand_still_and_open_ones_move(fitted):
+    spec, before, after = get_backbone(LITE0), pretrained(), weights_by_layer(fitted.model_)
+    first_open = len(spec.blocks) - 4  # ceil(0.2 * 18)
+    moved = still = 0
+    for name, old in before.items():
+        same = all(np.array_equal(a, b) for a, b in zip(old, after[name], strict=True))
+        norm = isinstance(fitted.model_.get_layer(name), keras.layers.BatchNormalization)
+        if not old:
+            continue
+        if spec.block_of(name) < first_open or norm:
+            assert same, name
+            still += 1
+        else:
+            assert not same, name  # the trap: a flipped `trainable` that moves weights by 0.0
+            moved += 1
+    assert moved >= 8
+    assert still >= 60
+
+
+def test_plain_keras_moves_batch_norm_statistics_of_a_frozen_call():
+    """The trap that the policy is for: `training=False` does not protect a functional model."""
+    photo = keras.Input((8, 8, 3))
+    inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.BatchNormalization()])
+    features = keras.layers.GlobalAveragePooling2D()(inner(photo, training=False))
+    model = keras.Model(photo, keras.layers.Dense(1)(features))
+    flat = keras.Model(model.input, model.output)
+    norm = inner.layers[-1]
+    flat.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(9, 1, (8, 8, 8, 3))
+    before = norm.moving_mean.numpy()
+    flat_norm = keras.layers.BatchNormalization()
+    naive = keras.Model(photo, keras.layers.Dense(1)(keras.layers.Flatten()(flat_norm(photo))))
+    naive.compile("sgd", "mse")
+    naive.fit(x, np.zeros((8, 1)), verbose=0)
+    assert np.abs(flat_norm.moving_mean.numpy()).max() > 0.01
+    assert np.array_equal(before, norm.moving_mean.numpy())
+
+
+def test_fit_repeats_bit_for_bit(fitted, part_sets, quick_recipe):
+    train, val, _ = part_sets
+    again = quick_recipe()
+    again.fit(train, val, verbose=False)
+    for one, other in zip(fitted.model_.get_weights(), again.model_.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_another_seed_gives_another_model(fitted, part_sets, quick_recipe):
+    train, val, _ = part_sets
+    other = quick_recipe(seed=1)
+    other.fit(train, val, verbose=False)
+    kernels = [recipe.model_.get_layer("logits").get_weights()[0] for recipe in (fitted, other)]
+    assert not np.allclose(*kernels)
+
+
+@pytest.mark.parametrize("augment", ["none", "factory"])
+def test_cached_prefix_changes_nothing_but_rounding(part_sets, quick_recipe, augment, monkeypatch):
+    from kerasrecipes.training import prefix_cache
+
+    train, val, _ = part_sets
+
+    def trained(dtype, **settings):
+        monkeypatch.setattr(prefix_cache.PrefixCache.__init__, "__defaults__", (dtype,))
+        recipe = quick_recipe(augment=augment, dropout=0.0, **settings)
+        recipe.fit(train, val, verbose=False)
+        return recipe.model_.get_layer("logits").get_weights()[0]
+
+    plain = trained("float32", cache_gb=0)
+    moved = np.abs(plain).max()
+    assert np.abs(trained("float32") - plain).max() < 1e-3 * moved
+    assert np.abs(trained("float16") - plain).max() < 3e-2 * moved
+
+
+def test_returned_weights_are_those_that_were_measured(fitted, part_sets):
+    report = fitted.report_
+    best = report.stages[-1]
+    _, val, _ = part_sets
+    accuracy = (fitted.predict(val).argmax(1) == val.labels).mean()
+    assert report.evaluations["val"].accuracy.value == pytest.approx(accuracy)
+    if best.best_epoch:
+        assert best.history["val_accuracy"][best.best_epoch - 1] == pytest.approx(accuracy)
+
+
+def test_it_learns(fitted):
+    assert fitted.report_.evaluations["test"].accuracy.value > 0.6
+
+
+def test_report_says_what_trained(fitted):
+    head, top = fitted.report_.stages
+    assert head.trainable_parameters == 1280 * 3 + 3
+    assert [row.block for row in head.freeze_table if row.trained] == ["head"]
+    assert sum(row.trained for row in top.freeze_table) == 5
+    assert top.freeze_table[-2].batch_norm == "BatchNorm statistics frozen"
+    assert len(top.history["learning_rate"]) == top.epochs_run == 2
+
+
+def test_a_dataset_too_large_for_the_cache_is_computed_each_epoch(part_sets, quick_recipe, capsys):
+    train, val, _ = part_sets
+    quick_recipe(cache_gb=1e-5, schedule=UnfreezeSchedule.two_phase(1, head_epochs=1)).fit(
+        train, val
+    )
+    assert "is computed in every epoch" in " ".join(capsys.readouterr().err.split())
+
+
+def test_ctrl_c_keeps_the_best_so_far(part_sets, quick_recipe, capsys):
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    train, val, _ = part_sets
+    recipe = quick_recipe()
+    report = recipe.fit(train, val, callbacks=[Interrupt()])
+    assert report.interrupted
+    assert [stage.epochs_run for stage in report.stages] == [1]
+    assert "Interrupted in stage 'head': the best weights so far are kept." in (
+        capsys.readouterr().err
+    )
+    assert recipe.predict(val).shape == (len(val), 3)
+
+
+def test_ctrl_c_with_nothing_to_keep_is_raised(part_sets, quick_recipe, monkeypatch):
+    from kerasrecipes.training import frozen_part
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(frozen_part.FrozenPart, "_fill", interrupted)
+    train, val, _ = part_sets
+    with pytest.raises(KeyboardInterrupt):
+        quick_recipe().fit(train, val, verbose=False)
+
+
+def test_a_photo_that_changes_is_named(part_photos, tmp_path, quick_recipe):
+    import shutil
+
+    from kerasrecipes import scan_photos, split_photos
+
+    root = shutil.copytree(part_photos, tmp_path / "parts")
+    train, val, _ = split_photos(scan_photos(root), test_fraction=0.0)
+    victim = train.photos[3].path
+    victim.write_bytes(val.photos[0].path.read_bytes())
+    with pytest.raises(DataError, match=rf"{victim.name}' has changed since it was scanned"):
+        quick_recipe().fit(train, val, verbose=False)
+
+
+def test_nothing_is_warned_about_in_a_clean_fit(part_sets, quick_recipe):
+    train, val, _ = part_sets
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        quick_recipe().fit(train, val, verbose=False)
+
+
+def test_class_weights_balance_only_what_is_unbalanced(part_sets):
+    train, _, _ = part_sets
+    assert class_weights(train, "auto").tolist() == [1, 1, 1]
+    few = train.select([i for i, k in enumerate(train.labels) if k or i < 2][:])
+    counts = np.array(list(few.counts().values()))
+    weights = class_weights(few, "balanced")
+    assert (weights * counts).sum() == pytest.approx(len(few))
+    assert weights * counts == pytest.approx([len(few) / 3] * 3)
+    assert class_weights(few, None).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"backbone": "efficientnet_lite"}, "Unknown backbone 'efficientnet_lite'. Did you mean"),
+        ({"head": "clasification"}, "Unknown head 'clasification'. Did you mean 'classification'"),
+        ({"augment": "facory"}, "Unknown augmentation 'facory'. Did you mean 'factory'"),
+        ({"schedule": [1, 2]}, "`schedule` must be an UnfreezeSchedule, not list"),
+        ({"class_weights": "yes"}, "`class_weights` must be 'auto', 'balanced' or None"),
+        ({"views": 0}, "`views` must be between 1 and 1000, not 0"),
+        ({"dropout": "a"}, "`dropout` must be between 0 and 0.95, not 'a'"),
+        ({"batch_size": True}, "`batch_size` must be between 1 and 4096, not True"),
+        ({"patience": 0}, "`patience` must be at least 1, or None, not 0"),
+        ({"image_size": (4, 4)}, "`image_size` 4x4 is too small"),
+        ({"weights": "imagenet"}, "is not possible for 'efficientnet_lite0'"),
+    ],
+)
+def test_arguments_are_judged_before_any_work(
+    part_sets, quick_recipe, settings, message, monkeypatch
+):
+    import re
+
+    def too_late(*_, **__):
+        raise AssertionError("a model was built")
+
+    monkeypatch.setattr("kerasrecipes.training.fit_classifier._build", too_late)
+    train, val, _ = part_sets
+    with pytest.raises(ValueError, match=re.escape(message)):
+        quick_recipe(**settings).fit(train, val, verbose=False)
+
+
+def test_sets_are_judged_before_any_work(part_sets, quick_recipe):
+    from dataclasses import replace
+
+    train, val, _ = part_sets
+    with pytest.raises(DataError, match="`val` is empty"):
+        quick_recipe().fit(train, val.select([]))
+    with pytest.raises(DataError, match="`train` has the classes .* Make both from one set"):
+        quick_recipe().fit(train, replace(val, class_names=("dot", "plain", "ring")))
+    with pytest.raises(DataError, match="needs at least 2 classes with photos; without any"):
+        quick_recipe().fit(train.select(np.flatnonzero(train.labels == 0)), val)
+
+
+def test_before_fit_there_is_nothing_to_ask(part_sets, quick_recipe, tmp_path):
+    recipe = quick_recipe()
+    for ask in (
+        lambda: recipe.predict(part_sets[2]),
+        lambda: recipe.evaluate(part_sets[2]),
+        lambda: recipe.save(tmp_path / "x"),
+    ):
+        with pytest.raises(NotFittedError, match="has no `model_` yet. Call `fit` first"):
+            ask()
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_classes_are_named(fitted, part_sets):
+    from dataclasses import replace
+
+    _, _, test = part_sets
+    strange = replace(
+        test,
+        photos=(replace(test.photos[0], label="ring"),),
+        class_names=("ring",),
+    )
+    with pytest.raises(DataError, match="does not know the classes 'ring'; it was trained on"):
+        fitted.evaluate(strange)

@@ -1,0 +1,56 @@
+import keras
+import pytest
+
+from kerasrecipes import FreezePolicy, get_backbone
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return get_backbone("efficientnet_lite0")
+
+
+@pytest.fixture
+def model(spec):
+    backbone = spec.build((48, 48), None)
+    pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
+    return keras.Model(backbone.input, keras.layers.Dense(2, name="logits")(pooled))
+
+
+def test_table_counts_every_parameter_once(model, spec):
+    summary = FreezePolicy(3).apply(model, spec)
+    assert sum(row.parameters for row in summary.rows) == model.count_params()
+    assert [row.trained for row in summary.rows] == [False] * 15 + [True] * 4
+    assert summary.trainable_parameters == sum(keras.ops.size(w) for w in model.trainable_weights)
+
+
+def test_table_reads_well(model, spec):
+    text = str(FreezePolicy(3).apply(model, spec))
+    assert "stem–14" in text
+    assert "15–17" in text
+    assert "yes, BatchNorm statistics frozen" in text
+    assert "parameters train (" in text
+
+
+def test_batch_norm_trains_only_on_request(model, spec):
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    FreezePolicy(18).apply(model, spec)
+    assert not any(norm.trainable for norm in norms)
+    summary = FreezePolicy(18, train_batch_norm=True).apply(model, spec)
+    assert all(norm.trainable for norm in norms)
+    assert summary.rows[0].batch_norm == "BatchNorm trained"
+
+
+def test_refreezing_undoes_unfreezing(model, spec):
+    FreezePolicy(18).apply(model, spec)
+    assert FreezePolicy(0).apply(model, spec).trainable_parameters == 1280 * 2 + 2
+
+
+def test_nothing_trainable_is_an_error(spec):
+    with pytest.raises(ValueError, match="Nothing would train: every layer with weights is frozen"):
+        FreezePolicy(0).apply(spec.build((48, 48), None), spec)
+
+
+@pytest.mark.parametrize("blocks", [-1, 19])
+def test_open_blocks_out_of_range(model, spec, blocks):
+    with pytest.raises(ValueError, match=f"`open_blocks` must be between 0 and 18.*not {blocks}"):
+        FreezePolicy(blocks).apply(model, spec)
