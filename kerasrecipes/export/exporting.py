@@ -1,0 +1,132 @@
+"""From a bundle to an exported file that was verified before anyone can use it."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kerasrecipes.errors import VerificationError, printable, unknown_name
+from kerasrecipes.export.record import ExportRecord, file_digest
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.data.photos import PhotoSet
+    from kerasrecipes.export.format import ExportFormat
+    from kerasrecipes.verify import Tolerance
+
+
+def export_model(
+    bundle: "Bundle",
+    format: str = "tflite",
+    quantization: str = "float32",
+    *,
+    photos: "PhotoSet | None" = None,
+    tolerance: "Tolerance | None" = None,
+    overwrite: bool = False,
+) -> ExportRecord:
+    """Write a bundle's model in another format, verify the file, and add it to the bundle.
+
+    Args:
+        bundle: The bundle to export; the file goes to `exports/<format>-<quantization>/`.
+        format: One of `kerasrecipes.list_formats()`.
+        quantization: What the format offers, e.g. `"float32"`, `"float16"`, `"dynamic"`, `"int8"`.
+        photos: Held-out photos to verify on; by default the golden photos of the bundle.
+        tolerance: How far the file may differ; by default strict for the quantization.
+        overwrite: Replace an export of the same name.
+
+    Returns:
+        The record of the new file; its `verification` holds all numbers.
+
+    Raises:
+        ValueError: If a name is unknown, or the export exists and `overwrite` is off.
+        DataError: If `photos` or the calibration photos do not fit the model.
+        VerificationError: If the file is not the same model within `tolerance`. Nothing is added.
+        IntegrityError: If files of the bundle changed.
+    """
+    from kerasrecipes.verify import verify_export
+
+    chosen = _chosen_format(format, quantization)
+    target = Path(bundle.folder) / "exports" / f"{format}-{quantization}"
+    if target.exists() and not overwrite:
+        raise ValueError(
+            f"'{printable(target)}' exists already. Pass overwrite=True (--overwrite) to "
+            "replace it."
+        )
+    model = bundle.load_model()
+    with _folder_in_the_making(target) as folder:
+        path = folder / f"model{chosen.suffix}"
+        chosen.write(
+            model,
+            path,
+            quantization=quantization,
+            calibration=bundle.calibration() if quantization == "int8" else None,
+            class_names=list(bundle.manifest.class_names),
+            description=f"{Path(bundle.folder).parent.name}, version {Path(bundle.folder).name}",
+            policy=bundle.policy().to_dict(),
+        )
+        record = ExportRecord(
+            format, quantization, path.name, file_digest(path), path.stat().st_size, folder=folder
+        )
+        scores = None if photos is None else _keras_scores(model, photos, bundle)
+        found = verify_export(bundle, record, photos, scores=scores, tolerance=tolerance)
+        if found.failures:
+            raise VerificationError(
+                f"The export '{record.name}' was not added to the bundle: "
+                f"{'; '.join(found.failures)}."
+            )
+        record = replace(record, verification=found.to_dict())
+        record.write()
+    return replace(record, folder=target)
+
+
+def _chosen_format(format: str, quantization: str) -> "ExportFormat":
+    from kerasrecipes.export import get_format
+
+    chosen = get_format(format)
+    if quantization not in chosen.quantizations:
+        raise unknown_name(
+            "quantization", quantization, chosen.quantizations, "kerasrecipes.list_formats()"
+        )
+    return chosen
+
+
+def _keras_scores(model: "keras.Model", photos: "PhotoSet", bundle: "Bundle") -> "np.ndarray":
+    """Score photos with the original model, a few at a time."""
+    import numpy as np
+
+    from kerasrecipes.data.decode import read_photo
+
+    size, policy = tuple(bundle.manifest.image_size), bundle.policy()
+    scores = []
+    for start in range(0, len(photos), 32):
+        batch = [read_photo(photo, size, policy) for photo in photos.photos[start : start + 32]]
+        scores.append(model.predict_on_batch(np.stack(batch).astype("float32")))
+    return np.concatenate(scores)
+
+
+@contextlib.contextmanager
+def _folder_in_the_making(target: Path) -> Iterator[Path]:
+    """Give a hidden folder that becomes `target` if the block succeeds, and vanishes if not."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    outer = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+    folder = outer / target.name
+    try:
+        folder.mkdir()
+        yield folder
+        if target.exists():
+            os.rename(target, outer / f".old-{target.name}")
+        os.rename(folder, target)
+    except BaseException:
+        old = outer / f".old-{target.name}"
+        if old.exists() and not target.exists():
+            os.rename(old, target)
+        raise
+    finally:
+        shutil.rmtree(outer, ignore_errors=True)

@@ -1,0 +1,69 @@
+"""What one export format is: what it needs, how it is written, loaded and inspected."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+class LoadedModel(Protocol):
+    """An exported file that is ready to answer. It knows its own input size."""
+
+    image_size: tuple[int, int]
+    class_count: int
+
+    def __call__(self, photos: np.ndarray) -> np.ndarray:
+        """Map uint8 photos `(n, h, w, 3)` to float32 scores `(n, classes)`."""
+
+
+@dataclass(frozen=True)
+class GraphFacts:
+    """What an exported file contains, found without running it.
+
+    Args:
+        ops: How often each operator occurs, most frequent first.
+        custom_ops: Names of operators that a plain runtime lacks (Flex and custom ones).
+        constant_bytes: Bytes of weights and other constants.
+        kernels: Number of operators that carry weights (convolutions, dense layers).
+        int8_kernels: How many of those compute in 8 bits.
+    """
+
+    ops: dict[str, int]
+    custom_ops: tuple[str, ...] = ()
+    constant_bytes: int = 0
+    kernels: int = 0
+    int8_kernels: int = 0
+
+    @property
+    def int8_fraction(self) -> float:
+        """Share of the weight-carrying operators that compute in 8 bits, 0…1."""
+        return self.int8_kernels / self.kernels if self.kernels else 0.0
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """One way to write a trained model for another runtime.
+
+    Args:
+        name: As users type it, e.g. `"tflite"`.
+        suffix: File suffix with the dot.
+        requires: Packages that loading needs.
+        quantizations: Legal values of `quantization`; the first is the default.
+        summary: One line for listings.
+        write: `write(model, path, *, quantization, calibration, class_names, description,
+            policy)`; writes the file or raises and leaves nothing behind.
+        load: `load(path, threads=1) -> LoadedModel`, without tensorflow.
+        inspect: `inspect(path) -> GraphFacts`, without tensorflow.
+        read_labels: `read_labels(path) -> tuple[str, ...]`, the class names inside the file.
+    """
+
+    name: str
+    suffix: str
+    requires: tuple[str, ...]
+    quantizations: tuple[str, ...]
+    summary: str
+    write: Callable[..., object] = field(repr=False)
+    load: Callable[..., LoadedModel] = field(repr=False)
+    inspect: Callable[..., GraphFacts] = field(repr=False)
+    read_labels: Callable[..., tuple[str, ...]] = field(repr=False)

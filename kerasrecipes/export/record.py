@@ -1,0 +1,156 @@
+"""What a bundle remembers about one exported file: `exports/<name>/export.json`."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kerasrecipes.errors import IntegrityError, printable
+
+if TYPE_CHECKING:
+    from kerasrecipes.bundle import Bundle
+
+RECORD_FILE = "export.json"
+_KINDS = {name: str for name in ("format", "quantization", "file", "sha256")}
+_KINDS |= {"size_bytes": int, "verification": dict}
+
+
+@dataclass(frozen=True)
+class ExportRecord:
+    """One exported and verified file of a bundle.
+
+    Args:
+        format: Name of the format, e.g. `"tflite"`.
+        quantization: E.g. `"int8"`.
+        file: File name inside `folder`.
+        sha256: Hex digest of the file.
+        size_bytes: Size of the file.
+        verification: What the check on held-out photos found; see `Verification.from_dict`.
+        folder: Where the file lies; not stored, so that bundles can be moved.
+    """
+
+    format: str
+    quantization: str
+    file: str
+    sha256: str
+    size_bytes: int
+    verification: Mapping[str, object] = field(default_factory=dict, repr=False)
+    folder: Path = Path()
+
+    @property
+    def name(self) -> str:
+        """How users refer to it, e.g. `"tflite-int8"`."""
+        return f"{self.format}-{self.quantization}"
+
+    @property
+    def path(self) -> Path:
+        """The exported file."""
+        return self.folder / self.file
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what `export.json` holds."""
+        values = asdict(self)
+        del values["folder"]
+        return values
+
+    def write(self) -> None:
+        """Write `export.json` beside the file, durably."""
+        with open(self.folder / RECORD_FILE, "w", encoding="utf-8") as file:
+            json.dump(self.to_dict(), file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "ExportRecord":
+        """Read the record of one export.
+
+        Args:
+            folder: `exports/<name>` of a bundle.
+
+        Returns:
+            The record. The exported file itself is not opened.
+
+        Raises:
+            IntegrityError: If the record is missing, damaged, or names a file elsewhere.
+        """
+        folder = Path(folder)
+        path = folder / RECORD_FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            record = cls(**{f.name: values[f.name] for f in fields(cls) if f.name != "folder"})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(
+                f"'{printable(path)}' is missing or damaged ({printable(error)}). "
+                "Export again with --overwrite."
+            ) from error
+        wrong = [
+            name for name, kind in _KINDS.items() if not isinstance(getattr(record, name), kind)
+        ]
+        if wrong or Path(record.file).name != record.file or record.name != folder.name:
+            reason = f"`{wrong[0]}` has the wrong type" if wrong else "it describes another export"
+            raise IntegrityError(
+                f"'{printable(path)}' was changed: {reason}. Export again with --overwrite."
+            )
+        return cls(**{**vars(record), "folder": folder})
+
+
+def read_exports(bundle: "Bundle | str | Path") -> dict[str, ExportRecord]:
+    """Read the records of all exports of a bundle.
+
+    Args:
+        bundle: A bundle, or the folder of one version of it.
+
+    Returns:
+        Name, e.g. `"tflite-int8"`, to record, sorted by name; empty without exports.
+
+    Raises:
+        IntegrityError: If a record is missing, damaged, or was moved.
+    """
+    exports = Path(getattr(bundle, "folder", bundle)) / "exports"
+    if not exports.is_dir():
+        return {}
+    # A folder with a leading dot is an export that was killed before it was complete.
+    folders = sorted(f for f in exports.iterdir() if f.is_dir() and not f.name.startswith("."))
+    return {folder.name: ExportRecord.read(folder) for folder in folders}
+
+
+def no_exports(folder: str | Path) -> str:
+    """Return the message for a bundle without exported files."""
+    return (
+        f"The bundle '{printable(folder)}' has no exported file yet. Run: "
+        f"kerasrecipes export {printable(folder)} --format tflite --quantization int8"
+    )
+
+
+def file_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file as hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_digest(record: ExportRecord) -> None:
+    """Compare an exported file with its record before a runtime sees it.
+
+    A `.tflite` file with a few changed bytes often still loads and answers something else.
+
+    Args:
+        record: Names the file and the digest it had when it was verified.
+
+    Raises:
+        IntegrityError: If the file is missing or differs by a byte.
+    """
+    try:
+        found, size = file_digest(record.path), record.path.stat().st_size
+    except OSError as error:
+        raise IntegrityError(
+            f"'{printable(record.path)}' is missing or unreadable. Export again with --overwrite."
+        ) from error
+    if found != record.sha256:
+        raise IntegrityError(
+            f"'{printable(record.path)}' was changed since it was verified: its SHA-256 begins "
+            f"with {found[:12]}, recorded is {record.sha256[:12]} ({size} bytes, recorded "
+            f"{record.size_bytes}). Export again with --overwrite."
+        )

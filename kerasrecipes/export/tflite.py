@@ -1,0 +1,205 @@
+"""TFLite (LiteRT): a uint8 photo goes in, float32 scores come out, everything else is inside."""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
+from kerasrecipes.export.format import ExportFormat
+from kerasrecipes.export.tflite_convert import convert
+from kerasrecipes.export.tflite_graph import inspect_content, inspect_file
+from kerasrecipes.export.tflite_metadata import add_metadata, check_class_names, read_labels
+from kerasrecipes.export.tflite_runtime import TFLiteModel
+
+if TYPE_CHECKING:
+    import keras
+
+# Bytes that one weight takes at least; a file far below it has lost its weights.
+_BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "dynamic": 1, "int8": 1}
+QUANTIZATIONS = tuple(_BYTES_PER_WEIGHT)
+# Variables and resources live outside the graph; files with them were not frozen.
+_RESOURCE_OPS = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "HASHTABLE")
+
+
+def write(
+    model: "keras.Model",
+    path: str | Path,
+    *,
+    quantization: str = "float32",
+    calibration: np.ndarray | None = None,
+    class_names: Sequence[str],
+    description: str = "",
+    policy: Mapping[str, object] | None = None,
+) -> Path:
+    """Convert a classifier of photos to one self-contained `.tflite` file.
+
+    Args:
+        model: Maps `(n, h, w, 3)` with values 0…255 to probabilities `(n, classes)`.
+        path: Where to write; the file appears complete or not at all.
+        quantization: `"float32"`, `"float16"` (half the size), `"dynamic"` (8-bit weights) or
+            `"int8"` (8-bit weights and arithmetic).
+        calibration: Training photos, uint8 `(n, h, w, 3)`; needed by `"int8"` to learn the
+            range of every activation.
+        class_names: The labels, in the order of the model's outputs.
+        description: One line about the model, stored in the file.
+        policy: How photos are decoded, as a dict, stored in the file.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ValueError: If `quantization` is unknown or the model's shapes do not fit.
+        DataError: If `calibration` or `class_names` cannot be used.
+        VerificationError: If the converted file lost its weights, needs operators that a plain
+            runtime lacks, is not int8 although asked to be, or answers with NaN.
+    """
+    path = Path(path)
+    if quantization not in QUANTIZATIONS:
+        raise unknown_name(
+            "quantization", quantization, QUANTIZATIONS, "kerasrecipes.list_formats()"
+        )
+    image_size = _check_model(model, class_names)
+    _check_calibration(calibration, image_size, quantization)
+    content = convert(model, image_size, quantization, calibration)
+    _check_content(content, model, quantization)
+    content = add_metadata(content, class_names=class_names, description=description, policy=policy)
+    _check_answer(content, calibration, class_names)
+    _replace(path, content)
+    return path
+
+
+def load(path: str | Path, threads: int = 1) -> TFLiteModel:
+    """Open a `.tflite` file in LiteRT, without tensorflow.
+
+    Args:
+        path: The file. Check its digest first: a damaged file may run and answer nonsense.
+        threads: Number of CPU threads, ≥ 1.
+
+    Returns:
+        A callable on uint8 photos.
+
+    Raises:
+        DataError: If the file is not a readable photo classifier.
+        ValueError: If `threads` is not a positive whole number.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"There is no file '{printable(path)}'. Check the path.")
+    return TFLiteModel(Path(path).read_bytes(), threads, name=str(path))
+
+
+def _check_model(model: "keras.Model", class_names: Sequence[str]) -> tuple[int, int]:
+    """Return the image size after checking that the model is one that fits this format."""
+    takes, gives = model.input_shape, model.output_shape
+    if not (isinstance(takes, tuple) and len(takes) == 4 and takes[3] == 3 and all(takes[1:])):
+        raise ValueError(
+            f"`model` must take one input (None, height, width, 3) of known size, received "
+            f"{takes}. Build it with a fixed image_size."
+        )
+    if not (isinstance(gives, tuple) and len(gives) == 2 and gives[1] == len(class_names)):
+        raise ValueError(
+            f"`model` must give one score per class: it gives {gives} and there are "
+            f"{len(class_names)} class names. Pass the names the model was trained with."
+        )
+    check_class_names(class_names)
+    return takes[1], takes[2]
+
+
+def _check_calibration(
+    calibration: np.ndarray | None, image_size: tuple[int, int], quantization: str
+) -> None:
+    if quantization != "int8":
+        return
+    if calibration is None or len(calibration) == 0:
+        raise DataError(
+            'quantization="int8" needs photos to learn the range of every activation, and '
+            "received none. Pass `calibration`, uint8 training photos of shape "
+            f"(n, {image_size[0]}, {image_size[1]}, 3), about 100 that cover all classes; a "
+            "bundle brings its own."
+        )
+    if calibration.dtype != np.uint8 or calibration.shape[1:] != (*image_size, 3):
+        raise DataError(
+            f"`calibration` must be uint8 of shape (n, {image_size[0]}, {image_size[1]}, 3), "
+            f"received {calibration.dtype} of shape {calibration.shape}. Decode the photos at the "
+            "model's image size, without scaling."
+        )
+
+
+def _check_content(content: bytes, model: "keras.Model", quantization: str) -> None:
+    """Refuse files that convert without an error and still are not the model."""
+    facts = inspect_content(content)
+    if facts.custom_ops:
+        raise VerificationError(
+            f"The converted file needs {len(facts.custom_ops)} operators that LiteRT lacks: "
+            f"{listed(sorted(set(facts.custom_ops)))}. Replace those layers, or use another "
+            "backbone."
+        )
+    resources = [op for op in facts.ops if op.startswith(_RESOURCE_OPS)]
+    if resources:
+        raise VerificationError(
+            f"The converted file keeps state outside the graph ({listed(resources)}): its weights "
+            "were not frozen into it. Remove layers that keep state at prediction time."
+        )
+    weights = sum(int(np.prod(w.shape)) for w in model.weights if len(w.shape) >= 2)
+    least = weights * _BYTES_PER_WEIGHT[quantization] // 2
+    if facts.constant_bytes < least:
+        raise VerificationError(
+            f"The converted file holds {facts.constant_bytes} bytes of constants where {weights} "
+            f"weights need at least {least}: it lost its weights. Export a plain Keras 3 model."
+        )
+    if quantization == "int8" and facts.int8_fraction < 0.5:
+        raise VerificationError(
+            f"Only {facts.int8_kernels} of {facts.kernels} convolutions and dense layers became "
+            'int8. Use quantization="float32", or a backbone made of plain convolutions.'
+        )
+
+
+def _check_answer(
+    content: bytes, calibration: np.ndarray | None, class_names: Sequence[str]
+) -> None:
+    loaded = TFLiteModel(content, name="the converted file")
+    if calibration is None or len(calibration) == 0:
+        height, width = loaded.image_size
+        ramp = np.linspace(0, 255, width).astype(np.uint8)
+        calibration = np.broadcast_to(ramp[None, None, :, None], (1, height, width, 3))
+    scores = loaded(calibration[:1])[0]
+    if not np.all(np.isfinite(scores)):
+        bad = [name for name, score in zip(class_names, scores, strict=True) if score != score]
+        raise VerificationError(
+            f"The converted file answers NaN for {len(bad)} of {len(class_names)} classes "
+            f"({listed(bad)}). Check that the model's own predictions are finite."
+        )
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write next to `path` and rename, so that a killed process leaves no half file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+FORMATS = (
+    ExportFormat(
+        name="tflite",
+        suffix=".tflite",
+        requires=("ai-edge-litert", "flatbuffers"),
+        quantizations=QUANTIZATIONS,
+        summary="TFLite/LiteRT for phones and edge boxes; labels and normalisation inside",
+        write=write,
+        load=load,
+        inspect=inspect_file,
+        read_labels=read_labels,
+    ),
+)

@@ -1,0 +1,97 @@
+"""The conversion itself: a Keras 3 model to `.tflite` bytes, on the path that keeps its meaning."""
+
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.errors import VerificationError, printable
+from kerasrecipes.export.tflite_graph import float_head
+from kerasrecipes.silence import silenced
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+def convert(
+    model: "keras.Model",
+    image_size: tuple[int, int],
+    quantization: str,
+    calibration: np.ndarray | None,
+) -> bytes:
+    """Convert a classifier to `.tflite` bytes with built-in operators only.
+
+    Args:
+        model: Maps `(n, h, w, 3)` with values 0…255 to probabilities.
+        image_size: `(height, width)`.
+        quantization: One of `tflite.QUANTIZATIONS`.
+        calibration: uint8 photos, needed for `"int8"`.
+
+    Returns:
+        The bytes of a file without labels.
+
+    Raises:
+        VerificationError: If an operator of the model has no built-in counterpart.
+    """
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(_one_uint8_photo(model, image_size))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if quantization != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if quantization == "int8":
+        converter.representative_dataset = lambda: _batches(calibration)
+    try:
+        with silenced(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _int8(converter) if quantization == "int8" else converter.convert()
+    except Exception as error:
+        # The converter raises its own and built-in types; the last line names the operator.
+        lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
+        raise VerificationError(
+            "The model cannot be converted to TFLite with built-in operators only: "
+            f"{printable(lines[-1])[:300]} Replace the layer, or use another backbone."
+        ) from error
+
+
+def _one_uint8_photo(model: "keras.Model", image_size: tuple[int, int]) -> "keras.Model":
+    """Wrap the model so that one uint8 photo goes in.
+
+    `training=False` is passed on, because preprocessing layers such as Resizing otherwise
+    switch the layers after them to training mode. And the converter gets a Keras model, not
+    a concrete function: for Keras 3 models those convert to a file without weights.
+    """
+    import keras
+
+    photo = keras.Input(batch_shape=(1, *image_size, 3), dtype="uint8", name="photo")
+    scores = model(keras.ops.cast(photo, "float32"), training=False)
+    if scores.dtype != "float32":
+        scores = keras.ops.cast(scores, "float32")
+    return keras.Model(photo, scores, name="classifier")
+
+
+def _int8(converter: "tf.lite.TFLiteConverter") -> bytes:
+    """Quantize to 8 bits, but leave a small head in float.
+
+    Rounding the pooled features and the probabilities to 256 levels costs accuracy and saves
+    next to nothing. Only TensorFlow's debugger can exempt single operators.
+    """
+    import tensorflow as tf
+
+    debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
+    head = float_head(debugger.calibrated_model)
+    debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=head)
+    return debugger.get_nondebug_quantized_model()
+
+
+def _batches(calibration: np.ndarray) -> Iterator[list[np.ndarray]]:
+    # One more photo with a black and a white pixel: the input's range becomes exactly 0…255, so
+    # pixels keep their values. Without it, pixels brighter than any seen here would be clipped.
+    extremes = calibration[:1].copy()
+    extremes[0, 0, 0], extremes[0, -1, -1] = 0, 255
+    for photo in (*calibration[:, None], extremes):
+        yield [photo]

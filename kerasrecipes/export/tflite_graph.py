@@ -1,0 +1,123 @@
+"""Reading a `.tflite` file's graph as data: operators, constants, 8-bit coverage."""
+
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.export.format import GraphFacts
+
+# Operators that carry weights; only they decide whether a file "is int8".
+KERNELS = frozenset(
+    {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", "CONV_3D"}
+)
+# Operators that turn pooled features into scores.
+_HEAD = frozenset({"SOFTMAX", "LOGISTIC", "FULLY_CONNECTED", "MEAN", "RESHAPE"})
+
+
+def check_header(content: bytes, name: object) -> None:
+    """Refuse bytes that cannot be a `.tflite` file.
+
+    Args:
+        content: The file's bytes.
+        name: What to call the file in the message.
+
+    Raises:
+        DataError: If the identifier of the format is missing.
+    """
+    if len(content) < 64 or content[4:8] != b"TFL3":
+        raise DataError(
+            f"'{printable(name)}' is not a TFLite file ({len(content)} bytes, without the "
+            "identifier 'TFL3'). Export the model again."
+        )
+
+
+def inspect_file(path: str | Path) -> GraphFacts:
+    """List what a `.tflite` file is made of, without running it.
+
+    Only give it files whose digest was checked: the parser trusts the offsets in the file.
+
+    Args:
+        path: A `.tflite` file.
+
+    Returns:
+        The operators, constants and 8-bit coverage.
+
+    Raises:
+        DataError: If the file is not a TFLite file.
+    """
+    content = Path(path).read_bytes()
+    check_header(content, path)
+    return inspect_content(content)
+
+
+def inspect_content(content: bytes) -> GraphFacts:
+    """List what the bytes of a `.tflite` file are made of; see `inspect_file`."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    ops: Counter[str] = Counter()
+    custom: list[str] = []
+    kernels = int8_kernels = 0
+    for graph in (model.Subgraphs(i) for i in range(model.SubgraphsLength())):
+        for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
+            name, is_custom = _name(model.OperatorCodes(operator.OpcodeIndex()))
+            ops[name] += 1
+            if is_custom:
+                custom.append(name)
+            if name in KERNELS:
+                kernels += 1
+                output = graph.Tensors(operator.Outputs(0))
+                int8_kernels += output.Type() == schema.TensorType.INT8
+    constants = sum(model.Buffers(i).DataLength() for i in range(model.BuffersLength()))
+    return GraphFacts(dict(ops.most_common()), tuple(custom), constants, kernels, int8_kernels)
+
+
+def _name(code: object) -> tuple[str, bool]:
+    """Return an operator's name and whether a plain runtime lacks it."""
+    # Small codes live in the old 8-bit field, codes above 127 in the new one.
+    number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
+    name = _builtin_names().get(number, f"UNKNOWN_{number}")
+    if name != "CUSTOM":
+        return name, name.startswith("UNKNOWN_")
+    return printable((code.CustomCode() or b"CUSTOM").decode(errors="replace")), True
+
+
+@cache
+def _builtin_names() -> dict[int, str]:
+    from ai_edge_litert.schema_py_generated import BuiltinOperator
+
+    return {number: name for name, number in vars(BuiltinOperator).items() if name.isupper()}
+
+
+def float_head(content: bytes) -> list[str]:
+    """Name the operators from pooling to the scores, if they are small beside the rest.
+
+    Args:
+        content: A converted model without quantization.
+
+    Returns:
+        The names of their output tensors; empty when the head holds more than 3 % of the
+        constants, as with a thousand classes.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    graph = model.Subgraphs(0)
+    operators = [graph.Operators(i) for i in range(graph.OperatorsLength())]
+    maker = {op.Outputs(i): op for op in operators for i in range(op.OutputsLength())}
+    sizes = [model.Buffers(i).DataLength() for i in range(model.BuffersLength())]
+    names: list[str] = []
+    head_bytes, tensor = 0, graph.Outputs(0)
+    while tensor in maker:
+        operator = maker[tensor]
+        name, _ = _name(model.OperatorCodes(operator.OpcodeIndex()))
+        if name not in _HEAD:
+            break
+        names.append(graph.Tensors(tensor).Name().decode())
+        inputs = [operator.Inputs(i) for i in range(operator.InputsLength())]
+        head_bytes += sum(sizes[graph.Tensors(i).Buffer()] for i in inputs if i >= 0)
+        tensor = inputs[0]
+        if name == "MEAN":
+            break
+    return names if head_bytes <= 0.03 * sum(sizes) else []

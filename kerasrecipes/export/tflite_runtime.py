@@ -1,0 +1,88 @@
+"""Running a `.tflite` photo classifier in LiteRT, without tensorflow."""
+
+import numpy as np
+
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.export.tflite_graph import check_header
+from kerasrecipes.silence import silenced
+
+
+class TFLiteModel:
+    """A `.tflite` classifier in LiteRT. Use one per thread: the interpreter is not shared.
+
+    Args:
+        content: The bytes of the file.
+        threads: Number of CPU threads, ≥ 1.
+        name: What to call the file in messages.
+    """
+
+    def __init__(self, content: bytes, threads: int = 1, name: str = "model.tflite"):
+        from ai_edge_litert.interpreter import Interpreter
+
+        if not isinstance(threads, int) or threads < 1:
+            raise ValueError(f"`threads` must be a whole number ≥ 1, received {threads!r}.")
+        check_header(content, name)
+        try:
+            with silenced():
+                self._interpreter = Interpreter(model_content=content, num_threads=threads)
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = printable((str(error).splitlines() or [""])[0])
+            raise DataError(
+                f"LiteRT cannot open '{printable(name)}': {reason} Export the model again."
+            ) from error
+        inputs, outputs = (
+            self._interpreter.get_input_details(),
+            self._interpreter.get_output_details(),
+        )
+        _check_interface(inputs, outputs, name)
+        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+        _, height, width, _ = (int(size) for size in inputs[0]["shape"])
+        self.image_size = (height, width)
+        self.class_count = int(outputs[0]["shape"][-1])
+
+    def __call__(self, photos: np.ndarray) -> np.ndarray:
+        """Score photos one by one; the file is built for one photo at a time.
+
+        Args:
+            photos: uint8 `(n, h, w, 3)`.
+
+        Returns:
+            Scores, float32 `(n, classes)`.
+
+        Raises:
+            DataError: If the photos have another type or shape.
+        """
+        photos = np.asarray(photos)
+        expected = (*self.image_size, 3)
+        if photos.dtype != np.uint8 or photos.shape[1:] != expected or photos.ndim != 4:
+            raise DataError(
+                f"`photos` must be uint8 of shape (n, {expected[0]}, {expected[1]}, 3), received "
+                f"{photos.dtype} of shape {photos.shape}. Decode them with kerasrecipes' "
+                "decode_photo at the model's image size, without scaling."
+            )
+        scores = np.empty((len(photos), self.class_count), np.float32)
+        for row, photo in enumerate(photos):
+            self._interpreter.set_tensor(self._input, photo[None])
+            self._interpreter.invoke()
+            scores[row] = self._interpreter.get_tensor(self._output)[0]
+        return scores
+
+
+def _check_interface(inputs: list[dict], outputs: list[dict], name: str) -> None:
+    found = [(d["dtype"].__name__, tuple(int(n) for n in d["shape"])) for d in inputs + outputs]
+    photo, scores = [*found, ("", ()), ("", ())][:2]
+    fits = (
+        len(inputs) == len(outputs) == 1
+        and photo[0] == "uint8"
+        and len(photo[1]) == 4
+        and (photo[1][0], photo[1][3]) == (1, 3)
+        and scores[0] == "float32"
+        and len(scores[1]) == 2
+    )
+    if not fits:
+        raise DataError(
+            f"'{printable(name)}' is not a photo classifier as this package writes them (one "
+            "uint8 input (1, h, w, 3), one float32 output (1, classes)); its inputs and outputs "
+            f"are {found}. Export the model with kerasrecipes."
+        )

@@ -1,0 +1,198 @@
+"""Labels for photos, from the file that also runs on the phone. Without tensorflow."""
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kerasrecipes.data.decode import DecodePolicy, decode_photo
+from kerasrecipes.errors import DataError, printable, unknown_name
+from kerasrecipes.export import ExportRecord, check_digest, get_format
+from kerasrecipes.export.record import no_exports
+from kerasrecipes.export.tflite_metadata import read_metadata
+
+if TYPE_CHECKING:
+    from kerasrecipes.bundle import Bundle
+
+# In a folder only these are taken for photos; a file that is named is always tried.
+PHOTO_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".avif"}
+)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says about one photo, or why it says nothing.
+
+    Args:
+        path: The photo; empty when bytes were given.
+        label: The class with the highest score; empty after an error.
+        score: Its score, 0…1.
+        scores: Class to score, highest first.
+        error: Why the photo could not be used; empty when all is well.
+    """
+
+    path: str
+    label: str = ""
+    score: float = 0.0
+    scores: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the prediction as plain values for JSON."""
+        return asdict(self)
+
+
+class Predictor:
+    """Predict with the exported file of a bundle, or with a lone `.tflite` file.
+
+    From a bundle, the digest is checked before the file is opened, and photos are decoded
+    as in training. A lone file of this package carries its labels and decoding policy inside.
+
+    Args:
+        source: A `Bundle`, its folder, or a `.tflite` file.
+        threads: Number of CPU threads.
+        export: Which export of the bundle, e.g. `"tflite-float32"`. By default the smallest
+            verified one, which is what a phone would get.
+
+    Raises:
+        DataError: If the bundle has no verified export, or the file carries no labels.
+        ValueError: If the bundle has no export of that name.
+        IntegrityError: If a file of the bundle changed, or the lone file is damaged.
+    """
+
+    def __init__(self, source: "Bundle | str | Path", threads: int = 2, export: str | None = None):
+        if isinstance(source, str | Path) and Path(source).is_file():
+            path = Path(source)
+            if export is not None:
+                raise ValueError(
+                    f"`export` chooses among the exports of a bundle; '{printable(path)}' is a "
+                    "single file. Leave `export` out, or pass the bundle's folder."
+                )
+            metadata = read_metadata(path)
+            self.export = path.name
+            self.class_names = metadata.class_names
+            self.policy = DecodePolicy.from_dict(dict(metadata.policy))
+            self._model = get_format("tflite").load(path, threads=threads)
+        else:
+            bundle = _load(source)
+            record = _choose(bundle, export)
+            check_digest(record)
+            self.export = record.name
+            self.class_names = tuple(bundle.manifest.class_names)
+            self.policy = bundle.policy()
+            self._model = get_format(record.format).load(record.path, threads=threads)
+        if self._model.class_count != len(self.class_names):
+            raise DataError(
+                f"The export '{printable(self.export)}' gives {self._model.class_count} scores "
+                f"for {len(self.class_names)} labels. Export the model again."
+            )
+
+    def predict(
+        self,
+        photos: str | Path | bytes | Iterable[str | Path | bytes],
+        top: int | None = None,
+    ) -> list[Prediction]:
+        """Predict photos, folders of photos, or both.
+
+        Args:
+            photos: Paths of photos and folders (searched with their subfolders; links are not
+                followed), or the bytes of photos.
+            top: Keep only this many classes in `scores`; all by default.
+
+        Returns:
+            One prediction per photo, in order. A photo that cannot be used gets one with the
+            reason in `error`; the others are not affected.
+
+        Raises:
+            ValueError: If `top` is not a positive whole number.
+        """
+        return list(self.iterate(photos, top))
+
+    def iterate(
+        self,
+        photos: str | Path | bytes | Iterable[str | Path | bytes],
+        top: int | None = None,
+    ) -> Iterator[Prediction]:
+        """Predict like `predict`, one at a time, for folders of any size.
+
+        Args:
+            photos: As in `predict`.
+            top: As in `predict`.
+
+        Returns:
+            An iterator over the predictions.
+
+        Raises:
+            ValueError: If `top` is not a positive whole number.
+        """
+        if top is not None and (not isinstance(top, int) or top < 1):
+            raise ValueError(f"`top` must be a whole number ≥ 1, received {top!r}.")
+        sources = [photos] if isinstance(photos, str | Path | bytes) else photos
+        return (found for source in sources for found in self._answers(source, top))
+
+    def _answers(self, source: str | Path | bytes, top: int | None) -> Iterator[Prediction]:
+        if isinstance(source, bytes) or not os.path.isdir(source):
+            yield self._answer(source, top)
+            return
+        found = False
+        for path in _walk(Path(source)):
+            found = True
+            yield self._answer(path, top)
+        if not found:
+            yield Prediction(str(source), error=f"The folder '{printable(source)}' has no photos.")
+
+    def _answer(self, source: str | Path | bytes, top: int | None) -> Prediction:
+        name = "" if isinstance(source, bytes) else str(source)
+        try:
+            photo = decode_photo(source, self._model.image_size, self.policy)
+        except DataError as error:
+            return Prediction(name, error=str(error))
+        scores = [float(score) for score in self._model(photo[None])[0]]
+        if not all(math.isfinite(score) for score in scores):
+            return Prediction(name, error="The model answers with NaN or infinity. Verify it.")
+        order = sorted(range(len(scores)), key=lambda i: -scores[i])
+        kept = {self.class_names[i]: scores[i] for i in order[:top]}
+        return Prediction(name, self.class_names[order[0]], scores[order[0]], kept)
+
+
+def _load(source: "Bundle | str | Path") -> "Bundle":
+    if not isinstance(source, str | Path):
+        return source
+    if not Path(source).exists():
+        raise DataError(
+            f"There is no '{printable(source)}'. Pass the folder of a bundle or a .tflite file."
+        )
+    from kerasrecipes.bundle import Bundle
+
+    return Bundle.load(source)
+
+
+def _choose(bundle: "Bundle", export: str | None) -> ExportRecord:
+    records = bundle.exports()
+    if not records:
+        raise DataError(no_exports(bundle.folder))
+    if export is not None:
+        if export not in records:
+            raise unknown_name("export", export, records, "Bundle.exports()")
+        return records[export]
+    verified = [record for record in records.values() if record.verification.get("passed")]
+    if not verified:
+        raise DataError(
+            f"No export of the bundle '{printable(bundle.folder)}' passed its verification. "
+            "Run: kerasrecipes verify " + printable(bundle.folder)
+        )
+    return min(verified, key=lambda record: (record.size_bytes, record.name))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield the photos in a folder and its subfolders, sorted, without following links."""
+    for parent, folders, files in os.walk(folder, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(parent, name)
+            if path.suffix.lower() in PHOTO_SUFFIXES and not name.startswith("."):
+                if path.is_file() and not path.is_symlink():
+                    yield path

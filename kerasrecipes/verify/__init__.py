@@ -1,0 +1,15 @@
+"""Is the exported file the same model, and how fast is it? Without tensorflow."""
+
+from kerasrecipes.verify.checking import verify_bundle, verify_export
+from kerasrecipes.verify.latency import Latency, benchmark_export
+from kerasrecipes.verify.tolerance import Tolerance
+from kerasrecipes.verify.verification import Verification
+
+__all__ = [
+    "Latency",
+    "Tolerance",
+    "Verification",
+    "benchmark_export",
+    "verify_bundle",
+    "verify_export",
+]

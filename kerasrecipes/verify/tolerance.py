@@ -1,0 +1,53 @@
+"""How far an exported file may differ from the model it was made from."""
+
+from dataclasses import asdict, dataclass
+
+# Rounding weights to 8 bits flips photos that the model itself is unsure about.
+_MIN_AGREEMENT = {"float32": 0.99, "float16": 0.99, "dynamic": 0.95, "int8": 0.95}
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Limits for one export; a number beyond its limit is a failure.
+
+    Args:
+        min_agreement: Smallest fraction of photos with the same top class as the original.
+        max_accuracy_drop: Largest loss of accuracy, as a fraction; a gain never fails.
+        max_score_gap: Largest difference of any score, or `None` for no limit.
+
+    Raises:
+        ValueError: If a limit is not between 0 and 1.
+
+    Example:
+        >>> Tolerance.for_quantization("int8").min_agreement
+        0.95
+    """
+
+    min_agreement: float = 0.99
+    max_accuracy_drop: float = 0.02
+    max_score_gap: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value is None and name == "max_score_gap":
+                continue
+            if not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise ValueError(
+                    f"`{name}` of a Tolerance must be a fraction from 0 to 1, received {value!r}."
+                )
+
+    @classmethod
+    def for_quantization(cls, quantization: str) -> "Tolerance":
+        """Return the limits that apply when the caller states none.
+
+        Args:
+            quantization: E.g. `"int8"`; unknown ones get the strictest agreement.
+        """
+        return cls(
+            min_agreement=_MIN_AGREEMENT.get(quantization, 0.99),
+            max_score_gap=1e-3 if quantization == "float32" else None,
+        )
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the limits as plain values for JSON."""
+        return asdict(self)

@@ -1,0 +1,84 @@
+"""What every export format promises; new formats are found by themselves."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasrecipes.export import GraphFacts, get_format, list_formats
+
+_spec = importlib.util.spec_from_file_location(
+    "tiny_bundle", Path(__file__).parents[1] / "export" / "tiny_bundle.py"
+)
+tiny = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny)
+
+COMBINATIONS = [(name, q) for name in list_formats() for q in get_format(name).quantizations]
+
+
+def test_the_walk_is_complete():
+    assert len(list_formats()) == 1
+    assert len(COMBINATIONS) == 4
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny.untrained_model()
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return tiny.colour_photos(6, seed=5)[0]
+
+
+@pytest.fixture(scope="module", params=COMBINATIONS, ids=lambda c: "-".join(c))
+def written(request, model, photos, tmp_path_factory):
+    name, quantization = request.param
+    chosen = get_format(name)
+    path = tmp_path_factory.mktemp("formats") / f"model{chosen.suffix}"
+    chosen.write(
+        model, path, quantization=quantization, calibration=photos,
+        class_names=tiny.CLASS_NAMES, description="one line", policy={},
+    )  # fmt: skip
+    return chosen, path, quantization
+
+
+def test_one_file_appears_and_nothing_else(written):
+    _, path, _ = written
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_answers_are_those_of_the_model(written, model, photos):
+    chosen, path, quantization = written
+    loaded = chosen.load(path, threads=2)
+    scores = loaded(photos)
+    assert loaded.image_size == tiny.SIZE and loaded.class_count == 3
+    assert scores.dtype == np.float32 and scores.shape == (6, 3)
+    gap = np.abs(scores - model.predict(photos.astype("float32"), verbose=0)).max()
+    assert gap < {"float32": 1e-5, "float16": 1e-2}.get(quantization, 0.1)
+
+
+def test_labels_come_back(written):
+    chosen, path, _ = written
+    assert list(chosen.read_labels(path)) == tiny.CLASS_NAMES
+
+
+def test_contents_are_known(written):
+    chosen, path, _ = written
+    facts = chosen.inspect(path)
+    assert isinstance(facts, GraphFacts)
+    assert facts.custom_ops == () and sum(facts.ops.values()) > 4
+
+
+def test_unknown_quantization_is_refused(written, model, tmp_path):
+    chosen, _, _ = written
+    with pytest.raises(ValueError, match="Unknown quantization 'nonsense'"):
+        chosen.write(model, tmp_path / "m", quantization="nonsense", class_names=tiny.CLASS_NAMES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_format_describes_itself(written):
+    chosen, _, _ = written
+    assert chosen.summary and "\n" not in chosen.summary
+    assert chosen.suffix.startswith(".") and chosen.requires

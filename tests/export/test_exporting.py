@@ -1,0 +1,173 @@
+"""Exporting a bundle: verified first, added whole or not at all."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kerasrecipes.errors import DataError, IntegrityError, VerificationError
+from kerasrecipes.export import (
+    ExportRecord,
+    check_digest,
+    export_model,
+    get_format,
+    list_formats,
+    read_exports,
+)
+from kerasrecipes.export.record import file_digest, no_exports
+from kerasrecipes.verify import Tolerance
+
+
+def entries(bundle):
+    folder = bundle.folder / "exports"
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_record_tells_everything(exported_once):
+    record = exported_once.exports()["tflite-int8"]
+    assert record.path == exported_once.folder / "exports/tflite-int8/model.tflite"
+    stored = json.loads((record.folder / "export.json").read_text())
+    assert set(stored) == {
+        "format", "quantization", "file", "sha256", "size_bytes", "verification",
+    }  # fmt: skip
+    assert stored["sha256"] == file_digest(record.path)
+    assert stored["size_bytes"] == record.path.stat().st_size
+    assert stored["verification"]["passed"] is True
+    assert stored["verification"]["photos"] == 60
+    assert entries(exported_once) == ["tflite-float32", "tflite-int8"]
+
+
+def test_file_carries_labels_and_policy(exported_once):
+    from kerasrecipes.export.tflite_metadata import read_metadata
+
+    found = read_metadata(exported_once.exports()["tflite-int8"].path)
+    assert list(found.class_names) == exported_once.manifest.class_names
+    assert found.policy == exported_once.policy().to_dict()
+    assert found.description == "colours, version 1"
+
+
+def test_bundle_still_opens_after_an_export(exported):
+    exported.check()
+
+
+def test_failing_export_is_kept_out(bundle):
+    with pytest.raises(VerificationError) as caught:
+        export_model(bundle, quantization="int8", tolerance=Tolerance(max_score_gap=0.0))
+    message = str(caught.value)
+    assert "'tflite-int8' was not added to the bundle" in message
+    assert "the largest score gap 0." in message and "is above 0" in message
+    assert caught.value.exit_code == 3
+    assert entries(bundle) == []
+
+
+def test_failing_export_keeps_the_one_before(exported):
+    before = exported.exports()["tflite-int8"].sha256
+    with pytest.raises(VerificationError):
+        export_model(
+            exported, quantization="int8", tolerance=Tolerance(max_score_gap=0.0), overwrite=True
+        )
+    assert exported.exports()["tflite-int8"].sha256 == before
+    assert entries(exported) == ["tflite-float32", "tflite-int8"]
+    check_digest(exported.exports()["tflite-int8"])
+
+
+def test_existing_export_needs_overwrite(exported):
+    with pytest.raises(ValueError, match=r"exists already. Pass overwrite=True \(--overwrite\)"):
+        export_model(exported, quantization="float32")
+    record = export_model(exported, quantization="float32", overwrite=True)
+    assert exported.exports()["tflite-float32"] == record
+
+
+def test_given_photos_are_used(bundle, tiny, tmp_path):
+    from kerasrecipes.data.photos import Photo, PhotoFacts, PhotoSet
+
+    pixels, labels = tiny.colour_photos(9, seed=11)
+    photos = []
+    for i, (photo, label) in enumerate(zip(pixels, labels, strict=True)):
+        path = tmp_path / f"{i}.png"
+        path.write_bytes(tiny.png(photo))
+        facts = PhotoFacts(file_digest(path), 1, 32, 32, "RGB", "PNG", 8, 1, b"")
+        photos.append(Photo(path, tiny.CLASS_NAMES[label], facts))
+    held_out = PhotoSet(tuple(photos), tuple(tiny.CLASS_NAMES), tmp_path)
+    record = export_model(bundle, photos=held_out)
+    assert record.verification["photos"] == 9
+    assert record.verification["agreement"] == 1.0
+
+
+def test_unknown_names_are_corrected_before_any_work(bundle, monkeypatch):
+    monkeypatch.setattr(type(bundle), "load_model", lambda self: pytest.fail("model was loaded"))
+    with pytest.raises(ValueError, match=r"Unknown format 'tflit'. Did you mean 'tflite'\?"):
+        export_model(bundle, "tflit")
+    with pytest.raises(ValueError, match=r"Unknown quantization 'int9'. Did you mean 'int8'\?"):
+        export_model(bundle, quantization="int9")
+
+
+def test_catalogue():
+    assert list_formats() == ["tflite"]
+    with pytest.raises(ValueError, match="Unknown format 'onnxx'"):
+        get_format("onnxx")
+
+
+def test_unfinished_exports_are_ignored(exported):
+    (exported.folder / "exports" / ".killed" / "tflite-int8").mkdir(parents=True)
+    assert sorted(read_exports(exported.folder)) == ["tflite-float32", "tflite-int8"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", '{"format": 3}', '{"format": "tflite"}'],
+)
+def test_damaged_records_are_named(exported, text):
+    path = exported.folder / "exports" / "tflite-int8" / "export.json"
+    path.write_text(text)
+    with pytest.raises(IntegrityError, match=r"export.json' is missing or damaged"):
+        read_exports(exported)
+    path.unlink()
+    with pytest.raises(IntegrityError, match=r"export.json' is missing or damaged"):
+        read_exports(exported)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"file": "../../../elsewhere.tflite"}, "it describes another export"),
+        ({"quantization": "float32"}, "it describes another export"),
+        ({"sha256": 5}, "`sha256` has the wrong type"),
+    ],
+)
+def test_changed_records_are_refused(exported, change, message):
+    path = exported.folder / "exports" / "tflite-int8" / "export.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(IntegrityError, match=message):
+        ExportRecord.read(path.parent)
+
+
+def test_changed_file_is_noticed(exported):
+    record = exported.exports()["tflite-int8"]
+    content = bytearray(record.path.read_bytes())
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(content), 50):
+        changed = content.copy()
+        changed[place] ^= 1 << int(rng.integers(8))
+        record.path.write_bytes(changed)
+        with pytest.raises(IntegrityError, match=r"model.tflite' was changed since it was verif"):
+            check_digest(record)
+    record.path.write_bytes(content[:-1])
+    with pytest.raises(IntegrityError, match="was changed"):
+        check_digest(record)
+    record.path.unlink()
+    with pytest.raises(IntegrityError, match="is missing or unreadable"):
+        check_digest(record)
+
+
+def test_message_for_bundles_without_exports():
+    assert "kerasrecipes export saved_models/x --format tflite --quantization int8" in no_exports(
+        "saved_models/x"
+    )
+
+
+def test_int8_without_calibration_photos(bundle, monkeypatch):
+    monkeypatch.setattr(type(bundle), "calibration", lambda self: np.empty((0, 32, 32, 3), "uint8"))
+    with pytest.raises(DataError, match="Pass `calibration`"):
+        export_model(bundle, quantization="int8")
+    assert entries(bundle) == []
