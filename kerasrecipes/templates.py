@@ -1,0 +1,58 @@
+"""The recipes that people copy and make their own."""
+
+import ast
+import shutil
+from pathlib import Path
+
+from kerasrecipes.errors import DataError, printable, unknown_name
+
+
+def list_recipes() -> dict[str, str]:
+    """Return every recipe's name with the first line of what it says about itself.
+
+    Example:
+        >>> "defect_detection" in list_recipes()
+        True
+    """
+    return {folder.name: _first_line(folder) for folder in sorted(_recipes())}
+
+
+def copy_recipe(name: str, to: str | Path) -> Path:
+    """Copy a recipe into a folder of its own, to be edited.
+
+    Args:
+        name: A name of `list_recipes()`.
+        to: The new folder; it must not exist, or be empty.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: If there is no such recipe.
+        DataError: If the folder holds something already.
+    """
+    found = {folder.name: folder for folder in _recipes()}
+    if name not in found:
+        raise unknown_name("recipe", name, found, "kerasrecipes.list_recipes()")
+    to = Path(to)
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise DataError(
+            f"'{printable(to)}' is not empty. Name a new folder, so that nothing is overwritten."
+        )
+    shutil.copytree(
+        found[name], to, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return to
+
+
+def _recipes() -> list[Path]:
+    """Find the recipes in an installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    root = next(p for p in (package / "_recipes", package.parent / "recipes") if p.is_dir())
+    return [folder for folder in root.iterdir() if (folder / "README.md").is_file()]
+
+
+def _first_line(folder: Path) -> str:
+    script = next(path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_"))
+    text = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0]
