@@ -28,8 +28,12 @@ def frozen_engine(frozen, photos: int, threads: int = 2) -> Engine:
         A function from float32 photos `(n, height, width, 3)` to one array per output.
     """
 
+    import keras
+
     def by_keras(batch: np.ndarray) -> list[np.ndarray]:
-        return [np.asarray(output) for output in frozen.predict_on_batch(batch)]
+        # A model with a list of one output answers without the list.
+        outputs = keras.tree.flatten(frozen.predict_on_batch(batch))
+        return [np.asarray(output) for output in outputs]
 
     if photos < WORTH_CONVERTING:
         return by_keras

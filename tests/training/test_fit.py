@@ -123,6 +123,31 @@ def test_a_dataset_too_large_for_the_cache_is_computed_each_epoch(part_sets, qui
     assert "is computed in every epoch" in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_linear_probe_is_one_stage_on_one_cut(part_sets, quick_recipe):
+    train, val, _ = part_sets
+    report = quick_recipe(schedule=UnfreezeSchedule.head_only(epochs=3)).fit(
+        train, val, verbose=False
+    )
+    assert [stage.epochs_run for stage in report.stages] == [3]
+
+
+def test_everything_can_train_and_runs_can_be_deterministic(part_sets, quick_recipe):
+    train, val, _ = part_sets
+    recipe = quick_recipe(
+        schedule=UnfreezeSchedule.full(epochs=1),
+        train_batch_norm=True,
+        class_weights="balanced",
+        deterministic=True,
+    )
+    (stage,) = recipe.fit(train, val, verbose=False).stages
+    statistics = 2 * sum(
+        layer.moving_mean.shape[0]
+        for layer in recipe.model_.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    )
+    assert stage.trainable_parameters == stage.total_parameters - statistics
+
+
 def test_ctrl_c_keeps_the_best_so_far(part_sets, quick_recipe, capsys):
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from kerasrecipes import AUGMENTATIONS, Augmentation
+from kerasrecipes.data.augment import augment_photo, get_augmentation
+
+
+@pytest.fixture
+def photo():
+    rng = np.random.default_rng(3)
+    return rng.integers(60, 190, (40, 56, 3)).astype(np.uint8)
+
+
+def draw(photo, augmentation, seed=0):
+    return augment_photo(photo, np.random.default_rng(seed), augmentation)
+
+
+@pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
+def test_views_are_photos_and_repeat(photo, name):
+    augmentation = get_augmentation(name)
+    for seed in range(20):
+        view = draw(photo, augmentation, seed)
+        assert view.shape == photo.shape and view.dtype == np.float32
+        assert view.min() >= 0 and view.max() <= 255
+        np.testing.assert_array_equal(view, draw(photo, augmentation, seed))
+
+
+def test_none_changes_nothing(photo):
+    np.testing.assert_allclose(draw(photo, get_augmentation("none")), photo, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["light", "factory"])
+def test_seeds_give_different_views(photo, name):
+    views = {draw(photo, get_augmentation(name), seed).tobytes() for seed in range(20)}
+    assert len(views) == 20
+
+
+def test_flips_mirror_and_leave_every_pixel(photo):
+    seen = set()
+    for seed in range(30):
+        view = draw(photo, Augmentation(flip_horizontal=True, flip_vertical=True), seed)
+        for name, mirrored in {
+            "same": photo,
+            "left-right": photo[:, ::-1],
+            "up-down": photo[::-1],
+            "both": photo[::-1, ::-1],
+        }.items():
+            if np.allclose(view, mirrored, atol=1e-3):
+                seen.add(name)
+    assert seen == {"same", "left-right", "up-down", "both"}
+
+
+def test_shift_moves_by_whole_pixels_and_fills_by_reflection(photo):
+    for seed in range(10):
+        view = draw(photo, Augmentation(shift_fraction=0.1), seed)
+        padded = np.pad(photo, ((8, 8), (8, 8), (0, 0)), mode="reflect").astype(np.float32)
+        places = [
+            (y, x)
+            for y in range(17)
+            for x in range(17)
+            if np.allclose(padded[y : y + 40, x : x + 56], view, atol=1e-3)
+        ]
+        assert len(places) == 1
+
+
+def test_rotation_keeps_the_middle_and_leaves_no_black_corner():
+    photo = np.full((64, 64, 3), 200, np.uint8)
+    photo[30:34, 30:34] = 20
+    for seed in range(5):
+        view = draw(photo, Augmentation(rotation_degrees=20), seed)
+        assert view[31:33, 31:33].max() < 60
+        assert view[[0, 0, -1, -1], [0, -1, 0, -1]].min() > 195
+    turned = draw(np.arange(64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8), Augmentation(), 1)
+    assert turned.shape == (64, 64, 3)
+
+
+def test_rotation_turns_by_no_more_than_stated():
+    photo = np.zeros((101, 101, 3), np.uint8)
+    photo[50, 50:] = 255  # a hand that points to three o'clock
+    for seed in range(10):
+        view = draw(photo, Augmentation(rotation_degrees=10), seed)[..., 0]
+        y, x = np.nonzero(view[:, 85:] > 100)
+        angle = np.degrees(np.arctan2(y - 50, x + 35))
+        assert len(y) and np.abs(angle).max() <= 11.5
+
+
+def test_lighting_stays_within_its_limits(photo):
+    for seed in range(20):
+        bright = draw(photo, Augmentation(brightness_fraction=0.1), seed)
+        assert np.abs(bright - photo).max() <= 25.6
+        contrast = draw(photo, Augmentation(contrast_fraction=0.2), seed)
+        assert 0.79 <= contrast.std() / photo.std() <= 1.21
+        assert abs(contrast.mean() - photo.mean()) < 1
+
+
+def test_cutout_erases_one_square(photo):
+    areas = []
+    for seed in range(20):
+        view = draw(photo, Augmentation(cutout_fraction=0.3), seed)
+        changed = np.abs(view - photo).max(axis=2) > 0.5
+        rows, columns = np.nonzero(changed)
+        areas.append(changed.sum())
+        assert np.ptp(rows) <= 12 and np.ptp(columns) <= 12
+    assert max(areas) >= 100
+
+
+def test_unknown_preset_is_corrected():
+    with pytest.raises(ValueError, match=r"Unknown augmentation 'lite'. Did you mean 'light'"):
+        get_augmentation("lite")

@@ -1,0 +1,71 @@
+import keras
+import numpy as np
+import pytest
+
+from kerasrecipes import get_backbone
+from kerasrecipes.training import frozen_engine as engines
+from kerasrecipes.training.frozen_part import FrozenPart
+from kerasrecipes.training.prefix_cache import PrefixCache
+
+
+@pytest.fixture(scope="module")
+def frozen():
+    spec = get_backbone("efficientnet_lite0")
+    model = spec.build((48, 48))
+    return keras.Model(model.input, [spec.boundary(model, 18), spec.boundary(model, 12)])
+
+
+@pytest.fixture
+def photos():
+    return np.random.default_rng(1).uniform(0, 255, (5, 48, 48, 3)).astype(np.float32)
+
+
+def test_litert_gives_the_numbers_of_keras(frozen, photos):
+    expected = frozen.predict_on_batch(photos)
+    found = engines.frozen_engine(frozen, photos=10**6)(photos)
+    for one, other in zip(found, expected, strict=True):
+        assert one.shape == other.shape
+        assert np.abs(one - other).max() < 1e-3 * max(1, np.abs(other).max())
+
+
+def test_a_model_that_does_not_convert_runs_in_keras(frozen, photos, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(engines, "_litert_engine", refuse)
+    found = engines.frozen_engine(frozen, photos=10**6)(photos)
+    np.testing.assert_array_equal(found[0], frozen.predict_on_batch(photos)[0])
+
+
+def test_an_engine_with_other_numbers_is_not_used(frozen, photos, monkeypatch):
+    def wrong(model, threads):
+        return lambda batch: [output + 0.1 for output in model.predict_on_batch(batch)]
+
+    monkeypatch.setattr(engines, "_litert_engine", wrong)
+    found = engines.frozen_engine(frozen, photos=10**6)(photos)
+    np.testing.assert_array_equal(found[1], frozen.predict_on_batch(photos)[1])
+
+
+def test_features_beyond_half_precision_are_kept_in_single(part_sets):
+    from kerasrecipes.data.batches import PhotoReader
+
+    photo = keras.Input((8, 8, 3))
+    model = keras.Model(photo, [keras.layers.Rescaling(1e4)(photo)])
+    said = []
+    part = FrozenPart(model, None, (), 1.0, said.append)
+    cache = part._filled(model, PhotoReader(part_sets[1], (8, 8)), views=1)
+    assert said == ["  An output of the frozen blocks exceeds float16. Keeping single precision."]
+    assert cache._stored[0].dtype == np.float32
+    assert np.isfinite(cache._stored[0]).all()
+
+
+def test_cache_leaves_no_file_behind(part_sets, tmp_path, monkeypatch):
+    from kerasrecipes.data.batches import PhotoReader
+
+    monkeypatch.setenv("KERASRECIPES_CACHE", str(tmp_path))
+    photo = keras.Input((8, 8, 3))
+    model = keras.Model(photo, [keras.layers.Rescaling(0.5)(photo)])
+    cache = PrefixCache(model, PhotoReader(part_sets[1], (8, 8)), views=1)
+    cache.fill()
+    assert list(tmp_path.iterdir()) == []
+    assert cache._stored[0].max() > 0
