@@ -2,6 +2,7 @@
 
 saved_models/tiles/1/
     bundle.json        what it is, and the SHA-256 of every file below
+    bundle.sha256      the SHA-256 of bundle.json itself, as `sha256sum --check` reads it
     model.keras        the trained model
     data.jsonl         label, split and SHA-256 of every photo that it saw
     golden/            some held-out photos, byte for byte, and the scores they must get
@@ -10,9 +11,11 @@ saved_models/tiles/1/
     exports/<format>-<quantization>/   added later, each with a digest of its own
 """
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -27,8 +30,18 @@ from kerasrecipes.data.decode import DecodePolicy
 from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
 
 MANIFEST = "bundle.json"
+SEAL = "bundle.sha256"
 EXPORTS = "exports"
 FORMAT_VERSION = 1
+# What file managers leave behind in folders that were merely looked at.
+LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
+_REMEDIES = {
+    errno.ENOSPC: "Free some space",
+    errno.EDQUOT: "Free some space",
+    errno.EACCES: "Name a folder that can be written",
+    errno.EROFS: "Name a folder that can be written",
+    errno.ENOTDIR: "Name another folder",
+}
 
 
 class Manifest(BaseModel):
@@ -97,21 +110,7 @@ class Bundle:
             IntegrityError: If a file was changed, added or removed; the message names it.
         """
         folder = _version_folder(Path(folder))
-        try:
-            manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"])) or "its beginning"
-            raise IntegrityError(
-                f"'{folder / MANIFEST}' is damaged at {where}: {problem['msg']}. "
-                "Restore the bundle from a copy, or train again."
-            ) from None
-        if manifest.format_version > FORMAT_VERSION:
-            raise DataError(
-                f"'{folder}' has bundle format {manifest.format_version}, and this version of "
-                f"kerasrecipes reads up to {FORMAT_VERSION}. Upgrade kerasrecipes."
-            )
-        bundle = cls(folder, manifest)
+        bundle = cls(folder, _read_manifest(folder))
         bundle.check()
         return bundle
 
@@ -121,10 +120,16 @@ class Bundle:
         Raises:
             IntegrityError: If a file was changed, added or removed; the message names it.
         """
-        stated = self.manifest.sha256
-        found = {name: path for name, path in _files(self.folder) if name != MANIFEST}
+        found = dict(_files(self.folder))
+        if MANIFEST in found:
+            _check_seal(self.folder, found[MANIFEST].read_bytes())
+        stated = {**self.manifest.sha256, MANIFEST: None, SEAL: None}
         problems = {
-            "changed": [n for n in stated if n in found and digest(found[n]) != stated[n]],
+            "changed": [
+                name
+                for name, sha256 in stated.items()
+                if name in found and sha256 is not None and _digest_if_file(found[name]) != sha256
+            ],
             "missing": [n for n in stated if n not in found],
             "added": [n for n in found if n not in stated],
         }
@@ -165,15 +170,15 @@ class Bundle:
 
     def seen(self) -> dict[str, str]:
         """Return the split of every photo that the model met, by the SHA-256 of its file."""
-        lines = (self.folder / "data.jsonl").read_text().splitlines()
-        rows = [json.loads(line) for line in lines]
+        with (self.folder / "data.jsonl").open(encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in lines]
         return {row["sha256"]: row["split"] for row in rows}
 
     def report(self):
         """Return the `RunReport` of the fit."""
         from kerasrecipes.report.run_report import RunReport
 
-        return RunReport.from_json((self.folder / "report.json").read_text())
+        return RunReport.from_json((self.folder / "report.json").read_text(encoding="utf-8"))
 
     def load_model(self):
         """Load the Keras model. No code in the file is run.
@@ -181,7 +186,7 @@ class Bundle:
         Returns:
             A `keras.Model` from float32 photos `(n, height, width, 3)`, 0…255, to scores.
         """
-        from kerasrecipes.training.load_model import load_model
+        from kerasrecipes.model_file import load_model
 
         return load_model(self.folder / "model.keras")
 
@@ -207,23 +212,78 @@ class Bundle:
                 of the manifest, without `sha256`.
 
         Raises:
+            DataError: If the folder is a version itself, or holds something else.
             OSError: If something cannot be written; nothing is left behind.
         """
-        name_folder.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(name_folder) as folder:
-            fields = fill(folder)
-            hashes = {name: digest(path) for name, path in _files(folder)}
-            manifest = Manifest(format_version=FORMAT_VERSION, sha256=hashes, **fields)
-            (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
-            sync_folder(folder)
-            target = _rename_to_next_version(folder, name_folder)
+        check_model_folder(name_folder)
+        with _told_plainly(name_folder):
+            name_folder.mkdir(parents=True, exist_ok=True)
+            with temporary_folder(name_folder) as folder:
+                fields = fill(folder)
+                hashes = {name: digest(path) for name, path in _files(folder)}
+                manifest = Manifest(format_version=FORMAT_VERSION, sha256=hashes, **fields)
+                content = (manifest.model_dump_json(indent=2) + "\n").encode()
+                (folder / MANIFEST).write_bytes(content)
+                (folder / SEAL).write_bytes(_seal(content))
+                sync_folder(folder)
+                target = _rename_to_next_version(folder, name_folder)
         return cls(target, manifest)
+
+
+def check_model_folder(folder: Path) -> None:
+    """Make sure that versions of a model can be written into a folder, before the work.
+
+    Args:
+        folder: The model's folder; it need not exist.
+
+    Raises:
+        DataError: If it is a version itself, or holds folders that are no versions.
+        OSError: If nothing can be written there.
+    """
+    if (folder / MANIFEST).is_file():
+        raise DataError(
+            f"'{printable(folder)}' is one version of a model. Name the folder above it, "
+            f"'{printable(folder.parent)}', and the next free version is written."
+        )
+    if folder.is_dir():
+        strange = [
+            path.name
+            for path in sorted(folder.iterdir())
+            if path.is_dir() and not path.name.startswith(".") and not (path / MANIFEST).is_file()
+        ]
+        if strange:
+            raise DataError(
+                f"'{printable(folder)}' holds folders that are no versions of a model: "
+                f"{listed(strange)}. Name a folder for this model alone, e.g. "
+                f"'{printable(folder / 'my_model')}'."
+            )
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    with _told_plainly(folder):
+        if not existing.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "There is a file of that name", str(existing))
+        with temporary_folder(existing):
+            pass
 
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _told_plainly(folder: Path):
+    """Say in an operating system's error what could not be saved, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = printable(error.strerror or error)
+        where = f" ('{printable(error.filename)}')" if error.filename else ""
+        raise OSError(
+            error.errno,
+            f"Nothing was saved in '{printable(folder)}': {reason}{where}. "
+            f"{_REMEDIES.get(error.errno, 'Correct that')}, then save again",
+        ) from error
 
 
 @contextmanager
@@ -264,7 +324,7 @@ def _rename_to_next_version(folder: Path, name_folder: Path) -> Path:
 def _versions(name_folder: Path) -> list[int]:
     if not name_folder.is_dir():
         return []
-    return [int(path.name) for path in name_folder.iterdir() if path.name.isdecimal()]
+    return [int(p.name) for p in name_folder.iterdir() if re.fullmatch("[1-9][0-9]*", p.name)]
 
 
 def _version_folder(folder: Path) -> Path:
@@ -274,7 +334,10 @@ def _version_folder(folder: Path) -> Path:
         latest = folder / str(max(versions))
         if (latest / MANIFEST).is_file():
             return latest
-        raise IntegrityError(f"'{latest}' has no {MANIFEST}. Restore it from a copy.")
+        raise IntegrityError(
+            f"'{printable(latest)}' has no {MANIFEST}. Restore it from a copy, or name an older "
+            "version."
+        )
     beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
     names = [path.name for path in beside if path.is_dir() and _versions(path)]
     raise DataError(
@@ -283,8 +346,52 @@ def _version_folder(folder: Path) -> Path:
     )
 
 
+def _read_manifest(folder: Path) -> Manifest:
+    content = (folder / MANIFEST).read_bytes()
+    _check_seal(folder, content)
+    try:
+        version = json.loads(content).get("format_version")
+    except (ValueError, AttributeError, RecursionError):
+        version = None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise DataError(
+            f"'{printable(folder)}' has bundle format {version}, and this version of "
+            f"kerasrecipes reads up to {FORMAT_VERSION}. Upgrade kerasrecipes."
+        )
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"])) or "its beginning"
+        raise IntegrityError(
+            f"'{printable(folder / MANIFEST)}' is damaged at {where}: {problem['msg']}. "
+            "Restore the bundle from a copy, or train again."
+        ) from None
+
+
+def _seal(content: bytes) -> bytes:
+    return f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n".encode("ascii")
+
+
+def _check_seal(folder: Path, content: bytes) -> None:
+    """Compare bundle.json with its digest; a missing one is told with the other files."""
+    seal = folder / SEAL
+    if seal.is_file() and seal.read_bytes() != _seal(content):
+        raise IntegrityError(
+            f"The bundle '{printable(folder)}' is not as it was written. changed: '{MANIFEST}', "
+            f"or its digest in '{SEAL}'. Restore it from a copy, or train again."
+        )
+
+
+def _digest_if_file(path: Path) -> str | None:
+    """Return the digest of a file, and `None` for a link to a device or to nothing."""
+    return digest(path) if path.is_file() else None
+
+
 def _files(folder: Path) -> list[tuple[str, Path]]:
     """List the files of a bundle by relative name; exports vouch for themselves."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-    named = [(path.relative_to(folder).as_posix(), path) for path in paths]
+    named = [
+        (path.relative_to(folder).as_posix(), path) for path in paths if path.name not in LITTER
+    ]
     return [(name, path) for name, path in named if not name.startswith(f"{EXPORTS}/")]

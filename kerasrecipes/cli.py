@@ -38,7 +38,21 @@ GroupBy = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+Backbone = Annotated[
+    str, typer.Option(help="A backbone that `kerasrecipes ls` names, or hub:… or cv:….")
+]
+Side = Annotated[
+    int | None,
+    typer.Option(
+        min=16,
+        max=2048,
+        help="Side of the square that photos are resized to; else the backbone's.",
+    ),
+]
+Weights = Annotated[
+    str, typer.Option(help="default, imagenet (a download), none, or a local file.")
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of everything that is drawn.")]
 
 
 class SplitBy(StrEnum):
@@ -118,6 +132,11 @@ def doctor(
     from kerasrecipes.data.split import split_photos
 
     found = scan_photos(photos, group_by=group_by, max_unreadable_fraction=1.0)
+    if fail_on_leak and split is None and not any(photo.split for photo in found.photos):
+        raise typer.BadParameter(
+            "there is no split that could leak. Add e.g. --split auto.",
+            param_hint="'--fail-on-leak'",
+        )
     sets = (found,)
     if split is not None:
         train, val, test = split_photos(found, by=split.value, seed=seed)
@@ -132,9 +151,9 @@ def doctor(
 def train(
     photos: Photos,
     to: Annotated[Path, typer.Option(help="The model's folder, e.g. saved_models/tiles.")],
-    backbone: Annotated[
-        str, typer.Option(help="A backbone that `kerasrecipes ls` names, or hub:… or cv:….")
-    ] = "efficientnet_lite0",
+    backbone: Backbone = "efficientnet_lite0",
+    image_size: Side = None,
+    weights: Weights = "default",
     group_by: GroupBy = None,
     split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
     test_fraction: Annotated[float, typer.Option(help="Share kept for the final test.")] = 0.2,
@@ -153,6 +172,8 @@ def train(
         photos,
         to,
         backbone=backbone,
+        image_size=None if image_size is None else (image_size, image_size),
+        weights=None if weights == "none" else weights,
         group_by=group_by,
         split_by=split_by.value,
         test_fraction=test_fraction,
@@ -172,7 +193,7 @@ def train(
 @app.command()
 def evaluate(model: Model, photos: Photos, as_json: Json = False) -> None:
     """Measure a saved model on photos that it did not train on."""
-    from kerasrecipes.training.evaluate_bundle import evaluate_bundle
+    from kerasrecipes.training.bundle_evaluation import evaluate_bundle
 
     found = evaluate_bundle(model, photos)
     if as_json:
@@ -180,8 +201,8 @@ def evaluate(model: Model, photos: Photos, as_json: Json = False) -> None:
     print(found)
 
 
-@app.command()
-def export(
+@app.command("export")
+def export_saved(
     model: Model,
     format: Annotated[str, typer.Option(help="A format that `kerasrecipes ls` names.")] = "tflite",
     quantization: Annotated[
@@ -205,8 +226,8 @@ def export(
     print(f"{Verification.from_dict(record.verification)}\nWritten to {printable(record.path)}")
 
 
-@app.command()
-def verify(model: Model, as_json: Json = False) -> None:
+@app.command("verify")
+def verify_saved(model: Model, as_json: Json = False) -> None:
     """Check a saved model's files and run its exports on its golden photos again.
 
     Exits with 3 if an export misses its tolerance, with 4 if a file was changed.
@@ -259,17 +280,32 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # A name that is no valid text must not stop the printing of a result.
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")
+        if stream is not None:  # it is, where the caller closed it
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(arguments, prog_name="kerasrecipes")
-    except KeyboardInterrupt:
-        print("\nInterrupted; nothing was saved.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if _was_interrupted(end):
+            print("\nInterrupted; nothing was saved.", file=sys.stderr)
+        raise
     except (KerasRecipesError, ValueError, OSError) as error:
         if os.environ.get("KERASRECIPES_DEBUG"):
             raise
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(f"{type(error).__name__}: {_message(error)}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 1))
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Tell whether Ctrl-C is behind an exit; typer says nothing about it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": '{printable(error.filename)}'" if error.filename else "")
+    return str(error)
 
 
 def _print_json(value: object) -> None:

@@ -53,6 +53,7 @@ def _recipes() -> list[Path]:
 
 
 def _first_line(folder: Path) -> str:
-    script = next(path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_"))
-    text = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
-    return text.partition("\n")[0]
+    """Return the first line of the docstring of the script that is run."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))]
+    script = next(text for text in texts if 'if __name__ == "__main__"' in text)
+    return (ast.get_docstring(ast.parse(script)) or "").partition("\n")[0]

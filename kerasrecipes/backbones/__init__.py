@@ -1,8 +1,8 @@
 """A catalogue of pretrained backbones; keras is imported only when one is built."""
 
-from ..errors import unknown_name
-from ..registry import Registry
-from .spec import BackboneSpec
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.errors import unknown_name
+from kerasrecipes.registry import Registry
 
 __all__ = ["BackboneSpec", "get_backbone", "list_backbones"]
 
@@ -49,7 +49,7 @@ def get_backbone(name: str) -> BackboneSpec:
         )
     kind, colon, preset = name.partition(":")
     if colon and kind in {"hub", "cv"}:
-        from . import cv, hub
+        from kerasrecipes.backbones import cv, hub
 
         return {"hub": hub, "cv": cv}[kind].spec_of_preset(preset)
     if name not in set(_REGISTRY):

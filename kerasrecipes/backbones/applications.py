@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import DataError, DownloadError
-from .graph import anchored
-from .rebuild import rebuild
-from .spec import BackboneSpec
-from .weights_files import reason_of
+from kerasrecipes.backbones.graph import anchored
+from kerasrecipes.backbones.rebuilding import rebuild
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.weights_files import reason_of
+from kerasrecipes.errors import DataError, DownloadError
 
 if TYPE_CHECKING:
     import keras

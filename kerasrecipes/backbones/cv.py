@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from ..errors import require, unknown_name
-from .presets import Preset, Scaling, check_source, spec_of
-from .spec import BackboneSpec, ImageSize
+from kerasrecipes.backbones.presets import Preset, Scaling, check_source, spec_of
+from kerasrecipes.backbones.spec import BackboneSpec, ImageSize
+from kerasrecipes.errors import require, unknown_name
 
 if TYPE_CHECKING:
     from types import ModuleType

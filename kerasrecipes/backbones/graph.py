@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-    from .spec import BackboneSpec
+    from kerasrecipes.backbones.spec import BackboneSpec
 
 
 def anchored(pattern: str) -> str:

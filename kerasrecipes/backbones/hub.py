@@ -2,9 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from ..errors import require, unknown_name
-from .presets import Preset, Scaling, check_source, spec_of, warn_unknown_scaling
-from .spec import BackboneSpec, ImageSize
+from kerasrecipes.backbones.presets import (
+    Preset,
+    Scaling,
+    check_source,
+    spec_of,
+    warn_unknown_scaling,
+)
+from kerasrecipes.backbones.spec import BackboneSpec, ImageSize
+from kerasrecipes.errors import require, unknown_name
 
 if TYPE_CHECKING:
     import keras

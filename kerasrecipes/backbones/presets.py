@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import DataError, DownloadError
-from .graph import blocks_from_graph
-from .rebuild import rebuild
-from .spec import BackboneSpec, ImageSize, model_name
-from .weights_files import reason_of
+from kerasrecipes.backbones.graph import blocks_from_graph
+from kerasrecipes.backbones.rebuilding import rebuild
+from kerasrecipes.backbones.spec import BackboneSpec, ImageSize, model_name
+from kerasrecipes.backbones.weights_files import reason_of
+from kerasrecipes.errors import DataError, DownloadError
 
 if TYPE_CHECKING:
     import keras

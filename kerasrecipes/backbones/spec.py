@@ -143,7 +143,7 @@ class BackboneSpec:
             >>> spec.boundary(spec.build(64, weights=None), 1).shape
             (None, 32, 32, 32)
         """
-        from .graph import find_boundary
+        from kerasrecipes.backbones.graph import find_boundary
 
         return find_boundary(model, self, block)
 
@@ -167,7 +167,7 @@ class BackboneSpec:
         return height, width
 
     def _loader(self, weights: str | Path | None) -> Callable[["keras.Model"], None] | None:
-        from . import weights_files
+        from kerasrecipes.backbones import weights_files
 
         if weights is None:
             return None

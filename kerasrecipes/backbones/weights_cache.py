@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
+from kerasrecipes.errors import DataError
 
 ENVIRONMENT_VARIABLE = "KERASRECIPES_CACHE"
 DIGEST_KEY = "sha256"

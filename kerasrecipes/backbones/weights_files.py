@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DataError, listed, printable
+from kerasrecipes.errors import DataError, listed, printable
 
 if TYPE_CHECKING:
     import h5py
     import keras
 
-    from .spec import BackboneSpec
+    from kerasrecipes.backbones.spec import BackboneSpec
 
 Shapes = dict[str, list[tuple[int, ...]]]
 

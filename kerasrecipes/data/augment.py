@@ -45,11 +45,11 @@ AUGMENTATIONS = {
     "factory": Augmentation(
         flip_horizontal=True,
         flip_vertical=True,
-        rotation_degrees=5.0,
+        rotation_degrees=3.0,
         shift_fraction=0.03,
-        brightness_fraction=0.15,
-        contrast_fraction=0.2,
-        cutout_fraction=0.15,
+        brightness_fraction=0.1,
+        contrast_fraction=0.15,
+        cutout_fraction=0.1,
     ),
 }
 

@@ -78,8 +78,8 @@ def check_photos(*sets: PhotoSet, near: bool = True) -> CheckReport:
         DataError: If no set is given, or more than three are.
 
     Example:
-        >>> report = check_photos(*split_photos(photos))  # doctest: +SKIP
-        >>> report.leaks  # doctest: +SKIP
+        >>> report = check_photos(*split_photos(photos))
+        >>> report.leaks
         ()
     """
     if not 1 <= len(sets) <= 3:

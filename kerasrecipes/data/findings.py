@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrecipes.data.photos import Photo, PhotoSet
-from kerasrecipes.data.stratify import SIDES
+from kerasrecipes.data.strata import SIDES
 from kerasrecipes.data.table import TABLE_SUFFIXES
 
 EXAMPLES = 5

@@ -44,7 +44,16 @@ class PhotoFacts:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One labelled photo. `group` names the part, patient or board that it shows."""
+    """One labelled photo.
+
+    Args:
+        path: The file.
+        label: Its class.
+        facts: What reading it once told about it.
+        group: The part, patient or board that it shows, if that is known.
+        time: When it was taken, if that is known.
+        split: The side that the folder or table gives it: `"train"`, `"val"` or `"test"`.
+    """
 
     path: Path
     label: str

@@ -23,6 +23,7 @@ def scan_photos(
     policy: DecodePolicy = DecodePolicy(),
     max_unreadable_fraction: float = 0.1,
     drop_small_classes: bool = False,
+    for_training: bool = True,
 ) -> PhotoSet:
     """Find, read and check all photos of a folder or a table.
 
@@ -39,6 +40,8 @@ def scan_photos(
         max_unreadable_fraction: Raise if a larger share of the photos cannot be used.
         drop_small_classes: Leave classes with fewer than 2 readable photos out instead of
             raising.
+        for_training: Insist on two classes with 2 readable photos each. Pass `False` for
+            photos that a finished model is only to be measured on.
 
     Returns:
         The photos in a stable order, with what was excluded and why.
@@ -47,7 +50,7 @@ def scan_photos(
         DataError: If the folder or table is not as described, or too much of it is unusable.
 
     Example:
-        >>> photos = scan_photos("photos", group_by=r"part(\\d+)_")  # doctest: +SKIP
+        >>> photos = scan_photos("photos", group_by=r"part(\\d+)_")
     """
     if not 0 <= max_unreadable_fraction <= 1:
         raise ValueError(
@@ -72,7 +75,8 @@ def scan_photos(
         else:
             excluded.append(Excluded(candidate.path, facts, candidate.row))
     _check_unreadable(root, excluded, found, max_unreadable_fraction)
-    photos, classes = _check_classes(root, photos, classes, drop_small_classes, excluded)
+    if for_training:
+        photos, classes = _check_classes(root, photos, classes, drop_small_classes, excluded)
     return PhotoSet(tuple(photos), tuple(classes), root, tuple(excluded), tuple(ignored), policy)
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 import numpy as np
 
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.data.stratify import SIDES, join_units, stratify
+from kerasrecipes.data.strata import SIDES, join_units, stratify
 from kerasrecipes.errors import DataError, listed, unknown_name
 
 

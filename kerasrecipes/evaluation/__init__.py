@@ -1,0 +1,1 @@
+"""How good is a model? Numbers with intervals, from labels and scores alone."""

@@ -68,7 +68,7 @@ def bootstrap_interval(
     Args:
         statistic: Called with one resample of each array; returns a number, or NaN where it
             is undefined (such resamples are left out).
-        arrays: Arrays with equal first axis, resampled together.
+        *arrays: Arrays with equal first axis, resampled together.
         repeats: Number of resamples.
         seed: Seed of the resampling.
         stratify: Class of each row; each class then keeps its number of rows.

@@ -53,12 +53,7 @@ def export_model(
     from kerasrecipes.verify import verify_export
 
     chosen = _chosen_format(format, quantization)
-    target = Path(bundle.folder) / "exports" / f"{format}-{quantization}"
-    if target.exists() and not overwrite:
-        raise ValueError(
-            f"'{printable(target)}' exists already. Pass overwrite=True (--overwrite) to "
-            "replace it."
-        )
+    target = _target(bundle, f"{format}-{quantization}", overwrite)
     model = bundle.load_model()
     with _folder_in_the_making(target) as folder:
         path = folder / f"model{chosen.suffix}"
@@ -95,6 +90,16 @@ def _chosen_format(format: str, quantization: str) -> "ExportFormat":
             "quantization", quantization, chosen.quantizations, "kerasrecipes.list_formats()"
         )
     return chosen
+
+
+def _target(bundle: "Bundle", name: str, overwrite: bool) -> Path:
+    target = Path(bundle.folder) / "exports" / name
+    if target.exists() and not overwrite:
+        raise ValueError(
+            f"'{printable(target)}' exists already. Pass overwrite=True (--overwrite) to "
+            "replace it."
+        )
+    return target
 
 
 def _keras_scores(model: "keras.Model", photos: "PhotoSet", bundle: "Bundle") -> "np.ndarray":

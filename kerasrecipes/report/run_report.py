@@ -8,7 +8,7 @@ from typing import Any
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.evaluation.classification import Evaluation
 from kerasrecipes.evaluation.estimate import decode_float, encode_float
-from kerasrecipes.report.plain import plain
+from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.words import duration, share
 
 SCHEMA = 1

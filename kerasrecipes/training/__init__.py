@@ -1,0 +1,1 @@
+"""From photos to a fitted, measured and saved model."""

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kerasrecipes.bundle import Bundle
+from kerasrecipes.bundle import Bundle, check_model_folder
 from kerasrecipes.data.check import check_photos
 from kerasrecipes.data.scan import scan_photos
 from kerasrecipes.data.split import split_photos
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, printable
 from kerasrecipes.report.run_report import RunReport
-from kerasrecipes.training.image_classifier import ImageClassifier
+from kerasrecipes.training.fitting import checked_arguments
+from kerasrecipes.training.image_classifier import ImageClassifier, say
 from kerasrecipes.training.schedule import UnfreezeSchedule
 
 
@@ -67,22 +68,22 @@ def fine_tune_images(
     Raises:
         DataError: If the photos do not suit training, or leak and `fail_on_leak` is set.
         ValueError: If an argument is not usable.
+        OSError: If nothing can be written in `to`; nothing is trained then.
     """
-    from kerasrecipes.training.image_classifier import say as print_line
-
-    say = print_line if verbose else lambda line: None
+    tell = say if verbose else lambda line: None
     if epochs is not None:
         settings["schedule"] = UnfreezeSchedule.two_phase(epochs=epochs)
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
+    checked_arguments(recipe)
+    _check_destination(Path(source), Path(to))
     photos = scan_photos(source, group_by=group_by)
     train, val, test = split_photos(
         photos, test_fraction=test_fraction, val_fraction=val_fraction, by=split_by, seed=seed
     )
     # The files that were left out are known to the scan alone.
-    found = check_photos(
-        replace(train, excluded=photos.excluded, ignored=photos.ignored), val, test
-    )
-    say(str(found))
+    whole = replace(train, excluded=photos.excluded, ignored=photos.ignored)
+    found = check_photos(whole, val, test)
+    tell(str(found))
     if fail_on_leak and found.leaks:
         raise DataError(
             f"The split leaks: {found.leaks[0].message} Nothing was trained, because "
@@ -90,6 +91,16 @@ def fine_tune_images(
         )
     recipe.fit(replace(train, excluded=photos.excluded), val, verbose=verbose)
     if len(test):
-        say(f"\nOn {len(test)} test photos:\n{recipe.evaluate(test)}")
+        tell(f"\nOn {len(test)} test photos:\n{recipe.evaluate(test)}")
     bundle = recipe.save(to)
     return FineTuned(recipe, recipe.report_, bundle)
+
+
+def _check_destination(source: Path, to: Path) -> None:
+    """Find out before the training, not after it, that the model cannot be saved."""
+    if source.is_dir() and to.resolve().is_relative_to(source.resolve()):
+        raise DataError(
+            f"'{printable(to)}' lies inside the photos in '{printable(source)}', where a model "
+            "would be taken for a class. Name a folder elsewhere, e.g. saved_models/my_model."
+        )
+    check_model_folder(to)

@@ -97,12 +97,15 @@ class StageRunner:
         from kerasrecipes.callbacks.learning_rate_log import LearningRateLog
         from kerasrecipes.callbacks.progress import Progress
 
+        # First in the list: what follows it measures, and keeps, the averaged weights.
+        averaging = (
+            [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if self.settings.ema else []
+        )
         trained = keras.Model(begin, self.model.get_layer(LOGITS).output)
         steps = math.ceil(len(self.train.photos) / self.settings.batch_size)
         # One epoch more than is used: Keras asks for it to see that there is none.
         epochs = range(first_epoch, first_epoch + stage.epochs + 1)
-        train = self._dataset(self.train, feeds[0], epochs, self.settings.seed, self.settings.views)
-        val = self._dataset(self.val, feeds[1], range(1), None, 1)
+        train, val = self._train_data(feeds[0], epochs), self._val_data(feeds[1])
         trained.compile(
             self._optimizer(stage, steps), self.head.loss(), metrics=self.head.metrics()
         )
@@ -119,7 +122,7 @@ class StageRunner:
                     steps_per_epoch=steps,
                     shuffle=False,
                     validation_data=val,
-                    callbacks=[*self.callbacks, finite, history, stopping, progress],
+                    callbacks=[*averaging, *self.callbacks, finite, history, stopping, progress],
                     verbose=0,
                 )
             except KeyboardInterrupt:
@@ -127,11 +130,21 @@ class StageRunner:
                 return history.history, stopping.best_epoch, True
         return history.history, stopping.best_epoch, False
 
-    def _dataset(self, side: PhotoReader, feed, epochs: range, seed: int | None, views: int):
-        """Return Keras's `(inputs, target, weight)` batches."""
-        order = index_batches(len(side.photos), self.settings.batch_size, seed, epochs, views)
-        targets = one_hot(side.photos)
+    def _train_data(self, feed, epochs: range):
+        """Return Keras's `(inputs, target, weight)` batches, epoch after epoch."""
+        settings = self.settings
+        order = index_batches(
+            len(self.train.photos), settings.batch_size, settings.seed, epochs, settings.views
+        )
+        targets = one_hot(self.train.photos)
         return with_targets(feed(order), targets, targets @ self.class_weights).prefetch(2)
+
+    def _val_data(self, feed):
+        """Return the same for validation, where every photo counts alike: weighted, the few
+        photos of a rare class would choose the weights alone."""
+        count = len(self.val.photos)
+        order = index_batches(count, self.settings.batch_size, None, range(1), 1)
+        return with_targets(feed(order), one_hot(self.val.photos), np.ones(count)).prefetch(2)
 
     def _optimizer(self, stage: Stage, steps: int):
         import keras
@@ -144,6 +157,12 @@ class StageRunner:
             warmup_steps=warmup,
             decay_steps=max(1, total - warmup),
         )
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=self.settings.weight_decay)
+        optimizer = keras.optimizers.AdamW(
+            rate,
+            weight_decay=self.settings.weight_decay,
+            use_ema=self.settings.ema,
+            # A short run must not be averaged with its beginning.
+            ema_momentum=min(max(1 - 10 / total, 0.9), 0.999),
+        )
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer

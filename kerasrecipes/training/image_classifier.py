@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.errors import NotFittedError
 from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.schedule import UnfreezeSchedule
 
@@ -41,8 +42,11 @@ class ImageClassifier(Recipe):
         dropout: Fraction of pooled features that a training step leaves out.
         label_smoothing: How much of each target is spread over the other classes.
         weight_decay: Decoupled weight decay of AdamW; biases and norms are spared.
-        class_weights: `"auto"` balances the classes when the largest has more than 3 times
-            the photos of the smallest, `"balanced"` always does, `None` never.
+        class_weights: How much rare classes count in training: `"balanced"` by the inverse of
+            their frequency, `"sqrt"` by its square root, `None` not more than others. `"auto"`
+            is `"sqrt"` if the largest class has more than 3 times the photos of the smallest.
+        ema: Whether to measure and return a moving average of the weights, over about a tenth
+            of a stage's steps, instead of the last step's (Polyak & Juditsky, 1992).
         train_batch_norm: Whether open blocks also train BatchNormalization.
         patience: Epochs without improvement of the validation loss before a stage ends;
             `None` for `max(10, 20 % of the epochs)`.
@@ -71,6 +75,7 @@ class ImageClassifier(Recipe):
         label_smoothing: float = 0.1,
         weight_decay: float = 1e-2,
         class_weights: str | None = "auto",
+        ema: bool = True,
         train_batch_norm: bool = False,
         patience: int | None = None,
         cache_gb: float = 4.0,
@@ -89,6 +94,7 @@ class ImageClassifier(Recipe):
         self.label_smoothing = label_smoothing
         self.weight_decay = weight_decay
         self.class_weights = class_weights
+        self.ema = ema
         self.train_batch_norm = train_batch_norm
         self.patience = patience
         self.cache_gb = cache_gb
@@ -114,7 +120,7 @@ class ImageClassifier(Recipe):
             DataError: If the photos do not suit training, or change while it runs.
             KeyboardInterrupt: If interrupted before there was anything to keep.
         """
-        from kerasrecipes.training.fit_classifier import fit_classifier
+        from kerasrecipes.training.fitting import fit_classifier
 
         speak = say if verbose else lambda line: None
         self.model_, self.report_ = fit_classifier(self, train, val, tuple(callbacks), speak)
@@ -179,12 +185,16 @@ class ImageClassifier(Recipe):
             The `Bundle`.
 
         Raises:
-            NotFittedError: Before `fit`.
+            NotFittedError: Before `fit`, and for a recipe that was loaded.
             OSError: If the folder cannot be written; nothing is left behind.
         """
         from kerasrecipes.training.save import save_recipe
 
         self._fitted("model_")
+        if not hasattr(self, "train_"):
+            raise NotFittedError(
+                "A recipe that was loaded is saved already. Copy its folder, or call `fit`."
+            )
         return save_recipe(self, Path(folder))
 
     @classmethod
@@ -209,4 +219,5 @@ class ImageClassifier(Recipe):
 
 
 def say(line: str) -> None:
+    """Print a line for the user, apart from what a program may read from stdout."""
     print(line, file=sys.stderr, flush=True)

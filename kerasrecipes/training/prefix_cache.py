@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasrecipes.backbones.weights_cache import cache_folder
 from kerasrecipes.data.batches import PhotoReader, index_batches
-from kerasrecipes.training.frozen_engine import frozen_engine
+from kerasrecipes.training.engine import frozen_engine
 
 FILL_BATCH = 32
 

@@ -31,6 +31,8 @@ class Recipe:
         config = dict(config)
         if isinstance(config.get("schedule"), list):
             config["schedule"] = UnfreezeSchedule.from_dict(config["schedule"])
+        if isinstance(config.get("image_size"), list):
+            config["image_size"] = tuple(config["image_size"])
         return cls(**config)
 
     def _fitted(self, attribute: str) -> Any:

@@ -1,5 +1,6 @@
 """Writing a fitted recipe as a bundle, and making sure that it reads back as it was."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 from kerasrecipes.bundle import Bundle
 from kerasrecipes.data.decode import read_photo
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.errors import IntegrityError
+from kerasrecipes.errors import DataError, IntegrityError, printable
 
 GOLDEN_PHOTOS = 200
 GOLDEN_BYTES = 50_000_000
@@ -18,7 +19,7 @@ CALIBRATION_PHOTOS = 128
 def save_recipe(recipe, name_folder: Path) -> Bundle:
     """Write a new version of a model folder; see `ImageClassifier.save`."""
     report = recipe.report_
-    report.name = name_folder.name
+    report.name = printable(name_folder.absolute().name)
 
     def fill(folder: Path) -> dict:
         recipe.model_.save(folder / "model.keras")
@@ -60,7 +61,7 @@ def _write_golden(folder: Path, held_out, chosen: list[int]) -> None:
     files = []
     for number, photo in enumerate(photos):
         files.append(f"{number:03}.{photo.facts.image_format.lower()}")
-        (folder / files[-1]).write_bytes(photo.path.read_bytes())
+        (folder / files[-1]).write_bytes(_unchanged_bytes(photo))
     np.savez_compressed(
         folder / "golden.npz",
         files=np.array(files),
@@ -68,6 +69,16 @@ def _write_golden(folder: Path, held_out, chosen: list[int]) -> None:
         labels=held_out.labels[chosen],
         scores=held_out.scores[chosen],
     )
+
+
+def _unchanged_bytes(photo) -> bytes:
+    data = photo.path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != photo.facts.sha256:
+        raise DataError(
+            f"'{printable(photo.path)}' has changed since it was scanned. Scan the photos, and "
+            "evaluate the model on them, again."
+        )
+    return data
 
 
 def _write_calibration(path: Path, train: PhotoSet, size: tuple[int, int], seed: int) -> None:
@@ -100,14 +111,14 @@ def _write_report(folder: Path, recipe) -> None:
     (folder / "plots").mkdir()
     for name, png in plots.items():
         (folder / "plots" / f"{name}.png").write_bytes(png)
-    (folder / "report.json").write_text(recipe.report_.to_json())
-    (folder / "report.html").write_text(render_html(recipe.report_, plots))
+    (folder / "report.json").write_text(recipe.report_.to_json(), encoding="utf-8")
+    (folder / "report.html").write_text(render_html(recipe.report_, plots), encoding="utf-8")
 
 
 def _compare_saved(path: Path, held_out, chosen: list[int], size: tuple[int, int]) -> None:
     """Load what was written: the model that was measured must be the one on the disk."""
+    from kerasrecipes.model_file import load_model
     from kerasrecipes.training.inference import predict_scores
-    from kerasrecipes.training.load_model import load_model
 
     scores = predict_scores(load_model(path), held_out.photos.select(chosen))
     gap = float(np.abs(scores - held_out.scores[chosen]).max())

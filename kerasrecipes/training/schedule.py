@@ -45,6 +45,12 @@ class Stage:
 class UnfreezeSchedule:
     """A tuple of stages, run one after the other; each has its own compile and fit.
 
+    Args:
+        stages: At least one, each with a name of its own.
+
+    Raises:
+        ValueError: If there is no stage, or two have one name.
+
     Example:
         >>> [stage.name for stage in UnfreezeSchedule.two_phase().stages]
         ['head', 'top']
@@ -59,18 +65,18 @@ class UnfreezeSchedule:
             raise ValueError(f"A schedule needs stages with names of their own, not {names}.")
 
     @classmethod
-    def head_only(cls, epochs: int = 30, learning_rate: float = 1e-3) -> "UnfreezeSchedule":
+    def head_only(cls, epochs: int = 30, learning_rate: float = 3e-3) -> "UnfreezeSchedule":
         """Train the head on a frozen backbone: a linear probe."""
         return cls((Stage("head", epochs, learning_rate),))
 
     @classmethod
     def two_phase(
         cls,
-        epochs: int = 12,
+        epochs: int = 16,
         learning_rate: float = 3e-4,
         *,
-        head_epochs: int = 10,
-        head_learning_rate: float = 1e-3,
+        head_epochs: int = 30,
+        head_learning_rate: float = 3e-3,
         open_fraction: float = 0.3,
     ) -> "UnfreezeSchedule":
         """Train the head first, then the top blocks with it at a lower rate.

@@ -238,3 +238,10 @@ def test_folders_that_may_not_be_read_are_excluded(tmp_path, make):
     finally:
         (tmp_path / "a" / "secret").chmod(0o700)
     assert "the folder cannot be read" in excluded.reason
+
+
+def test_photos_to_be_measured_on_may_be_few_and_of_one_class(tmp_path, make):
+    make.folder(tmp_path, {"crack": 1})
+    with pytest.raises(DataError, match="fewer than 2 readable photos"):
+        scan_photos(tmp_path)
+    assert len(scan_photos(tmp_path, for_training=False)) == 1

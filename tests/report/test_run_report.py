@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes.errors import DataError
-from kerasrecipes.report.plain import plain
+from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport, StageReport, stage_sentence
 
 

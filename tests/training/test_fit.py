@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import DataError, NotFittedError, UnfreezeSchedule, get_backbone
-from kerasrecipes.training.fit_classifier import class_weights
+from kerasrecipes.training.fitting import class_weights
 
 LITE0 = "efficientnet_lite0"
 
@@ -205,6 +205,8 @@ def test_class_weights_balance_only_what_is_unbalanced(part_sets):
     weights = class_weights(few, "balanced")
     assert (weights * counts).sum() == pytest.approx(len(few))
     assert weights * counts == pytest.approx([len(few) / 3] * 3)
+    gentle = class_weights(few, "sqrt")
+    assert gentle.max() / gentle.min() == pytest.approx((weights.max() / weights.min()) ** 0.5)
     assert class_weights(few, None).tolist() == [1, 1, 1]
 
 
@@ -215,7 +217,7 @@ def test_class_weights_balance_only_what_is_unbalanced(part_sets):
         ({"head": "clasification"}, "Unknown head 'clasification'. Did you mean 'classification'"),
         ({"augment": "facory"}, "Unknown augmentation 'facory'. Did you mean 'factory'"),
         ({"schedule": [1, 2]}, "`schedule` must be an UnfreezeSchedule, not list"),
-        ({"class_weights": "yes"}, "`class_weights` must be 'auto', 'balanced' or None"),
+        ({"class_weights": "yes"}, "`class_weights` must be 'auto', 'sqrt', 'balanced' or None"),
         ({"views": 0}, "`views` must be between 1 and 1000, not 0"),
         ({"dropout": "a"}, "`dropout` must be between 0 and 0.95, not 'a'"),
         ({"batch_size": True}, "`batch_size` must be between 1 and 4096, not True"),
@@ -232,7 +234,7 @@ def test_arguments_are_judged_before_any_work(
     def too_late(*_, **__):
         raise AssertionError("a model was built")
 
-    monkeypatch.setattr("kerasrecipes.training.fit_classifier._build", too_late)
+    monkeypatch.setattr("kerasrecipes.training.fitting._build", too_late)
     train, val, _ = part_sets
     with pytest.raises(ValueError, match=re.escape(message)):
         quick_recipe(**settings).fit(train, val, verbose=False)

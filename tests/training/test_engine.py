@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import get_backbone
-from kerasrecipes.training import frozen_engine as engines
+from kerasrecipes.training import engine as engines
 from kerasrecipes.training.frozen_part import FrozenPart
 from kerasrecipes.training.prefix_cache import PrefixCache
 

@@ -49,7 +49,7 @@ def evaluate_bundle(folder: str | Path, source: str | Path) -> BundleEvaluation:
     from kerasrecipes.training.inference import measure
 
     bundle = Bundle.load(folder)
-    photos = scan_photos(source, policy=bundle.policy())
+    photos = scan_photos(source, policy=bundle.policy(), for_training=False)
     if any(photo.split == "test" for photo in photos.photos):
         photos = photos.select(i for i, p in enumerate(photos.photos) if p.split == "test")
     seen = bundle.seen()

@@ -18,6 +18,8 @@ from kerasrecipes.training.schedule import UnfreezeSchedule
 from kerasrecipes.versions import library_versions
 
 IMBALANCE = 3.0
+# Full balancing lets the few photos of a rare class dominate; its square root keeps more of both.
+WEIGHT_POWERS = {"auto": 0.5, "sqrt": 0.5, "balanced": 1.0}
 
 
 def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say):
@@ -33,7 +35,7 @@ def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say
     Returns:
         The fitted model and its `RunReport`, still without evaluations.
     """
-    schedule, spec, head, augmentation = _checked_arguments(recipe)
+    schedule, spec, head, augmentation = checked_arguments(recipe)
     data = _checked_photos(train, val)
     for leak in data.leaks:
         say(f"Warning: {leak}")
@@ -64,20 +66,7 @@ def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say
         callbacks=callbacks,
         say=say,
     )
-    report = RunReport(
-        name=recipe.backbone,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        recipe=recipe.get_config(),
-        data=data,
-        warnings=[],
-        seeds={"seed": recipe.seed},
-        versions=library_versions(),
-        weights={
-            "name": spec.name,
-            "source": spec.weights_source,
-            "licence": spec.weights_licence,
-        },
-    )
+    report = _new_report(recipe, spec, data)
     _run_stages(runner, schedule, report, say)
     return model, report
 
@@ -87,15 +76,16 @@ def class_weights(train: PhotoSet, wish: str | None) -> np.ndarray:
 
     Args:
         train: The training photos.
-        wish: `"auto"`, `"balanced"` or `None`, as in `ImageClassifier`.
+        wish: A key of `WEIGHT_POWERS`, or `None` for equal weights.
     """
     counts = np.array(list(train.counts().values()), dtype=np.float64)
     if wish is None or (wish == "auto" and counts.max() <= IMBALANCE * counts.min()):
         return np.ones(len(counts), dtype=np.float32)
-    return (counts.sum() / (len(counts) * counts)).astype(np.float32)
+    weights = counts ** -WEIGHT_POWERS[wish]
+    return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)
 
 
-def _checked_arguments(recipe):
+def checked_arguments(recipe):
     """Judge every argument that can be judged without reading or loading anything."""
     schedule = recipe.schedule or UnfreezeSchedule.two_phase()
     if not isinstance(schedule, UnfreezeSchedule):
@@ -103,9 +93,10 @@ def _checked_arguments(recipe):
             f"`schedule` must be an UnfreezeSchedule, not {type(schedule).__name__}. "
             "Pass e.g. UnfreezeSchedule.two_phase(epochs=12)."
         )
-    if recipe.class_weights not in {"auto", "balanced", None}:
+    if recipe.class_weights is not None and recipe.class_weights not in WEIGHT_POWERS:
         raise ValueError(
-            f"`class_weights` must be 'auto', 'balanced' or None, not {recipe.class_weights!r}."
+            "`class_weights` must be 'auto', 'sqrt', 'balanced' or None, "
+            f"not {recipe.class_weights!r}."
         )
     for name, low, high in (
         ("views", 1, 1000),
@@ -162,6 +153,23 @@ def _build(spec, head, recipe, class_count: int):
     backbone = spec.build(recipe.image_size, recipe.weights)
     scores = head.build(backbone.output, class_count, recipe.seed)
     return keras.Model(backbone.input, scores, name=backbone.name)
+
+
+def _new_report(recipe, spec, data: DataReport) -> RunReport:
+    return RunReport(
+        name=recipe.backbone,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        recipe=recipe.get_config(),
+        data=data,
+        warnings=[],
+        seeds={"seed": recipe.seed},
+        versions=library_versions(),
+        weights={
+            "name": spec.name,
+            "source": spec.weights_source,
+            "licence": spec.weights_licence,
+        },
+    )
 
 
 def _run_stages(runner, schedule: UnfreezeSchedule, report: RunReport, say) -> None:

@@ -1,0 +1,272 @@
+"""Files that pretend to be a Keras model: refused, by name, before they do anything."""
+
+import base64
+import io
+import json
+import marshal
+import resource
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from kerasrecipes import IntegrityError
+from kerasrecipes.model_file import load_model
+
+pytest.importorskip("keras")
+
+
+@pytest.fixture(scope="module")
+def honest_file(tmp_path_factory) -> Path:
+    import keras
+
+    photo = keras.Input((4, 4, 3))
+    features = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3)(photo))
+    path = tmp_path_factory.mktemp("honest") / "model.keras"
+    keras.Model(photo, keras.layers.Dense(2, activation="softmax")(features)).save(path)
+    return path
+
+
+@pytest.fixture
+def rewritten(honest_file, tmp_path):
+    """Writes the honest file anew with another config, or with other weights."""
+
+    def write(change_config=None, weights: bytes | None = None, compress=False) -> Path:
+        path = tmp_path / "suspect.keras"
+        kind = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+        with zipfile.ZipFile(honest_file) as old, zipfile.ZipFile(path, "w", kind) as new:
+            for name in old.namelist():
+                content = old.read(name)
+                if name == "config.json" and change_config:
+                    config = json.loads(content)
+                    change_config(config["config"]["layers"])
+                    content = json.dumps(config).encode()
+                if name == "model.weights.h5" and weights is not None:
+                    content = weights
+                new.writestr(name, content)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def marker(tmp_path, monkeypatch) -> Path:
+    """A file in the working folder that only code from a model would make."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "marker"
+
+
+def payload():
+    def write(x):
+        open("marker", "w").close()
+        return x
+
+    return base64.b64encode(marshal.dumps(write.__code__)).decode()
+
+
+def replace_layer(**layer):
+    def change(layers):
+        layers[1].update(layer)
+        layers[1].pop("build_config", None)
+
+    return change
+
+
+def test_an_honest_file_loads(honest_file):
+    assert load_model(honest_file).output.shape == (None, 2)
+    assert load_model(str(honest_file)).count_params() > 0
+
+
+def test_a_lambda_is_refused(rewritten, marker):
+    function = {
+        "class_name": "__lambda__",
+        "config": {"code": payload(), "defaults": None, "closure": None},
+    }
+    path = rewritten(
+        replace_layer(
+            class_name="Lambda", module="keras.layers", config={"name": "x", "function": function}
+        )
+    )
+    with pytest.raises(IntegrityError, match="Keras refuses '.*suspect.keras': .*lambda"):
+        load_model(path)
+    assert not marker.exists()
+
+
+def test_a_lambda_saved_by_keras_is_refused(tmp_path, marker):
+    import keras
+
+    def write(x):
+        if marker.parent.exists() and not isinstance(x, keras.KerasTensor):
+            marker.touch()
+        return x
+
+    photo = keras.Input((4,))
+    path = tmp_path / "suspect.keras"
+    keras.Model(photo, keras.layers.Lambda(write, output_shape=(4,))(photo)).save(path)
+    with pytest.raises(IntegrityError, match="Keras refuses '.*suspect.keras'"):
+        load_model(path)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"module": "os", "class_name": "system", "config": "touch marker", "registered_name": None},
+        {"module": "builtins", "class_name": "exec", "config": {}, "registered_name": "exec"},
+        {"module": "builtins", "class_name": "eval", "config": {"source": "open('marker', 'w')"}},
+        {"module": "subprocess", "class_name": "Popen", "config": {"args": ["touch", "marker"]}},
+        {"module": "posix", "class_name": "system", "registered_name": "posix>system"},
+        {
+            "module": "keras.src.utils.file_utils",
+            "class_name": "get_file",
+            "config": {"fname": "marker", "origin": "file:///etc/hostname", "cache_dir": "."},
+        },
+        {"module": "keras.utils", "class_name": "get_file", "config": {"fname": "marker"}},
+        {"module": "keras.layers", "class_name": "NoSuchLayer"},
+        {"module": None, "class_name": None, "config": None},
+    ],
+)
+def test_gadgets_are_refused(rewritten, marker, layer):
+    with pytest.raises(IntegrityError, match="Keras refuses '.*suspect.keras': .*do not trust it"):
+        load_model(rewritten(replace_layer(**layer)))
+    assert not marker.exists()
+
+
+def test_a_function_of_a_gadget_module_is_refused(rewritten, marker):
+    def change(layers):
+        layers[-1]["config"]["activation"] = {
+            "module": "os", "class_name": "function", "config": "system", "registered_name": "",
+        }  # fmt: skip
+
+    with pytest.raises(IntegrityError, match="Keras refuses"):
+        load_model(rewritten(change))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layers: layers[-1]["config"].update(units=10**9),
+        lambda layers: layers[-1]["config"].update(units=900_000_000),
+        lambda layers: layers[1]["config"].update(filters=10**8),
+        # Each number is harmless, their product is not.
+        lambda layers: layers[1]["config"].update(filters=50_000, kernel_size=[4, 4]),
+        lambda layers: (
+            layers[1]["config"].update(filters=30_000),
+            layers[-1]["config"].update(units=999_999),
+        ),
+    ],
+)
+def test_absurd_sizes_are_refused_before_the_memory_is_taken(rewritten, change):
+    path = rewritten(change)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(
+        IntegrityError, match=r"suspect.keras' asks for more than [\d,]+ weights but holds only"
+    ):
+        load_model(path)
+    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+    assert grown_mb < 200
+
+
+def test_keras_is_left_as_it_was(rewritten):
+    import keras
+
+    before = keras.layers.Layer.add_weight
+    with pytest.raises(IntegrityError):
+        load_model(rewritten(lambda layers: layers[-1]["config"].update(units=10**9)))
+    assert keras.layers.Layer.add_weight is before
+
+
+def test_a_zip_bomb_is_refused(rewritten):
+    path = rewritten(weights=bytes(200_000_000), compress=True)
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(IntegrityError, match="suspect.keras' unpacks to much more than its"):
+        load_model(path)
+
+
+def weights_with(write) -> bytes:
+    import h5py
+
+    file = io.BytesIO()
+    with h5py.File(file, "w") as h5:
+        write(h5)
+    return file.getvalue()
+
+
+def test_links_out_of_the_weights_are_refused(rewritten, tmp_path):
+    import h5py
+
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as h5:
+        h5["0"] = [[[[7.0] * 2] * 3] * 3] * 3
+        h5["1"] = [7.0, 7.0]
+
+    def link(h5):
+        for layer in ("conv2d", "dense"):
+            h5.create_group(f"layers/{layer}")
+            h5[f"layers/{layer}/vars"] = h5py.ExternalLink(str(secret), "/")
+
+    with pytest.raises(IntegrityError, match="Keras refuses '.*suspect.keras'"):
+        load_model(rewritten(weights=weights_with(link)))
+
+
+def test_weights_of_another_model_are_refused(rewritten):
+    def other(h5):
+        h5["layers/dense/vars/0"] = [[1.0]]
+
+    for weights in (weights_with(other), b"", b"\x89HDF\r\n\x1a\n", b"nothing"):
+        with pytest.raises(IntegrityError, match="Keras refuses '.*suspect.keras'"):
+            load_model(rewritten(weights=weights))
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 0.5, 0.9, 0.999])
+def test_truncated_files_are_refused(honest_file, tmp_path, keep):
+    content = honest_file.read_bytes()
+    path = tmp_path / "cut.keras"
+    path.write_bytes(content[: keep if isinstance(keep, int) else int(len(content) * keep)])
+    with pytest.raises(IntegrityError, match="'.*cut.keras' is not a readable .keras file"):
+        load_model(path)
+
+
+def test_flipped_bits_never_escape_as_something_else(honest_file, tmp_path):
+    import numpy as np
+
+    content = honest_file.read_bytes()
+    rng = np.random.default_rng(0)
+    path = tmp_path / "flipped.keras"
+    for place in rng.integers(0, len(content), 12):
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(changed)
+        try:
+            load_model(path)
+        except IntegrityError as error:
+            assert "flipped.keras'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({}, "config.json"),
+        ({"config.json": "{}"}, "model.weights.h5"),
+        ({"config.json": "{", "model.weights.h5": ""}, "is not a readable .keras file"),
+        ({"config.json": "[]", "model.weights.h5": ""}, "its config is not an object"),
+        ({"config.json": "[" * 10**5, "model.weights.h5": ""}, "is not a readable .keras file"),
+        ({"config.json": "{}", "model.weights.h5": ""}, "Keras refuses"),
+        ({"config.json": "\x00", "model.weights.h5": ""}, "is not a readable .keras file"),
+    ],
+)
+def test_other_archives_are_refused(tmp_path, members, message):
+    path = tmp_path / "other.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(IntegrityError, match=message) as caught:
+        load_model(path)
+    assert "other.keras'" in str(caught.value)
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    for path in (tmp_path, tmp_path / "missing.keras", Path("/dev/null")):
+        with pytest.raises(IntegrityError, match="is not a readable .keras file"):
+            load_model(path)
