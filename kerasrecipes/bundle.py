@@ -14,12 +14,8 @@ saved_models/tiles/1/
 import errno
 import hashlib
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kerasrecipes.data.decode import DecodePolicy
 from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
+from kerasrecipes.files import digest, sync_folder, temporary_folder, told_plainly
 
 MANIFEST = "bundle.json"
 SEAL = "bundle.sha256"
@@ -35,13 +32,6 @@ EXPORTS = "exports"
 FORMAT_VERSION = 1
 # What file managers leave behind in folders that were merely looked at.
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
-_REMEDIES = {
-    errno.ENOSPC: "Free some space",
-    errno.EDQUOT: "Free some space",
-    errno.EACCES: "Name a folder that can be written",
-    errno.EROFS: "Name a folder that can be written",
-    errno.ENOTDIR: "Name another folder",
-}
 
 
 class Manifest(BaseModel):
@@ -216,7 +206,7 @@ class Bundle:
             OSError: If something cannot be written; nothing is left behind.
         """
         check_model_folder(name_folder)
-        with _told_plainly(name_folder):
+        with told_plainly(name_folder):
             name_folder.mkdir(parents=True, exist_ok=True)
             with temporary_folder(name_folder) as folder:
                 fields = fill(folder)
@@ -258,54 +248,11 @@ def check_model_folder(folder: Path) -> None:
                 f"'{printable(folder / 'my_model')}'."
             )
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    with _told_plainly(folder):
+    with told_plainly(folder):
         if not existing.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "There is a file of that name", str(existing))
         with temporary_folder(existing):
             pass
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _told_plainly(folder: Path):
-    """Say in an operating system's error what could not be saved, and what to do."""
-    try:
-        yield
-    except OSError as error:
-        reason = printable(error.strerror or error)
-        where = f" ('{printable(error.filename)}')" if error.filename else ""
-        raise OSError(
-            error.errno,
-            f"Nothing was saved in '{printable(folder)}': {reason}{where}. "
-            f"{_REMEDIES.get(error.errno, 'Correct that')}, then save again",
-        ) from error
-
-
-@contextmanager
-def temporary_folder(beside: Path):
-    """Make a hidden folder in `beside`; whatever is still in it at the end is removed."""
-    folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=beside))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Force all files of a folder onto the disk, so that a rename never outruns its content."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
 
 
 def _rename_to_next_version(folder: Path, name_folder: Path) -> Path:

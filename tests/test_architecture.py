@@ -45,6 +45,7 @@ class Room:
 ROOMS = {
     "_version": Room(),
     "errors": Room(),
+    "files": Room("errors"),
     "registry": Room(),
     "silence": Room(later_libraries="keras tensorflow"),
     "versions": Room("_version"),
@@ -68,12 +69,12 @@ ROOMS = {
     ),
     "model_file": Room("errors silence"),
     "bundle": Room(
-        "data errors",
+        "data errors files",
         later="export model_file report",  # its methods open what lies in the folder
         libraries="numpy pydantic",
     ),
     "export": Room(
-        "errors registry silence",
+        "errors files registry silence",
         later="data verify",  # an export is verified before it is added to the bundle
         libraries="numpy flatbuffers",
         later_libraries="ai_edge_litert keras tensorflow",

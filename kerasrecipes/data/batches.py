@@ -119,7 +119,9 @@ class PhotoReader:
 
     def _read(self, index: int, view: int) -> np.ndarray:
         pixels = read_photo(self.photos.photos[index], self._image_size, self.photos.policy)
-        if self._augmentation == Augmentation():
+        # The first view is the photo as it is: training on changed photos alone would leave
+        # the model, whose BatchNorm statistics are frozen, a little off on real ones.
+        if view == 0 or self._augmentation == Augmentation():
             return pixels.astype(np.float32)
         # One generator per photo and view, whatever batch they meet in.
         rng = np.random.default_rng([self._seed, index, view])

@@ -1,16 +1,14 @@
 """From a bundle to an exported file that was verified before anyone can use it."""
 
 import contextlib
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrecipes.errors import VerificationError, printable, unknown_name
-from kerasrecipes.export.record import ExportRecord, file_digest
+from kerasrecipes.export.record import ExportRecord
+from kerasrecipes.files import digest, sync_folder, temporary_folder
 
 if TYPE_CHECKING:
     import keras
@@ -67,7 +65,7 @@ def export_model(
             policy=bundle.policy().to_dict(),
         )
         record = ExportRecord(
-            format, quantization, path.name, file_digest(path), path.stat().st_size, folder=folder
+            format, quantization, path.name, digest(path), path.stat().st_size, folder=folder
         )
         scores = None if photos is None else _keras_scores(model, photos, bundle)
         found = verify_export(bundle, record, photos, scores=scores, tolerance=tolerance)
@@ -120,18 +118,16 @@ def _keras_scores(model: "keras.Model", photos: "PhotoSet", bundle: "Bundle") ->
 def _folder_in_the_making(target: Path) -> Iterator[Path]:
     """Give a hidden folder that becomes `target` if the block succeeds, and vanishes if not."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    outer = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
-    folder = outer / target.name
-    try:
+    with temporary_folder(target.parent) as outer:
+        folder, old = outer / target.name, outer / "old"
         folder.mkdir()
         yield folder
+        sync_folder(folder)
         if target.exists():
-            os.rename(target, outer / f".old-{target.name}")
-        os.rename(folder, target)
-    except BaseException:
-        old = outer / f".old-{target.name}"
-        if old.exists() and not target.exists():
-            os.rename(old, target)
-        raise
-    finally:
-        shutil.rmtree(outer, ignore_errors=True)
+            target.rename(old)
+        try:
+            folder.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise

@@ -1,14 +1,13 @@
 """What a bundle remembers about one exported file: `exports/<name>/export.json`."""
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasrecipes.errors import IntegrityError, printable
+from kerasrecipes.errors import IntegrityError, listed, printable
+from kerasrecipes.files import digest
 
 if TYPE_CHECKING:
     from kerasrecipes.bundle import Bundle
@@ -57,11 +56,9 @@ class ExportRecord:
         return values
 
     def write(self) -> None:
-        """Write `export.json` beside the file, durably."""
-        with open(self.folder / RECORD_FILE, "w", encoding="utf-8") as file:
-            json.dump(self.to_dict(), file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
+        """Write `export.json` beside the file."""
+        text = json.dumps(self.to_dict(), indent=2) + "\n"
+        (self.folder / RECORD_FILE).write_text(text, encoding="utf-8")
 
     @classmethod
     def read(cls, folder: str | Path) -> "ExportRecord":
@@ -125,12 +122,6 @@ def no_exports(folder: str | Path) -> str:
     )
 
 
-def file_digest(path: str | Path) -> str:
-    """Return the SHA-256 of a file as hex digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def check_digest(record: ExportRecord) -> None:
     """Compare an exported file with its record before a runtime sees it.
 
@@ -143,11 +134,17 @@ def check_digest(record: ExportRecord) -> None:
         IntegrityError: If the file is missing or differs by a byte.
     """
     try:
-        found, size = file_digest(record.path), record.path.stat().st_size
+        found, size = digest(record.path), record.path.stat().st_size
     except OSError as error:
         raise IntegrityError(
             f"'{printable(record.path)}' is missing or unreadable. Export again with --overwrite."
         ) from error
+    strangers = {path.name for path in record.folder.iterdir()} - {record.file, RECORD_FILE}
+    if strangers:
+        raise IntegrityError(
+            f"'{printable(record.folder)}' holds files that were not exported: "
+            f"{listed(sorted(strangers))}. Remove them, or export again with --overwrite."
+        )
     if found != record.sha256:
         raise IntegrityError(
             f"'{printable(record.path)}' was changed since it was verified: its SHA-256 begins "

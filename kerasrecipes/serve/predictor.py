@@ -161,10 +161,6 @@ class Predictor:
 def _load(source: "Bundle | str | Path") -> "Bundle":
     if not isinstance(source, str | Path):
         return source
-    if not Path(source).exists():
-        raise DataError(
-            f"There is no '{printable(source)}'. Pass the folder of a bundle or a .tflite file."
-        )
     from kerasrecipes.bundle import Bundle
 
     return Bundle.load(source)

@@ -17,7 +17,7 @@ from kerasrecipes.silence import import_keras
 from kerasrecipes.training.schedule import UnfreezeSchedule
 from kerasrecipes.versions import library_versions
 
-IMBALANCE = 3.0
+IMBALANCE = 1.5
 # Full balancing lets the few photos of a rare class dominate; its square root keeps more of both.
 WEIGHT_POWERS = {"auto": 0.5, "sqrt": 0.5, "balanced": 1.0}
 

@@ -36,15 +36,15 @@ class ImageClassifier(Recipe):
         weights: `"default"`, `"imagenet"` (a download), a local file, or `None` for
             random weights.
         augment: `"none"`, `"light"` or `"factory"`. Only training photos are augmented.
-        views: Augmented views per photo, of which each epoch shows one. A frozen part of
-            the model sees each view once.
+        views: Views per photo, of which each epoch shows one; the first is the photo itself,
+            the others are augmented. A frozen part of the model sees each view once.
         batch_size: Photos per training step.
         dropout: Fraction of pooled features that a training step leaves out.
         label_smoothing: How much of each target is spread over the other classes.
         weight_decay: Decoupled weight decay of AdamW; biases and norms are spared.
         class_weights: How much rare classes count in training: `"balanced"` by the inverse of
             their frequency, `"sqrt"` by its square root, `None` not more than others. `"auto"`
-            is `"sqrt"` if the largest class has more than 3 times the photos of the smallest.
+            is `"sqrt"` if the largest class has more than 1.5 times the photos of the smallest.
         ema: Whether to measure and return a moving average of the weights, over about a tenth
             of a stage's steps, instead of the last step's (Polyak & Juditsky, 1992).
         train_batch_norm: Whether open blocks also train BatchNormalization.
@@ -69,7 +69,7 @@ class ImageClassifier(Recipe):
         image_size: tuple[int, int] | None = None,
         weights: str | Path | None = "default",
         augment: str = "light",
-        views: int = 8,
+        views: int = 4,
         batch_size: int = 32,
         dropout: float = 0.2,
         label_smoothing: float = 0.1,

@@ -77,9 +77,22 @@ def test_a_view_does_not_depend_on_its_batch(part_sets):
     train = part_sets[0]
     views = []
     for batch_size in (3, 8):
-        batches = to_dataset(train, SIZE, batch_size=batch_size, augment="factory")
+        batches = to_dataset(
+            train, SIZE, batch_size=batch_size, augment="factory", epochs=range(1, 2)
+        )
         views.append(np.concatenate([photos for photos, _ in batches]))
     np.testing.assert_array_equal(*views)
+
+
+def test_the_first_view_is_the_photo_itself(part_sets):
+    train = part_sets[0]
+    first, second = (
+        np.concatenate([x for x, _ in to_dataset(train, SIZE, augment="factory", epochs=[epoch])])
+        for epoch in (0, 1)
+    )
+    plain = np.concatenate([x for x, _ in to_dataset(train, SIZE)])
+    np.testing.assert_array_equal(first, plain)
+    assert np.abs(second - plain).mean() > 1
 
 
 def test_it_feeds_a_bare_fit(part_sets):

@@ -14,7 +14,8 @@ from kerasrecipes.export import (
     list_formats,
     read_exports,
 )
-from kerasrecipes.export.record import file_digest, no_exports
+from kerasrecipes.export.record import no_exports
+from kerasrecipes.files import digest
 from kerasrecipes.verify import Tolerance
 
 
@@ -30,7 +31,7 @@ def test_record_tells_everything(exported_once):
     assert set(stored) == {
         "format", "quantization", "file", "sha256", "size_bytes", "verification",
     }  # fmt: skip
-    assert stored["sha256"] == file_digest(record.path)
+    assert stored["sha256"] == digest(record.path)
     assert stored["size_bytes"] == record.path.stat().st_size
     assert stored["verification"]["passed"] is True
     assert stored["verification"]["photos"] == 60
@@ -86,7 +87,7 @@ def test_given_photos_are_used(bundle, tiny, tmp_path):
     for i, (photo, label) in enumerate(zip(pixels, labels, strict=True)):
         path = tmp_path / f"{i}.png"
         path.write_bytes(tiny.png(photo))
-        facts = PhotoFacts(file_digest(path), 1, 32, 32, "RGB", "PNG", 8, 1, b"")
+        facts = PhotoFacts(digest(path), 1, 32, 32, "RGB", "PNG", 8, 1, b"")
         photos.append(Photo(path, tiny.CLASS_NAMES[label], facts))
     held_out = PhotoSet(tuple(photos), tuple(tiny.CLASS_NAMES), tmp_path)
     record = export_model(bundle, photos=held_out)
@@ -157,6 +158,13 @@ def test_changed_file_is_noticed(exported):
         check_digest(record)
     record.path.unlink()
     with pytest.raises(IntegrityError, match="is missing or unreadable"):
+        check_digest(record)
+
+
+def test_a_file_that_was_added_is_noticed(exported):
+    record = exported.exports()["tflite-int8"]
+    (record.folder / "extra.so").write_bytes(b"")
+    with pytest.raises(IntegrityError, match=r"holds files that were not exported: 'extra.so'"):
         check_digest(record)
 
 

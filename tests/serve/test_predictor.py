@@ -119,7 +119,7 @@ def test_unknown_export(exported_once):
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(DataError, match=r"There is no .*Pass the folder of a bundle"):
+    with pytest.raises(DataError, match="There is no saved model in"):
         Predictor(tmp_path / "nothing")
 
 

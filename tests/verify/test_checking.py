@@ -217,13 +217,13 @@ def test_photos_of_unknown_classes(exported_once, photo_set):
 
 
 def test_file_of_another_model(exported, tiny):
-    from kerasrecipes.export.record import file_digest
+    from kerasrecipes.files import digest
 
     record = exported.exports()["tflite-int8"]
     chosen = get_format("tflite")
     model = tiny.untrained_model()
     chosen.write(model, record.path, class_names=["x", "y", "z"])
-    record = dataclasses.replace(record, sha256=file_digest(record.path))
+    record = dataclasses.replace(record, sha256=digest(record.path))
     with pytest.raises(DataError, match=r"carries the labels 'x', 'y' and 'z'|'x', 'y', 'z'"):
         verify_export(exported, record)
 
@@ -244,13 +244,13 @@ def test_moved_bundle_still_verifies(exported, tmp_path):
 @pytest.fixture
 def photo_set(tiny, tmp_path):
     from kerasrecipes.data.photos import Photo, PhotoFacts, PhotoSet
-    from kerasrecipes.export.record import file_digest
+    from kerasrecipes.files import digest
 
     pixels, labels = tiny.colour_photos(12, seed=21)
     photos = []
     for i, (photo, label) in enumerate(zip(pixels, labels, strict=True)):
         path = tmp_path / f"{i}.png"
         path.write_bytes(tiny.png(photo))
-        facts = PhotoFacts(file_digest(path), 1, 32, 32, "RGB", "PNG", 8, 1, b"")
+        facts = PhotoFacts(digest(path), 1, 32, 32, "RGB", "PNG", 8, 1, b"")
         photos.append(Photo(path, tiny.CLASS_NAMES[label], facts))
     return PhotoSet(tuple(photos), tuple(tiny.CLASS_NAMES), tmp_path)

@@ -1,0 +1,62 @@
+"""Files and folders that are complete or not there at all, and what they must contain."""
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from kerasrecipes.errors import printable
+
+_REMEDIES = {
+    errno.ENOSPC: "Free some space",
+    errno.EDQUOT: "Free some space",
+    errno.EACCES: "Name a folder that can be written",
+    errno.EROFS: "Name a folder that can be written",
+    errno.ENOTDIR: "Name another folder",
+}
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def told_plainly(folder: Path):
+    """Say in an operating system's error what could not be saved, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = printable(error.strerror or error)
+        where = f" ('{printable(error.filename)}')" if error.filename else ""
+        raise OSError(
+            error.errno,
+            f"Nothing was saved in '{printable(folder)}': {reason}{where}. "
+            f"{_REMEDIES.get(error.errno, 'Correct that')}, then save again",
+        ) from error
+
+
+@contextmanager
+def temporary_folder(beside: Path):
+    """Make a hidden folder in `beside`; whatever is still in it at the end is removed."""
+    folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=beside))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force all files of a folder onto the disk, so that a rename never outruns its content."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
