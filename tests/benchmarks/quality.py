@@ -107,18 +107,25 @@ def summary(prefix: str, scores: np.ndarray, test) -> dict[str, float]:
 
 def probe_scores(train, val, test) -> np.ndarray:
     """Logistic regression on the frozen backbone's pooled features."""
+    x = np.concatenate([frozen_features(side) for side in (train, val)])
+    y = np.concatenate([train.labels, val.labels])
+    return probe().fit(x, y).predict_proba(frozen_features(test))
+
+
+def frozen_features(photos) -> np.ndarray:
     import keras
+
+    backbone = kr.get_backbone("efficientnet_lite0").build()
+    pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
+    return predict_scores(keras.Model(backbone.input, pooled), photos)
+
+
+def probe():
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    backbone = kr.get_backbone("efficientnet_lite0").build()
-    pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
-    features = keras.Model(backbone.input, pooled)
-    x = np.concatenate([predict_scores(features, side) for side in (train, val)])
-    y = np.concatenate([train.labels, val.labels])
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
-    return model.fit(x, y).predict_proba(predict_scores(features, test))
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
 
 
 def as_markdown(rows: list[dict[str, float]], command: str) -> str:
