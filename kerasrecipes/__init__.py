@@ -10,7 +10,7 @@ from kerasrecipes._version import __version__
 
 if TYPE_CHECKING:
     from kerasrecipes.backbones import BackboneSpec, get_backbone, list_backbones
-    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.bundle import Bundle, check_model_folder
     from kerasrecipes.callbacks.early_stopping import EarlyStopping
     from kerasrecipes.data.augment import AUGMENTATIONS, Augmentation
     from kerasrecipes.data.batches import to_dataset
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         KerasRecipesError,
         MissingDependencyError,
         NotFittedError,
+        TrainingError,
         VerificationError,
     )
     from kerasrecipes.evaluation.classification import evaluate_scores
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "backbones": ("BackboneSpec", "get_backbone", "list_backbones"),
-    "bundle": ("Bundle",),
+    "bundle": ("Bundle", "check_model_folder"),
     "callbacks.early_stopping": ("EarlyStopping",),
     "data.augment": ("AUGMENTATIONS", "Augmentation"),
     "data.batches": ("to_dataset",),
@@ -58,6 +59,7 @@ _WHERE = {
         "KerasRecipesError",
         "MissingDependencyError",
         "NotFittedError",
+        "TrainingError",
         "VerificationError",
     ),
     "evaluation.classification": ("evaluate_scores",),

@@ -280,7 +280,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # A name that is no valid text must not stop the printing of a result.
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # it is, where the caller closed it
+        if hasattr(stream, "reconfigure"):  # a closed stream is None, a notebook's has none
             stream.reconfigure(errors="backslashreplace")
     try:
         app(arguments, prog_name="kerasrecipes")

@@ -21,6 +21,10 @@ class NotFittedError(KerasRecipesError, RuntimeError):
     """Something that `fit` learns was asked for before `fit`."""
 
 
+class TrainingError(KerasRecipesError, FloatingPointError):
+    """The numbers of a training left the finite range."""
+
+
 class VerificationError(KerasRecipesError, RuntimeError):
     """An exported file is not the same model, or breaks a stated tolerance."""
 

@@ -52,9 +52,9 @@ def temporary_folder(beside: Path):
 
 
 def sync_folder(folder: Path) -> None:
-    """Force all files of a folder onto the disk, so that a rename never outruns its content."""
-    for path in folder.rglob("*"):
-        if path.is_file():
+    """Force a folder onto the disk, so that a rename never outruns its content."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_file() or path.is_dir():
             descriptor = os.open(path, os.O_RDONLY)
             try:
                 os.fsync(descriptor)

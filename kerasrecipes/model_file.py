@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from kerasrecipes.silence import import_keras
 # What a file may hold beyond its weights: small states, and configs of large models.
 SMALL = 1_000_000
 LARGEST_CONFIG = 50_000_000
+_LOADING = threading.Lock()
 
 
 def load_model(path: str | Path):
@@ -34,7 +36,8 @@ def load_model(path: str | Path):
     path = Path(path)
     budget = _weight_budget(path)
     keras = import_keras()
-    with _limited_weights(keras, path, budget):
+    # One load at a time, or one would take the other's limit for Keras's own method.
+    with _LOADING, _limited_weights(keras, path, budget):
         try:
             return keras.models.load_model(path, safe_mode=True, compile=False)
         except IntegrityError:
@@ -82,10 +85,12 @@ def _weight_budget(path: Path) -> int:
 def _limited_weights(keras, path: Path, budget: int):
     """Let layers add weights up to a budget, and refuse the one that passes it."""
     original = keras.layers.Layer.add_weight
-    added = 0
+    added, loading = 0, threading.get_ident()
 
     def add_weight(layer, shape=None, *args, **kwargs):
         nonlocal added
+        if threading.get_ident() != loading:
+            return original(layer, shape, *args, **kwargs)
         wanted = (shape,) if isinstance(shape, int) else shape or ()
         added += math.prod(size or 1 for size in wanted)
         if added > budget:

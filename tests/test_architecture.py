@@ -88,7 +88,7 @@ ROOMS = {
         later_libraries="keras tensorflow tensorflow_model_optimization",
     ),
     "training": Room(
-        "backbones bundle data errors evaluation heads report silence versions",
+        "backbones bundle data errors evaluation files heads report silence versions",
         later="callbacks losses model_file",
         libraries="numpy",
         later_libraries="ai_edge_litert keras tensorflow",

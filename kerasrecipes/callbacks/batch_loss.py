@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from kerasrecipes.errors import TrainingError
+
 
 class BatchLoss(keras.callbacks.Callback):
     """Record every step's own loss, and stop with an error when one is not finite.
@@ -15,7 +17,7 @@ class BatchLoss(keras.callbacks.Callback):
         batch_size: Photos per step; only the last step of an epoch may have fewer.
 
     Raises:
-        FloatingPointError: While training, at the first step without a finite loss.
+        TrainingError: While training, at the first step without a finite loss.
     """
 
     def __init__(self, count: int, batch_size: int):
@@ -38,7 +40,7 @@ class BatchLoss(keras.callbacks.Callback):
         self._sum = total
         self.losses.append(loss)
         if not np.isfinite(loss):
-            raise FloatingPointError(
+            raise TrainingError(
                 f"The loss is {loss} at step {batch + 1} of epoch {self._epoch}. "
                 "Lower the learning rate of this stage."
             )

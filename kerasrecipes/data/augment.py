@@ -45,10 +45,10 @@ AUGMENTATIONS = {
     "factory": Augmentation(
         flip_horizontal=True,
         flip_vertical=True,
-        rotation_degrees=3.0,
-        shift_fraction=0.03,
-        brightness_fraction=0.1,
-        contrast_fraction=0.15,
+        rotation_degrees=2.0,
+        shift_fraction=0.02,
+        brightness_fraction=0.06,
+        contrast_fraction=0.1,
         cutout_fraction=0.1,
     ),
 }

@@ -5,7 +5,6 @@ buffer depends on its history. Here the order is a pure function of the seed and
 """
 
 import math
-from collections.abc import Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -147,7 +146,7 @@ def to_dataset(
     *,
     batch_size: int = 32,
     seed: int | None = None,
-    epochs: Sequence[int] | range = range(1),
+    epochs: range = range(1),
     augment: str | Augmentation = "none",
     views: int | None = None,
 ):
@@ -158,22 +157,29 @@ def to_dataset(
         image_size: `(height, width)` in pixels.
         batch_size: Photos per batch; the last one of an epoch may be smaller.
         seed: Seed of order and augmentation; `None` keeps the order of `photos`.
-        epochs: The epochs to produce. With more than one, pass
-            `steps_per_epoch=ceil(len(photos) / batch_size)` to `fit`.
+        epochs: The epochs to produce, e.g. `range(5)`; each has its own order and views. With
+            more than one, pass `steps_per_epoch=ceil(len(photos) / batch_size)` to `fit`.
         augment: A preset of `AUGMENTATIONS`, or an `Augmentation`.
-        views: Number of distinct augmented views per photo; `None` for fresh ones every epoch.
+        views: Number of distinct views per photo; `None` for fresh ones every epoch. The first
+            view, that of epoch 0, is the photo itself.
 
     Returns:
         A dataset of `(photos, targets)`: float32 `(batch, height, width, 3)` in 0…255, and
         one-hot float32 `(batch, classes)`.
 
     Raises:
-        ValueError: If `augment` is unknown.
+        ValueError: If `augment` is unknown, or only the first view would ever be shown.
     """
     import tensorflow as tf
 
     augmentation = get_augmentation(augment)
-    indices = index_batches(len(photos), batch_size, seed, range(epochs[0], epochs[-1] + 1), views)
+    only_first_view = views == 1 or (views is None and epochs == range(1))
+    if augmentation != Augmentation() and only_first_view:
+        raise ValueError(
+            "`augment` would have no effect: the first view is the photo itself. Pass the epochs "
+            "of the training, e.g. epochs=range(10), and at least 2 `views` or None."
+        )
+    indices = index_batches(len(photos), batch_size, seed, epochs, views)
     batches = PhotoReader(photos, image_size, augmentation, seed or 0).batches(indices)
     targets = tf.constant(one_hot(photos))
     return batches.map(lambda i, _, x: (x, tf.gather(targets, i))).prefetch(2)

@@ -71,8 +71,7 @@ def fine_tune_images(
         OSError: If nothing can be written in `to`; nothing is trained then.
     """
     tell = say if verbose else lambda line: None
-    if epochs is not None:
-        settings["schedule"] = UnfreezeSchedule.two_phase(epochs=epochs)
+    settings |= _schedule(epochs, settings.get("schedule"))
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
     checked_arguments(recipe)
     _check_destination(Path(source), Path(to))
@@ -94,6 +93,14 @@ def fine_tune_images(
         tell(f"\nOn {len(test)} test photos:\n{recipe.evaluate(test)}")
     bundle = recipe.save(to)
     return FineTuned(recipe, recipe.report_, bundle)
+
+
+def _schedule(epochs: int | None, schedule: UnfreezeSchedule | None) -> dict:
+    if epochs is None:
+        return {}
+    if schedule is not None:
+        raise ValueError("Pass `epochs` or `schedule`, not both: a schedule has its own epochs.")
+    return {"schedule": UnfreezeSchedule.two_phase(epochs=epochs)}
 
 
 def _check_destination(source: Path, to: Path) -> None:

@@ -3,12 +3,13 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.batches import PhotoReader, index_batches, one_hot, with_targets
+from kerasrecipes.errors import TrainingError
 from kerasrecipes.heads.classification import LOGITS, ClassificationHead
 from kerasrecipes.report.run_report import StageReport
 from kerasrecipes.training.freezing import FreezePolicy
@@ -25,24 +26,28 @@ class StageRunner:
         spec: Its backbone.
         head: Its head, for the loss and the metrics.
         train: Training photos.
+        views: Views per training photo.
         val: Validation photos.
         class_weights: One loss weight per class, shape `(classes,)`.
         frozen: Cached outputs of the frozen blocks.
         settings: The recipe, for its numbers.
         callbacks: The user's own callbacks.
         say: Prints one line for the user.
+        summaries: What callbacks with a `summary()` had to say, by stage and callback.
     """
 
     model: object
     spec: BackboneSpec
     head: ClassificationHead
     train: PhotoReader
+    views: int
     val: PhotoReader
     class_weights: np.ndarray
     frozen: FrozenPart
     settings: object
     callbacks: tuple
     say: Callable[[str], None]
+    summaries: dict[str, dict] = field(default_factory=dict)
 
     def run(self, stage: Stage, later: list[Stage], first_epoch: int) -> tuple[StageReport, bool]:
         """Train one stage and put its best weights into the model.
@@ -92,29 +97,26 @@ class StageRunner:
     def _fit(self, begin, feeds: list[Callable], stage: Stage, first_epoch: int):
         import keras
 
-        from kerasrecipes.callbacks.batch_loss import BatchLoss
         from kerasrecipes.callbacks.early_stopping import EarlyStopping
         from kerasrecipes.callbacks.learning_rate_log import LearningRateLog
-        from kerasrecipes.callbacks.progress import Progress
 
-        # First in the list: what follows it measures, and keeps, the averaged weights.
-        averaging = (
-            [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if self.settings.ema else []
-        )
         trained = keras.Model(begin, self.model.get_layer(LOGITS).output)
         steps = math.ceil(len(self.train.photos) / self.settings.batch_size)
         # One epoch more than is used: Keras asks for it to see that there is none.
         epochs = range(first_epoch, first_epoch + stage.epochs + 1)
         train, val = self._train_data(feeds[0], epochs), self._val_data(feeds[1])
-        trained.compile(
-            self._optimizer(stage, steps), self.head.loss(), metrics=self.head.metrics()
-        )
+        optimizer = self._optimizer(stage, steps)
+        trained.compile(optimizer, self.head.loss(), metrics=self.head.metrics())
         history = LearningRateLog()
-        finite = BatchLoss(len(self.train.photos), self.settings.batch_size)
         with self.train.errors(), self.val.errors():
             baseline = trained.evaluate(val, verbose=0, return_dict=True)["loss"]
-            progress = Progress(stage.name, self.say)
+            if not math.isfinite(baseline):
+                raise TrainingError(
+                    f"The validation loss is {baseline} before stage '{stage.name}' begins. "
+                    "Are the weights that were loaded damaged?"
+                )
             stopping = EarlyStopping("val_loss", self.settings.patience, baseline=baseline)
+            callbacks = self._callbacks(stage, history, stopping)
             try:
                 trained.fit(
                     train,
@@ -122,19 +124,33 @@ class StageRunner:
                     steps_per_epoch=steps,
                     shuffle=False,
                     validation_data=val,
-                    callbacks=[*averaging, *self.callbacks, finite, history, stopping, progress],
+                    callbacks=callbacks,
                     verbose=0,
                 )
             except KeyboardInterrupt:
                 stopping.restore()
                 return history.history, stopping.best_epoch, True
+        for callback in callbacks:
+            if hasattr(callback, "summary"):
+                self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
         return history.history, stopping.best_epoch, False
+
+    def _callbacks(self, stage: Stage, *own) -> list:
+        import keras
+
+        from kerasrecipes.callbacks.batch_loss import BatchLoss
+        from kerasrecipes.callbacks.progress import Progress
+
+        # First in the list: what follows it measures, and keeps, the averaged weights.
+        swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if self.settings.ema else []
+        finite = BatchLoss(len(self.train.photos), self.settings.batch_size)
+        return [*swap, *self.callbacks, finite, *own, Progress(stage.name, self.say)]
 
     def _train_data(self, feed, epochs: range):
         """Return Keras's `(inputs, target, weight)` batches, epoch after epoch."""
         settings = self.settings
         order = index_batches(
-            len(self.train.photos), settings.batch_size, settings.seed, epochs, settings.views
+            len(self.train.photos), settings.batch_size, settings.seed, epochs, self.views
         )
         targets = one_hot(self.train.photos)
         return with_targets(feed(order), targets, targets @ self.class_weights).prefetch(2)

@@ -2,16 +2,19 @@
 
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 
 from kerasrecipes.backbones import get_backbone
-from kerasrecipes.data.augment import get_augmentation
+from kerasrecipes.data.augment import Augmentation, get_augmentation
 from kerasrecipes.data.batches import PhotoReader
 from kerasrecipes.data.check import check_photos
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, listed
+from kerasrecipes.files import digest
 from kerasrecipes.heads import get_head
+from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport
 from kerasrecipes.silence import import_keras
 from kerasrecipes.training.schedule import UnfreezeSchedule
@@ -53,12 +56,14 @@ def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say
     size = tuple(model.input.shape[1:3])
     train_reader = PhotoReader(train, size, augmentation, recipe.seed)
     val_reader = PhotoReader(val, size)
-    sides = ((train_reader, recipe.views), (val_reader, 1))
+    views = 1 if augmentation == Augmentation() else recipe.views
+    sides = ((train_reader, views), (val_reader, 1))
     runner = StageRunner(
         model=model,
         spec=spec,
         head=head,
         train=train_reader,
+        views=views,
         val=val_reader,
         class_weights=class_weights(train, recipe.class_weights),
         frozen=FrozenPart(model, spec, sides, recipe.cache_gb, say),
@@ -69,6 +74,24 @@ def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say
     report = _new_report(recipe, spec, data)
     _run_stages(runner, schedule, report, say)
     return model, report
+
+
+def _weights_used(recipe, spec) -> dict[str, str]:
+    """Say which pretrained weights a model really started from."""
+    if recipe.weights is None:
+        return {"name": spec.name, "source": "none: random weights", "licence": "none"}
+    if recipe.weights in {"default", "imagenet"}:
+        return {
+            "name": spec.name,
+            "source": spec.weights_source,
+            "licence": spec.weights_licence,
+        }
+    path = Path(recipe.weights)
+    return {
+        "name": spec.name,
+        "source": f"{path.name}, SHA-256 {digest(path)}",
+        "licence": "not known: the weights came from a local file",
+    }
 
 
 def class_weights(train: PhotoSet, wish: str | None) -> np.ndarray:
@@ -98,29 +121,40 @@ def checked_arguments(recipe):
             "`class_weights` must be 'auto', 'sqrt', 'balanced' or None, "
             f"not {recipe.class_weights!r}."
         )
-    for name, low, high in (
-        ("views", 1, 1000),
-        ("batch_size", 1, 4096),
-        ("dropout", 0, 0.95),
-        ("label_smoothing", 0, 0.5),
-        ("weight_decay", 0, 1),
-        ("cache_gb", 0, math.inf),
-        ("seed", 0, 2**31 - 1),
-    ):
-        value = getattr(recipe, name)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not low <= value <= high
-        ):
-            raise ValueError(f"`{name}` must be between {low} and {high}, not {value!r}.")
-    if recipe.patience is not None and recipe.patience < 1:
-        raise ValueError(f"`patience` must be at least 1, or None, not {recipe.patience}.")
+    _check_numbers(recipe)
     head = get_head(recipe.head)(recipe.dropout, recipe.label_smoothing)
     augmentation = get_augmentation(recipe.augment)
+    if recipe.views == 1 and augmentation != Augmentation():
+        raise ValueError(
+            "`augment` would have no effect with views=1, since the first view is the photo "
+            "itself. Pass at least 2 views, or augment='none'."
+        )
     spec = get_backbone(recipe.backbone)
     spec.check(recipe.image_size, recipe.weights)
     return schedule, spec, head, augmentation
+
+
+def _check_numbers(recipe) -> None:
+    for name, low, high, kind in (
+        ("views", 1, 1000, int),
+        ("batch_size", 1, 4096, int),
+        ("seed", 0, 2**31 - 1, int),
+        ("patience", 1, 10**6, int),
+        ("dropout", 0, 0.95, float),
+        ("label_smoothing", 0, 0.5, float),
+        ("weight_decay", 0, 1, float),
+        ("cache_gb", 0, math.inf, float),
+    ):
+        value = getattr(recipe, name)
+        if name == "patience" and value is None:
+            continue
+        right_kind = isinstance(value, int if kind is int else int | float)
+        if isinstance(value, bool) or not right_kind or not low <= value <= high:
+            whole = "a whole number " if kind is int else ""
+            raise ValueError(f"`{name}` must be {whole}between {low} and {high}, not {value!r}.")
+    for name in ("ema", "train_batch_norm", "deterministic"):
+        if not isinstance(getattr(recipe, name), bool):
+            raise ValueError(f"`{name}` must be True or False, not {getattr(recipe, name)!r}.")
 
 
 def _checked_photos(train: PhotoSet, val: PhotoSet) -> DataReport:
@@ -164,11 +198,7 @@ def _new_report(recipe, spec, data: DataReport) -> RunReport:
         warnings=[],
         seeds={"seed": recipe.seed},
         versions=library_versions(),
-        weights={
-            "name": spec.name,
-            "source": spec.weights_source,
-            "licence": spec.weights_licence,
-        },
+        weights=_weights_used(recipe, spec),
     )
 
 
@@ -179,13 +209,14 @@ def _run_stages(runner, schedule: UnfreezeSchedule, report: RunReport, say) -> N
         try:
             stage_report, interrupted = runner.run(stage, later, first_epoch)
         except KeyboardInterrupt:
-            if not report.stages:
-                raise
-            interrupted, stage_report = True, None
-        if stage_report is not None:
+            stage_report, interrupted = None, True
+        if stage_report is not None and stage_report.epochs_run:
             report.stages.append(stage_report)
             first_epoch += stage.epochs
+        if interrupted and not report.stages:
+            raise KeyboardInterrupt
         if interrupted:
             report.interrupted = True
             say(f"Interrupted in stage '{stage.name}': the best weights so far are kept.")
-            return
+            break
+    report.callbacks = plain(runner.summaries)

@@ -66,8 +66,6 @@ class FreezePolicy:
         Raises:
             ValueError: If `open_blocks` is out of range, or if nothing would train.
         """
-        import keras
-
         if not 0 <= self.open_blocks <= len(spec.blocks):
             raise ValueError(
                 f"`open_blocks` must be between 0 and {len(spec.blocks)}, the number of "
@@ -78,8 +76,9 @@ class FreezePolicy:
         for layer in model.layers:
             block = spec.block_of(layer.name)
             part = len(spec.blocks) if block is None else block
-            norm = isinstance(layer, keras.layers.BatchNormalization)
-            layer.trainable = part >= first_open and (self.train_batch_norm or not norm)
+            layer.trainable = part >= first_open
+            for norm in _batch_norms(layer):
+                norm.trainable = layer.trainable and self.train_batch_norm
             if layer.weights:
                 parts.setdefault(part, []).append(layer)
         rows = tuple(
@@ -94,9 +93,7 @@ class FreezePolicy:
         return FreezeSummary(rows, trainable, model.count_params())
 
     def _row(self, part: int, layers: list, head: int) -> FreezeRow:
-        import keras
-
-        norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+        norms = [norm for layer in layers for norm in _batch_norms(layer)]
         name = "head" if part == head else "stem" if part == 0 else f"block {part}"
         return FreezeRow(
             block=name,
@@ -105,6 +102,15 @@ class FreezePolicy:
             trained=any(layer.trainable_weights for layer in layers),
             batch_norm="" if not norms else _norm_state(self.train_batch_norm),
         )
+
+
+def _batch_norms(layer) -> list:
+    """Find a layer's BatchNormalization, in itself and in the layers that it is made of."""
+    import keras
+
+    # The traversal behind `Model.layers`; KerasHub's blocks hide theirs two levels down.
+    parts = layer._flatten_layers()
+    return [part for part in parts if isinstance(part, keras.layers.BatchNormalization)]
 
 
 def _norm_state(trained: bool) -> str:

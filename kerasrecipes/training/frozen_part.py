@@ -84,7 +84,14 @@ class FrozenPart:
         frozen = keras.Model(
             self.model.input, [self.spec.boundary(self.model, block) for block in blocks]
         )
-        caches = [self._filled(frozen, reader, views) for reader, views in self.sides]
+        try:
+            caches = [self._filled(frozen, reader, views) for reader, views in self.sides]
+        except OSError as error:
+            self.say(
+                f"  The frozen blocks are computed in every epoch: their output cannot be kept "
+                f"({error.strerror or error})."
+            )
+            return
         self._caches.update({block: (i, caches) for i, block in enumerate(blocks)})
 
     def _filled(self, frozen, reader: PhotoReader, views: int) -> PrefixCache:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasrecipes.data.augment import Augmentation
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.errors import NotFittedError
+from kerasrecipes.errors import DataError, NotFittedError
 from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.schedule import UnfreezeSchedule
 
@@ -35,7 +36,8 @@ class ImageClassifier(Recipe):
         image_size: `(height, width)` in pixels; `None` for the backbone's own.
         weights: `"default"`, `"imagenet"` (a download), a local file, or `None` for
             random weights.
-        augment: `"none"`, `"light"` or `"factory"`. Only training photos are augmented.
+        augment: `"none"`, `"light"`, `"factory"`, or an `Augmentation`. Only training photos
+            are augmented.
         views: Views per photo, of which each epoch shows one; the first is the photo itself,
             the others are augmented. A frozen part of the model sees each view once.
         batch_size: Photos per training step.
@@ -68,7 +70,7 @@ class ImageClassifier(Recipe):
         schedule: UnfreezeSchedule | None = None,
         image_size: tuple[int, int] | None = None,
         weights: str | Path | None = "default",
-        augment: str = "light",
+        augment: str | Augmentation = "light",
         views: int = 4,
         batch_size: int = 32,
         dropout: float = 0.2,
@@ -126,7 +128,7 @@ class ImageClassifier(Recipe):
         self.model_, self.report_ = fit_classifier(self, train, val, tuple(callbacks), speak)
         self.labels_ = train.class_names
         self.train_, self.val_ = train, val
-        self.evaluate(val, split="val")
+        self._measure(val, "val")
         return self.report_
 
     def predict(self, photos: PhotoSet) -> np.ndarray:
@@ -161,13 +163,26 @@ class ImageClassifier(Recipe):
 
         Raises:
             NotFittedError: Before `fit`.
-            DataError: If the classes differ, or a photo cannot be read.
+            DataError: If photos were used in the fit, cannot be read, or have other classes.
+            ValueError: If `split` is `"train"` or `"val"`.
         """
+        self._fitted("model_")
+        if split in {"train", "val"}:
+            raise ValueError(f"`split` must not be {split!r}, which names the photos of the fit.")
+        used = (getattr(self, "train_", None), getattr(self, "val_", None))
+        seen = {photo.facts.sha256 for side in used if side for photo in side.photos}
+        again = sum(photo.facts.sha256 in seen for photo in photos.photos)
+        if again:
+            raise DataError(
+                f"{again} of {len(photos)} photos were used in the fit, so the result would be too "
+                "good. Evaluate on photos that the model has not seen."
+            )
+        return self._measure(photos, split)
+
+    def _measure(self, photos: PhotoSet, split: str):
         from kerasrecipes.training.inference import measure
 
-        labels, scores, evaluation = measure(
-            self._fitted("model_"), photos, self.labels_, self.seed
-        )
+        labels, scores, evaluation = measure(self.model_, photos, self.labels_, self.seed)
         self.held_out_ = HeldOut(split, photos, labels, scores)
         self.report_.evaluations[split] = evaluation
         self.report_.data.counts[split] = photos.counts()

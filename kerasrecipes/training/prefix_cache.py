@@ -6,6 +6,7 @@ is open trains. Nothing is approximated but the storage, in half precision by de
 """
 
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -111,4 +112,6 @@ def _folder() -> Path:
 
 def _unnamed_array(shape: tuple[int, ...], dtype: str) -> np.ndarray:
     with tempfile.TemporaryFile(dir=_folder()) as file:
+        # Taken at once: a mapped file that outgrows the disk later kills the process.
+        os.posix_fallocate(file.fileno(), 0, math.prod(shape) * np.dtype(dtype).itemsize)
         return np.memmap(file, dtype=dtype, mode="w+", shape=shape)

@@ -1,8 +1,10 @@
 """What every recipe has in common: an inert constructor, a config, and a fitted state."""
 
 import inspect
+from dataclasses import asdict
 from typing import Any
 
+from kerasrecipes.data.augment import Augmentation
 from kerasrecipes.errors import NotFittedError
 from kerasrecipes.training.schedule import UnfreezeSchedule
 
@@ -21,6 +23,8 @@ class Recipe:
         config = {name: getattr(self, name) for name in names}
         if isinstance(config.get("schedule"), UnfreezeSchedule):
             config["schedule"] = config["schedule"].to_dict()
+        if isinstance(config.get("augment"), Augmentation):
+            config["augment"] = asdict(config["augment"])
         if config.get("weights") is not None:
             config["weights"] = str(config["weights"])
         return config
@@ -33,6 +37,8 @@ class Recipe:
             config["schedule"] = UnfreezeSchedule.from_dict(config["schedule"])
         if isinstance(config.get("image_size"), list):
             config["image_size"] = tuple(config["image_size"])
+        if isinstance(config.get("augment"), dict):
+            config["augment"] = Augmentation(**config["augment"])
         return cls(**config)
 
     def _fitted(self, attribute: str) -> Any:

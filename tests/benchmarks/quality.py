@@ -45,7 +45,7 @@ def elpv_splits(arguments):
 
     photos = kr.scan_photos(solar_cells())
     for seed in arguments.seeds:
-        yield seed, kr.split_photos(photos, test_fraction=0.25, val_fraction=0.15, seed=seed)
+        yield seed, kr.split_photos(photos, test_fraction=0.25, val_fraction=0.1, seed=seed)
 
 
 def tile_splits(arguments):

@@ -21,7 +21,7 @@ import kerasrecipes as kr
 from kerasrecipes.versions import library_versions
 
 PHOTOS = 5000
-SIZES = (400, 1600)
+SIZES = (800, 3200)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasrecipes import TrainingError
 from kerasrecipes.callbacks.batch_loss import BatchLoss
 
 
@@ -31,5 +32,5 @@ def test_each_step_has_its_own_loss_where_keras_gives_a_running_mean():
 
 def test_loss_that_is_not_finite_names_the_step():
     targets = np.array([[1.0], [1.0], [np.nan], [3.0]])
-    with pytest.raises(FloatingPointError, match="nan at step 2 of epoch 1. Lower the learning"):
+    with pytest.raises(TrainingError, match="nan at step 2 of epoch 1. Lower the learning"):
         fit(targets, BatchLoss(count=4, batch_size=2))

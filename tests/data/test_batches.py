@@ -87,9 +87,13 @@ def test_a_view_does_not_depend_on_its_batch(part_sets):
 def test_the_first_view_is_the_photo_itself(part_sets):
     train = part_sets[0]
     first, second = (
-        np.concatenate([x for x, _ in to_dataset(train, SIZE, augment="factory", epochs=[epoch])])
-        for epoch in (0, 1)
+        np.concatenate([x for x, _ in part])
+        for part in (
+            to_dataset(train, SIZE, augment="factory", epochs=range(2)).take(2),
+            to_dataset(train, SIZE, augment="factory", epochs=range(1, 2)),
+        )
     )
+    first = first[: len(train)]
     plain = np.concatenate([x for x, _ in to_dataset(train, SIZE)])
     np.testing.assert_array_equal(first, plain)
     assert np.abs(second - plain).mean() > 1
@@ -107,6 +111,12 @@ def test_it_feeds_a_bare_fit(part_sets):
     data = to_dataset(train, SIZE, batch_size=8, seed=1, epochs=range(3))
     history = model.fit(data, epochs=2, steps_per_epoch=steps, shuffle=False, verbose=0)
     assert len(history.history["loss"]) == 2
+
+
+@pytest.mark.parametrize("settings", [{}, {"views": 1, "epochs": range(5)}])
+def test_augmentation_without_effect_is_an_error(part_sets, settings):
+    with pytest.raises(ValueError, match="`augment` would have no effect"):
+        to_dataset(part_sets[0], SIZE, augment="light", **settings)
 
 
 def test_unknown_augmentation(part_sets):

@@ -103,7 +103,7 @@ def test_a_leak_is_told_otherwise(part_photos, tmp_path, monkeypatch, capsys):
         ({"backbone": "efficientnet_lite"}, "Unknown backbone"),
         ({"augment": "facory"}, "Unknown augmentation"),
         ({"epochs": 0}, "`epochs` must be at least 1"),
-        ({"seed": -1}, "`seed` must be between 0"),
+        ({"seed": -1}, "`seed` must be a whole number between 0"),
         ({"image_size": (8, 8)}, "`image_size` 8x8 is too small"),
     ],
 )
@@ -122,3 +122,10 @@ def test_a_destination_among_the_photos_is_refused(part_photos):
         with pytest.raises(DataError, match="lies inside the photos .* taken for a class"):
             fine_tune_images(part_photos, to, **QUICK)
     assert sorted(path.name for path in part_photos.iterdir()) == ["dot", "plain", "stripe"]
+
+
+def test_epochs_and_schedule_exclude_each_other(part_photos, tmp_path):
+    with pytest.raises(ValueError, match="Pass `epochs` or `schedule`, not both"):
+        fine_tune_images(
+            part_photos, tmp_path / "m", epochs=3, schedule=UnfreezeSchedule.head_only()
+        )

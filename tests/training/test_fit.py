@@ -115,6 +115,20 @@ def test_report_says_what_trained(fitted):
     assert len(top.history["learning_rate"]) == top.epochs_run == 2
 
 
+def test_report_has_what_callbacks_say(fitted):
+    said = fitted.report_.callbacks
+    assert sorted(said) == ["head: EarlyStopping", "top: EarlyStopping"]
+    assert said["top: EarlyStopping"]["best_epoch"] == fitted.report_.stages[1].best_epoch
+
+
+def test_report_names_the_weights_that_were_used(fitted, part_sets, quick_recipe):
+    assert fitted.report_.weights["licence"] == "Apache-2.0"
+    train, val, _ = part_sets
+    schedule = UnfreezeSchedule.head_only(1)
+    report = quick_recipe(weights=None, schedule=schedule).fit(train, val, verbose=False)
+    assert report.weights["source"] == "none: random weights"
+
+
 def test_a_dataset_too_large_for_the_cache_is_computed_each_epoch(part_sets, quick_recipe, capsys):
     train, val, _ = part_sets
     quick_recipe(cache_gb=1e-5, schedule=UnfreezeSchedule.two_phase(1, head_epochs=1)).fit(
@@ -218,10 +232,13 @@ def test_class_weights_balance_only_what_is_unbalanced(part_sets):
         ({"augment": "facory"}, "Unknown augmentation 'facory'. Did you mean 'factory'"),
         ({"schedule": [1, 2]}, "`schedule` must be an UnfreezeSchedule, not list"),
         ({"class_weights": "yes"}, "`class_weights` must be 'auto', 'sqrt', 'balanced' or None"),
-        ({"views": 0}, "`views` must be between 1 and 1000, not 0"),
+        ({"views": 0}, "`views` must be a whole number between 1 and 1000, not 0"),
         ({"dropout": "a"}, "`dropout` must be between 0 and 0.95, not 'a'"),
-        ({"batch_size": True}, "`batch_size` must be between 1 and 4096, not True"),
-        ({"patience": 0}, "`patience` must be at least 1, or None, not 0"),
+        ({"batch_size": True}, "`batch_size` must be a whole number between 1 and 4096, not True"),
+        ({"seed": 1.5}, "`seed` must be a whole number between 0 and 2147483647, not 1.5"),
+        ({"ema": 1}, "`ema` must be True or False, not 1"),
+        ({"views": 1, "augment": "light"}, "`augment` would have no effect with views=1"),
+        ({"patience": 0}, "`patience` must be a whole number between 1 and 1000000, not 0"),
         ({"image_size": (4, 4)}, "`image_size` 4x4 is too small"),
         ({"weights": "imagenet"}, "is not possible for 'efficientnet_lite0'"),
     ],
@@ -262,6 +279,15 @@ def test_before_fit_there_is_nothing_to_ask(part_sets, quick_recipe, tmp_path):
         with pytest.raises(NotFittedError, match="has no `model_` yet. Call `fit` first"):
             ask()
     assert not list(tmp_path.iterdir())
+
+
+def test_photos_of_the_fit_are_no_test(fitted, part_sets):
+    train, val, test = part_sets
+    for side in (train, val):
+        with pytest.raises(DataError, match=f"{len(side)} of {len(side)} photos were used in the"):
+            fitted.evaluate(side)
+    with pytest.raises(ValueError, match="`split` must not be 'val'"):
+        fitted.evaluate(test, split="val")
 
 
 def test_unknown_classes_are_named(fitted, part_sets):

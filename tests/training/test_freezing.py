@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 import pytest
 
 from kerasrecipes import FreezePolicy, get_backbone
@@ -54,3 +55,26 @@ def test_nothing_trainable_is_an_error(spec):
 def test_open_blocks_out_of_range(model, spec, blocks):
     with pytest.raises(ValueError, match=f"`open_blocks` must be between 0 and 18.*not {blocks}"):
         FreezePolicy(blocks).apply(model, spec)
+
+
+def test_batch_norm_inside_composite_layers_stands_still(spec):
+    """KerasHub's fused blocks hide theirs, where a look at the top level misses them."""
+
+    class Fused(keras.layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.norm = keras.layers.BatchNormalization()
+
+        def call(self, x, training=None):
+            return self.norm(x, training=training)
+
+    photo = keras.Input((8, 8, 3))
+    x = Fused(name="fused")(photo)
+    pooled = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(photo, keras.layers.Dense(2, name="logits")(pooled))
+    summary = FreezePolicy(18).apply(model, spec)
+    assert summary.trainable_parameters == 3 * 2 + 2
+    assert summary.rows[-1].batch_norm == "BatchNorm statistics frozen"
+    model.compile("sgd", "mse")
+    model.fit(np.full((4, 8, 8, 3), 9.0), np.zeros((4, 2)), verbose=0)
+    assert not model.get_layer("fused").norm.moving_mean.numpy().any()

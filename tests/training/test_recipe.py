@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from kerasrecipes import ImageClassifier, Stage, UnfreezeSchedule
+from kerasrecipes import Augmentation, ImageClassifier, Stage, UnfreezeSchedule
 
 
 def test_constructor_only_stores():
@@ -16,6 +18,12 @@ def test_config_round_trip():
     again = ImageClassifier.from_config(recipe.get_config())
     assert again.get_config() == recipe.get_config()
     assert again.schedule == recipe.schedule
+
+
+def test_an_augmentation_of_ones_own_survives_the_round_trip():
+    recipe = ImageClassifier(augment=Augmentation(flip_vertical=True))
+    assert json.loads(json.dumps(recipe.get_config()))["augment"]["flip_vertical"]
+    assert ImageClassifier.from_config(recipe.get_config()).augment == recipe.augment
 
 
 def test_repr_shows_what_differs():
