@@ -71,10 +71,10 @@ def test_a_copied_template_runs(name, tmp_path):
     (script,) = scripts(copy_recipe(name, tmp_path / "line"))
     done = run(script, "--smoke", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "tflite-int8: verified" in done.stdout and "Done in" in done.stdout
+    assert "tflite-float32: verified" in done.stdout and "Done in" in done.stdout
     (version,) = tmp_path.glob("saved_models/*/1")
     assert (version / "report.html").is_file()
-    assert (version / "exports" / "tflite-int8" / "model.tflite").is_file()
+    assert (version / "exports" / "tflite-float32" / "model.tflite").is_file()
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
