@@ -1,6 +1,8 @@
-"""Small photos of three kinds of part, easy to tell apart but for their noise."""
+"""Small photos of three kinds of part, easy to tell apart but for their noise; tiny bundles."""
 
+import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,12 @@ import pytest
 from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_spec = importlib.util.spec_from_file_location(
+    "tiny_bundle", Path(__file__).parent / "export" / "tiny_bundle.py"
+)
+_tiny = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_tiny)
 
 CLASSES = ("dot", "plain", "stripe")
 SIDE = 48
@@ -77,3 +85,40 @@ def saved_once(fitted, tmp_path_factory):
     bundle = fitted.save(tmp_path_factory.mktemp("models") / "parts")
     bundle.export("tflite")
     return bundle
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The module that makes tiny photos, models and bundles."""
+    return _tiny
+
+
+@pytest.fixture(scope="session")
+def trained():
+    return _tiny.trained_model()
+
+
+@pytest.fixture(scope="session")
+def exported_once(tmp_path_factory, trained):
+    """A bundle with a float32 and an int8 export; not to be changed."""
+    bundle = _tiny.write_bundle(tmp_path_factory.mktemp("saved_models") / "colours", trained)
+    bundle.export("tflite", "float32")
+    bundle.export("tflite", "int8")
+    return bundle
+
+
+@pytest.fixture
+def exported(exported_once, tmp_path):
+    """A copy of the bundle with exports, free to be damaged."""
+    from kerasrecipes.bundle import Bundle
+
+    folder = tmp_path / "colours" / "1"
+    shutil.copytree(exported_once.folder, folder)
+    return Bundle.load(folder)
+
+
+@pytest.fixture
+def bundle(exported):
+    """A copy of the bundle without exports."""
+    shutil.rmtree(exported.folder / "exports")
+    return exported
