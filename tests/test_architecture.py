@@ -52,7 +52,7 @@ ROOMS = {
     "templates": Room("errors"),
     "data": Room("errors", libraries="numpy PIL", later_libraries="tensorflow"),
     "backbones": Room(
-        "errors registry",
+        "errors files registry",
         libraries="numpy",
         later_libraries="keras h5py keras_hub keras_cv",
     ),

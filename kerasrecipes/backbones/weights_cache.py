@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.errors import DataError
+from kerasrecipes.files import digest
 
 ENVIRONMENT_VARIABLE = "KERASRECIPES_CACHE"
 DIGEST_KEY = "sha256"
@@ -89,19 +90,18 @@ def _keep(target: Path | None, arrays: dict[str, np.ndarray]) -> None:
 
 def _digest_of_file(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return digest(path)
     except OSError as error:
         raise DataError(f"Cannot read the weights file '{path}': {error.strerror}.") from error
 
 
 def _digest_of_arrays(arrays: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+    total = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.data)
-    return digest.hexdigest()
+        total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        total.update(array.data)
+    return total.hexdigest()
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:

@@ -195,7 +195,6 @@ def _new_report(recipe, spec, data: DataReport) -> RunReport:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         recipe=recipe.get_config(),
         data=data,
-        warnings=[],
         seeds={"seed": recipe.seed},
         versions=library_versions(),
         weights=_weights_used(recipe, spec),
