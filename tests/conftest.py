@@ -122,3 +122,19 @@ def bundle(exported):
     """A copy of the bundle without exports."""
     shutil.rmtree(exported.folder / "exports")
     return exported
+
+
+@pytest.fixture
+def photo_set(tiny, tmp_path):
+    """Twelve labelled photos of the colours, scanned."""
+    from kerasrecipes.data.photos import Photo, PhotoFacts, PhotoSet
+    from kerasrecipes.files import digest
+
+    pixels, labels = tiny.colour_photos(12, seed=21)
+    photos = []
+    for i, (photo, label) in enumerate(zip(pixels, labels, strict=True)):
+        path = tmp_path / f"{i}.png"
+        path.write_bytes(tiny.png(photo))
+        facts = PhotoFacts(digest(path), 1, 32, 32, "RGB", "PNG", 8, 1, b"")
+        photos.append(Photo(path, tiny.CLASS_NAMES[label], facts))
+    return PhotoSet(tuple(photos), tuple(tiny.CLASS_NAMES), tmp_path)

@@ -56,8 +56,8 @@ ROOMS = {
         libraries="numpy",
         later_libraries="keras h5py keras_hub keras_cv",
     ),
-    "heads": Room("errors registry", later_libraries="keras"),
-    "losses": Room("errors", libraries="keras"),
+    "heads": Room("errors registry", later="losses", later_libraries="keras"),
+    "losses": Room("errors", libraries="keras numpy"),
     "monitor": Room("errors", libraries="numpy", later_libraries="scipy"),
     "callbacks": Room("errors monitor", libraries="numpy keras"),
     "evaluation": Room("errors", libraries="numpy", later_libraries="scipy sklearn"),
@@ -68,6 +68,7 @@ ROOMS = {
         later_libraries="jinja2 matplotlib",
     ),
     "model_file": Room("errors silence"),
+    "inference": Room("data", libraries="numpy"),
     "bundle": Room(
         "data errors files",
         later="export model_file report",  # its methods open what lies in the folder
@@ -75,7 +76,7 @@ ROOMS = {
     ),
     "export": Room(
         "errors files registry silence",
-        later="data verify",  # an export is verified before it is added to the bundle
+        later="data inference verify",  # an export is verified before it is added to the bundle
         libraries="numpy flatbuffers",
         later_libraries="ai_edge_litert keras tensorflow",
     ),
@@ -88,7 +89,7 @@ ROOMS = {
         later_libraries="keras tensorflow tensorflow_model_optimization",
     ),
     "training": Room(
-        "backbones bundle data errors evaluation files heads report silence versions",
+        "backbones bundle data errors evaluation files heads inference report silence versions",
         later="callbacks losses model_file",
         libraries="numpy",
         later_libraries="ai_edge_litert keras tensorflow",
@@ -101,7 +102,7 @@ ROOMS = {
     "__main__": Room("cli"),
     "__init__": Room("_version", later="errors"),
 }
-TO_COME = {"losses", "monitor", "optimization"}
+TO_COME = {"monitor", "optimization"}
 
 # Imported at the top of a file, these would make every command slow; some are optional, too.
 LATE_LIBRARIES = {

@@ -69,6 +69,18 @@ def read_photo(
     Raises:
         DataError: If the file is gone, differs from what was scanned, or cannot be decoded.
     """
+    return decode_photo(read_unchanged(photo), image_size, policy, name=str(photo.path))
+
+
+def read_unchanged(photo: "Photo") -> bytes:
+    """Read the bytes of a scanned photo.
+
+    Args:
+        photo: A photo of a `PhotoSet`.
+
+    Raises:
+        DataError: If the file is gone, or differs from what was scanned.
+    """
     try:
         data = read_bytes(photo.path)
     except DataError as error:
@@ -78,7 +90,7 @@ def read_photo(
             f"'{printable(photo.path)}' has changed since it was scanned. "
             "Scan the photos again with scan_photos."
         )
-    return decode_photo(data, image_size, policy, name=str(photo.path))
+    return data
 
 
 def read_bytes(path: Path) -> bytes:

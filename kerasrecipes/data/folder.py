@@ -27,7 +27,7 @@ def walk_folder(root: Path) -> Found:
         the names of all class folders, empty ones included.
 
     Raises:
-        DataError: If the folder is missing or holds no classes.
+        DataError: If the folder is missing, holds no classes, or is a saved model.
     """
     _check_exists(root)
     excluded: list[Excluded] = []
@@ -62,6 +62,11 @@ def folder_group(candidate: Candidate) -> str | None:
 
 
 def _check_exists(root: Path) -> None:
+    if any((folder / "bundle.json").is_file() for folder in (root, *root.glob("[1-9]*"))):
+        raise DataError(
+            f"'{printable(root)}' is a saved model, and its photos are only what it is verified "
+            "on. Pass the folder of photos."
+        )
     if root.is_dir():
         return
     try:

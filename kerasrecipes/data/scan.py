@@ -174,7 +174,8 @@ def _check_classes(
         more = f" and {len(small) - 5} more" if len(small) > 5 else ""
         raise DataError(
             f"{len(small)} of {len(classes)} classes in '{printable(root)}' have fewer than 2 "
-            f"readable photos: {shown}{more}. Add photos, or pass drop_small_classes=True."
+            f"readable photos: {shown}{more}. Add photos, or pass drop_small_classes=True "
+            "(--drop-small-classes)."
         )
     excluded += [
         Excluded(photo.path, "its class has fewer than 2 readable photos and was dropped")

@@ -86,7 +86,7 @@ def _need(photos: PhotoSet, name: str) -> None:
     without = [photo.path for photo in photos.photos if getattr(photo, name) is None]
     if without:
         how = (
-            "Pass group_by to scan_photos, or a table with a column group."
+            "Pass group_by (--group-by), or a table with a column group."
             if name == "group"
             else "Scan a table with a column time."
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrecipes.data.decode import DecodePolicy, decode_photo
+from kerasrecipes.data.inspection import looks_like_a_photo
 from kerasrecipes.errors import DataError, printable, unknown_name
 from kerasrecipes.export import ExportRecord, check_digest, get_format
 from kerasrecipes.export.record import no_exports
@@ -15,11 +16,6 @@ from kerasrecipes.export.tflite_metadata import read_metadata
 
 if TYPE_CHECKING:
     from kerasrecipes.bundle import Bundle
-
-# In a folder only these are taken for photos; a file that is named is always tried.
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".avif"}
-)
 
 
 @dataclass(frozen=True)
@@ -66,6 +62,12 @@ class Predictor:
     def __init__(self, source: "Bundle | str | Path", threads: int = 2, export: str | None = None):
         if isinstance(source, str | Path) and Path(source).is_file():
             path = Path(source)
+            if path.suffix == ".keras":
+                raise DataError(
+                    f"'{printable(path)}' is a Keras model, and predictions are made by the "
+                    "exported file, as on a phone. Give the model's folder, after: "
+                    "kerasrecipes export FOLDER --quantization int8"
+                )
             if export is not None:
                 raise ValueError(
                     f"`export` chooses among the exports of a bundle; '{printable(path)}' is a "
@@ -184,11 +186,14 @@ def _choose(bundle: "Bundle", export: str | None) -> ExportRecord:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the photos in a folder and its subfolders, sorted, without following links."""
+    """Yield the photos in a folder and its subfolders, sorted, without following links.
+
+    In a folder a photo is known by its ending; a file that is named is always tried.
+    """
     for parent, folders, files in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(parent, name)
-            if path.suffix.lower() in PHOTO_SUFFIXES and not name.startswith("."):
+            if looks_like_a_photo(name) and not name.startswith("."):
                 if path.is_file() and not path.is_symlink():
                     yield path

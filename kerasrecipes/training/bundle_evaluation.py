@@ -46,7 +46,7 @@ def evaluate_bundle(folder: str | Path, source: str | Path) -> BundleEvaluation:
         DataError: If no photo is left, or classes are unknown to the model.
         IntegrityError: If a file of the bundle was changed.
     """
-    from kerasrecipes.training.inference import measure
+    from kerasrecipes.training.measuring import measure
 
     bundle = Bundle.load(folder)
     photos = scan_photos(source, policy=bundle.policy(), for_training=False)

@@ -41,6 +41,7 @@ def fine_tune_images(
     epochs: int | None = None,
     augment: str = "light",
     seed: int = 0,
+    drop_small_classes: bool = False,
     fail_on_leak: bool = False,
     verbose: bool = True,
     **settings,
@@ -58,6 +59,8 @@ def fine_tune_images(
         epochs: Epochs with open blocks; `None` for the default.
         augment: `"none"`, `"light"` or `"factory"`.
         seed: Seed of everything that is drawn.
+        drop_small_classes: Leave classes with fewer than 2 readable photos out; see
+            `scan_photos`.
         fail_on_leak: Raise if the same photo, or part, is on two sides of the split.
         verbose: Whether to print findings and progress.
         **settings: Further arguments of `ImageClassifier`.
@@ -75,7 +78,7 @@ def fine_tune_images(
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
     checked_arguments(recipe)
     _check_destination(Path(source), Path(to))
-    photos = scan_photos(source, group_by=group_by)
+    photos = scan_photos(source, group_by=group_by, drop_small_classes=drop_small_classes)
     train, val, test = split_photos(
         photos, test_fraction=test_fraction, val_fraction=val_fraction, by=split_by, seed=seed
     )

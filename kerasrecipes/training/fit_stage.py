@@ -69,8 +69,8 @@ class StageRunner:
         policy = FreezePolicy(len(self.spec.blocks) - first_open, self.settings.train_batch_norm)
         summary = policy.apply(self.model, self.spec)
         self.say(f"Stage '{stage.name}': up to {stage.epochs} epochs\n{summary}")
-        begin, feeds = self._sources(first_open, later)
-        history, best_epoch, interrupted = self._fit(begin, feeds, stage, first_epoch)
+        trained, feeds = self._sources(first_open, later)
+        history, best_epoch, interrupted = self._fit(trained, feeds, stage, first_epoch)
         self.frozen.trained_from(first_open)
         report = StageReport(
             name=stage.name,
@@ -91,16 +91,27 @@ class StageRunner:
         return blocks - math.ceil(stage.open_fraction * blocks)
 
     def _sources(self, first_open: int, later: list[Stage]):
-        cached = self.frozen.sources(first_open, [self._first_open(stage) for stage in later])
-        return cached or (self.model.input, [self.train.batches, self.val.batches])
-
-    def _fit(self, begin, feeds: list[Callable], stage: Stage, first_epoch: int):
+        """Return the model to train, up to the logits, and what feeds it on each side."""
         import keras
 
+        logits = self.model.get_layer(LOGITS).output
+        cached = self.frozen.sources(first_open, [self._first_open(stage) for stage in later])
+        if cached:
+            begin, feeds = cached
+            return keras.Model(begin, logits), feeds
+        feeds = [self.train.batches, self.val.batches]
+        if not first_open:
+            return keras.Model(self.model.input, logits), feeds
+        # As in the cache, what is frozen drops nothing out while the rest trains.
+        cut = self.spec.boundary(self.model, first_open)
+        frozen, open_part = keras.Model(self.model.input, cut), keras.Model(cut, logits)
+        features = frozen(self.model.input, training=False)
+        return keras.Model(self.model.input, open_part(features)), feeds
+
+    def _fit(self, trained, feeds: list[Callable], stage: Stage, first_epoch: int):
         from kerasrecipes.callbacks.early_stopping import EarlyStopping
         from kerasrecipes.callbacks.learning_rate_log import LearningRateLog
 
-        trained = keras.Model(begin, self.model.get_layer(LOGITS).output)
         steps = math.ceil(len(self.train.photos) / self.settings.batch_size)
         # One epoch more than is used: Keras asks for it to see that there is none.
         epochs = range(first_epoch, first_epoch + stage.epochs + 1)

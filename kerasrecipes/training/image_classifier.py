@@ -144,7 +144,7 @@ class ImageClassifier(Recipe):
             NotFittedError: Before `fit`.
             DataError: If a photo cannot be read, or changed since it was scanned.
         """
-        from kerasrecipes.training.inference import predict_scores
+        from kerasrecipes.inference import predict_scores
 
         return predict_scores(self._fitted("model_"), photos)
 
@@ -180,7 +180,7 @@ class ImageClassifier(Recipe):
         return self._measure(photos, split)
 
     def _measure(self, photos: PhotoSet, split: str):
-        from kerasrecipes.training.inference import measure
+        from kerasrecipes.training.measuring import measure
 
         labels, scores, evaluation = measure(self.model_, photos, self.labels_, self.seed)
         self.held_out_ = HeldOut(split, photos, labels, scores)

@@ -1,15 +1,14 @@
 """Writing a fitted recipe as a bundle, and making sure that it reads back as it was."""
 
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 
 from kerasrecipes.bundle import Bundle
-from kerasrecipes.data.decode import read_photo
+from kerasrecipes.data.decode import read_photo, read_unchanged
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.errors import DataError, IntegrityError, printable
+from kerasrecipes.errors import IntegrityError, printable
 
 GOLDEN_PHOTOS = 200
 GOLDEN_BYTES = 50_000_000
@@ -61,7 +60,7 @@ def _write_golden(folder: Path, held_out, chosen: list[int]) -> None:
     files = []
     for number, photo in enumerate(photos):
         files.append(f"{number:03}.{photo.facts.image_format.lower()}")
-        (folder / files[-1]).write_bytes(_unchanged_bytes(photo))
+        (folder / files[-1]).write_bytes(read_unchanged(photo))
     np.savez_compressed(
         folder / "golden.npz",
         files=np.array(files),
@@ -69,16 +68,6 @@ def _write_golden(folder: Path, held_out, chosen: list[int]) -> None:
         labels=held_out.labels[chosen],
         scores=held_out.scores[chosen],
     )
-
-
-def _unchanged_bytes(photo) -> bytes:
-    data = photo.path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != photo.facts.sha256:
-        raise DataError(
-            f"'{printable(photo.path)}' has changed since it was scanned. Scan the photos, and "
-            "evaluate the model on them, again."
-        )
-    return data
 
 
 def _write_calibration(path: Path, train: PhotoSet, size: tuple[int, int], seed: int) -> None:
@@ -117,8 +106,8 @@ def _write_report(folder: Path, recipe) -> None:
 
 def _compare_saved(path: Path, held_out, chosen: list[int], size: tuple[int, int]) -> None:
     """Load what was written: the model that was measured must be the one on the disk."""
+    from kerasrecipes.inference import predict_scores
     from kerasrecipes.model_file import load_model
-    from kerasrecipes.training.inference import predict_scores
 
     scores = predict_scores(load_model(path), held_out.photos.select(chosen))
     gap = float(np.abs(scores - held_out.scores[chosen]).max())

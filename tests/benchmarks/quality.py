@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import kerasrecipes as kr
-from kerasrecipes.training.inference import predict_scores
+from kerasrecipes.inference import predict_scores
 from kerasrecipes.versions import library_versions
 
 HEALTHY = ("good", "free")

@@ -83,7 +83,7 @@ def test_small_and_empty_classes_are_refused_or_dropped(tmp_path, make):
     make.folder(tmp_path, {"iris": 0, "lily": 1, "rose": 3, "tulip": 3})
     message = (
         r"2 of 4 classes in '.*' have fewer than 2 readable photos: 'iris' \(0\), 'lily' \(1\)\. "
-        r"Add photos, or pass drop_small_classes=True\."
+        r"Add photos, or pass drop_small_classes=True \(--drop-small-classes\)\."
     )
     with pytest.raises(DataError, match=message):
         scan_photos(tmp_path)
@@ -245,3 +245,12 @@ def test_photos_to_be_measured_on_may_be_few_and_of_one_class(tmp_path, make):
     with pytest.raises(DataError, match="fewer than 2 readable photos"):
         scan_photos(tmp_path)
     assert len(scan_photos(tmp_path, for_training=False)) == 1
+
+
+def test_a_saved_model_is_not_taken_for_photos(tmp_path, part_photos):
+    shutil.copytree(part_photos, tmp_path / "1" / "golden")
+    (tmp_path / "1" / "bundle.json").write_text("{}")
+
+    for folder in (tmp_path, tmp_path / "1"):
+        with pytest.raises(DataError, match="is a saved model.* Pass the folder of photos"):
+            scan_photos(folder)

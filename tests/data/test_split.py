@@ -178,7 +178,7 @@ def test_classes_that_time_parts_are_named(make):
         ({"val_fraction": float("nan")}, "`val_fraction` must be at least 0"),
         ({"test_fraction": 0.5, "val_fraction": 0.5}, "must leave photos to train on"),
         ({"by": "groups"}, "Unknown by 'groups'. Did you mean 'group'"),
-        ({"by": "group"}, r"`by='group'`: 8 of 8 photos have no group: .* Pass group_by"),
+        ({"by": "group"}, r"`by='group'`: 8 of 8 photos have no group: .* group_by \(--group-by\)"),
         ({"by": "time"}, "`by='time'`: 8 of 8 photos have no time: .* a column time"),
     ],
 )

@@ -1,10 +1,12 @@
 """Exporting a bundle: verified first, added whole or not at all."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from kerasrecipes.bundle import Bundle
 from kerasrecipes.errors import DataError, IntegrityError, VerificationError
 from kerasrecipes.export import (
     ExportRecord,
@@ -79,19 +81,9 @@ def test_existing_export_needs_overwrite(exported):
     assert exported.exports()["tflite-float32"] == record
 
 
-def test_given_photos_are_used(bundle, tiny, tmp_path):
-    from kerasrecipes.data.photos import Photo, PhotoFacts, PhotoSet
-
-    pixels, labels = tiny.colour_photos(9, seed=11)
-    photos = []
-    for i, (photo, label) in enumerate(zip(pixels, labels, strict=True)):
-        path = tmp_path / f"{i}.png"
-        path.write_bytes(tiny.png(photo))
-        facts = PhotoFacts(digest(path), 1, 32, 32, "RGB", "PNG", 8, 1, b"")
-        photos.append(Photo(path, tiny.CLASS_NAMES[label], facts))
-    held_out = PhotoSet(tuple(photos), tuple(tiny.CLASS_NAMES), tmp_path)
-    record = export_model(bundle, photos=held_out)
-    assert record.verification["photos"] == 9
+def test_given_photos_are_used(bundle, photo_set):
+    record = export_model(bundle, photos=photo_set)
+    assert record.verification["photos"] == 12
     assert record.verification["agreement"] == 1.0
 
 
@@ -179,3 +171,15 @@ def test_int8_without_calibration_photos(bundle, monkeypatch):
     with pytest.raises(DataError, match="Pass `calibration`"):
         export_model(bundle, quantization="int8")
     assert entries(bundle) == []
+
+
+def test_golden_photos_must_pass_beside_others(bundle, photo_set):
+    """`verify` judges by them later, so a file that fails on them is of no use."""
+
+    class Turned(Bundle):
+        def golden(self):
+            found = super().golden()
+            return replace(found, scores=found.scores[:, ::-1])
+
+    with pytest.raises(VerificationError, match="top-1 agreement .* on 60 photos"):
+        export_model(Turned(bundle.folder, bundle.manifest), photos=photo_set)

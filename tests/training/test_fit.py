@@ -92,6 +92,23 @@ def test_cached_prefix_changes_nothing_but_rounding(part_sets, quick_recipe, aug
     assert np.abs(trained("float16") - plain).max() < 3e-2 * moved
 
 
+def test_frozen_dropout_is_off_with_and_without_the_cache(part_sets, quick_recipe):
+    """EfficientNetV2 drops out inside its blocks; frozen ones must not, wherever they run."""
+    train, val, _ = part_sets
+    settings = {
+        "backbone": "efficientnet_v2_b0",
+        "weights": None,
+        "augment": "none",
+        "dropout": 0.0,
+    }
+    settings["schedule"] = UnfreezeSchedule.head_only(epochs=2)
+    losses = []
+    for cache_gb in (4.0, 0):
+        report = quick_recipe(**settings, cache_gb=cache_gb).fit(train, val, verbose=False)
+        losses.append(report.stages[0].history["loss"])
+    np.testing.assert_allclose(*losses, rtol=2e-3)
+
+
 def test_returned_weights_are_those_that_were_measured(fitted, part_sets):
     report = fitted.report_
     best = report.stages[-1]

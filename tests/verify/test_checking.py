@@ -239,18 +239,3 @@ def test_file_of_another_size(exported_once, swapped):
 def test_moved_bundle_still_verifies(exported, tmp_path):
     shutil.move(exported.folder.parent, tmp_path / "elsewhere")
     assert len(verify_bundle(tmp_path / "elsewhere")) == 2
-
-
-@pytest.fixture
-def photo_set(tiny, tmp_path):
-    from kerasrecipes.data.photos import Photo, PhotoFacts, PhotoSet
-    from kerasrecipes.files import digest
-
-    pixels, labels = tiny.colour_photos(12, seed=21)
-    photos = []
-    for i, (photo, label) in enumerate(zip(pixels, labels, strict=True)):
-        path = tmp_path / f"{i}.png"
-        path.write_bytes(tiny.png(photo))
-        facts = PhotoFacts(digest(path), 1, 32, 32, "RGB", "PNG", 8, 1, b"")
-        photos.append(Photo(path, tiny.CLASS_NAMES[label], facts))
-    return PhotoSet(tuple(photos), tuple(tiny.CLASS_NAMES), tmp_path)

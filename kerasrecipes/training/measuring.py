@@ -1,26 +1,14 @@
-"""Running a fitted Keras model over photos, from their files."""
+"""Judging a fitted Keras model on photos, and timing it."""
 
 import time
 
 import numpy as np
 
-from kerasrecipes.data.batches import PhotoReader, index_batches
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, listed
+from kerasrecipes.inference import predict_scores
 
-BATCH = 32
 LATENCY_RUNS = 30
-
-
-def predict_scores(model, photos: PhotoSet) -> np.ndarray:
-    """Return the scores of all photos; float32, shape `(n, classes)`."""
-    size = tuple(model.input.shape[1:3])
-    reader = PhotoReader(photos, size)
-    order = index_batches(len(photos), BATCH, None, range(1), 1)
-    batches = reader.batches(order).prefetch(2)
-    with reader.errors():
-        rows = [np.asarray(model.predict_on_batch(pixels)) for _, _, pixels in batches]
-    return np.concatenate(rows) if rows else np.zeros((0, model.output.shape[-1]), np.float32)
 
 
 def measure(model, photos: PhotoSet, class_names: tuple[str, ...], seed: int):

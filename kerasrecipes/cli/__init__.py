@@ -1,0 +1,71 @@
+"""The command line: the same verbs, defaults and messages as in Python.
+
+Nothing heavy is imported before a command runs, so that `--help`, `ls`, `predict` and
+`verify` answer at once; the last two never need tensorflow.
+"""
+
+import os
+import sys
+
+import typer
+
+from kerasrecipes.cli import catalogue, fitting, models, photos
+from kerasrecipes.errors import KerasRecipesError, printable
+
+app = typer.Typer(
+    name="kerasrecipes",
+    help="A folder of photos goes in, a verified model on a phone comes out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+COMMANDS = {
+    "ls": catalogue.list_everything,
+    "cp": catalogue.copy,
+    "doctor": photos.doctor,
+    "train": fitting.train,
+    "evaluate": models.evaluate,
+    "export": models.export_saved,
+    "verify": models.verify_saved,
+    "predict": models.predict,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; set KERASRECIPES_DEBUG=1 to see where an error came from.
+
+    Args:
+        arguments: What would be typed after `kerasrecipes`; `None` for `sys.argv`.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # A name that is no valid text must not stop the printing of a result.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a closed stream is None, a notebook's has none
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app(arguments, prog_name="kerasrecipes")
+    except SystemExit as end:
+        if _was_interrupted(end):
+            print("\nInterrupted; nothing was saved.", file=sys.stderr)
+        raise
+    except (KerasRecipesError, ValueError, OSError) as error:
+        if os.environ.get("KERASRECIPES_DEBUG"):
+            raise
+        print(f"{type(error).__name__}: {_message(error)}", file=sys.stderr)
+        sys.exit(getattr(error, "exit_code", 1))
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Tell whether Ctrl-C is behind an exit; typer says nothing about it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": '{printable(error.filename)}'" if error.filename else "")
+    return str(error)

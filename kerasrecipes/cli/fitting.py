@@ -1,0 +1,62 @@
+"""Commands that train."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasrecipes.cli.options import (
+    Augment,
+    Backbone,
+    DropSmallClasses,
+    FailOnLeak,
+    GroupBy,
+    Photos,
+    Seed,
+    Side,
+    SplitBy,
+    Weights,
+)
+from kerasrecipes.errors import printable
+
+
+def train(
+    photos: Photos,
+    to: Annotated[Path, typer.Option(help="The model's folder, e.g. saved_models/tiles.")],
+    backbone: Backbone = "efficientnet_lite0",
+    image_size: Side = None,
+    weights: Weights = "default",
+    group_by: GroupBy = None,
+    split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
+    test_fraction: Annotated[float, typer.Option(help="Share kept for the final test.")] = 0.2,
+    val_fraction: Annotated[float, typer.Option(help="Share to choose the weights by.")] = 0.2,
+    epochs: Annotated[int | None, typer.Option(help="Epochs with open blocks.")] = None,
+    augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
+    seed: Seed = 0,
+    drop_small_classes: DropSmallClasses = False,
+    fail_on_leak: FailOnLeak = False,
+) -> None:
+    """Fine-tune a backbone on photos, evaluate it, and save it."""
+    from kerasrecipes.training.fine_tune import fine_tune_images
+
+    done = fine_tune_images(
+        photos,
+        to,
+        backbone=backbone,
+        image_size=None if image_size is None else (image_size, image_size),
+        weights=None if weights == "none" else weights,
+        group_by=group_by,
+        split_by=split_by.value,
+        test_fraction=test_fraction,
+        val_fraction=val_fraction,
+        epochs=epochs,
+        augment=augment.value,
+        seed=seed,
+        drop_small_classes=drop_small_classes,
+        fail_on_leak=fail_on_leak,
+    )
+    folder = printable(done.bundle.folder)
+    print(f"\nSaved to {folder}. The report: {folder}/report.html")
+    print(f"Next: kerasrecipes export {folder} --format tflite --quantization int8")
+    if done.report.interrupted:
+        raise typer.Exit(130)

@@ -1,0 +1,88 @@
+"""Commands about saved models."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasrecipes.cli.options import Json, Model, Photos, print_json
+from kerasrecipes.errors import printable
+
+
+def evaluate(model: Model, photos: Photos, as_json: Json = False) -> None:
+    """Measure a saved model on photos that it did not train on."""
+    from kerasrecipes.training.bundle_evaluation import evaluate_bundle
+
+    found = evaluate_bundle(model, photos)
+    if as_json:
+        return print_json(found.to_dict())
+    print(found)
+
+
+def export_saved(
+    model: Model,
+    format: Annotated[str, typer.Option(help="A format that `kerasrecipes ls` names.")] = "tflite",
+    quantization: Annotated[
+        str, typer.Option(help="float32, float16, dynamic or int8.")
+    ] = "float32",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an export of the same name.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a saved model for a phone, and prove that the file is the same model.
+
+    Exits with 3, and keeps the file out of the model's folder, if it is not.
+    """
+    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.verify import Verification
+
+    record = Bundle.load(model).export(format, quantization, overwrite=overwrite)
+    if as_json:
+        return print_json(record.to_dict())
+    print(f"{Verification.from_dict(record.verification)}\nWritten to {printable(record.path)}")
+
+
+def verify_saved(model: Model, as_json: Json = False) -> None:
+    """Check a saved model's files and run its exports on its golden photos again.
+
+    Exits with 3 if an export misses its tolerance, with 4 if a file was changed.
+    """
+    from kerasrecipes.verify import verify_bundle
+
+    found = verify_bundle(model)
+    if as_json:
+        print_json([verification.to_dict() for verification in found])
+    else:
+        print("\n".join(map(str, found)))
+    if not all(verification.passed for verification in found):
+        raise typer.Exit(3)
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model folder, or a .tflite file.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, and folders of photos.")],
+    export: Annotated[
+        str | None, typer.Option(help="Which export, e.g. tflite-float32; else the smallest.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what photos show, by the exported file, without tensorflow.
+
+    Exits with 1 if a photo could not be used.
+    """
+    from kerasrecipes.serve.predictor import Predictor
+
+    failed = False
+    for found in Predictor(model, export=export).iterate(photos):
+        failed |= bool(found.error)
+        if as_json:
+            print(json.dumps(found.to_dict()), flush=True)
+        elif found.error:
+            print(f"{printable(found.path)}: {printable(found.error)}", file=sys.stderr)
+        else:
+            print(f"{found.score:6.1%}  {printable(found.label)}  {printable(found.path)}")
+    if failed:
+        raise typer.Exit(1)
