@@ -11,7 +11,18 @@ from kerasrecipes._version import __version__
 if TYPE_CHECKING:
     from kerasrecipes.backbones import BackboneSpec, get_backbone, list_backbones
     from kerasrecipes.bundle import Bundle, check_model_folder
+    from kerasrecipes.callbacks.divergence_guard import DivergenceGuard
     from kerasrecipes.callbacks.early_stopping import EarlyStopping
+    from kerasrecipes.callbacks.gradient_monitor import GradientMonitor
+    from kerasrecipes.callbacks.learning_rate_search import (
+        find_group_learning_rates,
+        find_learning_rate,
+    )
+    from kerasrecipes.callbacks.learning_rate_suggestion import LearningRateSuggestion
+    from kerasrecipes.callbacks.lr_finder import LRFinder
+    from kerasrecipes.callbacks.overfit_monitor import OverfitMonitor
+    from kerasrecipes.callbacks.snapshot_ensemble import SnapshotEnsemble
+    from kerasrecipes.callbacks.weight_averaging import StochasticWeightAveraging
     from kerasrecipes.data.augment import AUGMENTATIONS, Augmentation
     from kerasrecipes.data.batches import to_dataset
     from kerasrecipes.data.check import check_photos
@@ -30,21 +41,45 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from kerasrecipes.evaluation.classification import evaluate_scores
+    from kerasrecipes.evaluation.nearest_neighbours import NearestNeighbours
+    from kerasrecipes.evaluation.retrieval import mean_average_precision, recall_at_k
     from kerasrecipes.export import export_model, list_formats
     from kerasrecipes.heads import list_heads
+    from kerasrecipes.losses import get_loss, list_losses
+    from kerasrecipes.losses.costs import cheapest_decisions, cost_matrix
+    from kerasrecipes.report.contact_sheet import draw_augmentation
     from kerasrecipes.report.run_report import RunReport
     from kerasrecipes.serve.predictor import Predictor
     from kerasrecipes.templates import copy_recipe, list_recipes
+    from kerasrecipes.training.adapters import (
+        AdaptedModel,
+        BitFit,
+        Bottleneck,
+        LowRank,
+        add_adapter,
+    )
+    from kerasrecipes.training.batch_norm import reestimate_batch_norm
     from kerasrecipes.training.fine_tune import fine_tune_images
     from kerasrecipes.training.freezing import FreezePolicy
+    from kerasrecipes.training.gradient_check import check_gradients
     from kerasrecipes.training.image_classifier import ImageClassifier
+    from kerasrecipes.training.probe import probe_backbone
+    from kerasrecipes.training.recommend import recommend_backbone
     from kerasrecipes.training.schedule import Stage, UnfreezeSchedule
     from kerasrecipes.verify import Tolerance, Verification, verify_bundle, verify_export
 
 _WHERE = {
     "backbones": ("BackboneSpec", "get_backbone", "list_backbones"),
     "bundle": ("Bundle", "check_model_folder"),
+    "callbacks.divergence_guard": ("DivergenceGuard",),
     "callbacks.early_stopping": ("EarlyStopping",),
+    "callbacks.gradient_monitor": ("GradientMonitor",),
+    "callbacks.learning_rate_search": ("find_group_learning_rates", "find_learning_rate"),
+    "callbacks.learning_rate_suggestion": ("LearningRateSuggestion",),
+    "callbacks.lr_finder": ("LRFinder",),
+    "callbacks.overfit_monitor": ("OverfitMonitor",),
+    "callbacks.snapshot_ensemble": ("SnapshotEnsemble",),
+    "callbacks.weight_averaging": ("StochasticWeightAveraging",),
     "data.augment": ("AUGMENTATIONS", "Augmentation"),
     "data.batches": ("to_dataset",),
     "data.check": ("check_photos",),
@@ -63,14 +98,24 @@ _WHERE = {
         "VerificationError",
     ),
     "evaluation.classification": ("evaluate_scores",),
+    "evaluation.nearest_neighbours": ("NearestNeighbours",),
+    "evaluation.retrieval": ("mean_average_precision", "recall_at_k"),
     "export": ("export_model", "list_formats"),
     "heads": ("list_heads",),
+    "losses": ("get_loss", "list_losses"),
+    "losses.costs": ("cheapest_decisions", "cost_matrix"),
+    "report.contact_sheet": ("draw_augmentation",),
     "report.run_report": ("RunReport",),
     "serve.predictor": ("Predictor",),
     "templates": ("copy_recipe", "list_recipes"),
+    "training.adapters": ("AdaptedModel", "BitFit", "Bottleneck", "LowRank", "add_adapter"),
+    "training.batch_norm": ("reestimate_batch_norm",),
     "training.fine_tune": ("fine_tune_images",),
     "training.freezing": ("FreezePolicy",),
+    "training.gradient_check": ("check_gradients",),
     "training.image_classifier": ("ImageClassifier",),
+    "training.probe": ("probe_backbone",),
+    "training.recommend": ("recommend_backbone",),
     "training.schedule": ("Stage", "UnfreezeSchedule"),
     "verify": ("Tolerance", "Verification", "verify_bundle", "verify_export"),
 }

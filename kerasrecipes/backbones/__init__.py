@@ -22,13 +22,14 @@ def list_backbones() -> list[str]:
     return sorted(_REGISTRY)
 
 
-def get_backbone(name: str) -> BackboneSpec:
+def get_backbone(name: str | BackboneSpec) -> BackboneSpec:
     """Look a backbone up by name.
 
     Args:
         name: One of `list_backbones()`, or `"hub:<preset or local folder>"`, or
             `"cv:<preset>"`. The last two read the preset's configuration, which for
-            a preset that is not on this machine means a download.
+            a preset that is not on this machine means a download. A specification is
+            returned as it is.
 
     Returns:
         Its specification; call `build()` on it for the model.
@@ -42,6 +43,8 @@ def get_backbone(name: str) -> BackboneSpec:
         >>> get_backbone("efficientnet_lite0").image_size
         (224, 224)
     """
+    if isinstance(name, BackboneSpec):
+        return name
     if not isinstance(name, str):
         raise ValueError(
             f"`name` of a backbone must be a string, not {type(name).__name__}. "
@@ -52,6 +55,11 @@ def get_backbone(name: str) -> BackboneSpec:
         from kerasrecipes.backbones import cv, hub
 
         return {"hub": hub, "cv": cv}[kind].spec_of_preset(preset)
+    if colon and kind == "model":
+        raise ValueError(
+            f"The backbone {name!r} was made of a Keras model and has no other place. Make it "
+            "again with BackboneSpec.from_model, and pass the specification instead of its name."
+        )
     if name not in set(_REGISTRY):
         raise unknown_name("backbone", name, _REGISTRY, "kerasrecipes.list_backbones()")
     return _REGISTRY[name]

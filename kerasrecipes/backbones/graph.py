@@ -1,7 +1,7 @@
 """Reading the graph of a functional model: where it can be cut, and into which blocks.
 
-The order of nodes is the one piece of Keras that has no public name; it is used in
-`_nodes_in_order` and nowhere else.
+The nodes of a graph are the one piece of Keras that has no public name: only
+`nodes_in_order` finds them.
 """
 
 import math
@@ -26,8 +26,8 @@ def anchored(pattern: str) -> str:
     return f"^(?:{pattern})$"
 
 
-def _nodes_in_order(model: "keras.Model") -> list[Any]:
-    """List one node per call of a layer, inputs first."""
+def nodes_in_order(model: "keras.Model") -> list[Any]:
+    """List one node per call of a layer in a functional model, inputs first."""
     depths = sorted(model._nodes_by_depth, reverse=True)
     return [node for depth in depths for node in model._nodes_by_depth[depth]]
 
@@ -37,7 +37,7 @@ def _weight_count(node: Any) -> int:
     return sum(math.prod(weight.shape) for weight in weights)
 
 
-def _cuts(model: "keras.Model", nodes: list[Any]) -> Iterator[tuple[int, "keras.KerasTensor"]]:
+def find_cuts(model: "keras.Model", nodes: list[Any]) -> Iterator[tuple[int, "keras.KerasTensor"]]:
     """Yield the tensors that all paths pass, with the index of the node that makes them.
 
     In any topological order such a tensor is, once made, the only one still needed.
@@ -70,7 +70,7 @@ def find_boundary(model: "keras.Model", spec: "BackboneSpec", block: int) -> "ke
         )
     if block == 0:
         return model.inputs[0]
-    nodes = _nodes_in_order(model)
+    nodes = nodes_in_order(model)
     before, after = 0, len(nodes)
     for index, node in enumerate(nodes):
         if getattr(node.operation, "weights", None):
@@ -81,7 +81,9 @@ def find_boundary(model: "keras.Model", spec: "BackboneSpec", block: int) -> "ke
                 after = min(after, index)
     if block == count and after == len(nodes):
         return model.outputs[0]
-    inside = [(index, tensor) for index, tensor in _cuts(model, nodes) if before <= index < after]
+    inside = [
+        (index, tensor) for index, tensor in find_cuts(model, nodes) if before <= index < after
+    ]
     if not inside:
         last, first = nodes[before].operation.name, nodes[min(after, len(nodes) - 1)].operation.name
         raise ValueError(
@@ -120,10 +122,10 @@ def blocks_from_graph(model: "keras.Model", limit: int = 16) -> tuple[str, ...]:
     Raises:
         ValueError: If the model has no layer with weights.
     """
-    nodes = _nodes_in_order(model)
+    nodes = nodes_in_order(model)
     segments: list[tuple[dict[str, None], int]] = []
     start = 0
-    for end in [index for index, _ in _cuts(model, nodes)] + [len(nodes) - 1]:
+    for end in [index for index, _ in find_cuts(model, nodes)] + [len(nodes) - 1]:
         weighted = [node for node in nodes[start : end + 1] if _weight_count(node)]
         start = max(start, end + 1)
         if weighted:
@@ -135,6 +137,9 @@ def blocks_from_graph(model: "keras.Model", limit: int = 16) -> tuple[str, ...]:
                 segments[-1] = _joined(segments[-1], (names, parameters))
             else:
                 segments.append((names, parameters))
+            # A layer that is called again belongs to all that lies between its calls.
+            while any(names.keys() & earlier.keys() for earlier, _ in segments[:-1]):
+                segments[-2:] = [_joined(*segments[-2:])]
     if not segments:
         raise ValueError(f"The model {model.name!r} has no layers with weights to freeze or train.")
     while len(segments) > limit:

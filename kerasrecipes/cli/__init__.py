@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from kerasrecipes.cli import catalogue, fitting, models, photos
+from kerasrecipes.cli import catalogue, fitting, models, photos, recommending
 from kerasrecipes.errors import KerasRecipesError, printable
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ COMMANDS = {
     "ls": catalogue.list_everything,
     "cp": catalogue.copy,
     "doctor": photos.doctor,
+    "show-augmentation": photos.show_augmentation,
+    "recommend": recommending.recommend,
     "train": fitting.train,
     "evaluate": models.evaluate,
     "export": models.export_saved,

@@ -62,6 +62,8 @@ class Augment(StrEnum):
     NONE = "none"
     LIGHT = "light"
     FACTORY = "factory"
+    RANDAUGMENT = "randaugment"
+    AUGMIX = "augmix"
 
 
 def print_json(value: object) -> None:

@@ -1,10 +1,21 @@
 """Commands about photos, before any training."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kerasrecipes.cli.options import FailOnLeak, GroupBy, Json, Photos, Seed, SplitBy, print_json
+from kerasrecipes.cli.options import (
+    Augment,
+    FailOnLeak,
+    GroupBy,
+    Json,
+    Photos,
+    Seed,
+    SplitBy,
+    print_json,
+)
+from kerasrecipes.errors import printable
 
 
 def doctor(
@@ -41,3 +52,55 @@ def doctor(
     print_json(report.to_dict()) if as_json else print(report)
     if not report.ok or (fail_on_leak and report.leaks):
         raise typer.Exit(1)
+
+
+def show_augmentation(
+    photos: Photos,
+    augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
+    views: Annotated[int, typer.Option(min=1, max=20, help="Views beside each photo.")] = 8,
+    count: Annotated[
+        int, typer.Option("--photos", min=1, max=40, help="How many photos, over all classes.")
+    ] = 6,
+    image_size: Annotated[
+        int, typer.Option(min=16, max=2048, help="Side of the square that the model will see.")
+    ] = 224,
+    seed: Seed = 0,
+    to: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("contact.png"),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file of the same name.")
+    ] = False,
+) -> None:
+    """Draw photos and the views that training would see of them, to be looked at."""
+    from kerasrecipes.data.scan import scan_photos
+    from kerasrecipes.files import temporary_folder, told_plainly
+    from kerasrecipes.report.contact_sheet import draw_augmentation
+    from kerasrecipes.report.style import png
+
+    _check_picture(photos, to, overwrite)
+    side = (image_size, image_size)
+    figure = draw_augmentation(
+        scan_photos(photos), augment.value, views=views, count=count, image_size=side, seed=seed
+    )
+    with told_plainly(to.parent), temporary_folder(beside=to.parent) as folder:
+        (folder / to.name).write_bytes(png(figure))
+        (folder / to.name).replace(to)
+    print(f"Written to {printable(to)}")
+
+
+def _check_picture(photos: Path, to: Path, overwrite: bool) -> None:
+    """Find out before photos are read that the picture must not be written."""
+    option = {"param_hint": "'--to'"}
+    if to.suffix.lower() != ".png":
+        raise typer.BadParameter(f"'{printable(to)}' must end in .png.", **option)
+    if photos.is_dir() and to.resolve().is_relative_to(photos.resolve()):
+        raise typer.BadParameter(
+            f"'{printable(to)}' lies inside the photos, where it would be taken for one of them. "
+            "Name a file elsewhere.",
+            **option,
+        )
+    if to.exists() and not overwrite:
+        raise typer.BadParameter(
+            f"'{printable(to)}' exists already. Add --overwrite, or name another file.", **option
+        )
+    if not to.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder '{printable(to.parent)}'.", **option)

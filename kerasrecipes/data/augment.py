@@ -2,16 +2,30 @@
 
 Every draw comes from a generator of its own: the same photo under the same seed gives the
 same picture, in any order, on any number of threads. That makes cached views exact and runs
-repeatable, which Keras's augmentation layers, with one state for all photos, cannot be.
+repeatable, which Keras's augmentation layers (`RandAugment`, `AugMix`, `RandomErasing`, …),
+with one state for all photos, cannot be.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
+from kerasrecipes.data.operations import apply_random_operations, mix_chains
+from kerasrecipes.data.warp import warp_photo
 from kerasrecipes.errors import unknown_name
+
+# What each strength may be; those of whole numbers are counts.
+_LIMITS = {
+    "rotation_degrees": 180.0,
+    "shift_fraction": 1.0,
+    "brightness_fraction": 1.0,
+    "contrast_fraction": 1.0,
+    "cutout_fraction": 1.0,
+    "random_operations": 10,
+    "mixed_chains": 10,
+    "operation_strength": 1.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,17 @@ class Augmentation:
         brightness_fraction: Largest change of brightness, as a fraction of 255.
         contrast_fraction: Largest change of contrast about the photo's mean.
         cutout_fraction: Side of the erased square, as a fraction of the shorter side.
+        cutout_random: Whether to erase as Random Erasing does (Zhong et al., 2020, arXiv
+            1708.04896): in half of the views, a box of any place and shape, up to the area of
+            that square, filled with noise instead of the mean colour.
+        random_operations: Number of operations drawn for a view, as in RandAugment; see
+            `kerasrecipes.data.operations`.
+        mixed_chains: Number of chains of operations mixed into a view, as in AugMix.
+        operation_strength: How far an operation goes, as a fraction of AutoAugment's ranges:
+            always as far in RandAugment, at most in AugMix.
+
+    Raises:
+        ValueError: If a strength is out of range, or has no effect without another one.
     """
 
     flip_horizontal: bool = False
@@ -35,6 +60,31 @@ class Augmentation:
     brightness_fraction: float = 0.0
     contrast_fraction: float = 0.0
     cutout_fraction: float = 0.0
+    cutout_random: bool = False
+    random_operations: int = 0
+    mixed_chains: int = 0
+    operation_strength: float = 0.0
+
+    def __post_init__(self):
+        for name, high in _LIMITS.items():
+            value = getattr(self, name)
+            kind = int if isinstance(high, int) else int | float
+            if isinstance(value, bool) or not isinstance(value, kind) or not 0 <= value <= high:
+                whole = "a whole number " if kind is int else ""
+                raise ValueError(f"`{name}` must be {whole}from 0 to {high:g}, not {value!r}.")
+        for name in ("flip_horizontal", "flip_vertical", "cutout_random"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"`{name}` must be True or False, not {getattr(self, name)!r}.")
+        if self.cutout_random and not self.cutout_fraction:
+            raise ValueError(
+                "`cutout_random` would have no effect without `cutout_fraction`, the side of the "
+                "largest square. Pass e.g. cutout_fraction=0.4."
+            )
+        if bool(self.operation_strength) != bool(self.random_operations or self.mixed_chains):
+            raise ValueError(
+                "`operation_strength` and a number of operations only have an effect together. "
+                "Pass e.g. operation_strength=0.5 with random_operations=2 or mixed_chains=3."
+            )
 
 
 AUGMENTATIONS = {
@@ -51,6 +101,10 @@ AUGMENTATIONS = {
         contrast_fraction=0.1,
         cutout_fraction=0.1,
     ),
+    # About half of what RandAugment's paper uses to train on ImageNet: a part that is moved
+    # or bleached that far can lose its defect, and its label with it.
+    "randaugment": Augmentation(flip_horizontal=True, random_operations=2, operation_strength=0.5),
+    "augmix": Augmentation(flip_horizontal=True, mixed_chains=3, operation_strength=0.3),
 }
 
 
@@ -89,11 +143,19 @@ def augment_photo(
         photo = photo[:, ::-1]
     if augmentation.flip_vertical and draws[1] < 0:
         photo = photo[::-1]
-    photo = _move(photo, *draws[2:5], augmentation).astype(np.float32)
+    photo = _move(photo, *draws[2:5], augmentation)
+    strength = augmentation.operation_strength
+    if augmentation.random_operations:
+        photo = apply_random_operations(photo, rng, augmentation.random_operations, strength)
+    if augmentation.mixed_chains:
+        photo = mix_chains(photo, rng, augmentation.mixed_chains, strength)
+    photo = photo.astype(np.float32)
     mean = photo.mean()
     photo = (photo - mean) * np.float32(1.0 + draws[5] * augmentation.contrast_fraction) + mean
     photo += np.float32(draws[6] * augmentation.brightness_fraction * 255.0)
-    if augmentation.cutout_fraction:
+    if augmentation.cutout_random:
+        _erase(photo, rng, augmentation.cutout_fraction)
+    elif augmentation.cutout_fraction:
         _cut_out(photo, *draws[7:9], augmentation.cutout_fraction)
     return np.clip(photo, 0.0, 255.0, out=photo)
 
@@ -102,26 +164,10 @@ def _move(photo, turn: float, right: float, down: float, augmentation: Augmentat
     """Rotate and shift; by whole pixels, so that a view without rotation is not blurred."""
     height, width = photo.shape[:2]
     angle = turn * math.radians(augmentation.rotation_degrees)
+    cos, sin = math.cos(angle), math.sin(angle)
     x = round(right * augmentation.shift_fraction * width)
     y = round(down * augmentation.shift_fraction * height)
-    if not (x or y or angle):
-        return photo
-    margin = max(abs(x), abs(y)) + math.ceil(abs(math.sin(angle)) * max(height, width) / 2)
-    padded = np.pad(photo, ((margin, margin), (margin, margin), (0, 0)), mode="reflect")
-    if not angle:
-        return padded[margin - y : margin - y + height, margin - x : margin - x + width]
-    # Pillow asks, for each new pixel, where in the padded picture to look.
-    cos, sin = math.cos(angle), math.sin(angle)
-    middle_x, middle_y = width / 2, height / 2
-    from_x = margin + middle_x - x - cos * middle_x + sin * middle_y
-    from_y = margin + middle_y - y - sin * middle_x - cos * middle_y
-    matrix = (cos, -sin, from_x, sin, cos, from_y)
-    picture = Image.fromarray(padded)
-    return np.asarray(
-        picture.transform(
-            (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
-        )
-    )
+    return warp_photo(photo, ((cos, -sin), (sin, cos)), (x, y))
 
 
 def _cut_out(photo: np.ndarray, x: float, y: float, fraction: float) -> None:
@@ -132,3 +178,19 @@ def _cut_out(photo: np.ndarray, x: float, y: float, fraction: float) -> None:
     rows = slice(max(0, round(middle_y - half)), round(middle_y + half))
     columns = slice(max(0, round(middle_x - half)), round(middle_x + half))
     photo[rows, columns] = photo.mean(axis=(0, 1))
+
+
+def _erase(photo: np.ndarray, rng: np.random.Generator, fraction: float) -> None:
+    """Fill a box of 2 % of the photo up to a square's area with noise, or leave it be."""
+    if rng.uniform() < 0.5:
+        return
+    height, width = photo.shape[:2]
+    most = (fraction * min(height, width)) ** 2
+    area = rng.uniform(min(0.02 * height * width, most), most)
+    shape = math.exp(rng.uniform(-1, 1) * math.log(10 / 3))
+    box_height = min(height, max(1, round(math.sqrt(area * shape))))
+    box_width = min(width, max(1, round(math.sqrt(area / shape))))
+    y = rng.integers(height - box_height + 1)
+    x = rng.integers(width - box_width + 1)
+    noise = rng.uniform(0, 255, (box_height, box_width, photo.shape[2]))
+    photo[y : y + box_height, x : x + box_width] = noise

@@ -99,6 +99,25 @@ class PhotoReader:
 
         return order.map(load, num_parallel_calls=BATCHES_IN_FLIGHT, deterministic=True)
 
+    def read(self, index: int, view: int) -> np.ndarray:
+        """Return one view of one photo, float32, shape `(height, width, 3)`, 0…255.
+
+        Args:
+            index: Which photo.
+            view: Which view of it, from 0; the first is the photo itself.
+
+        Raises:
+            DataError: If the photo cannot be read, or changed since it was scanned.
+        """
+        pixels = read_photo(self.photos.photos[index], self._image_size, self.photos.policy)
+        # The first view is the photo as it is: training on changed photos alone would leave
+        # the model, whose BatchNorm statistics are frozen, a little off on real ones.
+        if view == 0 or self._augmentation == Augmentation():
+            return pixels.astype(np.float32)
+        # One generator per photo and view, whatever batch they meet in.
+        rng = np.random.default_rng([self._seed, index, view])
+        return augment_photo(pixels, rng, self._augmentation)
+
     @contextmanager
     def errors(self):
         """Raise the reader's own error in place of the one that tf.data made of it."""
@@ -111,20 +130,10 @@ class PhotoReader:
 
     def _read_all(self, indices: np.ndarray, views: np.ndarray) -> np.ndarray:
         try:
-            return np.stack([self._read(i, v) for i, v in zip(indices, views, strict=True)])
+            return np.stack([self.read(i, v) for i, v in zip(indices, views, strict=True)])
         except Exception as error:
             self._error = error
             raise
-
-    def _read(self, index: int, view: int) -> np.ndarray:
-        pixels = read_photo(self.photos.photos[index], self._image_size, self.photos.policy)
-        # The first view is the photo as it is: training on changed photos alone would leave
-        # the model, whose BatchNorm statistics are frozen, a little off on real ones.
-        if view == 0 or self._augmentation == Augmentation():
-            return pixels.astype(np.float32)
-        # One generator per photo and view, whatever batch they meet in.
-        rng = np.random.default_rng([self._seed, index, view])
-        return augment_photo(pixels, rng, self._augmentation)
 
 
 def with_targets(batches, targets: np.ndarray, weights: np.ndarray):

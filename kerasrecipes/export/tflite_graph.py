@@ -12,7 +12,8 @@ KERNELS = frozenset(
     {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", "CONV_3D"}
 )
 # Operators that turn pooled features into scores.
-_HEAD = frozenset({"SOFTMAX", "LOGISTIC", "FULLY_CONNECTED", "MEAN", "RESHAPE"})
+_POOLS = frozenset({"MEAN", "REDUCE_MAX"})
+_HEAD = _POOLS | {"SOFTMAX", "LOGISTIC", "FULLY_CONNECTED", "CONCATENATION", "RESHAPE"}
 
 
 def check_header(content: bytes, name: object) -> None:
@@ -108,16 +109,18 @@ def float_head(content: bytes) -> list[str]:
     maker = {op.Outputs(i): op for op in operators for i in range(op.OutputsLength())}
     sizes = [model.Buffers(i).DataLength() for i in range(model.BuffersLength())]
     names: list[str] = []
-    head_bytes, tensor = 0, graph.Outputs(0)
-    while tensor in maker:
-        operator = maker[tensor]
+    head_bytes, pending = 0, [graph.Outputs(0)]
+    while pending:
+        tensor = pending.pop()
+        operator = maker.get(tensor)
+        if operator is None:  # a constant
+            continue
         name, _ = _name(model.OperatorCodes(operator.OpcodeIndex()))
         if name not in _HEAD:
-            break
+            continue
         names.append(graph.Tensors(tensor).Name().decode())
         inputs = [operator.Inputs(i) for i in range(operator.InputsLength())]
         head_bytes += sum(sizes[graph.Tensors(i).Buffer()] for i in inputs if i >= 0)
-        tensor = inputs[0]
-        if name == "MEAN":
-            break
+        if name not in _POOLS:
+            pending += inputs
     return names if head_bytes <= 0.03 * sum(sizes) else []

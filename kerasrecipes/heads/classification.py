@@ -1,29 +1,45 @@
 """One label per photo."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     import keras
 
 LOGITS = "logits"
+SMOOTHING = 0.1
 
 
 @dataclass(frozen=True)
 class ClassificationHead:
-    """Global average pooling, dropout and one dense layer.
+    """Global pooling, dropout and one dense layer.
 
     Training works on the logits, which is numerically safer; the finished model ends in
     a softmax, so that whoever runs it reads probabilities.
 
     Args:
         dropout: Fraction of pooled features that a training step leaves out.
-        label_smoothing: How much of each target is spread over the other classes.
+        label_smoothing: How much of each target is spread over the other classes; `None` for
+            0.1 if the loss can use it, otherwise 0.
+        loss_name: A name of `kerasrecipes.losses.list_losses()`.
+        loss_options: Further arguments of the loss.
+
+    Raises:
+        ValueError: If there is no such loss, or it cannot use an argument.
     """
 
     name: ClassVar[str] = "classification"
+    trains: ClassVar[str] = LOGITS
     dropout: float = 0.2
-    label_smoothing: float = 0.1
+    label_smoothing: float | None = None
+    loss_name: str = "cross_entropy"
+    loss_options: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        from kerasrecipes.losses import check_loss
+
+        check_loss(self.loss_name, LOGITS, self.label_smoothing or 0.0, **self.loss_options)
 
     def build(self, features: "keras.KerasTensor", class_count: int, seed: int):
         """Append the head to a feature map.
@@ -39,18 +55,28 @@ class ClassificationHead:
         """
         from keras import initializers, layers
 
-        x = layers.GlobalAveragePooling2D(name="pool")(features)
-        x = layers.Dropout(self.dropout, seed=seed, name="dropout")(x)
+        x = pooled(features, self.dropout, seed)
         initializer = initializers.GlorotUniform(seed=seed)
         x = layers.Dense(class_count, kernel_initializer=initializer, name=LOGITS)(x)
         return layers.Softmax(name="scores")(x)
 
-    def loss(self):
-        """Return the loss on logits and one-hot targets."""
-        from keras import losses
+    def loss(self, class_counts: Sequence[int] | None = None):
+        """Return the loss on logits and one-hot targets.
 
-        return losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=self.label_smoothing
+        Args:
+            class_counts: Training photos of each class, for a loss that weighs rarity.
+        """
+        from kerasrecipes.losses import can_smooth, get_loss
+
+        smoothing = self.label_smoothing
+        if smoothing is None:
+            smoothing = SMOOTHING if can_smooth(self.loss_name) else 0.0
+        return get_loss(
+            self.loss_name,
+            LOGITS,
+            class_counts=class_counts,
+            label_smoothing=smoothing,
+            **self.loss_options,
         )
 
     def metrics(self) -> list:
@@ -58,6 +84,27 @@ class ClassificationHead:
         from keras import metrics
 
         return [metrics.CategoricalAccuracy(name="accuracy")]
+
+
+def pooled(features: "keras.KerasTensor", dropout: float, seed: int):
+    """Pool a feature map by average and by maximum, with dropout.
+
+    An average over the photo drowns a small defect, which the maximum finds.
+
+    Args:
+        features: Tensor of shape `(batch, height, width, channels)`.
+        dropout: Fraction of pooled features that a training step leaves out.
+        seed: Seed of the dropout masks.
+
+    Returns:
+        Tensor of shape `(batch, 2 * channels)`.
+    """
+    from keras import layers
+
+    average = layers.GlobalAveragePooling2D(name="average_pool")(features)
+    largest = layers.GlobalMaxPooling2D(name="max_pool")(features)
+    both = layers.Concatenate(name="pool")([average, largest])
+    return layers.Dropout(dropout, seed=seed, name="dropout")(both)
 
 
 HEADS = (ClassificationHead,)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kerasrecipes.backbones.spec import BackboneSpec
-from kerasrecipes.data.batches import PhotoReader, index_batches, one_hot, with_targets
-from kerasrecipes.errors import TrainingError
-from kerasrecipes.heads.classification import LOGITS, ClassificationHead
+from kerasrecipes.data.batches import epoch_order, index_batches, one_hot, with_targets
+from kerasrecipes.data.mixing import mix_batches
+from kerasrecipes.errors import TrainingError, listed
 from kerasrecipes.report.run_report import StageReport
+from kerasrecipes.training.block_optimizers import BlockOptimizers
 from kerasrecipes.training.freezing import FreezePolicy
-from kerasrecipes.training.frozen_part import FrozenPart
+from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.schedule import Stage
 
 
@@ -24,12 +25,13 @@ class StageRunner:
     Args:
         model: The whole model, photos to scores.
         spec: Its backbone.
-        head: Its head, for the loss and the metrics.
+        head: Its head, for the metrics and for what the loss is computed on.
+        loss: The loss.
         train: Training photos.
-        views: Views per training photo.
         val: Validation photos.
         class_weights: One loss weight per class, shape `(classes,)`.
         frozen: Cached outputs of the frozen blocks.
+        optimizers: What updates the weights, block by block.
         settings: The recipe, for its numbers.
         callbacks: The user's own callbacks.
         say: Prints one line for the user.
@@ -38,12 +40,13 @@ class StageRunner:
 
     model: object
     spec: BackboneSpec
-    head: ClassificationHead
-    train: PhotoReader
-    views: int
-    val: PhotoReader
+    head: object
+    loss: object
+    train: Side
+    val: Side
     class_weights: np.ndarray
     frozen: FrozenPart
+    optimizers: BlockOptimizers
     settings: object
     callbacks: tuple
     say: Callable[[str], None]
@@ -91,20 +94,20 @@ class StageRunner:
         return blocks - math.ceil(stage.open_fraction * blocks)
 
     def _sources(self, first_open: int, later: list[Stage]):
-        """Return the model to train, up to the logits, and what feeds it on each side."""
+        """Return the model to train, up to what the loss wants, and what feeds it on each side."""
         import keras
 
-        logits = self.model.get_layer(LOGITS).output
+        end = self.model.get_layer(self.head.trains).output
         cached = self.frozen.sources(first_open, [self._first_open(stage) for stage in later])
         if cached:
             begin, feeds = cached
-            return keras.Model(begin, logits), feeds
-        feeds = [self.train.batches, self.val.batches]
+            return keras.Model(begin, end), feeds
+        feeds = [self.train.reader.batches, self.val.reader.batches]
         if not first_open:
-            return keras.Model(self.model.input, logits), feeds
+            return keras.Model(self.model.input, end), feeds
         # As in the cache, what is frozen drops nothing out while the rest trains.
         cut = self.spec.boundary(self.model, first_open)
-        frozen, open_part = keras.Model(self.model.input, cut), keras.Model(cut, logits)
+        frozen, open_part = keras.Model(self.model.input, cut), keras.Model(cut, end)
         features = frozen(self.model.input, training=False)
         return keras.Model(self.model.input, open_part(features)), feeds
 
@@ -116,18 +119,18 @@ class StageRunner:
         # One epoch more than is used: Keras asks for it to see that there is none.
         epochs = range(first_epoch, first_epoch + stage.epochs + 1)
         train, val = self._train_data(feeds[0], epochs), self._val_data(feeds[1])
-        optimizer = self._optimizer(stage, steps)
-        trained.compile(optimizer, self.head.loss(), metrics=self.head.metrics())
+        optimizer = self.optimizers.for_stage(self.model, stage, steps)
+        trained.compile(optimizer, self.loss, metrics=self.head.metrics())
         history = LearningRateLog()
-        with self.train.errors(), self.val.errors():
+        with self.train.reader.errors(), self.val.reader.errors():
             baseline = trained.evaluate(val, verbose=0, return_dict=True)["loss"]
             if not math.isfinite(baseline):
                 raise TrainingError(
                     f"The validation loss is {baseline} before stage '{stage.name}' begins. "
                     "Are the weights that were loaded damaged?"
                 )
-            stopping = EarlyStopping("val_loss", self.settings.patience, baseline=baseline)
-            callbacks = self._callbacks(stage, history, stopping)
+            stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
+            callbacks = self._callbacks(stage, first_epoch, history, stopping)
             try:
                 trained.fit(
                     train,
@@ -146,50 +149,61 @@ class StageRunner:
                 self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
         return history.history, stopping.best_epoch, False
 
-    def _callbacks(self, stage: Stage, *own) -> list:
+    def _patience(self, stage: Stage) -> int | None:
+        return self.settings.patience if stage.patience is None else stage.patience
+
+    def _callbacks(self, stage: Stage, first_epoch: int, *own) -> list:
         import keras
 
-        from kerasrecipes.callbacks.batch_loss import BatchLoss
+        from kerasrecipes.callbacks.divergence_guard import DivergenceGuard
         from kerasrecipes.callbacks.progress import Progress
+
+        def files(step: int) -> str:
+            names = [self.train.photos.photos[i].path for i in self._indices(step, first_epoch)]
+            return f"photos {listed(names)}"
 
         # First in the list: what follows it measures, and keeps, the averaged weights.
         swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if self.settings.ema else []
-        finite = BatchLoss(len(self.train.photos), self.settings.batch_size)
-        return [*swap, *self.callbacks, finite, *own, Progress(stage.name, self.say)]
+        guard = DivergenceGuard(describe=files, say=self.say)
+        return [*swap, *self.callbacks, guard, *own, Progress(stage.name, self.say)]
+
+    def _indices(self, step: int, first_epoch: int) -> np.ndarray:
+        """Return which photos a step of this stage trained on."""
+        count, size = len(self.train.photos), self.settings.batch_size
+        epoch, batch = divmod(step, math.ceil(count / size))
+        order = epoch_order(count, self.settings.seed, first_epoch + epoch)
+        return order[batch * size : (batch + 1) * size]
 
     def _train_data(self, feed, epochs: range):
         """Return Keras's `(inputs, target, weight)` batches, epoch after epoch."""
         settings = self.settings
         order = index_batches(
-            len(self.train.photos), settings.batch_size, settings.seed, epochs, self.views
+            len(self.train.photos),
+            settings.batch_size,
+            settings.seed,
+            epochs,
+            self.train.views,
         )
         targets = one_hot(self.train.photos)
-        return with_targets(feed(order), targets, targets @ self.class_weights).prefetch(2)
+        batches = with_targets(feed(order), targets, targets @ self.class_weights)
+        if settings.mix:
+            # A cached head sees pooled vectors, out of which no box can be cut.
+            flat = batches.element_spec[0].shape.rank == 2
+            kind = "mixup" if flat else settings.mix
+            steps = math.ceil(len(self.train.photos) / settings.batch_size)
+            batches = mix_batches(
+                batches,
+                kind,
+                settings.mix_alpha,
+                settings.seed,
+                first_step=epochs.start * steps,
+            )
+        return batches.prefetch(2)
 
     def _val_data(self, feed):
         """Return the same for validation, where every photo counts alike: weighted, the few
-        photos of a rare class would choose the weights alone."""
+        photos of a rare class would choose the weights alone. They come mixed, since a loss on
+        embeddings compares the photos of a batch."""
         count = len(self.val.photos)
-        order = index_batches(count, self.settings.batch_size, None, range(1), 1)
+        order = index_batches(count, self.settings.batch_size, self.settings.seed, range(1), 1)
         return with_targets(feed(order), one_hot(self.val.photos), np.ones(count)).prefetch(2)
-
-    def _optimizer(self, stage: Stage, steps: int):
-        import keras
-
-        total = steps * stage.epochs
-        warmup = max(1, round(stage.warmup_fraction * total))
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=stage.learning_rate / 100,
-            warmup_target=stage.learning_rate,
-            warmup_steps=warmup,
-            decay_steps=max(1, total - warmup),
-        )
-        optimizer = keras.optimizers.AdamW(
-            rate,
-            weight_decay=self.settings.weight_decay,
-            use_ema=self.settings.ema,
-            # A short run must not be averaged with its beginning.
-            ema_momentum=min(max(1 - 10 / total, 0.9), 0.999),
-        )
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        return optimizer

@@ -4,25 +4,23 @@ import math
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.data.augment import Augmentation, get_augmentation
-from kerasrecipes.data.batches import PhotoReader
+from kerasrecipes.data.batches import PhotoReader, one_hot
 from kerasrecipes.data.check import check_photos
+from kerasrecipes.data.mixing import MIXERS
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.errors import DataError, listed
+from kerasrecipes.errors import DataError, listed, unknown_name
 from kerasrecipes.files import digest
-from kerasrecipes.heads import get_head
+from kerasrecipes.heads import make_head
+from kerasrecipes.inference import predict_scores
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport
 from kerasrecipes.silence import import_keras
+from kerasrecipes.training.frozen_part import Side
+from kerasrecipes.training.imbalance import WISHES, class_weights
 from kerasrecipes.training.schedule import UnfreezeSchedule
 from kerasrecipes.versions import library_versions
-
-IMBALANCE = 1.5
-# Full balancing lets the few photos of a rare class dominate; its square root keeps more of both.
-WEIGHT_POWERS = {"auto": 0.5, "sqrt": 0.5, "balanced": 1.0}
 
 
 def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say):
@@ -39,41 +37,67 @@ def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say
         The fitted model and its `RunReport`, still without evaluations.
     """
     schedule, spec, head, augmentation = checked_arguments(recipe)
-    data = _checked_photos(train, val)
+    data = checked_photos(train, val)
     for leak in data.leaks:
         say(f"Warning: {leak}")
 
     keras = import_keras()
-    from kerasrecipes.training.fit_stage import StageRunner
-    from kerasrecipes.training.frozen_part import FrozenPart
-
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+    loss = head.loss(list(train.counts().values()))
     model = _build(spec, head, recipe, len(train.class_names))
     size = tuple(model.input.shape[1:3])
-    train_reader = PhotoReader(train, size, augmentation, recipe.seed)
-    val_reader = PhotoReader(val, size)
-    views = 1 if augmentation == Augmentation() else recipe.views
-    sides = ((train_reader, views), (val_reader, 1))
-    runner = StageRunner(
+    sides = (
+        Side(PhotoReader(train, size, augmentation, recipe.seed), _views(recipe, augmentation)),
+        Side(PhotoReader(val, size), 1),
+    )
+    runner = _runner(recipe, model, spec, head, loss, sides, callbacks, say)
+    report = _new_report(recipe, spec, data)
+    _run_stages(runner, schedule, report, say)
+    if hasattr(head, "finish"):
+        embedding = keras.Model(model.input, model.get_layer(head.trains).output)
+        head.finish(model, predict_scores(embedding, train), one_hot(train))
+    return model, report
+
+
+def _check_mix(recipe) -> None:
+    if recipe.mix is None:
+        return
+    if recipe.mix not in MIXERS:
+        raise unknown_name("mix", recipe.mix, MIXERS, "ImageClassifier")
+    if recipe.batch_size < 2:
+        raise ValueError("`mix` needs a `batch_size` of at least 2: it mixes photos of a batch.")
+
+
+def _views(recipe, augmentation: Augmentation) -> int:
+    return 1 if augmentation == Augmentation() else recipe.views
+
+
+def _runner(recipe, model, spec, head, loss, sides, callbacks: tuple, say):
+    from kerasrecipes.training.block_optimizers import BlockOptimizers
+    from kerasrecipes.training.fit_stage import StageRunner
+    from kerasrecipes.training.frozen_part import FrozenPart
+
+    train = sides[0].reader.photos
+    return StageRunner(
         model=model,
         spec=spec,
         head=head,
-        train=train_reader,
-        views=views,
-        val=val_reader,
-        class_weights=class_weights(train, recipe.class_weights),
+        loss=loss,
+        train=sides[0],
+        val=sides[1],
+        class_weights=class_weights(train, recipe.class_weights, head.loss_name),
         frozen=FrozenPart(model, spec, sides, recipe.cache_gb, say),
+        optimizers=BlockOptimizers(
+            spec, recipe.weight_decay, recipe.clip_norm, recipe.accumulate, recipe.ema
+        ),
         settings=recipe,
         callbacks=callbacks,
         say=say,
     )
-    report = _new_report(recipe, spec, data)
-    _run_stages(runner, schedule, report, say)
-    return model, report
 
 
 def _weights_used(recipe, spec) -> dict[str, str]:
@@ -94,20 +118,6 @@ def _weights_used(recipe, spec) -> dict[str, str]:
     }
 
 
-def class_weights(train: PhotoSet, wish: str | None) -> np.ndarray:
-    """Return one loss weight per class, mean 1 over the photos; float32, `(classes,)`.
-
-    Args:
-        train: The training photos.
-        wish: A key of `WEIGHT_POWERS`, or `None` for equal weights.
-    """
-    counts = np.array(list(train.counts().values()), dtype=np.float64)
-    if wish is None or (wish == "auto" and counts.max() <= IMBALANCE * counts.min()):
-        return np.ones(len(counts), dtype=np.float32)
-    weights = counts ** -WEIGHT_POWERS[wish]
-    return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)
-
-
 def checked_arguments(recipe):
     """Judge every argument that can be judged without reading or loading anything."""
     schedule = recipe.schedule or UnfreezeSchedule.two_phase()
@@ -116,13 +126,14 @@ def checked_arguments(recipe):
             f"`schedule` must be an UnfreezeSchedule, not {type(schedule).__name__}. "
             "Pass e.g. UnfreezeSchedule.two_phase(epochs=12)."
         )
-    if recipe.class_weights is not None and recipe.class_weights not in WEIGHT_POWERS:
+    if recipe.class_weights is not None and recipe.class_weights not in WISHES:
         raise ValueError(
-            "`class_weights` must be 'auto', 'sqrt', 'balanced' or None, "
+            "`class_weights` must be 'auto', 'sqrt', 'balanced', 'effective' or None, "
             f"not {recipe.class_weights!r}."
         )
     _check_numbers(recipe)
-    head = get_head(recipe.head)(recipe.dropout, recipe.label_smoothing)
+    _check_mix(recipe)
+    head = _head(recipe)
     augmentation = get_augmentation(recipe.augment)
     if recipe.views == 1 and augmentation != Augmentation():
         raise ValueError(
@@ -134,19 +145,33 @@ def checked_arguments(recipe):
     return schedule, spec, head, augmentation
 
 
+def _head(recipe):
+    """Make the head; what the recipe leaves open is for the head to choose."""
+    wishes = {
+        "label_smoothing": recipe.label_smoothing,
+        "loss_name": recipe.loss,
+        "loss_options": recipe.loss_options,
+    }
+    chosen = {name: value for name, value in wishes.items() if value is not None}
+    return make_head(recipe.head, dropout=recipe.dropout, **chosen)
+
+
 def _check_numbers(recipe) -> None:
     for name, low, high, kind in (
         ("views", 1, 1000, int),
         ("batch_size", 1, 4096, int),
+        ("mix_alpha", 1e-3, 100, float),
         ("seed", 0, 2**31 - 1, int),
         ("patience", 1, 10**6, int),
         ("dropout", 0, 0.95, float),
         ("label_smoothing", 0, 0.5, float),
         ("weight_decay", 0, 1, float),
+        ("clip_norm", 1e-6, math.inf, float),
+        ("accumulate", 1, 1000, int),
         ("cache_gb", 0, math.inf, float),
     ):
         value = getattr(recipe, name)
-        if name == "patience" and value is None:
+        if name in {"patience", "clip_norm", "label_smoothing"} and value is None:
             continue
         right_kind = isinstance(value, int if kind is int else int | float)
         if isinstance(value, bool) or not right_kind or not low <= value <= high:
@@ -157,7 +182,7 @@ def _check_numbers(recipe) -> None:
             raise ValueError(f"`{name}` must be True or False, not {getattr(recipe, name)!r}.")
 
 
-def _checked_photos(train: PhotoSet, val: PhotoSet) -> DataReport:
+def checked_photos(train: PhotoSet, val: PhotoSet) -> DataReport:
     if train.class_names != val.class_names:
         raise DataError(
             f"`train` has the classes {listed(train.class_names)}, and `val` "
@@ -191,7 +216,7 @@ def _build(spec, head, recipe, class_count: int):
 
 def _new_report(recipe, spec, data: DataReport) -> RunReport:
     return RunReport(
-        name=recipe.backbone,
+        name=spec.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         recipe=recipe.get_config(),
         data=data,

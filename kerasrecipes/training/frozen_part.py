@@ -6,7 +6,26 @@ from dataclasses import dataclass, field
 
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.batches import PhotoReader
+from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.training.prefix_cache import PrefixCache, cache_bytes, free_bytes
+
+
+@dataclass(frozen=True)
+class Side:
+    """The photos of one side of the split, for training or for validation.
+
+    Args:
+        reader: Reads them.
+        views: Number of views of each photo.
+    """
+
+    reader: PhotoReader
+    views: int
+
+    @property
+    def photos(self) -> PhotoSet:
+        """What the reader reads."""
+        return self.reader.photos
 
 
 @dataclass
@@ -16,14 +35,14 @@ class FrozenPart:
     Args:
         model: The whole model.
         spec: Its backbone.
-        sides: The photos with their number of views: training, then validation.
+        sides: Training, then validation.
         limit_gb: Largest size on disk.
         say: Prints one line for the user.
     """
 
     model: object
     spec: BackboneSpec
-    sides: tuple[tuple[PhotoReader, int], ...]
+    sides: tuple[Side, ...]
     limit_gb: float
     say: Callable[[str], None]
     _caches: dict[int, tuple[int, list[PrefixCache]]] = field(default_factory=dict)
@@ -63,7 +82,7 @@ class FrozenPart:
             lowest = min(lowest, block)
         room = min(self.limit_gb * 1e9, 0.8 * free_bytes())
         fitting = []
-        photos = sum(len(reader.photos) * views for reader, views in self.sides)
+        photos = sum(len(side.photos) * side.views for side in self.sides)
         for block in wanted:
             needed = cache_bytes(tuple(self.spec.boundary(self.model, block).shape[1:]), photos)
             if needed <= room:
@@ -85,7 +104,7 @@ class FrozenPart:
             self.model.input, [self.spec.boundary(self.model, block) for block in blocks]
         )
         try:
-            caches = [self._filled(frozen, reader, views) for reader, views in self.sides]
+            caches = [self._filled(frozen, side) for side in self.sides]
         except OSError as error:
             self.say(
                 f"  The frozen blocks are computed in every epoch: their output cannot be kept "
@@ -94,13 +113,13 @@ class FrozenPart:
             return
         self._caches.update({block: (i, caches) for i, block in enumerate(blocks)})
 
-    def _filled(self, frozen, reader: PhotoReader, views: int) -> PrefixCache:
+    def _filled(self, frozen, side: Side) -> PrefixCache:
         try:
-            cache = PrefixCache(frozen, reader, views)
+            cache = PrefixCache(frozen, side.reader, side.views)
             cache.fill(show_progress("computing the frozen blocks"))
         except OverflowError as error:
             self.say(f"  {error} Keeping single precision.")
-            cache = PrefixCache(frozen, reader, views, "float32")
+            cache = PrefixCache(frozen, side.reader, side.views, "float32")
             cache.fill(show_progress("computing the frozen blocks"))
         return cache
 

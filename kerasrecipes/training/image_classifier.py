@@ -1,11 +1,12 @@
 """The recipe for photos with one label each."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.augment import Augmentation
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, NotFittedError
@@ -23,6 +24,7 @@ class HeldOut:
     scores: np.ndarray
 
 
+@dataclass(repr=False, eq=False)
 class ImageClassifier(Recipe):
     """Fine-tune a pretrained backbone to tell photos apart.
 
@@ -30,23 +32,36 @@ class ImageClassifier(Recipe):
     photo or loads a weight.
 
     Args:
-        backbone: A name of `kerasrecipes.list_backbones()`, or `hub:…` or `cv:…`.
+        backbone: A name of `kerasrecipes.list_backbones()`, `hub:…`, `cv:…`, or a
+            `BackboneSpec` of your own, e.g. of `BackboneSpec.from_model`.
         head: A name of `kerasrecipes.list_heads()`.
         schedule: The stages; `None` for `UnfreezeSchedule.two_phase()`.
         image_size: `(height, width)` in pixels; `None` for the backbone's own.
         weights: `"default"`, `"imagenet"` (a download), a local file, or `None` for
             random weights.
-        augment: `"none"`, `"light"`, `"factory"`, or an `Augmentation`. Only training photos
-            are augmented.
+        augment: `"none"`, `"light"`, `"factory"`, `"randaugment"`, `"augmix"`, or an
+            `Augmentation`. Only training photos are augmented.
         views: Views per photo, of which each epoch shows one; the first is the photo itself,
             the others are augmented. A frozen part of the model sees each view once.
+        mix: `"mixup"` or `"cutmix"` to train on mixtures of two photos, or of their features
+            where training begins behind frozen blocks; `None` for neither. In front of pooled
+            features, `"cutmix"` is `"mixup"`.
+        mix_alpha: Parameter of the Beta distribution of the shares.
         batch_size: Photos per training step.
         dropout: Fraction of pooled features that a training step leaves out.
-        label_smoothing: How much of each target is spread over the other classes.
+        loss: A name of `kerasrecipes.list_losses()`; `None` for the head's own.
+        loss_options: Further arguments of the loss, e.g. `{"gamma": 2.0}`.
+        label_smoothing: How much of each target is spread over the other classes; `None` for
+            0.1 if the loss can use it.
         weight_decay: Decoupled weight decay of AdamW; biases and norms are spared.
+        clip_norm: Largest norm of the gradient of one block; `None` for no limit.
+        accumulate: Steps whose gradients are averaged for one update, which acts like a batch
+            so many times as large without its memory.
         class_weights: How much rare classes count in training: `"balanced"` by the inverse of
-            their frequency, `"sqrt"` by its square root, `None` not more than others. `"auto"`
-            is `"sqrt"` if the largest class has more than 1.5 times the photos of the smallest.
+            their frequency, `"sqrt"` by its square root, `"effective"` by the effective number
+            of photos (Cui et al., 2019), `None` not more than others. `"auto"` is `"sqrt"` if
+            the largest class has more than 1.5 times the photos of the smallest and the loss
+            does not weigh rarity itself.
         ema: Whether to measure and return a moving average of the weights, over about a tenth
             of a stage's steps, instead of the last step's (Polyak & Juditsky, 1992).
         train_batch_norm: Whether open blocks also train BatchNormalization.
@@ -62,46 +77,31 @@ class ImageClassifier(Recipe):
         ImageClassifier(seed=7)
     """
 
-    def __init__(
-        self,
-        backbone: str = "efficientnet_lite0",
-        *,
-        head: str = "classification",
-        schedule: UnfreezeSchedule | None = None,
-        image_size: tuple[int, int] | None = None,
-        weights: str | Path | None = "default",
-        augment: str | Augmentation = "light",
-        views: int = 4,
-        batch_size: int = 32,
-        dropout: float = 0.2,
-        label_smoothing: float = 0.1,
-        weight_decay: float = 1e-2,
-        class_weights: str | None = "auto",
-        ema: bool = True,
-        train_batch_norm: bool = False,
-        patience: int | None = None,
-        cache_gb: float = 4.0,
-        seed: int = 0,
-        deterministic: bool = False,
-    ):
-        self.backbone = backbone
-        self.head = head
-        self.schedule = schedule
-        self.image_size = image_size
-        self.weights = weights
-        self.augment = augment
-        self.views = views
-        self.batch_size = batch_size
-        self.dropout = dropout
-        self.label_smoothing = label_smoothing
-        self.weight_decay = weight_decay
-        self.class_weights = class_weights
-        self.ema = ema
-        self.train_batch_norm = train_batch_norm
-        self.patience = patience
-        self.cache_gb = cache_gb
-        self.seed = seed
-        self.deterministic = deterministic
+    backbone: str | BackboneSpec = "efficientnet_lite0"
+    _: KW_ONLY
+    head: str = "classification"
+    schedule: UnfreezeSchedule | None = None
+    image_size: tuple[int, int] | None = None
+    weights: str | Path | None = "default"
+    augment: str | Augmentation = "light"
+    views: int = 4
+    mix: str | None = None
+    mix_alpha: float = 0.2
+    batch_size: int = 32
+    dropout: float = 0.2
+    loss: str | None = None
+    loss_options: dict | None = None
+    label_smoothing: float | None = None
+    weight_decay: float = 1e-2
+    clip_norm: float | None = None
+    accumulate: int = 1
+    class_weights: str | None = "auto"
+    ema: bool = True
+    train_batch_norm: bool = False
+    patience: int | None = None
+    cache_gb: float = 4.0
+    seed: int = 0
+    deterministic: bool = False
 
     def fit(self, train: PhotoSet, val: PhotoSet, *, callbacks=(), verbose: bool = True):
         """Train on one set of photos, choosing the weights by another.
@@ -130,6 +130,27 @@ class ImageClassifier(Recipe):
         self.train_, self.val_ = train, val
         self._measure(val, "val")
         return self.report_
+
+    def probe(self, train: PhotoSet, val: PhotoSet, *, verbose: bool = True):
+        """Measure in seconds how far the backbone gets as it is, before anything is trained.
+
+        The recipe stays as it is; see `kerasrecipes.training.probe.probe_backbone`.
+
+        Args:
+            train: Photos to learn from.
+            val: Photos to judge by; none of them may be among `train`.
+            verbose: Whether to warn of leaks between the two.
+
+        Returns:
+            A `ProbeResult`; print it.
+
+        Raises:
+            ValueError: If an argument of the recipe is not usable.
+            DataError: If the photos do not suit training, or change while it runs.
+        """
+        from kerasrecipes.training.probe import probe_backbone
+
+        return probe_backbone(self, train, val, verbose=verbose)
 
     def predict(self, photos: PhotoSet) -> np.ndarray:
         """Return class probabilities.

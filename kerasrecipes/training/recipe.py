@@ -4,6 +4,7 @@ import inspect
 from dataclasses import asdict
 from typing import Any
 
+from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.augment import Augmentation
 from kerasrecipes.errors import NotFittedError
 from kerasrecipes.training.schedule import UnfreezeSchedule
@@ -25,6 +26,8 @@ class Recipe:
             config["schedule"] = config["schedule"].to_dict()
         if isinstance(config.get("augment"), Augmentation):
             config["augment"] = asdict(config["augment"])
+        if isinstance(config.get("backbone"), BackboneSpec):
+            config["backbone"] = config["backbone"].name
         if config.get("weights") is not None:
             config["weights"] = str(config["weights"])
         return config

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.bundle import Bundle
-from kerasrecipes.data.decode import read_photo, read_unchanged
+from kerasrecipes.data.decode import read_unchanged
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import IntegrityError, printable
+from kerasrecipes.training.calibration import calibration_photos
 
 GOLDEN_PHOTOS = 200
 GOLDEN_BYTES = 50_000_000
-CALIBRATION_PHOTOS = 128
 
 
 def save_recipe(recipe, name_folder: Path) -> Bundle:
@@ -26,7 +26,8 @@ def save_recipe(recipe, name_folder: Path) -> Bundle:
         chosen = golden_indices(held_out.photos)
         _write_golden(folder / "golden", held_out, chosen)
         size = tuple(recipe.model_.input.shape[1:3])
-        _write_calibration(folder / "calibration.npz", recipe.train_, size, recipe.seed)
+        pixels = calibration_photos(recipe.train_, size, recipe.seed)
+        np.savez_compressed(folder / "calibration.npz", photos=pixels)
         _write_data(folder / "data.jsonl", recipe)
         _write_report(folder, recipe)
         _compare_saved(folder / "model.keras", held_out, chosen[:16], size)
@@ -68,18 +69,6 @@ def _write_golden(folder: Path, held_out, chosen: list[int]) -> None:
         labels=held_out.labels[chosen],
         scores=held_out.scores[chosen],
     )
-
-
-def _write_calibration(path: Path, train: PhotoSet, size: tuple[int, int], seed: int) -> None:
-    """Keep training photos of every class, as int8 calibration wants to see the whole range."""
-    rng = np.random.default_rng(seed)
-    per_class = -(-CALIBRATION_PHOTOS // len(train.class_names))
-    chosen = []
-    for k in range(len(train.class_names)):
-        members = rng.permutation(np.flatnonzero(train.labels == k))
-        chosen += list(members[:per_class])
-    pixels = [read_photo(train.photos[i], size, train.policy) for i in chosen]
-    np.savez_compressed(path, photos=np.stack(pixels))
 
 
 def _write_data(path: Path, recipe) -> None:

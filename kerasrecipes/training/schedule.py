@@ -14,7 +14,11 @@ class Stage:
         learning_rate: Peak of the warm-up and cosine curve.
         open_fraction: Fraction of the backbone's blocks that train, counted from the
             top; 0 trains the head alone, 1 everything. The head always trains.
-        warmup_fraction: Fraction of the steps over which the rate rises from near zero.
+        warmup_fraction: Fraction of the steps over which the rate of newly opened blocks
+            rises from near zero.
+        layer_decay: Each block trains at this fraction of the rate of the block above it;
+            1 for one rate everywhere.
+        patience: Epochs without improvement before the stage ends; `None` for the recipe's.
     """
 
     name: str
@@ -22,6 +26,8 @@ class Stage:
     learning_rate: float
     open_fraction: float = 0.0
     warmup_fraction: float = 0.1
+    layer_decay: float = 1.0
+    patience: int | None = None
 
     def __post_init__(self):
         if self.epochs < 1:
@@ -32,6 +38,15 @@ class Stage:
             raise ValueError(
                 f"Stage {self.name!r}: `learning_rate` must be between 0 and 10, "
                 f"not {self.learning_rate}."
+            )
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(
+                f"Stage {self.name!r}: `layer_decay` must be above 0 and at most 1, "
+                f"not {self.layer_decay}."
+            )
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(
+                f"Stage {self.name!r}: `patience` must be at least 1, not {self.patience}."
             )
         for field in ("open_fraction", "warmup_fraction"):
             if not 0 <= getattr(self, field) <= 1:
@@ -91,6 +106,54 @@ class UnfreezeSchedule:
                 Stage("top", epochs, learning_rate, open_fraction),
             )
         )
+
+    @classmethod
+    def gradual(
+        cls,
+        epochs: int = 8,
+        learning_rate: float = 3e-4,
+        *,
+        steps: int = 3,
+        open_fraction: float = 0.5,
+        layer_decay: float = 0.8,
+        patience: int | None = None,
+        head_epochs: int = 30,
+        head_learning_rate: float = 3e-3,
+    ) -> "UnfreezeSchedule":
+        """Train the head first, then open the blocks from the top, some more in each stage.
+
+        Args:
+            epochs: Epochs per step; the most, if `patience` is given.
+            learning_rate: Peak of the head and of what follows it, before `layer_decay`.
+            steps: Number of stages that open blocks.
+            open_fraction: Fraction of the blocks that is open at the end.
+            layer_decay: Each block trains at this fraction of the rate of the one above it.
+            patience: Open the next blocks when the validation loss has not improved for so
+                many epochs, instead of after a fixed number.
+            head_epochs: Epochs of the head alone.
+            head_learning_rate: Peak of the head alone.
+
+        Raises:
+            ValueError: If `steps` is below 1, or a number does not suit a stage.
+
+        Reference:
+            Howard & Ruder, 2018, "Universal Language Model Fine-tuning for Text
+            Classification", section 3.3.
+        """
+        if steps < 1:
+            raise ValueError(f"`steps` must be at least 1, not {steps}.")
+        opened = (
+            Stage(
+                f"open {step}",
+                epochs,
+                learning_rate,
+                open_fraction * step / steps,
+                layer_decay=layer_decay,
+                patience=patience,
+            )
+            for step in range(1, steps + 1)
+        )
+        return cls((Stage("head", head_epochs, head_learning_rate), *opened))
 
     @classmethod
     def full(cls, epochs: int = 12, learning_rate: float = 1e-4) -> "UnfreezeSchedule":

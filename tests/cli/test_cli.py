@@ -14,7 +14,9 @@ import pytest
 from kerasrecipes import IntegrityError, VerificationError
 from kerasrecipes.cli import app
 
-VERBS = ["ls", "cp", "doctor", "train", "evaluate", "export", "verify", "predict"]
+VERBS = [
+    "ls", "cp", "doctor", "show-augmentation", "train", "evaluate", "export", "verify", "predict",
+]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")
 
 

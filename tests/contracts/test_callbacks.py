@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import pkgutil
 
 import keras
@@ -10,7 +11,14 @@ import pytest
 
 import kerasrecipes.callbacks
 
-ARGUMENTS = {"BatchLoss": {"count": 8, "batch_size": 4}, "Progress": {"say": lambda line: None}}
+PROBE = (np.ones((4, 3)), np.ones((4,)))
+ARGUMENTS = {
+    "BatchLoss": {"count": 8, "batch_size": 4},
+    "GradientMonitor": {"probe": PROBE},
+    "Progress": {"say": lambda line: None},
+    "SnapshotEnsemble": {"cycle_epochs": 1},
+    "StochasticWeightAveraging": {"start_epoch": 1},
+}
 
 
 def callbacks():
@@ -24,7 +32,7 @@ def callbacks():
 
 
 def test_catalogue_is_walked():
-    assert len(callbacks()) == 4
+    assert len(callbacks()) == 10
 
 
 @pytest.mark.parametrize("name", sorted(callbacks()))
@@ -32,15 +40,20 @@ def test_one_instance_serves_two_bare_fits(name):
     callback = callbacks()[name](**ARGUMENTS.get(name, {}))
     assert inspect.getdoc(type(callback))
     x = np.random.default_rng(0).normal(size=(8, 3))
-    histories = []
+    histories, summaries = [], []
     for _ in range(2):
         keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model = keras.Sequential(
+            [keras.Input((3,)), keras.layers.Dense(1, name="head")], name="tiny"
+        )
         model.compile("sgd", "mse")
         fit = model.fit(
             x, x[:, 0], validation_data=(x, x[:, 0]), epochs=3, batch_size=4,
             shuffle=False, callbacks=[callback], verbose=0,
         )  # fmt: skip
         histories.append(fit.history)
+        summaries.append(callback.summary() if hasattr(callback, "summary") else {})
     assert histories[0] == histories[1]
+    assert summaries[0] == summaries[1]
+    json.dumps(summaries)  # what lands in the report is plain data
     assert len(histories[0]["loss"]) == 3

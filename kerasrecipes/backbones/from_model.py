@@ -1,0 +1,230 @@
+"""Any functional Keras model as a backbone: flattened, cut before its head, divided into blocks."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrecipes.backbones.applications import IMAGENET, PLAIN
+from kerasrecipes.backbones.graph import blocks_from_graph, find_cuts, nodes_in_order
+from kerasrecipes.backbones.rebuilding import (
+    TAKEN,
+    as_functional,
+    copy_weights,
+    is_functional,
+    rebuild,
+)
+from kerasrecipes.backbones.spec import BackboneSpec, ImageSize, model_name
+from kerasrecipes.backbones.weights_files import reason_of
+from kerasrecipes.errors import listed, unknown_name
+
+if TYPE_CHECKING:
+    import keras
+
+SCALINGS = {"none": None, "0..1": (1 / 255, 0.0), "-1..1": PLAIN, "imagenet": IMAGENET}
+FREE_SIZE = (224, 224)
+TOLERANCE = 1e-4
+
+
+def spec_of_model(
+    model: "keras.Model", scaling: str, name: str | None, features: str | None, licence: str
+) -> BackboneSpec:
+    """Describe a model that the user brings; see `BackboneSpec.from_model`."""
+    _check_arguments(model, scaling)
+    template = _template(model, scaling, features)
+    smallest, resizable = _smallest_size(template)
+    name = f"model:{name or model.name}"
+
+    def graph(photo: "keras.KerasTensor") -> "keras.KerasTensor":
+        if not resizable and photo.shape[1:3] != template.inputs[0].shape[1:3]:
+            height, width = template.inputs[0].shape[1:3]
+            raise ValueError(
+                f"`image_size` of {name!r} can only be {height}x{width}, the size that its model "
+                f"was made for, not {photo.shape[1]}x{photo.shape[2]}."
+            )
+        return rebuild(template, photo, weights=False)
+
+    return BackboneSpec(
+        name=name,
+        family="user's model",
+        summary=f"The Keras model {model.name!r}.",
+        build_graph=graph,
+        blocks=blocks_from_graph(template),
+        image_size=tuple(template.inputs[0].shape[1:3]),
+        min_image_size=smallest,
+        feature_size=template.output_shape[-1],
+        parameter_count=template.count_params(),
+        weights="model",
+        weights_licence=licence,
+        weights_source=f"model {model.name!r} given to BackboneSpec.from_model",
+        reference=f"{model_name(model.name)}, a model of the user",
+        load_default=lambda built: copy_weights(template, built),
+    )
+
+
+def _check_arguments(model: "keras.Model", scaling: str) -> None:
+    if scaling not in SCALINGS:
+        raise ValueError(
+            f"`scaling` must be one of {listed(SCALINGS)}, the values that the model wants to see, "
+            f"not {scaling!r}. For another preprocessing, put it into the model and pass 'none'."
+        )
+    if not is_functional(model):
+        raise ValueError(
+            f"`model` must be a functional or built Sequential keras.Model, whose graph can be "
+            f"read, not {type(model).__name__}. Write it as keras.Model(inputs, outputs)."
+        )
+    shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][-1] != 3:
+        raise ValueError(
+            f"`model` must take one RGB photo (height, width, 3); {model.name!r} takes "
+            f"{len(shapes)} input(s) of shape {shapes}."
+        )
+
+
+def _template(model: "keras.Model", scaling: str, features: str | None) -> "keras.Model":
+    """Copy a model, flat and with its weights, from a photo of 0 to 255 to its feature map."""
+    import keras
+
+    graph = model if hasattr(model, "_nodes_by_depth") else as_functional(model)
+    sides = zip(model.inputs[0].shape[1:3], FREE_SIZE, strict=True)
+    photo = keras.Input((*(own or free for own, free in sides), 3), name="photo", dtype="float32")
+    values = SCALINGS[scaling]
+    scale = keras.layers.Rescaling(*values, name="scale") if values else lambda x: x
+    try:
+        flat = keras.Model(photo, rebuild(graph, photo, scale, taken=TAKEN))
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise ValueError(
+            f"The model {model.name!r} cannot be rebuilt from the configuration of its layers: "
+            f"{reason_of(error)}. A layer of your own needs `get_config`."
+        ) from error
+    _check_layers(flat, model.name, scaled=values is not None)
+    _check_same(flat, graph, scale)
+    found = _named(flat, features) if features else _last_feature_map(flat, model.name)
+    if len(found.shape) != 4 or None in found.shape[1:]:
+        raise ValueError(
+            f"`features={features!r}` must be a layer that gives a feature map "
+            f"(height, width, channels), not one of shape {tuple(found.shape[1:])}."
+        )
+    return keras.Model(photo, found)
+
+
+def _check_layers(flat: "keras.Model", name: str, scaled: bool) -> None:
+    """Refuse what would be done twice, or leaks training behaviour into inference."""
+    import keras
+
+    image_layers = keras.layers.Resizing.__base__
+    inside = [layer.name for layer in flat.layers if isinstance(layer, image_layers)]
+    if inside:
+        raise ValueError(
+            f"The model {name!r} resizes or augments photos itself ({listed(inside)}), which the "
+            "recipe does from the files. Build it without these layers."
+        )
+    first = next(layer for layer in flat.layers if layer.name not in {"photo", "scale"})
+    if scaled and _takes_bytes(first):
+        raise ValueError(
+            f"The model {name!r} scales photos of 0 to 255 itself, in the layer {first.name!r}, so "
+            "they would be scaled twice. Pass scaling='none'."
+        )
+
+
+def _takes_bytes(layer: "keras.Layer") -> bool:
+    import keras
+
+    if isinstance(layer, keras.layers.Rescaling):
+        return float(np.max(np.abs(layer.scale))) < 0.1
+    if isinstance(layer, keras.layers.Normalization):
+        return float(np.max(np.asarray(layer.mean))) > 2
+    return False
+
+
+def _check_same(flat: "keras.Model", model: "keras.Model", scale: Any) -> None:
+    import keras
+
+    shape = (1, *flat.inputs[0].shape[1:])
+    noise = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    given = keras.tree.pack_sequence_as(model.input, [scale(noise)])
+    expected, found = (
+        [np.asarray(output, np.float32) for output in keras.tree.flatten(outputs)]
+        for outputs in (model(given, training=False), flat(noise, training=False))
+    )
+    for one, other in zip(expected, found, strict=True):
+        gap, size = float(np.abs(one - other).max()), float(np.abs(one).max())
+        if not gap <= TOLERANCE * max(size, 1.0):
+            raise ValueError(
+                f"The model {model.name!r} computes something else when it is rebuilt from the "
+                f"configuration of its layers (a difference of {gap:.2g} on values up to "
+                f"{size:.2g}). Does a layer of its own leave an argument out of `get_config`?"
+            )
+
+
+def _named(flat: "keras.Model", features: str) -> "keras.KerasTensor":
+    names = [layer.name for layer in flat.layers]
+    if features not in names:
+        raise unknown_name("layer in `features`:", features, names, "model.summary()")
+    return flat.get_layer(features).output
+
+
+def _last_feature_map(flat: "keras.Model", name: str) -> "keras.KerasTensor":
+    """Find the tensor before the head: the last map of height and width that all paths pass."""
+    import keras
+
+    pooling = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+    if len(flat.outputs) != 1:
+        raise ValueError(
+            f"The model {name!r} has {len(flat.outputs)} outputs. Pass `features`, the name of the "
+            "layer whose output is the feature map."
+        )
+    nodes = nodes_in_order(flat)
+    last, found = 0, None
+    for index, tensor in find_cuts(flat, nodes):
+        if isinstance(nodes[index].operation, pooling):
+            break
+        if len(tensor.shape) == 4:
+            last, found = index, tensor
+    strange = [node.operation.name for node in nodes[last + 1 :] if not _belongs_to_head(node)]
+    if found is None or strange:
+        where = f": {listed(strange, 3)} come after the last map" if strange else ""
+        raise ValueError(
+            f"Cannot tell where the feature map of {name!r} ends and its head begins{where}. Pass "
+            "`features`, the name of the layer whose output is the feature map (height, width, "
+            "channels). A network without one, as most transformers, cannot be a backbone."
+        )
+    return found
+
+
+def _belongs_to_head(node: Any) -> bool:
+    """Say whether a node may stand in a classification head: pool, normalise, map, score."""
+    import keras
+    from keras import layers
+
+    operation = node.operation
+    if len(node.input_tensors) > 1 and not isinstance(operation, layers.Concatenate):
+        return False
+    if not isinstance(operation, keras.Layer) or not operation.weights:
+        return True
+    plain = (layers.Dense, layers.BatchNormalization, layers.LayerNormalization)
+    pointwise = isinstance(operation, layers.Conv2D) and set(operation.kernel_size) == {1}
+    return isinstance(operation, plain) or pointwise
+
+
+def _smallest_size(template: "keras.Model") -> tuple[int, bool]:
+    """Find a small image size that leaves a feature map, and whether sizes can differ at all."""
+    import keras
+
+    own: ImageSize = template.inputs[0].shape[1:3]
+    shapes = [tuple(weight.shape) for weight in template.weights]
+    side = max(math.ceil(a / b) for a, b in zip(own, template.output_shape[1:3], strict=True))
+    while side < min(own):
+        photo = keras.Input((side, side, 3), name="photo", dtype="float32")
+        try:
+            small = keras.Model(photo, rebuild(template, photo, weights=False))
+        except ValueError:  # a layer has nothing left, or was made for one size
+            side *= 2
+            continue
+        if min(small.output_shape[1:3]) < 1:
+            side *= 2
+        elif [tuple(weight.shape) for weight in small.weights] != shapes:
+            return min(own), False
+        else:
+            return side, True
+    return min(own), False

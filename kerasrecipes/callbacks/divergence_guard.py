@@ -1,0 +1,175 @@
+"""Undoing a training that has left the rails, and going on more slowly."""
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from kerasrecipes.callbacks.batch_loss import BatchLoss
+from kerasrecipes.callbacks.learning_rates import current_rates, scale_rates
+from kerasrecipes.callbacks.model_state import ModelState
+from kerasrecipes.errors import TrainingError
+
+# Ratios of tiny losses mean nothing: 0.001 after 0.0001 is no explosion.
+FLOOR = 0.05
+
+
+class DivergenceGuard(BatchLoss):
+    """Roll back when the loss is not finite or explodes, lower the learning rate, and go on.
+
+    The weights, the BatchNormalization statistics and the optimizer go back to the last state
+    that the following steps have shown to be good; steps since then are lost, also for a
+    learning-rate schedule. The epoch's running mean and metrics begin anew after a rollback.
+    It replaces `BatchLoss`: `losses` has one number per step. The rate stays lowered after
+    the training. A `LearningRateScheduler` callback that sets the rate wins over it.
+
+    Args:
+        factor: How many times the best loss is an explosion; both are means over `window`
+            steps. The best is never taken for less than a twentieth of the first one.
+        window: Number of steps that the loss is averaged over.
+        rate_factor: What the learning rate, or every rate of a schedule, is multiplied by
+            after a rollback.
+        max_rollbacks: How often to go back before giving up; 0 gives up at once.
+        snapshot_steps: Steps between snapshots; `None` for one per epoch. Up to two copies
+            of the weights and of the optimizer's variables are kept in memory.
+        describe: Names the files of a step for the message, given the number of the step
+            since the training began, from 0.
+        say: Prints a line; standard error by default.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        TrainingError: While training, when it has to give up; the model is rolled back.
+
+    Example:
+        >>> DivergenceGuard(max_rollbacks=1).summary()
+        {'rollbacks': []}
+    """
+
+    def __init__(
+        self,
+        factor: float = 4.0,
+        window: int = 10,
+        rate_factor: float = 0.3,
+        max_rollbacks: int = 2,
+        snapshot_steps: int | None = None,
+        describe: Callable[[int], str] | None = None,
+        say: Callable[[str], None] | None = None,
+    ):
+        super().__init__()
+        for name, value, right, range_ in (
+            ("factor", factor, factor > 1, "above 1"),
+            ("window", window, window >= 1, "at least 1"),
+            ("rate_factor", rate_factor, 0 < rate_factor < 1, "between 0 and 1"),
+            ("max_rollbacks", max_rollbacks, max_rollbacks >= 0, "at least 0"),
+            ("snapshot_steps", snapshot_steps, (snapshot_steps or 1) >= 1, "at least 1"),
+        ):
+            if not right:
+                raise ValueError(f"`{name}` must be {range_}, not {value}.")
+        self.factor = factor
+        self.window = window
+        self.rate_factor = rate_factor
+        self.max_rollbacks = max_rollbacks
+        self.snapshot_steps = snapshot_steps
+        self.describe = describe
+        self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
+        self.rollbacks: list[dict] = []
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.rollbacks = []
+        self._recent: list[float] = []
+        self._first = self._best = None
+        self._healthy = 0
+        self._candidate = None
+        optimizer = self.model.optimizer
+        if not optimizer.built:
+            # The first step would do so; the state to go back to includes its slots.
+            optimizer.build(self.model.trainable_variables)
+        self._good, self._best_then = ModelState(self.model), None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        self._steps_kept = 0
+        if self.snapshot_steps is None:
+            self._take_snapshot()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None and not self._steps_kept:
+            # Metrics that have seen nothing say 0, which others would take for the best loss.
+            logs["loss"] = float("nan")
+
+    def judge(self, loss: float) -> None:
+        """Take note of a step's loss; roll back if it diverges."""
+        self.losses.append(loss)
+        if problem := self._problem(loss):
+            self._roll_back(loss, problem)
+            return
+        self._steps_kept += 1
+        self._healthy += 1
+        if self._candidate and self._healthy >= self.window:
+            (self._good, self._best_then), self._candidate = self._candidate, None
+        if self.snapshot_steps and len(self.losses) % self.snapshot_steps == 0:
+            self._take_snapshot()
+
+    def summary(self) -> dict:
+        """Return what a report should say."""
+        return {"rollbacks": self.rollbacks}
+
+    def _problem(self, loss: float) -> str:
+        if not np.isfinite(loss):
+            return f"the loss is {loss}"
+        self._recent = [*self._recent, loss][-self.window :]
+        if len(self._recent) < self.window:
+            return ""
+        mean = float(np.mean(self._recent))
+        if self._best is None:
+            self._best = mean
+            self._first = mean if self._first is None else self._first
+        limit = self.factor * max(self._best, FLOOR * self._first)
+        self._best = min(self._best, mean)
+        # Of a loss that may be negative, no multiple is an explosion.
+        if self._first <= 0 or mean <= limit:
+            return ""
+        return f"the loss has risen to {mean:.3g}, from {self._best:.3g} at best,"
+
+    def _take_snapshot(self) -> None:
+        """Keep the present state, until the next steps show whether it is a good one.
+
+        A step's loss is measured before it changes the weights: they may be ruined already.
+        """
+        if self._candidate is None:
+            state = ModelState(self.model)
+            if state.is_finite():
+                self._candidate, self._healthy = (state, self._best), 0
+
+    def _roll_back(self, loss: float, problem: str) -> None:
+        step = len(self.losses) - 1
+        place = f"step {self._step} of epoch {self._epoch}"
+        if self.describe is not None:
+            place += f" ({self.describe(step)})"
+        rates = current_rates(self.model)
+        self._good.restore()
+        # From here the loss may be far above a best one that was reached later.
+        self._best, self._candidate, self._recent, self._healthy = self._best_then, None, [], 0
+        if len(self.rollbacks) == self.max_rollbacks:
+            tried = f" after {self.max_rollbacks} rollbacks" if self.max_rollbacks else ""
+            raise TrainingError(
+                f"The training diverges{tried}: {problem} at {place}. The weights are those of "
+                "the last good state. Lower the learning rate, or look at the data of this step."
+            )
+        scale_rates(self.model, rates, self.rate_factor)
+        lowered = current_rates(self.model)
+        self.model.reset_metrics()
+        self.forget_mean()
+        self._steps_kept = 0
+        self.rollbacks.append(
+            {"step": step, "epoch": self._epoch, "loss": loss, "learning_rates": lowered}
+        )
+        self.say(
+            f"Rolled back: {problem} at {place}. The learning rate falls from {_joined(rates)} "
+            f"to {_joined(lowered)}."
+        )
+
+
+def _joined(rates: list[float]) -> str:
+    return ", ".join(f"{rate:.2g}" for rate in rates)

@@ -1,0 +1,165 @@
+"""Watching how gradients flow: norms, sizes of updates, units that are dead."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerasrecipes.callbacks.weight_groups import group_weights
+from kerasrecipes.errors import require
+
+
+class GradientMonitor(keras.callbacks.Callback):
+    """Measure gradients, updates and dead units at the end of every epoch.
+
+    The gradients are those of the loss of one fixed probe batch, in inference mode, so that
+    neither BatchNormalization statistics nor random states move and epochs can be compared;
+    they are not the gradients of the training steps. An update is what the epoch's first
+    step changed: its norm over the weights' norm, usually about 0.001. A unit is dead if it
+    answers zero to the whole probe batch.
+
+    Args:
+        probe: A batch `(x, y)` or `(x, y, sample_weight)` of arrays, large enough to wake
+            every healthy unit; 64 rows or more.
+        groups: Name of a group → regular expression on the weights' paths, such as blocks;
+            `None` for one group per layer. See `group_weights`.
+        log_dir: Folder for TensorBoard histograms of weights and gradients; `None` for none.
+
+    Raises:
+        ValueError: If `probe` is no batch, or, while training, if `groups` do not fit.
+        RuntimeError: If Keras does not run on TensorFlow.
+        MissingDependencyError: If `log_dir` is given without tensorboard.
+
+    Reference:
+        Dead units: Lu et al., 2019, "Dying ReLU and Initialization", arXiv 1903.06733.
+    """
+
+    def __init__(
+        self,
+        probe: tuple,
+        groups: Mapping[str, object] | None = None,
+        log_dir: str | Path | None = None,
+    ):
+        super().__init__()
+        if keras.backend.backend() != "tensorflow":
+            raise RuntimeError(
+                f"GradientMonitor needs the TensorFlow backend, not {keras.backend.backend()!r}. "
+                "Set KERAS_BACKEND=tensorflow."
+            )
+        if not isinstance(probe, tuple) or len(probe) not in {2, 3}:
+            raise ValueError("`probe` must be a tuple (x, y) or (x, y, sample_weight) of arrays.")
+        if log_dir is not None:
+            require("tensorboard", "tensorboard", "GradientMonitor(log_dir=…)")
+        self.probe = probe
+        self.groups = groups
+        self.log_dir = log_dir
+        self.epochs: list[dict] = []
+
+    def on_train_begin(self, logs=None):
+        import tensorflow as tf
+
+        self.epochs = []
+        self._groups = group_weights(self.model, self.groups)
+        self._rectified = _rectified_outputs(self.model)
+        self._before = None
+        self._updates: dict[str, float] = {}
+        self._writer = self.log_dir and tf.summary.create_file_writer(str(self.log_dir))
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 0:
+            self._before = {name: _flat(weights) for name, weights in self._groups.items()}
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._before is None:
+            return
+        for name, weights in self._groups.items():
+            change = np.linalg.norm(_flat(weights) - self._before[name])
+            self._updates[name] = _ratio(change, np.linalg.norm(self._before[name]))
+        self._before = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        gradients = self._gradients()
+        norms = {name: float(np.linalg.norm(flat)) for name, flat in gradients.items()}
+        self.epochs.append(
+            {
+                "gradient_norms": norms,
+                "update_ratios": dict(self._updates),
+                "dead_units": self._dead_units(),
+            }
+        )
+        if self._writer:
+            self._write(epoch, gradients)
+
+    def on_train_end(self, logs=None):
+        if self._writer:
+            self._writer.close()
+
+    def summary(self) -> dict:
+        """Return one entry per epoch: norms and ratios by group, dead units by layer.
+
+        `dead_units` is `[dead, all]` for each layer that rectifies; `None` means that they
+        are not known, as the model is not a functional one.
+        """
+        return {"epochs": self.epochs}
+
+    def _gradients(self) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+
+        x, y, sample_weight = (*self.probe, None)[:3]
+        with tf.GradientTape() as tape:
+            scores = self.model(x, training=False)
+            loss = self.model.compute_loss(x, y, scores, sample_weight, training=False)
+        weights = [weight.value for group in self._groups.values() for weight in group]
+        zero = tf.UnconnectedGradients.ZERO
+        found = iter(tape.gradient(loss, weights, unconnected_gradients=zero))
+        return {name: _flat([next(found) for _ in of]) for name, of in self._groups.items()}
+
+    def _dead_units(self) -> dict[str, list[int]] | None:
+        if not self._rectified:
+            return self._rectified
+        inputs = self.model.inputs
+        inputs = inputs[0] if len(inputs) == 1 else self.model.input
+        watched = keras.Model(inputs, self._rectified)
+        dead = {}
+        for name, output in watched(self.probe[0], training=False).items():
+            output = np.asarray(output)
+            alive = (output > 0).any(axis=tuple(range(output.ndim - 1)))
+            dead[name] = [int((~alive).sum()), len(alive)]
+        return dead
+
+    def _write(self, epoch: int, gradients: dict[str, np.ndarray]) -> None:
+        import tensorflow as tf
+
+        with self._writer.as_default(step=epoch):
+            for name, values in gradients.items():
+                tf.summary.histogram(f"{name}/gradients", values)
+                tf.summary.histogram(f"{name}/weights", _flat(self._groups[name]))
+            for name, ratio in self._updates.items():
+                tf.summary.scalar(f"{name}/update_ratio", ratio)
+        self._writer.flush()
+
+
+def _rectified_outputs(model: keras.Model) -> dict[str, keras.KerasTensor] | None:
+    """Find the outputs of all layers that end in a ReLU; `None` if the graph is not known.
+
+    Only these are exactly zero where a unit does not fire. Layers inside of a nested model
+    are not seen.
+    """
+    if not getattr(model, "outputs", None):
+        return None
+    rectifiers = (keras.activations.relu, keras.activations.relu6)
+    return {
+        layer.name: layer.output
+        for layer in model.layers
+        if (isinstance(layer, keras.layers.ReLU) and not layer.negative_slope)
+        or getattr(layer, "activation", None) in rectifiers
+    }
+
+
+def _flat(arrays: list) -> np.ndarray:
+    return np.concatenate([keras.ops.convert_to_numpy(array).ravel() for array in arrays])
+
+
+def _ratio(change: float, size: float) -> float:
+    return float(change / size) if size else 0.0

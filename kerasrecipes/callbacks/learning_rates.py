@@ -1,0 +1,62 @@
+"""Reading and scaling the learning rate of any optimizer, schedules included."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="kerasrecipes")
+class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning-rate schedule, times a constant.
+
+    Args:
+        schedule: The schedule to scale.
+        factor: What each of its rates is multiplied by.
+    """
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, factor: float):
+        self.schedule = schedule
+        self.factor = factor
+
+    def __call__(self, step):
+        return self.schedule(step) * self.factor
+
+    def get_config(self):
+        """Return the arguments as data that Keras can save."""
+        schedule = keras.optimizers.schedules.serialize(self.schedule)
+        return {"schedule": schedule, "factor": self.factor}
+
+    @classmethod
+    def from_config(cls, config):
+        """Build a schedule from what `get_config` returned."""
+        schedule = keras.optimizers.schedules.deserialize(config["schedule"])
+        return cls(schedule, config["factor"])
+
+
+def current_rates(model: keras.Model) -> list[float]:
+    """Return the present learning rate of each of a model's optimizers."""
+    return [float(keras.ops.convert_to_numpy(one.learning_rate)) for one in _optimizers(model)]
+
+
+def scale_rates(model: keras.Model, rates: list[float], factor: float) -> None:
+    """Multiply the learning rates of a model's optimizers, also while it trains.
+
+    Args:
+        model: A compiled model.
+        rates: The rate of each optimizer before, as `current_rates` gave it.
+        factor: What they are multiplied by; of a schedule, every rate is.
+    """
+    for optimizer, rate in zip(_optimizers(model), rates, strict=True):
+        schedule = optimizer._learning_rate  # Keras has no public way to ask for the schedule
+        if isinstance(schedule, ScaledSchedule):
+            optimizer.learning_rate = ScaledSchedule(schedule.schedule, schedule.factor * factor)
+        elif isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            optimizer.learning_rate = ScaledSchedule(schedule, factor)
+        else:
+            optimizer.learning_rate = rate * factor
+    # A schedule is a part of the compiled step, which would keep the old one.
+    model.make_train_function(force=True)
+
+
+def _optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+    optimizer = model.optimizer
+    parts = getattr(optimizer, "optimizers", None) or [optimizer]
+    return [getattr(part, "inner_optimizer", part) for part in parts]

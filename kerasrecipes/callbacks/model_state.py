@@ -1,0 +1,92 @@
+"""Everything that training changes, taken down so that it can be put back bit for bit."""
+
+import random
+
+import keras
+import numpy as np
+from keras.src.backend.common import global_state
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+
+class ModelState:
+    """The values of a model's variables and of its optimizer's, held in memory.
+
+    The variables of a model include BatchNormalization statistics and the states of the
+    random generators in its layers, which `get_weights` leaves out.
+
+    Args:
+        model: A built model.
+        optimizer: Whether to hold the variables of its optimizer, too; it has to be built.
+    """
+
+    def __init__(self, model: keras.Model, optimizer: bool = True):
+        variables = [*model.variables, *(model.optimizer.variables if optimizer else ())]
+        self._values = [(variable, _copied(variable)) for variable in variables]
+
+    def restore(self) -> None:
+        """Put every value back."""
+        for variable, value in self._values:
+            variable.assign(value)
+
+    def is_finite(self) -> bool:
+        """Tell whether no number in it is NaN or infinite."""
+        return all(np.isfinite(value.astype("float64")).all() for _, value in self._values)
+
+
+def _copied(variable: keras.Variable) -> np.ndarray:
+    # What Keras gives out may be a view of memory that training writes to.
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+class RandomState:
+    """The states of Python's, numpy's and Keras's global random generators."""
+
+    def __init__(self):
+        self._python = random.getstate()
+        self._numpy = np.random.get_state()
+        # Keras makes it when it is first used, and has no public way to ask whether it is there.
+        self._generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+        self._keras = self._generator and _copied(self._generator.state)
+
+    def restore(self) -> None:
+        """Put every state back."""
+        random.setstate(self._python)
+        np.random.set_state(self._numpy)
+        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, self._generator)
+        if self._generator is not None:
+            self._generator.state.assign(self._keras)
+
+
+def fresh_optimizer(model: keras.Model, learning_rate: float) -> keras.optimizers.Optimizer:
+    """Copy a model's optimizer, without its slots and with a rate that can be set.
+
+    Args:
+        model: A compiled model.
+        learning_rate: The copy's learning rate.
+
+    Raises:
+        ValueError: If the model has no optimizer, or one without a single learning rate.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        raise ValueError("The model is not compiled. Call `model.compile(optimizer, loss)` first.")
+    config = optimizer.get_config()
+    inner = config.get("inner_optimizer")
+    target = inner["config"] if inner else config
+    if "learning_rate" not in target:
+        raise ValueError(
+            f"{type(optimizer).__name__} has no single `learning_rate` to sweep. Compile the "
+            "model with one optimizer, e.g. keras.optimizers.AdamW()."
+        )
+    target["learning_rate"] = learning_rate
+    copy = type(optimizer).from_config(config)
+    # What `exclude_from_weight_decay` was told is not in the config.
+    for old, new in ((optimizer, copy), (_inner(optimizer), _inner(copy))):
+        for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
+            if hasattr(old, name):
+                setattr(new, name, getattr(old, name))
+    return copy
+
+
+def _inner(optimizer):
+    return getattr(optimizer, "inner_optimizer", optimizer)

@@ -1,0 +1,161 @@
+"""Saying when a model begins to learn its training photos by heart."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+
+class OverfitMonitor(keras.callbacks.Callback):
+    """Follow the gap between training and validation, and say once when overfitting begins.
+
+    It begins at the best validation loss, once that has not been beaten for `patience`
+    epochs while the training loss has gone on falling. With data and class names, the gap
+    is also known for each class. The logged training values are means over an epoch in which
+    the model was still learning, with dropout and augmentation: a gap below zero is usual.
+
+    Args:
+        patience: Epochs without a better validation loss before it is called overfitting.
+        class_names: Names of the classes, in the order of the model's outputs.
+        validation_data: Arrays `(x, y)` for the accuracy of each class; `y` holds class
+            indices or one-hot rows.
+        training_data: Arrays `(x, y)`, perhaps a part of the training data, so that each
+            class has a gap, too.
+        say: Prints a line; standard error by default.
+
+    Raises:
+        ValueError: If only one of `class_names` and `validation_data` is given, or, while
+            training, if there is no validation loss, or the classes are not the model's.
+
+    Example:
+        >>> OverfitMonitor().summary()["words"]
+        'No epoch has ended yet.'
+    """
+
+    def __init__(
+        self,
+        patience: int = 3,
+        class_names: Sequence[str] | None = None,
+        validation_data: tuple | None = None,
+        training_data: tuple | None = None,
+        say: Callable[[str], None] | None = None,
+    ):
+        super().__init__()
+        if patience < 1:
+            raise ValueError(f"`patience` must be at least 1, not {patience}.")
+        if (class_names is None) != (validation_data is None):
+            raise ValueError("`class_names` and `validation_data` belong together: pass both.")
+        if training_data is not None and class_names is None:
+            raise ValueError("`training_data` has no effect without `class_names`: pass both.")
+        self.patience = patience
+        self.class_names = class_names
+        self.validation_data = validation_data
+        self.training_data = training_data
+        self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
+        self._forget()
+
+    def on_train_begin(self, logs=None):
+        self._forget()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        if "val_loss" not in logs:
+            raise ValueError(
+                "OverfitMonitor found no 'val_loss' in the logs. Pass `validation_data` to `fit`."
+            )
+        self.epochs.append({name: float(value) for name, value in logs.items()})
+        if self.class_names is not None:
+            self.classes.append(self._class_gaps())
+        best = self._best()
+        if self.started is None and len(self.epochs) - 1 - best >= self.patience:
+            if self.epochs[-1]["loss"] < self.epochs[best]["loss"]:
+                self.started = best + 1
+                self.say(self.summary()["words"])
+
+    def summary(self) -> dict:
+        """Return the gaps of every epoch, when overfitting began, and what that means."""
+        gaps = {
+            name: [logs[f"val_{name}"] - logs[name] for logs in self.epochs]
+            for name in (self.epochs[0] if self.epochs else ())
+            if f"val_{name}" in self.epochs[0]
+        }
+        return {
+            "started": self.started,
+            "gaps": gaps,
+            "classes": self.classes,
+            "words": self._words(gaps),
+        }
+
+    def _forget(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+        self.classes: list[dict[str, dict]] = []
+        self.started: int | None = None
+
+    def _best(self) -> int:
+        losses = [logs["val_loss"] for logs in self.epochs]
+        finite = [loss if np.isfinite(loss) else np.inf for loss in losses]
+        return int(np.argmin(finite))
+
+    def _words(self, gaps: dict[str, list[float]]) -> str:
+        if not self.epochs:
+            return "No epoch has ended yet."
+        last, best = self.epochs[-1], self.epochs[self._best()]
+        if self.started is None:
+            words = (
+                f"No overfitting in {len(self.epochs)} epochs: the validation loss is "
+                f"{last['val_loss']:.3g}, the training loss {last['loss']:.3g}."
+            )
+        else:
+            words = (
+                f"Overfitting since epoch {self.started}: the training loss has fallen from "
+                f"{self.epochs[self.started - 1]['loss']:.3g} to {last['loss']:.3g}, the "
+                f"validation loss has gone from {best['val_loss']:.3g} to "
+                f"{last['val_loss']:.3g}. More photos, stronger augmentation, fewer open blocks "
+                "or fewer epochs help."
+            )
+        if "accuracy" in gaps:
+            words += (
+                f" Accuracy: {last['accuracy']:.0%} in training, {last['val_accuracy']:.0%} in "
+                "validation."
+            )
+        return words + self._class_words()
+
+    def _class_words(self) -> str:
+        gaps = {
+            name: one["training"] - one["validation"]
+            for name, one in (self.classes[-1] if self.classes else {}).items()
+            if one["training"] is not None and one["validation"] is not None
+        }
+        if not gaps:
+            return ""
+        name = max(gaps, key=gaps.get)
+        one = self.classes[-1][name]
+        return (
+            f" The widest gap is that of {name!r}: {one['training']:.0%} in training, "
+            f"{one['validation']:.0%} in validation."
+        )
+
+    def _class_gaps(self) -> dict[str, dict]:
+        validation = self._class_accuracy(self.validation_data)
+        training = self._class_accuracy(self.training_data) if self.training_data else {}
+        return {
+            name: {"validation": validation[name], "training": training.get(name)}
+            for name in self.class_names
+        }
+
+    def _class_accuracy(self, data: tuple) -> dict[str, float | None]:
+        """Return the share of right answers for each class; `None` where it has no example."""
+        x, y = data
+        scores, y = self.model.predict(x, verbose=0), np.asarray(y)
+        if scores.ndim != 2 or scores.shape[1] != len(self.class_names):
+            raise ValueError(
+                f"`class_names` has {len(self.class_names)} names, but the model's scores have "
+                f"the shape {scores.shape}. Name each class once."
+            )
+        labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
+        right = scores.argmax(axis=1) == labels
+        return {
+            name: float(right[labels == k].mean()) if (labels == k).any() else None
+            for k, name in enumerate(self.class_names)
+        }

@@ -1,0 +1,84 @@
+"""Averaging the weights of the last epochs: one model that generalises like many."""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from kerasrecipes.callbacks.batch_norm_statistics import measure_batch_norms, trained_batch_norms
+
+
+class StochasticWeightAveraging(keras.callbacks.Callback):
+    """Give the model, at the end, the equal average of its weights from some epoch on.
+
+    Keep the learning rate high over these epochs, constant or cyclical: the average replaces
+    its decay. The model is averaged after the last epoch, so that no logged value is that of
+    the average; evaluate it afterwards. Where other callbacks put weights back at the end,
+    such as `EarlyStopping`, the last one in the list wins.
+
+    Args:
+        start_epoch: Epochs to train before averaging begins.
+        dataset: Batches `(x, …)` of training data, which can be read again, to measure
+            BatchNormalization statistics with; `None` if no such layer trains.
+
+    Raises:
+        ValueError: If `start_epoch` is negative, or, while training, if BatchNormalization
+            trains without `dataset`, or the training is too short for an average.
+
+    Example:
+        >>> StochasticWeightAveraging(start_epoch=5).summary()
+        {'start_epoch': 5, 'averaged': 0}
+
+    Reference:
+        Izmailov et al., 2018, "Averaging Weights Leads to Wider Optima and Better
+        Generalization", algorithm 1, arXiv 1803.05407.
+    """
+
+    def __init__(self, start_epoch: int, dataset: Iterable | None = None):
+        super().__init__()
+        if start_epoch < 0:
+            raise ValueError(f"`start_epoch` must be at least 0, not {start_epoch}.")
+        self.start_epoch = start_epoch
+        self.dataset = dataset
+        self.averaged = 0
+
+    def on_train_begin(self, logs=None):
+        self.averaged = 0
+        self._epochs_run = 0
+        self._mean: list[np.ndarray] = []
+        planned = self.params.get("epochs", self.start_epoch + 1)
+        if planned <= self.start_epoch:
+            raise ValueError(
+                f"`start_epoch={self.start_epoch}` leaves nothing to average in {planned} epochs. "
+                "Train longer, or begin earlier."
+            )
+        self._norms = len(trained_batch_norms(self.model))
+        if self._norms and self.dataset is None:
+            raise ValueError(
+                f"{self._norms} BatchNormalization layers train; their statistics have to be "
+                "measured for the averaged weights. Pass `dataset`, or freeze them."
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._epochs_run += 1
+        if self._epochs_run <= self.start_epoch:
+            return
+        weights = [keras.ops.convert_to_numpy(w) for w in self.model.trainable_variables]
+        self.averaged += 1
+        if self.averaged == 1:
+            # In float64, so that the average does not depend on the number of epochs.
+            self._mean = [weight.astype("float64") for weight in weights]
+        for mean, weight in zip(self._mean, weights, strict=True):
+            mean += (weight - mean) / self.averaged
+
+    def on_train_end(self, logs=None):
+        if not self.averaged:
+            return
+        for variable, mean in zip(self.model.trainable_variables, self._mean, strict=True):
+            variable.assign(mean.astype(str(variable.dtype)))
+        if self._norms:
+            measure_batch_norms(self.model, self.dataset)
+
+    def summary(self) -> dict:
+        """Return what a report should say."""
+        return {"start_epoch": self.start_epoch, "averaged": self.averaged}

@@ -1,0 +1,98 @@
+"""The command that helps to choose a backbone."""
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from kerasrecipes.cli.options import (
+    DropSmallClasses,
+    GroupBy,
+    Json,
+    Photos,
+    Seed,
+    Side,
+    SplitBy,
+    print_json,
+)
+from kerasrecipes.errors import printable
+
+Backbones = Annotated[
+    list[str] | None,
+    typer.Option(help="What to measure, as often as you like; else all that pip installs."),
+]
+MaxMs = Annotated[
+    float | None,
+    typer.Option(help="Largest time for one photo, on this machine with one thread."),
+]
+MaxMb = Annotated[float | None, typer.Option(help="Largest file, in 10⁶ bytes.")]
+MinRecall = Annotated[
+    list[str] | None,
+    typer.Option(help="Smallest recall of the weakest class, e.g. 0.9, or of one: crack=0.9."),
+]
+
+
+def recommend(
+    photos: Photos,
+    backbone: Backbones = None,
+    max_ms: MaxMs = None,
+    max_mb: MaxMb = None,
+    min_recall: MinRecall = None,
+    image_size: Side = None,
+    group_by: GroupBy = None,
+    split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
+    seed: Seed = 0,
+    drop_small_classes: DropSmallClasses = False,
+    as_json: Json = False,
+) -> None:
+    """Measure backbones on photos, and recommend one, before any training.
+
+    Exits with 3 if none keeps to the limits.
+    """
+    least = _recalls(min_recall)
+    from kerasrecipes.training.recommend import recommend_backbone
+
+    found = recommend_backbone(
+        photos,
+        backbones=backbone,
+        max_latency_ms=max_ms,
+        max_size_mb=max_mb,
+        min_recall=least,
+        image_size=None if image_size is None else (image_size, image_size),
+        group_by=group_by,
+        split_by=split_by.value,
+        seed=seed,
+        drop_small_classes=drop_small_classes,
+    )
+    print_json(found.to_dict()) if as_json else print(found)
+    if found.best is None:
+        raise typer.Exit(3)
+    if not as_json:
+        # The same split, so that the test photos are those that were set aside here.
+        same = {"--image-size": image_size, "--group-by": group_by, "--seed": seed or None}
+        same["--split-by"] = None if split_by is SplitBy.AUTO else split_by.value
+        words = [str(photos), "--backbone", found.best.backbone]
+        words += [w for name, value in same.items() if value is not None for w in (name, value)]
+        words += ["--drop-small-classes"] * drop_small_classes
+        line = shlex.join(["kerasrecipes", "train", *map(str, words)])
+        print(f"Next: {printable(line)} --to saved_models/…")
+
+
+def _recalls(given: list[str] | None) -> float | dict[str, float] | None:
+    """Read `0.9`, or any number of `class=0.9`."""
+    named: dict[str, float] = {}
+    for text in given or []:
+        name, equals, number = text.rpartition("=")
+        try:
+            named[name if equals else ""] = float(number)
+        except ValueError:
+            raise typer.BadParameter(
+                f"{text!r} is neither a number nor <class>=<number>.", param_hint="'--min-recall'"
+            ) from None
+    if "" in named and len(given) > 1:
+        raise typer.BadParameter(
+            "one number holds for the weakest class, and so for all. Give it alone, or name a "
+            "class each time.",
+            param_hint="'--min-recall'",
+        )
+    return named.get("", named or None)

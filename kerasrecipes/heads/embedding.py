@@ -1,0 +1,178 @@
+"""Embeddings: photos of one class near to each other, and classes told by the nearest mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from kerasrecipes.heads.classification import LOGITS, pooled
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+EMBEDDING = "embedding"
+CLASS_MEANS = "class_means"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingHead:
+    """Pooling, one dense layer, and embeddings of length 1; a softmax of class similarities.
+
+    Training works on the embeddings alone. The scores come from their cosines to one
+    direction per class, which `finish` sets to the mean embedding of the training photos:
+    the finished model is one from photos to probabilities like any other, and the output of
+    its layer `"embedding"` serves for retrieval and for classes that come later.
+
+    Args:
+        dropout: Fraction of pooled features that a training step leaves out.
+        units: Length of the embedding.
+        loss_name: `"supervised_contrastive"` or `"semi_hard_triplet"`.
+        loss_options: Further arguments of the loss.
+        temperature: What the cosines are divided by before the softmax of the scores.
+
+    Raises:
+        ValueError: If the loss does not work on embeddings, or lacks an option.
+    """
+
+    name: ClassVar[str] = "embedding"
+    trains: ClassVar[str] = EMBEDDING
+    dropout: float = 0.2
+    units: int = 128
+    loss_name: str = "supervised_contrastive"
+    loss_options: dict = field(default_factory=dict)
+    temperature: float = 0.1
+
+    def __post_init__(self):
+        from kerasrecipes.losses import EMBEDDINGS, check_loss
+
+        check_loss(self.loss_name, EMBEDDINGS, **self.loss_options)
+
+    def build(self, features: "keras.KerasTensor", class_count: int, seed: int):
+        """Append the head to a feature map.
+
+        Args:
+            features: Tensor of shape `(batch, height, width, channels)`.
+            class_count: Number of classes.
+            seed: Seed of the initial weights and of the dropout masks.
+
+        Returns:
+            The softmax scores, shape `(batch, class_count)`, of no use before `finish`. Before
+            them come the layers `"logits"` and `"embedding"`.
+        """
+        from keras import layers
+
+        embedding = unit_embedding(features, self.units, self.dropout, seed)
+        logits = scaled_cosines(embedding, class_count, 1 / self.temperature, CLASS_MEANS, seed)
+        return layers.Softmax(name="scores", dtype="float32")(logits)
+
+    def loss(self, class_counts: Sequence[int] | None = None):
+        """Return the loss on embeddings and one-hot targets.
+
+        Args:
+            class_counts: Training photos of each class; they change nothing here.
+        """
+        from kerasrecipes.losses import EMBEDDINGS, get_loss
+
+        return get_loss(self.loss_name, EMBEDDINGS, class_counts=class_counts, **self.loss_options)
+
+    def metrics(self) -> list:
+        """Return the metrics shown while training."""
+        from keras import metrics
+
+        return [metrics.MeanMetricWrapper(neighbour_hits, name="neighbour_accuracy")]
+
+    def finish(self, model: "keras.Model", embeddings: "np.ndarray", targets: "np.ndarray"):
+        """Let the scores compare a photo with the mean embedding of each class.
+
+        Args:
+            model: The trained model, photos to scores; changed in place.
+            embeddings: Output of its layer `"embedding"` for the training photos,
+                shape `(n, units)`.
+            targets: Their one-hot labels, shape `(n, classes)`.
+
+        Raises:
+            ValueError: If a class has no photo, or the shapes do not fit.
+        """
+        kernel = model.get_layer(CLASS_MEANS).kernel
+        wanted = (len(embeddings), kernel.shape[1])
+        if targets.shape != wanted or embeddings.shape[1:] != kernel.shape[:1]:
+            raise ValueError(
+                f"`embeddings` and `targets` must have shapes (n, {kernel.shape[0]}) and (n, "
+                f"{kernel.shape[1]}), not {embeddings.shape} and {targets.shape}."
+            )
+        if not targets.any(axis=0).all():
+            raise ValueError("`targets` has a class without a photo, which has no mean.")
+        kernel.assign(model.get_layer(CLASS_MEANS).kernel_constraint(embeddings.T @ targets))
+
+
+def unit_embedding(features: "keras.KerasTensor", units: int, dropout: float, seed: int):
+    """Pool a feature map and project it to embeddings of length 1.
+
+    Args:
+        features: Tensor of shape `(batch, height, width, channels)`.
+        units: Length of the embedding.
+        dropout: Fraction of pooled features that a training step leaves out.
+        seed: Seed of the initial weights and of the dropout masks.
+
+    Returns:
+        Tensor of shape `(batch, units)`, of the layer `"embedding"`.
+    """
+    from keras import initializers, layers
+
+    x = pooled(features, dropout, seed)
+    initializer = initializers.GlorotUniform(seed=seed)
+    x = layers.Dense(units, kernel_initializer=initializer, name="projection")(x)
+    # Half precision has too few digits for squares and cosines.
+    return layers.UnitNormalization(name=EMBEDDING, dtype="float32")(x)
+
+
+def scaled_cosines(
+    embedding: "keras.KerasTensor", class_count: int, scale: float, name: str, seed: int
+):
+    """Compare embeddings with one direction of length 1 per class.
+
+    Args:
+        embedding: Tensor of length 1, shape `(batch, units)`.
+        class_count: Number of classes.
+        scale: What the cosines are multiplied by.
+        name: Name of the layer that holds the directions.
+        seed: Seed of the initial directions.
+
+    Returns:
+        Tensor of shape `(batch, class_count)`, of the layer `"logits"`.
+    """
+    from keras import constraints, initializers, layers
+
+    directions = layers.Dense(
+        class_count,
+        use_bias=False,
+        kernel_initializer=initializers.GlorotUniform(seed=seed),
+        kernel_constraint=constraints.UnitNorm(axis=0),
+        name=name,
+        dtype="float32",
+    )
+    cosines = directions(embedding)
+    # Keras applies a constraint after each step, not before the first.
+    directions.kernel.assign(directions.kernel_constraint(directions.kernel))
+    return layers.Rescaling(scale, name=LOGITS, dtype="float32")(cosines)
+
+
+def neighbour_hits(y_true, y_pred):
+    """Return 1 for each photo whose nearest other one in the batch is of its class, else 0.
+
+    Args:
+        y_true: One-hot targets, shape `(batch, classes)`.
+        y_pred: Embeddings of length 1, shape `(batch, units)`.
+    """
+    from keras import ops
+
+    similar = ops.matmul(y_pred, ops.transpose(y_pred))
+    itself = ops.eye(ops.shape(y_pred)[0], dtype=similar.dtype)
+    classes = ops.argmax(y_true, axis=-1)
+    nearest = ops.take(classes, ops.argmax(similar - 4.0 * itself, axis=-1))
+    alone = ops.equal(ops.shape(y_pred)[0], 1)
+    hits = ops.logical_and(ops.equal(nearest, classes), ops.logical_not(alone))
+    return ops.cast(hits, "float32")
+
+
+HEADS = (EmbeddingHead,)

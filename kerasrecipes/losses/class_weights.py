@@ -1,0 +1,43 @@
+"""How much a photo of each class counts, from how many there are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kerasrecipes.losses.checks import checked_counts, checked_number
+
+
+def effective_number_weights(class_counts: Sequence[int], beta: float = 0.999) -> np.ndarray:
+    """Weigh classes by the inverse of their effective number of photos.
+
+    The more photos a class has, the less a further one adds: `n` photos count as
+    `(1 − beta^n) / (1 − beta)`. With `beta=0` all classes weigh the same, towards 1 the
+    weights become the inverse frequencies.
+
+    Args:
+        class_counts: Training photos of each class.
+        beta: How slowly new photos repeat old ones, at least 0 and below 1. About
+            `1 − 1/N` if N photos show all there is to see of a class.
+
+    Returns:
+        One weight per class, mean 1 over the photos; float32, `(classes,)`.
+
+    Raises:
+        ValueError: If a count or `beta` is out of range.
+
+    Example:
+        >>> effective_number_weights([1000, 10], beta=0.999).round(2)
+        array([ 0.62, 39.23], dtype=float32)
+
+    Reference:
+        Cui et al., 2019, "Class-Balanced Loss Based on Effective Number of Samples",
+        equation 2.
+    """
+    counts = np.array(checked_counts(class_counts))
+    beta = checked_number("beta", beta, 0, 1)
+    if beta == 1:
+        raise ValueError("`beta` must be below 1, not 1. For inverse frequencies use 'balanced'.")
+    # expm1 keeps the digits where beta^n is close to 1.
+    effective = -np.expm1(counts * np.log(beta)) / (1 - beta) if beta else np.ones_like(counts)
+    weights = 1 / effective
+    return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)

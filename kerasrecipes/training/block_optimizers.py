@@ -1,0 +1,110 @@
+"""One optimizer per block, so that each keeps its state and has its own learning rate."""
+
+import re
+from dataclasses import dataclass, field
+
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.training.schedule import Stage
+
+
+@dataclass
+class BlockOptimizers:
+    """AdamW for every block of a backbone and for the head, kept from stage to stage.
+
+    Weights that go on training keep their moments and are past their warm-up. Newly opened
+    blocks begin with a warm-up of their own. Keras's `MultiOptimizer` runs them together.
+
+    Args:
+        spec: The backbone; layers that belong to no block are the head.
+        weight_decay: Decoupled weight decay; biases and norms are spared.
+        clip_norm: Largest norm of the gradient of one block; `None` for no limit.
+        accumulate: Steps whose gradients are averaged for one update.
+        ema: Whether to keep a moving average of the weights.
+    """
+
+    spec: BackboneSpec
+    weight_decay: float
+    clip_norm: float | None = None
+    accumulate: int = 1
+    ema: bool = True
+    _kept: dict[int, object] = field(default_factory=dict)
+
+    def for_stage(self, model, stage: Stage, steps: int):
+        """Return the optimizer of one stage.
+
+        Args:
+            model: The whole functional model, with `trainable` already set.
+            stage: Its learning rate and how that falls from block to block.
+            steps: Steps per epoch.
+
+        Returns:
+            A built Keras optimizer; an `AdamW` if the head alone trains.
+        """
+        import keras
+
+        parts: dict[int, list] = {}
+        for layer in model.layers:
+            if layer.trainable_variables:
+                block = self.spec.block_of(layer.name)
+                part = len(self.spec.blocks) if block is None else block
+                parts.setdefault(part, []).extend(layer.trainable_variables)
+        updates = max(1, steps * stage.epochs // self.accumulate)
+        for part, variables in parts.items():
+            depth = len(self.spec.blocks) - part
+            self._begin(part, variables, stage, stage.layer_decay**depth, updates)
+        if len(parts) == 1:
+            return self._kept[next(iter(parts))]
+        together = keras.optimizers.MultiOptimizer(self._map(parts))
+        together.build(model.trainable_variables)
+        return together
+
+    def _begin(self, part: int, variables: list, stage: Stage, factor: float, updates: int) -> None:
+        import keras
+
+        kept = self._kept.get(part)
+        done = 0 if kept is None else int(keras.ops.convert_to_numpy(kept.iterations))
+        warmup = max(1, round(stage.warmup_fraction * updates))
+        peak = factor * stage.learning_rate
+        rate = keras.optimizers.schedules.CosineDecay(
+            # What went on training is past its warm-up: its count stands at its end.
+            initial_learning_rate=peak if done else peak / 100,
+            warmup_target=peak,
+            warmup_steps=done or warmup,
+            decay_steps=updates if done else max(1, updates - warmup),
+        )
+        # A short run must not be averaged with its beginning.
+        momentum = min(max(1 - 10 / updates, 0.9), 0.999)
+        if kept is None:
+            self._kept[part] = self._new(rate, momentum)
+            self._kept[part].build(variables)
+            return
+        kept.learning_rate = rate
+        kept.ema_momentum = momentum
+        if self.ema:
+            # The average begins anew at the weights that the last stage chose.
+            averages = kept._model_variables_moving_average
+            for average, variable in zip(averages, kept._trainable_variables, strict=True):
+                average.assign(variable)
+
+    def _new(self, rate, momentum: float):
+        import keras
+
+        optimizer = keras.optimizers.AdamW(
+            rate,
+            weight_decay=self.weight_decay,
+            global_clipnorm=self.clip_norm,
+            gradient_accumulation_steps=self.accumulate if self.accumulate > 1 else None,
+            use_ema=self.ema,
+            ema_momentum=momentum,
+        )
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+
+    def _map(self, parts: dict[int, list]):
+        import keras
+
+        by_path = {
+            "|".join(re.escape(variable.path) for variable in variables): self._kept[part]
+            for part, variables in parts.items()
+        }
+        return keras.optimizers.OptimizerMap(self._kept[max(parts)], by_path)

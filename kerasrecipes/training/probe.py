@@ -1,0 +1,120 @@
+"""A first honest number in seconds: how far a frozen backbone gets on photos."""
+
+import time
+from dataclasses import dataclass
+
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.errors import printable
+from kerasrecipes.evaluation.classification import evaluate_scores
+from kerasrecipes.evaluation.result import Evaluation
+from kerasrecipes.silence import import_keras
+from kerasrecipes.training.fitting import checked_arguments, checked_photos
+from kerasrecipes.training.image_classifier import ImageClassifier, say
+from kerasrecipes.training.imbalance import class_weights
+from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """How well a linear classifier does on the features of a frozen backbone.
+
+    Args:
+        backbone: The backbone's name.
+        evaluation: The result on the photos that were not trained on.
+        strength: scikit-learn's `C` that was chosen; smaller is more regularised.
+        photos: Number of photos that were trained on.
+        seconds: What it all took, loading of the weights included.
+        leaks: Ways in which the two sets of photos are not independent.
+    """
+
+    backbone: str
+    evaluation: Evaluation
+    strength: float
+    photos: int
+    seconds: float
+    leaks: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict:
+        """Return the result as JSON-safe data."""
+        return {
+            "backbone": self.backbone,
+            "strength": self.strength,
+            "photos": self.photos,
+            "seconds": self.seconds,
+            "leaks": list(self.leaks),
+            "evaluation": self.evaluation.to_dict(),
+        }
+
+    def __str__(self) -> str:
+        lines = [
+            f"A first number for {printable(self.backbone)}, in {self.seconds:.0f} s: the "
+            f"backbone as it is, and a logistic regression (C={self.strength:g}) that learned from "
+            f"{self.photos:,} photos.",
+            "C was chosen by the photos that are judged here, which flatters the result a little. "
+            "What fine-tuning adds to it is what training is worth.",
+            "",
+            str(self.evaluation),
+        ]
+        return "\n".join(lines)
+
+
+def probe_backbone(
+    backbone: str | BackboneSpec | ImageClassifier,
+    train: PhotoSet,
+    val: PhotoSet,
+    *,
+    verbose: bool = True,
+) -> ProbeResult:
+    """Measure what a backbone's features tell about photos, without training it.
+
+    Each photo goes through the frozen backbone once. A logistic regression on the pooled,
+    standardised features then learns in seconds; how strongly it is regularised is chosen by
+    its log-loss on `val`. Nothing is augmented. Sets Keras's global seed, as `fit` does.
+
+    Args:
+        backbone: A name of `list_backbones()`, a specification, or a recipe, of which the
+            backbone, image size, weights, class weights and seed are used. The recipe stays
+            as it is.
+        train: Photos to learn from.
+        val: Photos to choose and to judge by; none of them may be among `train`.
+        verbose: Whether to warn of leaks between the two.
+
+    Returns:
+        The result; print it.
+
+    Raises:
+        ValueError: If the backbone or an argument of the recipe is not usable.
+        DataError: If the photos do not suit training, or change while it runs.
+
+    Example:
+        >>> train, val, test = split_photos(photos)
+        >>> result = probe_backbone(ImageClassifier(image_size=(48, 48)), train, val)
+        >>> result.evaluation.accuracy.value > 0.4
+        True
+
+    Reference:
+        Kornblith et al., 2019, "Do Better ImageNet Models Transfer Better?", section 3.
+    """
+    recipe = backbone if isinstance(backbone, ImageClassifier) else ImageClassifier(backbone)
+    started = time.perf_counter()
+    _, spec, _, _ = checked_arguments(recipe)
+    leaks = checked_photos(train, val).leaks
+    for leak in leaks if verbose else ():
+        say(f"Warning: {leak}")
+    keras = import_keras()
+    keras.utils.set_random_seed(recipe.seed)
+    backbone = spec.build(recipe.image_size, recipe.weights)
+    model = build_linear(backbone, len(train.class_names))
+    learned, held_out = pooled_features(model, train, val)
+    weights = class_weights(train, recipe.class_weights)
+    probe = fit_linear_probe(learned, train.labels, weights, held_out, val.labels)
+    scores = probe.scores(held_out)
+    return ProbeResult(
+        backbone=spec.name,
+        evaluation=evaluate_scores(val.labels, scores, train.class_names, seed=recipe.seed),
+        strength=probe.strength,
+        photos=len(train),
+        seconds=time.perf_counter() - started,
+        leaks=tuple(leaks),
+    )

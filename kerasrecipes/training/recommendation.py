@@ -1,0 +1,104 @@
+"""Which backbone to take, as data and as a table to read."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from kerasrecipes.errors import printable
+from kerasrecipes.training.candidates import Candidate, Limits, pareto_front
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Backbones measured on photos and on this machine, and the one to take; print it.
+
+    Args:
+        candidates: What could be measured.
+        failed: What could not, with the reason.
+        limits: What was asked for.
+        best: The recommended file; `None` if none keeps to the limits.
+        reason: Why, in one sentence or two.
+        photos: Number of photos that were looked at.
+        test_photos: Number of photos that were set aside for the final test.
+        splits: Number of splits into photos to learn from and photos to judge by.
+    """
+
+    candidates: tuple[Candidate, ...]
+    failed: Mapping[str, str]
+    limits: Limits
+    best: Candidate | None
+    reason: str
+    photos: int
+    test_photos: int
+    splits: int
+
+    def to_dict(self) -> dict:
+        """Return everything as JSON-safe data."""
+        front = pareto_front(self.candidates)
+        rows = [
+            {
+                **candidate.to_dict(),
+                "misses": [miss.text for miss in self.limits.misses(candidate)],
+                "on_front": candidate in front,
+            }
+            for candidate in self.candidates
+        ]
+        best = self.best and {key: self.best.to_dict()[key] for key in ("backbone", "quantization")}
+        return {
+            "recommended": best,
+            "reason": self.reason,
+            "limits": asdict(self.limits),
+            "candidates": rows,
+            "failed": dict(self.failed),
+            "photos": self.photos,
+            "test_photos": self.test_photos,
+            "splits": self.splits,
+        }
+
+    def __str__(self) -> str:
+        times = "1 split" if self.splits == 1 else f"{self.splits} splits"
+        lines = [
+            f"Measured on {self.photos:,} photos in {times} (the {self.test_photos:,} test photos "
+            "were not looked at):",
+            "",
+            *self._table(),
+            "",
+            "* No other file is as accurate, as fast and as small at once.",
+            "Accuracy is that of a linear classifier on the frozen backbone; fine-tuning usually "
+            "adds to it.",
+            "In brackets: 95% confidence intervals; photos of one part, and look-alikes, count as "
+            "far as they differ.",
+            "Times are medians for one photo on this machine; a phone's will differ.",
+        ]
+        lines += [
+            f"Not measured: {printable(name)}: {printable(why)}"
+            for name, why in self.failed.items()
+        ]
+        return "\n".join([*lines, "", self.reason])
+
+    def _table(self) -> list[str]:
+        front = pareto_front(self.candidates)
+        rows = [
+            ("  backbone", "file", "accuracy", "weakest class", "1 thread", "2 threads", "size", "")
+        ]
+        for candidate in self.candidates:
+            weakest = candidate.weakest_class
+            rows.append(
+                (
+                    f"{'*' if candidate in front else ' '} {printable(candidate.backbone)}",
+                    candidate.quantization,
+                    candidate.accuracy.percent(1),
+                    f"{printable(weakest)} {candidate.recalls[weakest].percent()}",
+                    *(f"{found.median_ms:.1f} ms" for found in candidate.latency.values()),
+                    f"{candidate.size_bytes / 1e6:.1f} MB",
+                    self._verdict(candidate),
+                )
+            )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return [
+            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+        ]
+
+    def _verdict(self, candidate: Candidate) -> str:
+        if candidate is self.best:
+            return "recommended"
+        return ", ".join(dict.fromkeys(miss.short for miss in self.limits.misses(candidate)))

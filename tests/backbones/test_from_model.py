@@ -1,0 +1,352 @@
+"""A model that a user brings keeps the promises of the catalogue's backbones."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerasrecipes.backbones import get_backbone
+from kerasrecipes.backbones.spec import BackboneSpec
+
+SIDE = 32
+
+
+def photos(side=SIDE):
+    return np.random.default_rng(0).uniform(0, 255, (2, side, side, 3)).astype("float32")
+
+
+def conv(x, filters, name, strides=1, depthwise=False):
+    make = layers.DepthwiseConv2D(3, strides, "same", use_bias=False, name=name)
+    if not depthwise:
+        make = layers.Conv2D(filters, 3, strides, "same", use_bias=False, name=name)
+    return layers.ReLU()(layers.BatchNormalization(name=f"{name}_bn")(make(x)))
+
+
+def trunk(x):
+    """A residual network with a depthwise layer and a squeeze-and-excite."""
+    x = conv(x, 8, "stem", strides=2)
+    y = conv(conv(x, 8, "one_a"), 8, "one_b", depthwise=True)
+    x = layers.Add()([x, y])
+    x = conv(x, 12, "two", strides=2)
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.Conv2D(12, 1, activation="sigmoid", name="gate")(gate)
+    return conv(x * gate, 16, "three", strides=2)
+
+
+def classifier(side=SIDE, name="net"):
+    photo = keras.Input((side, side, 3))
+    x = layers.GlobalAveragePooling2D()(trunk(photo))
+    x = layers.Dropout(0.5)(layers.Dense(9, activation="relu")(x))
+    model = keras.Model(photo, layers.Dense(4, activation="softmax")(x), name=name)
+    rng = np.random.default_rng(1)
+    model.set_weights([rng.uniform(0.1, 0.5, w.shape) for w in model.get_weights()])
+    return model
+
+
+def features_of(model):
+    """The feature map that the trunk gives, read from the original."""
+    pooling = next(x for x in reversed(model.layers) if "GlobalAverage" in type(x).__name__)
+    return keras.Model(model.inputs[0], pooling.input)
+
+
+@pytest.fixture(scope="module")
+def net():
+    return classifier()
+
+
+@pytest.fixture(scope="module")
+def spec(net):
+    return BackboneSpec.from_model(net, scaling="-1..1")
+
+
+def test_it_is_a_backbone_like_those_of_the_catalogue(spec):
+    model = spec.build(spec.min_image_size, weights=None)
+    assert (spec.name, model.name) == ("model:net", "model_net")
+    assert type(model).__name__ == "Functional"
+    assert [tensor.name for tensor in model.inputs] == ["photo"]
+    assert model.inputs[0].dtype == "float32"
+    assert model.output_shape == (None, 1, 1, spec.feature_size) == (None, 1, 1, 16)
+    assert model.count_params() == spec.parameter_count
+    assert spec.image_size == (SIDE, SIDE) and spec.min_image_size == 8
+    for text in (spec.family, spec.summary, spec.weights_licence, spec.weights_source):
+        assert text.strip() and "\n" not in text
+    with pytest.raises(ValueError, match="`image_size` 7x99 is too small for 'model:net'"):
+        spec.build((7, 99))
+
+
+def test_the_blocks_partition_the_layers_and_can_be_cut_apart(spec):
+    model = spec.build()
+    weighted = [layer.name for layer in model.layers if layer.weights]
+    assert len(spec.blocks) == 5
+    for name in weighted:
+        assert sum(bool(re.search(pattern, name)) for pattern in spec.blocks) == 1
+    for block in range(len(spec.blocks) + 1):
+        prefix = keras.Model(model.input, spec.boundary(model, block))
+        inside = {layer.name for layer in prefix.layers if layer.weights}
+        assert inside == {name for name in weighted if spec.block_of(name) < block}
+
+
+@pytest.mark.parametrize(
+    ("scaling", "factor", "offset"),
+    [
+        ("none", 1, 0),
+        ("0..1", 1 / 255, 0),
+        ("-1..1", 1 / 127.5, -1),
+        (
+            "imagenet",
+            1 / (255 * np.array([0.229, 0.224, 0.225])),
+            -np.array([0.485, 0.456, 0.406]) / np.array([0.229, 0.224, 0.225]),
+        ),
+    ],
+)
+def test_it_computes_what_the_model_computes_on_scaled_photos(net, scaling, factor, offset):
+    built = BackboneSpec.from_model(net, scaling=scaling).build()
+    expected = features_of(net)((photos() * factor + offset).astype("float32"), training=False)
+    found = built(photos(), training=False)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_model_stays_as_it_was(net):
+    config, weights = net.get_config(), net.get_weights()
+    nodes = [len(layer._inbound_nodes) for layer in net.layers]
+    built = BackboneSpec.from_model(net, scaling="0..1").build()
+    built.set_weights([weight + 1 for weight in built.get_weights()])
+    assert net.get_config() == config
+    assert [len(layer._inbound_nodes) for layer in net.layers] == nodes
+    for one, other in zip(weights, net.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_are_those_at_the_time_or_random():
+    net = classifier()
+    spec = BackboneSpec.from_model(net, scaling="0..1")
+    kept = net.get_layer("stem").get_weights()[0]
+    net.get_layer("stem").set_weights([kept + 1])
+    first, second = (spec.build(weights=None).get_layer("stem").get_weights()[0] for _ in "ab")
+    np.testing.assert_array_equal(spec.build().get_layer("stem").get_weights()[0], kept)
+    assert not np.allclose(first, second) and not np.allclose(first, kept)
+
+
+def test_another_image_size_uses_the_same_weights(spec):
+    assert spec.build((16, 48)).output_shape == (None, 2, 6, 16)
+    for one, other in zip(spec.build(48).get_weights(), spec.build().get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_nested_models_are_flattened_and_names_stay_unique():
+    inner = keras.Sequential([keras.Input((8, 8, 8)), layers.Conv2D(8, 3, name="c"), layers.ReLU()])
+    photo = keras.Input((16, 16, 3))
+    photo_in = keras.Input((16, 16, 3))
+    body = keras.Model(
+        photo_in, inner(layers.Conv2D(8, 3, 2, "same", name="c")(photo_in)), name="body"
+    )
+    x = body(layers.Conv2D(3, 1, name="c")(photo), training=False)
+    x = layers.Conv2D(5, 1, name="logits")(layers.BatchNormalization(name="pool")(x))
+    outer = keras.Model(photo, layers.Dense(2)(layers.Flatten()(x)), name="outer")
+    body.trainable = False
+    built = BackboneSpec.from_model(outer, scaling="none").build()
+    names = [layer.name for layer in built.layers if layer.weights]
+    inner_name = f"body_{inner.name}_c"
+    assert names == ["c", "body_c", inner_name, "pool_1", "logits_1"]
+    assert not [layer for layer in built.layers if isinstance(layer, keras.Model)]
+    assert all(layer.trainable for layer in built.layers)
+    expected = keras.Model(photo, x)(photos(16), training=False)
+    np.testing.assert_allclose(built(photos(16), training=False), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_sequential_model_around_a_backbone_is_taken():
+    body = features_of(classifier())
+    model = keras.Sequential(
+        [body, layers.GlobalAveragePooling2D(), layers.Dropout(0.2), layers.Dense(2)], name="seq"
+    )
+    model.build((None, SIDE, SIDE, 3))
+    built = BackboneSpec.from_model(model, scaling="0..1", name="mine").build()
+    assert built.name == "model_mine"
+    expected = body(photos() / 255, training=False)
+    np.testing.assert_allclose(built(photos(), training=False), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_input_may_have_a_name_of_its_own():
+    photo = keras.Input((SIDE, SIDE, 3), name="image")
+    model = keras.Model({"image": photo}, {"map": trunk(photo)}, name="named")
+    built = BackboneSpec.from_model(model, scaling="none").build()
+    expected = model({"image": photos()}, training=False)["map"]
+    np.testing.assert_allclose(built(photos(), training=False), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_model_without_a_head_or_size_is_taken_whole():
+    photo = keras.Input((None, None, 3))
+    spec = BackboneSpec.from_model(keras.Model(photo, trunk(photo), name="free"), scaling="none")
+    assert (spec.image_size, spec.min_image_size, spec.feature_size) == ((224, 224), 8, 16)
+
+
+def test_a_normalization_that_was_adapted_stays_so():
+    photo = keras.Input((SIDE, SIDE, 3))
+    adapted = layers.Normalization()
+    adapted.adapt(photos())
+    model = keras.Model(photo, trunk(adapted(photo)), name="adapted")
+    built = BackboneSpec.from_model(model, scaling="none").build()
+    expected = model(photos(), training=False)
+    np.testing.assert_allclose(built(photos(), training=False), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_layer_called_twice_lies_in_one_block():
+    photo = keras.Input((SIDE, SIDE, 3))
+    shared = layers.Conv2D(8, 3, padding="same", name="shared")
+    x = layers.Conv2D(8, 3, 2, "same", name="stem")(photo)
+    x = shared(layers.Conv2D(8, 1, name="between")(shared(x)))
+    model = keras.Model(photo, layers.Conv2D(8, 1, name="last")(x), name="twice")
+    spec = BackboneSpec.from_model(model, scaling="none")
+    owners = [spec.block_of(name) for name in ("stem", "shared", "between", "last")]
+    assert owners == [0, 1, 1, 2] and len(spec.blocks) == 3
+    expected = model(photos(), training=False)
+    np.testing.assert_allclose(spec.build()(photos()), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_model_of_one_size_refuses_others():
+    class Position(layers.Layer):
+        def build(self, shape):
+            self.offset = self.add_weight(shape=shape[1:], initializer="normal")
+
+        def call(self, x):
+            return x + self.offset
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    photo = keras.Input((SIDE, SIDE, 3))
+    x = Position()(layers.Conv2D(4, 3, 2, "same")(photo))
+    spec = BackboneSpec.from_model(keras.Model(photo, x, name="fixed"), scaling="none")
+    assert spec.build().output_shape == (None, 16, 16, 4)
+    with pytest.raises(ValueError, match="'model:fixed' can only be 32x32, the size .* not 64x64"):
+        spec.build(64)
+
+
+def test_the_feature_map_may_be_named():
+    net = classifier()
+    spec = BackboneSpec.from_model(net, scaling="0..1", features="two_bn")
+    assert spec.feature_size == 12
+    assert spec.build().layers[-1].name == "two_bn"
+    with pytest.raises(
+        ValueError, match="Unknown layer in `features`: 'two-bn'. Did you mean 'two_"
+    ):
+        BackboneSpec.from_model(net, scaling="0..1", features="two-bn")
+    with pytest.raises(ValueError, match=r"must be a layer that gives a feature map .* \(9,\)"):
+        BackboneSpec.from_model(net, scaling="0..1", features=net.layers[-3].name)
+
+
+def test_a_transformer_is_not_cut_at_its_patches():
+    photo = keras.Input((SIDE, SIDE, 3))
+    x = layers.Reshape((16, 8))(layers.Conv2D(8, 8, 8, name="patches")(photo))
+    x = layers.Add()([x, layers.MultiHeadAttention(2, 4, name="attend")(x, x)])
+    vit = keras.Model(photo, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)), name="vit")
+    with pytest.raises(
+        ValueError, match="where the feature map of 'vit' ends .*'attend', 'add.*Pass `features`"
+    ):
+        BackboneSpec.from_model(vit, scaling="0..1")
+
+
+def test_several_outputs_need_a_choice():
+    photo = keras.Input((SIDE, SIDE, 3))
+    x = trunk(photo)
+    heads = [layers.Dense(n)(layers.GlobalAveragePooling2D()(x)) for n in (2, 3)]
+    model = keras.Model(photo, heads, name="two_heads")
+    with pytest.raises(ValueError, match="'two_heads' has 2 outputs. Pass `features`"):
+        BackboneSpec.from_model(model, scaling="0..1")
+    assert BackboneSpec.from_model(model, scaling="0..1", features="three_bn").feature_size == 16
+
+
+class Subclassed(keras.Model):
+    def call(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Subclassed, "must be a functional or built Sequential keras.Model.* not Subclassed"),
+        (lambda: keras.Sequential([layers.Conv2D(2, 1)]), "not Sequential. Write it as"),
+        (lambda: "net", "not str. Write it as"),
+    ],
+)
+def test_models_without_a_graph_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        BackboneSpec.from_model(make(), scaling="none")
+
+
+@pytest.mark.parametrize("shapes", [[(8, 8, 3)] * 2, [(8, 8, 1)], [(8, 3)]])
+def test_models_of_anything_but_one_photo_are_refused(shapes):
+    inputs = [keras.Input(shape) for shape in shapes]
+    model = keras.Model(inputs, [layers.Dense(2)(x) for x in inputs], name="odd")
+    with pytest.raises(
+        ValueError, match=rf"must take one RGB photo .*'odd' takes {len(shapes)} input\(s\)"
+    ):
+        BackboneSpec.from_model(model, scaling="none")
+
+
+def with_first(layer):
+    photo = keras.Input((SIDE, SIDE, 3))
+    return keras.Model(photo, trunk(layer(photo)), name="first")
+
+
+def test_scaling_must_be_known_and_not_happen_twice():
+    with pytest.raises(
+        ValueError,
+        match="`scaling` must be one of 'none', '0..1', '-1..1', 'imagenet'.*not 'caffe'",
+    ):
+        BackboneSpec.from_model(classifier(), scaling="caffe")
+    for layer in (
+        layers.Rescaling(1 / 255, name="own"),
+        layers.Normalization(mean=[124.0, 116, 104], variance=[3400.0, 3200, 3300], name="own"),
+    ):
+        with pytest.raises(
+            ValueError, match="'first' scales photos of 0 to 255 itself, in the layer 'own'"
+        ):
+            BackboneSpec.from_model(with_first(layer), scaling="-1..1")
+        assert BackboneSpec.from_model(with_first(layer), scaling="none").feature_size == 16
+    late = with_first(layers.Rescaling(2.0, -1.0))
+    assert BackboneSpec.from_model(late, scaling="0..1").feature_size == 16
+
+
+@pytest.mark.parametrize(
+    "layer", [layers.RandomFlip(name="own"), layers.Resizing(16, 16, name="own")]
+)
+def test_models_that_resize_or_augment_are_refused(layer):
+    with pytest.raises(ValueError, match=r"resizes or augments photos itself \('own'\)"):
+        BackboneSpec.from_model(with_first(layer), scaling="none")
+
+
+class Forgetful(layers.Layer):
+    """Leaves its argument out of its configuration."""
+
+    def __init__(self, factor=1.0, **options):
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, x):
+        return x * self.factor
+
+    def get_config(self):
+        return {"name": self.name}
+
+
+class Nameless(Forgetful):
+    def get_config(self):
+        raise NotImplementedError("Nameless cannot tell its arguments")
+
+
+def test_layers_that_cannot_be_copied_are_noticed():
+    with pytest.raises(ValueError, match="'first' computes something else when it is rebuilt"):
+        BackboneSpec.from_model(with_first(Forgetful(3.0)), scaling="none")
+    with pytest.raises(ValueError, match="cannot be rebuilt .*: Nameless cannot tell its arg"):
+        BackboneSpec.from_model(with_first(Nameless()), scaling="none")
+
+
+def test_a_specification_stands_for_its_name(spec):
+    assert get_backbone(spec) is spec
+    with pytest.raises(
+        ValueError, match="'model:net' was made of a Keras model .* with BackboneSpec.from_model"
+    ):
+        get_backbone(spec.name)

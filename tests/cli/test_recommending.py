@@ -1,0 +1,92 @@
+"""`kerasrecipes recommend`: its output, its options and its exit codes."""
+
+import json
+import re
+import shlex
+
+import pytest
+
+from kerasrecipes.training import recommend as recommending
+from kerasrecipes.training.candidates import Limits
+from kerasrecipes.training.recommendation import Recommendation
+
+LITE0 = ("--backbone", "efficientnet_lite0", "--image-size", 48)
+
+
+def test_a_recommendation_ends_with_the_next_command(kr, photos):
+    code, out, err = kr("recommend", photos, *LITE0, "--min-recall", "0.01", "--seed", 2)
+    assert code == 0 and err == "Measuring efficientnet_lite0 …\n"
+    assert re.search(r"^\* efficientnet_lite0 +int8 .* recommended$", out, re.MULTILINE)
+    assert "Recommended: efficientnet_lite0 as int8, because " in out
+    *_, last = out.splitlines()
+    assert last == (
+        f"Next: kerasrecipes train {shlex.quote(str(photos))} --backbone efficientnet_lite0 "
+        "--image-size 48 --seed 2 --to saved_models/…"
+    )
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the command asks of the function, which then finds that nothing fits."""
+    seen = {}
+
+    def answer(photos, **settings):
+        seen.update(settings, photos=photos)
+        return Recommendation((), {"x": "DownloadError: no"}, Limits(), None, "None fits.", 9, 3, 1)
+
+    monkeypatch.setattr(recommending, "recommend_backbone", answer)
+    return seen
+
+
+def test_nothing_fits_exits_with_3(kr, photos, asked):
+    code, out, _ = kr("recommend", photos)
+    assert (
+        code == 3 and out.endswith("None fits.\n") and "Not measured: x: DownloadError: no" in out
+    )
+    code, out, _ = kr("recommend", photos, "--json")
+    assert code == 3 and json.loads(out)["recommended"] is None
+
+
+def test_options_arrive_as_they_were_meant(kr, photos, asked):
+    kr(
+        "recommend", photos, "--max-ms", 5, "--max-mb", "4.5", "--min-recall", "a=b=0.9",
+        "--min-recall", "ok=0.5", "--backbone", "one", "--backbone", "two", "--group-by", "part",
+        "--split-by", "group", "--image-size", 64, "--seed", 7, "--drop-small-classes",
+    )  # fmt: skip
+    assert asked == {
+        "photos": photos, "backbones": ["one", "two"], "max_latency_ms": 5, "max_size_mb": 4.5,
+        "min_recall": {"a=b": 0.9, "ok": 0.5}, "image_size": (64, 64), "group_by": "part",
+        "split_by": "group", "seed": 7, "drop_small_classes": True,
+    }  # fmt: skip
+    kr("recommend", photos, "--min-recall", "0.9")
+    assert asked["min_recall"] == 0.9
+    kr("recommend", photos)
+    assert asked["min_recall"] is None and asked["backbones"] is None
+
+
+@pytest.mark.parametrize(
+    ("recalls", "message"),
+    [
+        (["most"], "'most' is neither a number nor <class>=<number>"),
+        (["dot=most"], "'dot=most' is neither a number nor <class>=<number>"),
+        (["0.9", "dot=0.5"], "one number holds for the weakest class"),
+        (["0.9", "0.8"], "one number holds for the weakest class"),
+    ],
+)
+def test_a_recall_that_cannot_be_read_is_wrong_usage(kr, photos, recalls, message):
+    code, out, err = kr("recommend", photos, *(w for r in recalls for w in ("--min-recall", r)))
+    assert code == 2 and out == "" and message in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backbone", "efficientnet_lite9"], "Unknown backbone 'efficientnet_lite9'. Did you"),
+        (["--min-recall", "95"], "`min_recall` must be above 0 and at most 1, not 95.0"),
+        (["--min-recall", "dots=0.9"], "Unknown class 'dots'. Did you mean 'dot'"),
+        (["--max-ms", "0"], "`max_latency_ms` must be above 0, not 0.0"),
+    ],
+)
+def test_errors_are_one_clear_line(kr, photos, arguments, message):
+    code, out, err = kr("recommend", photos, *arguments)
+    assert code == 1 and out == "" and err.count("\n") == 1 and message in err

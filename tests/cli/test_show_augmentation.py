@@ -1,0 +1,85 @@
+"""The command that draws augmented photos, and what it refuses to write over."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasrecipes.cli.options import Augment
+from kerasrecipes.data.augment import AUGMENTATIONS
+
+SMALL = ("--views", 2, "--photos", 2, "--image-size", 48)
+
+
+def test_the_command_line_knows_every_preset():
+    assert [name.value for name in Augment] == list(AUGMENTATIONS)
+
+
+@pytest.mark.parametrize("augment", [name.value for name in Augment if name.value != "none"])
+def test_it_draws_every_preset(kr, photos, tmp_path, augment):
+    to = tmp_path / "sheet.PNG"
+    code, out, err = kr("show-augmentation", photos, "--augment", augment, "--to", to, *SMALL)
+    assert code == 0 and err == "" and out == f"Written to {to}\n"
+    picture = Image.open(to)
+    assert picture.format == "PNG" and np.asarray(picture.convert("L")).std() > 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "sheet.PNG"]
+
+
+def test_the_seed_makes_the_file_and_the_default_name_is_here(kr, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sheet, contents = tmp_path / "contact.png", []
+    for seed in (1, 1, 2):
+        code, out, _ = kr("show-augmentation", photos, "--seed", seed, "--overwrite", *SMALL)
+        assert code == 0 and out == "Written to contact.png\n"
+        contents.append(sheet.read_bytes())
+    assert contents[0] == contents[1] != contents[2]
+
+
+@pytest.mark.parametrize(
+    ("to", "message"),
+    [
+        ("sheet.jpg", "must end in .png"),
+        ("photos/dot/sheet.png", "lies inside the photos, where it would be taken for one"),
+        ("there.png", "exists already. Add --overwrite, or name another file"),
+        ("nowhere/sheet.png", "there is no folder"),
+    ],
+)
+def test_a_wrong_place_exits_with_2_and_changes_nothing(kr, photos, tmp_path, to, message):
+    (tmp_path / "there.png").write_bytes(b"mine")
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = kr("show-augmentation", photos, "--to", tmp_path / to, *SMALL)
+    assert code == 2 and out == "" and message in " ".join(err.split())
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "there.png").read_bytes() == b"mine"
+
+
+def test_a_full_disk_leaves_the_old_picture(kr, photos, tmp_path, monkeypatch):
+    import errno
+    from pathlib import Path
+
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    (tmp_path / "there.png").write_bytes(b"mine")
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code, out, err = kr("show-augmentation", photos, "--to", tmp_path / "there.png",
+                        "--overwrite", *SMALL)  # fmt: skip
+    assert code == 1 and out == "" and "Nothing was saved in" in err and "Free some space" in err
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "there.png").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["{photos}", "--augment", "none"], 1, "`augment` changes nothing"),
+        (["{photos}", "--augment", "strong"], 2, "'randaugment', 'augmix'"),
+        (["{photos}", "--views", "0"], 2, "'--views'"),
+        (["{photos}x"], 1, "no folder or table"),
+    ],
+)
+def test_wrong_usage(kr, photos, tmp_path, monkeypatch, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    found, out, err = kr("show-augmentation", *(a.format(photos=photos) for a in arguments))
+    assert (found, out) == (code, "") and message in err
+    assert not (tmp_path / "contact.png").exists()

@@ -1,0 +1,99 @@
+"""Fits with other heads, losses, mixtures and backbones than the default ones."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasrecipes import UnfreezeSchedule
+from kerasrecipes.training.imbalance import class_weights
+
+
+@pytest.mark.parametrize(
+    ("head", "loss", "options"),
+    [
+        ("classification", "expected_cost", {"costs": [[0, 50, 50], [1, 0, 1], [1, 1, 0]]}),
+        ("classification", "ldam", None),
+        ("margin", "arcface", None),
+        ("embedding", "supervised_contrastive", None),
+    ],
+)
+def test_other_heads_and_losses_learn(part_sets, quick_recipe, head, loss, options):
+    train, val, test = part_sets
+    schedule = UnfreezeSchedule.head_only(epochs=12)
+    recipe = quick_recipe(head=head, loss=loss, loss_options=options, schedule=schedule)
+    report = recipe.fit(train, val, verbose=False)
+    losses = report.stages[0].history["loss"]
+    assert losses[-1] < losses[0]
+    assert recipe.predict(test).sum(1) == pytest.approx(np.ones(len(test)), abs=1e-5)
+    assert recipe.evaluate(test).accuracy.value > 0.4
+
+
+def test_effective_number_weights_lie_between_none_and_balanced(part_photos):
+    from kerasrecipes import scan_photos
+
+    photos = scan_photos(part_photos).select([*range(16), *range(16, 20), *range(32, 48)])
+    effective, balanced = (class_weights(photos, wish) for wish in ("effective", "balanced"))
+    assert 1 < effective[1] / effective[0] <= balanced[1] / balanced[0]
+    ones = class_weights(photos, "auto", "balanced_softmax")
+    assert np.array_equal(ones, np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": "focl"}, "Unknown loss 'focl'. Did you mean 'focal'"),
+        ({"loss": "arcface"}, "'arcface' works on cosines, not on logits"),
+        ({"loss": "focal", "loss_options": {"gama": 1}}, "no option 'gama'. Did you mean 'gamma'"),
+        ({"loss": "generalized_cross_entropy", "label_smoothing": 0.1}, "would have no effect"),
+        ({"clip_norm": 0}, "`clip_norm` must be between"),
+        ({"accumulate": 0}, "`accumulate` must be a whole number between"),
+    ],
+)
+def test_wrong_choices_are_refused_before_any_photo_is_read(quick_recipe, changes, message):
+    with pytest.raises(ValueError, match=message):
+        quick_recipe(**changes).fit(None, None)
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_mixing_trains_and_repeats_bit_for_bit(part_sets, quick_recipe, mix):
+    train, val, _ = part_sets
+    fits = [quick_recipe(mix=mix, mix_alpha=0.5) for _ in range(2)]
+    for recipe in fits:
+        recipe.fit(train, val, verbose=False)
+    one, other = (recipe.model_.get_layer("logits").get_weights()[0] for recipe in fits)
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_diverging_stage_is_rolled_back_and_names_its_photos(part_sets, quick_recipe, capsys):
+    train, val, _ = part_sets
+
+    class Accident(keras.callbacks.Callback):
+        steps = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.steps += 1
+            if self.steps == 13:
+                self.model.get_layer("logits").kernel.assign_add([[1e4, 0, 0]] * 2560)
+
+    recipe = quick_recipe(schedule=UnfreezeSchedule.head_only(epochs=12, learning_rate=1e-4))
+    report = recipe.fit(train, val, callbacks=[Accident()])
+    assert len(report.callbacks["head: DivergenceGuard"]["rollbacks"]) == 1
+    assert "photos '" in capsys.readouterr().err
+    assert np.abs(recipe.model_.get_layer("logits").kernel.numpy()).max() < 1
+
+
+def test_a_users_model_becomes_a_backbone(part_sets, quick_recipe, tmp_path):
+    from kerasrecipes import BackboneSpec, ImageClassifier
+
+    train, val, test = part_sets
+    photo = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 3, strides=4, activation="relu")(photo)
+    x = keras.layers.Conv2D(16, 3, strides=4, activation="relu")(x)
+    spec = BackboneSpec.from_model(keras.Model(photo, x, name="mine"), scaling="0..1")
+    recipe = quick_recipe(backbone=spec)
+    recipe.fit(train, val, verbose=False)
+    recipe.evaluate(test)
+    bundle = recipe.save(tmp_path / "mine")
+    assert bundle.manifest.recipe["backbone"] == spec.name
+    loaded = ImageClassifier.load(tmp_path / "mine")
+    np.testing.assert_allclose(loaded.predict(test), recipe.predict(test), atol=1e-6)
