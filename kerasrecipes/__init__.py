@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kerasrecipes.bundle import Bundle, check_model_folder
     from kerasrecipes.callbacks.divergence_guard import DivergenceGuard
     from kerasrecipes.callbacks.early_stopping import EarlyStopping
+    from kerasrecipes.callbacks.exact_checkpoint import ExactCheckpoint
     from kerasrecipes.callbacks.gradient_monitor import GradientMonitor
     from kerasrecipes.callbacks.learning_rate_search import (
         find_group_learning_rates,
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     )
     from kerasrecipes.callbacks.learning_rate_suggestion import LearningRateSuggestion
     from kerasrecipes.callbacks.lr_finder import LRFinder
+    from kerasrecipes.callbacks.magnitude_pruning import HoldZeros, MagnitudePruning
+    from kerasrecipes.callbacks.metrics_log import MetricsLog
     from kerasrecipes.callbacks.overfit_monitor import OverfitMonitor
+    from kerasrecipes.callbacks.run_writers import MlflowWriter, TensorBoardWriter
     from kerasrecipes.callbacks.snapshot_ensemble import SnapshotEnsemble
     from kerasrecipes.callbacks.weight_averaging import StochasticWeightAveraging
     from kerasrecipes.data.augment import AUGMENTATIONS, Augmentation
@@ -47,6 +51,11 @@ if TYPE_CHECKING:
     from kerasrecipes.heads import list_heads
     from kerasrecipes.losses import get_loss, list_losses
     from kerasrecipes.losses.costs import cheapest_decisions, cost_matrix
+    from kerasrecipes.optimization.channel_pruning import prune_channels
+    from kerasrecipes.optimization.clustering import cluster_weights
+    from kerasrecipes.optimization.distillation import Distillation
+    from kerasrecipes.optimization.multiply_adds import count_multiply_adds
+    from kerasrecipes.optimization.weight_report import report_weights
     from kerasrecipes.report.contact_sheet import draw_augmentation
     from kerasrecipes.report.run_report import RunReport
     from kerasrecipes.serve.predictor import Predictor
@@ -73,10 +82,14 @@ _WHERE = {
     "bundle": ("Bundle", "check_model_folder"),
     "callbacks.divergence_guard": ("DivergenceGuard",),
     "callbacks.early_stopping": ("EarlyStopping",),
+    "callbacks.exact_checkpoint": ("ExactCheckpoint",),
     "callbacks.gradient_monitor": ("GradientMonitor",),
     "callbacks.learning_rate_search": ("find_group_learning_rates", "find_learning_rate"),
     "callbacks.learning_rate_suggestion": ("LearningRateSuggestion",),
     "callbacks.lr_finder": ("LRFinder",),
+    "callbacks.magnitude_pruning": ("HoldZeros", "MagnitudePruning"),
+    "callbacks.metrics_log": ("MetricsLog",),
+    "callbacks.run_writers": ("MlflowWriter", "TensorBoardWriter"),
     "callbacks.overfit_monitor": ("OverfitMonitor",),
     "callbacks.snapshot_ensemble": ("SnapshotEnsemble",),
     "callbacks.weight_averaging": ("StochasticWeightAveraging",),
@@ -104,6 +117,11 @@ _WHERE = {
     "heads": ("list_heads",),
     "losses": ("get_loss", "list_losses"),
     "losses.costs": ("cheapest_decisions", "cost_matrix"),
+    "optimization.channel_pruning": ("prune_channels",),
+    "optimization.clustering": ("cluster_weights",),
+    "optimization.distillation": ("Distillation",),
+    "optimization.multiply_adds": ("count_multiply_adds",),
+    "optimization.weight_report": ("report_weights",),
     "report.contact_sheet": ("draw_augmentation",),
     "report.run_report": ("RunReport",),
     "serve.predictor": ("Predictor",),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kerasrecipes.errors import printable
 
+UNFINISHED = ".writing-"
 _REMEDIES = {
     errno.ENOSPC: "Free some space",
     errno.EDQUOT: "Free some space",
@@ -43,7 +44,7 @@ def told_plainly(folder: Path):
 @contextmanager
 def temporary_folder(beside: Path):
     """Make a hidden folder in `beside`; whatever is still in it at the end is removed."""
-    folder = Path(tempfile.mkdtemp(prefix=".writing-", dir=beside))
+    folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=beside))
     folder.chmod(0o755)
     try:
         yield folder
@@ -60,3 +61,29 @@ def sync_folder(folder: Path) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+@contextmanager
+def complete_file(path: Path):
+    """Open a hidden binary file that becomes `path` when the block ends, or else is removed."""
+    with tempfile.NamedTemporaryFile(prefix=UNFINISHED, dir=path.parent, delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what `complete_file` left behind in a process that was killed."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        path.unlink(missing_ok=True)

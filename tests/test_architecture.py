@@ -59,7 +59,11 @@ ROOMS = {
     "heads": Room("errors registry", later="losses", later_libraries="keras"),
     "losses": Room("errors", libraries="keras numpy"),
     "monitor": Room("errors", libraries="numpy", later_libraries="scipy"),
-    "callbacks": Room("errors monitor", libraries="numpy keras"),
+    "callbacks": Room(
+        "errors files monitor",
+        libraries="numpy keras",
+        later_libraries="matplotlib mlflow tensorboard tensorflow",
+    ),
     "evaluation": Room("errors", libraries="numpy", later_libraries="scipy sklearn"),
     "report": Room(
         "errors evaluation",
@@ -83,26 +87,27 @@ ROOMS = {
     "verify": Room("data errors evaluation export", later="bundle", libraries="numpy"),
     "serve": Room("data errors export", later="bundle monitor", libraries="numpy"),
     "optimization": Room(
-        "errors silence",
-        later="bundle data evaluation",
+        "backbones errors silence",
+        later="bundle callbacks data evaluation",
         libraries="numpy",
         later_libraries="keras tensorflow tensorflow_model_optimization",
     ),
     "training": Room(
         "backbones bundle data errors evaluation files heads inference report silence versions",
-        later="callbacks losses model_file",
+        later="callbacks export losses model_file verify",
         libraries="numpy",
-        later_libraries="ai_edge_litert keras tensorflow",
+        later_libraries="ai_edge_litert keras sklearn tensorflow",
     ),
     "cli": Room(
         "errors",
-        later="backbones bundle data export monitor optimization serve templates training verify",
+        later="backbones bundle data export files monitor optimization report serve templates "
+        "training verify",
         libraries="typer",
     ),
     "__main__": Room("cli"),
     "__init__": Room("_version", later="errors"),
 }
-TO_COME = {"monitor", "optimization"}
+TO_COME = {"monitor"}
 
 # Imported at the top of a file, these would make every command slow; some are optional, too.
 LATE_LIBRARIES = {

@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 
+from kerasrecipes.callbacks.resumable import Resumable
 from kerasrecipes.errors import TrainingError
 
 
-class BatchLoss(keras.callbacks.Callback):
+class BatchLoss(Resumable, keras.callbacks.Callback):
     """Record every step's own loss, and stop with an error when one is not finite.
 
     In `on_train_batch_end`, Keras's `logs["loss"]` is the mean over the epoch so far, so that
@@ -22,6 +23,8 @@ class BatchLoss(keras.callbacks.Callback):
         ValueError: If one of `count` and `batch_size` is given without the other.
         TrainingError: While training, at the first step without a finite loss.
     """
+
+    STATE = ("losses", "_epoch", "_step")
 
     def __init__(self, count: int | None = None, batch_size: int | None = None):
         super().__init__()

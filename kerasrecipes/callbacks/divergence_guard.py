@@ -6,7 +6,12 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasrecipes.callbacks.batch_loss import BatchLoss
-from kerasrecipes.callbacks.learning_rates import current_rates, scale_rates
+from kerasrecipes.callbacks.learning_rates import (
+    current_rates,
+    scale_rates,
+    schedule_factors,
+    set_schedule_factors,
+)
 from kerasrecipes.callbacks.model_state import ModelState
 from kerasrecipes.errors import TrainingError
 
@@ -44,6 +49,10 @@ class DivergenceGuard(BatchLoss):
         >>> DivergenceGuard(max_rollbacks=1).summary()
         {'rollbacks': []}
     """
+
+    STATE = (
+        *BatchLoss.STATE, "rollbacks", "_recent", "_first", "_best", "_healthy", "_best_then",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -87,6 +96,9 @@ class DivergenceGuard(BatchLoss):
             optimizer.build(self.model.trainable_variables)
         self._good, self._best_then = ModelState(self.model), None
 
+    def on_train_end(self, logs=None):
+        self._good = self._candidate = None
+
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
         self._steps_kept = 0
@@ -114,6 +126,32 @@ class DivergenceGuard(BatchLoss):
     def summary(self) -> dict:
         """Return what a report should say."""
         return {"rollbacks": self.rollbacks}
+
+    def get_state(self) -> dict:
+        """Return what the callback remembers, its snapshots included."""
+        state = super().get_state()
+        if getattr(self, "_good", None) is not None:
+            candidate = self._candidate and (self._candidate[0].values, self._candidate[1])
+            state |= {"good": self._good.values, "candidate": candidate}
+            state["factors"] = schedule_factors(self.model)
+        return state
+
+    def set_state(self, state: dict) -> None:
+        """Put back what `get_state` returned.
+
+        Args:
+            state: The state; call this after `on_train_begin`, which forgets everything.
+        """
+        plain = {name: value for name, value in state.items() if name in self.STATE}
+        super().set_state(plain)
+        if "good" not in state:
+            return
+        self._good, candidate = ModelState(self.model), state["candidate"]
+        self._good.replace(state["good"])
+        self._candidate = candidate and (ModelState(self.model), candidate[1])
+        if candidate:
+            self._candidate[0].replace(candidate[0])
+        set_schedule_factors(self.model, state["factors"])
 
     def _problem(self, loss: float) -> str:
         if not np.isfinite(loss):

@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 
+from kerasrecipes.callbacks.resumable import Resumable
 from kerasrecipes.errors import did_you_mean
 
 
-class EarlyStopping(keras.callbacks.Callback):
+class EarlyStopping(Resumable, keras.callbacks.Callback):
     """Stop when a monitored value has not improved for a while, and keep the best weights.
 
     Unlike `keras.callbacks.EarlyStopping`, a monitor that does not exist is an error in the
@@ -33,6 +34,10 @@ class EarlyStopping(keras.callbacks.Callback):
     Reference:
         Prechelt, 1998, "Early Stopping - But When?".
     """
+
+    STATE = (
+        "best", "best_epoch", "stopped_epoch", "_weights", "_epochs_run", "_waited", "_limit",
+    )  # fmt: skip
 
     def __init__(
         self,

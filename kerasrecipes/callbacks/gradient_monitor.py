@@ -6,11 +6,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kerasrecipes.callbacks.resumable import Resumable
 from kerasrecipes.callbacks.weight_groups import group_weights
 from kerasrecipes.errors import require
 
 
-class GradientMonitor(keras.callbacks.Callback):
+class GradientMonitor(Resumable, keras.callbacks.Callback):
     """Measure gradients, updates and dead units at the end of every epoch.
 
     The gradients are those of the loss of one fixed probe batch, in inference mode, so that
@@ -34,6 +35,8 @@ class GradientMonitor(keras.callbacks.Callback):
     Reference:
         Dead units: Lu et al., 2019, "Dying ReLU and Initialization", arXiv 1903.06733.
     """
+
+    STATE = ("epochs",)
 
     def __init__(
         self,

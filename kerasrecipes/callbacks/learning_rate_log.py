@@ -2,12 +2,16 @@
 
 import keras
 
+from kerasrecipes.callbacks.resumable import Resumable
 
-class LearningRateLog(keras.callbacks.Callback):
+
+class LearningRateLog(Resumable, keras.callbacks.Callback):
     """Collect the logs of every finished epoch, and the learning rate, in `history`.
 
     Unlike the `History` that `fit` returns, it survives an interrupted fit.
     """
+
+    STATE = ("history",)
 
     def on_train_begin(self, logs=None):
         self.history: dict[str, list[float]] = {}

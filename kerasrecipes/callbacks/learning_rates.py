@@ -56,6 +56,28 @@ def scale_rates(model: keras.Model, rates: list[float], factor: float) -> None:
     model.make_train_function(force=True)
 
 
+def schedule_factors(model: keras.Model) -> list[float]:
+    """Return what the schedule of each of a model's optimizers is multiplied by."""
+    rates = [optimizer._learning_rate for optimizer in _optimizers(model)]
+    return [rate.factor if isinstance(rate, ScaledSchedule) else 1.0 for rate in rates]
+
+
+def set_schedule_factors(model: keras.Model, factors: list[float]) -> None:
+    """Multiply the schedules of a model's optimizers anew; a plain rate is left alone.
+
+    Args:
+        model: A compiled model.
+        factors: What `schedule_factors` returned.
+    """
+    for optimizer, factor in zip(_optimizers(model), factors, strict=True):
+        rate = optimizer._learning_rate
+        if isinstance(rate, ScaledSchedule):
+            rate = rate.schedule
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            optimizer.learning_rate = rate if factor == 1 else ScaledSchedule(rate, factor)
+    model.make_train_function(force=True)
+
+
 def _optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
     optimizer = model.optimizer
     parts = getattr(optimizer, "optimizers", None) or [optimizer]

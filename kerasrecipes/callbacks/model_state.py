@@ -5,7 +5,7 @@ import random
 import keras
 import numpy as np
 from keras.src.backend.common import global_state
-from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
 
 
 class ModelState:
@@ -28,6 +28,32 @@ class ModelState:
         for variable, value in self._values:
             variable.assign(value)
 
+    @property
+    def values(self) -> list[np.ndarray]:
+        """The held values, in the order of the variables: the model's, then the optimizer's."""
+        return [value for _, value in self._values]
+
+    def replace(self, values: list[np.ndarray]) -> None:
+        """Hold other values, for `restore` to put in.
+
+        Args:
+            values: The `values` of a model that was built in the same way.
+
+        Raises:
+            ValueError: If they do not fit the variables.
+        """
+        variables = [variable for variable, _ in self._values]
+        if len(values) != len(variables):
+            raise ValueError(f"it has {len(values)} variables, and this one {len(variables)}")
+        for variable, value in zip(variables, values, strict=True):
+            wanted, found = (tuple(variable.shape), str(variable.dtype)), (value.shape, value.dtype)
+            if wanted != (found[0], str(found[1])):
+                raise ValueError(
+                    f"its {variable.path} is {found[1]} of shape {found[0]}, and this one's "
+                    f"{wanted[1]} of shape {wanted[0]}"
+                )
+        self._values = list(zip(variables, values, strict=True))
+
     def is_finite(self) -> bool:
         """Tell whether no number in it is NaN or infinite."""
         return all(np.isfinite(value.astype("float64")).all() for _, value in self._values)
@@ -47,6 +73,21 @@ class RandomState:
         # Keras makes it when it is first used, and has no public way to ask whether it is there.
         self._generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
         self._keras = self._generator and _copied(self._generator.state)
+
+    def to_dict(self) -> dict:
+        """Return the states as numbers and arrays."""
+        return {"python": self._python, "numpy": self._numpy, "keras": self._keras}
+
+    @classmethod
+    def from_dict(cls, states: dict) -> "RandomState":
+        """Build it from what `to_dict` returned, or from a copy with lists for tuples."""
+        found = cls()
+        version, internal, gauss = states["python"]
+        found._python = (version, tuple(internal), gauss)
+        found._numpy, found._keras = tuple(states["numpy"]), states["keras"]
+        # Making one draws from Python's generator, which `restore` puts back.
+        found._generator = None if found._keras is None else global_seed_generator()
+        return found
 
     def restore(self) -> None:
         """Put every state back."""

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
+from kerasrecipes.callbacks.resumable import Resumable
 
-class OverfitMonitor(keras.callbacks.Callback):
+
+class OverfitMonitor(Resumable, keras.callbacks.Callback):
     """Follow the gap between training and validation, and say once when overfitting begins.
 
     It begins at the best validation loss, once that has not been beaten for `patience`
@@ -32,6 +34,8 @@ class OverfitMonitor(keras.callbacks.Callback):
         >>> OverfitMonitor().summary()["words"]
         'No epoch has ended yet.'
     """
+
+    STATE = ("epochs", "classes", "started")
 
     def __init__(
         self,

@@ -6,14 +6,18 @@ from collections.abc import Callable
 
 import keras
 
+from kerasrecipes.callbacks.resumable import Resumable
 
-class Progress(keras.callbacks.Callback):
+
+class Progress(Resumable, keras.callbacks.Callback):
     """Print one line per epoch, and on a terminal a running count within it.
 
     Args:
         title: What is being trained, e.g. the name of a stage.
         say: Prints a line; standard error by default, so that output can be piped.
     """
+
+    STATE = ("_epoch",)
 
     def __init__(self, title: str = "", say: Callable[[str], None] | None = None):
         super().__init__()

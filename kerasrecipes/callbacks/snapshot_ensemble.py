@@ -4,10 +4,11 @@ import math
 
 import keras
 
+from kerasrecipes.callbacks.resumable import Resumable
 from kerasrecipes.errors import NotFittedError
 
 
-class SnapshotEnsemble(keras.callbacks.Callback):
+class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
     """Lower the learning rate along a cosine, again and again, and keep each cycle's end.
 
     The callback sets the rate of every step. `ensemble_model` averages the members' outputs;
@@ -32,6 +33,8 @@ class SnapshotEnsemble(keras.callbacks.Callback):
         Huang et al., 2017, "Snapshot Ensembles: Train 1, get M for free", equation 2,
         arXiv 1704.00109.
     """
+
+    STATE = ("weights", "_epochs_run", "_step", "_own_rate")
 
     def __init__(self, cycle_epochs: int, peak: float | None = None, members: int | None = None):
         super().__init__()

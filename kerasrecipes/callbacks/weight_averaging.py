@@ -6,9 +6,10 @@ import keras
 import numpy as np
 
 from kerasrecipes.callbacks.batch_norm_statistics import measure_batch_norms, trained_batch_norms
+from kerasrecipes.callbacks.resumable import Resumable
 
 
-class StochasticWeightAveraging(keras.callbacks.Callback):
+class StochasticWeightAveraging(Resumable, keras.callbacks.Callback):
     """Give the model, at the end, the equal average of its weights from some epoch on.
 
     Keep the learning rate high over these epochs, constant or cyclical: the average replaces
@@ -33,6 +34,8 @@ class StochasticWeightAveraging(keras.callbacks.Callback):
         Izmailov et al., 2018, "Averaging Weights Leads to Wider Optima and Better
         Generalization", algorithm 1, arXiv 1803.05407.
     """
+
+    STATE = ("averaged", "_epochs_run", "_mean")
 
     def __init__(self, start_epoch: int, dataset: Iterable | None = None):
         super().__init__()

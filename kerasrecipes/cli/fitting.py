@@ -19,6 +19,14 @@ from kerasrecipes.cli.options import (
 )
 from kerasrecipes.errors import printable
 
+Run = Annotated[
+    Path | None,
+    typer.Option(help="A folder that explains the run, and to resume from, e.g. runs/tiles."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run in --run, to the same end.")
+]
+
 
 def train(
     photos: Photos,
@@ -35,6 +43,8 @@ def train(
     seed: Seed = 0,
     drop_small_classes: DropSmallClasses = False,
     fail_on_leak: FailOnLeak = False,
+    run: Run = None,
+    resume: Resume = False,
 ) -> None:
     """Fine-tune a backbone on photos, evaluate it, and save it."""
     from kerasrecipes.training.fine_tune import fine_tune_images
@@ -54,7 +64,13 @@ def train(
         seed=seed,
         drop_small_classes=drop_small_classes,
         fail_on_leak=fail_on_leak,
+        run_folder=run,
+        resume=resume,
     )
+    _tell(done)
+
+
+def _tell(done) -> None:
     folder = printable(done.bundle.folder)
     print(f"\nSaved to {folder}. The report: {folder}/report.html")
     print(f"Next: kerasrecipes export {folder} --format tflite --quantization int8")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.errors import VerificationError, printable
-from kerasrecipes.export.tflite_graph import float_head
+from kerasrecipes.export.tflite_graph import float_beginning, float_head
 from kerasrecipes.silence import silenced
 
 if TYPE_CHECKING:
@@ -75,16 +75,16 @@ def _one_uint8_photo(model: "keras.Model", image_size: tuple[int, int]) -> "kera
 
 
 def _int8(converter: "tf.lite.TFLiteConverter") -> bytes:
-    """Quantize to 8 bits, but leave a small head in float.
+    """Quantize to 8 bits, but leave the small ends of the model in float.
 
-    Rounding the pooled features and the probabilities to 256 levels costs accuracy and saves
-    next to nothing. Only TensorFlow's debugger can exempt single operators.
+    Rounding the photo, the pooled features and the probabilities to 256 levels costs accuracy
+    and saves next to nothing. Only TensorFlow's debugger can exempt single operators.
     """
     import tensorflow as tf
 
     debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
-    head = float_head(debugger.calibrated_model)
-    debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=head)
+    ends = float_beginning(debugger.calibrated_model) + float_head(debugger.calibrated_model)
+    debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=ends)
     return debugger.get_nondebug_quantized_model()
 
 

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.training.schedule import Stage
 
@@ -57,6 +59,41 @@ class BlockOptimizers:
         together = keras.optimizers.MultiOptimizer(self._map(parts))
         together.build(model.trainable_variables)
         return together
+
+    def get_state(self, model) -> dict:
+        """Return the optimizers' variables, and which weights of the model each one updates.
+
+        Args:
+            model: The whole model.
+        """
+        import keras
+
+        places = {id(variable): i for i, variable in enumerate(model.variables)}
+        return {
+            str(part): {
+                "trains": [places[id(variable)] for variable in kept._trainable_variables],
+                "values": [np.array(keras.ops.convert_to_numpy(v)) for v in kept.variables],
+            }
+            for part, kept in self._kept.items()
+        }
+
+    def set_state(self, model, state: dict) -> None:
+        """Build the optimizers of stages that are done, as `get_state` found them.
+
+        Args:
+            model: The whole model, built as before.
+            state: What `get_state` returned.
+        """
+        import keras
+
+        variables = model.variables
+        for part, saved in state.items():
+            # The next stage gives it a rate; any schedule will do until then.
+            rate = keras.optimizers.schedules.CosineDecay(1e-3, 1)
+            kept = self._kept[int(part)] = self._new(rate, 0.9)
+            kept.build([variables[i] for i in saved["trains"]])
+            for variable, value in zip(kept.variables, saved["values"], strict=True):
+                variable.assign(value)
 
     def _begin(self, part: int, variables: list, stage: Stage, factor: float, updates: int) -> None:
         import keras

@@ -1,5 +1,6 @@
 """One call from photos to a saved model, for people who want no objects."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from kerasrecipes.errors import DataError, printable
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.training.fitting import checked_arguments
 from kerasrecipes.training.image_classifier import ImageClassifier, say
+from kerasrecipes.training.run_folder import RunFolder, as_run_folder
 from kerasrecipes.training.schedule import UnfreezeSchedule
 
 
@@ -44,6 +46,8 @@ def fine_tune_images(
     drop_small_classes: bool = False,
     fail_on_leak: bool = False,
     verbose: bool = True,
+    run_folder: str | Path | None = None,
+    resume: bool = False,
     **settings,
 ) -> FineTuned:
     """Scan, check and split photos, fine-tune a backbone, evaluate it and save it.
@@ -63,39 +67,61 @@ def fine_tune_images(
             `scan_photos`.
         fail_on_leak: Raise if the same photo, or part, is on two sides of the split.
         verbose: Whether to print findings and progress.
+        run_folder: A folder that explains the run and from which it can go on after a break,
+            see `ImageClassifier.fit`; `None` keeps nothing.
+        resume: Go on with the run in `run_folder`; everything else must be as it was.
         **settings: Further arguments of `ImageClassifier`.
 
     Returns:
         The fitted recipe, its report and the saved bundle.
 
     Raises:
-        DataError: If the photos do not suit training, or leak and `fail_on_leak` is set.
+        DataError: If the photos do not suit training, or leak and `fail_on_leak` is set, or
+            the run folder does not suit.
         ValueError: If an argument is not usable.
         OSError: If nothing can be written in `to`; nothing is trained then.
     """
     tell = say if verbose else lambda line: None
     settings |= _schedule(epochs, settings.get("schedule"))
+    chosen = {
+        "source": str(source),
+        "group_by": group_by,
+        "split_by": split_by,
+        "test_fraction": test_fraction,
+        "val_fraction": val_fraction,
+        "drop_small_classes": drop_small_classes,
+    }
+    run = as_run_folder(None if run_folder is None else RunFolder(run_folder, chosen), resume)
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
     checked_arguments(recipe)
-    _check_destination(Path(source), Path(to))
-    photos = scan_photos(source, group_by=group_by, drop_small_classes=drop_small_classes)
-    train, val, test = split_photos(
-        photos, test_fraction=test_fraction, val_fraction=val_fraction, by=split_by, seed=seed
+    _check_destination(Path(source), Path(to), run)
+    train, val, test = _split(chosen, seed, fail_on_leak, tell)
+    recipe.fit(train, val, verbose=verbose, run_folder=run, resume=resume)
+    if len(test):
+        tell(f"\nOn {len(test)} test photos:\n{recipe.evaluate(test)}")
+    bundle = recipe.save(to)
+    return FineTuned(recipe, recipe.report_, bundle)
+
+
+def _split(chosen: dict, seed: int, fail_on_leak: bool, tell: Callable[[str], None]):
+    """Scan, split and check photos in the way that a run folder is told."""
+    photos = scan_photos(
+        chosen["source"],
+        group_by=chosen["group_by"],
+        drop_small_classes=chosen["drop_small_classes"],
     )
+    fractions = {name: chosen[name] for name in ("test_fraction", "val_fraction")}
+    train, val, test = split_photos(photos, by=chosen["split_by"], seed=seed, **fractions)
     # The files that were left out are known to the scan alone.
-    whole = replace(train, excluded=photos.excluded, ignored=photos.ignored)
-    found = check_photos(whole, val, test)
+    train = replace(train, excluded=photos.excluded)
+    found = check_photos(replace(train, ignored=photos.ignored), val, test)
     tell(str(found))
     if fail_on_leak and found.leaks:
         raise DataError(
             f"The split leaks: {found.leaks[0].message} Nothing was trained, because "
             "`fail_on_leak` is set."
         )
-    recipe.fit(replace(train, excluded=photos.excluded), val, verbose=verbose)
-    if len(test):
-        tell(f"\nOn {len(test)} test photos:\n{recipe.evaluate(test)}")
-    bundle = recipe.save(to)
-    return FineTuned(recipe, recipe.report_, bundle)
+    return train, val, test
 
 
 def _schedule(epochs: int | None, schedule: UnfreezeSchedule | None) -> dict:
@@ -106,11 +132,19 @@ def _schedule(epochs: int | None, schedule: UnfreezeSchedule | None) -> dict:
     return {"schedule": UnfreezeSchedule.two_phase(epochs=epochs)}
 
 
-def _check_destination(source: Path, to: Path) -> None:
+def _check_destination(source: Path, to: Path, run: RunFolder | None) -> None:
     """Find out before the training, not after it, that the model cannot be saved."""
-    if source.is_dir() and to.resolve().is_relative_to(source.resolve()):
+    folders = [(to, "saved_models/my_model")] + ([(run.path, "runs/my_run")] if run else [])
+    for folder, example in folders:
+        if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
+            raise DataError(
+                f"'{printable(folder)}' lies inside the photos in '{printable(source)}', where a "
+                f"model would be taken for a class. Name a folder elsewhere, e.g. {example}."
+            )
+    if run and run.path.resolve().is_relative_to(to.resolve()):
         raise DataError(
-            f"'{printable(to)}' lies inside the photos in '{printable(source)}', where a model "
-            "would be taken for a class. Name a folder elsewhere, e.g. saved_models/my_model."
+            f"The run folder '{printable(run.path)}' lies inside the model's folder "
+            f"'{printable(to)}', which holds versions only. Name a folder elsewhere, e.g. "
+            "runs/my_run."
         )
     check_model_folder(to)

@@ -1,7 +1,6 @@
 """Running one stage: freeze, cut, compile, fit, and keep the best weights."""
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from kerasrecipes.report.run_report import StageReport
 from kerasrecipes.training.block_optimizers import BlockOptimizers
 from kerasrecipes.training.freezing import FreezePolicy
 from kerasrecipes.training.frozen_part import FrozenPart, Side
+from kerasrecipes.training.run_record import RunRecord, Stopwatch
 from kerasrecipes.training.schedule import Stage
 
 
@@ -35,6 +35,7 @@ class StageRunner:
         settings: The recipe, for its numbers.
         callbacks: The user's own callbacks.
         say: Prints one line for the user.
+        record: Keeps the run on the disk; `None` for no run folder.
         summaries: What callbacks with a `summary()` had to say, by stage and callback.
     """
 
@@ -50,6 +51,7 @@ class StageRunner:
     settings: object
     callbacks: tuple
     say: Callable[[str], None]
+    record: RunRecord | None = None
     summaries: dict[str, dict] = field(default_factory=dict)
 
     def run(self, stage: Stage, later: list[Stage], first_epoch: int) -> tuple[StageReport, bool]:
@@ -67,13 +69,15 @@ class StageRunner:
         Raises:
             KeyboardInterrupt: If interrupted before the first epoch began.
         """
-        started = time.monotonic()
+        watch = Stopwatch()
         first_open = self._first_open(stage)
         policy = FreezePolicy(len(self.spec.blocks) - first_open, self.settings.train_batch_norm)
         summary = policy.apply(self.model, self.spec)
         self.say(f"Stage '{stage.name}': up to {stage.epochs} epochs\n{summary}")
         trained, feeds = self._sources(first_open, later)
-        history, best_epoch, interrupted = self._fit(trained, feeds, stage, first_epoch)
+        if self.record is not None:
+            self.record.save(self)
+        history, best_epoch, interrupted = self._fit(trained, feeds, stage, first_epoch, watch)
         self.frozen.trained_from(first_open)
         report = StageReport(
             name=stage.name,
@@ -85,7 +89,7 @@ class StageRunner:
             total_parameters=summary.total_parameters,
             freeze_table=list(summary.rows),
             history=history,
-            seconds=time.monotonic() - started,
+            seconds=watch.seconds,
         )
         return report, interrupted
 
@@ -111,30 +115,29 @@ class StageRunner:
         features = frozen(self.model.input, training=False)
         return keras.Model(self.model.input, open_part(features)), feeds
 
-    def _fit(self, trained, feeds: list[Callable], stage: Stage, first_epoch: int):
+    def _fit(self, trained, feeds: list[Callable], stage: Stage, first_epoch: int, watch):
         from kerasrecipes.callbacks.early_stopping import EarlyStopping
         from kerasrecipes.callbacks.learning_rate_log import LearningRateLog
 
         steps = math.ceil(len(self.train.photos) / self.settings.batch_size)
-        # One epoch more than is used: Keras asks for it to see that there is none.
-        epochs = range(first_epoch, first_epoch + stage.epochs + 1)
-        train, val = self._train_data(feeds[0], epochs), self._val_data(feeds[1])
+        val = self._val_data(feeds[1])
         optimizer = self.optimizers.for_stage(self.model, stage, steps)
         trained.compile(optimizer, self.loss, metrics=self.head.metrics())
         history = LearningRateLog()
         with self.train.reader.errors(), self.val.reader.errors():
-            baseline = trained.evaluate(val, verbose=0, return_dict=True)["loss"]
-            if not math.isfinite(baseline):
-                raise TrainingError(
-                    f"The validation loss is {baseline} before stage '{stage.name}' begins. "
-                    "Are the weights that were loaded damaged?"
-                )
+            baseline = self._baseline(trained, val, stage)
             stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
             callbacks = self._callbacks(stage, first_epoch, history, stopping)
+            done, last = 0, stage.epochs
+            if self.record is not None:
+                callbacks, done, last = self.record.resume_stage(trained, stage, callbacks, watch)
+            # One epoch more than is used: Keras asks for it to see that there is none.
+            epochs = range(first_epoch + done, first_epoch + stage.epochs + 1)
             try:
                 trained.fit(
-                    train,
-                    epochs=stage.epochs,
+                    self._train_data(feeds[0], epochs),
+                    initial_epoch=done,
+                    epochs=last,
                     steps_per_epoch=steps,
                     shuffle=False,
                     validation_data=val,
@@ -148,6 +151,15 @@ class StageRunner:
             if hasattr(callback, "summary"):
                 self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
         return history.history, stopping.best_epoch, False
+
+    def _baseline(self, trained, val, stage: Stage) -> float:
+        loss = trained.evaluate(val, verbose=0, return_dict=True)["loss"]
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"The validation loss is {loss} before stage '{stage.name}' begins. "
+                "Are the weights that were loaded damaged?"
+            )
+        return loss
 
     def _patience(self, stage: Stage) -> int | None:
         return self.settings.patience if stage.patience is None else stage.patience

@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from kerasrecipes.backbones import get_backbone
@@ -19,11 +20,12 @@ from kerasrecipes.report.run_report import DataReport, RunReport
 from kerasrecipes.silence import import_keras
 from kerasrecipes.training.frozen_part import Side
 from kerasrecipes.training.imbalance import WISHES, class_weights
+from kerasrecipes.training.run_record import RunRecord
 from kerasrecipes.training.schedule import UnfreezeSchedule
 from kerasrecipes.versions import library_versions
 
 
-def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say):
+def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say, run=None):
     """Run `recipe` on photos.
 
     Args:
@@ -32,6 +34,7 @@ def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say
         val: Photos to choose by.
         callbacks: The user's own callbacks.
         say: Prints one line for the user.
+        run: The `RunFolder` to keep the run in, locked; `None` for none.
 
     Returns:
         The fitted model and its `RunReport`, still without evaluations.
@@ -56,6 +59,11 @@ def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say
     )
     runner = _runner(recipe, model, spec, head, loss, sides, callbacks, say)
     report = _new_report(recipe, spec, data)
+    if run is not None:
+        run.describe(_config(recipe, report, sides))
+        runner.record = RunRecord(run.path, say, report.stages)
+        if run.resume:
+            runner.record.restore(runner)
     _run_stages(runner, schedule, report, say)
     if hasattr(head, "finish"):
         embedding = keras.Model(model.input, model.get_layer(head.trains).output)
@@ -70,6 +78,21 @@ def _check_mix(recipe) -> None:
         raise unknown_name("mix", recipe.mix, MIXERS, "ImageClassifier")
     if recipe.batch_size < 2:
         raise ValueError("`mix` needs a `batch_size` of at least 2: it mixes photos of a batch.")
+
+
+def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
+    """Return what a run is made of, in plain values."""
+    ordered = [[photo.facts.sha256 for photo in side.photos.photos] for side in sides]
+    return {
+        "recipe_type": type(recipe).__name__,
+        "recipe": report.recipe,
+        "weights": report.weights,
+        "data": {
+            "digests": report.data.digests,
+            # Batches are drawn by position.
+            "orders": [sha256(" ".join(one).encode()).hexdigest() for one in ordered],
+        },
+    }
 
 
 def _views(recipe, augmentation: Augmentation) -> int:
@@ -229,6 +252,9 @@ def _new_report(recipe, spec, data: DataReport) -> RunReport:
 def _run_stages(runner, schedule: UnfreezeSchedule, report: RunReport, say) -> None:
     first_epoch = 0
     for position, stage in enumerate(schedule.stages):
+        if position < len(report.stages):
+            first_epoch += stage.epochs
+            continue
         later = list(schedule.stages[position + 1 :])
         try:
             stage_report, interrupted = runner.run(stage, later, first_epoch)
@@ -243,4 +269,6 @@ def _run_stages(runner, schedule: UnfreezeSchedule, report: RunReport, say) -> N
             report.interrupted = True
             say(f"Interrupted in stage '{stage.name}': the best weights so far are kept.")
             break
+    if runner.record is not None and not report.interrupted:
+        runner.record.save(runner)
     report.callbacks = plain(runner.summaries)

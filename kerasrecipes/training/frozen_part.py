@@ -1,5 +1,6 @@
 """Where a model can be cut for each stage, and the cached outputs at those cuts."""
 
+import errno
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class FrozenPart:
     limit_gb: float
     say: Callable[[str], None]
     _caches: dict[int, tuple[int, list[PrefixCache]]] = field(default_factory=dict)
+    _filled_together: dict[int, list[int]] = field(default_factory=dict)
 
     def sources(self, first_open: int, later: list[int]) -> tuple[object, list[Callable]] | None:
         """Return where training begins and what feeds it, or `None` to begin at the photos.
@@ -57,20 +59,49 @@ class FrozenPart:
         Returns:
             The tensor at the cut, and for each side a function from a dataset of
             `(index, view)` to one of `(index, view, outputs)`.
+
+        Raises:
+            OSError: If the outputs were kept before a break, and cannot be kept now.
         """
         if first_open == 0 or not self.limit_gb:
             return None
         if first_open not in self._caches:
-            self._fill(self._that_fit(first_open, later))
+            before = self._filled_together.get(first_open)
+            blocks = self._that_fit(first_open, later) if before is None else before
+            filled = self._fill(blocks)
+            if before and not filled:
+                raise OSError(
+                    errno.ENOSPC,
+                    "The run cannot go on as it was: the output of the frozen blocks, which was "
+                    "kept on the disk before the break, has no room. Free some space, then resume",
+                )
+            blocks = blocks if filled else []
+            self._filled_together |= dict.fromkeys(blocks or [first_open], blocks)
         if first_open not in self._caches:
             return None
         cut, caches = self._caches[first_open]
         feeds = [lambda order, cache=cache: cache.batches(cut, order) for cache in caches]
         return self.spec.boundary(self.model, first_open), feeds
 
+    def get_state(self) -> dict:
+        """Return which cuts were computed in one pass.
+
+        With other cuts, the runtime may join other operations, and round otherwise.
+        """
+        return {str(block): blocks for block, blocks in self._filled_together.items()}
+
+    def set_state(self, state: dict) -> None:
+        """Compute the same cuts together as before a break.
+
+        Args:
+            state: What `get_state` returned.
+        """
+        self._filled_together = {int(block): blocks for block, blocks in state.items()}
+
     def trained_from(self, first_open: int) -> None:
         """Drop what a stage that trained from this block on has made untrue."""
         self._caches = {k: v for k, v in self._caches.items() if k <= first_open}
+        self._filled_together = {k: v for k, v in self._filled_together.items() if k <= first_open}
 
     def _that_fit(self, first_open: int, later: list[int]) -> list[int]:
         """List the cuts to fill in one pass: this one, and those of later stages that no
@@ -95,11 +126,11 @@ class FrozenPart:
             )
         return fitting if first_open in fitting else []
 
-    def _fill(self, blocks: list[int]) -> None:
+    def _fill(self, blocks: list[int]) -> bool:
         import keras
 
         if not blocks:
-            return
+            return False
         frozen = keras.Model(
             self.model.input, [self.spec.boundary(self.model, block) for block in blocks]
         )
@@ -110,8 +141,9 @@ class FrozenPart:
                 f"  The frozen blocks are computed in every epoch: their output cannot be kept "
                 f"({error.strerror or error})."
             )
-            return
+            return False
         self._caches.update({block: (i, caches) for i, block in enumerate(blocks)})
+        return True
 
     def _filled(self, frozen, side: Side) -> PrefixCache:
         try:

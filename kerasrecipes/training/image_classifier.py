@@ -1,6 +1,7 @@
 """The recipe for photos with one label each."""
 
 import sys
+from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from kerasrecipes.data.augment import Augmentation
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, NotFittedError
 from kerasrecipes.training.recipe import Recipe
+from kerasrecipes.training.run_folder import RunFolder, as_run_folder
 from kerasrecipes.training.schedule import UnfreezeSchedule
 
 
@@ -103,7 +105,16 @@ class ImageClassifier(Recipe):
     seed: int = 0
     deterministic: bool = False
 
-    def fit(self, train: PhotoSet, val: PhotoSet, *, callbacks=(), verbose: bool = True):
+    def fit(
+        self,
+        train: PhotoSet,
+        val: PhotoSet,
+        *,
+        callbacks=(),
+        verbose: bool = True,
+        run_folder: str | Path | RunFolder | None = None,
+        resume: bool = False,
+    ):
         """Train on one set of photos, choosing the weights by another.
 
         Fitting again starts again. Ctrl-C ends the fit with the best weights so far.
@@ -113,22 +124,36 @@ class ImageClassifier(Recipe):
             val: Photos to choose by; none of them may be among `train`.
             callbacks: Further `keras.callbacks.Callback`s, used in every stage.
             verbose: Whether to print what trains and how it goes.
+            run_folder: A folder that explains the run and from which it can go on after a
+                break, see `RunFolder`; `None` keeps nothing.
+            resume: Go on with the run in `run_folder`, and end with the very weights that
+                it would have ended with.
 
         Returns:
             A `RunReport`: what was trained, how it went, and how `val` is classified.
 
         Raises:
             ValueError: If an argument of the recipe is not usable.
-            DataError: If the photos do not suit training, or change while it runs.
+            DataError: If the photos do not suit training, or change while it runs, or the run
+                folder is in use, or holds a run and `resume` is not set, or another run.
+            IntegrityError: If all that could be resumed from is damaged.
+            OSError: If nothing can be written in the run folder.
             KeyboardInterrupt: If interrupted before there was anything to keep.
         """
-        from kerasrecipes.training.fitting import fit_classifier
+        from kerasrecipes.training.fitting import checked_arguments, fit_classifier
 
+        checked_arguments(self)
         speak = say if verbose else lambda line: None
-        self.model_, self.report_ = fit_classifier(self, train, val, tuple(callbacks), speak)
-        self.labels_ = train.class_names
-        self.train_, self.val_ = train, val
-        self._measure(val, "val")
+        run = as_run_folder(run_folder, resume)
+        with nullcontext() if run is None else run.locked():
+            speak = speak if run is None else run.log_lines(speak)
+            fitted = fit_classifier(self, train, val, tuple(callbacks), speak, run)
+            self.model_, self.report_ = fitted
+            self.labels_ = train.class_names
+            self.train_, self.val_ = train, val
+            self._measure(val, "val")
+            if run is not None:
+                run.finish(self.report_)
         return self.report_
 
     def probe(self, train: PhotoSet, val: PhotoSet, *, verbose: bool = True):

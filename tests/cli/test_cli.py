@@ -15,7 +15,8 @@ from kerasrecipes import IntegrityError, VerificationError
 from kerasrecipes.cli import app
 
 VERBS = [
-    "ls", "cp", "doctor", "show-augmentation", "train", "evaluate", "export", "verify", "predict",
+    "ls", "cp", "doctor", "show-augmentation", "recommend", "train",
+    "evaluate", "export", "verify", "predict",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")
 

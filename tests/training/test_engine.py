@@ -4,7 +4,7 @@ import pytest
 
 from kerasrecipes import get_backbone
 from kerasrecipes.training import engine as engines
-from kerasrecipes.training.frozen_part import FrozenPart
+from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.prefix_cache import PrefixCache
 
 
@@ -53,7 +53,7 @@ def test_features_beyond_half_precision_are_kept_in_single(part_sets):
     model = keras.Model(photo, [keras.layers.Rescaling(1e4)(photo)])
     said = []
     part = FrozenPart(model, None, (), 1.0, said.append)
-    cache = part._filled(model, PhotoReader(part_sets[1], (8, 8)), views=1)
+    cache = part._filled(model, Side(PhotoReader(part_sets[1], (8, 8)), 1))
     assert said == ["  An output of the frozen blocks exceeds float16. Keeping single precision."]
     assert cache._stored[0].dtype == np.float32
     assert np.isfinite(cache._stored[0]).all()

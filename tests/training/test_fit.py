@@ -248,7 +248,10 @@ def test_class_weights_balance_only_what_is_unbalanced(part_sets):
         ({"head": "clasification"}, "Unknown head 'clasification'. Did you mean 'classification'"),
         ({"augment": "facory"}, "Unknown augmentation 'facory'. Did you mean 'factory'"),
         ({"schedule": [1, 2]}, "`schedule` must be an UnfreezeSchedule, not list"),
-        ({"class_weights": "yes"}, "`class_weights` must be 'auto', 'sqrt', 'balanced' or None"),
+        (
+            {"class_weights": "yes"},
+            "`class_weights` must be 'auto', 'sqrt', 'balanced', 'effective'",
+        ),
         ({"views": 0}, "`views` must be a whole number between 1 and 1000, not 0"),
         ({"dropout": "a"}, "`dropout` must be between 0 and 0.95, not 'a'"),
         ({"batch_size": True}, "`batch_size` must be a whole number between 1 and 4096, not True"),

@@ -1,0 +1,28 @@
+"""The kernels that hold most of a model's weights."""
+
+import keras
+
+KINDS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+)
+
+
+def find_kernels(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return the kernels of convolutions and dense layers, by the name of the layer.
+
+    A depthwise kernel is none of them: it is small, and every one of its weights counts.
+
+    Args:
+        model: A built model; layers inside others are found, too. One whose name is taken is
+            called by the path of its kernel.
+    """
+    found: dict[str, keras.Variable] = {}
+    for layer in model._flatten_layers():
+        kernel = getattr(layer, "kernel", None) if isinstance(layer, KINDS) else None
+        if kernel is not None:
+            found[layer.name if layer.name not in found else kernel.path] = kernel
+    return found

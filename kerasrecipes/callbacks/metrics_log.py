@@ -1,0 +1,55 @@
+"""What every epoch measured, as lines of JSON."""
+
+import json
+import math
+from pathlib import Path
+
+import keras
+
+from kerasrecipes.callbacks.learning_rates import current_rates
+from kerasrecipes.files import complete_file
+
+
+class MetricsLog(keras.callbacks.Callback):
+    """Add one line of JSON per epoch to a file, which programs can follow while training runs.
+
+    A line has the epoch, counted from 1, the learning rate (with one optimizer per block, the
+    largest), and the logs; a value that is not finite is `null`. Several fits may share a file.
+
+    Args:
+        path: The file, e.g. `"runs/tiles/metrics.jsonl"`; its folder must exist.
+        **labels: What else each line should say, e.g. `stage="head"`.
+
+    Example:
+        >>> MetricsLog("metrics.jsonl", stage="head").labels
+        {'stage': 'head'}
+    """
+
+    def __init__(self, path: str | Path, **labels: str):
+        super().__init__()
+        self.path = Path(path)
+        self.labels = labels
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = {**(logs or {}), "learning_rate": max(current_rates(self.model))}
+        plain = {name: _finite(float(value)) for name, value in values.items()}
+        line = json.dumps({**self.labels, "epoch": epoch + 1, **plain}, allow_nan=False)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def get_state(self) -> dict:
+        """Return the lines so far."""
+        return {"text": self.path.read_text(encoding="utf-8") if self.path.is_file() else ""}
+
+    def set_state(self, state: dict) -> None:
+        """Write the lines anew, without those of epochs that were lost.
+
+        Args:
+            state: What `get_state` returned.
+        """
+        with complete_file(self.path) as file:
+            file.write(state["text"].encode())
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Smaller and faster models: fewer channels, fewer weights, fewer values, a good teacher."""

@@ -1,0 +1,94 @@
+"""What zeros and shared values in the weights are worth, in bytes."""
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class KernelRow:
+    """One kernel.
+
+    Args:
+        layer: Name of its layer.
+        weights: How many it has.
+        zeros: How many of them are zero.
+        values: How many different values they have.
+    """
+
+    layer: str
+    weights: int
+    zeros: int
+    values: int
+
+
+@dataclass(frozen=True)
+class WeightReport:
+    """How sparse and how compressible the weights of a model are.
+
+    Zeros and repeated values take as much room as others until a file is compressed: the
+    model in memory has the raw size, a download has the zipped one.
+
+    Args:
+        rows: The kernels of convolutions and dense layers.
+        raw_bytes: Size of all weights of the model, as they are.
+        zipped_bytes: The same, deflated, as in a zip archive or an app package.
+    """
+
+    rows: tuple[KernelRow, ...]
+    raw_bytes: int
+    zipped_bytes: int
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction of zeros in the kernels."""
+        return sum(row.zeros for row in self.rows) / sum(row.weights for row in self.rows)
+
+    def __str__(self) -> str:
+        width = max(len(row.layer) for row in self.rows)
+        lines = [f"{'layer':<{width}}  weights  zero  values"]
+        lines += [
+            f"{row.layer:<{width}}  {row.weights:>7}  {row.zeros / row.weights:>4.0%}  "
+            f"{row.values:>6}"
+            for row in self.rows
+        ]
+        lines.append(
+            f"{self.sparsity:.1%} of the kernels' weights are zero. All weights take "
+            f"{self.raw_bytes / 1e6:.2f} MB, zipped {self.zipped_bytes / 1e6:.2f} MB."
+        )
+        return "\n".join(lines)
+
+
+def report_weights(model: "keras.Model") -> WeightReport:
+    """Count zeros and different values in a model's kernels, and zip its weights.
+
+    Args:
+        model: A built model.
+
+    Returns:
+        The counts and sizes; print them.
+
+    Raises:
+        ValueError: If the model has no convolution and no dense layer.
+
+    Example:
+        >>> report = report_weights(get_backbone("efficientnet_lite0").build(32, None))
+        >>> report.sparsity, len(report.rows)
+        (0.0, 33)
+    """
+    from kerasrecipes.callbacks.kernels import find_kernels
+
+    rows = []
+    for name, kernel in find_kernels(model).items():
+        values = kernel.numpy()
+        zeros = int((values == 0).sum())
+        rows.append(KernelRow(name, values.size, zeros, len(np.unique(values))))
+    if not rows:
+        raise ValueError(f"The model {model.name!r} has no convolution and no dense layer.")
+    content = b"".join(np.ascontiguousarray(weight).tobytes() for weight in model.get_weights())
+    return WeightReport(tuple(rows), len(content), len(zlib.compress(content)))

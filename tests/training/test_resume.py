@@ -1,0 +1,308 @@
+"""A run that is cut off anywhere goes on, and ends with the very weights of one that was not."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from kerasrecipes import (
+    DataError,
+    ImageClassifier,
+    IntegrityError,
+    UnfreezeSchedule,
+    fine_tune_images,
+)
+from kerasrecipes.callbacks.exact_checkpoint import ExactCheckpoint
+from kerasrecipes.cli import main
+from kerasrecipes.training.run_folder import RunFolder
+
+
+class Cut(Exception):
+    pass
+
+
+class CutAt(keras.callbacks.Callback):
+    """Ends a run in the middle of an epoch, counted over all stages."""
+
+    def __init__(self, epoch: int):
+        super().__init__()
+        self.left = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.left -= 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.left == 0 and batch == 1:
+            raise Cut
+
+    def get_state(self):
+        return {}
+
+    def set_state(self, state):
+        pass
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """Writes after each epoch, however short it is."""
+    begin = ExactCheckpoint.__init__
+
+    def eager(self, folder, every=1, **options):
+        begin(self, folder, every=1, **options)
+
+    monkeypatch.setattr(ExactCheckpoint, "__init__", eager)
+
+
+@pytest.fixture
+def make(tiny_spec, quick_recipe):
+    """Makes recipes with everything that has a state, on a tiny backbone."""
+
+    def recipe(**changes):
+        head, *opened = UnfreezeSchedule.gradual(
+            epochs=2, steps=2, open_fraction=1.0, head_epochs=3
+        ).stages
+        settings = {
+            "backbone": tiny_spec(),
+            "schedule": UnfreezeSchedule((head, *opened)),
+            "accumulate": 2,
+            "mix": "mixup",
+            "clip_norm": 1.0,
+        }
+        return quick_recipe(**{**settings, **changes})
+
+    return recipe
+
+
+def facts(recipe):
+    """Return everything that must repeat to the last bit."""
+    variables = [v.numpy() for v in recipe.model_.variables]
+    report = recipe.report_
+    stages = [
+        (one.name, one.epochs_run, one.best_epoch, one.history, one.trainable_parameters)
+        for one in report.stages
+    ]
+    said = {name: said for name, said in report.callbacks.items() if "ExactCheckpoint" not in name}
+    evaluations = {
+        name: {**one.to_dict(), "latency_ms": None} for name, one in report.evaluations.items()
+    }
+    # As text, in which NaN equals NaN.
+    return variables, stages, json.dumps(said), json.dumps(evaluations)
+
+
+def same(one, other):
+    for a, b in zip(one[0], other[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert one[1:] == other[1:]
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_cut_off_anywhere_it_ends_alike(part_sets, make, tmp_path, often):
+    train, val, _ = part_sets
+    plain = make()
+    plain.fit(train, val, verbose=False)
+    whole = make()
+    whole.fit(train, val, verbose=False, run_folder=tmp_path / "whole")
+    same(facts(plain), facts(whole))  # keeping a run changes nothing
+
+    cut = tmp_path / "cut"
+    for epoch in (0, 1, 2, 0, 1):  # in the head twice, at its end, and in both later stages
+        with pytest.raises(Cut):
+            make().fit(
+                train, val, verbose=False, callbacks=[CutAt(epoch)],
+                run_folder=cut, resume=cut.exists(),
+            )  # fmt: skip
+    resumed = make()
+    resumed.fit(train, val, verbose=False, callbacks=[CutAt(99)], run_folder=cut, resume=True)
+    one, other = facts(whole), facts(resumed)
+    same(one, other)
+    assert lines(cut) == lines(tmp_path / "whole")
+    assert [(line["stage"], line["epoch"]) for line in lines(cut)] == [
+        ("head", 1), ("head", 2), ("head", 3),
+        ("open 1", 1), ("open 1", 2), ("open 2", 1), ("open 2", 2),
+    ]  # fmt: skip
+
+    again = make()  # a run that is finished is only measured again
+    again.fit(train, val, verbose=False, callbacks=[CutAt(0)], run_folder=cut, resume=True)
+    same(one, facts(again))
+
+
+@pytest.fixture(scope="module")
+def finished(part_sets, tmp_path_factory):
+    """The folder of a finished run of the head alone; not to be changed."""
+    folder = tmp_path_factory.mktemp("runs") / "parts"
+    small(1).fit(*part_sets[:2], verbose=False, run_folder=folder)
+    return folder
+
+
+def small(epochs, **changes):
+    settings = {"image_size": (48, 48), "augment": "none", "seed": 3}
+    schedule = UnfreezeSchedule.head_only(epochs=epochs)
+    return ImageClassifier(**{**settings, "schedule": schedule, **changes})
+
+
+def test_the_folder_explains_itself(finished, part_sets):
+    names = {path.name for path in finished.iterdir()}
+    assert names == {
+        "checkpoint", "config.json", "console.log", "curves.png", "environment.json", "lock",
+        "metrics.jsonl", "report.json",
+    }  # fmt: skip
+    config = json.loads((finished / "config.json").read_text())
+    assert ImageClassifier.from_config(config["recipe"]).get_config() == small(1).get_config()
+    assert config["data"]["digests"]["train"] == part_sets[0].digest()
+    assert config["versions"]["keras"] == keras.__version__
+    assert "Stage 'head'" in (finished / "console.log").read_text()
+    (environment,) = json.loads((finished / "environment.json").read_text())
+    assert environment["packages"]["numpy"] == np.__version__
+    assert set(lines(finished)[0]) >= {"stage", "epoch", "loss", "val_accuracy", "learning_rate"}
+    assert (finished / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_is_never_begun_over_another(finished, part_sets):
+    with pytest.raises(DataError, match="holds a run already. Pass `resume=True`"):
+        small(1).fit(*part_sets[:2], verbose=False, run_folder=finished)
+
+
+def test_nothing_to_resume(part_sets, tmp_path):
+    with pytest.raises(DataError, match="There is no run in .* to resume"):
+        small(1).fit(*part_sets[:2], verbose=False, run_folder=tmp_path / "no", resume=True)
+    assert not (tmp_path / "no").exists()
+    with pytest.raises(ValueError, match="`resume=True` has no effect without `run_folder`"):
+        small(1).fit(*part_sets[:2], verbose=False, resume=True)
+
+
+def test_what_differs_is_named(finished, part_sets):
+    train, val, test = part_sets
+    for recipe, photos, told in (
+        (small(2), train, r"recipe.schedule was \[.* and is "),
+        (small(1, dropout=0.5), train, "recipe.dropout was 0.2 and is 0.5"),
+        (small(1), test, "data.digests.train was "),
+        (small(1), train.select(range(len(train))[::-1]), r"data.orders was "),
+    ):
+        with pytest.raises(DataError, match=f"began with something else: {told}"):
+            recipe.fit(photos, val, verbose=False, run_folder=finished, resume=True)
+
+
+def test_a_damaged_config_is_no_other_run(finished, part_sets, tmp_path):
+    (tmp_path / "config.json").write_bytes((finished / "config.json").read_bytes()[:-9])
+    with pytest.raises(DataError, match="config.json' is damaged: .* Restore it from a copy"):
+        small(1).fit(*part_sets[:2], verbose=False, run_folder=tmp_path, resume=True)
+
+
+def test_two_runs_in_one_folder(finished, part_sets):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", LOCK, finished], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "locked\n"
+    told = rf"Another run is in .*parts' \(process {holder.pid}\)"
+    with pytest.raises(DataError, match=told):
+        small(1).fit(*part_sets[:2], verbose=False, run_folder=finished, resume=True)
+    holder.kill()  # a lock does not outlive its process
+    holder.wait()
+    with RunFolder(finished, resume=True).locked():
+        pass
+
+
+LOCK = """
+import sys, time
+from kerasrecipes.cli import main
+from kerasrecipes.training.run_folder import RunFolder
+with RunFolder(sys.argv[1], resume=True).locked():
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_place_that_cannot_be_written(part_sets, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="Nothing was saved in .*file/run"):
+        small(1).fit(*part_sets[:2], verbose=False, run_folder=tmp_path / "file" / "run")
+
+
+def test_damaged_states_are_told_and_never_begun_anew(part_sets, tmp_path, capfd):
+    recipe = small(2)
+    recipe.fit(*part_sets[:2], verbose=False, run_folder=tmp_path)
+    stages = sorted((tmp_path / "checkpoint" / "stages").glob("*.npz"))
+    assert len(stages) == 2
+    stages[-1].write_bytes(stages[-1].read_bytes()[:-1])
+    again = small(2)
+    again.fit(*part_sets[:2], run_folder=tmp_path, resume=True)
+    same(facts(recipe), facts(again))
+    assert re.search("Warning: .*state-000002.npz' is damaged", capfd.readouterr().err)
+    for path in (tmp_path / "checkpoint" / "stages").glob("*.npz"):
+        path.write_bytes(b"")
+    with pytest.raises(IntegrityError, match="no state left to go on from"):
+        small(2).fit(*part_sets[:2], verbose=False, run_folder=tmp_path, resume=True)
+
+
+def test_no_room_for_what_was_kept_before_the_break(part_sets, make, tmp_path, monkeypatch):
+    with pytest.raises(Cut):
+        make().fit(*part_sets[:2], verbose=False, callbacks=[CutAt(1)], run_folder=tmp_path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kerasrecipes.training.prefix_cache._unnamed_array", full)
+    with pytest.raises(OSError, match="cannot go on as it was: .* Free some space, then resume"):
+        make().fit(
+            *part_sets[:2], verbose=False, callbacks=[CutAt(9)], run_folder=tmp_path, resume=True
+        )
+
+
+def test_callbacks_without_a_state_are_told(part_sets, tmp_path, capfd):
+    plateau = keras.callbacks.TerminateOnNaN()
+    small(1).fit(*part_sets[:2], callbacks=[plateau], run_folder=tmp_path)
+    told = "Note: 'TerminateOnNaN' cannot be resumed, having no `get_state`"
+    assert told in capfd.readouterr().err
+    assert told in (tmp_path / "console.log").read_text()
+
+
+def test_a_run_folder_in_the_wrong_place(part_photos, tmp_path):
+    for run, told in (
+        (part_photos / "run", "lies inside the photos .* e.g. runs/my_run"),
+        (tmp_path / "m" / "run", "lies inside the model's folder"),
+    ):
+        with pytest.raises(DataError, match=told):
+            fine_tune_images(part_photos, tmp_path / "m", run_folder=run, verbose=False)
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_from_the_command_line(part_photos, tmp_path):
+    def command(name):
+        return [
+            "train", str(part_photos), "--to", str(tmp_path / name), "--image-size", "48",
+            "--epochs", "12", "--run", str(tmp_path / f"run-{name}"),
+        ]  # fmt: skip
+
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "kerasrecipes", *command("cut")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    metrics = tmp_path / "run-cut" / "metrics.jsonl"
+    while not (metrics.is_file() and '"top"' in metrics.read_text()):
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    assert lines(tmp_path / "run-cut")[-1]["epoch"] < 12
+
+    for arguments in ([*command("cut"), "--resume"], command("whole")):
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert end.value.code == 0
+    models = [
+        ImageClassifier.load(tmp_path / name).model_.get_weights() for name in ("cut", "whole")
+    ]
+    for one, other in zip(*models, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert lines(tmp_path / "run-cut") == lines(tmp_path / "run-whole")
+    config = json.loads((tmp_path / "run-cut" / "config.json").read_text())
+    assert config["photos"]["source"] == str(part_photos)
