@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PHOTOS ?=
+# A file's tests stay together, since they share fitted models.
+PARALLEL ?= --numprocesses 2 --dist loadfile
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -29,10 +31,10 @@ demo: setup
 	$(BIN)/python recipes/defect_detection/detect_defects.py $(if $(PHOTOS),"$(PHOTOS)")
 
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 quick: setup lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from kerasrecipes.report.run_report import RunReport
     from kerasrecipes.serve.predictor import Predictor
     from kerasrecipes.templates import copy_recipe, list_recipes
+    from kerasrecipes.training.ablation import ablate_recipe
     from kerasrecipes.training.adapters import (
         AdaptedModel,
         BitFit,
@@ -126,6 +127,7 @@ _WHERE = {
     "report.run_report": ("RunReport",),
     "serve.predictor": ("Predictor",),
     "templates": ("copy_recipe", "list_recipes"),
+    "training.ablation": ("ablate_recipe",),
     "training.adapters": ("AdaptedModel", "BitFit", "Bottleneck", "LowRank", "add_adapter"),
     "training.batch_norm": ("reestimate_batch_norm",),
     "training.fine_tune": ("fine_tune_images",),

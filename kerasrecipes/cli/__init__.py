@@ -27,6 +27,7 @@ COMMANDS = {
     "show-augmentation": photos.show_augmentation,
     "recommend": recommending.recommend,
     "train": fitting.train,
+    "ablate": fitting.ablate,
     "evaluate": models.evaluate,
     "export": models.export_saved,
     "verify": models.verify_saved,

@@ -86,6 +86,13 @@ class PhotoReader:
         self._seed = seed
         self._error: Exception | None = None
 
+    def identity(self) -> tuple:
+        """Return what the pixels of a view depend on besides its number; two readers that
+        agree in it read the same."""
+        files = tuple(photo.facts.sha256 for photo in self.photos.photos)
+        seed = None if self._augmentation == Augmentation() else self._seed
+        return files, self.photos.policy, self._image_size, self._augmentation, seed
+
     def batches(self, order):
         """Turn a dataset of `(index, view)` batches into `(index, view, photos)`.
 

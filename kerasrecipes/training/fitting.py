@@ -18,14 +18,16 @@ from kerasrecipes.inference import predict_scores
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport
 from kerasrecipes.silence import import_keras
-from kerasrecipes.training.frozen_part import Side
+from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.imbalance import WISHES, class_weights
 from kerasrecipes.training.run_record import RunRecord
 from kerasrecipes.training.schedule import UnfreezeSchedule
 from kerasrecipes.versions import library_versions
 
 
-def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say, run=None):
+def fit_classifier(
+    recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say, run=None, memory=None
+):
     """Run `recipe` on photos.
 
     Args:
@@ -35,6 +37,7 @@ def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say
         callbacks: The user's own callbacks.
         say: Prints one line for the user.
         run: The `RunFolder` to keep the run in, locked; `None` for none.
+        memory: What fits of recipes with the same backbone, weights and head share; a dict.
 
     Returns:
         The fitted model and its `RunReport`, still without evaluations.
@@ -57,7 +60,8 @@ def fit_classifier(recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say
         Side(PhotoReader(train, size, augmentation, recipe.seed), _views(recipe, augmentation)),
         Side(PhotoReader(val, size), 1),
     )
-    runner = _runner(recipe, model, spec, head, loss, sides, callbacks, say)
+    frozen = FrozenPart(model, spec, sides, recipe.cache_gb, say, memory)
+    runner = _runner(recipe, model, spec, head, loss, sides, frozen, callbacks, say)
     report = _new_report(recipe, spec, data)
     if run is not None:
         run.describe(_config(recipe, report, sides))
@@ -99,10 +103,9 @@ def _views(recipe, augmentation: Augmentation) -> int:
     return 1 if augmentation == Augmentation() else recipe.views
 
 
-def _runner(recipe, model, spec, head, loss, sides, callbacks: tuple, say):
+def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, say):
     from kerasrecipes.training.block_optimizers import BlockOptimizers
     from kerasrecipes.training.fit_stage import StageRunner
-    from kerasrecipes.training.frozen_part import FrozenPart
 
     train = sides[0].reader.photos
     return StageRunner(
@@ -113,7 +116,7 @@ def _runner(recipe, model, spec, head, loss, sides, callbacks: tuple, say):
         train=sides[0],
         val=sides[1],
         class_weights=class_weights(train, recipe.class_weights, head.loss_name),
-        frozen=FrozenPart(model, spec, sides, recipe.cache_gb, say),
+        frozen=frozen,
         optimizers=BlockOptimizers(
             spec, recipe.weight_decay, recipe.clip_norm, recipe.accumulate, recipe.ema
         ),

@@ -39,6 +39,8 @@ class FrozenPart:
         sides: Training, then validation.
         limit_gb: Largest size on disk.
         say: Prints one line for the user.
+        memory: Outputs of earlier fits that began with the same weights, to be used again
+            and added to; `None` to keep none.
     """
 
     model: object
@@ -46,6 +48,8 @@ class FrozenPart:
     sides: tuple[Side, ...]
     limit_gb: float
     say: Callable[[str], None]
+    memory: dict | None = None
+    _lowest_trained: float = float("inf")
     _caches: dict[int, tuple[int, list[PrefixCache]]] = field(default_factory=dict)
     _filled_together: dict[int, list[int]] = field(default_factory=dict)
 
@@ -100,6 +104,7 @@ class FrozenPart:
 
     def trained_from(self, first_open: int) -> None:
         """Drop what a stage that trained from this block on has made untrue."""
+        self._lowest_trained = min(self._lowest_trained, first_open)
         self._caches = {k: v for k, v in self._caches.items() if k <= first_open}
         self._filled_together = {k: v for k, v in self._filled_together.items() if k <= first_open}
 
@@ -135,7 +140,7 @@ class FrozenPart:
             self.model.input, [self.spec.boundary(self.model, block) for block in blocks]
         )
         try:
-            caches = [self._filled(frozen, side) for side in self.sides]
+            caches = [self._remembered(frozen, side, blocks) for side in self.sides]
         except OSError as error:
             self.say(
                 f"  The frozen blocks are computed in every epoch: their output cannot be kept "
@@ -144,6 +149,15 @@ class FrozenPart:
             return False
         self._caches.update({block: (i, caches) for i, block in enumerate(blocks)})
         return True
+
+    def _remembered(self, frozen, side: Side, blocks: list[int]) -> PrefixCache:
+        # What has trained here is not what an earlier fit began with.
+        if self.memory is None or max(blocks) > self._lowest_trained:
+            return self._filled(frozen, side)
+        key = (*side.reader.identity(), side.views, self.spec.name, tuple(blocks))
+        if key not in self.memory:
+            self.memory[key] = self._filled(frozen, side)
+        return self.memory[key]
 
     def _filled(self, frozen, side: Side) -> PrefixCache:
         try:

@@ -15,7 +15,7 @@ from kerasrecipes import IntegrityError, VerificationError
 from kerasrecipes.cli import app
 
 VERBS = [
-    "ls", "cp", "doctor", "show-augmentation", "recommend", "train",
+    "ls", "cp", "doctor", "show-augmentation", "recommend", "train", "ablate",
     "evaluate", "export", "verify", "predict",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")

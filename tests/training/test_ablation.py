@@ -1,0 +1,86 @@
+"""Changing one thing at a time, with the frozen blocks computed once."""
+
+import math
+
+import numpy as np
+import pytest
+
+from kerasrecipes import UnfreezeSchedule, ablate_recipe, scan_photos
+from kerasrecipes.training.ablation import AblationRow, _row
+from kerasrecipes.training.prefix_cache import PrefixCache
+
+
+@pytest.fixture
+def fills(monkeypatch):
+    """Counts how often frozen blocks are computed."""
+    counted = []
+    fill = PrefixCache.fill
+
+    def counting(self, *arguments):
+        counted.append(self)
+        return fill(self, *arguments)
+
+    monkeypatch.setattr(PrefixCache, "fill", counting)
+    return counted
+
+
+def test_fits_on_a_split_share_what_is_frozen(part_photos, quick_recipe, fills):
+    recipe = quick_recipe(schedule=UnfreezeSchedule.head_only(epochs=2))
+    changes = {"no dropout": {"dropout": 0.0}, "no views": {"augment": "none"}}
+    found = ablate_recipe(recipe, part_photos, changes=changes, verbose=False)
+    assert [row.name for row in found.rows] == ["as it is", "no dropout", "no views"]
+    assert found.splits == 3
+    # Per split: training and validation photos, and once more the unaugmented training photos.
+    assert len(fills) == 3 * 3
+    assert found.rows[0].difference == 0
+    assert found.rows[1].log_loss != found.rows[0].log_loss
+    assert "95 % intervals" in str(found)
+    assert found.to_dict()["rows"][2]["verdict"] in {"is better", "is worse", "cannot tell"}
+
+
+def test_shared_blocks_change_no_result(part_photos, quick_recipe):
+    """The second fit, from the memory, is the fit that it would have been alone."""
+    from kerasrecipes.training.fitting import fit_classifier
+
+    photos = scan_photos(part_photos)
+    train, val = photos.select(range(0, 48, 2)), photos.select(range(1, 48, 2))
+    memory: dict = {}
+    fit_classifier(quick_recipe(), train, val, (), print, memory=memory)
+    shared, _ = fit_classifier(quick_recipe(dropout=0.0), train, val, (), print, memory=memory)
+    alone, _ = fit_classifier(quick_recipe(dropout=0.0), train, val, (), print)
+    assert len(memory) == 2
+    for one, other in zip(shared.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_change_that_always_helps_is_told_from_one_that_does_not():
+    base = np.array([[0.8, 0.8, 0.50], [0.8, 0.8, 0.60], [0.8, 0.8, 0.55]])
+    better, mixed = base.copy(), base.copy()
+    better[:, 2] -= [0.10, 0.11, 0.09]
+    mixed[:, 2] += [0.10, -0.12, 0.01]
+    assert _row("a", better, base).verdict == "is better"
+    assert _row("a", base, better).verdict == "is worse"
+    assert _row("a", mixed, base).verdict == "cannot tell"
+    low, high = _row("a", better, base).interval
+    # By hand: mean -0.1, sd 0.01, t(0.975; 2) = 4.303.
+    assert (low, high) == pytest.approx((-0.1 - 0.02484, -0.1 + 0.02484), abs=1e-4)
+
+
+def test_one_split_has_no_interval():
+    row = _row("a", np.array([[0.8, 0.8, 0.4]]), np.array([[0.8, 0.8, 0.5]]))
+    assert isinstance(row, AblationRow)
+    assert math.isnan(row.interval[0])
+    assert row.verdict == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x": {"drop": 0}}, "names what a recipe does not have: drop"),
+        ({"x": {"dropout": 0.2}}, "The change 'x' changes nothing"),
+        ({}, "`changes` is empty"),
+    ],
+)
+def test_changes_without_effect_are_errors(quick_recipe, changes, message):
+    with pytest.raises(ValueError, match=message):
+        ablate_recipe(quick_recipe(), "nowhere", changes=changes)
