@@ -96,7 +96,7 @@ ROOMS = {
         "backbones bundle data errors evaluation files heads inference report silence versions",
         later="callbacks export losses model_file verify",
         libraries="numpy",
-        later_libraries="ai_edge_litert keras sklearn tensorflow",
+        later_libraries="ai_edge_litert keras scipy sklearn tensorflow",
     ),
     "cli": Room(
         "errors",

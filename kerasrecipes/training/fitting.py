@@ -209,6 +209,15 @@ def _check_numbers(recipe) -> None:
 
 
 def checked_photos(train: PhotoSet, val: PhotoSet) -> DataReport:
+    """Judge whether photos can be trained on, and say what they are.
+
+    Args:
+        train: Photos to learn from.
+        val: Photos to choose or judge by.
+
+    Raises:
+        DataError: If the classes differ, are fewer than 2, or a side lacks photos.
+    """
     if train.class_names != val.class_names:
         raise DataError(
             f"`train` has the classes {listed(train.class_names)}, and `val` "

@@ -73,7 +73,9 @@ def test_averaged_directions_stay_close_to_length_1():
     """Keras averages them without the constraint; they must hardly differ from its result."""
     model, _ = fit(MarginHead(units=16), ema=True)
     lengths = np.linalg.norm(model.get_layer("class_directions").kernel.numpy(), axis=0)
-    np.testing.assert_allclose(lengths, 1, atol=0.01)
+    # A common length only scales all cosines; what differs between classes favours one.
+    np.testing.assert_allclose(lengths, 1, atol=0.03)
+    np.testing.assert_allclose(lengths / lengths.mean(), 1, atol=0.005)
 
 
 def test_the_loss_has_the_scale_of_the_head():
