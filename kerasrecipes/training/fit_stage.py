@@ -199,9 +199,10 @@ class StageRunner:
         targets = one_hot(self.train.photos)
         batches = with_targets(feed(order), targets, targets @ self.class_weights)
         if settings.mix:
-            # A cached head sees pooled vectors, out of which no box can be cut.
-            flat = batches.element_spec[0].shape.rank == 2
-            kind = "mixup" if flat else settings.mix
+            kind = settings.mix
+            if kind == "cutmix" and batches.element_spec[0].shape.rank == 2:
+                self.say("  No box can be cut out of pooled features: this stage uses mixup.")
+                kind = "mixup"
             steps = math.ceil(len(self.train.photos) / settings.batch_size)
             batches = mix_batches(
                 batches,

@@ -77,6 +77,10 @@ def fit_classifier(
 
 def _check_mix(recipe) -> None:
     if recipe.mix is None:
+        if recipe.mix_alpha != type(recipe).mix_alpha:
+            raise ValueError(
+                "`mix_alpha` would have no effect without `mix`. Pass mix='mixup' or 'cutmix'."
+            )
         return
     if recipe.mix not in MIXERS:
         raise unknown_name("mix", recipe.mix, MIXERS, "ImageClassifier")

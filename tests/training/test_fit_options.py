@@ -45,6 +45,9 @@ def test_effective_number_weights_lie_between_none_and_balanced(part_photos):
         ({"loss": "arcface"}, "'arcface' works on cosines, not on logits"),
         ({"loss": "focal", "loss_options": {"gama": 1}}, "no option 'gama'. Did you mean 'gamma'"),
         ({"loss": "generalized_cross_entropy", "label_smoothing": 0.1}, "would have no effect"),
+        ({"mix_alpha": 0.4}, "`mix_alpha` would have no effect without `mix`"),
+        ({"mix": "mixp"}, "Unknown mix 'mixp'. Did you mean 'mixup'"),
+        ({"mix": "mixup", "batch_size": 1}, "needs a `batch_size` of at least 2"),
         ({"clip_norm": 0}, "`clip_norm` must be between"),
         ({"accumulate": 0}, "`accumulate` must be a whole number between"),
     ],
@@ -55,11 +58,12 @@ def test_wrong_choices_are_refused_before_any_photo_is_read(quick_recipe, change
 
 
 @pytest.mark.parametrize("mix", ["mixup", "cutmix"])
-def test_mixing_trains_and_repeats_bit_for_bit(part_sets, quick_recipe, mix):
+def test_mixing_trains_and_repeats_bit_for_bit(part_sets, quick_recipe, mix, capsys):
     train, val, _ = part_sets
     fits = [quick_recipe(mix=mix, mix_alpha=0.5) for _ in range(2)]
     for recipe in fits:
-        recipe.fit(train, val, verbose=False)
+        recipe.fit(train, val)
+    assert ("this stage uses mixup" in capsys.readouterr().err) == (mix == "cutmix")
     one, other = (recipe.model_.get_layer("logits").get_weights()[0] for recipe in fits)
     np.testing.assert_array_equal(one, other)
 
