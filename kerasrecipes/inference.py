@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasrecipes.data.batches import PhotoReader, index_batches
+from kerasrecipes.data.batches import PhotoReader
 from kerasrecipes.data.photos import PhotoSet
 
 BATCH = 32
@@ -21,10 +21,6 @@ def predict_scores(model, photos: PhotoSet) -> np.ndarray:
     Raises:
         DataError: If a photo cannot be read, or changed since it was scanned.
     """
-    size = tuple(model.input.shape[1:3])
-    reader = PhotoReader(photos, size)
-    order = index_batches(len(photos), BATCH, None, range(1), 1)
-    batches = reader.batches(order).prefetch(2)
-    with reader.errors():
-        rows = [np.asarray(model.predict_on_batch(pixels)) for _, _, pixels in batches]
+    reader = PhotoReader(photos, tuple(model.input.shape[1:3]))
+    rows = [np.asarray(model.predict_on_batch(pixels)) for pixels in reader.in_order(BATCH)]
     return np.concatenate(rows) if rows else np.zeros((0, model.output.shape[-1]), np.float32)

@@ -2,6 +2,7 @@
 
 import keras
 
+from kerasrecipes.callbacks.learning_rates import current_rates
 from kerasrecipes.callbacks.resumable import Resumable
 
 
@@ -18,8 +19,6 @@ class LearningRateLog(Resumable, keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         # With one optimizer per block, the largest rate is that of the head.
-        optimizer = self.model.optimizer
-        several = getattr(optimizer, "optimizers", [optimizer])
-        rates = [float(keras.ops.convert_to_numpy(one.learning_rate)) for one in several]
-        for name, value in {**(logs or {}), "learning_rate": max(rates)}.items():
+        rate = max(current_rates(self.model))
+        for name, value in {**(logs or {}), "learning_rate": rate}.items():
             self.history.setdefault(name, []).append(float(value))

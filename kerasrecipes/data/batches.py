@@ -93,6 +93,16 @@ class PhotoReader:
         seed = None if self._augmentation == Augmentation() else self._seed
         return files, self.photos.policy, self._image_size, self._augmentation, seed
 
+    def in_order(self, batch_size: int):
+        """Yield batches of all photos as they are, once, in their own order.
+
+        A batch is a float32 tensor of shape `(batch, height, width, 3)`, 0…255.
+        """
+        order = index_batches(len(self.photos), batch_size, None, range(1), 1)
+        with self.errors():
+            for _, _, pixels in self.batches(order).prefetch(2):
+                yield pixels
+
     def batches(self, order):
         """Turn a dataset of `(index, view)` batches into `(index, view, photos)`.
 

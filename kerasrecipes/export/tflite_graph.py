@@ -3,6 +3,7 @@
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.export.format import GraphFacts
@@ -11,10 +12,10 @@ from kerasrecipes.export.format import GraphFacts
 KERNELS = frozenset(
     {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", "CONV_3D"}
 )
-# Operators that turn pooled features into scores.
 _FIRST_KERNELS = 3
 _SMALL_FRACTION = 0.01
 _POOLS = frozenset({"MEAN", "REDUCE_MAX"})
+# Operators that pool features and turn them into scores.
 _HEAD = _POOLS | {"SOFTMAX", "LOGISTIC", "FULLY_CONNECTED", "CONCATENATION", "RESHAPE"}
 
 
@@ -106,24 +107,18 @@ def float_beginning(content: bytes) -> list[str]:
     Returns:
         The names of their output tensors.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.Model.GetRootAs(content, 0)
-    graph = model.Subgraphs(0)
-    sizes = [model.Buffers(i).DataLength() for i in range(model.BuffersLength())]
+    operators, total = _operators(content)
     names: list[str] = []
     kernels = held = 0
-    for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
-        name, _ = _name(model.OperatorCodes(operator.OpcodeIndex()))
-        inputs = [operator.Inputs(i) for i in range(operator.InputsLength())]
-        held += sum(sizes[graph.Tensors(i).Buffer()] for i in inputs if i >= 0)
-        kernels += name in KERNELS
-        if kernels > _FIRST_KERNELS or held > _SMALL_FRACTION * sum(sizes):
+    for operator in operators:
+        held += operator.constant_bytes
+        if held > _SMALL_FRACTION * total:
             break
-        names.append(graph.Tensors(operator.Outputs(0)).Name().decode())
+        names.append(operator.tensor)
+        kernels += operator.name in KERNELS
         if kernels == _FIRST_KERNELS:
-            break
-    return names if kernels == _FIRST_KERNELS else []
+            return names
+    return []
 
 
 def float_head(content: bytes) -> list[str]:
@@ -136,26 +131,44 @@ def float_head(content: bytes) -> list[str]:
         The names of their output tensors; empty when the head holds more than 3 % of the
         constants, as with a thousand classes.
     """
+    operators, total = _operators(content)
+    maker = {operator.output: operator for operator in operators}
+    names: list[str] = []
+    head_bytes, pending = 0, [operators[-1].output]
+    while pending:
+        operator = maker.get(pending.pop())
+        if operator is None or operator.name not in _HEAD:  # a constant, or the backbone
+            continue
+        names.append(operator.tensor)
+        head_bytes += operator.constant_bytes
+        if operator.name not in _POOLS:
+            pending += operator.inputs
+    return names if head_bytes <= 0.03 * total else []
+
+
+class _Operator(NamedTuple):
+    """One operator: its kind, tensors by number, the output's name, and its constants' size."""
+
+    name: str
+    inputs: list[int]
+    output: int
+    tensor: str
+    constant_bytes: int
+
+
+def _operators(content: bytes) -> tuple[list[_Operator], int]:
+    """List the operators of the first graph in order, and the bytes of all constants."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(content, 0)
     graph = model.Subgraphs(0)
-    operators = [graph.Operators(i) for i in range(graph.OperatorsLength())]
-    maker = {op.Outputs(i): op for op in operators for i in range(op.OutputsLength())}
     sizes = [model.Buffers(i).DataLength() for i in range(model.BuffersLength())]
-    names: list[str] = []
-    head_bytes, pending = 0, [graph.Outputs(0)]
-    while pending:
-        tensor = pending.pop()
-        operator = maker.get(tensor)
-        if operator is None:  # a constant
-            continue
-        name, _ = _name(model.OperatorCodes(operator.OpcodeIndex()))
-        if name not in _HEAD:
-            continue
-        names.append(graph.Tensors(tensor).Name().decode())
+    found = []
+    for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
         inputs = [operator.Inputs(i) for i in range(operator.InputsLength())]
-        head_bytes += sum(sizes[graph.Tensors(i).Buffer()] for i in inputs if i >= 0)
-        if name not in _POOLS:
-            pending += inputs
-    return names if head_bytes <= 0.03 * sum(sizes) else []
+        name, _ = _name(model.OperatorCodes(operator.OpcodeIndex()))
+        output = operator.Outputs(0)
+        tensor = graph.Tensors(output).Name().decode()
+        held = sum(sizes[graph.Tensors(i).Buffer()] for i in inputs if i >= 0)
+        found.append(_Operator(name, inputs, output, tensor, held))
+    return found, sum(sizes)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.data.scan import scan_photos
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.evaluation.resampled import log_losses
 from kerasrecipes.inference import predict_scores
-from kerasrecipes.training.bench import Bench
+from kerasrecipes.training.bench import Bench, scanned
 from kerasrecipes.training.fitting import fit_classifier
 from kerasrecipes.training.image_classifier import ImageClassifier, say
 
@@ -133,10 +133,7 @@ def ablate_recipe(
     """
     tell = say if verbose else lambda line: None
     variants = _variants(recipe, changes)
-    if not isinstance(photos, PhotoSet):
-        photos = scan_photos(photos, group_by=group_by)
-    elif group_by is not None:
-        raise ValueError("`group_by` would have no effect on a scanned set. Pass a folder.")
+    photos = scanned(photos, group_by)
     bench = Bench.of(photos, split_by, test_fraction, val_fraction, recipe.seed)
     measured = {name: [] for name in variants}
     for number, (learn, judge) in enumerate(bench.splits):
@@ -173,13 +170,16 @@ def _variants(recipe: ImageClassifier, changes) -> dict[str, ImageClassifier]:
 
 
 def _numbers(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
-    right = scores.argmax(axis=1) == labels
-    present = np.unique(labels)
-    if len(present) < 2:
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+    if len(np.unique(labels)) < 2:
         raise DataError("The validation photos of a split show one class only. Add photos.")
-    recalls = [right[labels == k].mean() for k in present]
-    true = np.clip(scores[np.arange(len(labels)), labels], 1e-7, 1.0)
-    return float(right.mean()), float(np.mean(recalls)), float(-np.log(true).mean())
+    answers = scores.argmax(axis=1)
+    return (
+        float(accuracy_score(labels, answers)),
+        float(balanced_accuracy_score(labels, answers)),
+        float(log_losses(labels, scores).mean()),
+    )
 
 
 def _row(name: str, found: np.ndarray, base: np.ndarray) -> AblationRow:

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasrecipes.backbones.graph import nodes_in_order
 from kerasrecipes.backbones.rebuilding import is_functional
-from kerasrecipes.data.batches import PhotoReader, index_batches
+from kerasrecipes.data.batches import PhotoReader
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, TrainingError, listed
 
@@ -143,14 +143,7 @@ def _reader(
     """Return a function that begins a new pass and yields batches of photos."""
     if isinstance(photos, PhotoSet):
         reader = PhotoReader(photos, tuple(model.inputs[0].shape[1:3]))
-
-        def read() -> Iterator[Any]:
-            order = index_batches(len(photos), batch_size, None, range(1), 1)
-            with reader.errors():
-                for _, _, pixels in reader.batches(order).prefetch(2):
-                    yield pixels
-
-        return read
+        return lambda: reader.in_order(batch_size)
     if isinstance(photos, np.ndarray):
         photos = [photos[i : i + batch_size] for i in range(0, len(photos), batch_size)]
     if isinstance(photos, Iterator):

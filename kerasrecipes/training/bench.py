@@ -1,11 +1,13 @@
 """The photos on which several backbones are measured alike, and their splits."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.data.scan import scan_photos
 from kerasrecipes.data.split import split_photos
 from kerasrecipes.data.strata import join_units
 from kerasrecipes.evaluation.clustered import clustered_share
@@ -126,6 +128,30 @@ class Bench:
         weights = class_weights(self.photos.select(train), "auto")
         labels = self.photos.labels
         return fit_linear_probe(features[train], labels[train], weights, features[val], labels[val])
+
+
+def scanned(
+    photos: PhotoSet | str | Path, group_by: str | None, drop_small_classes: bool = False
+) -> PhotoSet:
+    """Return photos as a set; what would say how to scan one is an error beside it.
+
+    Args:
+        photos: A scanned set, or a folder or table; see `scan_photos`.
+        group_by: What photos of one part have in common; see `scan_photos`.
+        drop_small_classes: Leave classes with fewer than 2 readable photos out.
+
+    Raises:
+        ValueError: If an argument would have no effect on a set.
+        DataError: If the photos cannot be scanned.
+    """
+    if not isinstance(photos, PhotoSet):
+        return scan_photos(photos, group_by=group_by, drop_small_classes=drop_small_classes)
+    if group_by is not None or drop_small_classes:
+        raise ValueError(
+            "`group_by` and `drop_small_classes` would have no effect on a set that is scanned "
+            "already. Pass them to scan_photos."
+        )
+    return photos
 
 
 def _units(photos: PhotoSet) -> np.ndarray:

@@ -93,6 +93,11 @@ class StageRunner:
         )
         return report, interrupted
 
+    @property
+    def _steps(self) -> int:
+        """Steps per epoch."""
+        return math.ceil(len(self.train.photos) / self.settings.batch_size)
+
     def _first_open(self, stage: Stage) -> int:
         blocks = len(self.spec.blocks)
         return blocks - math.ceil(stage.open_fraction * blocks)
@@ -119,9 +124,8 @@ class StageRunner:
         from kerasrecipes.callbacks.early_stopping import EarlyStopping
         from kerasrecipes.callbacks.learning_rate_log import LearningRateLog
 
-        steps = math.ceil(len(self.train.photos) / self.settings.batch_size)
         val = self._val_data(feeds[1])
-        optimizer = self.optimizers.for_stage(self.model, stage, steps)
+        optimizer = self.optimizers.for_stage(self.model, stage, self._steps)
         trained.compile(optimizer, self.loss, metrics=self.head.metrics())
         history = LearningRateLog()
         with self.train.reader.errors(), self.val.reader.errors():
@@ -138,7 +142,7 @@ class StageRunner:
                     self._train_data(feeds[0], epochs),
                     initial_epoch=done,
                     epochs=last,
-                    steps_per_epoch=steps,
+                    steps_per_epoch=self._steps,
                     shuffle=False,
                     validation_data=val,
                     callbacks=callbacks,
@@ -182,7 +186,7 @@ class StageRunner:
     def _indices(self, step: int, first_epoch: int) -> np.ndarray:
         """Return which photos a step of this stage trained on."""
         count, size = len(self.train.photos), self.settings.batch_size
-        epoch, batch = divmod(step, math.ceil(count / size))
+        epoch, batch = divmod(step, self._steps)
         order = epoch_order(count, self.settings.seed, first_epoch + epoch)
         return order[batch * size : (batch + 1) * size]
 
@@ -203,13 +207,12 @@ class StageRunner:
             if kind == "cutmix" and batches.element_spec[0].shape.rank == 2:
                 self.say("  No box can be cut out of pooled features: this stage uses mixup.")
                 kind = "mixup"
-            steps = math.ceil(len(self.train.photos) / settings.batch_size)
             batches = mix_batches(
                 batches,
                 kind,
                 settings.mix_alpha,
                 settings.seed,
-                first_step=epochs.start * steps,
+                first_step=epochs.start * self._steps,
             )
         return batches.prefetch(2)
 

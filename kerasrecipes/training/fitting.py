@@ -111,7 +111,7 @@ def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, sa
     from kerasrecipes.training.block_optimizers import BlockOptimizers
     from kerasrecipes.training.fit_stage import StageRunner
 
-    train = sides[0].reader.photos
+    train = sides[0].photos
     return StageRunner(
         model=model,
         spec=spec,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.batches import PhotoReader, index_batches
+from kerasrecipes.data.batches import PhotoReader
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.heads.classification import LOGITS, ClassificationHead
 from kerasrecipes.training.engine import frozen_engine
@@ -82,12 +82,10 @@ def pooled_features(model: "keras.Model", *sets: PhotoSet) -> list[np.ndarray]:
     progress, found, done = show_progress("computing features"), [], 0
     for photos in sets:
         reader = PhotoReader(photos, tuple(model.input.shape[1:3]))
-        order = index_batches(len(photos), BATCH, None, range(1), 1)
         rows = []
-        with reader.errors():
-            for index, _, pixels in reader.batches(order).prefetch(2):
-                rows.append(run(pixels.numpy())[0])
-                progress(done := done + len(index), total)
+        for pixels in reader.in_order(BATCH):
+            rows.append(run(pixels.numpy())[0])
+            progress(done := done + len(pixels), total)
         found.append(np.concatenate(rows))
     return found
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from kerasrecipes.backbones import BackboneSpec, get_backbone, list_backbones
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.data.scan import scan_photos
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.silence import import_keras
-from kerasrecipes.training.bench import Bench
+from kerasrecipes.training.bench import Bench, scanned
 from kerasrecipes.training.candidates import Candidate, Limits, choose
 from kerasrecipes.training.fitting import checked_photos
 from kerasrecipes.training.image_classifier import say
@@ -69,7 +68,7 @@ def recommend_backbone(
     tell = say if verbose else lambda line: None
     limits = Limits(max_latency_ms, max_size_mb, min_recall)
     names = _known(backbones)
-    photos = _scanned(photos, group_by, drop_small_classes)
+    photos = scanned(photos, group_by, drop_small_classes)
     limits.check_classes(photos.class_names)
     bench = Bench.of(photos, split_by, test_fraction, val_fraction, seed)
     for leak in checked_photos(bench.train, bench.val).leaks:
@@ -87,19 +86,6 @@ def recommend_backbone(
         test_photos=len(photos) - len(bench.photos),
         splits=len(bench.splits),
     )
-
-
-def _scanned(
-    photos: PhotoSet | str | Path, group_by: str | None, drop_small_classes: bool
-) -> PhotoSet:
-    if not isinstance(photos, PhotoSet):
-        return scan_photos(photos, group_by=group_by, drop_small_classes=drop_small_classes)
-    if group_by is not None or drop_small_classes:
-        raise ValueError(
-            "`group_by` and `drop_small_classes` would have no effect on a set that is scanned "
-            "already. Pass them to scan_photos."
-        )
-    return photos
 
 
 def _measured(

@@ -1,29 +1,17 @@
 """Optimizers that outlive a stage: state that is kept, rates that fall, warm-up for the new."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes import get_backbone
 from kerasrecipes.training.block_optimizers import BlockOptimizers
 from kerasrecipes.training.freezing import FreezePolicy
 from kerasrecipes.training.schedule import Stage
 
-SPEC = BackboneSpec(
-    name="two_convolutions",
-    family="",
-    summary="",
-    build_graph=lambda photo: photo,
-    blocks=(r"stem", r"top"),
-    image_size=(8, 8),
-    min_image_size=8,
-    feature_size=3,
-    parameter_count=1,
-    weights="none",
-    weights_licence="none",
-    weights_source="none",
-    reference="none",
-)
+SPEC = replace(get_backbone("efficientnet_lite0"), name="two_convolutions", blocks=("stem", "top"))
 STEPS = 4
 
 

@@ -223,7 +223,7 @@ def test_only_files_that_nothing_beats_are_on_the_front():
 )
 def test_arguments_are_judged_before_a_photo_is_read(settings, message, monkeypatch):
     monkeypatch.setattr(
-        "kerasrecipes.training.recommend.scan_photos", lambda *_, **__: pytest.fail("too late")
+        "kerasrecipes.training.bench.scan_photos", lambda *_, **__: pytest.fail("too late")
     )
     with pytest.raises(ValueError, match=message):
         recommend_backbone("photos", **settings)
