@@ -18,7 +18,20 @@ from packaging.utils import canonicalize_name
 from kerasrecipes import __version__, list_backbones, list_formats, list_recipes
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = {"lite", "hub", "cv", "mlflow", "tensorboard", "text", "demo", "test", "all"}
+EXTRAS = {
+    "all",
+    "cv",
+    "demo",
+    "hub",
+    "jax",
+    "lite",
+    "mlflow",
+    "onnx",
+    "quantizer",
+    "tensorboard",
+    "test",
+    "text",
+}
 CORE = {
     "tensorflow", "keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy", "scipy",
     "scikit-learn", "pillow", "pydantic", "typer", "rich", "matplotlib", "jinja2",
