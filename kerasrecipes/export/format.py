@@ -27,6 +27,9 @@ class GraphFacts:
         constant_bytes: Bytes of weights and other constants.
         kernels: Number of operators that carry weights (convolutions, dense layers).
         int8_kernels: How many of those compute in 8 bits.
+        multiply_adds: Multiply-adds of the weight-carrying operators, each run once.
+        int8_multiply_adds: How many of those are done in 8 bits.
+        empty_weights: Number of weights that the graph reads and nothing provides.
     """
 
     ops: dict[str, int]
@@ -34,11 +37,19 @@ class GraphFacts:
     constant_bytes: int = 0
     kernels: int = 0
     int8_kernels: int = 0
+    multiply_adds: int = 0
+    int8_multiply_adds: int = 0
+    empty_weights: int = 0
 
     @property
     def int8_fraction(self) -> float:
         """Share of the weight-carrying operators that compute in 8 bits, 0…1."""
         return self.int8_kernels / self.kernels if self.kernels else 0.0
+
+    @property
+    def int8_work_fraction(self) -> float:
+        """Share of the multiply-adds that are done in 8 bits, 0…1."""
+        return self.int8_multiply_adds / self.multiply_adds if self.multiply_adds else 0.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,8 @@ class ExportFormat:
         load: `load(path, threads=1) -> LoadedModel`, without tensorflow.
         inspect: `inspect(path) -> GraphFacts`, without tensorflow.
         read_labels: `read_labels(path) -> tuple[str, ...]`, the class names inside the file.
+        runtime: The module that runs the files, e.g. `"onnxruntime"`. What it needs for itself
+            is not counted as a file's memory.
     """
 
     name: str
@@ -67,3 +80,4 @@ class ExportFormat:
     load: Callable[..., LoadedModel] = field(repr=False)
     inspect: Callable[..., GraphFacts] = field(repr=False)
     read_labels: Callable[..., tuple[str, ...]] = field(repr=False)
+    runtime: str = ""

@@ -143,6 +143,11 @@ def _check_content(content: bytes, model: "keras.Model", quantization: str) -> N
             f"The converted file keeps state outside the graph ({listed(resources)}): its weights "
             "were not frozen into it. Remove layers that keep state at prediction time."
         )
+    if facts.empty_weights:
+        raise VerificationError(
+            f"The converted file reads {facts.empty_weights} weights that it does not hold. Export "
+            "a plain Keras 3 model."
+        )
     weights = sum(int(np.prod(w.shape)) for w in model.weights if len(w.shape) >= 2)
     least = weights * _BYTES_PER_WEIGHT[quantization] // 2
     if facts.constant_bytes < least:
@@ -201,5 +206,6 @@ FORMATS = (
         load=load,
         inspect=inspect_file,
         read_labels=read_labels,
+        runtime="ai_edge_litert.interpreter",
     ),
 )

@@ -1,5 +1,6 @@
 """Reading a `.tflite` file's graph as data: operators, constants, 8-bit coverage."""
 
+import math
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -62,19 +63,70 @@ def inspect_content(content: bytes) -> GraphFacts:
     model = schema.Model.GetRootAs(content, 0)
     ops: Counter[str] = Counter()
     custom: list[str] = []
-    kernels = int8_kernels = 0
+    # Kernels, and multiply-adds, of any kind and in 8 bits.
+    counted = {False: [0, 0], True: [0, 0]}
+    empty = 0
     for graph in (model.Subgraphs(i) for i in range(model.SubgraphsLength())):
+        provided = _provided(model, graph)
         for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
             name, is_custom = _name(model.OperatorCodes(operator.OpcodeIndex()))
             ops[name] += 1
             if is_custom:
                 custom.append(name)
             if name in KERNELS:
-                kernels += 1
                 output = graph.Tensors(operator.Outputs(0))
-                int8_kernels += output.Type() == schema.TensorType.INT8
+                is_int8 = output.Type() == schema.TensorType.INT8
+                counted[is_int8][0] += 1
+                counted[is_int8][1] += _multiply_adds(graph, operator, name)
+            inputs = {operator.Inputs(i) for i in range(operator.InputsLength())}
+            empty += len(inputs - provided)
     constants = sum(model.Buffers(i).DataLength() for i in range(model.BuffersLength()))
-    return GraphFacts(dict(ops.most_common()), tuple(custom), constants, kernels, int8_kernels)
+    # A variable that nothing in the file fills is a weight that was left behind.
+    empty += ops["VAR_HANDLE"] * ("ASSIGN_VARIABLE" not in ops)
+    (kernels, work), (int8_kernels, int8_work) = counted[False], counted[True]
+    return GraphFacts(
+        dict(ops.most_common()),
+        tuple(custom),
+        constants,
+        kernels + int8_kernels,
+        int8_kernels,
+        work + int8_work,
+        int8_work,
+        empty,
+    )
+
+
+def _provided(model: object, graph: object) -> set[int]:
+    """Return the tensors that have a value when an operator reads them; -1 is "no tensor"."""
+    known = {-1, *(graph.Inputs(i) for i in range(graph.InputsLength()))}
+    for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
+        known.update(operator.Outputs(i) for i in range(operator.OutputsLength()))
+    for i in range(graph.TensorsLength()):
+        tensor = graph.Tensors(i)
+        buffer = model.Buffers(tensor.Buffer())
+        # Files beyond 2 GB keep their constants behind the graph, and no number may be none.
+        held = buffer.DataLength() or buffer.Size() or 0 in _shape(tensor)
+        if held or tensor.IsVariable():
+            known.add(i)
+    return known
+
+
+def _shape(tensor: object) -> list[int]:
+    return [tensor.Shape(i) for i in range(tensor.ShapeLength())]
+
+
+def _multiply_adds(graph: object, operator: object, name: str) -> int:
+    """Count the multiplications of one operator; with the addition behind it each is one."""
+    output = _shape(graph.Tensors(operator.Outputs(0)))
+    if name == "BATCH_MATMUL":
+        left, right = (_shape(graph.Tensors(operator.Inputs(i))) for i in (0, 1))
+        # What is summed over is in both factors and not in the result.
+        planes = [math.prod(shape[-2:]) for shape in (left, right, output)]
+        return math.prod(output) * math.isqrt(planes[0] * planes[1] // planes[2])
+    weights = math.prod(_shape(graph.Tensors(operator.Inputs(1))))
+    if name == "TRANSPOSE_CONV":  # every place of the input meets every weight
+        output = _shape(graph.Tensors(operator.Inputs(2)))
+    return math.prod(output[:-1]) * weights
 
 
 def _name(code: object) -> tuple[str, bool]:

@@ -92,12 +92,12 @@ class TrialExport:
                 calibration=self.calibration,
                 class_names=self.class_names,
             )
-            differing = np.mean(tflite.load(path)(self.pixels).argmax(axis=1) != self.answers)
-            allowed = 1 - Tolerance.for_quantization(quantization).min_agreement
+            said = tflite.load(path)(self.pixels).argmax(axis=1)
+            agreement = float(np.mean(said == self.answers))
+            tolerance = Tolerance.for_quantization(quantization)
             return {
                 "latency": benchmark_export(path, threads=(1, 2)),
                 "size_bytes": path.stat().st_size,
-                "agreement": float(1 - differing),
-                # As in `verify`, one photo may always flip.
-                "same_model": bool(differing <= max(allowed, 1 / len(self.answers)) + 1e-12),
+                "agreement": agreement,
+                "same_model": tolerance.allows_flips(agreement, len(self.answers)),
             }

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 
 # Rounding weights to 8 bits flips photos that the model itself is unsure about.
 _MIN_AGREEMENT = {"float32": 0.99, "float16": 0.99, "dynamic": 0.95, "int8": 0.95}
+# Sums of fractions that should be equal differ by less.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,26 @@ class Tolerance:
             min_agreement=_MIN_AGREEMENT.get(quantization, 0.99),
             max_score_gap=1e-3 if quantization == "float32" else None,
         )
+
+    def allows_flips(self, agreement: float, photos: int) -> bool:
+        """Tell whether so few photos got another top class that the model is the same.
+
+        One photo may always flip: with few photos it is more than any fraction allows.
+
+        Args:
+            agreement: Fraction of photos with the same top class.
+            photos: Number of photos, ≥ 1.
+        """
+        return 1 - agreement <= max(1 - self.min_agreement, 1 / photos) + _ROUNDING
+
+    def allows_drop(self, drop: float, photos: int) -> bool:
+        """Tell whether a loss of accuracy is within the limit; one photo may always be lost.
+
+        Args:
+            drop: Accuracy of the original minus that of the file.
+            photos: Number of photos, ≥ 1.
+        """
+        return drop <= max(self.max_accuracy_drop, 1 / photos) + _ROUNDING
 
     def to_dict(self) -> dict[str, float | None]:
         """Return the limits as plain values for JSON."""

@@ -129,20 +129,18 @@ def find_failures(
         One line per broken limit, naming the number and the limit.
     """
     failures = []
-    # One photo may always flip: with few photos it is more than any fraction allows.
-    one = 1 / found["photos"] + 1e-12
     if bad_rows:
         failures.append(f"{bad_rows} of {found['photos']} photos are answered with NaN or infinity")
     if custom_ops:
         names = listed(sorted(set(custom_ops)))
         failures.append(f"{len(custom_ops)} operators are not built in: {names}")
-    if 1 - found["agreement"] > max(1 - tolerance.min_agreement + 1e-12, one):
+    if not tolerance.allows_flips(found["agreement"], found["photos"]):
         failures.append(
             f"top-1 agreement {found['agreement']:.4f} on {found['photos']} photos is below "
             f"{tolerance.min_agreement:g}"
         )
     drop = -found["accuracy_difference"]
-    if drop > max(tolerance.max_accuracy_drop + 1e-12, one):
+    if not tolerance.allows_drop(drop, found["photos"]):
         failures.append(
             f"accuracy drops by {drop:.4f}, from {found['reference_accuracy']:.4f} to "
             f"{found['accuracy']:.4f}, more than {tolerance.max_accuracy_drop:g}"

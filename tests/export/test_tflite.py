@@ -154,6 +154,7 @@ def test_file_that_lost_its_weights_is_refused(tmp_path, monkeypatch, trained):
     [
         (GraphFacts({"FlexErf": 2}, ("FlexErf", "FlexErf"), 10**6), "needs 2 operators.*'FlexErf'"),
         (GraphFacts({"VAR_HANDLE": 1}, (), 10**6), "state outside the graph.*'VAR_HANDLE'"),
+        (GraphFacts({"CONV_2D": 1}, (), 10**6, 1, 1, 0, 0, 2), "reads 2 weights that it does not"),
         (GraphFacts({"CONV_2D": 1}, (), 100), "holds 100 bytes.*lost its weights"),
         (GraphFacts({"CONV_2D": 9}, (), 10**6, 9, 1), "Only 1 of 9 convolutions"),
     ],

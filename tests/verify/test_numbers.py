@@ -51,3 +51,20 @@ def test_benchmark_refuses_other_files(exported_once, tmp_path):
         benchmark_export(path, runs=3)
     with pytest.raises(ValueError, match=r"`threads` must name at least one"):
         benchmark_export(path, threads=())
+
+
+@pytest.mark.parametrize(
+    ("agreement", "photos", "same"),
+    [(1.0, 200, True), (0.95, 200, True), (0.94, 200, False), (0.9, 10, True), (0.8, 10, False)],
+)
+def test_one_photo_may_always_flip(agreement, photos, same):
+    limits = Tolerance.for_quantization("int8")
+    assert limits.allows_flips(agreement, photos) is same
+
+
+@pytest.mark.parametrize(
+    ("drop", "photos", "allowed"),
+    [(-0.5, 200, True), (0.02, 200, True), (0.03, 200, False), (0.1, 10, True), (0.2, 10, False)],
+)
+def test_one_photo_may_always_be_lost(drop, photos, allowed):
+    assert Tolerance().allows_drop(drop, photos) is allowed
