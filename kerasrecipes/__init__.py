@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from kerasrecipes.losses.costs import cheapest_decisions, cost_matrix
     from kerasrecipes.optimization.channel_pruning import prune_channels
     from kerasrecipes.optimization.clustering import cluster_weights
-    from kerasrecipes.optimization.distillation import Distillation
     from kerasrecipes.optimization.multiply_adds import count_multiply_adds
     from kerasrecipes.optimization.weight_report import report_weights
     from kerasrecipes.report.contact_sheet import draw_augmentation
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
         add_adapter,
     )
     from kerasrecipes.training.batch_norm import reestimate_batch_norm
+    from kerasrecipes.training.distillation import Distillation
     from kerasrecipes.training.fine_tune import fine_tune_images
     from kerasrecipes.training.freezing import FreezePolicy
     from kerasrecipes.training.gradient_check import check_gradients
@@ -120,7 +120,6 @@ _WHERE = {
     "losses.costs": ("cheapest_decisions", "cost_matrix"),
     "optimization.channel_pruning": ("prune_channels",),
     "optimization.clustering": ("cluster_weights",),
-    "optimization.distillation": ("Distillation",),
     "optimization.multiply_adds": ("count_multiply_adds",),
     "optimization.weight_report": ("report_weights",),
     "report.contact_sheet": ("draw_augmentation",),
@@ -130,6 +129,7 @@ _WHERE = {
     "training.ablation": ("ablate_recipe",),
     "training.adapters": ("AdaptedModel", "BitFit", "Bottleneck", "LowRank", "add_adapter"),
     "training.batch_norm": ("reestimate_batch_norm",),
+    "training.distillation": ("Distillation",),
     "training.fine_tune": ("fine_tune_images",),
     "training.freezing": ("FreezePolicy",),
     "training.gradient_check": ("check_gradients",),

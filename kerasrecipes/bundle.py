@@ -56,6 +56,7 @@ class Manifest(BaseModel):
     seeds: dict[str, int]
     versions: dict[str, str]
     weights: dict[str, str]
+    optimization: list[dict] = []
     sha256: dict[str, str]
 
 

@@ -86,17 +86,17 @@ ROOMS = {
     ),
     "verify": Room("data errors evaluation export", later="bundle", libraries="numpy"),
     "serve": Room("data errors export", later="bundle monitor", libraries="numpy"),
-    "optimization": Room(
-        "backbones errors silence",
-        later="bundle callbacks data evaluation",
-        libraries="numpy",
-        later_libraries="keras tensorflow tensorflow_model_optimization",
-    ),
     "training": Room(
         "backbones bundle data errors evaluation files heads inference report silence versions",
         later="callbacks export losses model_file verify",
         libraries="numpy",
         later_libraries="ai_edge_litert keras scipy sklearn tensorflow",
+    ),
+    "optimization": Room(
+        "backbones data errors evaluation files heads inference report silence training",
+        later="bundle callbacks export verify",
+        libraries="numpy",
+        later_libraries="keras tensorflow tensorflow_model_optimization",
     ),
     "cli": Room(
         "errors",

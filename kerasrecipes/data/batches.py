@@ -93,6 +93,10 @@ class PhotoReader:
         seed = None if self._augmentation == Augmentation() else self._seed
         return files, self.photos.policy, self._image_size, self._augmentation, seed
 
+    def resized(self, image_size: tuple[int, int]) -> "PhotoReader":
+        """Return a reader of the same views at another size."""
+        return PhotoReader(self.photos, image_size, self._augmentation, self._seed)
+
     def in_order(self, batch_size: int):
         """Yield batches of all photos as they are, once, in their own order.
 
@@ -154,11 +158,23 @@ class PhotoReader:
 
 
 def with_targets(batches, targets: np.ndarray, weights: np.ndarray):
-    """Turn `(index, view, inputs)` into Keras's `(inputs, target, weight)`."""
+    """Turn `(index, view, inputs)` into Keras's `(inputs, target, weight)`.
+
+    Args:
+        batches: The dataset.
+        targets: One row per photo, or per view and photo, shape `(views, n, …)`.
+        weights: One number per photo.
+    """
     import tensorflow as tf
 
+    by_view = targets.ndim == 3
     targets, weights = tf.constant(targets), tf.constant(weights, tf.float32)
-    return batches.map(lambda i, _, x: (x, tf.gather(targets, i), tf.gather(weights, i)))
+
+    def look_up(index, view, inputs):
+        place = tf.stack([view, index], axis=-1) if by_view else index[:, None]
+        return inputs, tf.gather_nd(targets, place), tf.gather(weights, index)
+
+    return batches.map(look_up)
 
 
 def one_hot(photos: PhotoSet) -> np.ndarray:

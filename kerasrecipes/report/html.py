@@ -10,7 +10,12 @@ from typing import Any
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.estimate import Estimate
 from kerasrecipes.evaluation.result import Evaluation
-from kerasrecipes.report.run_report import RunReport, StageReport, stage_sentence
+from kerasrecipes.report.run_report import (
+    RunReport,
+    StageReport,
+    optimization_sentence,
+    stage_sentence,
+)
 from kerasrecipes.report.words import duration, found_of, size
 
 _LEAKS_SHOWN = 5
@@ -44,6 +49,7 @@ def render_html(report: RunReport, plots: Mapping[str, bytes] | None = None) -> 
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"printable": printable, "duration": duration, "size": size}
+    environment.filters["figure"] = _figure
     source = importlib.resources.files("kerasrecipes.report") / "templates" / "report.html.j2"
     template = environment.from_string(source.read_text(encoding="utf-8"))
     split, evaluation = main_evaluation(report)
@@ -55,12 +61,20 @@ def render_html(report: RunReport, plots: Mapping[str, bytes] | None = None) -> 
         sentences=_sentences(evaluation),
         plots=_plots(plots or {}),
         stages=[(stage, stage_sentence(stage), _blocks(stage)) for stage in report.stages],
+        optimization=[(step, optimization_sentence(step)) for step in report.optimization],
         leaks=report.data.leaks[:_LEAKS_SHOWN],
         more_leaks=max(0, len(report.data.leaks) - _LEAKS_SHOWN),
         counts=_counts(report),
         exports=[_export_row(record) for record in report.exports],
         settings=_settings(report),
     )
+
+
+def _figure(value: object) -> str:
+    """Write a number with thousands apart, and anything else as it is."""
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if isinstance(value, int | float) else printable(value)
 
 
 def main_evaluation(report: RunReport) -> tuple[str, Evaluation | None]:

@@ -134,6 +134,8 @@ class RunReport:
         versions: Library versions.
         weights: Where the pretrained weights are from: `name`, `source`, `licence`.
         callbacks: What callbacks had to say in their `summary()`, by callback.
+        optimization: What was done to the model after the fit, in order: `name`, `summary`,
+            `options`, and facts `before` and `after`.
 
     Example:
         >>> report = RunReport(name="tiles", created="2026-01-01T00:00:00+00:00")
@@ -154,10 +156,14 @@ class RunReport:
     versions: dict[str, str] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    optimization: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # Stored as JSON will give it back, so that a report equals its own copy from a file.
-        for name in ("recipe", "exports", "warnings", "seeds", "versions", "weights", "callbacks"):
+        for name in (
+            "recipe", "exports", "warnings", "seeds", "versions", "weights", "callbacks",
+            "optimization",
+        ):  # fmt: skip
             setattr(self, name, plain(getattr(self, name)))
 
     @property
@@ -228,6 +234,7 @@ class RunReport:
             left_out = f" ({self.data.excluded} files left out)" if self.data.excluded else ""
             lines.append(f"Photos: {', '.join(splits)}{left_out}.")
         lines += [stage_sentence(stage) for stage in self.stages]
+        lines += [optimization_sentence(step) for step in self.optimization]
         lines += [f"Warning: {printable(text)}" for text in self.warnings]
         lines += [f"Leak: {printable(text)}" for text in self.data.leaks]
         for split, evaluation in self.evaluations.items():
@@ -250,6 +257,21 @@ def stage_sentence(stage: StageReport) -> str:
         f"Stage '{printable(stage.name)}': {stage.epochs_run} of {stage.epochs_planned} epochs in "
         f"{duration(stage.seconds)}, {trained} of the parameters trained{kept}."
     )
+
+
+def optimization_sentence(step: Mapping[str, Any]) -> str:
+    """Say in one line what was done to a model after its fit.
+
+    Example:
+        >>> optimization_sentence({"name": "prune", "summary": "Half of the channels went.",
+        ...     "before": {"val_accuracy": 0.95}, "after": {"val_accuracy": 0.94}})
+        'Optimized by prune: Half of the channels went. Accuracy on val: 95.0% before, 94.0% after.'
+    """
+    sides = [step.get(side, {}).get("val_accuracy") for side in ("before", "after")]
+    known = None not in sides
+    accuracy = " Accuracy on val: {:.1%} before, {:.1%} after.".format(*sides) if known else ""
+    name, summary = step.get("name", "?"), step.get("summary", "")
+    return f"Optimized by {printable(name)}: {printable(summary)}{accuracy}"
 
 
 def _known_fields(cls: type, data: Mapping[str, Any], what: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class StageRunner:
     Args:
         model: The whole model, photos to scores.
         spec: Its backbone.
-        head: Its head, for the metrics and for what the loss is computed on.
+        head: Its head, for the metrics and the name of the layer that the loss is computed on.
         loss: The loss.
         train: Training photos.
         val: Validation photos.
@@ -36,6 +36,10 @@ class StageRunner:
         callbacks: The user's own callbacks.
         say: Prints one line for the user.
         record: Keeps the run on the disk; `None` for no run folder.
+        targets: What the loss compares with on each side, `(n, …)` or `(views, n, …)`; `None`
+            for the labels.
+        keep_best: Whether a stage stops when it no longer improves, and puts its best weights
+            back; otherwise the last ones stay.
         summaries: What callbacks with a `summary()` had to say, by stage and callback.
     """
 
@@ -52,6 +56,8 @@ class StageRunner:
     callbacks: tuple
     say: Callable[[str], None]
     record: RunRecord | None = None
+    targets: tuple[np.ndarray, np.ndarray] | None = None
+    keep_best: bool = True
     summaries: dict[str, dict] = field(default_factory=dict)
 
     def run(self, stage: Stage, later: list[Stage], first_epoch: int) -> tuple[StageReport, bool]:
@@ -131,7 +137,8 @@ class StageRunner:
         with self.train.reader.errors(), self.val.reader.errors():
             baseline = self._baseline(trained, val, stage)
             stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
-            callbacks = self._callbacks(stage, first_epoch, history, stopping)
+            own = (history, stopping) if self.keep_best else (history,)
+            callbacks = self._callbacks(stage, first_epoch, *own)
             done, last = 0, stage.epochs
             if self.record is not None:
                 callbacks, done, last = self.record.resume_stage(trained, stage, callbacks, watch)
@@ -149,12 +156,16 @@ class StageRunner:
                     verbose=0,
                 )
             except KeyboardInterrupt:
-                stopping.restore()
-                return history.history, stopping.best_epoch, True
+                if self.keep_best:
+                    stopping.restore()
+                return history.history, self._best_epoch(stopping), True
         for callback in callbacks:
             if hasattr(callback, "summary"):
                 self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
-        return history.history, stopping.best_epoch, False
+        return history.history, self._best_epoch(stopping), False
+
+    def _best_epoch(self, stopping) -> int | None:
+        return stopping.best_epoch if self.keep_best else None
 
     def _baseline(self, trained, val, stage: Stage) -> float:
         loss = trained.evaluate(val, verbose=0, return_dict=True)["loss"]
@@ -200,8 +211,8 @@ class StageRunner:
             epochs,
             self.train.views,
         )
-        targets = one_hot(self.train.photos)
-        batches = with_targets(feed(order), targets, targets @ self.class_weights)
+        weights = one_hot(self.train.photos) @ self.class_weights
+        batches = with_targets(feed(order), self._targets(0), weights)
         if settings.mix:
             kind = settings.mix
             if kind == "cutmix" and batches.element_spec[0].shape.rank == 2:
@@ -222,4 +233,11 @@ class StageRunner:
         embeddings compares the photos of a batch."""
         count = len(self.val.photos)
         order = index_batches(count, self.settings.batch_size, self.settings.seed, range(1), 1)
-        return with_targets(feed(order), one_hot(self.val.photos), np.ones(count)).prefetch(2)
+        return with_targets(feed(order), self._targets(1), np.ones(count)).prefetch(2)
+
+    def _targets(self, side: int) -> np.ndarray:
+        return (
+            one_hot((self.train, self.val)[side].photos)
+            if self.targets is None
+            else (self.targets[side])
+        )

@@ -57,7 +57,7 @@ def fit_classifier(
     model = _build(spec, head, recipe, len(train.class_names))
     size = tuple(model.input.shape[1:3])
     sides = (
-        Side(PhotoReader(train, size, augmentation, recipe.seed), _views(recipe, augmentation)),
+        Side(PhotoReader(train, size, augmentation, recipe.seed), views_of(recipe, augmentation)),
         Side(PhotoReader(val, size), 1),
     )
     frozen = FrozenPart(model, spec, sides, recipe.cache_gb, say, memory)
@@ -68,7 +68,7 @@ def fit_classifier(
         runner.record = RunRecord(run.path, say, report.stages)
         if run.resume:
             runner.record.restore(runner)
-    _run_stages(runner, schedule, report, say)
+    run_stages(runner, schedule, report, say)
     if hasattr(head, "finish"):
         embedding = keras.Model(model.input, model.get_layer(head.trains).output)
         head.finish(model, predict_scores(embedding, train), one_hot(train))
@@ -103,7 +103,8 @@ def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
     }
 
 
-def _views(recipe, augmentation: Augmentation) -> int:
+def views_of(recipe, augmentation: Augmentation) -> int:
+    """Return the number of views per training photo."""
     return 1 if augmentation == Augmentation() else recipe.views
 
 
@@ -163,7 +164,7 @@ def checked_arguments(recipe):
         )
     _check_numbers(recipe)
     _check_mix(recipe)
-    head = _head(recipe)
+    head = head_of(recipe)
     augmentation = get_augmentation(recipe.augment)
     if recipe.views == 1 and augmentation != Augmentation():
         raise ValueError(
@@ -175,7 +176,7 @@ def checked_arguments(recipe):
     return schedule, spec, head, augmentation
 
 
-def _head(recipe):
+def head_of(recipe):
     """Make the head; what the recipe leaves open is for the head to choose."""
     wishes = {
         "label_smoothing": recipe.label_smoothing,
@@ -265,7 +266,18 @@ def _new_report(recipe, spec, data: DataReport) -> RunReport:
     )
 
 
-def _run_stages(runner, schedule: UnfreezeSchedule, report: RunReport, say) -> None:
+def run_stages(runner, schedule: UnfreezeSchedule, report: RunReport, say) -> None:
+    """Run the stages of a schedule that `report` does not have yet, and add them to it.
+
+    Args:
+        runner: The `StageRunner`.
+        schedule: The stages.
+        report: Where the facts go.
+        say: Prints one line for the user.
+
+    Raises:
+        KeyboardInterrupt: If interrupted before there was anything to keep.
+    """
     first_epoch = 0
     for position, stage in enumerate(schedule.stages):
         if position < len(report.stages):

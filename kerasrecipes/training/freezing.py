@@ -94,7 +94,10 @@ class FreezePolicy:
 
     def _row(self, part: int, layers: list, head: int) -> FreezeRow:
         norms = [norm for layer in layers for norm in _batch_norms(layer)]
-        name = "head" if part == head else "stem" if part == 0 else f"block {part}"
+        if head == 0:
+            name = "all"
+        else:
+            name = "head" if part == head else "stem" if part == 0 else f"block {part}"
         return FreezeRow(
             block=name,
             layers=len(layers),

@@ -73,6 +73,10 @@ class PrefixCache:
                 done += len(index)
                 progress(done, views * count)
 
+    def outputs(self, cut: int) -> np.ndarray:
+        """Return the outputs at a cut, shape `(views, photos, …)`."""
+        return self._stored[cut]
+
     def batches(self, cut: int, order):
         """Turn a dataset of `(index, view)` batches into `(index, view, outputs at a cut)`."""
         import tensorflow as tf

@@ -127,4 +127,5 @@ def _manifest_fields(recipe, size: tuple[int, int]) -> dict:
         "seeds": report.seeds,
         "versions": report.versions,
         "weights": report.weights,
+        "optimization": report.optimization,
     }

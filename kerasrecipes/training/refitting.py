@@ -1,0 +1,88 @@
+"""A fitted recipe around a model that was made from another one's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.errors import DataError, listed
+from kerasrecipes.report.run_report import RunReport, StageReport
+from kerasrecipes.training.fitting import checked_photos
+
+if TYPE_CHECKING:
+    import keras
+
+
+def refitted(
+    recipe,
+    model: "keras.Model",
+    train: PhotoSet,
+    val: PhotoSet,
+    step: Mapping[str, Any],
+    stages: Sequence[StageReport] = (),
+):
+    """Make a fitted recipe of another one and a new model, and measure it on `val`.
+
+    Args:
+        recipe: A fitted `ImageClassifier`, or one that was loaded; it stays as it is.
+        model: The new model, photos to softmax scores, trained.
+        train: Photos that it was trained on.
+        val: Photos that it was chosen by.
+        step: What was done, in plain values: `name`, a `summary` to read, `options`, and the
+            facts `before` and `after`, to which the accuracy on `val` is added.
+        stages: How the model was trained on.
+
+    Returns:
+        An `ImageClassifier` that evaluates, predicts and saves like any other, and whose
+        report tells the step after those of `recipe`.
+
+    Raises:
+        DataError: If the photos have other classes than the model.
+    """
+    data = checked_sides(recipe, train, val)
+    former = recipe.report_
+    new = replace(recipe)
+    new.model_, new.labels_ = model, recipe.labels_
+    new.train_, new.val_ = train, val
+    new.report_ = replace(
+        RunReport.from_dict(former.to_dict()),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        # What is known of the split stays known.
+        data=replace(data, split_by=former.data.split_by),
+        evaluations={},
+        exports=[],
+        stages=[*former.stages, *stages],
+        optimization=[*former.optimization, dict(step)],
+    )
+    after = new._measure(val, "val").accuracy.value
+    before = float((recipe.predict(val).argmax(axis=1) == new.held_out_.labels).mean())
+    for side, accuracy in (("before", before), ("after", after)):
+        facts = new.report_.optimization[-1].setdefault(side, {})
+        facts["val_accuracy"] = float(accuracy)
+    return new
+
+
+def checked_sides(recipe, train: PhotoSet, val: PhotoSet):
+    """Judge photos for a recipe that is fitted already.
+
+    Args:
+        recipe: The recipe.
+        train: Photos to learn from.
+        val: Photos to choose by.
+
+    Returns:
+        What the photos are, a `DataReport`.
+
+    Raises:
+        NotFittedError: If the recipe is not fitted.
+        DataError: If the photos do not suit training, or have other classes than the model.
+    """
+    labels = recipe._fitted("labels_")
+    data = checked_photos(train, val)
+    if tuple(train.class_names) != tuple(labels):
+        raise DataError(
+            f"`train` has the classes {listed(train.class_names)}, and the model knows "
+            f"{listed(labels)}. Pass photos of the classes that it was trained on."
+        )
+    return data

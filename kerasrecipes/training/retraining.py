@@ -1,0 +1,268 @@
+"""Training a model that is there already on, with labels or with what larger models say."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from kerasrecipes.backbones import get_backbone
+from kerasrecipes.data.augment import get_augmentation
+from kerasrecipes.data.batches import PhotoReader, one_hot
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.errors import DataError
+from kerasrecipes.heads.classification import LOGITS
+from kerasrecipes.inference import predict_scores
+from kerasrecipes.report.run_report import RunReport, StageReport
+from kerasrecipes.silence import import_keras
+from kerasrecipes.training.distillation import (
+    TRAINED,
+    Distillation,
+    ending_in,
+    logits_of,
+    output_of,
+)
+from kerasrecipes.training.fitting import checked_photos, head_of, run_stages, views_of
+from kerasrecipes.training.frozen_part import FrozenPart, Side, show_progress
+from kerasrecipes.training.imbalance import class_weights
+from kerasrecipes.training.prefix_cache import PrefixCache
+from kerasrecipes.training.schedule import Stage, UnfreezeSchedule
+
+if TYPE_CHECKING:
+    import keras
+
+POOL = "pool"
+
+
+def retrain(
+    recipe,
+    model: "keras.Model",
+    train: PhotoSet,
+    val: PhotoSet,
+    *,
+    epochs: int,
+    learning_rate: float,
+    open_fraction: float = 1.0,
+    teacher: "keras.Model | Sequence[keras.Model] | None" = None,
+    distillation: Distillation | None = None,
+    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    keep_best: bool = True,
+    name: str = "retrain",
+    say: Callable[[str], None] | None = None,
+) -> tuple["keras.Model", StageReport]:
+    """Train a finished model on: a pruned one, say, or one with simulated rounding.
+
+    It is one stage of a fit, with the recipe's augmentation, batch size, weight decay, moving
+    average and early stopping. If no epoch is better on `val` than the start, the start is kept.
+
+    Args:
+        recipe: An `ImageClassifier`, for its settings. It stays as it is.
+        model: A functional model from photos, 0…255, to softmax scores, changed in place.
+        train: Photos to learn from.
+        val: Photos to choose the weights by.
+        epochs: Largest number of epochs.
+        learning_rate: Peak of the warm-up and cosine curve.
+        open_fraction: Fraction of the backbone's blocks that train, counted from the top.
+            Below 1, the layers must have the names that the backbone gave them.
+        teacher: A model, or several, whose answers to the very same views are learned, besides
+            the labels. It may have another image size.
+        distillation: How much a teacher counts; `None` for `Distillation()`.
+        callbacks: Further `keras.callbacks.Callback`s.
+        keep_best: Put the best weights back; otherwise the last ones stay, as training that
+            takes something away step by step needs it.
+        name: What to call the stage in the report.
+        say: Prints one line for the user; `None` for nobody.
+
+    Returns:
+        `model`, and the facts of its training.
+
+    Raises:
+        ValueError: If an argument is not usable.
+        DataError: If the photos do not suit training or the models, or change while it runs.
+        KeyboardInterrupt: If interrupted; the best weights so far are in the model.
+    """
+    schedule = UnfreezeSchedule((Stage(name, epochs, learning_rate, open_fraction),))
+    goal = Goal(teacher, distillation)
+    stages = run_schedule(
+        recipe, model, train, val, schedule, goal, callbacks=callbacks, keep_best=keep_best, say=say
+    )
+    return model, stages[0]
+
+
+@dataclass
+class Goal:
+    """What a model is trained towards besides the labels.
+
+    Args:
+        teacher: A model, or several, photos to softmax scores; `None` for labels alone.
+        distillation: How much they count; `None` for `Distillation()`.
+
+    Raises:
+        ValueError: If `distillation` would have no effect, or asks for the features of several
+            teachers.
+    """
+
+    trains: ClassVar[str] = TRAINED
+    teacher: "keras.Model | Sequence[keras.Model] | None" = None
+    distillation: Distillation | None = None
+
+    def __post_init__(self):
+        teachers = self.teacher if isinstance(self.teacher, list | tuple) else [self.teacher]
+        self.teachers = [teacher for teacher in teachers if teacher is not None]
+        if not self.teachers and self.distillation is not None:
+            raise ValueError("`distillation` would have no effect without `teacher`. Pass both.")
+        self.distillation = self.distillation or Distillation()
+        if self.distillation.feature_weight and len(self.teachers) > 1:
+            raise ValueError(
+                f"`feature_weight` needs one teacher, not {len(self.teachers)}: the features of "
+                "several have nothing to do with each other."
+            )
+
+    def targets(self, sides: tuple[Side, ...]) -> tuple[np.ndarray, ...] | None:
+        """Ask the teachers about every view of every photo, or return `None` without any."""
+        if not self.teachers:
+            return None
+        found = []
+        for side in sides:
+            answers = [self._answers(teacher, side) for teacher in self.teachers]
+            features = answers[0][1] if self.distillation.feature_weight else None
+            logits = [scores for scores, *_ in answers]
+            found.append(self.distillation.targets(one_hot(side.photos), logits, features))
+        return tuple(found)
+
+    def _answers(self, teacher: "keras.Model", side: Side) -> list[np.ndarray]:
+        """Return a teacher's scores, and its features if they are wanted, `(views, n, …)`."""
+        import keras
+
+        outputs = [logits_of(teacher)]
+        if self.distillation.feature_weight:
+            outputs.append(output_of(teacher, POOL))
+        classes = len(side.photos.class_names)
+        if outputs[0].shape[-1] != classes:
+            raise DataError(
+                f"The teacher {teacher.name!r} knows {outputs[0].shape[-1]} classes, and the "
+                f"photos have {classes}. A teacher must have been trained on the same classes."
+            )
+        reader = side.reader.resized(tuple(teacher.input.shape[1:3]))
+        cache = PrefixCache(keras.Model(teacher.input, outputs), reader, side.views, "float32")
+        cache.fill(show_progress("asking the teacher"))
+        return [cache.outputs(i) for i in range(len(outputs))]
+
+    def training_model(self, model: "keras.Model", head, seed: int) -> "keras.Model":
+        """Return a model over the same layers whose output the loss is computed on."""
+        if not self.teachers:
+            trained = logits_of(model) if head.trains == LOGITS else output_of(model, head.trains)
+            return ending_in(model, trained)
+        if not self.distillation.feature_weight:
+            return self.distillation.training_model(model)
+        size = output_of(self.teachers[0], POOL).shape[-1]
+        return self.distillation.training_model(model, POOL, size, seed)
+
+
+@dataclass(frozen=True)
+class _WholeModel:
+    """A backbone of which nothing is known but that all of it trains, whatever it is made of."""
+
+    name: str
+    blocks: ClassVar[tuple] = ()
+
+    def block_of(self, layer_name: str) -> None:
+        """Return `None`: there are no blocks."""
+
+    def boundary(self, model: "keras.Model", block: int) -> "keras.KerasTensor":
+        """Return the photo."""
+        return model.inputs[0]
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What `StageRunner` wants to know of a head."""
+
+    metrics: Callable[[], list]
+    trains: str = TRAINED
+
+
+def run_schedule(
+    recipe,
+    model: "keras.Model",
+    train: PhotoSet,
+    val: PhotoSet,
+    schedule: UnfreezeSchedule,
+    goal: Goal,
+    *,
+    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    keep_best: bool = True,
+    say: Callable[[str], None] | None = None,
+) -> list[StageReport]:
+    """Train a model, in place, through the stages of a schedule; see `retrain`."""
+    checked_photos(train, val)
+    say = say or (lambda line: None)
+    keras = import_keras()
+    keras.utils.set_random_seed(recipe.seed)
+    head = head_of(recipe)
+    augmentation = get_augmentation(recipe.augment)
+    size, views = tuple(model.input.shape[1:3]), views_of(recipe, augmentation)
+    sides = (
+        Side(PhotoReader(train, size, augmentation, recipe.seed), views),
+        Side(PhotoReader(val, size), 1),
+    )
+    graph = goal.training_model(model, head, recipe.seed)
+    spec = _spec(recipe, graph, schedule)
+    runner = _runner(recipe, graph, spec, head, sides, goal, tuple(callbacks), keep_best, say)
+    report = RunReport(name=model.name, created="")
+    run_stages(runner, schedule, report, say)
+    if hasattr(head, "finish") and not goal.teachers:
+        embedding = keras.Model(model.input, output_of(model, head.trains))
+        head.finish(model, predict_scores(embedding, train), one_hot(train))
+    if report.interrupted:
+        raise KeyboardInterrupt
+    return report.stages
+
+
+def _runner(recipe, graph, spec, head, sides, goal, callbacks, keep_best, say):
+    from kerasrecipes.training.block_optimizers import BlockOptimizers
+    from kerasrecipes.training.fit_stage import StageRunner
+
+    train = sides[0].photos
+    classes = len(train.class_names)
+    if goal.teachers:
+        # Teachers have seen the views as they are, and not their mixtures.
+        recipe = replace(recipe, mix=None)
+        loss, loss_name = goal.distillation.loss(classes), "distillation"
+        metrics = lambda: [goal.distillation.accuracy(classes)]  # noqa: E731
+    else:
+        loss, metrics = head.loss(list(train.counts().values())), head.metrics
+        loss_name = head.loss_name
+    return StageRunner(
+        model=graph,
+        spec=spec,
+        head=_Trained(metrics),
+        loss=loss,
+        train=sides[0],
+        val=sides[1],
+        class_weights=class_weights(train, recipe.class_weights, loss_name),
+        frozen=FrozenPart(graph, spec, sides, recipe.cache_gb, say),
+        optimizers=BlockOptimizers(
+            spec, recipe.weight_decay, recipe.clip_norm, recipe.accumulate, recipe.ema
+        ),
+        settings=recipe,
+        callbacks=callbacks,
+        say=say,
+        targets=goal.targets(sides),
+        keep_best=keep_best,
+    )
+
+
+def _spec(recipe, graph: "keras.Model", schedule: UnfreezeSchedule):
+    """Return what is known of the backbone; where all of it trains, nothing need be."""
+    if all(stage.open_fraction == 1 for stage in schedule.stages):
+        return _WholeModel(graph.name)
+    spec = get_backbone(recipe.backbone)
+    known = {spec.block_of(layer.name) for layer in graph.layers if layer.weights}
+    missing = len(spec.blocks) - len(known - {None})
+    if missing:
+        raise ValueError(
+            f"`open_fraction` below 1 needs the blocks of {spec.name!r}, {missing} of which have "
+            f"no layer in the model {graph.name!r}, by name. Pass open_fraction=1.0."
+        )
+    return spec
