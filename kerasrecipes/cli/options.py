@@ -60,6 +60,7 @@ class Augment(StrEnum):
     """Augmentation presets."""
 
     NONE = "none"
+    FLIPS = "flips"
     LIGHT = "light"
     FACTORY = "factory"
     RANDAUGMENT = "randaugment"

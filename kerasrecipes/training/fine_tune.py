@@ -61,7 +61,7 @@ def fine_tune_images(
         test_fraction: Share of the photos that only the final evaluation sees.
         val_fraction: Share of the photos that the best weights are chosen by.
         epochs: Epochs with open blocks; `None` for the default.
-        augment: `"none"`, `"light"` or `"factory"`.
+        augment: As in `ImageClassifier`.
         seed: Seed of everything that is drawn.
         drop_small_classes: Leave classes with fewer than 2 readable photos out; see
             `scan_photos`.

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -58,18 +57,27 @@ def measured(folder: str) -> float:
 def peak_while_fitting(root: Path) -> float:
     train, val, _ = kr.split_photos(kr.scan_photos(root), test_fraction=0, val_fraction=1 / 11)
     schedule = kr.UnfreezeSchedule.two_phase(epochs=1, head_epochs=1)
-    recipe = kr.ImageClassifier(schedule=schedule, views=2)
-    peak = 0.0
+    with PeakMemory() as peak:
+        kr.ImageClassifier(schedule=schedule, views=2).fit(train, val)
+    return peak.megabytes
 
-    def watch() -> None:
-        nonlocal peak
-        while True:
-            peak = max(peak, anonymous_mb())
-            time.sleep(0.05)
 
-    threading.Thread(target=watch, daemon=True).start()
-    recipe.fit(train, val)
-    return peak
+class PeakMemory:
+    """The most anonymous memory that this process held inside a `with` block."""
+
+    megabytes = 0.0
+
+    def __enter__(self) -> "PeakMemory":
+        self._done = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._done.set()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.05):
+            self.megabytes = max(self.megabytes, anonymous_mb())
 
 
 def anonymous_mb() -> float:
