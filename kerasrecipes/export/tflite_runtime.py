@@ -22,15 +22,13 @@ class TFLiteModel:
         if not isinstance(threads, int) or threads < 1:
             raise ValueError(f"`threads` must be a whole number ≥ 1, received {threads!r}.")
         check_header(content, name)
+        self._name = name
         try:
             with silenced():
                 self._interpreter = Interpreter(model_content=content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            reason = printable((str(error).splitlines() or [""])[0])
-            raise DataError(
-                f"LiteRT cannot open '{printable(name)}': {reason} Export the model again."
-            ) from error
+            raise _refused(name, "open", error) from error
         inputs, outputs = (
             self._interpreter.get_input_details(),
             self._interpreter.get_output_details(),
@@ -51,7 +49,7 @@ class TFLiteModel:
             Scores, float32 `(n, classes)`.
 
         Raises:
-            DataError: If the photos have another type or shape.
+            DataError: If the photos have another type or shape, or the file does not run.
         """
         photos = np.asarray(photos)
         expected = (*self.image_size, 3)
@@ -64,9 +62,17 @@ class TFLiteModel:
         scores = np.empty((len(photos), self.class_count), np.float32)
         for row, photo in enumerate(photos):
             self._interpreter.set_tensor(self._input, photo[None])
-            self._interpreter.invoke()
+            try:
+                self._interpreter.invoke()
+            except RuntimeError as error:
+                raise _refused(self._name, "run", error) from error
             scores[row] = self._interpreter.get_tensor(self._output)[0]
         return scores
+
+
+def _refused(name: str, verb: str, error: Exception) -> DataError:
+    reason = printable((str(error).splitlines() or [""])[0]).rstrip(".")
+    return DataError(f"LiteRT cannot {verb} '{printable(name)}': {reason}. Export the model again.")
 
 
 def _check_interface(inputs: list[dict], outputs: list[dict], name: str) -> None:

@@ -1,16 +1,18 @@
 """Running an exported file on held-out photos and comparing it with the original model."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.decode import decode_photo, read_photo
-from kerasrecipes.errors import DataError, listed, unknown_name
+from kerasrecipes.errors import DataError, VerificationError, listed, unknown_name
 from kerasrecipes.evaluation.intervals import paired_difference_interval
-from kerasrecipes.export import ExportRecord, LoadedModel, check_digest, get_format
+from kerasrecipes.evaluation.paired import bootstrap_difference, mcnemar_p_value
+from kerasrecipes.export import ExportRecord, GraphFacts, LoadedModel, check_digest, get_format
+from kerasrecipes.export.footprint import measure_footprint
 from kerasrecipes.export.record import no_exports
+from kerasrecipes.verify.changes import compare_classes, find_flips, finite_or_none, top_classes
+from kerasrecipes.verify.held_out import HeldOut, hold_out
 from kerasrecipes.verify.latency import benchmark_export
 from kerasrecipes.verify.tolerance import Tolerance
 from kerasrecipes.verify.verification import Verification, find_failures
@@ -43,19 +45,23 @@ def verify_export(
     Raises:
         ValueError: If the bundle has no export of that name.
         DataError: If the photos do not fit the model.
+        VerificationError: If the file cannot run at all: it needs operators that a plain runtime
+            lacks, or lacks weights.
         IntegrityError: If the file changed since it was recorded; it is not opened then.
     """
     record = _record(bundle, export)
     check_digest(record)
     tolerance = tolerance or _recorded_tolerance(record)
     chosen = get_format(record.format)
+    facts = chosen.inspect(record.path)
+    refuse_incomplete(facts, record)
     model = chosen.load(record.path)
     _check_interface(model, chosen.read_labels(record.path), bundle, record)
-    labels, reference, pixels = _held_out(bundle, photos, scores)
-    answers = np.concatenate([model(photo[None]) for photo in pixels])
-    facts = chosen.inspect(record.path)
-    numbers = _compare(answers, reference, labels)
+    held_out = hold_out(bundle, photos, scores)
+    answers = np.concatenate([model(photo[None]) for photo in held_out.pixels])
+    numbers = _compare(answers, held_out, bundle.class_names)
     bad_rows = int(np.sum(~np.isfinite(answers).all(axis=1)))
+    footprint = measure_footprint(record.path, record.format)
     return Verification(
         name=record.name,
         **numbers,
@@ -63,9 +69,12 @@ def verify_export(
         latency=benchmark_export(record.path),
         ops=facts.ops,
         int8_fraction=facts.int8_fraction,
+        int8_work_fraction=facts.int8_work_fraction,
         non_builtin_ops=len(facts.custom_ops),
+        load_ms=footprint.load_ms,
+        memory_bytes=footprint.memory_bytes,
         tolerance=tolerance,
-        failures=find_failures(numbers, tolerance, bad_rows=bad_rows, custom_ops=facts.custom_ops),
+        failures=find_failures(numbers, tolerance, bad_rows),
     )
 
 
@@ -81,6 +90,7 @@ def verify_bundle(folder: str | Path) -> list[Verification]:
 
     Raises:
         DataError: If the bundle has no exports.
+        VerificationError: If a file cannot run at all; see `verify_export`.
         IntegrityError: If a file of the bundle was changed, added or removed.
     """
     from kerasrecipes.bundle import Bundle
@@ -111,6 +121,29 @@ def _recorded_tolerance(record: ExportRecord) -> Tolerance:
     return Verification.from_dict(record.verification).tolerance
 
 
+def refuse_incomplete(facts: GraphFacts, record: ExportRecord) -> None:
+    """Stop before a runtime opens a file that lacks operators or weights.
+
+    Args:
+        facts: What the file contains.
+        record: Names the file.
+
+    Raises:
+        VerificationError: If it would not run, or on nothing.
+    """
+    problems = []
+    if facts.custom_ops:
+        names = listed(sorted(set(facts.custom_ops)))
+        problems.append(f"needs {len(facts.custom_ops)} operators that are not built in: {names}")
+    if facts.empty_weights:
+        problems.append(f"reads {facts.empty_weights} weights that it does not hold")
+    if problems:
+        raise VerificationError(
+            f"The export '{record.name}' is no complete model: it {' and '.join(problems)}. "
+            "Export again with --overwrite."
+        )
+
+
 def _check_interface(
     model: LoadedModel, labels: tuple[str, ...], bundle: "Bundle", record: ExportRecord
 ) -> None:
@@ -128,52 +161,16 @@ def _check_interface(
         )
 
 
-def _held_out(
-    bundle: "Bundle", photos: "PhotoSet | None", scores: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, Iterator[np.ndarray]]:
-    """Return labels, scores of the original model, and the decoded photos one by one."""
-    size, policy = tuple(bundle.manifest.image_size), bundle.policy()
-    if photos is None:
-        golden = bundle.golden()
-        _check_scores(golden.scores, len(golden.photos), bundle)
-        named = zip(golden.photos, golden.names, strict=True)
-        pixels = (decode_photo(data, size, policy, name=name) for data, name in named)
-        return np.asarray(golden.labels), np.asarray(golden.scores), pixels
-    if scores is None:
-        raise DataError(
-            "`photos` need the original model's answers to compare with. Pass `scores`, its "
-            "probabilities for them, or leave `photos` out to use the bundle's golden photos."
-        )
-    _check_scores(scores, len(photos), bundle)
-    index = {name: i for i, name in enumerate(bundle.manifest.class_names)}
-    unknown = sorted({photo.label for photo in photos.photos} - index.keys())
-    if unknown:
-        raise DataError(
-            f"`photos` have classes that the model does not know: {listed(unknown)}. It knows "
-            f"{listed(index)}. Correct the labels."
-        )
-    labels = np.array([index[photo.label] for photo in photos.photos])
-    return labels, np.asarray(scores), (read_photo(p, size, policy) for p in photos.photos)
-
-
-def _check_scores(scores: np.ndarray, count: int, bundle: "Bundle") -> None:
-    if count == 0:
-        raise DataError("There are no held-out photos to verify on. Pass `photos` with some.")
-    expected = (count, len(bundle.manifest.class_names))
-    if np.shape(scores) != expected or not np.isfinite(scores).all():
-        raise DataError(
-            f"The original model's scores must be finite and of shape {expected}, received "
-            f"{np.shape(scores)}. Score the same photos with the bundle's model."
-        )
-
-
-def _compare(answers: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> dict[str, object]:
+def _compare(
+    answers: np.ndarray, held_out: HeldOut, class_names: tuple[str, ...]
+) -> dict[str, object]:
+    labels, reference = held_out.labels, held_out.scores
     finite = np.isfinite(answers).all(axis=1)
     # A photo that is answered with NaN has no top class and is wrong.
-    top = np.where(finite, np.nan_to_num(answers).argmax(axis=1), -1)
-    reference_top = reference.argmax(axis=1)
+    top, reference_top = top_classes(answers), reference.argmax(axis=1)
     right, reference_right = top == labels, reference_top == labels
     gaps = np.abs(answers[finite] - reference[finite])
+    lost, gained = int(np.sum(reference_right & ~right)), int(np.sum(right & ~reference_right))
     return {
         "photos": len(labels),
         "agreement": float(np.mean(top == reference_top)),
@@ -181,5 +178,11 @@ def _compare(answers: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> 
         "reference_accuracy": float(np.mean(reference_right)),
         "accuracy_difference": float(np.mean(right) - np.mean(reference_right)),
         "difference_interval": paired_difference_interval(right, reference_right),
+        "difference_bootstrap": finite_or_none(bootstrap_difference(right, reference_right)),
+        "lost": lost,
+        "gained": gained,
+        "mcnemar_p": mcnemar_p_value(lost, gained),
         "largest_gap": float(gaps.max()) if gaps.size else 0.0,
+        "classes": compare_classes(labels, right, reference_right, class_names),
+        "flips": find_flips(held_out.names, labels, reference, answers, class_names),
     }

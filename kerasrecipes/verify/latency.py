@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.export import get_format, list_formats
 
 _WARM_UP = 5
-_MAX_SECONDS = 8.0
 _MIN_ROUNDS = 10
+MAX_SECONDS = 8.0
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,31 @@ class Latency:
         median_ms: Half of the runs were faster.
         p95_ms: 95 of 100 runs were faster.
         runs: How many runs were timed, after warm-up.
+        p99_ms: 99 of 100 runs were faster; `None` in older records.
     """
 
     median_ms: float
     p95_ms: float
     runs: int
+    p99_ms: float | None = None
+
+    @classmethod
+    def of(cls, milliseconds: Sequence[float]) -> "Latency":
+        """Sum up single runs.
+
+        Args:
+            milliseconds: Their times.
+
+        Example:
+            >>> print(Latency.of(range(101)))
+            50.00 ms median, 95.00 ms p95, 99.00 ms p99
+        """
+        median, p95, p99 = (float(np.percentile(milliseconds, q)) for q in (50, 95, 99))
+        return cls(median, p95, len(milliseconds), p99)
+
+    def __str__(self) -> str:
+        last = "" if self.p99_ms is None else f", {self.p99_ms:.2f} ms p99"
+        return f"{self.median_ms:.2f} ms median, {self.p95_ms:.2f} ms p95{last}"
 
 
 def benchmark_export(
@@ -68,12 +90,15 @@ def benchmark_export(
     return time_in_turns({n: lambda m=m: m(photo) for n, m in models.items()}, runs)
 
 
-def time_in_turns(calls: Mapping[int, Callable[[], object]], runs: int) -> dict[int, Latency]:
+def time_in_turns(
+    calls: Mapping[Key, Callable[[], object]], runs: int, max_seconds: float = MAX_SECONDS
+) -> dict[Key, Latency]:
     """Time several calls so that they meet the same load of the machine.
 
     Args:
         calls: Key to the function that is timed.
-        runs: Timed runs each; stops early, after ten, when they take too long.
+        runs: Timed runs each, at most.
+        max_seconds: Stops early then, but not before ten runs each.
 
     Returns:
         Key to latency.
@@ -81,16 +106,13 @@ def time_in_turns(calls: Mapping[int, Callable[[], object]], runs: int) -> dict[
     for call in calls.values():
         for _ in range(_WARM_UP):
             call()
-    times: dict[int, list[float]] = {key: [] for key in calls}
+    times: dict[Key, list[float]] = {key: [] for key in calls}
     begin = time.perf_counter()
     for done in range(runs):
-        if done >= _MIN_ROUNDS and time.perf_counter() - begin > _MAX_SECONDS:
+        if done >= _MIN_ROUNDS and time.perf_counter() - begin > max_seconds:
             break
         for key, call in calls.items():
             start = time.perf_counter()
             call()
             times[key].append(1000 * (time.perf_counter() - start))
-    return {
-        key: Latency(float(np.median(t)), float(np.percentile(t, 95)), len(t))
-        for key, t in times.items()
-    }
+    return {key: Latency.of(milliseconds) for key, milliseconds in times.items()}

@@ -1,11 +1,13 @@
-"""The numbers of one verification, as data and as a table to read."""
+"""The numbers of one verification, and which limits they break."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 
-from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.verify.changes import ClassChange, Flip
 from kerasrecipes.verify.latency import Latency
 from kerasrecipes.verify.tolerance import Tolerance
+from kerasrecipes.verify.wording import describe, to_plain
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,19 @@ class Verification:
         non_builtin_ops: Operators that a plain runtime lacks; must be 0.
         tolerance: The limits that were applied.
         failures: One line per broken limit, with the numbers; empty when all is well.
+        difference_bootstrap: The middle 95 % of the difference over resampled photos; `None`
+            when every photo is judged alike, of which resamples know no more.
+        lost: Photos that only the original gets right.
+        gained: Photos that only the file gets right.
+        mcnemar_p: How likely two equally good models would differ so, by McNemar's exact test.
+        classes: Recall per class, largest loss first.
+        flips: Photos with another top class, lost ones first.
+        int8_work_fraction: Share of the multiply-adds that are done in 8 bits.
+        load_ms: Milliseconds until the file is ready, in a process of its own.
+        memory_bytes: Peak memory of loading and running it there, beyond the runtime's own;
+            `None` where the system does not tell.
+
+    The fields after `failures` are `None` or empty in records of older versions.
     """
 
     name: str
@@ -45,6 +60,15 @@ class Verification:
     non_builtin_ops: int
     tolerance: Tolerance
     failures: tuple[str, ...] = field(default=())
+    difference_bootstrap: tuple[float, float] | None = None
+    lost: int | None = None
+    gained: int | None = None
+    mcnemar_p: float | None = None
+    classes: tuple[ClassChange, ...] = ()
+    flips: tuple[Flip, ...] = ()
+    int8_work_fraction: float | None = None
+    load_ms: float | None = None
+    memory_bytes: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -53,12 +77,7 @@ class Verification:
 
     def to_dict(self) -> dict[str, object]:
         """Return the numbers as plain values for JSON."""
-        values = asdict(self)
-        values["difference_interval"] = list(self.difference_interval)
-        values["failures"] = list(self.failures)
-        values["latency"] = {str(n): asdict(latency) for n, latency in self.latency.items()}
-        values["passed"] = self.passed
-        return values
+        return {**to_plain(asdict(self)), "passed": self.passed}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> "Verification":
@@ -68,11 +87,18 @@ class Verification:
             DataError: If the values are not those of a verification.
         """
         try:
-            known = {f.name: values[f.name] for f in fields(cls)}
-            known["difference_interval"] = tuple(values["difference_interval"])
-            known["failures"] = tuple(values["failures"])
+            # What this version measures beyond older ones is left at its default.
+            known = {f.name: values[f.name] for f in fields(cls) if _is_stated(f, values)}
+            for name in ("difference_interval", "failures", "difference_bootstrap"):
+                if known.get(name) is not None:
+                    known[name] = tuple(known[name])
             known["latency"] = {int(n): Latency(**v) for n, v in values["latency"].items()}
             known["tolerance"] = Tolerance(**values["tolerance"])
+            known["flips"] = tuple(Flip(**flip) for flip in values.get("flips", ()))
+            known["classes"] = tuple(
+                ClassChange(**{**found, "interval": tuple(found["interval"])})
+                for found in values.get("classes", ())
+            )
             return cls(**known)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
@@ -80,42 +106,15 @@ class Verification:
             ) from error
 
     def __str__(self) -> str:
-        low, high = (100 * end for end in self.difference_interval)
-        accuracy, reference = 100 * self.accuracy, 100 * self.reference_accuracy
-        rows = [
-            ("same top class", f"{100 * self.agreement:.1f} % of {self.photos} photos"),
-            ("accuracy", f"{accuracy:.1f} % (original {reference:.1f} %)"),
-            (
-                "difference",
-                f"{accuracy - reference:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})",
-            ),
-            ("largest score gap", f"{self.largest_gap:.2g}"),
-            ("size", f"{self.size_bytes / 1e6:.2f} MB"),
-            *(
-                (
-                    f"latency, {count} thread{'s' if count > 1 else ''}",
-                    f"{latency.median_ms:.2f} ms median, {latency.p95_ms:.2f} ms p95",
-                )
-                for count, latency in self.latency.items()
-            ),
-            ("operators", _operators(self.ops)),
-            ("int8 coverage", f"{100 * self.int8_fraction:.0f} % of the layers with weights"),
-            ("non-built-in ops", str(self.non_builtin_ops)),
-        ]
-        lines = [f"{self.name}: {'verified' if self.passed else 'FAILED'}"]
-        lines += [f"  {label:<20}{text}" for label, text in rows]
-        lines += [f"  FAILED: {failure}" for failure in self.failures]
-        return "\n".join(lines)
+        return describe(self)
 
 
-def _operators(ops: Mapping[str, int]) -> str:
-    shown = [f"{count} {name}" for name, count in list(ops.items())[:4]]
-    more = len(ops) - len(shown)
-    return ", ".join(shown) + (f" and {more} more kinds" if more else "")
+def _is_stated(known: Field, values: Mapping[str, object]) -> bool:
+    return known.name in values or known.default is MISSING or known.name == "failures"
 
 
 def find_failures(
-    found: Mapping[str, float], tolerance: Tolerance, *, bad_rows: int, custom_ops: tuple[str, ...]
+    found: Mapping[str, float], tolerance: Tolerance, bad_rows: int
 ) -> tuple[str, ...]:
     """Say which limits the numbers of a verification break.
 
@@ -123,7 +122,6 @@ def find_failures(
         found: The fields of a `Verification` that have limits.
         tolerance: The limits.
         bad_rows: Number of photos that were answered with NaN or infinity.
-        custom_ops: Operators that a plain runtime lacks.
 
     Returns:
         One line per broken limit, naming the number and the limit.
@@ -131,9 +129,6 @@ def find_failures(
     failures = []
     if bad_rows:
         failures.append(f"{bad_rows} of {found['photos']} photos are answered with NaN or infinity")
-    if custom_ops:
-        names = listed(sorted(set(custom_ops)))
-        failures.append(f"{len(custom_ops)} operators are not built in: {names}")
     if not tolerance.allows_flips(found["agreement"], found["photos"]):
         failures.append(
             f"top-1 agreement {found['agreement']:.4f} on {found['photos']} photos is below "

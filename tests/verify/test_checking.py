@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from kerasrecipes.errors import DataError, IntegrityError
+from kerasrecipes.errors import DataError, IntegrityError, VerificationError
 from kerasrecipes.export import GraphFacts, get_format
 from kerasrecipes.verify import Tolerance, Verification, verify_bundle, verify_export
 
@@ -102,11 +102,18 @@ def test_nan_fails(exported_once, swapped):
     json.loads(json.dumps(found.to_dict(), allow_nan=False))
 
 
-def test_custom_operators_fail(exported_once, swapped):
-    swapped(inspect=lambda path: GraphFacts({"FlexErf": 2}, ("FlexErf", "FlexErf")))
-    found = verify_export(exported_once, "tflite-float32")
-    assert found.failures == ("2 operators are not built in: 'FlexErf'",)
-    assert found.non_builtin_ops == 2
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        (GraphFacts({"FlexErf": 2}, ("FlexErf", "FlexErf")),
+         "needs 2 operators that are not built in: 'FlexErf'"),
+        (GraphFacts({"VAR_HANDLE": 2}, empty_weights=2), "reads 2 weights that it does not hold"),
+    ],
+)  # fmt: skip
+def test_incomplete_files_are_refused_before_they_run(exported_once, swapped, facts, message):
+    swapped(inspect=lambda path: facts, load=lambda path: pytest.fail("it was opened"))
+    with pytest.raises(VerificationError, match=f"'tflite-float32' is no complete.*it {message}"):
+        verify_export(exported_once, "tflite-float32")
 
 
 def test_recorded_tolerance_is_used_again(bundle):

@@ -1,0 +1,125 @@
+"""What loading and running an exported file costs a process that does nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.errors import VerificationError, printable
+
+if TYPE_CHECKING:
+    from kerasrecipes.export.format import ExportFormat, LoadedModel
+
+_SECONDS = 120
+_RUNS = 3
+_CODE = "from kerasrecipes.export.footprint import report_footprint; report_footprint()"
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Time and memory of one exported file, beyond what its runtime needs for itself.
+
+    Args:
+        load_ms: Milliseconds until the file is ready to answer, the median of three times.
+        memory_bytes: Peak memory of loading and running it, above the same process without
+            it; `None` where the system does not tell.
+    """
+
+    load_ms: float
+    memory_bytes: int | None
+
+
+def measure_footprint(path: str | Path, format_name: str) -> Footprint:
+    """Load and run an exported file in a new process that has only the runtime in it.
+
+    Check the digest of the file first.
+
+    Args:
+        path: The file.
+        format_name: One of `kerasrecipes.list_formats()`.
+
+    Returns:
+        What it cost.
+
+    Raises:
+        VerificationError: If the process fails, which the file would do elsewhere, too.
+    """
+    package = str(Path(__file__).parents[2])
+    searched = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _CODE, format_name, str(path)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            env={**os.environ, "PYTHONPATH": searched},
+            stdin=subprocess.DEVNULL,
+        )
+        reason = done.stderr.strip() or f"exit code {done.returncode}"
+    except subprocess.TimeoutExpired:
+        done, reason = None, f"it took more than {_SECONDS} seconds"
+    if done is None or done.returncode:
+        raise VerificationError(
+            f"'{printable(path)}' cannot be loaded and run in a process of its own: "
+            f"{printable(reason.splitlines()[-1])}. Export the model again."
+        )
+    return Footprint(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def report_footprint() -> None:
+    """Measure the file named on the command line, and print the numbers for the parent."""
+    from kerasrecipes.export import get_format
+
+    format_name, path = sys.argv[1:]
+    chosen = get_format(format_name)
+    if chosen.runtime:
+        import_module(chosen.runtime)
+    before, load_ms = _restarted_peak(), []
+    model = _timed_load(chosen, path, load_ms)
+    photo = np.full((1, *model.image_size, 3), 127, np.uint8)
+    for _ in range(_RUNS):
+        model(photo)
+    after = _memory("VmHWM")
+    for _ in range(_RUNS - 1):
+        _timed_load(chosen, path, load_ms)
+    used = None if before is None or after is None else max(0, after - before)
+    print("\n" + json.dumps({"load_ms": float(np.median(load_ms)), "memory_bytes": used}))
+
+
+def _timed_load(chosen: "ExportFormat", path: str, load_ms: list[float]) -> "LoadedModel":
+    begin = time.perf_counter()
+    model = chosen.load(path)
+    load_ms.append(1000 * (time.perf_counter() - begin))
+    return model
+
+
+def _restarted_peak() -> int | None:
+    """Let the peak begin at what is used now, and return that; `None` if it cannot be told.
+
+    The peak of `resource.getrusage` is no use here: a child inherits that of its parent.
+    """
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return None
+    return _memory("VmRSS")
+
+
+def _memory(field: str) -> int | None:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    for line in status.splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return 1024 * int(value.split()[0])
+    return None

@@ -1,0 +1,129 @@
+"""Where an exported file and the original disagree: photo by photo, and class by class."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerasrecipes.evaluation.intervals import paired_difference_interval
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A photo that the exported file calls something else than the original model does.
+
+    Args:
+        photo: Its name, or its path.
+        label: What it shows.
+        before: What the original model says.
+        before_score: How sure it is of that, 0…1.
+        after: What the file says; empty when it answers NaN or infinity.
+        after_score: How sure it is of that, 0…1; 0 when it answers NaN or infinity.
+    """
+
+    photo: str
+    label: str
+    before: str
+    before_score: float
+    after: str
+    after_score: float
+
+    @property
+    def lost(self) -> bool:
+        """Whether the original was right, and the file is not."""
+        return self.label == self.before
+
+
+@dataclass(frozen=True)
+class ClassChange:
+    """How a class is found by the exported file and by the original model.
+
+    Args:
+        name: The class.
+        photos: Number of photos that show it.
+        recall: Share of them that the file finds.
+        reference_recall: Share of them that the original model finds.
+        interval: 95 % interval of the difference, first minus second, for paired results.
+    """
+
+    name: str
+    photos: int
+    recall: float
+    reference_recall: float
+    interval: tuple[float, float]
+
+    @property
+    def difference(self) -> float:
+        """Recall of the file minus that of the original."""
+        return self.recall - self.reference_recall
+
+
+def top_classes(scores: np.ndarray) -> np.ndarray:
+    """Return the class with the highest score per row; −1 for rows with NaN or infinity."""
+    finite = np.isfinite(scores).all(axis=1)
+    return np.where(finite, np.nan_to_num(scores).argmax(axis=1), -1)
+
+
+def find_flips(
+    names: Sequence[str],
+    labels: np.ndarray,
+    reference: np.ndarray,
+    answers: np.ndarray,
+    class_names: Sequence[str],
+) -> tuple[Flip, ...]:
+    """List the photos with another top class, lost ones first, then the surest first.
+
+    Args:
+        names: What the photos are called.
+        labels: True class indices, shape `(n,)`.
+        reference: Scores of the original model, shape `(n, classes)`.
+        answers: Scores of the file, of the same shape; may hold NaN.
+        class_names: The classes, in the order of the scores.
+    """
+    before, after = reference.argmax(axis=1), top_classes(answers)
+    flips = [
+        Flip(
+            str(names[i]),
+            class_names[labels[i]],
+            class_names[before[i]],
+            float(reference[i, before[i]]),
+            class_names[after[i]] if after[i] >= 0 else "",
+            float(answers[i, after[i]]) if after[i] >= 0 else 0.0,
+        )
+        for i in np.flatnonzero(before != after)
+    ]
+    return tuple(sorted(flips, key=lambda flip: (not flip.lost, -flip.before_score)))
+
+
+def compare_classes(
+    labels: np.ndarray, right: np.ndarray, reference_right: np.ndarray, class_names: Sequence[str]
+) -> tuple[ClassChange, ...]:
+    """Compare the recall of every class that has photos, largest loss first.
+
+    Args:
+        labels: True class indices, shape `(n,)`.
+        right: Whether the file is right, per photo.
+        reference_right: Whether the original model is right, per photo.
+        class_names: The classes.
+    """
+    changes = []
+    for k, name in enumerate(class_names):
+        if not (of_class := labels == k).any():
+            continue
+        found, reference = right[of_class], reference_right[of_class]
+        changes.append(
+            ClassChange(
+                name,
+                int(of_class.sum()),
+                float(found.mean()),
+                float(reference.mean()),
+                paired_difference_interval(found, reference),
+            )
+        )
+    return tuple(sorted(changes, key=lambda change: change.difference))
+
+
+def finite_or_none(ends: tuple[float, float]) -> tuple[float, float] | None:
+    """Return an interval, or `None` for one that is undefined."""
+    return None if math.isnan(ends[0]) else ends

@@ -1,0 +1,90 @@
+"""Photos to judge exported files by, with what the original model says about them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.data.decode import decode_photo, read_photo
+from kerasrecipes.errors import DataError, listed
+
+if TYPE_CHECKING:
+    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.data.photos import PhotoSet
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Labelled photos, and the answers of the original model.
+
+    Args:
+        names: What the photos are called.
+        labels: True class indices, shape `(n,)`.
+        scores: Scores of the original model, shape `(n, classes)`.
+        pixels: The decoded photos one by one, uint8; they can be gone through once.
+    """
+
+    names: list[str]
+    labels: np.ndarray
+    scores: np.ndarray
+    pixels: Iterator[np.ndarray]
+
+
+def hold_out(
+    bundle: "Bundle", photos: "PhotoSet | None" = None, scores: np.ndarray | None = None
+) -> HeldOut:
+    """Take the golden photos of a bundle, or photos with scores.
+
+    Args:
+        bundle: Says how photos are decoded, and what the classes are.
+        photos: Photos to judge by; by default the golden ones.
+        scores: What the original model says about `photos`, `(n, classes)`.
+
+    Raises:
+        DataError: If there are no photos, or they or the scores do not fit the model.
+    """
+    size, policy = tuple(bundle.manifest.image_size), bundle.policy()
+    if photos is None:
+        golden = bundle.golden()
+        _check_scores(golden.scores, len(golden.photos), bundle)
+        named = zip(golden.photos, golden.names, strict=True)
+        pixels = (decode_photo(data, size, policy, name=name) for data, name in named)
+        return HeldOut(golden.names, np.asarray(golden.labels), np.asarray(golden.scores), pixels)
+    if scores is None:
+        raise DataError(
+            "`photos` need the original model's answers to compare with. Pass `scores`, its "
+            "probabilities for them, or leave `photos` out to use the bundle's golden photos."
+        )
+    labels = class_indices(bundle, photos)
+    _check_scores(scores, len(photos), bundle)
+    names = [str(photo.path) for photo in photos.photos]
+    pixels = (read_photo(photo, size, policy) for photo in photos.photos)
+    return HeldOut(names, labels, np.asarray(scores), pixels)
+
+
+def class_indices(bundle: "Bundle", photos: "PhotoSet") -> np.ndarray:
+    """Return the class of each photo as the bundle counts them, shape `(n,)`.
+
+    Raises:
+        DataError: If the model does not know a class.
+    """
+    index = {name: i for i, name in enumerate(bundle.manifest.class_names)}
+    unknown = sorted({photo.label for photo in photos.photos} - index.keys())
+    if unknown:
+        raise DataError(
+            f"`photos` have classes that the model does not know: {listed(unknown)}. It knows "
+            f"{listed(index)}. Correct the labels."
+        )
+    return np.array([index[photo.label] for photo in photos.photos], dtype=np.int64)
+
+
+def _check_scores(scores: np.ndarray, count: int, bundle: "Bundle") -> None:
+    if count == 0:
+        raise DataError("There are no held-out photos to verify on. Pass `photos` with some.")
+    expected = (count, len(bundle.manifest.class_names))
+    if np.shape(scores) != expected or not np.isfinite(scores).all():
+        raise DataError(
+            f"The original model's scores must be finite and of shape {expected}, received "
+            f"{np.shape(scores)}. Score the same photos with the bundle's model."
+        )

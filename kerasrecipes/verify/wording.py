@@ -1,0 +1,107 @@
+"""A verification as a table to read, and as plain values."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kerasrecipes.errors import printable
+
+if TYPE_CHECKING:
+    from kerasrecipes.verify.changes import ClassChange, Flip
+    from kerasrecipes.verify.verification import Verification
+
+_SHOWN = 5
+_CLEAR = 0.05
+
+
+def to_plain(value: Any) -> Any:
+    """Return tuples as lists and keys as text, as JSON has them.
+
+    Example:
+        >>> to_plain({1: (2, 3)})
+        {'1': [2, 3]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(entry) for key, entry in value.items()}
+    return [to_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def describe(found: "Verification") -> str:
+    """Write a verification as a table with its failures, the classes and photos that changed.
+
+    Args:
+        found: The numbers.
+    """
+    lines = [f"{printable(found.name)}: {'verified' if found.passed else 'FAILED'}"]
+    lines += [f"  {label:<20}{text}" for label, text in _rows(found)]
+    lines += [f"  FAILED: {printable(failure)}" for failure in found.failures]
+    return "\n".join(lines)
+
+
+def _rows(found: "Verification") -> Iterator[tuple[str, str]]:
+    yield "same top class", f"{100 * found.agreement:.1f} % of {found.photos} photos"
+    accuracy, reference = 100 * found.accuracy, 100 * found.reference_accuracy
+    yield "accuracy", f"{accuracy:.1f} % (original {reference:.1f} %)"
+    yield "difference", f"{accuracy - reference:+.1f} points ({_intervals(found)})"
+    if found.mcnemar_p is not None:
+        yield "lost and gained", _chance(found)
+    yield from _limited("class", [_class(c) for c in found.classes if c.difference], "classes")
+    yield from _limited("other top class", [_flip(flip) for flip in found.flips], "flips")
+    yield "largest score gap", f"{found.largest_gap:.2g}"
+    yield "size", f"{found.size_bytes / 1e6:.2f} MB"
+    if found.memory_bytes is not None:
+        yield "peak memory", f"{found.memory_bytes / 1e6:.1f} MB beyond the runtime's own"
+    if found.load_ms is not None:
+        yield "time to load", f"{found.load_ms:.1f} ms"
+    for count, latency in found.latency.items():
+        yield f"latency, {count} thread{'s' if count > 1 else ''}", str(latency)
+    yield "operators", _operators(found.ops)
+    work = found.int8_work_fraction
+    of_work = "" if work is None else f", {100 * work:.0f} % of the multiply-adds"
+    yield "int8 coverage", f"{100 * found.int8_fraction:.0f} % of the layers with weights{of_work}"
+    yield "non-built-in ops", str(found.non_builtin_ops)
+
+
+def _intervals(found: "Verification") -> str:
+    low, high = (100 * end for end in found.difference_interval)
+    told = f"95 % interval {low:+.1f} to {high:+.1f}"
+    if found.difference_bootstrap is None:
+        return told
+    low, high = (100 * end for end in found.difference_bootstrap)
+    return f"{told}, by bootstrap {low:+.1f} to {high:+.1f}"
+
+
+def _chance(found: "Verification") -> str:
+    if not found.lost and not found.gained:
+        return "no photo is lost, none is gained"
+    verdict = "more than chance" if found.mcnemar_p < _CLEAR else "chance alone would do that"
+    p = f"McNemar's exact test p = {found.mcnemar_p:.2g}"
+    return f"{found.lost} photos are lost, {found.gained} are gained: {verdict} ({p})"
+
+
+def _class(found: "ClassChange") -> str:
+    low, high = (100 * end for end in found.interval)
+    before, now = 100 * found.reference_recall, 100 * found.recall
+    return (
+        f"'{printable(found.name)}': {now:.1f} % of {found.photos} photos found (original "
+        f"{before:.1f} %), {now - before:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
+    )
+
+
+def _flip(found: "Flip") -> str:
+    now = f"'{printable(found.after)}' ({found.after_score:.0%})" if found.after else "NaN"
+    before = f"'{printable(found.before)}' ({found.before_score:.0%})"
+    return f"{printable(found.photo)} shows '{printable(found.label)}': {before} became {now}"
+
+
+def _limited(label: str, texts: list[str], field: str) -> Iterator[tuple[str, str]]:
+    """Yield the first rows, and how many more there are."""
+    for text in texts[:_SHOWN]:
+        yield label, text
+    if len(texts) > _SHOWN:
+        yield "", f"and {len(texts) - _SHOWN} more; all are in `{field}` (--json)"
+
+
+def _operators(ops: Mapping[str, int]) -> str:
+    shown = [f"{count} {name}" for name, count in list(ops.items())[:4]]
+    more = len(ops) - len(shown)
+    return ", ".join(shown) + (f" and {more} more kinds" if more else "")

@@ -1,0 +1,71 @@
+"""Time and memory of a file in a process of its own."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from kerasrecipes import VerificationError
+from kerasrecipes.export import footprint, get_format
+from kerasrecipes.export.footprint import measure_footprint
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A file of 8 MB that keeps one constant: its weights are most of what it needs."""
+    import keras
+    from keras import layers
+
+    photo = keras.Input((8, 8, 3))
+    x = layers.Dense(2000, activation="relu")(layers.Flatten()(photo))
+    x = layers.Dense(800, activation="relu")(x)
+    model = keras.Model(photo, layers.Dense(2, activation="softmax")(x))
+    path = tmp_path_factory.mktemp("large") / "model.tflite"
+    return get_format("tflite").write(model, path, class_names=["a", "b"])
+
+
+def test_memory_is_that_of_the_file_alone(large, exported_once):
+    """Not of this process, which has held far more: a child inherits the parent's peak."""
+    held = np.ones(60_000_000 // 8)
+    small = measure_footprint(exported_once.exports()["tflite-float32"].path, "tflite")
+    big = measure_footprint(large, "tflite")
+    size = large.stat().st_size
+    assert size > 7_000_000
+    assert size < big.memory_bytes < 6 * size
+    assert small.memory_bytes < size and small.load_ms > 0
+    assert held.any()
+
+
+def test_the_process_imports_the_runtime_and_nothing_heavy(exported_once, monkeypatch, capsys):
+    import subprocess
+
+    path = exported_once.exports()["tflite-float32"].path
+    code = (
+        "from kerasrecipes.export.footprint import report_footprint; report_footprint()\n"
+        "import sys; heavy = {'tensorflow', 'keras', 'PIL', 'sklearn', 'pydantic'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code, "tflite", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_file_that_cannot_run_is_an_error(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"\0" * 100)
+    with pytest.raises(VerificationError, match="cannot be loaded and run in a process of its own"):
+        measure_footprint(path, "tflite")
+
+
+def test_a_file_that_takes_forever_is_an_error(exported_once, monkeypatch):
+    monkeypatch.setattr(footprint, "_SECONDS", 0.01)
+    with pytest.raises(VerificationError, match="it took more than 0.01 seconds"):
+        measure_footprint(exported_once.exports()["tflite-float32"].path, "tflite")
+
+
+def test_memory_is_left_out_where_the_system_does_not_tell(exported_once, monkeypatch, capsys):
+    path = exported_once.exports()["tflite-float32"].path
+    monkeypatch.setattr(footprint, "_memory", lambda field: None)
+    monkeypatch.setattr(sys, "argv", ["-c", "tflite", str(path)])
+    footprint.report_footprint()
+    assert '"memory_bytes": null' in capsys.readouterr().out
