@@ -1,12 +1,13 @@
 """How good is the default recipe on real photos, and how much does the int8 file lose?
 
-    python tests/benchmarks/quality.py elpv  [--seeds 0 1 2]
-    python tests/benchmarks/quality.py tiles --table tiles.csv  [--folds 5]
+    python tests/benchmarks/quality.py elpv  [--seeds 0 1 2] [--per-class 10]
+    python tests/benchmarks/quality.py tiles --table tiles.csv  [--folds 5] [--per-class 10]
 
 `elpv` takes the photos of the package `elpv-dataset`, split 75/25 once per seed. `tiles` takes
 a table with path, label and group of the magnetic-tile photos of Huang et al., split into folds
 by group. Beside the recipe stands a logistic regression on the frozen backbone's features, on
-the same photos. Prints a Markdown section for RESULTS.md.
+the same photos. With `--per-class`, both learn from so few photos of each class, of which the
+recipe chooses its weights by a fifth. Prints a Markdown section for RESULTS.md.
 """
 
 import argparse
@@ -31,11 +32,14 @@ def main() -> None:
     parser.add_argument("--table", help="the table of the tiles")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--per-class", type=int, help="learn from so few photos of each class")
     parser.add_argument("--augment", default="factory")
     parser.add_argument("--loss", help="a name of list_losses(); the default is cross-entropy")
     arguments = parser.parse_args()
     splits = elpv_splits(arguments) if arguments.data == "elpv" else tile_splits(arguments)
     settings = {"augment": arguments.augment, "loss": arguments.loss}
+    if arguments.per_class:
+        splits = ((seed, few(sides, arguments.per_class, seed)) for seed, sides in splits)
     rows = [measure(seed, sides, settings) for seed, sides in splits]
     print(as_markdown(rows, " ".join(["python", *sys.argv])))
 
@@ -65,6 +69,20 @@ def tile_splits(arguments):
         )
         sides = kr.split_photos(replace(photos, photos=declared), val_fraction=0.2, seed=fold)
         yield fold, sides
+
+
+def few(sides, per_class: int, seed: int):
+    """Draw a few photos of each class, four fifths of them to train on."""
+    train, val, test = sides
+    to_choose = max(1, per_class // 5)
+    counts = (per_class - to_choose, to_choose)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for side, count in zip((train, val), counts, strict=True):
+        of_class = [np.flatnonzero(side.labels == k) for k in range(len(side.class_names))]
+        chosen = [rng.permutation(members)[:count] for members in of_class]
+        drawn.append(side.select(np.concatenate(chosen)))
+    return *drawn, test
 
 
 def measure(seed: int, sides, settings: dict) -> dict[str, float]:
