@@ -6,7 +6,6 @@ repeatable, which Keras's augmentation layers (`RandAugment`, `AugMix`, `RandomE
 with one state for all photos, cannot be.
 """
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -34,8 +33,8 @@ class Augmentation:
     """The strength of each change; zero or `False` leaves it out.
 
     Args:
-        flip_horizontal: Mirror half of the views left and right.
-        flip_vertical: Mirror half of the views top and bottom.
+        flip_horizontal: Mirror left and right for half of the views.
+        flip_vertical: Mirror top and bottom for half of the views.
         rotation_degrees: Largest rotation, both ways; corners are filled by reflection.
         shift_fraction: Largest shift, as a fraction of the height and the width.
         brightness_fraction: Largest change of brightness, as a fraction of 255.
@@ -65,12 +64,6 @@ class Augmentation:
     random_operations: int = 0
     mixed_chains: int = 0
     operation_strength: float = 0.0
-
-    @property
-    def distinct_views(self) -> float:
-        """How many views of a photo differ: 1 without changes, infinity where any is drawn."""
-        drawn = any(getattr(self, name) for name in _LIMITS)
-        return math.inf if drawn else 2 ** (self.flip_horizontal + self.flip_vertical)
 
     def __post_init__(self):
         for name, high in _LIMITS.items():
@@ -134,49 +127,25 @@ def get_augmentation(name: str | Augmentation) -> Augmentation:
     return AUGMENTATIONS[name]
 
 
-def flips_of_view(augmentation: Augmentation, index: int, view: int) -> tuple[bool, bool]:
-    """Say whether a view is mirrored left to right, and top to bottom.
-
-    The views of a photo take turns, so that few views still show all its mirror images. Photos
-    take them in different orders: whatever views meet in a batch, they are mirrored differently.
-
-    Args:
-        augmentation: What may be mirrored.
-        index: Which photo.
-        view: Which view of it, from 0; the first is not mirrored.
-
-    Example:
-        >>> [flips_of_view(AUGMENTATIONS["flips"], 0, view) for view in range(4)]
-        [(False, False), (False, True), (True, False), (True, True)]
-    """
-    across = (False, True) if augmentation.flip_horizontal else (False,)
-    down = (False, True) if augmentation.flip_vertical else (False,)
-    first, *others = itertools.product(across, down)
-    place = view % (1 + len(others))
-    return others[(place - 1 + index) % len(others)] if place else first
-
-
 def augment_photo(
-    photo: np.ndarray,
-    rng: np.random.Generator,
-    augmentation: Augmentation,
-    flips: tuple[bool, bool] = (False, False),
+    photo: np.ndarray, rng: np.random.Generator, augmentation: Augmentation
 ) -> np.ndarray:
-    """Make one view of a photo.
+    """Draw one view of a photo.
 
     Args:
         photo: uint8, shape `(height, width, 3)`.
         rng: A generator; the same state gives the same view.
-        augmentation: What else may change, and how far.
-        flips: Whether to mirror left and right, and top and bottom; see `flips_of_view`.
+        augmentation: What may change, and how far.
 
     Returns:
         float32 of the same shape, 0…255.
     """
-    across, down = flips
-    photo = photo[:: -1 if down else 1, :: -1 if across else 1]
-    draws = rng.uniform(-1.0, 1.0, size=7)
-    photo = _move(photo, *draws[:3], augmentation)
+    draws = rng.uniform(-1.0, 1.0, size=9)
+    if augmentation.flip_horizontal and draws[0] < 0:
+        photo = photo[:, ::-1]
+    if augmentation.flip_vertical and draws[1] < 0:
+        photo = photo[::-1]
+    photo = _move(photo, *draws[2:5], augmentation)
     strength = augmentation.operation_strength
     if augmentation.random_operations:
         photo = apply_random_operations(photo, rng, augmentation.random_operations, strength)
@@ -184,12 +153,12 @@ def augment_photo(
         photo = mix_chains(photo, rng, augmentation.mixed_chains, strength)
     photo = photo.astype(np.float32)
     mean = photo.mean()
-    photo = (photo - mean) * np.float32(1.0 + draws[3] * augmentation.contrast_fraction) + mean
-    photo += np.float32(draws[4] * augmentation.brightness_fraction * 255.0)
+    photo = (photo - mean) * np.float32(1.0 + draws[5] * augmentation.contrast_fraction) + mean
+    photo += np.float32(draws[6] * augmentation.brightness_fraction * 255.0)
     if augmentation.cutout_random:
         _erase(photo, rng, augmentation.cutout_fraction)
     elif augmentation.cutout_fraction:
-        _cut_out(photo, *draws[5:], augmentation.cutout_fraction)
+        _cut_out(photo, *draws[7:9], augmentation.cutout_fraction)
     return np.clip(photo, 0.0, 255.0, out=photo)
 
 

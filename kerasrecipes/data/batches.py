@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from kerasrecipes.data.augment import Augmentation, augment_photo, flips_of_view, get_augmentation
+from kerasrecipes.data.augment import Augmentation, augment_photo, get_augmentation
 from kerasrecipes.data.decode import read_photo
 from kerasrecipes.data.photos import PhotoSet
 
@@ -137,8 +137,7 @@ class PhotoReader:
             return pixels.astype(np.float32)
         # One generator per photo and view, whatever batch they meet in.
         rng = np.random.default_rng([self._seed, index, view])
-        flips = flips_of_view(self._augmentation, index, view)
-        return augment_photo(pixels, rng, self._augmentation, flips)
+        return augment_photo(pixels, rng, self._augmentation)
 
     @contextmanager
     def errors(self):

@@ -105,7 +105,7 @@ def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
 
 def views_of(recipe, augmentation: Augmentation) -> int:
     """Return the number of views per training photo."""
-    return min(recipe.views, augmentation.distinct_views)
+    return 1 if augmentation == Augmentation() else recipe.views
 
 
 def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, say):

@@ -43,8 +43,8 @@ class ImageClassifier(Recipe):
             random weights.
         augment: `"none"`, `"flips"`, `"light"`, `"factory"`, `"randaugment"`, `"augmix"`, or
             an `Augmentation`. Only training photos are augmented.
-        views: Views per photo, at most, of which each epoch shows one; the first is the photo
-            itself, the others are augmented. A frozen part of the model sees each view once.
+        views: Views per photo, of which each epoch shows one; the first is the photo itself,
+            the others are augmented. A frozen part of the model sees each view once.
         mix: `"mixup"` or `"cutmix"` to train on mixtures of two photos, or of their features
             where training begins behind frozen blocks; `None` for neither. In front of pooled
             features, `"cutmix"` is `"mixup"`.

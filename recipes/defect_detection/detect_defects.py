@@ -20,7 +20,7 @@ import kerasrecipes as kr
 
 # What you will want to change first.
 BACKBONE = "efficientnet_lite0"  # `kerasrecipes ls` names the others
-AUGMENT = "factory"  # lighting, small rotations, flips, cutout; "light" if up and down matter
+AUGMENT = "flips"  # "factory" for changing light and places, "light" if up and down matter
 GROUP_BY = None  # e.g. r"part(\d+)": photos of one part never land on two sides of the split
 TEST_FRACTION, VAL_FRACTION = 0.25, 0.1
 MODEL = "saved_models/defects"
