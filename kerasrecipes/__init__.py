@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from kerasrecipes.optimization.clustering import cluster_weights
     from kerasrecipes.optimization.multiply_adds import count_multiply_adds
     from kerasrecipes.optimization.weight_report import report_weights
+    from kerasrecipes.optimizers.fine_tuning_adamw import FineTuningAdamW
     from kerasrecipes.report.contact_sheet import draw_augmentation
     from kerasrecipes.report.run_report import RunReport
     from kerasrecipes.serve.predictor import Predictor
@@ -122,6 +123,7 @@ _WHERE = {
     "optimization.clustering": ("cluster_weights",),
     "optimization.multiply_adds": ("count_multiply_adds",),
     "optimization.weight_report": ("report_weights",),
+    "optimizers.fine_tuning_adamw": ("FineTuningAdamW",),
     "report.contact_sheet": ("draw_augmentation",),
     "report.run_report": ("RunReport",),
     "serve.predictor": ("Predictor",),

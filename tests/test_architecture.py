@@ -58,6 +58,7 @@ ROOMS = {
     ),
     "heads": Room("errors registry", later="losses", later_libraries="keras"),
     "losses": Room("errors", libraries="keras numpy"),
+    "optimizers": Room(libraries="keras"),
     "monitor": Room("errors", libraries="numpy", later_libraries="scipy"),
     "callbacks": Room(
         "errors files monitor",
@@ -88,7 +89,7 @@ ROOMS = {
     "serve": Room("data errors export", later="bundle monitor", libraries="numpy"),
     "training": Room(
         "backbones bundle data errors evaluation files heads inference report silence versions",
-        later="callbacks export losses model_file verify",
+        later="callbacks export losses model_file optimizers verify",
         libraries="numpy",
         later_libraries="ai_edge_litert keras scipy sklearn tensorflow",
     ),
@@ -114,7 +115,7 @@ LATE_LIBRARIES = {
     "ai_edge_litert", "keras", "keras_cv", "keras_hub", "matplotlib", "sklearn", "tensorflow",
     "tensorflow_model_optimization", "tf_keras",
 }  # fmt: skip
-BUILT_ON_KERAS = {"callbacks", "losses"}
+BUILT_ON_KERAS = {"callbacks", "losses", "optimizers"}
 TELLS_NOTHING = {"common", "core", "helpers", "misc", "util", "utils"}
 
 

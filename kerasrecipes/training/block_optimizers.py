@@ -22,6 +22,10 @@ class BlockOptimizers:
         clip_norm: Largest norm of the gradient of one block; `None` for no limit.
         accumulate: Steps whose gradients are averaged for one update.
         ema: Whether to keep a moving average of the weights.
+        l2_sp: Pull of the backbone toward where it started; it takes the place of weight decay
+            there, since it decays the difference. A head has no such start.
+        adaptive_clip: Largest norm of the gradient of a unit of the backbone over that of its
+            weights; `None` for no limit. The head is spared, as its paper says.
     """
 
     spec: BackboneSpec
@@ -29,6 +33,8 @@ class BlockOptimizers:
     clip_norm: float | None = None
     accumulate: int = 1
     ema: bool = True
+    l2_sp: float = 0.0
+    adaptive_clip: float | None = None
     _kept: dict[int, object] = field(default_factory=dict)
 
     def for_stage(self, model, stage: Stage, steps: int):
@@ -90,7 +96,7 @@ class BlockOptimizers:
         for part, saved in state.items():
             # The next stage gives it a rate; any schedule will do until then.
             rate = keras.optimizers.schedules.CosineDecay(1e-3, 1)
-            kept = self._kept[int(part)] = self._new(rate, 0.9)
+            kept = self._kept[int(part)] = self._new(int(part), rate, 0.9)
             kept.build([variables[i] for i in saved["trains"]])
             for variable, value in zip(kept.variables, saved["values"], strict=True):
                 variable.assign(value)
@@ -112,7 +118,7 @@ class BlockOptimizers:
         # A short run must not be averaged with its beginning.
         momentum = min(max(1 - 10 / updates, 0.9), 0.999)
         if kept is None:
-            self._kept[part] = self._new(rate, momentum)
+            self._kept[part] = self._new(part, rate, momentum)
             self._kept[part].build(variables)
             return
         kept.learning_rate = rate
@@ -123,12 +129,15 @@ class BlockOptimizers:
             for average, variable in zip(averages, kept._trainable_variables, strict=True):
                 average.assign(variable)
 
-    def _new(self, rate, momentum: float):
-        import keras
+    def _new(self, part: int, rate, momentum: float):
+        from kerasrecipes.optimizers.fine_tuning_adamw import FineTuningAdamW
 
-        optimizer = keras.optimizers.AdamW(
+        pretrained = part < len(self.spec.blocks)
+        optimizer = FineTuningAdamW(
             rate,
-            weight_decay=self.weight_decay,
+            l2_sp=self.l2_sp if pretrained else 0.0,
+            adaptive_clip=self.adaptive_clip if pretrained else None,
+            weight_decay=0.0 if self.l2_sp and pretrained else self.weight_decay,
             global_clipnorm=self.clip_norm,
             gradient_accumulation_steps=self.accumulate if self.accumulate > 1 else None,
             use_ema=self.ema,

@@ -20,6 +20,7 @@ from kerasrecipes.report.run_report import DataReport, RunReport
 from kerasrecipes.silence import import_keras
 from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.imbalance import WISHES, class_weights
+from kerasrecipes.training.regularisers import check_regularisers
 from kerasrecipes.training.run_record import RunRecord
 from kerasrecipes.training.schedule import UnfreezeSchedule
 from kerasrecipes.versions import library_versions
@@ -123,7 +124,13 @@ def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, sa
         class_weights=class_weights(train, recipe.class_weights, head.loss_name),
         frozen=frozen,
         optimizers=BlockOptimizers(
-            spec, recipe.weight_decay, recipe.clip_norm, recipe.accumulate, recipe.ema
+            spec,
+            recipe.weight_decay,
+            recipe.clip_norm,
+            recipe.accumulate,
+            recipe.ema,
+            recipe.l2_sp,
+            recipe.adaptive_clip,
         ),
         settings=recipe,
         callbacks=callbacks,
@@ -164,6 +171,7 @@ def checked_arguments(recipe):
         )
     _check_numbers(recipe)
     _check_mix(recipe)
+    check_regularisers(recipe, schedule)
     head = head_of(recipe)
     augmentation = get_augmentation(recipe.augment)
     if recipe.views == 1 and augmentation != Augmentation():
@@ -197,12 +205,15 @@ def _check_numbers(recipe) -> None:
         ("dropout", 0, 0.95, float),
         ("label_smoothing", 0, 0.5, float),
         ("weight_decay", 0, 1, float),
+        ("l2_sp", 0, 1000, float),
         ("clip_norm", 1e-6, math.inf, float),
+        ("adaptive_clip", 1e-6, 1000, float),
         ("accumulate", 1, 1000, int),
         ("cache_gb", 0, math.inf, float),
     ):
         value = getattr(recipe, name)
-        if name in {"patience", "clip_norm", "label_smoothing"} and value is None:
+        optional = {"patience", "clip_norm", "adaptive_clip", "label_smoothing"}
+        if name in optional and value is None:
             continue
         right_kind = isinstance(value, int if kind is int else int | float)
         if isinstance(value, bool) or not right_kind or not low <= value <= high:

@@ -56,7 +56,11 @@ class ImageClassifier(Recipe):
         label_smoothing: How much of each target is spread over the other classes; `None` for
             0.1 if the loss can use it.
         weight_decay: Decoupled weight decay of AdamW; biases and norms are spared.
+        l2_sp: Pull of open blocks toward the pretrained weights, in place of their weight decay
+            (Li et al., 2018); see `FineTuningAdamW`. The head has no start to hold on to.
         clip_norm: Largest norm of the gradient of one block; `None` for no limit.
+        adaptive_clip: Largest norm of the gradient of one unit of the backbone, as a share of
+            the norm of its weights, e.g. 0.05 (AGC; Brock et al., 2021); `None` for no limit.
         accumulate: Steps whose gradients are averaged for one update, which acts like a batch
             so many times as large without its memory.
         class_weights: How much rare classes count in training: `"balanced"` by the inverse of
@@ -95,7 +99,9 @@ class ImageClassifier(Recipe):
     loss_options: dict | None = None
     label_smoothing: float | None = None
     weight_decay: float = 1e-2
+    l2_sp: float = 0.0
     clip_norm: float | None = None
+    adaptive_clip: float | None = None
     accumulate: int = 1
     class_weights: str | None = "auto"
     ema: bool = True

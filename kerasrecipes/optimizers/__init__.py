@@ -1,0 +1,1 @@
+"""Keras optimizers for pretrained weights, each usable in a bare `model.compile`."""
