@@ -1,19 +1,25 @@
 """One label per photo."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
+
+from kerasrecipes.errors import unknown_name
 
 if TYPE_CHECKING:
     import keras
 
 LOGITS = "logits"
 SMOOTHING = 0.1
+NORM = "head_norm"
+NORMS = ("layer", "group")
+GROUPS = 32
 
 
 @dataclass(frozen=True)
 class ClassificationHead:
-    """Global pooling, dropout and one dense layer.
+    """Global pooling, perhaps a normalization, dropout and one dense layer.
 
     Training works on the logits, which is numerically safer; the finished model ends in
     a softmax, so that whoever runs it reads probabilities.
@@ -24,9 +30,10 @@ class ClassificationHead:
             0.1 if the loss can use it, otherwise 0.
         loss_name: A name of `kerasrecipes.losses.list_losses()`.
         loss_options: Further arguments of the loss.
+        norm: How pooled features are normalized; see `pooled`.
 
     Raises:
-        ValueError: If there is no such loss, or it cannot use an argument.
+        ValueError: If there is no such loss or norm, or the loss cannot use an argument.
     """
 
     name: ClassVar[str] = "classification"
@@ -35,10 +42,12 @@ class ClassificationHead:
     label_smoothing: float | None = None
     loss_name: str = "cross_entropy"
     loss_options: dict = field(default_factory=dict)
+    norm: str | None = None
 
     def __post_init__(self):
         from kerasrecipes.losses import check_loss
 
+        check_norm(self.norm)
         check_loss(self.loss_name, LOGITS, self.label_smoothing or 0.0, **self.loss_options)
 
     def build(self, features: "keras.KerasTensor", class_count: int, seed: int):
@@ -55,7 +64,7 @@ class ClassificationHead:
         """
         from keras import initializers, layers
 
-        x = pooled(features, self.dropout, seed)
+        x = pooled(features, self.dropout, seed, self.norm)
         initializer = initializers.GlorotUniform(seed=seed)
         x = layers.Dense(class_count, kernel_initializer=initializer, name=LOGITS)(x)
         return layers.Softmax(name="scores")(x)
@@ -86,7 +95,13 @@ class ClassificationHead:
         return [metrics.CategoricalAccuracy(name="accuracy")]
 
 
-def pooled(features: "keras.KerasTensor", dropout: float, seed: int):
+def check_norm(norm: str | None) -> None:
+    """Raise a `ValueError` unless `pooled` knows the norm."""
+    if norm is not None and norm not in NORMS:
+        raise unknown_name("head norm", norm, NORMS, "the documentation of kerasrecipes.heads")
+
+
+def pooled(features: "keras.KerasTensor", dropout: float, seed: int, norm: str | None = None):
     """Pool a feature map by average and by maximum, with dropout.
 
     An average over the photo drowns a small defect, which the maximum finds.
@@ -95,6 +110,11 @@ def pooled(features: "keras.KerasTensor", dropout: float, seed: int):
         features: Tensor of shape `(batch, height, width, channels)`.
         dropout: Fraction of pooled features that a training step leaves out.
         seed: Seed of the dropout masks.
+        norm: `"layer"` to normalize each photo's pooled features together, `"group"` in up to
+            32 groups of channels, `None` not at all. Neither looks at other photos, so both
+            do the same for any batch size, in training and after it; the statistics of a
+            BatchNormalization from two or four photos are mostly noise (Wu & He, 2018, "Group
+            Normalization", figure 1). They free the head of the scale of the features.
 
     Returns:
         Tensor of shape `(batch, 2 * channels)`.
@@ -104,6 +124,10 @@ def pooled(features: "keras.KerasTensor", dropout: float, seed: int):
     average = layers.GlobalAveragePooling2D(name="average_pool")(features)
     largest = layers.GlobalMaxPooling2D(name="max_pool")(features)
     both = layers.Concatenate(name="pool")([average, largest])
+    if norm == "layer":
+        both = layers.LayerNormalization(name=NORM)(both)
+    elif norm == "group":
+        both = layers.GroupNormalization(math.gcd(both.shape[-1], GROUPS), name=NORM)(both)
     return layers.Dropout(dropout, seed=seed, name="dropout")(both)
 
 

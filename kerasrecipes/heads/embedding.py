@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from kerasrecipes.heads.classification import LOGITS, pooled
+from kerasrecipes.heads.classification import LOGITS, check_norm, pooled
 
 if TYPE_CHECKING:
     import keras
@@ -28,6 +28,7 @@ class EmbeddingHead:
         units: Length of the embedding.
         loss_name: `"supervised_contrastive"` or `"semi_hard_triplet"`.
         loss_options: Further arguments of the loss.
+        norm: How pooled features are normalized; see `pooled`.
         temperature: What the cosines are divided by before the softmax of the scores.
 
     Raises:
@@ -40,11 +41,13 @@ class EmbeddingHead:
     units: int = 128
     loss_name: str = "supervised_contrastive"
     loss_options: dict = field(default_factory=dict)
+    norm: str | None = None
     temperature: float = 0.1
 
     def __post_init__(self):
         from kerasrecipes.losses import EMBEDDINGS, check_loss
 
+        check_norm(self.norm)
         check_loss(self.loss_name, EMBEDDINGS, **self.loss_options)
 
     def build(self, features: "keras.KerasTensor", class_count: int, seed: int):
@@ -61,7 +64,7 @@ class EmbeddingHead:
         """
         from keras import layers
 
-        embedding = unit_embedding(features, self.units, self.dropout, seed)
+        embedding = unit_embedding(features, self.units, self.dropout, seed, self.norm)
         logits = scaled_cosines(embedding, class_count, 1 / self.temperature, CLASS_MEANS, seed)
         return layers.Softmax(name="scores", dtype="float32")(logits)
 
@@ -105,7 +108,9 @@ class EmbeddingHead:
         kernel.assign(model.get_layer(CLASS_MEANS).kernel_constraint(embeddings.T @ targets))
 
 
-def unit_embedding(features: "keras.KerasTensor", units: int, dropout: float, seed: int):
+def unit_embedding(
+    features: "keras.KerasTensor", units: int, dropout: float, seed: int, norm: str | None = None
+):
     """Pool a feature map and project it to embeddings of length 1.
 
     Args:
@@ -113,13 +118,14 @@ def unit_embedding(features: "keras.KerasTensor", units: int, dropout: float, se
         units: Length of the embedding.
         dropout: Fraction of pooled features that a training step leaves out.
         seed: Seed of the initial weights and of the dropout masks.
+        norm: See `pooled`.
 
     Returns:
         Tensor of shape `(batch, units)`, of the layer `"embedding"`.
     """
     from keras import initializers, layers
 
-    x = pooled(features, dropout, seed)
+    x = pooled(features, dropout, seed, norm)
     initializer = initializers.GlorotUniform(seed=seed)
     x = layers.Dense(units, kernel_initializer=initializer, name="projection")(x)
     # Half precision has too few digits for squares and cosines.

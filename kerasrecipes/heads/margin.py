@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from kerasrecipes.heads.classification import LOGITS
+from kerasrecipes.heads.classification import LOGITS, check_norm
 from kerasrecipes.heads.embedding import scaled_cosines, unit_embedding
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class MarginHead:
         scale: What the cosines are multiplied by; the loss is told.
         loss_name: `"arcface"` or `"cosface"`.
         loss_options: Further arguments of the loss, e.g. `{"margin": 0.3}`.
+        norm: How pooled features are normalized; see `pooled`.
 
     Raises:
         ValueError: If the loss does not work on cosines, or lacks an option.
@@ -44,10 +45,12 @@ class MarginHead:
     scale: float = 30.0
     loss_name: str = "arcface"
     loss_options: dict = field(default_factory=dict)
+    norm: str | None = None
 
     def __post_init__(self):
         from kerasrecipes.losses import COSINES, check_loss
 
+        check_norm(self.norm)
         if "scale" in self.loss_options:
             raise ValueError(
                 "`loss_options` must not have a 'scale' of its own: the loss takes that of the "
@@ -69,7 +72,7 @@ class MarginHead:
         """
         from keras import layers
 
-        embedding = unit_embedding(features, self.units, self.dropout, seed)
+        embedding = unit_embedding(features, self.units, self.dropout, seed, self.norm)
         logits = scaled_cosines(embedding, class_count, self.scale, "class_directions", seed)
         return layers.Softmax(name="scores", dtype="float32")(logits)
 

@@ -187,6 +187,7 @@ def checked_arguments(recipe):
 def head_of(recipe):
     """Make the head; what the recipe leaves open is for the head to choose."""
     wishes = {
+        "norm": recipe.head_norm,
         "label_smoothing": recipe.label_smoothing,
         "loss_name": recipe.loss,
         "loss_options": recipe.loss_options,

@@ -37,6 +37,8 @@ class ImageClassifier(Recipe):
         backbone: A name of `kerasrecipes.list_backbones()`, `hub:…`, `cv:…`, or a
             `BackboneSpec` of your own, e.g. of `BackboneSpec.from_model`.
         head: A name of `kerasrecipes.list_heads()`.
+        head_norm: `"layer"` or `"group"` to normalize pooled features, photo by photo, for
+            batches too small for BatchNormalization; `None` for not at all.
         schedule: The stages; `None` for `UnfreezeSchedule.two_phase()`.
         image_size: `(height, width)` in pixels; `None` for the backbone's own.
         weights: `"default"`, `"imagenet"` (a download), a local file, or `None` for
@@ -86,6 +88,7 @@ class ImageClassifier(Recipe):
     backbone: str | BackboneSpec = "efficientnet_lite0"
     _: KW_ONLY
     head: str = "classification"
+    head_norm: str | None = None
     schedule: UnfreezeSchedule | None = None
     image_size: tuple[int, int] | None = None
     weights: str | Path | None = "default"
