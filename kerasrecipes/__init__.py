@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kerasrecipes.callbacks.lr_finder import LRFinder
     from kerasrecipes.callbacks.magnitude_pruning import HoldZeros, MagnitudePruning
     from kerasrecipes.callbacks.metrics_log import MetricsLog
+    from kerasrecipes.callbacks.moving_average import MovingAverage
     from kerasrecipes.callbacks.overfit_monitor import OverfitMonitor
     from kerasrecipes.callbacks.run_writers import MlflowWriter, TensorBoardWriter
     from kerasrecipes.callbacks.snapshot_ensemble import SnapshotEnsemble
@@ -91,6 +92,7 @@ _WHERE = {
     "callbacks.lr_finder": ("LRFinder",),
     "callbacks.magnitude_pruning": ("HoldZeros", "MagnitudePruning"),
     "callbacks.metrics_log": ("MetricsLog",),
+    "callbacks.moving_average": ("MovingAverage",),
     "callbacks.run_writers": ("MlflowWriter", "TensorBoardWriter"),
     "callbacks.overfit_monitor": ("OverfitMonitor",),
     "callbacks.snapshot_ensemble": ("SnapshotEnsemble",),

@@ -5,8 +5,9 @@ Everything else stands still, BatchNorm statistics included; the head trains as 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, get_args
 
 from kerasrecipes.backbones.rebuilding import is_functional, rebuild
 from kerasrecipes.backbones.spec import BackboneSpec
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import keras
 
 ADDED = ("bias", "beta")
+# How the names of a bottleneck's layers begin.
+DETOUR = "adapter_"
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,9 @@ class BitFit:
     """
 
 
+Adapter = LowRank | Bottleneck | BitFit
+
+
 @dataclass(frozen=True)
 class AdaptedModel:
     """A copy of a model with adapters, ready for `compile` and `fit`.
@@ -105,10 +111,23 @@ class AdaptedModel:
     Args:
         model: The functional model to train.
         summary: A table of what trains; print it.
+        spec: The backbone's specification, with the layers that were added in its blocks.
     """
 
     model: "keras.Model"
     summary: AdapterSummary
+    spec: BackboneSpec
+
+    @cached_property
+    def weights(self) -> frozenset[int]:
+        """Identities of all weights of the backbone that train, also when they stand still."""
+        return frozenset(
+            id(weight)
+            for layer in self.model.layers
+            if self.spec.block_of(layer.name) is not None
+            for weight in layer.weights
+            if weight.trainable
+        )
 
     def merge(self) -> "keras.Model":
         """Return a new, plain model that computes the same, to save and to export.
@@ -121,11 +140,33 @@ class AdaptedModel:
         return _copied(self.model)
 
 
+def adapter_to_dict(adapter: Adapter) -> dict[str, Any]:
+    """Return an adapter as JSON-safe data."""
+    return {"kind": type(adapter).__name__, **asdict(adapter)}
+
+
+def adapter_from_dict(values: dict[str, Any]) -> Adapter:
+    """Make an adapter of what `adapter_to_dict` returned, also after JSON made tuples lists."""
+    kinds = {kind.__name__: kind for kind in get_args(Adapter)}
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k != "kind"}
+    return kinds[values["kind"]](**options)
+
+
+def check_adapter(adapter: Any) -> None:
+    """Raise a `ValueError` unless something is an adapter."""
+    if not isinstance(adapter, Adapter):
+        raise ValueError(
+            f"`adapter` must be a LowRank, Bottleneck or BitFit, not {adapter!r}. "
+            "Pass e.g. LowRank(rank=4)."
+        )
+
+
 def add_adapter(
     model: "keras.Model",
     spec: BackboneSpec,
-    adapter: LowRank | Bottleneck | BitFit,
+    adapter: Adapter,
     *,
+    first_block: int = 0,
     seed: int = 0,
 ) -> AdaptedModel:
     """Copy a model and put adapters into the copy's backbone, which is frozen otherwise.
@@ -137,6 +178,7 @@ def add_adapter(
             belong to no block are the head, which trains.
         spec: The backbone's specification.
         adapter: What to put in.
+        first_block: Index of the first block that is adapted.
         seed: Seed of the adapters' initial weights.
 
     Returns:
@@ -156,19 +198,16 @@ def add_adapter(
         >>> adapted.merge().count_params() == backbone.count_params()
         True
     """
-    kinds = (LowRank, Bottleneck, BitFit)
-    if not isinstance(adapter, kinds):
-        raise ValueError(
-            f"`adapter` must be a LowRank, Bottleneck or BitFit, not {adapter!r}. "
-            "Pass e.g. LowRank(rank=4)."
-        )
+    check_adapter(adapter)
     _check_grown(model, spec)
-    detours = _detours(model, spec, adapter, seed) if isinstance(adapter, Bottleneck) else {}
+    detours = {}
+    if isinstance(adapter, Bottleneck):
+        detours = _detours(model, spec, adapter, first_block, seed)
     copy = _copied(model, detours)
     for layer in copy.layers:
         _freeze(layer, head=spec.block_of(layer.name) is None)
     left_alone: dict[str, int] = {}
-    parts = [part for layer in copy.layers for part in _parts(layer, spec)]
+    parts = [part for layer in copy.layers for part in _parts(layer, spec, first_block)]
     if isinstance(adapter, LowRank):
         adapted, left_alone = enable_low_rank(parts, adapter, seed)
     elif isinstance(adapter, BitFit):
@@ -177,7 +216,8 @@ def add_adapter(
         adapted = [f"{detour.name}_up" for detour in detours.values()]
     added = {layer.name for layer in copy.layers} - {layer.name for layer in model.layers}
     summary = summarise(copy, spec, adapted=adapted, added=added, left_alone=left_alone)
-    return AdaptedModel(copy, summary)
+    blocks = (f"{block}|{DETOUR}{index}_.+" for index, block in enumerate(spec.blocks))
+    return AdaptedModel(copy, summary, replace(spec, blocks=tuple(blocks)))
 
 
 def _check_count(name: str, value: int) -> None:
@@ -215,9 +255,12 @@ def _freeze(layer: "keras.Layer", head: bool) -> None:
             part.trainable = False
 
 
-def _parts(layer: "keras.Layer", spec: BackboneSpec) -> Iterator[tuple[str, "keras.Layer"]]:
-    """Yield the backbone's innermost layers with their names."""
-    if spec.block_of(layer.name) is not None:
+def _parts(
+    layer: "keras.Layer", spec: BackboneSpec, first_block: int
+) -> Iterator[tuple[str, "keras.Layer"]]:
+    """Yield the innermost layers of the backbone's blocks with their names."""
+    block = spec.block_of(layer.name)
+    if block is not None and block >= first_block:
         for part in layer._flatten_layers():
             if len(list(part._flatten_layers())) == 1:
                 yield (layer.name if part is layer else f"{layer.name}/{part.name}"), part
@@ -264,21 +307,23 @@ class _Detour:
 
 
 def _detours(
-    model: "keras.Model", spec: BackboneSpec, adapter: Bottleneck, seed: int
+    model: "keras.Model", spec: BackboneSpec, adapter: Bottleneck, first_block: int, seed: int
 ) -> dict[int, _Detour]:
     """Map the tensor behind each block, by identity, to what comes after it."""
     count = len(spec.blocks)
-    blocks = range(count) if adapter.blocks is None else adapter.blocks
-    wrong = [block for block in blocks if not isinstance(block, int) or not 0 <= block < count]
+    blocks = range(first_block, count) if adapter.blocks is None else adapter.blocks
+    wrong = [one for one in blocks if not isinstance(one, int) or not first_block <= one < count]
     if wrong:
+        which = "the blocks" if not first_block else "the blocks that are opened"
         raise ValueError(
-            f"`blocks` must be from 0 to {count - 1}, the blocks of {spec.name!r}, not {wrong[0]}."
+            f"`blocks` must be from {first_block} to {count - 1}, {which} of {spec.name!r}, not "
+            f"{wrong[0]}."
         )
-    if any(layer.name.startswith("adapter_") for layer in model.layers):
+    if any(layer.name.startswith(DETOUR) for layer in model.layers):
         raise ValueError(f"The model {model.name!r} has bottlenecks already. Adapt one without.")
     return {
         id(spec.boundary(model, block + 1)): _Detour(
-            f"adapter_{block}", adapter.units, seed + block
+            f"{DETOUR}{block}", adapter.units, seed + block
         )
         for block in blocks
     }

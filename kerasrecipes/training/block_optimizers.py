@@ -52,10 +52,11 @@ class BlockOptimizers:
 
         parts: dict[int, list] = {}
         for layer in model.layers:
-            if layer.trainable_variables:
+            # Of the weights, not of the layer: one that is adapted counts as frozen itself.
+            if opened := [weight for weight in layer.weights if weight.trainable]:
                 block = self.spec.block_of(layer.name)
                 part = len(self.spec.blocks) if block is None else block
-                parts.setdefault(part, []).extend(layer.trainable_variables)
+                parts.setdefault(part, []).extend(opened)
         updates = max(1, steps * stage.epochs // self.accumulate)
         for part, variables in parts.items():
             depth = len(self.spec.blocks) - part

@@ -16,6 +16,7 @@ from kerasrecipes.training.freezing import FreezePolicy
 from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.run_record import RunRecord, Stopwatch
 from kerasrecipes.training.schedule import Stage
+from kerasrecipes.training.stochastic_depth import Branch, drop_branches
 
 
 @dataclass
@@ -35,6 +36,8 @@ class StageRunner:
         settings: The recipe, for its numbers.
         callbacks: The user's own callbacks.
         say: Prints one line for the user.
+        adapters: The only weights of the backbone that may train; see `FreezePolicy`.
+        branches: Residual branches that are left out at times, by the name of their addition.
         record: Keeps the run on the disk; `None` for no run folder.
         targets: What the loss compares with on each side, `(n, …)` or `(views, n, …)`; `None`
             for the labels.
@@ -55,6 +58,8 @@ class StageRunner:
     settings: object
     callbacks: tuple
     say: Callable[[str], None]
+    adapters: frozenset[int] | None = None
+    branches: dict[str, Branch] = field(default_factory=dict)
     record: RunRecord | None = None
     targets: tuple[np.ndarray, np.ndarray] | None = None
     keep_best: bool = True
@@ -77,10 +82,12 @@ class StageRunner:
         """
         watch = Stopwatch()
         first_open = self._first_open(stage)
-        policy = FreezePolicy(len(self.spec.blocks) - first_open, self.settings.train_batch_norm)
+        train_norms = self.settings.batch_norm == "train"
+        opened = len(self.spec.blocks) - first_open
+        policy = FreezePolicy(opened, train_norms, self.adapters)
         summary = policy.apply(self.model, self.spec)
         self.say(f"Stage '{stage.name}': up to {stage.epochs} epochs\n{summary}")
-        trained, feeds = self._sources(first_open, later)
+        trained, feeds = self._sources(first_open, later, first_epoch)
         if self.record is not None:
             self.record.save(self)
         history, best_epoch, interrupted = self._fit(trained, feeds, stage, first_epoch, watch)
@@ -105,10 +112,9 @@ class StageRunner:
         return math.ceil(len(self.train.photos) / self.settings.batch_size)
 
     def _first_open(self, stage: Stage) -> int:
-        blocks = len(self.spec.blocks)
-        return blocks - math.ceil(stage.open_fraction * blocks)
+        return stage.first_open(len(self.spec.blocks))
 
-    def _sources(self, first_open: int, later: list[Stage]):
+    def _sources(self, first_open: int, later: list[Stage], first_epoch: int):
         """Return the model to train, up to what the loss wants, and what feeds it on each side."""
         import keras
 
@@ -116,15 +122,31 @@ class StageRunner:
         cached = self.frozen.sources(first_open, [self._first_open(stage) for stage in later])
         if cached:
             begin, feeds = cached
-            return keras.Model(begin, end), feeds
+            return self._open_part(begin, end, first_epoch), feeds
         feeds = [self.train.reader.batches, self.val.reader.batches]
         if not first_open:
-            return keras.Model(self.model.input, end), feeds
+            return self._open_part(self.model.input, end, first_epoch), feeds
         # As in the cache, what is frozen drops nothing out while the rest trains.
         cut = self.spec.boundary(self.model, first_open)
-        frozen, open_part = keras.Model(self.model.input, cut), keras.Model(cut, end)
+        frozen = keras.Model(self.model.input, cut)
+        open_part = self._open_part(cut, end, first_epoch)
         features = frozen(self.model.input, training=False)
         return keras.Model(self.model.input, open_part(features)), feeds
+
+    def _open_part(self, begin, end, first_epoch: int):
+        """Return the model from one tensor to another, without branches that are left out."""
+        import keras
+
+        part = keras.Model(begin, end)
+        dropped = [one for one in part.operations if one.name in self.branches]
+        if not dropped:
+            return part
+        rates = [self.branches[one.name].rate for one in dropped]
+        self.say(
+            f"  {len(rates)} residual branches are left out at times, {min(rates):.2g} to "
+            f"{max(rates):.2g} of the steps."
+        )
+        return drop_branches(part, self.branches, (self.settings.seed, first_epoch))
 
     def _fit(self, trained, feeds: list[Callable], stage: Stage, first_epoch: int, watch):
         from kerasrecipes.callbacks.early_stopping import EarlyStopping

@@ -18,12 +18,18 @@ from kerasrecipes.inference import predict_scores
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport
 from kerasrecipes.silence import import_keras
+from kerasrecipes.training.adapters import AdaptedModel, add_adapter
+from kerasrecipes.training.batch_norm import reestimate_batch_norm
+from kerasrecipes.training.calibration import calibration_photos
 from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.imbalance import WISHES, class_weights
-from kerasrecipes.training.regularisers import check_regularisers
+from kerasrecipes.training.regularisers import check_branches, check_regularisers
 from kerasrecipes.training.run_record import RunRecord
 from kerasrecipes.training.schedule import UnfreezeSchedule
+from kerasrecipes.training.stochastic_depth import residual_branches
 from kerasrecipes.versions import library_versions
+
+STATISTICS_PHOTOS = 256
 
 
 def fit_classifier(
@@ -56,6 +62,9 @@ def fit_classifier(
         tf.config.experimental.enable_op_determinism()
     loss = head.loss(list(train.counts().values()))
     model = _build(spec, head, recipe, len(train.class_names))
+    adapted = _adapted(model, spec, recipe, schedule, say)
+    if adapted is not None:
+        model, spec = adapted.model, adapted.spec
     size = tuple(model.input.shape[1:3])
     sides = (
         Side(PhotoReader(train, size, augmentation, recipe.seed), views_of(recipe, augmentation)),
@@ -63,13 +72,22 @@ def fit_classifier(
     )
     frozen = FrozenPart(model, spec, sides, recipe.cache_gb, say, memory)
     runner = _runner(recipe, model, spec, head, loss, sides, frozen, callbacks, say)
+    if adapted is not None:
+        runner.adapters = adapted.weights
+    if recipe.stochastic_depth:
+        runner.branches = residual_branches(model, recipe.stochastic_depth)
+        check_branches(model, spec, runner.branches, schedule)
     report = _new_report(recipe, spec, data)
+    begun = False
     if run is not None:
         run.describe(_config(recipe, report, sides))
         runner.record = RunRecord(run.path, say, report.stages)
-        if run.resume:
-            runner.record.restore(runner)
+        begun = run.resume and runner.record.restore(runner)
+    if recipe.batch_norm == "reestimate" and not begun:
+        photos = calibration_photos(train, size, recipe.seed, STATISTICS_PHOTOS)
+        say(str(reestimate_batch_norm(model, photos.astype("float32"))))
     run_stages(runner, schedule, report, say)
+    model = model if adapted is None else adapted.merge()
     if hasattr(head, "finish"):
         embedding = keras.Model(model.input, model.get_layer(head.trains).output)
         head.finish(model, predict_scores(embedding, train), one_hot(train))
@@ -206,6 +224,7 @@ def _check_numbers(recipe) -> None:
         ("dropout", 0, 0.95, float),
         ("label_smoothing", 0, 0.5, float),
         ("weight_decay", 0, 1, float),
+        ("stochastic_depth", 0, 0.95, float),
         ("l2_sp", 0, 1000, float),
         ("clip_norm", 1e-6, math.inf, float),
         ("adaptive_clip", 1e-6, 1000, float),
@@ -220,7 +239,7 @@ def _check_numbers(recipe) -> None:
         if isinstance(value, bool) or not right_kind or not low <= value <= high:
             whole = "a whole number " if kind is int else ""
             raise ValueError(f"`{name}` must be {whole}between {low} and {high}, not {value!r}.")
-    for name in ("ema", "train_batch_norm", "deterministic"):
+    for name in ("ema", "deterministic"):
         if not isinstance(getattr(recipe, name), bool):
             raise ValueError(f"`{name}` must be True or False, not {getattr(recipe, name)!r}.")
 
@@ -264,6 +283,15 @@ def _build(spec, head, recipe, class_count: int):
     backbone = spec.build(recipe.image_size, recipe.weights)
     scores = head.build(backbone.output, class_count, recipe.seed)
     return keras.Model(backbone.input, scores, name=backbone.name)
+
+
+def _adapted(model, spec, recipe, schedule: UnfreezeSchedule, say) -> AdaptedModel | None:
+    if recipe.adapter is None:
+        return None
+    lowest = schedule.first_open(len(spec.blocks))
+    adapted = add_adapter(model, spec, recipe.adapter, first_block=lowest, seed=recipe.seed)
+    say(f"Adapters in the blocks that are opened:\n{adapted.summary}")
+    return adapted
 
 
 def _new_report(recipe, spec, data: DataReport) -> RunReport:

@@ -47,10 +47,13 @@ class FreezePolicy:
     Args:
         open_blocks: Number of blocks that train, counted from the top of the backbone.
         train_batch_norm: Also train BatchNormalization of open blocks, statistics included.
+        adapters: Identities of the only weights of the backbone that may train, which
+            `AdaptedModel.weights` has; `None` for all.
     """
 
     open_blocks: int
     train_batch_norm: bool = False
+    adapters: frozenset[int] | None = None
 
     def apply(self, model, spec: BackboneSpec) -> FreezeSummary:
         """Set `trainable` on every layer of `model`, in place.
@@ -76,9 +79,14 @@ class FreezePolicy:
         for layer in model.layers:
             block = spec.block_of(layer.name)
             part = len(spec.blocks) if block is None else block
-            layer.trainable = part >= first_open
-            for norm in _batch_norms(layer):
-                norm.trainable = layer.trainable and self.train_batch_norm
+            if self.adapters is None or block is None:
+                layer.trainable = part >= first_open
+                for norm in _batch_norms(layer):
+                    norm.trainable = layer.trainable and self.train_batch_norm
+            else:
+                # On the weights: on the layer, it would open those that are adapted.
+                for weight in layer.weights:
+                    weight.trainable = part >= first_open and id(weight) in self.adapters
             if layer.weights:
                 parts.setdefault(part, []).append(layer)
         rows = tuple(
@@ -102,7 +110,7 @@ class FreezePolicy:
             block=name,
             layers=len(layers),
             parameters=sum(layer.count_params() for layer in layers),
-            trained=any(layer.trainable_weights for layer in layers),
+            trained=any(weight.trainable for layer in layers for weight in layer.weights),
             batch_norm="" if not norms else _norm_state(self.train_batch_norm),
         )
 

@@ -4,6 +4,7 @@ import errno
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.batches import PhotoReader
@@ -154,7 +155,8 @@ class FrozenPart:
         # What has trained here is not what an earlier fit began with.
         if self.memory is None or max(blocks) > self._lowest_trained:
             return self._filled(frozen, side)
-        key = (*side.reader.identity(), side.views, self.spec.name, tuple(blocks))
+        shapes = tuple(tuple(output.shape) for output in frozen.outputs)
+        key = (*side.reader.identity(), side.views, self.spec.name, shapes, _digest(frozen))
         if key not in self.memory:
             self.memory[key] = self._filled(frozen, side)
         return self.memory[key]
@@ -168,6 +170,14 @@ class FrozenPart:
             cache = PrefixCache(frozen, side.reader, side.views, "float32")
             cache.fill(show_progress("computing the frozen blocks"))
         return cache
+
+
+def _digest(model) -> str:
+    """Return what stands for all values of a model: other weights compute another output."""
+    hashed = sha256()
+    for weight in model.get_weights():
+        hashed.update(weight.tobytes())
+    return hashed.hexdigest()
 
 
 def show_progress(what: str) -> Callable[[int, int], None]:

@@ -11,6 +11,7 @@ from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.augment import Augmentation
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, NotFittedError
+from kerasrecipes.training.adapters import Adapter
 from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.run_folder import RunFolder, as_run_folder
 from kerasrecipes.training.schedule import UnfreezeSchedule
@@ -58,6 +59,11 @@ class ImageClassifier(Recipe):
         label_smoothing: How much of each target is spread over the other classes; `None` for
             0.1 if the loss can use it.
         weight_decay: Decoupled weight decay of AdamW; biases and norms are spared.
+        adapter: A `LowRank`, `Bottleneck` or `BitFit` to train in open blocks in place of their
+            weights, and merged into these in the end; `None` to train the weights themselves.
+            A schedule that opens many blocks is then affordable.
+        stochastic_depth: How often a training step leaves out the last residual branch of the
+            backbone; earlier ones linearly less, frozen ones never (Huang et al., 2016).
         l2_sp: Pull of open blocks toward the pretrained weights, in place of their weight decay
             (Li et al., 2018); see `FineTuningAdamW`. The head has no start to hold on to.
         clip_norm: Largest norm of the gradient of one block; `None` for no limit.
@@ -72,7 +78,9 @@ class ImageClassifier(Recipe):
             does not weigh rarity itself.
         ema: Whether to measure and return a moving average of the weights, over about a tenth
             of a stage's steps, instead of the last step's (Polyak & Juditsky, 1992).
-        train_batch_norm: Whether open blocks also train BatchNormalization.
+        batch_norm: `"frozen"` to leave BatchNormalization as it was pretrained; `"reestimate"`
+            to set its statistics once, before anything trains, to those of about 256 training
+            photos, each class alike, and freeze it then; `"train"` to let open blocks train it.
         patience: Epochs without improvement of the validation loss before a stage ends;
             `None` for `max(10, 20 % of the epochs)`.
         cache_gb: Disk that the output of frozen blocks may take while fitting.
@@ -102,13 +110,15 @@ class ImageClassifier(Recipe):
     loss_options: dict | None = None
     label_smoothing: float | None = None
     weight_decay: float = 1e-2
+    adapter: Adapter | None = None
+    stochastic_depth: float = 0.0
     l2_sp: float = 0.0
     clip_norm: float | None = None
     adaptive_clip: float | None = None
     accumulate: int = 1
     class_weights: str | None = "auto"
     ema: bool = True
-    train_batch_norm: bool = False
+    batch_norm: str = "frozen"
     patience: int | None = None
     cache_gb: float = 4.0
     seed: int = 0

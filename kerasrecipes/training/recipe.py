@@ -7,6 +7,7 @@ from typing import Any
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.augment import Augmentation
 from kerasrecipes.errors import NotFittedError
+from kerasrecipes.training.adapters import Adapter, adapter_from_dict, adapter_to_dict
 from kerasrecipes.training.schedule import UnfreezeSchedule
 
 
@@ -26,6 +27,8 @@ class Recipe:
             config["schedule"] = config["schedule"].to_dict()
         if isinstance(config.get("augment"), Augmentation):
             config["augment"] = asdict(config["augment"])
+        if isinstance(config.get("adapter"), Adapter):
+            config["adapter"] = adapter_to_dict(config["adapter"])
         if isinstance(config.get("backbone"), BackboneSpec):
             config["backbone"] = config["backbone"].name
         if config.get("weights") is not None:
@@ -42,6 +45,8 @@ class Recipe:
             config["image_size"] = tuple(config["image_size"])
         if isinstance(config.get("augment"), dict):
             config["augment"] = Augmentation(**config["augment"])
+        if isinstance(config.get("adapter"), dict):
+            config["adapter"] = adapter_from_dict(config["adapter"])
         return cls(**config)
 
     def _fitted(self, attribute: str) -> Any:

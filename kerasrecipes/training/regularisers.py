@@ -1,9 +1,18 @@
 """Whether what shall hold a backbone's training back can have an effect."""
 
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.errors import unknown_name
+from kerasrecipes.training.adapters import check_adapter
 from kerasrecipes.training.schedule import UnfreezeSchedule
 
 # Argument of a recipe → its value that does nothing.
-FOR_OPEN_BLOCKS = {"l2_sp": 0.0, "adaptive_clip": None}
+FOR_OPEN_BLOCKS = {
+    "l2_sp": 0.0,
+    "adaptive_clip": None,
+    "stochastic_depth": 0.0,
+    "adapter": None,
+}
+BATCH_NORM = ("frozen", "reestimate", "train")
 
 
 def check_regularisers(recipe, schedule: UnfreezeSchedule) -> None:
@@ -14,14 +23,54 @@ def check_regularisers(recipe, schedule: UnfreezeSchedule) -> None:
         schedule: Its stages.
 
     Raises:
-        ValueError: If an argument acts on open blocks, and no stage opens any.
+        ValueError: If an argument acts on open blocks, and no stage opens any, or it does not
+            go with another one, or is not known.
     """
+    if recipe.adapter is not None:
+        check_adapter(recipe.adapter)
+        if recipe.l2_sp:
+            raise ValueError(
+                "`l2_sp` would have no effect with `adapter`, which leaves pretrained weights "
+                "where they are. Leave one of the two out."
+            )
+        if recipe.batch_norm == "train":
+            raise ValueError(
+                "`batch_norm='train'` would have no effect with `adapter`, under which "
+                "statistics stand still. Pass 'frozen' or 'reestimate'."
+            )
+    if recipe.batch_norm not in BATCH_NORM:
+        raise unknown_name("batch_norm", recipe.batch_norm, BATCH_NORM, "ImageClassifier")
     if any(stage.open_fraction > 0 for stage in schedule.stages):
         return
-    for name, nothing in FOR_OPEN_BLOCKS.items():
-        if getattr(recipe, name) != nothing:
-            raise ValueError(
-                f"`{name}={getattr(recipe, name)!r}` would have no effect: it acts on open blocks "
-                "of the backbone, and no stage of the schedule opens any. Leave it out, or pass "
-                "e.g. UnfreezeSchedule.two_phase()."
-            )
+    idle = [name for name, off in FOR_OPEN_BLOCKS.items() if getattr(recipe, name) != off]
+    idle += ["batch_norm"] if recipe.batch_norm == "train" else []
+    if idle:
+        raise ValueError(
+            f"`{idle[0]}={getattr(recipe, idle[0])!r}` would have no effect: it acts on open "
+            "blocks of the backbone, and no stage of the schedule opens any. Leave it out, or "
+            "pass e.g. UnfreezeSchedule.two_phase()."
+        )
+
+
+def check_branches(model, spec: BackboneSpec, branches: dict, schedule: UnfreezeSchedule) -> None:
+    """Refuse stochastic depth where it has nothing to leave out.
+
+    Args:
+        model: The whole model.
+        spec: Its backbone.
+        branches: What `residual_branches` found in it.
+        schedule: The stages.
+
+    Raises:
+        ValueError: If no residual branch lies in the blocks that any stage opens.
+    """
+    import keras
+
+    lowest = schedule.first_open(len(spec.blocks))
+    opened = keras.Model(spec.boundary(model, lowest), model.output)
+    if not any(operation.name in branches for operation in opened.operations):
+        raise ValueError(
+            f"`stochastic_depth` would have no effect: of {len(branches)} residual branches of "
+            f"{spec.name!r}, none lies in the blocks that are opened. Leave it out, or open more "
+            "blocks."
+        )

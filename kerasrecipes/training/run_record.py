@@ -57,11 +57,14 @@ class RunRecord:
     stages: list[StageReport] = field(default_factory=list)
     _saved: int | None = None
 
-    def restore(self, runner) -> None:
+    def restore(self, runner) -> bool:
         """Put the last stage's beginning into a runner, and the reports into `stages`.
 
         Args:
             runner: A `StageRunner` that is new.
+
+        Returns:
+            Whether there was one.
 
         Raises:
             IntegrityError: If all states are damaged.
@@ -73,7 +76,7 @@ class RunRecord:
         found = files.read()
         if found is None:
             self.say("Nothing was trained yet: the run begins at its beginning.")
-            return
+            return False
         state = ModelState(runner.model, optimizer=False)
         try:
             state.replace(found["variables"])
@@ -89,6 +92,7 @@ class RunRecord:
         RandomState.from_dict(found["random"]).restore()
         self.stages[:] = [StageReport.from_dict(stage) for stage in found["stages"]]
         self._saved = len(self.stages)
+        return True
 
     def save(self, runner) -> None:
         """Write the state between two stages, unless the run was just resumed there.

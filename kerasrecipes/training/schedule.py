@@ -1,5 +1,6 @@
 """Which part of a model trains, for how long, and how fast: schedules as data."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -55,6 +56,15 @@ class Stage:
                     f"not {getattr(self, field)}."
                 )
 
+    def first_open(self, blocks: int) -> int:
+        """Return the index of the first of so many blocks that trains.
+
+        Example:
+            >>> Stage("top", 1, 1e-4, open_fraction=0.3).first_open(10)
+            7
+        """
+        return blocks - math.ceil(self.open_fraction * blocks)
+
 
 @dataclass(frozen=True)
 class UnfreezeSchedule:
@@ -78,6 +88,10 @@ class UnfreezeSchedule:
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"A schedule needs stages with names of their own, not {names}.")
+
+    def first_open(self, blocks: int) -> int:
+        """Return the index of the lowest of so many blocks that any stage trains."""
+        return min(stage.first_open(blocks) for stage in self.stages)
 
     @classmethod
     def head_only(cls, epochs: int = 30, learning_rate: float = 3e-3) -> "UnfreezeSchedule":

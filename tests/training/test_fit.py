@@ -166,7 +166,7 @@ def test_everything_can_train_and_runs_can_be_deterministic(part_sets, quick_rec
     train, val, _ = part_sets
     recipe = quick_recipe(
         schedule=UnfreezeSchedule.full(epochs=1),
-        train_batch_norm=True,
+        batch_norm="train",
         class_weights="balanced",
         deterministic=True,
     )

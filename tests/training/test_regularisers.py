@@ -40,11 +40,34 @@ def test_adaptive_clipping_limits_steps_of_the_backbone_alone(fit):
     assert distance(clipped) < 0.9 * distance(plain)
 
 
+def test_batch_norm_is_measured_once_and_then_stands_still(part_sets, quick_recipe, capsys):
+    """The statistics are those of the training photos, also in the model that is returned."""
+    import keras
+
+    from kerasrecipes import get_backbone
+    from kerasrecipes.training.batch_norm import reestimate_batch_norm
+    from kerasrecipes.training.calibration import calibration_photos
+
+    train, val, _ = part_sets
+    schedule = UnfreezeSchedule.two_phase(1, head_epochs=1, open_fraction=0.1)
+    recipe = quick_recipe(batch_norm="reestimate", schedule=schedule, augment="none")
+    recipe.fit(train, val)
+    assert "BatchNormalization layers re-estimated on" in capsys.readouterr().err
+    expected = get_backbone("efficientnet_lite0").build((48, 48))
+    reestimate_batch_norm(expected, calibration_photos(train, (48, 48), 0, 256).astype("float32"))
+    norms = [one for one in expected.layers if isinstance(one, keras.layers.BatchNormalization)]
+    for norm in norms:
+        found = recipe.model_.get_layer(norm.name)
+        np.testing.assert_allclose(found.moving_mean, norm.moving_mean, rtol=1e-4, atol=1e-4)
+    assert len(norms) == 49
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"l2_sp": 0.1}, "`l2_sp=0.1` would have no effect: .* no stage of the schedule opens any"),
         ({"adaptive_clip": 0.1}, "`adaptive_clip=0.1` would have no effect"),
+        ({"batch_norm": "train"}, "`batch_norm='train'` would have no effect"),
     ],
 )
 def test_without_open_blocks_it_is_an_error(changes, message):
@@ -58,6 +81,7 @@ def test_without_open_blocks_it_is_an_error(changes, message):
     [
         ({"l2_sp": -1}, "`l2_sp` must be between 0 and"),
         ({"adaptive_clip": 0}, "`adaptive_clip` must be between"),
+        ({"batch_norm": "freeze"}, "Unknown batch_norm 'freeze'. Did you mean 'frozen'"),
     ],
 )
 def test_wrong_numbers(changes, message):
