@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.training.schedule import Stage
+from kerasrecipes.training.stage_rates import StageRates
 
 
 @dataclass
@@ -37,13 +38,14 @@ class BlockOptimizers:
     adaptive_clip: float | None = None
     _kept: dict[int, object] = field(default_factory=dict)
 
-    def for_stage(self, model, stage: Stage, steps: int):
+    def for_stage(self, model, stage: Stage, steps: int, rates: StageRates | None = None):
         """Return the optimizer of one stage.
 
         Args:
             model: The whole functional model, with `trainable` already set.
             stage: Its learning rate and how that falls from block to block.
             steps: Steps per epoch.
+            rates: Peaks of the learning rates, if the stage leaves them open.
 
         Returns:
             A built Keras optimizer; an `AdamW` if the head alone trains.
@@ -58,9 +60,11 @@ class BlockOptimizers:
                 part = len(self.spec.blocks) if block is None else block
                 parts.setdefault(part, []).extend(opened)
         updates = max(1, steps * stage.epochs // self.accumulate)
+        rates = rates or StageRates.of(stage)
         for part, variables in parts.items():
             depth = len(self.spec.blocks) - part
-            self._begin(part, variables, stage, stage.layer_decay**depth, updates)
+            peak = rates.blocks * stage.layer_decay ** (depth - 1) if depth else rates.head
+            self._begin(part, variables, stage, peak, updates)
         if len(parts) == 1:
             return self._kept[next(iter(parts))]
         together = keras.optimizers.MultiOptimizer(self._map(parts))
@@ -102,13 +106,12 @@ class BlockOptimizers:
             for variable, value in zip(kept.variables, saved["values"], strict=True):
                 variable.assign(value)
 
-    def _begin(self, part: int, variables: list, stage: Stage, factor: float, updates: int) -> None:
+    def _begin(self, part: int, variables: list, stage: Stage, peak: float, updates: int) -> None:
         import keras
 
         kept = self._kept.get(part)
         done = 0 if kept is None else int(keras.ops.convert_to_numpy(kept.iterations))
         warmup = max(1, round(stage.warmup_fraction * updates))
-        peak = factor * stage.learning_rate
         rate = keras.optimizers.schedules.CosineDecay(
             # What went on training is past its warm-up: its count stands at its end.
             initial_learning_rate=peak if done else peak / 100,

@@ -16,6 +16,12 @@ from kerasrecipes.training.freezing import FreezePolicy
 from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.run_record import RunRecord, Stopwatch
 from kerasrecipes.training.schedule import Stage
+from kerasrecipes.training.stage_rates import (
+    RateSearch,
+    StageRates,
+    rates_found,
+    search_rates,
+)
 from kerasrecipes.training.stochastic_depth import Branch, drop_branches
 
 
@@ -88,8 +94,11 @@ class StageRunner:
         summary = policy.apply(self.model, self.spec)
         self.say(f"Stage '{stage.name}': up to {stage.epochs} epochs\n{summary}")
         trained, feeds = self._sources(first_open, later, first_epoch)
+        rates = self._rates(trained, feeds[0], stage, first_epoch)
         if self.record is not None:
             self.record.save(self)
+        optimizer = self.optimizers.for_stage(self.model, stage, self._steps, rates)
+        trained.compile(optimizer, self.loss, metrics=self.head.metrics())
         history, best_epoch, interrupted = self._fit(trained, feeds, stage, first_epoch, watch)
         self.frozen.trained_from(first_open)
         report = StageReport(
@@ -97,7 +106,7 @@ class StageRunner:
             epochs_planned=stage.epochs,
             epochs_run=len(history.get("loss", ())),
             best_epoch=best_epoch,
-            learning_rate=stage.learning_rate,
+            learning_rate=rates.head,
             trainable_parameters=summary.trainable_parameters,
             total_parameters=summary.total_parameters,
             freeze_table=list(summary.rows),
@@ -153,8 +162,6 @@ class StageRunner:
         from kerasrecipes.callbacks.learning_rate_log import LearningRateLog
 
         val = self._val_data(feeds[1])
-        optimizer = self.optimizers.for_stage(self.model, stage, self._steps)
-        trained.compile(optimizer, self.loss, metrics=self.head.metrics())
         history = LearningRateLog()
         with self.train.reader.errors(), self.val.reader.errors():
             baseline = self._baseline(trained, val, stage)
@@ -188,6 +195,27 @@ class StageRunner:
 
     def _best_epoch(self, stopping) -> int | None:
         return stopping.best_epoch if self.keep_best else None
+
+    def _rates(self, trained, feed, stage: Stage, first_epoch: int) -> StageRates:
+        """Return the stage's learning rates; those that are searched are searched once in a run."""
+        import keras
+
+        if stage.learning_rate != "auto":
+            return StageRates.of(stage)
+        name = f"{stage.name}: find_learning_rate"
+        if name not in self.summaries:
+            passes = math.ceil(RateSearch.steps / self._steps)
+            epochs = range(first_epoch, first_epoch + passes)
+            trained.compile(keras.optimizers.AdamW(), self.loss)
+            outside = [one for one in self.model.layers if self.spec.block_of(one.name) is None]
+            head = [w for layer in outside for w in layer.weights if w.trainable]
+            with self.train.reader.errors():
+                found = search_rates(trained, self._train_data(feed, epochs), stage, head)
+            self.summaries[name] = found.to_dict()
+            self.say(str(found))
+            if self.record is not None:
+                found.plot(self.record.folder, f"learning-rate-{len(self.record.stages) + 1}")
+        return rates_found(self.summaries[name])
 
     def _baseline(self, trained, val, stage: Stage) -> float:
         loss = trained.evaluate(val, verbose=0, return_dict=True)["loss"]

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
+
+Rate = float | Literal["auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +15,10 @@ class Stage:
     Args:
         name: What people call it; each stage of a schedule has its own name.
         epochs: Largest number of epochs; early stopping may end it sooner.
-        learning_rate: Peak of the warm-up and cosine curve.
+        learning_rate: Peak of the warm-up and cosine curve. `"auto"` searches it when the stage
+            begins, in 300 steps on its data, or, if rates fall from block to block, in 300 for
+            the head and as many for the blocks; see `find_learning_rate`. Where that does not
+            tell, it is 1e-3 for a head alone and 1e-5 for open blocks.
         open_fraction: Fraction of the backbone's blocks that train, counted from the
             top; 0 trains the head alone, 1 everything. The head always trains.
         warmup_fraction: Fraction of the steps over which the rate of newly opened blocks
@@ -24,7 +30,7 @@ class Stage:
 
     name: str
     epochs: int
-    learning_rate: float
+    learning_rate: Rate
     open_fraction: float = 0.0
     warmup_fraction: float = 0.1
     layer_decay: float = 1.0
@@ -35,10 +41,11 @@ class Stage:
             raise ValueError(
                 f"Stage {self.name!r}: `epochs` must be at least 1, not {self.epochs}."
             )
-        if not 0 < self.learning_rate < 10:
+        rate = self.learning_rate
+        if rate != "auto" and (isinstance(rate, str) or not 0 < rate < 10):
             raise ValueError(
-                f"Stage {self.name!r}: `learning_rate` must be between 0 and 10, "
-                f"not {self.learning_rate}."
+                f"Stage {self.name!r}: `learning_rate` must be between 0 and 10, or 'auto', "
+                f"not {rate!r}."
             )
         if not 0 < self.layer_decay <= 1:
             raise ValueError(
@@ -94,7 +101,7 @@ class UnfreezeSchedule:
         return min(stage.first_open(blocks) for stage in self.stages)
 
     @classmethod
-    def head_only(cls, epochs: int = 30, learning_rate: float = 3e-3) -> "UnfreezeSchedule":
+    def head_only(cls, epochs: int = 30, learning_rate: Rate = 3e-3) -> "UnfreezeSchedule":
         """Train the head on a frozen backbone: a linear probe."""
         return cls((Stage("head", epochs, learning_rate),))
 
@@ -102,10 +109,10 @@ class UnfreezeSchedule:
     def two_phase(
         cls,
         epochs: int = 16,
-        learning_rate: float = 3e-4,
+        learning_rate: Rate = 3e-4,
         *,
         head_epochs: int = 30,
-        head_learning_rate: float = 3e-3,
+        head_learning_rate: Rate = 3e-3,
         open_fraction: float = 0.3,
     ) -> "UnfreezeSchedule":
         """Train the head first, then the top blocks with it at a lower rate.
@@ -125,14 +132,14 @@ class UnfreezeSchedule:
     def gradual(
         cls,
         epochs: int = 8,
-        learning_rate: float = 3e-4,
+        learning_rate: Rate = 3e-4,
         *,
         steps: int = 3,
         open_fraction: float = 0.5,
         layer_decay: float = 0.8,
         patience: int | None = None,
         head_epochs: int = 30,
-        head_learning_rate: float = 3e-3,
+        head_learning_rate: Rate = 3e-3,
     ) -> "UnfreezeSchedule":
         """Train the head first, then open the blocks from the top, some more in each stage.
 
@@ -170,7 +177,7 @@ class UnfreezeSchedule:
         return cls((Stage("head", head_epochs, head_learning_rate), *opened))
 
     @classmethod
-    def full(cls, epochs: int = 12, learning_rate: float = 1e-4) -> "UnfreezeSchedule":
+    def full(cls, epochs: int = 12, learning_rate: Rate = 1e-4) -> "UnfreezeSchedule":
         """Train everything from the first step."""
         return cls((Stage("all", epochs, learning_rate, open_fraction=1.0),))
 
