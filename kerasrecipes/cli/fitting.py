@@ -93,7 +93,7 @@ def ablate(
 ) -> None:
     """Say what each part of the training is worth on photos, by leaving it out.
 
-    Fits about eight recipes on three splits of the photos that are not for the test.
+    Fits about a dozen recipes on three splits of the photos that are not for the test.
     """
     from kerasrecipes.training.ablation import ablate_recipe
     from kerasrecipes.training.image_classifier import ImageClassifier

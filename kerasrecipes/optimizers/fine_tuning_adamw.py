@@ -17,7 +17,8 @@ class FineTuningAdamW(keras.optimizers.AdamW):
         learning_rate: As Keras's.
         l2_sp: Strength of the pull. Each update moves every weight by `learning_rate * l2_sp`
             of its distance from where it was when the optimizer was built, apart from the
-            gradient, as AdamW decays weights.
+            gradient, as AdamW decays weights. So what counts is its product with the sum of
+            the rates of all updates: at 1, about a third of the distance is left.
         adaptive_clip: Largest norm of the gradient of a unit (an output channel), as a share
             of the norm of its weights; `None` for no limit. Brock et al. use 0.01 to 0.16.
         **options: Further arguments of `keras.optimizers.AdamW`.

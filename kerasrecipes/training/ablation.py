@@ -13,11 +13,12 @@ from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.resampled import log_losses
 from kerasrecipes.inference import predict_scores
 from kerasrecipes.training.bench import Bench, scanned
-from kerasrecipes.training.fitting import fit_classifier
+from kerasrecipes.training.fitting import checked_arguments, fit_classifier
 from kerasrecipes.training.image_classifier import ImageClassifier, say
 
 AS_IT_IS = "as it is"
-# Name to the arguments that are changed; what changes nothing in a recipe is left out.
+# Name to the arguments that are changed; what changes nothing in a recipe, or cannot be done
+# with its schedule or backbone, is left out.
 CHANGES: dict[str, dict[str, Any]] = {
     "without augmentation": {"augment": "none"},
     "without dropout": {"dropout": 0.0},
@@ -26,6 +27,11 @@ CHANGES: dict[str, dict[str, Any]] = {
     "without class weights": {"class_weights": None},
     "without average of weights": {"ema": False},
     "with mixup": {"mix": "mixup"},
+    "with L2-SP": {"l2_sp": 3.0},
+    "with stochastic depth": {"stochastic_depth": 0.2},
+    "with adaptive clipping": {"adaptive_clip": 0.05},
+    "with a normalized head": {"head_norm": "layer"},
+    "with BatchNorm re-estimated": {"batch_norm": "reestimate"},
     "with balanced softmax": {"loss": "balanced_softmax"},
 }
 
@@ -117,7 +123,8 @@ def ablate_recipe(
     Args:
         recipe: Where to begin; it stays as it is.
         photos: A scanned set, or a folder or table; see `scan_photos`.
-        changes: Name to the arguments that are changed; `None` for the usual ones.
+        changes: Name to the arguments that are changed; `None` for the usual ones, as far as
+            the recipe can have them.
         group_by: What photos of one part have in common; see `scan_photos`.
         split_by: `"auto"`, `"random"`, `"group"` or `"time"`; see `split_photos`.
         test_fraction: Share of the photos that is set aside.
@@ -139,10 +146,18 @@ def ablate_recipe(
     for number, (learn, judge) in enumerate(bench.splits):
         train, val = bench.photos.select(learn), bench.photos.select(judge)
         memory: dict = {}
-        for name, variant in variants.items():
+        for name, variant in list(variants.items()):
             tell(f"Split {number + 1} of {len(bench.splits)}: {name} …")
             fitted = replace(variant, seed=recipe.seed + number)
-            model, _ = fit_classifier(fitted, train, val, (), lambda line: None, memory=memory)
+            try:
+                model, _ = fit_classifier(fitted, train, val, (), lambda line: None, memory=memory)
+            except ValueError as error:
+                # A backbone without residual blocks, say; nothing has been trained then.
+                if changes is not None or number or name == AS_IT_IS:
+                    raise
+                tell(f"  Left out: {error}")
+                del variants[name], measured[name]
+                continue
             measured[name].append(_numbers(predict_scores(model, val), val.labels))
     base = np.array(measured[AS_IT_IS])
     rows = tuple(_row(name, np.array(found), base) for name, found in measured.items())
@@ -163,7 +178,14 @@ def _variants(recipe: ImageClassifier, changes) -> dict[str, ImageClassifier]:
             if changes is None:
                 continue
             raise ValueError(f"The change {name!r} changes nothing. Leave it out.")
-        variants[name] = replace(recipe, **change)
+        variant = replace(recipe, **change)
+        try:
+            checked_arguments(variant)
+        except ValueError:
+            if changes is None:
+                continue
+            raise
+        variants[name] = variant
     if len(variants) == 1:
         raise ValueError("`changes` is empty, so there is nothing to compare. Pass some.")
     return variants

@@ -1,12 +1,14 @@
 """Changing one thing at a time, with the frozen blocks computed once."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from kerasrecipes import UnfreezeSchedule, ablate_recipe, scan_photos
-from kerasrecipes.training.ablation import AblationRow, _row
+from kerasrecipes.training import ablation
+from kerasrecipes.training.ablation import AblationRow, _row, _variants
 from kerasrecipes.training.prefix_cache import PrefixCache
 
 
@@ -64,6 +66,30 @@ def test_a_change_that_always_helps_is_told_from_one_that_does_not():
     low, high = _row("a", better, base).interval
     # By hand: mean -0.1, sd 0.01, t(0.975; 2) = 4.303.
     assert (low, high) == pytest.approx((-0.1 - 0.02484, -0.1 + 0.02484), abs=1e-4)
+
+
+def test_the_usual_changes_are_those_that_the_recipe_can_have(part_photos, tiny_spec, quick_recipe):
+    schedule = UnfreezeSchedule.head_only(epochs=1)
+    recipe = quick_recipe(backbone=tiny_spec(), schedule=schedule)
+    found = _variants(recipe, None)
+    assert {"without dropout", "with a normalized head", "with mixup"} <= set(found)
+    assert not {"with L2-SP", "with stochastic depth", "with adaptive clipping"} & set(found)
+    two_phase = replace(recipe, schedule=UnfreezeSchedule.two_phase())
+    assert {"with L2-SP", "with stochastic depth"} <= set(_variants(two_phase, None))
+    with pytest.raises(ValueError, match="`l2_sp=1` would have no effect"):
+        _variants(recipe, {"pull": {"l2_sp": 1}})
+
+
+def test_what_the_backbone_cannot_have_is_told_and_left_out(
+    part_photos, tiny_spec, quick_recipe, monkeypatch, capsys
+):
+    monkeypatch.setattr(ablation, "CHANGES", {"no norms": {"batch_norm": "reestimate"}})
+    recipe = quick_recipe(backbone=tiny_spec(), schedule=UnfreezeSchedule.head_only(epochs=1))
+    found = ablate_recipe(recipe, part_photos)
+    assert [row.name for row in found.rows] == ["as it is"]
+    assert "Left out: " in capsys.readouterr().err
+    with pytest.raises(ValueError, match="BatchNormalization"):
+        ablate_recipe(recipe, part_photos, changes=dict(ablation.CHANGES), verbose=False)
 
 
 def test_one_split_has_no_interval():
