@@ -78,14 +78,7 @@ def fit_classifier(
         runner.branches = residual_branches(model, recipe.stochastic_depth)
         check_branches(model, spec, runner.branches, schedule)
     report = _new_report(recipe, spec, data)
-    begun = False
-    if run is not None:
-        run.describe(_config(recipe, report, sides))
-        runner.record = RunRecord(run.path, say, report.stages)
-        begun = run.resume and runner.record.restore(runner)
-    if recipe.batch_norm == "reestimate" and not begun:
-        photos = calibration_photos(train, size, recipe.seed, STATISTICS_PHOTOS)
-        say(str(reestimate_batch_norm(model, photos.astype("float32"))))
+    _begin(runner, report, run)
     run_stages(runner, schedule, report, say)
     model = model if adapted is None else adapted.merge()
     if hasattr(head, "finish"):
@@ -105,6 +98,19 @@ def _check_mix(recipe) -> None:
         raise unknown_name("mix", recipe.mix, MIXERS, "ImageClassifier")
     if recipe.batch_size < 2:
         raise ValueError("`mix` needs a `batch_size` of at least 2: it mixes photos of a batch.")
+
+
+def _begin(runner, report: RunReport, run) -> None:
+    """Bring a runner to where its run stands, or prepare its model for a new one."""
+    begun, train = False, runner.train
+    if run is not None:
+        run.describe(_config(runner.settings, report, (train, runner.val)))
+        runner.record = RunRecord(run.path, runner.say, report.stages)
+        begun = run.resume and runner.record.restore(runner)
+    if runner.settings.batch_norm == "reestimate" and not begun:
+        size, seed = tuple(runner.model.input.shape[1:3]), runner.settings.seed
+        photos = calibration_photos(train.photos, size, seed, STATISTICS_PHOTOS)
+        runner.say(str(reestimate_batch_norm(runner.model, photos.astype("float32"))))
 
 
 def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:

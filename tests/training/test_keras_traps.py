@@ -145,7 +145,7 @@ def test_9_quantizing_leaves_convolutions_out_without_a_word(recwarn):
 def test_9_low_rank_training_of_a_convolutional_backbone_adds_nothing():
     keras_hub = pytest.importorskip("keras_hub")
     backbone = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[8], input_conv_kernel_sizes=[3], stackwise_num_filters=[8, 8],
+        input_conv_filters=[64], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 64],
         stackwise_num_blocks=[1, 1], stackwise_num_strides=[1, 2], block_type="basic_block",
         image_shape=(32, 32, 3),
     )  # fmt: skip
