@@ -78,7 +78,14 @@ if TYPE_CHECKING:
     from kerasrecipes.training.probe import probe_backbone
     from kerasrecipes.training.recommend import recommend_backbone
     from kerasrecipes.training.schedule import Stage, UnfreezeSchedule
-    from kerasrecipes.verify import Tolerance, Verification, verify_bundle, verify_export
+    from kerasrecipes.verify import (
+        Benchmark,
+        Tolerance,
+        Verification,
+        benchmark_bundle,
+        verify_bundle,
+        verify_export,
+    )
 
 _WHERE = {
     "backbones": ("BackboneSpec", "get_backbone", "list_backbones"),
@@ -141,7 +148,14 @@ _WHERE = {
     "training.probe": ("probe_backbone",),
     "training.recommend": ("recommend_backbone",),
     "training.schedule": ("Stage", "UnfreezeSchedule"),
-    "verify": ("Tolerance", "Verification", "verify_bundle", "verify_export"),
+    "verify": (
+        "Benchmark",
+        "Tolerance",
+        "Verification",
+        "benchmark_bundle",
+        "verify_bundle",
+        "verify_export",
+    ),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 

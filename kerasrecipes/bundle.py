@@ -16,13 +16,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kerasrecipes.data.decode import DecodePolicy
+from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
 from kerasrecipes.files import digest, sync_folder, temporary_folder, told_plainly
 
@@ -164,6 +165,41 @@ class Bundle:
         with (self.folder / "data.jsonl").open(encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
         return {row["sha256"]: row["split"] for row in rows}
+
+    def unseen_photos(self, source: PhotoSet | str | Path) -> tuple[PhotoSet, int]:
+        """Leave out the photos that the model was trained or chosen on.
+
+        Args:
+            source: Photos, or a folder or table of photos; see `scan_photos`. Where it
+                declares a test split, only that is used.
+
+        Returns:
+            The other photos, to be decoded as in training, and how many were left out.
+
+        Raises:
+            DataError: If no photo is left, or the photos cannot be scanned.
+        """
+        if isinstance(source, PhotoSet):
+            photos = replace(source, policy=self.policy())
+        else:
+            from kerasrecipes.data.scan import scan_photos
+
+            photos = scan_photos(source, policy=self.policy(), for_training=False)
+        if any(photo.split == "test" for photo in photos.photos):
+            photos = photos.select(i for i, p in enumerate(photos.photos) if p.split == "test")
+        seen = self.seen()
+        fresh = [
+            i
+            for i, photo in enumerate(photos.photos)
+            if seen.get(photo.facts.sha256) not in {"train", "val"}
+        ]
+        if not fresh:
+            where = photos.root if isinstance(source, PhotoSet) else source
+            raise DataError(
+                f"The model in '{printable(self.folder)}' was trained on all {len(photos)} photos "
+                f"of {listed([where])}. Give photos that it has not seen."
+            )
+        return photos.select(fresh), len(photos) - len(fresh)
 
     def report(self):
         """Return the `RunReport` of the fit."""

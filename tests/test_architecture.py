@@ -85,7 +85,12 @@ ROOMS = {
         libraries="numpy flatbuffers",
         later_libraries="ai_edge_litert keras tensorflow",
     ),
-    "verify": Room("data errors evaluation export", later="bundle", libraries="numpy"),
+    "verify": Room(
+        "data errors evaluation export",
+        later="bundle inference report",
+        libraries="numpy",
+        later_libraries="matplotlib",
+    ),
     "serve": Room("data errors export", later="bundle monitor", libraries="numpy"),
     "training": Room(
         "backbones bundle data errors evaluation files heads inference report silence versions",

@@ -31,6 +31,7 @@ COMMANDS = {
     "evaluate": models.evaluate,
     "export": models.export_saved,
     "verify": models.verify_saved,
+    "benchmark": models.benchmark_saved,
     "predict": models.predict,
 }
 for _name, _command in COMMANDS.items():

@@ -61,6 +61,36 @@ def verify_saved(model: Model, as_json: Json = False) -> None:
         raise typer.Exit(3)
 
 
+def benchmark_saved(
+    model: Model,
+    photos: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Photos to judge by, a folder or table; else the model's golden photos."
+        ),
+    ] = None,
+    runs: Annotated[int, typer.Option(min=10, help="Timed runs of each export.")] = 100,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Also time the operators inside each file.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw accuracy against time and size, e.g. benchmark.png.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure every export of a saved model: size, memory, time, and what it still knows."""
+    from kerasrecipes.verify import benchmark_bundle
+
+    if plot is not None and plot.suffix != ".png":
+        raise typer.BadParameter("name a file that ends with .png.", param_hint="'--plot'")
+    found = benchmark_bundle(model, photos, runs=runs, profile=profile)
+    if plot is not None:
+        from kerasrecipes.report.style import png
+
+        plot.write_bytes(png(found.plot()))
+    print_json(found.to_dict()) if as_json else print(found)
+
+
 def predict(
     model: Annotated[Path, typer.Argument(help="A model folder, or a .tflite file.")],
     photos: Annotated[list[Path], typer.Argument(help="Photos, and folders of photos.")],

@@ -1,13 +1,13 @@
 """What a test of a classifier found, as data and as a table to read."""
 
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.estimate import Estimate
+from kerasrecipes.evaluation.tables import align_columns, shorten_text, underlined
 
 _METRICS = (
     "accuracy",
@@ -165,7 +165,7 @@ class Evaluation:
         rows = [("class, worst first", "photos", "found (recall)", "right when named", "F1")]
         rows += [
             (
-                _shortened(printable(found.name), 28),
+                _short(found.name),
                 f"{found.support:,}",
                 found.recall.percent(),
                 found.precision.percent(),
@@ -173,17 +173,11 @@ class Evaluation:
             )
             for found in self.worst_first()
         ]
-        widths = [max(_cells(row[i]) for row in rows) for i in range(5)]
-        lines = []
-        for row in rows:
-            cells = [_padded(cell, widths[i], right=i == 1) for i, cell in enumerate(row)]
-            lines.append("  ".join(cells).rstrip())
-        lines.insert(1, "  ".join("─" * width for width in widths))
-        return lines
+        return underlined(align_columns(rows, right={1}), rows)
 
     def _footer(self) -> list[str]:
         taken = [
-            f"{_shortened(printable(true), 28)} taken for {_shortened(printable(said), 28)} {n:,}×"
+            f"{_short(true)} taken for {_short(said)} {n:,}×"
             for true, said, n in self.confusions()[:3]
         ]
         lines = ["", f"Most frequent mistakes: {'; '.join(taken)}"] if taken else []
@@ -201,22 +195,5 @@ def _class_from_dict(data: Mapping[str, Any]) -> ClassResult:
     )
 
 
-def _cells(text: str) -> int:
-    """Count terminal columns: wide characters (CJK, emoji) take two, combining ones none."""
-    return sum(
-        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
-        for char in text
-    )
-
-
-def _padded(text: str, width: int, right: bool) -> str:
-    space = " " * (width - _cells(text))
-    return space + text if right else text + space
-
-
-def _shortened(text: str, width: int) -> str:
-    if _cells(text) <= width:
-        return text
-    while _cells(text) >= width:
-        text = text[:-1]
-    return text + "…"
+def _short(name: str) -> str:
+    return shorten_text(printable(name), 28)

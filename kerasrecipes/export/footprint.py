@@ -1,8 +1,6 @@
 """What loading and running an exported file costs a process that does nothing else."""
 
 import json
-import os
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -12,14 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.errors import VerificationError, printable
+from kerasrecipes.export.child import measure_alone
 
 if TYPE_CHECKING:
     from kerasrecipes.export.format import ExportFormat, LoadedModel
 
-_SECONDS = 120
 _RUNS = 3
-_CODE = "from kerasrecipes.export.footprint import report_footprint; report_footprint()"
 
 
 @dataclass(frozen=True)
@@ -51,27 +47,8 @@ def measure_footprint(path: str | Path, format_name: str) -> Footprint:
     Raises:
         VerificationError: If the process fails, which the file would do elsewhere, too.
     """
-    package = str(Path(__file__).parents[2])
-    searched = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _CODE, format_name, str(path)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            env={**os.environ, "PYTHONPATH": searched},
-            stdin=subprocess.DEVNULL,
-        )
-        reason = done.stderr.strip() or f"exit code {done.returncode}"
-    except subprocess.TimeoutExpired:
-        done, reason = None, f"it took more than {_SECONDS} seconds"
-    if done is None or done.returncode:
-        raise VerificationError(
-            f"'{printable(path)}' cannot be loaded and run in a process of its own: "
-            f"{printable(reason.splitlines()[-1])}. Export the model again."
-        )
-    return Footprint(**json.loads(done.stdout.splitlines()[-1]))
+    found = measure_alone(__name__, "report_footprint", format_name, path)
+    return Footprint(**found)
 
 
 def report_footprint() -> None:

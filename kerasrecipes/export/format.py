@@ -69,6 +69,8 @@ class ExportFormat:
         read_labels: `read_labels(path) -> tuple[str, ...]`, the class names inside the file.
         runtime: The module that runs the files, e.g. `"onnxruntime"`. What it needs for itself
             is not counted as a file's memory.
+        profile: `profile(path, threads=1, runs=50)`, the `OperatorTime` of each kind of kernel;
+            `None` if the runtime cannot tell.
     """
 
     name: str
@@ -81,3 +83,4 @@ class ExportFormat:
     inspect: Callable[..., GraphFacts] = field(repr=False)
     read_labels: Callable[..., tuple[str, ...]] = field(repr=False)
     runtime: str = ""
+    profile: Callable[..., tuple] | None = field(default=None, repr=False)

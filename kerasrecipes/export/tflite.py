@@ -13,6 +13,7 @@ from kerasrecipes.export.format import ExportFormat
 from kerasrecipes.export.tflite_convert import convert
 from kerasrecipes.export.tflite_graph import inspect_content, inspect_file
 from kerasrecipes.export.tflite_metadata import add_metadata, check_class_names, read_labels
+from kerasrecipes.export.tflite_profile import profile_file
 from kerasrecipes.export.tflite_runtime import TFLiteModel
 
 if TYPE_CHECKING:
@@ -207,5 +208,6 @@ FORMATS = (
         inspect=inspect_file,
         read_labels=read_labels,
         runtime="ai_edge_litert.interpreter",
+        profile=profile_file,
     ),
 )

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrecipes.bundle import Bundle
-from kerasrecipes.data.scan import scan_photos
-from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.evaluation.result import Evaluation
 
 
@@ -49,19 +47,7 @@ def evaluate_bundle(folder: str | Path, source: str | Path) -> BundleEvaluation:
     from kerasrecipes.training.measuring import measure
 
     bundle = Bundle.load(folder)
-    photos = scan_photos(source, policy=bundle.policy(), for_training=False)
-    if any(photo.split == "test" for photo in photos.photos):
-        photos = photos.select(i for i, p in enumerate(photos.photos) if p.split == "test")
-    seen = bundle.seen()
-    fresh = [
-        i for i, p in enumerate(photos.photos) if seen.get(p.facts.sha256) not in {"train", "val"}
-    ]
-    if not fresh:
-        raise DataError(
-            f"The model in '{printable(folder)}' was trained on all {len(photos)} photos of "
-            f"{listed([source])}. Evaluate it on photos that it has not seen."
-        )
-    chosen = photos.select(fresh)
+    chosen, left_out = bundle.unseen_photos(source)
     seed = bundle.manifest.seeds.get("seed", 0)
     _, _, evaluation = measure(bundle.load_model(), chosen, bundle.class_names, seed)
-    return BundleEvaluation(evaluation, len(photos) - len(chosen))
+    return BundleEvaluation(evaluation, left_out)

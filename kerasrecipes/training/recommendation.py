@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from kerasrecipes.errors import printable
+from kerasrecipes.evaluation.tables import align_columns
 from kerasrecipes.training.candidates import Candidate, Limits, pareto_front
 
 
@@ -93,10 +94,7 @@ class Recommendation:
                     self._verdict(candidate),
                 )
             )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return [
-            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
-        ]
+        return align_columns(rows)
 
     def _verdict(self, candidate: Candidate) -> str:
         if candidate is self.best:

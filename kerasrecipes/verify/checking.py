@@ -56,7 +56,7 @@ def verify_export(
     facts = chosen.inspect(record.path)
     refuse_incomplete(facts, record)
     model = chosen.load(record.path)
-    _check_interface(model, chosen.read_labels(record.path), bundle, record)
+    check_interface(model, chosen.read_labels(record.path), bundle, record)
     held_out = hold_out(bundle, photos, scores)
     answers = np.concatenate([model(photo[None]) for photo in held_out.pixels])
     numbers = _compare(answers, held_out, bundle.class_names)
@@ -65,7 +65,7 @@ def verify_export(
     return Verification(
         name=record.name,
         **numbers,
-        size_bytes=record.path.stat().st_size,
+        size_bytes=record.size_bytes,
         latency=benchmark_export(record.path),
         ops=facts.ops,
         int8_fraction=facts.int8_fraction,
@@ -144,9 +144,20 @@ def refuse_incomplete(facts: GraphFacts, record: ExportRecord) -> None:
         )
 
 
-def _check_interface(
+def check_interface(
     model: LoadedModel, labels: tuple[str, ...], bundle: "Bundle", record: ExportRecord
 ) -> None:
+    """Compare what a file takes and gives with what its bundle says.
+
+    Args:
+        model: The opened file.
+        labels: The labels inside it.
+        bundle: The bundle.
+        record: Names the file.
+
+    Raises:
+        DataError: If it is another model's.
+    """
     names, size = list(bundle.manifest.class_names), tuple(bundle.manifest.image_size)
     if model.image_size != size or model.class_count != len(names):
         raise DataError(

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from kerasrecipes.errors import DataError, listed, printable
-from kerasrecipes.export import get_format, list_formats
+from kerasrecipes.export import ExportFormat, get_format, list_formats
 
 _WARM_UP = 5
 _MIN_ROUNDS = 10
@@ -72,10 +72,7 @@ def benchmark_export(
         DataError: If no format has the file's suffix, or the file cannot be opened.
         ValueError: If `runs` or `threads` cannot be used.
     """
-    if runs < _MIN_ROUNDS:
-        raise ValueError(f"`runs` must be at least {_MIN_ROUNDS}, received {runs}.")
-    if not threads:
-        raise ValueError("`threads` must name at least one number of threads, e.g. (1, 2).")
+    check_timing(threads, runs)
     path = Path(path)
     formats = [get_format(name) for name in list_formats()]
     fitting = [f for f in formats if f.suffix == path.suffix]
@@ -84,10 +81,38 @@ def benchmark_export(
             f"'{printable(path)}' is no exported file: known suffixes are "
             f"{listed(f.suffix for f in formats)}. Pass the file inside a bundle's exports/."
         )
-    models = {count: fitting[0].load(path, threads=count) for count in threads}
-    height, width = models[threads[0]].image_size
+    return time_in_turns(calls_by_threads(fitting[0], path, threads), runs)
+
+
+def calls_by_threads(
+    chosen: ExportFormat, path: Path, threads: Sequence[int]
+) -> dict[int, Callable[[], object]]:
+    """Open a file once per number of threads, to be timed on a photo of noise.
+
+    Args:
+        chosen: The format of the file.
+        path: The file.
+        threads: The numbers of CPU threads.
+
+    Returns:
+        Threads to a call that scores one photo.
+    """
+    models = {count: chosen.load(path, threads=count) for count in threads}
+    height, width = next(iter(models.values())).image_size
     photo = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    return time_in_turns({n: lambda m=m: m(photo) for n, m in models.items()}, runs)
+    return {count: lambda model=model: model(photo) for count, model in models.items()}
+
+
+def check_timing(threads: Sequence[int], runs: int) -> None:
+    """Make sure that there is something to time, before anything is loaded.
+
+    Raises:
+        ValueError: If `runs` or `threads` cannot be used.
+    """
+    if not isinstance(runs, int) or runs < _MIN_ROUNDS:
+        raise ValueError(f"`runs` must be at least {_MIN_ROUNDS}, received {runs}.")
+    if not threads:
+        raise ValueError("`threads` must name at least one number of threads, e.g. (1, 2).")
 
 
 def time_in_turns(

@@ -16,7 +16,7 @@ from kerasrecipes.cli import app
 
 VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "train", "ablate",
-    "evaluate", "export", "verify", "predict",
+    "evaluate", "export", "verify", "benchmark", "predict",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")
 

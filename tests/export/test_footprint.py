@@ -58,7 +58,7 @@ def test_a_file_that_cannot_run_is_an_error(tmp_path):
 
 
 def test_a_file_that_takes_forever_is_an_error(exported_once, monkeypatch):
-    monkeypatch.setattr(footprint, "_SECONDS", 0.01)
+    monkeypatch.setattr("kerasrecipes.export.child._SECONDS", 0.01)
     with pytest.raises(VerificationError, match="it took more than 0.01 seconds"):
         measure_footprint(exported_once.exports()["tflite-float32"].path, "tflite")
 
@@ -69,3 +69,10 @@ def test_memory_is_left_out_where_the_system_does_not_tell(exported_once, monkey
     monkeypatch.setattr(sys, "argv", ["-c", "tflite", str(path)])
     footprint.report_footprint()
     assert '"memory_bytes": null' in capsys.readouterr().out
+
+
+def test_a_crash_stays_in_its_own_process(exported_once, tmp_path, monkeypatch):
+    from kerasrecipes.export.child import measure_alone
+
+    with pytest.raises(VerificationError, match="'x.tflite' cannot .* it was ended by signal 6"):
+        measure_alone("os", "abort", "x.tflite")

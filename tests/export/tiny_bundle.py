@@ -74,6 +74,7 @@ def write_bundle(name_folder: Path, model):
             scores=model.predict(photos.astype("float32"), verbose=0),
         )
         np.savez(folder / "calibration.npz", photos=colour_photos(30, seed=2)[0])
+        (folder / "data.jsonl").write_text("")
         return {
             "name": name_folder.name, "created": "2026-01-01T00:00:00", "recipe_type": "test",
             "recipe": {}, "class_names": CLASS_NAMES, "image_size": SIZE,

@@ -1,0 +1,63 @@
+"""Columns of text that stay in line in a terminal, whatever script the names are in."""
+
+import unicodedata
+from collections.abc import Collection, Sequence
+
+
+def align_columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Pad the cells of a table, two spaces apart.
+
+    Args:
+        rows: Equally many cells each; they must be printable.
+        right: Numbers of the columns that are aligned to the right.
+
+    Returns:
+        One line per row, without blanks at the end.
+
+    Example:
+        >>> align_columns([("class", "n"), ("漢", "12")], right={1})
+        ['class   n', '漢     12']
+    """
+    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(_padded(cell, widths[i], right=i in right) for i, cell in enumerate(row)).rstrip()
+        for row in rows
+    ]
+
+
+def underlined(lines: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Draw a line under the first of some lines that `align_columns` made.
+
+    Args:
+        lines: What `align_columns` returned.
+        rows: What it was given.
+    """
+    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
+    return [lines[0], "  ".join("─" * width for width in widths), *lines[1:]]
+
+
+def shorten_text(text: str, width: int) -> str:
+    """Cut a text to so many columns of a terminal.
+
+    Example:
+        >>> shorten_text("scratch", 5)
+        'scra…'
+    """
+    if _cells(text) <= width:
+        return text
+    while _cells(text) >= width:
+        text = text[:-1]
+    return text + "…"
+
+
+def _cells(text: str) -> int:
+    """Count terminal columns: wide characters (CJK, emoji) take two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    space = " " * (width - _cells(text))
+    return space + text if right else text + space

@@ -1,0 +1,191 @@
+"""What was measured of the exports of a bundle, as data, as a table and as a picture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from kerasrecipes.errors import printable
+from kerasrecipes.evaluation.estimate import Estimate
+from kerasrecipes.evaluation.tables import align_columns, shorten_text, underlined
+from kerasrecipes.verify.latency import Latency
+from kerasrecipes.verify.wording import to_plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from kerasrecipes.export.tflite_profile import OperatorTime
+
+_KERNELS = 8
+_NAME = 24
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One exported file.
+
+    Args:
+        name: E.g. `"tflite-int8"`.
+        quantization: E.g. `"int8"`.
+        size_bytes: Size of the file.
+        load_ms: Milliseconds until it is ready, in a process of its own.
+        memory_bytes: Peak memory of loading and running it there, beyond the runtime's own;
+            `None` where the system does not tell.
+        latency: Threads to milliseconds for one decoded photo.
+        accuracy: Against the labels, with a 95 % interval.
+        agreement: Fraction of photos with the same top class as the original.
+        worst_class: The class that it finds least of.
+        worst_recall: The share that it finds of that, with a 95 % interval.
+        int8_fraction: Share of the layers with weights that compute in 8 bits.
+        int8_work_fraction: Share of the multiply-adds that are done in 8 bits.
+        ops: How often each operator occurs in the file.
+    """
+
+    name: str
+    quantization: str
+    size_bytes: int
+    load_ms: float
+    memory_bytes: int | None
+    latency: Mapping[int, Latency]
+    accuracy: Estimate
+    agreement: float
+    worst_class: str
+    worst_recall: Estimate
+    int8_fraction: float
+    int8_work_fraction: float
+    ops: Mapping[str, int]
+
+    @property
+    def format(self) -> str:
+        """The format of the file, e.g. `"tflite"`."""
+        return self.name.removesuffix(f"-{self.quantization}")
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the numbers as plain values for JSON; an estimate is `[value, low, high]`."""
+        estimates = {name: getattr(self, name).to_list() for name in ("accuracy", "worst_recall")}
+        return {**to_plain(asdict(self)), **estimates}
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """All exports of a bundle, measured alike on this machine; print it.
+
+    Args:
+        folder: The bundle.
+        photos: Number of photos that the exports were judged by.
+        golden: Whether these are the golden photos of the bundle.
+        left_out: Photos that were left out since the model learned from them.
+        reference: Whose answers count as the original's.
+        original_accuracy: Of the original model; `None` if it was not asked.
+        variants: One per export.
+        profiles: Export to the time of its kernels, where asked for.
+        notes: What a reader should know, in plain words.
+    """
+
+    folder: str
+    photos: int
+    golden: bool
+    left_out: int
+    reference: str
+    original_accuracy: Estimate | None
+    variants: tuple[Variant, ...]
+    profiles: Mapping[str, tuple["OperatorTime", ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the numbers as plain values for JSON; an estimate is `[value, low, high]`."""
+        original = self.original_accuracy
+        return {
+            **{name: getattr(self, name) for name in ("folder", "photos", "golden", "left_out")},
+            "reference": self.reference,
+            "original_accuracy": None if original is None else original.to_list(),
+            "variants": [variant.to_dict() for variant in self.variants],
+            "profiles": {
+                name: [asdict(row) for row in rows] for name, rows in self.profiles.items()
+            },
+            "notes": list(self.notes),
+        }
+
+    def plot(self) -> "Figure":
+        """Draw accuracy against time and against size, one point per export."""
+        from kerasrecipes.report.trade_off import TradeOff, plot_trade_off
+
+        threads = min(self.variants[0].latency)
+        return plot_trade_off(
+            [
+                TradeOff(v.name, v.accuracy, v.latency[threads].median_ms, v.size_bytes)
+                for v in self.variants
+            ],
+            threads,
+        )
+
+    def __str__(self) -> str:
+        kind = "golden photos" if self.golden else "photos"
+        count = f"{len(self.variants)} export{'' if len(self.variants) == 1 else 's'}"
+        lines = [f"{count} of {printable(self.folder)}, judged by {self.photos:,} {kind}"]
+        if self.left_out:
+            lines.append(f"{self.left_out:,} photos are left out: the model learned from them.")
+        lines += ["", *_table(self._quality(), {2}), "", *_table(self._costs(), {1, 2, 3})]
+        for name, rows in self.profiles.items():
+            lines += ["", *_profile(name, rows)]
+        lines += ["", "In brackets: 95% confidence intervals. Times are for one photo on this"]
+        lines[-1] += " machine; a phone's will differ. Memory is the peak beyond the runtime's own."
+        if not self.golden:
+            lines.append(f"The same top class as {printable(self.reference)}.")
+        return "\n".join(lines + [f"Note: {printable(note)}" for note in self.notes])
+
+    def _quality(self) -> list[tuple[str, ...]]:
+        rows = [("export", "accuracy", "same top class", "worst class", "8-bit layers, work")]
+        if self.original_accuracy is not None:
+            rows.append(("the original", self.original_accuracy.percent(1), "", "", ""))
+        for found in self.variants:
+            worst = shorten_text(printable(found.worst_class), _NAME)
+            rows.append(
+                (
+                    found.name,
+                    found.accuracy.percent(1),
+                    f"{100 * found.agreement:.1f} %",
+                    f"{worst} {found.worst_recall.percent()}",
+                    f"{100 * found.int8_fraction:.0f} %, {100 * found.int8_work_fraction:.0f} %",
+                )
+            )
+        return rows
+
+    def _costs(self) -> list[tuple[str, ...]]:
+        counts = list(self.variants[0].latency)
+        titles = [f"{n} thread{'s' if n > 1 else ''}: p50, p95, p99" for n in counts]
+        rows = [("export", "size", "memory", "load", *titles)]
+        for found in self.variants:
+            memory = found.memory_bytes
+            rows.append(
+                (
+                    found.name,
+                    f"{found.size_bytes / 1e6:.2f} MB",
+                    "–" if memory is None else f"{memory / 1e6:.1f} MB",
+                    f"{found.load_ms:.1f} ms",
+                    *(_times(found.latency.get(n)) for n in counts),
+                )
+            )
+        return rows
+
+
+def _table(rows: list[tuple[str, ...]], right: set[int]) -> list[str]:
+    return underlined(align_columns(rows, right), rows)
+
+
+def _times(found: Latency | None) -> str:
+    if found is None:
+        return "–"
+    return f"{found.median_ms:.2f}, {found.p95_ms:.2f}, {found.p99_ms:.2f} ms"
+
+
+def _profile(name: str, rows: Sequence["OperatorTime"]) -> list[str]:
+    total = sum(row.ms for row in rows)
+    table = [(f"kernels of {name}", "number", "time", "share")]
+    table += [
+        (printable(row.name), str(row.count), f"{row.ms:.3f} ms", f"{row.ms / total:.0%}")
+        for row in rows[:_KERNELS]
+        if total
+    ]
+    more = len(rows) - _KERNELS
+    rest = [f"and {more} more kinds, with {sum(r.ms for r in rows[_KERNELS:]):.3f} ms"]
+    return _table(table, {1, 2, 3}) + (rest if more > 0 else [])

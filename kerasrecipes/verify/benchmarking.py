@@ -1,0 +1,199 @@
+"""Measuring every export of a bundle alike: what each costs, and what it still knows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.data.decode import read_photo
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.errors import DataError, VerificationError
+from kerasrecipes.evaluation.estimate import Estimate
+from kerasrecipes.evaluation.intervals import wilson_interval
+from kerasrecipes.export import ExportRecord, check_digest, get_format
+from kerasrecipes.export.footprint import measure_footprint
+from kerasrecipes.export.record import no_exports
+from kerasrecipes.verify.benchmark import Benchmark, Variant
+from kerasrecipes.verify.benchmark_notes import find_notes
+from kerasrecipes.verify.changes import top_classes
+from kerasrecipes.verify.checking import check_interface, refuse_incomplete
+from kerasrecipes.verify.held_out import HeldOut, class_indices, hold_out
+from kerasrecipes.verify.latency import Latency, calls_by_threads, check_timing, time_in_turns
+
+if TYPE_CHECKING:
+    from kerasrecipes.bundle import Bundle
+
+_SECONDS_EACH = 4.0
+ORIGINAL = "the original model"
+
+
+def benchmark_bundle(
+    folder: "Bundle | str | Path",
+    photos: PhotoSet | str | Path | None = None,
+    *,
+    threads: Sequence[int] = (1, 2),
+    runs: int = 100,
+    profile: bool = False,
+) -> Benchmark:
+    """Measure size, memory, time and quality of every export of a bundle.
+
+    With photos, the answers of a float32 export stand for those of the original model, so that
+    tensorflow is not needed; without such an export, the original is loaded.
+
+    Args:
+        folder: A bundle, `saved_models/<name>/<version>`, or `saved_models/<name>` for its
+            latest version.
+        photos: Photos to judge by, or where they are; those that the model learned from are
+            left out, and where a test split is declared, only that is used. By default the
+            golden photos of the bundle.
+        threads: The numbers of CPU threads to time. All exports take turns.
+        runs: Timed runs each, ≥ 10; fewer when the models are slow.
+        profile: Also time the operators inside the files.
+
+    Returns:
+        The numbers; print them, or `plot()` them.
+
+    Raises:
+        ValueError: If `runs` or `threads` cannot be used.
+        DataError: If the bundle has no exports, or no photo fits the model.
+        VerificationError: If a file cannot run.
+        IntegrityError: If a file of the bundle was changed, added or removed.
+    """
+    from kerasrecipes.bundle import Bundle
+
+    check_timing(threads, runs)
+    bundle = folder if isinstance(folder, Bundle) else Bundle.load(folder)
+    records = list(bundle.exports().values())
+    if not records:
+        raise DataError(no_exports(bundle.folder))
+    for record in records:
+        check_digest(record)
+        refuse_incomplete(get_format(record.format).inspect(record.path), record)
+    left_out, reference = 0, ORIGINAL
+    if photos is None:
+        held_out = hold_out(bundle)
+    else:
+        chosen, left_out = bundle.unseen_photos(photos)
+        reference = _stand_in(records)
+        held_out = _given(bundle, chosen, with_scores=reference == ORIGINAL)
+    answers = _score(bundle, records, held_out)
+    expected = held_out.scores if reference == ORIGINAL else answers[reference]
+    latencies = _time(records, threads, runs)
+    variants = tuple(
+        _variant(bundle, record, held_out.labels, expected, answers[record.name], latencies)
+        for record in records
+    )
+    profiles, problems = _profile(records) if profile else ({}, [])
+    known = _accuracy(expected.argmax(axis=1) == held_out.labels)
+    return Benchmark(
+        folder=str(bundle.folder),
+        photos=len(held_out.labels),
+        golden=photos is None,
+        left_out=left_out,
+        reference=reference,
+        original_accuracy=known if reference == ORIGINAL else None,
+        variants=variants,
+        profiles=profiles,
+        notes=(*find_notes(variants, len(held_out.labels), golden=photos is None), *problems),
+    )
+
+
+def _stand_in(records: list[ExportRecord]) -> str:
+    """Name the export whose answers are those of the original model."""
+    exact = [record.name for record in records if record.quantization == "float32"]
+    return min(exact, key=lambda name: (name != "tflite-float32", name), default=ORIGINAL)
+
+
+def _given(bundle: "Bundle", photos: PhotoSet, with_scores: bool) -> HeldOut:
+    if with_scores:
+        from kerasrecipes.inference import predict_scores
+
+        class_indices(bundle, photos)  # before the model is loaded
+        return hold_out(bundle, photos, predict_scores(bundle.load_model(), photos))
+    size, policy = tuple(bundle.manifest.image_size), bundle.policy()
+    pixels = (read_photo(photo, size, policy) for photo in photos.photos)
+    names = [str(photo.path) for photo in photos.photos]
+    return HeldOut(names, class_indices(bundle, photos), np.empty((0, 0)), pixels)
+
+
+def _score(
+    bundle: "Bundle", records: list[ExportRecord], held_out: HeldOut
+) -> dict[str, np.ndarray]:
+    """Ask every export about every photo, which is decoded once for all."""
+    models = {}
+    for record in records:
+        chosen = get_format(record.format)
+        models[record.name] = chosen.load(record.path)
+        labels = chosen.read_labels(record.path)
+        check_interface(models[record.name], labels, bundle, record)
+    rows = {name: [] for name in models}
+    for photo in held_out.pixels:
+        for name, model in models.items():
+            rows[name].append(model(photo[None])[0])
+    return {name: np.stack(found) for name, found in rows.items()}
+
+
+def _time(
+    records: list[ExportRecord], threads: Sequence[int], runs: int
+) -> dict[tuple[str, int], Latency]:
+    calls = {
+        (record.name, count): call
+        for record in records
+        for count, call in calls_by_threads(get_format(record.format), record.path, threads).items()
+    }
+    return time_in_turns(calls, runs, max_seconds=_SECONDS_EACH * len(calls))
+
+
+def _variant(
+    bundle: "Bundle",
+    record: ExportRecord,
+    labels: np.ndarray,
+    expected: np.ndarray,
+    answers: np.ndarray,
+    latencies: dict[tuple[str, int], Latency],
+) -> Variant:
+    facts = get_format(record.format).inspect(record.path)
+    footprint = measure_footprint(record.path, record.format)
+    top = top_classes(answers)
+    right = top == labels
+    recalls = {
+        name: _accuracy(right[labels == k])
+        for k, name in enumerate(bundle.class_names)
+        if (labels == k).any()
+    }
+    worst = min(recalls, key=lambda name: (recalls[name].value, recalls[name].low))
+    return Variant(
+        name=record.name,
+        quantization=record.quantization,
+        size_bytes=record.size_bytes,
+        load_ms=footprint.load_ms,
+        memory_bytes=footprint.memory_bytes,
+        latency={n: found for (name, n), found in latencies.items() if name == record.name},
+        accuracy=_accuracy(right),
+        agreement=float(np.mean(top == expected.argmax(axis=1))),
+        worst_class=worst,
+        worst_recall=recalls[worst],
+        int8_fraction=facts.int8_fraction,
+        int8_work_fraction=facts.int8_work_fraction,
+        ops=facts.ops,
+    )
+
+
+def _accuracy(right: np.ndarray) -> Estimate:
+    return Estimate(right.mean(), *wilson_interval(int(right.sum()), len(right)))
+
+
+def _profile(records: list[ExportRecord]) -> tuple[dict[str, tuple], list[str]]:
+    """Profile what can be profiled, and say what cannot."""
+    profiles, problems = {}, []
+    for record in records:
+        run = get_format(record.format).profile
+        if run is None:
+            problems.append(f"{record.name} has no profile: its runtime does not offer one.")
+            continue
+        try:
+            profiles[record.name] = run(record.path)
+        except VerificationError as error:
+            problems.append(str(error))
+    return profiles, problems
