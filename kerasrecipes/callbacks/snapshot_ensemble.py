@@ -109,7 +109,8 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
             member = keras.models.clone_model(self.model)
             member.name = f"member_{number}"
             member.set_weights(weights)
-            outputs.append(member(inputs))
+            # A model that was made from a list of one output returns a list.
+            outputs += keras.tree.flatten(member(inputs))
         mean = keras.layers.Average(name="mean")(outputs) if len(outputs) > 1 else outputs[0]
         return keras.Model(inputs, mean, name="snapshot_ensemble")
 

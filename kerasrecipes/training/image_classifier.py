@@ -152,21 +152,25 @@ class ImageClassifier(Recipe):
             A `RunReport`: what was trained, how it went, and how `val` is classified.
 
         Raises:
-            ValueError: If an argument of the recipe is not usable.
+            ValueError: If an argument of the recipe is not usable, or the recipe would undo
+                what a callback does.
             DataError: If the photos do not suit training, or change while it runs, or the run
                 folder is in use, or holds a run and `resume` is not set, or another run.
             IntegrityError: If all that could be resumed from is damaged.
             OSError: If nothing can be written in the run folder.
             KeyboardInterrupt: If interrupted before there was anything to keep.
         """
+        from kerasrecipes.training.callback_checks import check_callbacks
         from kerasrecipes.training.fitting import checked_arguments, fit_classifier
 
         checked_arguments(self)
+        callbacks = tuple(callbacks)
+        check_callbacks(callbacks)
         speak = say if verbose else lambda line: None
         run = as_run_folder(run_folder, resume)
         with nullcontext() if run is None else run.locked():
             speak = speak if run is None else run.log_lines(speak)
-            fitted = fit_classifier(self, train, val, tuple(callbacks), speak, run)
+            fitted = fit_classifier(self, train, val, callbacks, speak, run)
             self.model_, self.report_ = fitted
             self.labels_ = train.class_names
             self.train_, self.val_ = train, val

@@ -64,12 +64,7 @@ def benchmark_bundle(
 
     check_timing(threads, runs)
     bundle = folder if isinstance(folder, Bundle) else Bundle.load(folder)
-    records = list(bundle.exports().values())
-    if not records:
-        raise DataError(no_exports(bundle.folder))
-    for record in records:
-        check_digest(record)
-        refuse_incomplete(get_format(record.format).inspect(record.path), record)
+    records = _complete_exports(bundle)
     left_out, reference = 0, ORIGINAL
     if photos is None:
         held_out = hold_out(bundle)
@@ -97,6 +92,17 @@ def benchmark_bundle(
         profiles=profiles,
         notes=(*find_notes(variants, len(held_out.labels), golden=photos is None), *problems),
     )
+
+
+def _complete_exports(bundle: "Bundle") -> list[ExportRecord]:
+    """Return the exports, none of which was changed or lacks something."""
+    records = list(bundle.exports().values())
+    if not records:
+        raise DataError(no_exports(bundle.folder))
+    for record in records:
+        check_digest(record)
+        refuse_incomplete(get_format(record.format).inspect(record.path), record)
+    return records
 
 
 def _stand_in(records: list[ExportRecord]) -> str:
