@@ -36,7 +36,7 @@ def test_repr_shows_what_differs():
     ("settings", "message"),
     [
         ({"epochs": 0}, "Stage 's': `epochs` must be at least 1, not 0"),
-        ({"learning_rate": 0}, "`learning_rate` must be between 0 and 10, not 0"),
+        ({"learning_rate": 0}, "`learning_rate` must be between 0 and 10, or 'auto', not 0"),
         ({"open_fraction": 1.5}, "`open_fraction` must be between 0 and 1, not 1.5"),
         ({"warmup_fraction": -1}, "`warmup_fraction` must be between 0 and 1, not -1"),
     ],
