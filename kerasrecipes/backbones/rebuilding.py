@@ -134,6 +134,29 @@ def as_functional(model: "keras.Model") -> "keras.Model":
     return keras.Model(model.inputs, model.outputs, name=model.name)
 
 
+def flattened(model: "keras.Model") -> "keras.Model":
+    """Return a model without nested models, whose low-rank weights are merged.
+
+    Args:
+        model: Any model.
+
+    Returns:
+        The model itself where it is flat, not functional, or has several inputs; otherwise
+        a flat copy.
+    """
+    import keras
+
+    if not is_functional(model):
+        return model
+    layers = [layer for layer in model.layers if isinstance(layer, keras.Layer)]
+    nested = any(is_functional(layer) or getattr(layer, "lora_enabled", 0) for layer in layers)
+    if not nested or len(model.inputs) != 1:
+        return model
+    photo = keras.Input(batch_shape=model.inputs[0].shape, name=model.inputs[0].name)
+    graph = keras.Model(model.input, model.output, name=model.name)
+    return keras.Model(photo, rebuild(graph, photo), name=model.name)
+
+
 def copy_weights(old: Any, new: Any) -> None:
     """Copy the weights of a layer, or of a model of the same layers.
 

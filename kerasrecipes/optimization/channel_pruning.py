@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.backbones.rebuilding import is_functional, rebuild
+from kerasrecipes.backbones.rebuilding import flattened
 from kerasrecipes.errors import unknown_name
 from kerasrecipes.optimization.channel_choice import ChannelChoice, MultiplyAdds
 from kerasrecipes.optimization.channel_groups import (
@@ -108,7 +108,7 @@ def prune_channels(
         Inference", section 2.2 for the scaling by group, arXiv 1611.06440.
     """
     share = _checked(fraction, multiply_adds_fraction, allocation, min_channels, multiple_of)
-    model = _flat(model)
+    model = flattened(model)
     channels = find_channel_groups(model)
     found = _scores(model, channels, scores)
     groups, left_alone = _prunable(channels, found, residual, min_channels)
@@ -152,21 +152,6 @@ def _checked(fraction, multiply_adds_fraction, allocation, min_channels, multipl
     if allocation not in ALLOCATIONS:
         raise unknown_name("allocation", allocation, ALLOCATIONS, "help(prune_channels)")
     return multiply_adds_fraction if fraction is None else fraction
-
-
-def _flat(model: "keras.Model") -> "keras.Model":
-    """Return the model, or a flat copy with merged low-rank weights where it needs one."""
-    import keras
-
-    if not is_functional(model):
-        return model  # `find_channel_groups` says what is wrong
-    layers = [layer for layer in model.layers if isinstance(layer, keras.Layer)]
-    nested = any(is_functional(layer) or getattr(layer, "lora_enabled", 0) for layer in layers)
-    if not nested or len(model.inputs) != 1:
-        return model
-    photo = keras.Input(batch_shape=model.inputs[0].shape, name=model.inputs[0].name)
-    graph = keras.Model(model.input, model.output, name=model.name)
-    return keras.Model(photo, rebuild(graph, photo), name=model.name)
 
 
 def _scores(model: "keras.Model", channels: ChannelMap, scores: str | Scores) -> Scores:
