@@ -102,7 +102,7 @@ ROOMS = {
         "backbones data errors evaluation files heads inference report silence training",
         later="bundle callbacks export verify",
         libraries="numpy",
-        later_libraries="keras tensorflow tensorflow_model_optimization",
+        later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
     "cli": Room(
         "errors",

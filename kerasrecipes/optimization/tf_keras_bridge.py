@@ -14,7 +14,6 @@ import numpy as np
 from kerasrecipes.backbones.graph import nodes_in_order
 from kerasrecipes.backbones.rebuilding import is_functional
 from kerasrecipes.errors import listed
-from kerasrecipes.silence import silenced
 
 if TYPE_CHECKING:
     import keras
@@ -71,17 +70,16 @@ def import_tfmot() -> tuple[ModuleType, ModuleType]:
     import tensorflow as tf
 
     before = os.environ.get(_LEGACY)
-    with silenced():
-        # What `tf.keras` is gets decided when it is first used: here, before TFMOT does it.
-        getattr(tf.keras, "__version__", None)
-        try:
-            import tensorflow_model_optimization as tfmot
-            import tf_keras
-        finally:
-            if before is None:
-                os.environ.pop(_LEGACY, None)
-            else:
-                os.environ[_LEGACY] = before
+    # What `tf.keras` is gets decided when it is first used: here, before TFMOT does it.
+    getattr(tf.keras, "__version__", None)
+    try:
+        import tensorflow_model_optimization as tfmot
+        import tf_keras
+    finally:
+        if before is None:
+            os.environ.pop(_LEGACY, None)
+        else:
+            os.environ[_LEGACY] = before
     return tfmot, tf_keras
 
 
@@ -101,7 +99,7 @@ def to_tf_keras(model: "keras.Model") -> "tf_keras.Model":
     Example:
         >>> twin = to_tf_keras(get_backbone("efficientnet_lite0").build(32, None))
         >>> type(twin).__module__.split(".")[0], twin.count_params()
-        ('tf_keras', 3412904)
+        ('tf_keras', 3413024)
     """
     _check(model)
     _, tf_keras = import_tfmot()
