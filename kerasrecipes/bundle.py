@@ -16,14 +16,13 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kerasrecipes.data.decode import DecodePolicy
-from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
 from kerasrecipes.files import digest, sync_folder, temporary_folder, told_plainly
 
@@ -166,41 +165,6 @@ class Bundle:
             rows = [json.loads(line) for line in lines]
         return {row["sha256"]: row["split"] for row in rows}
 
-    def unseen_photos(self, source: PhotoSet | str | Path) -> tuple[PhotoSet, int]:
-        """Leave out the photos that the model was trained or chosen on.
-
-        Args:
-            source: Photos, or a folder or table of photos; see `scan_photos`. Where it
-                declares a test split, only that is used.
-
-        Returns:
-            The other photos, to be decoded as in training, and how many were left out.
-
-        Raises:
-            DataError: If no photo is left, or the photos cannot be scanned.
-        """
-        if isinstance(source, PhotoSet):
-            photos = replace(source, policy=self.policy())
-        else:
-            from kerasrecipes.data.scan import scan_photos
-
-            photos = scan_photos(source, policy=self.policy(), for_training=False)
-        if any(photo.split == "test" for photo in photos.photos):
-            photos = photos.select(i for i, p in enumerate(photos.photos) if p.split == "test")
-        seen = self.seen()
-        fresh = [
-            i
-            for i, photo in enumerate(photos.photos)
-            if seen.get(photo.facts.sha256) not in {"train", "val"}
-        ]
-        if not fresh:
-            where = photos.root if isinstance(source, PhotoSet) else source
-            raise DataError(
-                f"The model in '{printable(self.folder)}' was trained on all {len(photos)} photos "
-                f"of {listed([where])}. Give photos that it has not seen."
-            )
-        return photos.select(fresh), len(photos) - len(fresh)
-
     def report(self):
         """Return the `RunReport` of the fit."""
         from kerasrecipes.report.run_report import RunReport
@@ -322,12 +286,26 @@ def _version_folder(folder: Path) -> Path:
             f"'{printable(latest)}' has no {MANIFEST}. Restore it from a copy, or name an older "
             "version."
         )
-    beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
-    names = [path.name for path in beside if path.is_dir() and _versions(path)]
-    raise DataError(
-        f"There is no saved model in '{printable(folder)}'.{did_you_mean(folder.name, names)} "
-        "A model folder holds versions named 1, 2, …, each with a bundle.json."
+    raise DataError(f"There is no saved model in '{printable(folder)}'.{_where_then(folder)}")
+
+
+def _where_then(folder: Path) -> str:
+    """Say where the saved model is that was probably meant."""
+    inside = [parent for parent in folder.absolute().parents if (parent / MANIFEST).is_file()]
+    if inside and folder.exists():
+        return f" It is a part of one: give the folder '{printable(inside[0])}'."
+    held = _models_in(folder)
+    if held:
+        return f" It holds {listed(held)}: give one of these, e.g. '{printable(folder / held[0])}'."
+    return (
+        f"{did_you_mean(folder.name, _models_in(folder.parent))} A model folder holds versions "
+        "named 1, 2, …, each with a bundle.json."
     )
+
+
+def _models_in(folder: Path) -> list[str]:
+    beside = sorted(folder.iterdir()) if folder.is_dir() else ()
+    return [path.name for path in beside if path.is_dir() and _versions(path)]
 
 
 def _read_manifest(folder: Path) -> Manifest:

@@ -81,14 +81,17 @@ def benchmark_saved(
     """Measure every export of a saved model: size, memory, time, and what it still knows."""
     from kerasrecipes.verify import benchmark_bundle
 
-    if plot is not None and plot.suffix != ".png":
-        raise typer.BadParameter("name a file that ends with .png.", param_hint="'--plot'")
+    if plot is not None and (plot.suffix != ".png" or not plot.parent.is_dir()):
+        raise typer.BadParameter(
+            "name a file that ends with .png, in a folder that exists.", param_hint="'--plot'"
+        )
     found = benchmark_bundle(model, photos, runs=runs, profile=profile)
+    print_json(found.to_dict()) if as_json else print(found)
     if plot is not None:
         from kerasrecipes.report.style import png
 
         plot.write_bytes(png(found.plot()))
-    print_json(found.to_dict()) if as_json else print(found)
+        print(f"Drawn in {printable(plot)}", file=sys.stderr)
 
 
 def predict(

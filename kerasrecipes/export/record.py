@@ -79,8 +79,10 @@ class ExportRecord:
             values = json.loads(path.read_text(encoding="utf-8"))
             record = cls(**{f.name: values[f.name] for f in fields(cls) if f.name != "folder"})
         except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = "missing" if isinstance(error, FileNotFoundError) else "damaged"
+            lacking = f": it lacks {error}" if isinstance(error, KeyError) else ""
             raise IntegrityError(
-                f"'{printable(path)}' is missing or damaged ({printable(error)}). "
+                f"'{printable(path)}' is {reason}{printable(lacking)}. "
                 "Export again with --overwrite."
             ) from error
         wrong = [

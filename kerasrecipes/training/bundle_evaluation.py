@@ -45,9 +45,10 @@ def evaluate_bundle(folder: str | Path, source: str | Path) -> BundleEvaluation:
         IntegrityError: If a file of the bundle was changed.
     """
     from kerasrecipes.training.measuring import measure
+    from kerasrecipes.verify.held_out import unseen_photos
 
     bundle = Bundle.load(folder)
-    chosen, left_out = bundle.unseen_photos(source)
+    chosen, left_out = unseen_photos(bundle, source)
     seed = bundle.manifest.seeds.get("seed", 0)
     _, _, evaluation = measure(bundle.load_model(), chosen, bundle.class_names, seed)
     return BundleEvaluation(evaluation, left_out)

@@ -18,7 +18,7 @@ from kerasrecipes.verify.benchmark import Benchmark, Variant
 from kerasrecipes.verify.benchmark_notes import find_notes
 from kerasrecipes.verify.changes import top_classes
 from kerasrecipes.verify.checking import check_interface, refuse_incomplete
-from kerasrecipes.verify.held_out import HeldOut, class_indices, hold_out
+from kerasrecipes.verify.held_out import HeldOut, class_indices, hold_out, unseen_photos
 from kerasrecipes.verify.latency import Latency, calls_by_threads, check_timing, time_in_turns
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def benchmark_bundle(
     if photos is None:
         held_out = hold_out(bundle)
     else:
-        chosen, left_out = bundle.unseen_photos(photos)
+        chosen, left_out = unseen_photos(bundle, photos)
         reference = _stand_in(records)
         held_out = _given(bundle, chosen, with_scores=reference == ORIGINAL)
     answers = _score(bundle, records, held_out)

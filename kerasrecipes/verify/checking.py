@@ -5,12 +5,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.errors import DataError, VerificationError, listed, unknown_name
+from kerasrecipes.errors import (
+    DataError,
+    IntegrityError,
+    VerificationError,
+    listed,
+    printable,
+    unknown_name,
+)
 from kerasrecipes.evaluation.intervals import paired_difference_interval
 from kerasrecipes.evaluation.paired import bootstrap_difference, mcnemar_p_value
 from kerasrecipes.export import ExportRecord, GraphFacts, LoadedModel, check_digest, get_format
 from kerasrecipes.export.footprint import measure_footprint
-from kerasrecipes.export.record import no_exports
+from kerasrecipes.export.record import RECORD_FILE, no_exports
 from kerasrecipes.verify.changes import compare_classes, find_flips, finite_or_none, top_classes
 from kerasrecipes.verify.held_out import HeldOut, hold_out
 from kerasrecipes.verify.latency import benchmark_export
@@ -118,7 +125,13 @@ def _record(bundle: "Bundle", export: ExportRecord | str) -> ExportRecord:
 def _recorded_tolerance(record: ExportRecord) -> Tolerance:
     if not record.verification:
         return Tolerance.for_quantization(record.quantization)
-    return Verification.from_dict(record.verification).tolerance
+    try:
+        return Verification.from_dict(record.verification).tolerance
+    except DataError as error:
+        raise IntegrityError(
+            f"'{printable(record.folder / RECORD_FILE)}' was changed: its verification is not one "
+            "any more. Export again with --overwrite."
+        ) from error
 
 
 def refuse_incomplete(facts: GraphFacts, record: ExportRecord) -> None:

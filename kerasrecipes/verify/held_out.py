@@ -1,17 +1,19 @@
 """Photos to judge exported files by, with what the original model says about them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasrecipes.data.decode import decode_photo, read_photo
-from kerasrecipes.errors import DataError, listed
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.data.scan import scan_photos
+from kerasrecipes.errors import DataError, listed, printable
 
 if TYPE_CHECKING:
     from kerasrecipes.bundle import Bundle
-    from kerasrecipes.data.photos import PhotoSet
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class HeldOut:
 
 
 def hold_out(
-    bundle: "Bundle", photos: "PhotoSet | None" = None, scores: np.ndarray | None = None
+    bundle: "Bundle", photos: PhotoSet | None = None, scores: np.ndarray | None = None
 ) -> HeldOut:
     """Take the golden photos of a bundle, or photos with scores.
 
@@ -63,7 +65,39 @@ def hold_out(
     return HeldOut(names, labels, np.asarray(scores), pixels)
 
 
-def class_indices(bundle: "Bundle", photos: "PhotoSet") -> np.ndarray:
+def unseen_photos(bundle: "Bundle", source: PhotoSet | str | Path) -> tuple[PhotoSet, int]:
+    """Leave out the photos that a model was trained or chosen on.
+
+    Args:
+        bundle: The model.
+        source: Photos, or a folder or table of photos; see `scan_photos`. Where it declares a
+            test split, only that is used.
+
+    Returns:
+        The other photos, to be decoded as in training, and how many were left out.
+
+    Raises:
+        DataError: If no photo is left, or the photos cannot be scanned.
+    """
+    if isinstance(source, PhotoSet):
+        photos = replace(source, policy=bundle.policy())
+    else:
+        photos = scan_photos(source, policy=bundle.policy(), for_training=False)
+    if any(photo.split == "test" for photo in photos.photos):
+        photos = photos.select(i for i, p in enumerate(photos.photos) if p.split == "test")
+    seen = bundle.seen()
+    fresh = [
+        i for i, p in enumerate(photos.photos) if seen.get(p.facts.sha256) not in {"train", "val"}
+    ]
+    if not fresh:
+        raise DataError(
+            f"The model in '{printable(bundle.folder)}' was trained on all {len(photos)} photos of "
+            f"{listed([photos.root])}. Give photos that it has not seen."
+        )
+    return photos.select(fresh), len(photos) - len(fresh)
+
+
+def class_indices(bundle: "Bundle", photos: PhotoSet) -> np.ndarray:
     """Return the class of each photo as the bundle counts them, shape `(n,)`.
 
     Raises:

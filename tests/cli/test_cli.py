@@ -53,6 +53,9 @@ def test_help_lists_the_verbs(kr, shell):
         (["train", "x", "--to", "y", "--seed", "99999999999"], "less than or equal to 2147483647"),
         (["train", "x", "--to", "y", "--image-size", "100000"], "less than or equal to 2048"),
         (["train", "x", "--to", "y", "--epochs", "few"], "'--epochs'"),
+        (["benchmark", "x", "--runs", "9"], "greater than or equal to 10"),
+        (["benchmark", "x", "--plot", "x.jpg"], "name a file that ends with .png, in a folder"),
+        (["benchmark", "x", "--plot", "no/x.png"], "in a folder that exists"),
         (["doctor", "x", "--split", "tim"], "'auto', 'random', 'group', 'time'"),
     ],
 )
@@ -87,6 +90,11 @@ def one_line(err: str) -> str:
         (["export", "{model}", "--quantization", "int9"], "Unknown quantization .* 'int8'"),
         (["export", "{model}"], r"exists already. Pass overwrite=True \(--overwrite\)"),
         (["verify", "{photos}"], "no saved model in .*photos'"),
+        (["verify", "{model}/1/exports/tflite-float32"],
+         "no saved model in .*It is a part of one: give the folder '.*/parts/1'"),
+        (["benchmark", "{model}/1/model.keras"], "part of one: give the folder '.*parts/1'"),
+        (["benchmark", "{model}/.."], "It holds 'parts': give one of these, e.g. '.*parts'"),
+        (["benchmark", "{model}", "{photos}/none"], "There is no folder or table"),
         (["predict", "{photos}", "{photos}"], "no saved model in .*photos'"),
         (["predict", "{model}", "{photos}", "--export", "tflite-int8"], "Unknown export"),
         (["cp", "defect_detecton", "{new}"], "Unknown recipe .* Did you mean 'defect_detection'"),
@@ -326,3 +334,39 @@ def test_ctrl_c_while_it_trains_keeps_what_there_is(photos, tmp_path):
     assert "Interrupted in stage 'top': the best weights so far are kept." in err
     assert "Saved to" in out and "nothing was saved" not in err
     assert json.loads((tmp_path / "m/1/report.json").read_text())["interrupted"] is True
+
+
+def test_benchmark(kr, model, photos, tmp_path):
+    code, out, err = kr("benchmark", model, "--runs", 10, "--plot", tmp_path / "b.png")
+    assert code == 0 and "1 export of " in out and "tflite-float32" in out
+    assert err == f"Drawn in {tmp_path / 'b.png'}\n"
+    assert (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
+    code, out, err = kr("benchmark", model, photos, "--runs", 10, "--json", "--profile")
+    found = json.loads(out)
+    assert (
+        code == 0 and err == "" and found["left_out"] + found["photos"] == 48 and found["left_out"]
+    )
+    assert found["profiles"]["tflite-float32"][0]["ms"] > 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda record: record.unlink(), "export.json' is missing. Export again with --overwrite"),
+        (lambda record: record.write_text("{"), "export.json' is damaged. Export again"),
+        (lambda record: record.write_text('{"format": "tflite"}'), "it lacks 'quantization'. Exp"),
+    ],
+)
+def test_damaged_records_exit_with_4(kr, model, damage, message):
+    damage(model / "1/exports/tflite-float32/export.json")
+    for verb in ("verify", "benchmark"):
+        code, out, err = kr(verb, model)
+        assert code == 4 and out == "" and message in one_line(err)
+
+
+def test_a_record_without_its_numbers_exits_with_4(kr, model):
+    record = model / "1/exports/tflite-float32/export.json"
+    stated = json.loads(record.read_text())
+    record.write_text(json.dumps({**stated, "verification": {"passed": True}}))
+    code, _, err = kr("verify", model)
+    assert code == 4 and "export.json' was changed: its verification is not one any more" in err
