@@ -129,8 +129,8 @@ class Benchmark:
             lines += ["", *_profile(name, rows)]
         lines += ["", "In brackets: 95% confidence intervals. Times are for one photo on this"]
         lines[-1] += " machine; a phone's will differ. Memory is the peak beyond the runtime's own."
-        if not self.golden:
-            lines.append(f"The same top class as {printable(self.reference)}.")
+        if self.original_accuracy is None:
+            lines.append(f"The answers of the original are taken from {printable(self.reference)}.")
         return "\n".join(lines + [f"Note: {printable(note)}" for note in self.notes])
 
     def _quality(self) -> list[tuple[str, ...]]:

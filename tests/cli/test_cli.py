@@ -48,7 +48,7 @@ def test_help_lists_the_verbs(kr, shell):
         (["train", "x", "--too", "y"], "No such option: --too"),
         (["train", "x"], "Missing option '--to'"),
         (["predict", "x"], "Missing argument"),
-        (["train", "x", "--to", "y", "--augment", "facory"], "'none', 'light', 'factory'"),
+        (["train", "x", "--to", "y", "--augment", "facory"], "'none', 'flips', 'light', 'factory'"),
         (["train", "x", "--to", "y", "--seed", "-1"], "greater than or equal to 0"),
         (["train", "x", "--to", "y", "--seed", "99999999999"], "less than or equal to 2147483647"),
         (["train", "x", "--to", "y", "--image-size", "100000"], "less than or equal to 2048"),

@@ -10,7 +10,13 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrecipes import Bundle, SnapshotEnsemble, StochasticWeightAveraging, UnfreezeSchedule
+from kerasrecipes import (
+    Bundle,
+    MovingAverage,
+    SnapshotEnsemble,
+    StochasticWeightAveraging,
+    UnfreezeSchedule,
+)
 from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.decode import read_photo
 from kerasrecipes.export import get_format
@@ -148,6 +154,11 @@ def test_plain_keras_logs_one_model_and_returns_another(ema):
 def test_callbacks_that_a_recipe_would_undo_are_refused(quick_recipe, callback, message):
     with pytest.raises(ValueError, match=message):
         quick_recipe().fit(None, None, callbacks=[callback])
+
+
+def test_a_moving_average_of_ones_own_is_returned_as_it_was_measured(fit, part_sets):
+    recipe = fit(False, "two_phase", 2, callbacks=[MovingAverage(0.9)])
+    assert loss_on(recipe, part_sets[1]) == pytest.approx(min(logged(recipe)), abs=TOLERANCE)
 
 
 def test_snapshots_in_a_recipe_are_refused_since_its_rates_follow_a_schedule(fit):

@@ -75,7 +75,7 @@ def test_photos_of_ones_own_with_float32_for_the_original(exported_once, photo_s
     found = benchmark_bundle(exported_once, photo_set, threads=(1,), runs=10)
     assert not found.golden and found.photos == 12 and found.original_accuracy is None
     assert found.reference == "tflite-float32" and found.variants[0].agreement == 1.0
-    assert "The same top class as tflite-float32." in str(found)
+    assert "The answers of the original are taken from tflite-float32." in str(found)
     assert "the original" not in str(found).splitlines()[4]
     assert "Only 12 photos" in found.notes[-1] and "Give a folder" not in found.notes[-1]
 
@@ -86,6 +86,7 @@ def test_without_a_float32_export_the_original_is_asked(exported, photo_set):
     shutil.rmtree(exported.folder / "exports" / "tflite-float32")
     found = benchmark_bundle(exported, photo_set, threads=(1,), runs=10)
     assert found.reference == "the original model" and found.original_accuracy is not None
+    assert "are taken from" not in str(found)
     assert any(
         "no tflite-float32 to compare times with. Add it with: kerasrecipes export" in note
         for note in found.notes
