@@ -28,8 +28,8 @@ class RunFolder:
 
     It holds `config.json` (what was run; `ImageClassifier.from_config(config["recipe"])`
     makes the recipe again), `environment.json` (one entry for each start), `console.log`,
-    `metrics.jsonl` (a line per epoch), `checkpoint/` and, at the end, `report.json` and
-    `curves.png`.
+    `metrics.jsonl` (a line per epoch), `learning-rate-1.png` (where the first stage searched its
+    rate), `checkpoint/` and, at the end, `report.json` and `curves.png`.
 
     Args:
         path: The folder, for this run alone; made if it does not exist.
