@@ -40,8 +40,8 @@ class TwinTrainer:
         batch_size: Photos per step.
         augment: A preset of `AUGMENTATIONS`, or an `Augmentation`, for the training photos.
         seed: Seed of order, augmentation and dropout.
-        targets: What to learn for each training photo, shape `(n, classes)`, e.g. of
-            `mix_targets`; `None` for its label.
+        targets: What to learn for each training photo, shape `(n, classes)`, e.g. its label
+            mixed with what a teacher says; `None` for its label.
 
     Raises:
         ValueError: If a number is not usable.
