@@ -21,9 +21,44 @@ _REMEDIES = {
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, as hex digits."""
+    """Return the SHA-256 of a file, as hex digits.
+
+    A folder's is that of its files' digests and names, sorted, as written by
+    `find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum --zero | sha256sum`.
+
+    Args:
+        path: A file or a folder.
+
+    Raises:
+        OSError: If something cannot be read, or a folder holds more than files and folders.
+    """
+    if path.is_dir():
+        entries = sorted((p.relative_to(path).as_posix(), digest(p)) for p in files_in(path))
+        text = "".join(f"{sha256}  {name}\0" for name, sha256 in entries)
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size_bytes(path: Path) -> int:
+    """Return the size of a file, or of all files in a folder."""
+    return sum(file.stat().st_size for file in (files_in(path) if path.is_dir() else [path]))
+
+
+def files_in(folder: Path) -> list[Path]:
+    """List the files in a folder and its subfolders.
+
+    Args:
+        folder: A folder.
+
+    Raises:
+        OSError: If it holds links or devices: they lead elsewhere, or never end.
+    """
+    found = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    for path in found:
+        if path.is_symlink() or not path.is_file():
+            raise OSError(errno.EINVAL, "Neither a file nor a folder", str(path))
+    return found
 
 
 @contextmanager

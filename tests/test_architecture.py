@@ -83,7 +83,7 @@ ROOMS = {
         "errors files registry silence",
         later="data inference verify",  # an export is verified before it is added to the bundle
         libraries="numpy flatbuffers",
-        later_libraries="ai_edge_litert keras tensorflow",
+        later_libraries="ai_edge_litert keras onnx onnxruntime tensorflow tf2onnx",
     ),
     "verify": Room(
         "data errors evaluation export",
@@ -117,8 +117,8 @@ TO_COME = {"monitor"}
 
 # Imported at the top of a file, these would make every command slow; some are optional, too.
 LATE_LIBRARIES = {
-    "ai_edge_litert", "keras", "keras_cv", "keras_hub", "matplotlib", "sklearn", "tensorflow",
-    "tensorflow_model_optimization", "tf_keras",
+    "ai_edge_litert", "keras", "keras_cv", "keras_hub", "matplotlib", "onnx", "onnxruntime",
+    "sklearn", "tensorflow", "tensorflow_model_optimization", "tf2onnx", "tf_keras",
 }  # fmt: skip
 BUILT_ON_KERAS = {"callbacks", "losses", "optimizers"}
 TELLS_NOTHING = {"common", "core", "helpers", "misc", "util", "utils"}

@@ -95,14 +95,14 @@ def benchmark_saved(
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A model folder, or a .tflite file.")],
+    model: Annotated[Path, typer.Argument(help="A model folder, or a .tflite or .onnx file.")],
     photos: Annotated[list[Path], typer.Argument(help="Photos, and folders of photos.")],
     export: Annotated[
-        str | None, typer.Option(help="Which export, e.g. tflite-float32; else the smallest.")
+        str | None, typer.Option(help="Which export, e.g. onnx-float32; else the smallest .tflite.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what photos show, by the exported file, without tensorflow.
+    """Say what photos show, by the exported file, without tensorflow (but for a SavedModel).
 
     Exits with 1 if a photo could not be used.
     """

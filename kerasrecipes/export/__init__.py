@@ -1,6 +1,6 @@
 """Formats that a trained model can be written to, one file per format.
 
-Listing and loading never import tensorflow; writing does.
+Listing and loading never import tensorflow, but for a SavedModel; writing does.
 """
 
 from kerasrecipes.errors import unknown_name
@@ -29,7 +29,7 @@ def list_formats() -> list[str]:
 
     Example:
         >>> list_formats()
-        ['tflite']
+        ['onnx', 'saved_model', 'tflite']
     """
     return sorted(_REGISTRY)
 

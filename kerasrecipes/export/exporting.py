@@ -6,9 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasrecipes.errors import VerificationError, printable, unknown_name
+from kerasrecipes.errors import (
+    VerificationError,
+    did_you_mean,
+    listed,
+    printable,
+    unknown_name,
+)
 from kerasrecipes.export.record import ExportRecord
-from kerasrecipes.files import digest, sync_folder, temporary_folder
+from kerasrecipes.files import digest, size_bytes, sync_folder, temporary_folder
 
 if TYPE_CHECKING:
     from kerasrecipes.bundle import Bundle
@@ -25,6 +31,7 @@ def export_model(
     photos: "PhotoSet | None" = None,
     tolerance: "Tolerance | None" = None,
     overwrite: bool = False,
+    **options: object,
 ) -> ExportRecord:
     """Write a bundle's model in another format, verify the file, and add it to the bundle.
 
@@ -36,12 +43,15 @@ def export_model(
             numbers are then theirs.
         tolerance: How far the file may differ; by default strict for the quantization.
         overwrite: Replace an export of the same name.
+        **options: What only this format takes, see `ExportFormat.options` and the `write` of its
+            module: `version` for `"saved_model"`, by default that of the bundle.
 
     Returns:
         The record of the new file; its `verification` holds all numbers.
 
     Raises:
-        ValueError: If a name is unknown, or the export exists and `overwrite` is off.
+        ValueError: If a name or an option is unknown, or the export exists and `overwrite` is
+            off.
         DataError: If `photos` or the calibration photos do not fit the model.
         VerificationError: If the file is not the same model within `tolerance`. Nothing is added.
         IntegrityError: If files of the bundle changed.
@@ -50,21 +60,15 @@ def export_model(
     from kerasrecipes.verify import verify_export
 
     chosen = _chosen_format(format, quantization)
+    options = _checked_options(chosen, options, bundle)
     target = _target(bundle, f"{format}-{quantization}", overwrite)
     model = bundle.load_model()
+    options["calibration"] = bundle.calibration() if quantization == "int8" else None
     with _folder_in_the_making(target) as folder:
         path = folder / f"model{chosen.suffix}"
-        chosen.write(
-            model,
-            path,
-            quantization=quantization,
-            calibration=bundle.calibration() if quantization == "int8" else None,
-            class_names=list(bundle.manifest.class_names),
-            description=f"{Path(bundle.folder).parent.name}, version {Path(bundle.folder).name}",
-            policy=bundle.policy().to_dict(),
-        )
+        chosen.write(model, path, quantization=quantization, **_facts(bundle), **options)
         record = ExportRecord(
-            format, quantization, path.name, digest(path), path.stat().st_size, folder=folder
+            format, quantization, path.name, digest(path), size_bytes(path), folder=folder
         )
         # The golden photos must pass in any case: `verify` will judge by them later.
         found = verify_export(bundle, record, tolerance=tolerance)
@@ -87,6 +91,31 @@ def _chosen_format(format: str, quantization: str) -> "ExportFormat":
             "quantization", quantization, chosen.quantizations, "kerasrecipes.list_formats()"
         )
     return chosen
+
+
+def _facts(bundle: "Bundle") -> dict[str, object]:
+    """Return what every format stores about a model."""
+    folder = Path(bundle.folder)
+    return {
+        "class_names": list(bundle.manifest.class_names),
+        "description": f"{folder.parent.name}, version {folder.name}",
+        "policy": bundle.policy().to_dict(),
+    }
+
+
+def _checked_options(
+    chosen: "ExportFormat", options: dict[str, object], bundle: "Bundle"
+) -> dict[str, object]:
+    """Refuse options that the format does not know, before any work."""
+    for name in options.keys() - set(chosen.options):
+        known = f"It takes {listed(chosen.options)}." if chosen.options else "It takes none."
+        raise ValueError(
+            f"`{name}` is no option of the format '{chosen.name}'."
+            f"{did_you_mean(name, chosen.options)} {known}"
+        )
+    if "version" in chosen.options and Path(bundle.folder).name.isdecimal():
+        return {"version": int(Path(bundle.folder).name), **options}
+    return options
 
 
 def _target(bundle: "Bundle", name: str, overwrite: bool) -> Path:

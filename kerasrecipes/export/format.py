@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+
+from kerasrecipes.export.contract import Contract
 
 
 class LoadedModel(Protocol):
@@ -58,15 +61,19 @@ class ExportFormat:
 
     Args:
         name: As users type it, e.g. `"tflite"`.
-        suffix: File suffix with the dot.
+        suffix: With the dot, of the file, or of the folder if that is what it writes.
         requires: Packages that loading needs.
         quantizations: Legal values of `quantization`; the first is the default.
         summary: One line for listings.
         write: `write(model, path, *, quantization, calibration, class_names, description,
             policy)`; writes the file or raises and leaves nothing behind.
-        load: `load(path, threads=1) -> LoadedModel`, without tensorflow.
-        inspect: `inspect(path) -> GraphFacts`, without tensorflow.
-        read_labels: `read_labels(path) -> tuple[str, ...]`, the class names inside the file.
+        load: `load(path, threads=1) -> LoadedModel`, without tensorflow unless `requires` it.
+        inspect: `inspect(path) -> GraphFacts`, without tensorflow unless `requires` it.
+        read_contract: `read_contract(path)`, an object with the `class_names`, decoding `policy`
+            and `description` inside the file, without tensorflow.
+        options: Further arguments that `write` takes, and `export_model` passes on.
+        sets_threads: Whether `load` can be told a number of threads; tensorflow has one pool
+            for the whole process.
         runtime: The module that runs the files, e.g. `"onnxruntime"`. What it needs for itself
             is not counted as a file's memory.
         profile: `profile(path, threads=1, runs=50)`, the `OperatorTime` of each kind of kernel;
@@ -81,6 +88,12 @@ class ExportFormat:
     write: Callable[..., object] = field(repr=False)
     load: Callable[..., LoadedModel] = field(repr=False)
     inspect: Callable[..., GraphFacts] = field(repr=False)
-    read_labels: Callable[..., tuple[str, ...]] = field(repr=False)
+    read_contract: Callable[..., Contract] = field(repr=False)
+    options: tuple[str, ...] = ()
+    sets_threads: bool = True
     runtime: str = ""
     profile: Callable[..., tuple] | None = field(default=None, repr=False)
+
+    def read_labels(self, path: str | Path) -> tuple[str, ...]:
+        """Return the class names inside a file, in the order of the scores."""
+        return self.read_contract(path).class_names

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrecipes.errors import IntegrityError, listed, printable
-from kerasrecipes.files import digest
+from kerasrecipes.files import digest, size_bytes
 
 if TYPE_CHECKING:
     from kerasrecipes.bundle import Bundle
@@ -24,9 +24,9 @@ class ExportRecord:
     Args:
         format: Name of the format, e.g. `"tflite"`.
         quantization: E.g. `"int8"`.
-        file: File name inside `folder`.
-        sha256: Hex digest of the file.
-        size_bytes: Size of the file.
+        file: Name of the file inside `folder`, or of the folder that some formats write.
+        sha256: Hex digest of the file; of a folder as `kerasrecipes.files.digest` makes it.
+        size_bytes: Size of the file, or of all files in the folder.
         verification: What the check on held-out photos found; see `Verification.from_dict`.
         folder: Where the file lies; not stored, so that bundles can be moved.
     """
@@ -136,10 +136,11 @@ def check_digest(record: ExportRecord) -> None:
         IntegrityError: If the file is missing or differs by a byte.
     """
     try:
-        found, size = digest(record.path), record.path.stat().st_size
+        found, size = digest(record.path), size_bytes(record.path)
     except OSError as error:
         raise IntegrityError(
-            f"'{printable(record.path)}' is missing or unreadable. Export again with --overwrite."
+            f"'{printable(error.filename or record.path)}' is missing or unreadable: "
+            f"{error.strerror}. Export again with --overwrite."
         ) from error
     strangers = {path.name for path in record.folder.iterdir()} - {record.file, RECORD_FILE}
     if strangers:

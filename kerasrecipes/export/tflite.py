@@ -1,7 +1,5 @@
 """TFLite (LiteRT): a uint8 photo goes in, float32 scores come out, everything else is inside."""
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
+from kerasrecipes.export.checks import check_answer, check_facts, check_model
 from kerasrecipes.export.format import ExportFormat
 from kerasrecipes.export.tflite_convert import convert
 from kerasrecipes.export.tflite_graph import inspect_content, inspect_file
-from kerasrecipes.export.tflite_metadata import add_metadata, check_class_names, read_labels
+from kerasrecipes.export.tflite_metadata import add_metadata, read_metadata
 from kerasrecipes.export.tflite_profile import profile_file
 from kerasrecipes.export.tflite_runtime import TFLiteModel
+from kerasrecipes.files import complete_file
 
 if TYPE_CHECKING:
     import keras
@@ -63,13 +63,15 @@ def write(
         raise unknown_name(
             "quantization", quantization, QUANTIZATIONS, "kerasrecipes.list_formats()"
         )
-    image_size = _check_model(model, class_names)
+    image_size = check_model(model, class_names)
     _check_calibration(calibration, image_size, quantization)
     content = convert(model, image_size, quantization, calibration)
     _check_content(content, model, quantization)
     content = add_metadata(content, class_names=class_names, description=description, policy=policy)
-    _check_answer(content, calibration, class_names)
-    _replace(path, content)
+    check_answer(TFLiteModel(content, name="the converted file"), class_names, calibration)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with complete_file(path) as file:
+        file.write(content)
     return path
 
 
@@ -90,23 +92,6 @@ def load(path: str | Path, threads: int = 1) -> TFLiteModel:
     if not Path(path).is_file():
         raise DataError(f"There is no file '{printable(path)}'. Check the path.")
     return TFLiteModel(Path(path).read_bytes(), threads, name=str(path))
-
-
-def _check_model(model: "keras.Model", class_names: Sequence[str]) -> tuple[int, int]:
-    """Return the image size after checking that the model is one that fits this format."""
-    takes, gives = model.input_shape, model.output_shape
-    if not (isinstance(takes, tuple) and len(takes) == 4 and takes[3] == 3 and all(takes[1:])):
-        raise ValueError(
-            f"`model` must take one input (None, height, width, 3) of known size, received "
-            f"{takes}. Build it with a fixed image_size."
-        )
-    if not (isinstance(gives, tuple) and len(gives) == 2 and gives[1] == len(class_names)):
-        raise ValueError(
-            f"`model` must give one score per class: it gives {gives} and there are "
-            f"{len(class_names)} class names. Pass the names the model was trained with."
-        )
-    check_class_names(class_names)
-    return takes[1], takes[2]
 
 
 def _check_calibration(
@@ -132,68 +117,18 @@ def _check_calibration(
 def _check_content(content: bytes, model: "keras.Model", quantization: str) -> None:
     """Refuse files that convert without an error and still are not the model."""
     facts = inspect_content(content)
-    if facts.custom_ops:
-        raise VerificationError(
-            f"The converted file needs {len(facts.custom_ops)} operators that LiteRT lacks: "
-            f"{listed(sorted(set(facts.custom_ops)))}. Replace those layers, or use another "
-            "backbone."
-        )
+    check_facts(facts, model, runtime="LiteRT", bytes_per_weight=_BYTES_PER_WEIGHT[quantization])
     resources = [op for op in facts.ops if op.startswith(_RESOURCE_OPS)]
     if resources:
         raise VerificationError(
             f"The converted file keeps state outside the graph ({listed(resources)}): its weights "
             "were not frozen into it. Remove layers that keep state at prediction time."
         )
-    if facts.empty_weights:
-        raise VerificationError(
-            f"The converted file reads {facts.empty_weights} weights that it does not hold. Export "
-            "a plain Keras 3 model."
-        )
-    weights = sum(int(np.prod(w.shape)) for w in model.weights if len(w.shape) >= 2)
-    least = weights * _BYTES_PER_WEIGHT[quantization] // 2
-    if facts.constant_bytes < least:
-        raise VerificationError(
-            f"The converted file holds {facts.constant_bytes} bytes of constants where {weights} "
-            f"weights need at least {least}: it lost its weights. Export a plain Keras 3 model."
-        )
     if quantization == "int8" and facts.int8_fraction < 0.5:
         raise VerificationError(
             f"Only {facts.int8_kernels} of {facts.kernels} convolutions and dense layers became "
             'int8. Use quantization="float32", or a backbone made of plain convolutions.'
         )
-
-
-def _check_answer(
-    content: bytes, calibration: np.ndarray | None, class_names: Sequence[str]
-) -> None:
-    loaded = TFLiteModel(content, name="the converted file")
-    if calibration is None or len(calibration) == 0:
-        height, width = loaded.image_size
-        ramp = np.linspace(0, 255, width).astype(np.uint8)
-        calibration = np.broadcast_to(ramp[None, None, :, None], (1, height, width, 3))
-    scores = loaded(calibration[:1])[0]
-    if not np.all(np.isfinite(scores)):
-        bad = [name for name, score in zip(class_names, scores, strict=True) if score != score]
-        raise VerificationError(
-            f"The converted file answers NaN for {len(bad)} of {len(class_names)} classes "
-            f"({listed(bad)}). Check that the model's own predictions are finite."
-        )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write next to `path` and rename, so that a killed process leaves no half file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 FORMATS = (
@@ -206,7 +141,7 @@ FORMATS = (
         write=write,
         load=load,
         inspect=inspect_file,
-        read_labels=read_labels,
+        read_contract=read_metadata,
         runtime="ai_edge_litert.interpreter",
         profile=profile_file,
     ),

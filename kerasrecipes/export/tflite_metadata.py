@@ -106,9 +106,8 @@ def add_metadata(
     contract["sha256"] = hashlib.sha256(packed).hexdigest()
     archive = io.BytesIO(packed)
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_STORED) as files:
-        labels = "".join(_line(name) + "\n" for name in class_names)
         # A fixed date, so that the same model gives the same bytes.
-        files.writestr(zipfile.ZipInfo(LABELS_FILE), labels.encode())
+        files.writestr(zipfile.ZipInfo(LABELS_FILE), labels_text(class_names).encode())
         files.writestr(zipfile.ZipInfo(CONTRACT_FILE), json.dumps(contract).encode())
     return archive.getvalue()
 
@@ -174,9 +173,9 @@ def _check_damage(
         )
 
 
-def read_labels(path: str | Path) -> tuple[str, ...]:
-    """Read the class names inside a `.tflite` file; see `read_metadata`."""
-    return read_metadata(path).class_names
+def labels_text(class_names: Sequence[str]) -> str:
+    """Write class names one on a line, as other readers of labels want them."""
+    return "".join(_line(name) + "\n" for name in class_names)
 
 
 def _line(name: str) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.export.checks import check_pixels, check_threads
 from kerasrecipes.export.tflite_graph import check_header
 from kerasrecipes.silence import silenced
 
@@ -19,8 +20,7 @@ class TFLiteModel:
     def __init__(self, content: bytes, threads: int = 1, name: str = "model.tflite"):
         from ai_edge_litert.interpreter import Interpreter
 
-        if not isinstance(threads, int) or threads < 1:
-            raise ValueError(f"`threads` must be a whole number ≥ 1, received {threads!r}.")
+        check_threads(threads)
         check_header(content, name)
         self._name = name
         try:
@@ -51,14 +51,7 @@ class TFLiteModel:
         Raises:
             DataError: If the photos have another type or shape, or the file does not run.
         """
-        photos = np.asarray(photos)
-        expected = (*self.image_size, 3)
-        if photos.dtype != np.uint8 or photos.shape[1:] != expected or photos.ndim != 4:
-            raise DataError(
-                f"`photos` must be uint8 of shape (n, {expected[0]}, {expected[1]}, 3), received "
-                f"{photos.dtype} of shape {photos.shape}. Decode them with kerasrecipes' "
-                "decode_photo at the model's image size, without scaling."
-            )
+        photos = check_pixels(photos, self.image_size)
         scores = np.empty((len(photos), self.class_count), np.float32)
         for row, photo in enumerate(photos):
             self._interpreter.set_tensor(self._input, photo[None])

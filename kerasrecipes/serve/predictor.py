@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING
 from kerasrecipes.data.decode import DecodePolicy, decode_photo
 from kerasrecipes.data.inspection import looks_like_a_photo
 from kerasrecipes.errors import DataError, printable, unknown_name
-from kerasrecipes.export import ExportRecord, check_digest, get_format
+from kerasrecipes.export import (
+    ExportFormat,
+    ExportRecord,
+    check_digest,
+    get_format,
+    list_formats,
+)
 from kerasrecipes.export.record import no_exports
-from kerasrecipes.export.tflite_metadata import read_metadata
 
 if TYPE_CHECKING:
     from kerasrecipes.bundle import Bundle
+
+
+_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -42,24 +50,29 @@ class Prediction:
 
 
 class Predictor:
-    """Predict with the exported file of a bundle, or with a lone `.tflite` file.
+    """Predict with the exported file of a bundle, or with a lone `.tflite` or `.onnx` file.
 
     From a bundle, the digest is checked before the file is opened, and photos are decoded
     as in training. A lone file of this package carries its labels and decoding policy inside.
 
     Args:
-        source: A `Bundle`, its folder, or a `.tflite` file.
-        threads: Number of CPU threads.
+        source: A `Bundle`, its folder, or a `.tflite` or `.onnx` file.
+        threads: Number of CPU threads, by default 2. A SavedModel takes all cores and no number.
         export: Which export of the bundle, e.g. `"tflite-float32"`. By default the smallest
-            verified one, which is what a phone would get.
+            verified `.tflite`, which is what a phone would get, or else the smallest of all.
 
     Raises:
         DataError: If the bundle has no verified export, or the file carries no labels.
-        ValueError: If the bundle has no export of that name.
+        ValueError: If the bundle has no export of that name, or `threads` cannot be used.
         IntegrityError: If a file of the bundle changed, or the lone file is damaged.
     """
 
-    def __init__(self, source: "Bundle | str | Path", threads: int = 2, export: str | None = None):
+    def __init__(
+        self,
+        source: "Bundle | str | Path",
+        threads: int | None = None,
+        export: str | None = None,
+    ):
         if isinstance(source, str | Path) and Path(source).is_file():
             path = Path(source)
             if path.suffix == ".keras":
@@ -73,11 +86,11 @@ class Predictor:
                     f"`export` chooses among the exports of a bundle; '{printable(path)}' is a "
                     "single file. Leave `export` out, or pass the bundle's folder."
                 )
-            metadata = read_metadata(path)
+            chosen = _format_of(path)
+            contract = chosen.read_contract(path)
             self.export = path.name
-            self.class_names = metadata.class_names
-            self.policy = DecodePolicy.from_dict(dict(metadata.policy))
-            self._model = get_format("tflite").load(path, threads=threads)
+            self.class_names = contract.class_names
+            self.policy = DecodePolicy.from_dict(dict(contract.policy))
         else:
             bundle = _load(source)
             record = _choose(bundle, export)
@@ -85,7 +98,10 @@ class Predictor:
             self.export = record.name
             self.class_names = tuple(bundle.manifest.class_names)
             self.policy = bundle.policy()
-            self._model = get_format(record.format).load(record.path, threads=threads)
+            chosen, path = get_format(record.format), record.path
+        if threads is None and chosen.sets_threads:
+            threads = _THREADS
+        self._model = chosen.load(path, threads=threads)
         if self._model.class_count != len(self.class_names):
             raise DataError(
                 f"The export '{printable(self.export)}' gives {self._model.class_count} scores "
@@ -168,6 +184,12 @@ def _load(source: "Bundle | str | Path") -> "Bundle":
     return Bundle.load(source)
 
 
+def _format_of(path: Path) -> ExportFormat:
+    """Return the format of a lone file by its ending; any other is taken for TFLite."""
+    found = {get_format(name).suffix: get_format(name) for name in list_formats()}
+    return found.get(path.suffix, get_format("tflite"))
+
+
 def _choose(bundle: "Bundle", export: str | None) -> ExportRecord:
     records = bundle.exports()
     if not records:
@@ -182,7 +204,8 @@ def _choose(bundle: "Bundle", export: str | None) -> ExportRecord:
             f"No export of the bundle '{printable(bundle.folder)}' passed its verification. "
             "Run: kerasrecipes verify " + printable(bundle.folder)
         )
-    return min(verified, key=lambda record: (record.size_bytes, record.name))
+    phone = [record for record in verified if record.format == "tflite"]
+    return min(phone or verified, key=lambda record: (record.size_bytes, record.name))
 
 
 def _walk(folder: Path) -> Iterator[Path]:

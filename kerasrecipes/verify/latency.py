@@ -1,5 +1,6 @@
 """How long an exported file takes for one photo on this machine."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from kerasrecipes.errors import DataError, listed, printable
-from kerasrecipes.export import ExportFormat, get_format, list_formats
+from kerasrecipes.export import ExportFormat, LoadedModel, get_format, list_formats
 
 _WARM_UP = 5
 _MIN_ROUNDS = 10
@@ -62,7 +63,7 @@ def benchmark_export(
 
     Args:
         path: An exported file.
-        threads: The numbers of CPU threads to time.
+        threads: The numbers of CPU threads to time; all cores where the runtime cannot be told.
         runs: Timed runs each, ≥ 10; fewer when the model is slow.
 
     Returns:
@@ -97,7 +98,7 @@ def calls_by_threads(
     Returns:
         Threads to a call that scores one photo.
     """
-    models = {count: chosen.load(path, threads=count) for count in threads}
+    models = _load(chosen, path, threads)
     height, width = next(iter(models.values())).image_size
     photo = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
     return {count: lambda model=model: model(photo) for count, model in models.items()}
@@ -113,6 +114,12 @@ def check_timing(threads: Sequence[int], runs: int) -> None:
         raise ValueError(f"`runs` must be at least {_MIN_ROUNDS}, received {runs}.")
     if not threads:
         raise ValueError("`threads` must name at least one number of threads, e.g. (1, 2).")
+
+
+def _load(chosen: ExportFormat, path: Path, threads: Sequence[int]) -> dict[int, LoadedModel]:
+    if not chosen.sets_threads:  # then all cores are used, whatever was asked for
+        return {len(os.sched_getaffinity(0)): chosen.load(path)}
+    return {count: chosen.load(path, threads=count) for count in threads}
 
 
 def time_in_turns(

@@ -1,7 +1,11 @@
 """Exporting a bundle: verified first, added whole or not at all."""
 
 import json
+import os
+import shutil
+import subprocess
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,7 +22,8 @@ from kerasrecipes.export import (
 )
 from kerasrecipes.export.record import no_exports
 from kerasrecipes.files import digest
-from kerasrecipes.verify import Tolerance
+from kerasrecipes.serve.predictor import Predictor
+from kerasrecipes.verify import Tolerance, verify_bundle, verify_export
 
 
 def entries(bundle):
@@ -96,7 +101,7 @@ def test_unknown_names_are_corrected_before_any_work(bundle, monkeypatch):
 
 
 def test_catalogue():
-    assert list_formats() == ["tflite"]
+    assert list_formats() == ["onnx", "saved_model", "tflite"]
     with pytest.raises(ValueError, match="Unknown format 'onnxx'"):
         get_format("onnxx")
 
@@ -158,6 +163,122 @@ def test_a_file_that_was_added_is_noticed(exported):
     (record.folder / "extra.so").write_bytes(b"")
     with pytest.raises(IntegrityError, match=r"holds files that were not exported: 'extra.so'"):
         check_digest(record)
+
+
+def test_every_format_is_verified_added_and_used(bundle, tiny):
+    """From the bundle alone: export, list, verify, predict."""
+    for name in list_formats():
+        record = export_model(bundle, name)
+        assert record.verification["passed"] and record.verification["agreement"] == 1.0
+        assert record.size_bytes > 5000
+    assert entries(bundle) == ["onnx-float32", "saved_model-float32", "tflite-float32"]
+    found = verify_bundle(bundle.folder)
+    assert [(one.name, one.passed) for one in found] == [(name, True) for name in entries(bundle)]
+    photos = [tiny.png(photo) for photo in tiny.colour_photos(3, seed=8)[0]]
+    for name in entries(bundle):
+        answers = Predictor(bundle, export=name).predict(photos)
+        assert [one.label for one in answers] == tiny.CLASS_NAMES
+    assert Predictor(bundle).export == "tflite-float32"
+    shutil.rmtree(bundle.folder / "exports" / "tflite-float32")
+    assert Predictor(bundle).export == "onnx-float32"
+    with pytest.raises(ValueError, match="`threads` has no effect on a SavedModel"):
+        Predictor(bundle, threads=2, export="saved_model-float32")
+
+
+@pytest.fixture(scope="module")
+def all_formats_once(exported_once, tmp_path_factory):
+    """A bundle with an export in every format; not to be changed."""
+    folder = tmp_path_factory.mktemp("formats") / "colours" / "3"
+    shutil.copytree(exported_once.folder, folder)
+    bundle = Bundle.load(folder)
+    for name in ("onnx", "saved_model"):
+        export_model(bundle, name)
+    return bundle
+
+
+@pytest.fixture
+def all_formats(all_formats_once, tmp_path):
+    folder = tmp_path / "colours" / "3"
+    shutil.copytree(all_formats_once.folder, folder)
+    return Bundle.load(folder)
+
+
+def test_saved_model_has_the_version_of_its_bundle(all_formats_once):
+    record = all_formats_once.exports()["saved_model-float32"]
+    assert (record.path / "3" / "saved_model.pb").is_file()
+
+
+def _damages(path):
+    """Yield ways to damage one file: bits turned, cut short, lengthened, removed."""
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(content), 5):
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(rng.integers(8))
+        yield partial(path.write_bytes, changed)
+    for other in (content[:-1], content[: len(content) // 2], b"", content + b"\0"):
+        yield partial(path.write_bytes, other)
+    yield path.unlink
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", list_formats())
+def test_damage_is_stopped_before_a_runtime_sees_it(all_formats, name, monkeypatch):
+    record = all_formats.exports()[f"{name}-float32"]
+    chosen = replace(get_format(name), load=lambda *a, **k: pytest.fail("opened a damaged file"))
+    monkeypatch.setattr("kerasrecipes.serve.predictor.get_format", lambda name: chosen)
+    monkeypatch.setattr("kerasrecipes.verify.checking.get_format", lambda name: chosen)
+    files = [record.path] if record.path.is_file() else sorted(record.path.rglob("*.*"))
+    files = [file for file in files if file.is_file()]
+    count = 0
+    for file in files:
+        for damage in _damages(file):
+            damage()
+            count += 1
+            with pytest.raises(IntegrityError, match="was changed since|missing or unreadable"):
+                Predictor(all_formats, export=record.name)
+            with pytest.raises(IntegrityError):
+                verify_export(all_formats, record)
+    assert count == 10 * len(files) and len(files) >= (4 if name == "saved_model" else 1)
+    check_digest(record)
+
+
+def test_changes_inside_a_folder_are_noticed(all_formats, tmp_path):
+    record = all_formats.exports()["saved_model-float32"]
+    version = record.path / "3"
+    check_digest(record)
+    (version / "extra.py").write_bytes(b"")
+    with pytest.raises(IntegrityError, match=r"model.saved_model' was changed since"):
+        check_digest(record)
+    (version / "extra.py").unlink()
+    (version / "link").symlink_to(tmp_path)
+    with pytest.raises(IntegrityError, match=r"3/link' is missing or unreadable: Neither a file"):
+        check_digest(record)
+    (version / "link").unlink()
+    os.mkfifo(version / "pipe")
+    with pytest.raises(IntegrityError, match="Neither a file nor a folder"):
+        check_digest(record)
+    (version / "pipe").unlink()
+    version.rename(record.path / "4")
+    with pytest.raises(IntegrityError, match="was changed since"):
+        check_digest(record)
+
+
+def test_digest_of_a_folder_is_one_that_others_can_make(all_formats_once):
+    record = all_formats_once.exports()["saved_model-float32"]
+    command = (
+        "find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0 sha256sum --zero | sha256sum"
+    )
+    done = subprocess.run(command, shell=True, cwd=record.path, capture_output=True, text=True)
+    assert done.stdout.split()[0] == record.sha256
+
+
+def test_unknown_options_are_refused_before_any_work(bundle, monkeypatch):
+    monkeypatch.setattr(type(bundle), "load_model", lambda self: pytest.fail("model was loaded"))
+    with pytest.raises(ValueError, match=r"`vresion` .*'saved_model'. Did you mean 'version'\?"):
+        export_model(bundle, "saved_model", vresion=2)
+    with pytest.raises(ValueError, match=r"`version` is no option of the format 'onnx'. It takes"):
+        export_model(bundle, "onnx", version=2)
 
 
 def test_message_for_bundles_without_exports():

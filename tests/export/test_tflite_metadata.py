@@ -11,7 +11,6 @@ from kerasrecipes.export import tflite
 from kerasrecipes.export.tflite_metadata import (
     add_metadata,
     check_class_names,
-    read_labels,
     read_metadata,
 )
 
@@ -56,7 +55,7 @@ def test_everything_comes_back(plain, tmp_path):
 def test_awkward_labels_come_back_and_stay_on_their_line(plain, tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(add_metadata(plain, class_names=AWKWARD))
-    assert read_labels(path) == tuple(AWKWARD)
+    assert read_metadata(path).class_names == tuple(AWKWARD)
     with zipfile.ZipFile(path) as files:
         lines = files.read("labels.txt").decode().split("\n")
     assert len(lines) == len(AWKWARD) + 1 and lines[-1] == ""
@@ -76,7 +75,7 @@ def test_adding_twice_replaces(plain, tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(add_metadata(once, class_names=["x", "y", "z"], description="two"))
     assert read_metadata(path).description == "two"
-    assert read_labels(path) == ("x", "y", "z")
+    assert read_metadata(path).class_names == ("x", "y", "z")
 
 
 @pytest.mark.parametrize("names", [["a", ""], [" ", "b"]])
@@ -109,7 +108,7 @@ def test_something_else_is_refused(tmp_path):
     path = tmp_path / "photo.tflite"
     path.write_bytes(b"\xff\xd8\xff" + bytes(1000))
     with pytest.raises(DataError, match="is not a TFLite file"):
-        read_labels(path)
+        read_metadata(path)
 
 
 def test_huge_list_of_labels_is_refused(plain, tmp_path):
@@ -119,7 +118,7 @@ def test_huge_list_of_labels_is_refused(plain, tmp_path):
         files.writestr("labels.txt", b"a\n" * 10_000_000)
     path.write_bytes(add_metadata(plain, class_names=["a"])[:-600] + path.read_bytes())
     with pytest.raises(DataError, match="carries no readable labels"):
-        read_labels(path)
+        read_metadata(path)
 
 
 def test_damage_is_noticed_before_the_model_runs(plain, tmp_path):
@@ -134,7 +133,7 @@ def test_damage_is_noticed_before_the_model_runs(plain, tmp_path):
             with pytest.raises(IntegrityError, match=r"was damaged since it was written"):
                 read_metadata(path)
         with contextlib.suppress(DataError, IntegrityError):
-            assert read_labels(path) == ("a", "b", "c")
+            assert read_metadata(path).class_names == ("a", "b", "c")
     for size in rng.integers(0, len(content), 50):
         path.write_bytes(content[:size])
         with pytest.raises((DataError, IntegrityError)):
@@ -156,4 +155,4 @@ def test_labels_of_another_tool_are_read(plain, tmp_path):
     path.write_bytes(tflite_metadata._with_entry(plain, build_table("", "labels.txt", "x")))
     with zipfile.ZipFile(path, "a") as files:
         files.writestr("labelmap.txt", "cat\ndog\nfox\n")
-    assert read_labels(path) == ("cat", "dog", "fox")
+    assert read_metadata(path).class_names == ("cat", "dog", "fox")

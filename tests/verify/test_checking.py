@@ -144,7 +144,7 @@ def test_changed_file_never_reaches_the_runtime(exported, swapped):
     swapped(
         load=lambda path: pytest.fail("a changed file was opened"),
         inspect=lambda path: pytest.fail("a changed file was parsed"),
-        read_labels=lambda path: pytest.fail("a changed file was parsed"),
+        read_contract=lambda path: pytest.fail("a changed file was parsed"),
     )
     path = exported.exports()["tflite-int8"].path
     content = path.read_bytes()

@@ -44,7 +44,7 @@ def test_benchmark_of_a_file(exported_once):
 
 def test_benchmark_refuses_other_files(exported_once, tmp_path):
     path = exported_once.exports()["tflite-int8"].path
-    with pytest.raises(DataError, match=r"no exported file: known suffixes are '.tflite'"):
+    with pytest.raises(DataError, match=r"no exported file: known suffixes are '.onnx'"):
         benchmark_export(shutil.copy(path, tmp_path / "model.bin"))
     with pytest.raises(ValueError, match=r"`runs` must be at least 10, received 3"):
         benchmark_export(path, runs=3)
