@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         TrainingError,
         VerificationError,
     )
+    from kerasrecipes.evaluation.calibration import temperature_scale
     from kerasrecipes.evaluation.classification import evaluate_scores
     from kerasrecipes.evaluation.nearest_neighbours import NearestNeighbours
     from kerasrecipes.evaluation.retrieval import mean_average_precision, recall_at_k
@@ -121,6 +122,7 @@ _WHERE = {
         "TrainingError",
         "VerificationError",
     ),
+    "evaluation.calibration": ("temperature_scale",),
     "evaluation.classification": ("evaluate_scores",),
     "evaluation.nearest_neighbours": ("NearestNeighbours",),
     "evaluation.retrieval": ("mean_average_precision", "recall_at_k"),

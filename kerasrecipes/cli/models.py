@@ -30,6 +30,17 @@ def export_saved(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an export of the same name.")
     ] = False,
+    temperature: Annotated[
+        float, typer.Option(help="Divide the logits by this, so that scores are honest.")
+    ] = 1.0,
+    threshold: Annotated[
+        str | None,
+        typer.Option(help="Of two classes, choose this one from a probability on: defective=0.3."),
+    ] = None,
+    signatures: Annotated[
+        str | None,
+        typer.Option(help="What a .tflite can do besides: embed, or embed,train (on the device)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a saved model for a phone, and prove that the file is the same model.
@@ -39,10 +50,28 @@ def export_saved(
     from kerasrecipes.bundle import Bundle
     from kerasrecipes.verify import Verification
 
-    record = Bundle.load(model).export(format, quantization, overwrite=overwrite)
+    options = {} if signatures is None else {"signatures": tuple(signatures.split(","))}
+    record = Bundle.load(model).export(
+        format,
+        quantization,
+        overwrite=overwrite,
+        temperature=temperature,
+        threshold=None if threshold is None else _parsed_threshold(threshold),
+        **options,
+    )
     if as_json:
         return print_json(record.to_dict())
     print(f"{Verification.from_dict(record.verification)}\nWritten to {printable(record.path)}")
+
+
+def _parsed_threshold(text: str) -> dict[str, float]:
+    name, _, value = text.rpartition("=")
+    try:
+        return {name: float(value)}
+    except ValueError:
+        raise ValueError(
+            f"`--threshold` must be CLASS=PROBABILITY, e.g. defective=0.3, received {text!r}."
+        ) from None
 
 
 def verify_saved(model: Model, as_json: Json = False) -> None:

@@ -1,7 +1,7 @@
 """From a bundle to an exported file that was verified before anyone can use it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from kerasrecipes.errors import (
     printable,
     unknown_name,
 )
+from kerasrecipes.export.decision import Decision
 from kerasrecipes.export.record import ExportRecord
 from kerasrecipes.files import digest, size_bytes, sync_folder, temporary_folder
 
@@ -31,6 +32,8 @@ def export_model(
     photos: "PhotoSet | None" = None,
     tolerance: "Tolerance | None" = None,
     overwrite: bool = False,
+    temperature: float = 1.0,
+    threshold: Mapping[str, float] | None = None,
     **options: object,
 ) -> ExportRecord:
     """Write a bundle's model in another format, verify the file, and add it to the bundle.
@@ -43,15 +46,21 @@ def export_model(
             numbers are then theirs.
         tolerance: How far the file may differ; by default strict for the quantization.
         overwrite: Replace an export of the same name.
+        temperature: Calibrates the file's scores: its logits are divided by this number, which
+            `temperature_scale` finds. Fit it again for a quantized file.
+        threshold: Of a model with two classes, one class to the probability (after `temperature`)
+            from which it is to be chosen. The file's top class then follows it, and its scores
+            are no probabilities any more; see `kerasrecipes.export.decision`.
         **options: What only this format takes, see `ExportFormat.options` and the `write` of its
-            module: `version` for `"saved_model"`, by default that of the bundle.
+            module: `signatures` for `"tflite"`, e.g. `("embed", "train")`; `version` for
+            `"saved_model"`, by default that of the bundle.
 
     Returns:
         The record of the new file; its `verification` holds all numbers.
 
     Raises:
-        ValueError: If a name or an option is unknown, or the export exists and `overwrite` is
-            off.
+        ValueError: If a name or an option is unknown, `temperature` or `threshold` cannot be
+            used with this model, or the export exists and `overwrite` is off.
         DataError: If `photos` or the calibration photos do not fit the model.
         VerificationError: If the file is not the same model within `tolerance`. Nothing is added.
         IntegrityError: If files of the bundle changed.
@@ -61,20 +70,23 @@ def export_model(
 
     chosen = _chosen_format(format, quantization)
     options = _checked_options(chosen, options, bundle)
+    decision = Decision(temperature, threshold)
+    decision.check(bundle.class_names)
     target = _target(bundle, f"{format}-{quantization}", overwrite)
     model = bundle.load_model()
+    if photos is not None:
+        scores = predict_scores(model, replace(photos, policy=bundle.policy()))
+    decision.fold(model, bundle.class_names)
     options["calibration"] = bundle.calibration() if quantization == "int8" else None
     with _folder_in_the_making(target) as folder:
         path = folder / f"model{chosen.suffix}"
-        chosen.write(model, path, quantization=quantization, **_facts(bundle), **options)
-        record = ExportRecord(
-            format, quantization, path.name, digest(path), size_bytes(path), folder=folder
-        )
+        chosen.write(model, path, quantization=quantization, **_facts(bundle, decision), **options)
+        found = {"sha256": digest(path), "size_bytes": size_bytes(path), "decision": decision}
+        record = ExportRecord(format, quantization, path.name, **found, folder=folder)
         # The golden photos must pass in any case: `verify` will judge by them later.
         found = verify_export(bundle, record, tolerance=tolerance)
         _raise_failures(found)
         if photos is not None:
-            scores = predict_scores(model, replace(photos, policy=bundle.policy()))
             found = verify_export(bundle, record, photos, scores=scores, tolerance=tolerance)
             _raise_failures(found)
         record = replace(record, verification=found.to_dict())
@@ -93,12 +105,13 @@ def _chosen_format(format: str, quantization: str) -> "ExportFormat":
     return chosen
 
 
-def _facts(bundle: "Bundle") -> dict[str, object]:
+def _facts(bundle: "Bundle", decision: Decision) -> dict[str, object]:
     """Return what every format stores about a model."""
     folder = Path(bundle.folder)
+    changed = f"; {decision}" if decision.changes else ""
     return {
         "class_names": list(bundle.manifest.class_names),
-        "description": f"{folder.parent.name}, version {folder.name}",
+        "description": f"{folder.parent.name}, version {folder.name}{changed}",
         "policy": bundle.policy().to_dict(),
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrecipes.errors import IntegrityError, listed, printable
+from kerasrecipes.export.decision import Decision
 from kerasrecipes.files import digest, size_bytes
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class ExportRecord:
         sha256: Hex digest of the file; of a folder as `kerasrecipes.files.digest` makes it.
         size_bytes: Size of the file, or of all files in the folder.
         verification: What the check on held-out photos found; see `Verification.from_dict`.
+        decision: What was folded into the file's scores.
         folder: Where the file lies; not stored, so that bundles can be moved.
     """
 
@@ -37,6 +39,7 @@ class ExportRecord:
     sha256: str
     size_bytes: int
     verification: Mapping[str, object] = field(default_factory=dict, repr=False)
+    decision: Decision = field(default_factory=Decision)
     folder: Path = Path()
 
     @property
@@ -51,8 +54,10 @@ class ExportRecord:
 
     def to_dict(self) -> dict[str, object]:
         """Return what `export.json` holds."""
-        values = asdict(self)
+        values = {**asdict(self), "decision": self.decision.to_dict()}
         del values["folder"]
+        if not self.decision.changes:
+            del values["decision"]
         return values
 
     def write(self) -> None:
@@ -77,7 +82,9 @@ class ExportRecord:
         path = folder / RECORD_FILE
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            record = cls(**{f.name: values[f.name] for f in fields(cls) if f.name != "folder"})
+            named = {f.name for f in fields(cls)} - {"folder", "decision"}
+            decision = Decision(**values.get("decision", {}))
+            record = cls(**{name: values[name] for name in named}, decision=decision)
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = "missing" if isinstance(error, FileNotFoundError) else "damaged"
             lacking = f": it lacks {error}" if isinstance(error, KeyError) else ""

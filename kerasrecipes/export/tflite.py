@@ -14,6 +14,7 @@ from kerasrecipes.export.tflite_graph import inspect_content, inspect_file
 from kerasrecipes.export.tflite_metadata import add_metadata, read_metadata
 from kerasrecipes.export.tflite_profile import profile_file
 from kerasrecipes.export.tflite_runtime import TFLiteModel
+from kerasrecipes.export.tflite_signatures import check_signatures, convert_signatures
 from kerasrecipes.files import complete_file
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def write(
     class_names: Sequence[str],
     description: str = "",
     policy: Mapping[str, object] | None = None,
+    signatures: Sequence[str] = (),
 ) -> Path:
     """Convert a classifier of photos to one self-contained `.tflite` file.
 
@@ -48,12 +50,15 @@ def write(
         class_names: The labels, in the order of the model's outputs.
         description: One line about the model, stored in the file.
         policy: How photos are decoded, as a dict, stored in the file.
+        signatures: What the file can do besides, see `kerasrecipes.export.tflite_signatures`:
+            `"embed"` gives a photo's features, and `"train"` teaches the last layer on the
+            device. Only in float32.
 
     Returns:
         `path`.
 
     Raises:
-        ValueError: If `quantization` is unknown or the model's shapes do not fit.
+        ValueError: If `quantization` or a signature is unknown, or the model does not fit.
         DataError: If `calibration` or `class_names` cannot be used.
         VerificationError: If the converted file lost its weights, needs operators that a plain
             runtime lacks, is not int8 although asked to be, or answers with NaN.
@@ -65,8 +70,12 @@ def write(
         )
     image_size = check_model(model, class_names)
     _check_calibration(calibration, image_size, quantization)
-    content = convert(model, image_size, quantization, calibration)
-    _check_content(content, model, quantization)
+    if signatures:
+        check_signatures(model, signatures, quantization)
+        content = convert_signatures(model, image_size, signatures)
+    else:
+        content = convert(model, image_size, quantization, calibration)
+    _check_content(content, model, quantization, may_learn="train" in signatures)
     content = add_metadata(content, class_names=class_names, description=description, policy=policy)
     check_answer(TFLiteModel(content, name="the converted file"), class_names, calibration)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,12 +123,14 @@ def _check_calibration(
         )
 
 
-def _check_content(content: bytes, model: "keras.Model", quantization: str) -> None:
+def _check_content(
+    content: bytes, model: "keras.Model", quantization: str, may_learn: bool
+) -> None:
     """Refuse files that convert without an error and still are not the model."""
     facts = inspect_content(content)
     check_facts(facts, model, runtime="LiteRT", bytes_per_weight=_BYTES_PER_WEIGHT[quantization])
     resources = [op for op in facts.ops if op.startswith(_RESOURCE_OPS)]
-    if resources:
+    if resources and not may_learn:
         raise VerificationError(
             f"The converted file keeps state outside the graph ({listed(resources)}): its weights "
             "were not frozen into it. Remove layers that keep state at prediction time."
@@ -142,6 +153,7 @@ FORMATS = (
         load=load,
         inspect=inspect_file,
         read_contract=read_metadata,
+        options=("signatures",),
         runtime="ai_edge_litert.interpreter",
         profile=profile_file,
     ),

@@ -1,7 +1,7 @@
 """The conversion itself: a Keras 3 model to `.tflite` bytes, on the path that keeps its meaning."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,10 +45,27 @@ def convert(
         converter.target_spec.supported_types = [tf.float16]
     if quantization == "int8":
         converter.representative_dataset = lambda: _batches(calibration)
+    return with_plain_errors(
+        lambda: _int8(converter) if quantization == "int8" else converter.convert()
+    )
+
+
+def with_plain_errors(convert_now: Callable[[], bytes]) -> bytes:
+    """Run a conversion in silence, and say in one line why it failed.
+
+    Args:
+        convert_now: Runs TensorFlow's converter.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        VerificationError: If it fails.
+    """
     try:
         with silenced(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _int8(converter) if quantization == "int8" else converter.convert()
+            return convert_now()
     except Exception as error:
         # The converter raises its own and built-in types; the last line names the operator.
         lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]

@@ -165,26 +165,6 @@ def test_a_file_that_was_added_is_noticed(exported):
         check_digest(record)
 
 
-def test_every_format_is_verified_added_and_used(bundle, tiny):
-    """From the bundle alone: export, list, verify, predict."""
-    for name in list_formats():
-        record = export_model(bundle, name)
-        assert record.verification["passed"] and record.verification["agreement"] == 1.0
-        assert record.size_bytes > 5000
-    assert entries(bundle) == ["onnx-float32", "saved_model-float32", "tflite-float32"]
-    found = verify_bundle(bundle.folder)
-    assert [(one.name, one.passed) for one in found] == [(name, True) for name in entries(bundle)]
-    photos = [tiny.png(photo) for photo in tiny.colour_photos(3, seed=8)[0]]
-    for name in entries(bundle):
-        answers = Predictor(bundle, export=name).predict(photos)
-        assert [one.label for one in answers] == tiny.CLASS_NAMES
-    assert Predictor(bundle).export == "tflite-float32"
-    shutil.rmtree(bundle.folder / "exports" / "tflite-float32")
-    assert Predictor(bundle).export == "onnx-float32"
-    with pytest.raises(ValueError, match="`threads` has no effect on a SavedModel"):
-        Predictor(bundle, threads=2, export="saved_model-float32")
-
-
 @pytest.fixture(scope="module")
 def all_formats_once(exported_once, tmp_path_factory):
     """A bundle with an export in every format; not to be changed."""
@@ -201,6 +181,27 @@ def all_formats(all_formats_once, tmp_path):
     folder = tmp_path / "colours" / "3"
     shutil.copytree(all_formats_once.folder, folder)
     return Bundle.load(folder)
+
+
+def test_every_format_is_verified_added_and_used(all_formats, tiny):
+    """From the bundle alone: list, verify, predict."""
+    names = ["onnx-float32", "saved_model-float32", "tflite-float32", "tflite-int8"]
+    assert entries(all_formats) == names
+    for record in all_formats.exports().values():
+        assert record.verification["passed"] and record.verification["agreement"] == 1.0
+        assert record.size_bytes > 5000
+    found = verify_bundle(all_formats.folder)
+    assert [(one.name, one.passed) for one in found] == [(name, True) for name in names]
+    photos = [tiny.png(photo) for photo in tiny.colour_photos(3, seed=8)[0]]
+    for name in names:
+        answers = Predictor(all_formats, export=name).predict(photos)
+        assert [one.label for one in answers] == tiny.CLASS_NAMES
+    assert Predictor(all_formats).export == "tflite-int8"
+    for name in ("tflite-float32", "tflite-int8"):
+        shutil.rmtree(all_formats.folder / "exports" / name)
+    assert Predictor(all_formats).export == "onnx-float32"
+    with pytest.raises(ValueError, match="`threads` has no effect on a SavedModel"):
+        Predictor(all_formats, threads=2, export="saved_model-float32")
 
 
 def test_saved_model_has_the_version_of_its_bundle(all_formats_once):
