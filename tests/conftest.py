@@ -34,6 +34,12 @@ def part(kind: str, seed: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def draw_part():
+    """The function that draws one part."""
+    return part
+
+
+@pytest.fixture(scope="session")
 def part_photos(tmp_path_factory) -> Path:
     """A folder with 16 photos of each class; not to be changed."""
     root = tmp_path_factory.mktemp("parts")

@@ -1,0 +1,116 @@
+"""Ask MediaPipe Tasks, a real client, about photos, and compare with our own answers.
+
+    python tests/clients/check_mediapipe.py saved_models/tiles photos/
+
+Sets up an environment with MediaPipe once and keeps it in the user's cache; its dependencies
+conflict with those of TensorFlow Model Optimization. Checks every `.tflite` export on up to
+200 photos, resized to the model's size, so that resizing plays no part. Exits with 3 if a top
+class differs, and with 75 if there is no package index to set it up from.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kerasrecipes import Bundle, DecodePolicy, scan_photos
+from kerasrecipes.data.decode import decode_photo
+from kerasrecipes.export import check_digest, get_format
+from kerasrecipes.export.tflite_metadata import labels_text
+
+MEDIAPIPE = "mediapipe==1.2.2"
+CLASSIFIER = Path(__file__).parent / "mediapipe_classifier.py"
+PHOTOS = 200
+DIFFERS, NO_INDEX = 3, 75
+
+
+def set_up() -> str:
+    """Return the interpreter of an environment with MediaPipe, made once and kept."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "kerasrecipes-tests" / MEDIAPIPE.replace("==", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    interpreter, ready = str(folder / "bin" / "python"), folder / "ready"
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+            if _pip(interpreter, "install", MEDIAPIPE):
+                if not _has_index(interpreter):
+                    print(f"{MEDIAPIPE} cannot be installed: no package index.", file=sys.stderr)
+                    sys.exit(NO_INDEX)
+                sys.exit(f"{MEDIAPIPE} cannot be installed, though there is a package index.")
+            code = "from mediapipe.tasks.python import vision"
+            subprocess.run([interpreter, "-c", code], check=True)
+            ready.touch()
+    return interpreter
+
+
+def _has_index(interpreter: str) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        return not _pip(interpreter, "download", "--no-deps", "--no-cache-dir", "-d", folder, "six")
+
+
+def _pip(interpreter: str, *arguments: str) -> int:
+    return subprocess.run([interpreter, "-m", "pip", *arguments, "--quiet"]).returncode
+
+
+def differences(found: list[dict], scores: np.ndarray, labels: list[str]) -> list[str]:
+    """Say where MediaPipe's best classes are not ours.
+
+    Args:
+        found: `label` and `score` of MediaPipe's best class, a photo each.
+        scores: Ours, shape `(n, classes)`.
+        labels: As they stand in the file of labels.
+    """
+    complaints = [] if len(found) == len(scores) else [f"{len(found)} answers for {len(scores)}"]
+    for i, (theirs, ours) in enumerate(zip(found, scores, strict=False)):
+        label, score = labels[ours.argmax()], ours.max()
+        if theirs["label"] != label or abs(theirs["score"] - score) > 1e-4:
+            complaints.append(f"photo {i}: {theirs}, ours {label!r} {score:.6f}")
+    return complaints
+
+
+def write_photos(paths: list[Path], size: tuple[int, int], policy: DecodePolicy, to: Path):
+    """Write photos at the model's size without loss; returns their pixels."""
+    pixels = np.stack([decode_photo(path, size, policy) for path in paths])
+    for i, photo in enumerate(pixels):
+        Image.fromarray(photo).save(to / f"{i:04}.png")
+    return pixels
+
+
+def main(model: str, photos: str) -> int:
+    """Return the exit code."""
+    bundle = Bundle.load(model)
+    records = [record for record in bundle.exports().values() if record.format == "tflite"]
+    if not records:
+        sys.exit(f"'{model}' has no .tflite export.")
+    interpreter = set_up()
+    paths = [photo.path for photo in scan_photos(photos).photos]
+    chosen = np.random.default_rng(0).permutation(len(paths))[:PHOTOS]
+    labels = labels_text(bundle.class_names).splitlines()
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        size, policy = tuple(bundle.manifest.image_size), bundle.policy()
+        pixels = write_photos([paths[i] for i in chosen], size, policy, Path(folder))
+        for record in records:
+            check_digest(record)
+            command = [interpreter, str(CLASSIFIER), str(record.path), folder]
+            said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+            found = list(json.loads(said.splitlines()[-1]).values())
+            scores = get_format("tflite").load(record.path)(pixels)
+            complaints = differences(found, scores, labels)
+            same = len(scores) - len(complaints)
+            print(f"{record.name}: same answer on {same} of {len(scores)} photos")
+            print("".join(f"  {complaint}\n" for complaint in complaints[:5]), end="")
+            failed |= bool(complaints)
+    return DIFFERS if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
