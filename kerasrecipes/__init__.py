@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from kerasrecipes.evaluation.nearest_neighbours import NearestNeighbours
     from kerasrecipes.evaluation.retrieval import mean_average_precision, recall_at_k
     from kerasrecipes.export import export_model, list_formats
+    from kerasrecipes.export.starter import list_starters, write_starter
     from kerasrecipes.heads import list_heads
     from kerasrecipes.losses import get_loss, list_losses
     from kerasrecipes.losses.costs import cheapest_decisions, cost_matrix
@@ -127,6 +128,7 @@ _WHERE = {
     "evaluation.nearest_neighbours": ("NearestNeighbours",),
     "evaluation.retrieval": ("mean_average_precision", "recall_at_k"),
     "export": ("export_model", "list_formats"),
+    "export.starter": ("list_starters", "write_starter"),
     "heads": ("list_heads",),
     "losses": ("get_loss", "list_losses"),
     "losses.costs": ("cheapest_decisions", "cost_matrix"),

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from kerasrecipes.errors import printable
+from kerasrecipes.errors import DataError, printable
 
 UNFINISHED = ".writing-"
 _REMEDIES = {
@@ -85,6 +85,22 @@ def temporary_folder(beside: Path):
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_new_folder(folder: Path) -> None:
+    """Make sure that a folder can be filled without touching what is there.
+
+    Args:
+        folder: It must not exist, or be empty.
+
+    Raises:
+        DataError: If it holds something, or is a file.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(
+            f"'{printable(folder)}' is not empty. Name a new folder, so that nothing is "
+            "overwritten."
+        )
 
 
 def sync_folder(folder: Path) -> None:

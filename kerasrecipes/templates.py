@@ -4,7 +4,8 @@ import ast
 import shutil
 from pathlib import Path
 
-from kerasrecipes.errors import DataError, printable, unknown_name
+from kerasrecipes.errors import unknown_name
+from kerasrecipes.files import check_new_folder
 
 
 def list_recipes() -> dict[str, str]:
@@ -35,10 +36,7 @@ def copy_recipe(name: str, to: str | Path) -> Path:
     if name not in found:
         raise unknown_name("recipe", name, found, "kerasrecipes.list_recipes()")
     to = Path(to)
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise DataError(
-            f"'{printable(to)}' is not empty. Name a new folder, so that nothing is overwritten."
-        )
+    check_new_folder(to)
     shutil.copytree(
         found[name], to, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
     )

@@ -49,7 +49,7 @@ ROOMS = {
     "registry": Room(),
     "silence": Room(later_libraries="keras tensorflow"),
     "versions": Room("_version"),
-    "templates": Room("errors"),
+    "templates": Room("errors files"),
     "data": Room("errors", libraries="numpy PIL", later_libraries="tensorflow"),
     "backbones": Room(
         "errors files registry",
@@ -81,9 +81,10 @@ ROOMS = {
     ),
     "export": Room(
         "errors files registry silence",
-        later="data inference verify",  # an export is verified before it is added to the bundle
+        # an export is verified before it is added to the bundle
+        later="bundle data inference verify",
         libraries="numpy flatbuffers",
-        later_libraries="ai_edge_litert keras onnx onnxruntime tensorflow tf2onnx",
+        later_libraries="ai_edge_litert jinja2 keras onnx onnxruntime tensorflow tf2onnx",
     ),
     "verify": Room(
         "data errors evaluation export",

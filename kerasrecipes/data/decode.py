@@ -18,6 +18,8 @@ from kerasrecipes.data.policy import RESAMPLING, DecodePolicy
 from kerasrecipes.errors import DataError, printable
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from kerasrecipes.data.photos import Photo
 
 MAX_FILE_BYTES = 2**30
@@ -44,13 +46,32 @@ def decode_photo(
         DataError: If the file is no photo, is damaged, or does not fit the policy.
     """
     size = _checked_size(image_size)
+    rgb = decode_upright(source, policy, name)
+    return np.array(rgb.resize(size, RESAMPLING[policy.interpolation]))
+
+
+def decode_upright(
+    source: bytes | str | Path, policy: DecodePolicy = DecodePolicy(), name: str | None = None
+) -> "Image.Image":
+    """Decode one photo like `decode_photo`, but leave it at its own size.
+
+    Args:
+        source: The bytes of the file, or its path.
+        policy: How to decode.
+        name: What to call the photo in messages; the path if not given.
+
+    Returns:
+        The picture, upright, in RGB.
+
+    Raises:
+        DataError: If the file is no photo, is damaged, or does not fit the policy.
+    """
     name = name or ("the photo" if isinstance(source, bytes) else str(source))
     try:
         data = source if isinstance(source, bytes) else read_bytes(Path(source))
-        rgb, _ = load_rgb(open_photo(data, policy), data, policy)
+        return load_rgb(open_photo(data, policy), data, policy)[0]
     except DataError as error:
         raise DataError(f"Cannot use '{printable(name)}': {error}.") from error.__cause__
-    return np.array(rgb.resize(size, RESAMPLING[policy.interpolation]))
 
 
 def read_photo(

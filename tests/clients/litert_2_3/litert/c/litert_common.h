@@ -1,0 +1,61 @@
+/* What the C++ starter calls of the LiteRT 2.3 C API, declared by hand.
+ *
+ * The wheel of ai-edge-litert has the library and not the headers; with these the test links
+ * the starter to that library and runs it. Apps use the headers of the LiteRT SDK.
+ */
+#pragma once
+#include <stddef.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+typedef int LiteRtStatus;
+enum { kLiteRtStatusOk = 0 };
+enum { kLiteRtHwAcceleratorCpu = 1 };
+enum { kLiteRtTensorBufferLockModeRead = 0, kLiteRtTensorBufferLockModeWrite = 1 };
+typedef size_t LiteRtParamIndex;
+typedef struct LiteRtEnvironmentT* LiteRtEnvironment;
+typedef struct LiteRtModelT* LiteRtModel;
+typedef struct LiteRtOptionsT* LiteRtOptions;
+typedef struct LiteRtCompiledModelT* LiteRtCompiledModel;
+typedef struct LiteRtSubgraphT* LiteRtSubgraph;
+typedef struct LiteRtTensorT* LiteRtTensor;
+typedef struct LiteRtTensorBufferT* LiteRtTensorBuffer;
+typedef struct LiteRtTensorBufferRequirementsT* LiteRtTensorBufferRequirements;
+/* Only passed on; larger than the real one. */
+typedef struct {
+  unsigned long long opaque[32];
+} LiteRtRankedTensorType;
+
+LiteRtStatus LiteRtCreateEnvironment(int count, const void* options, LiteRtEnvironment*);
+LiteRtStatus LiteRtCreateModelFromFile(LiteRtEnvironment, const char* path, LiteRtModel*);
+LiteRtStatus LiteRtCreateOptions(LiteRtOptions*);
+LiteRtStatus LiteRtSetOptionsHardwareAccelerators(LiteRtOptions, int accelerators);
+LiteRtStatus LiteRtCreateCompiledModel(LiteRtEnvironment, LiteRtModel, LiteRtOptions,
+                                       LiteRtCompiledModel*);
+LiteRtStatus LiteRtGetModelSubgraph(LiteRtModel, LiteRtParamIndex, LiteRtSubgraph*);
+LiteRtStatus LiteRtGetSubgraphInput(LiteRtSubgraph, LiteRtParamIndex, LiteRtTensor*);
+LiteRtStatus LiteRtGetSubgraphOutput(LiteRtSubgraph, LiteRtParamIndex, LiteRtTensor*);
+LiteRtStatus LiteRtGetRankedTensorType(LiteRtTensor, LiteRtRankedTensorType*);
+LiteRtStatus LiteRtGetCompiledModelInputBufferRequirements(
+    LiteRtCompiledModel, LiteRtParamIndex signature, LiteRtParamIndex input,
+    LiteRtTensorBufferRequirements*);
+LiteRtStatus LiteRtGetCompiledModelOutputBufferRequirements(
+    LiteRtCompiledModel, LiteRtParamIndex signature, LiteRtParamIndex output,
+    LiteRtTensorBufferRequirements*);
+LiteRtStatus LiteRtCreateManagedTensorBufferFromRequirements(
+    LiteRtEnvironment, const LiteRtRankedTensorType*, LiteRtTensorBufferRequirements,
+    LiteRtTensorBuffer*);
+LiteRtStatus LiteRtGetTensorBufferPackedSize(LiteRtTensorBuffer, size_t*);
+LiteRtStatus LiteRtLockTensorBuffer(LiteRtTensorBuffer, void** memory, int mode);
+LiteRtStatus LiteRtUnlockTensorBuffer(LiteRtTensorBuffer);
+LiteRtStatus LiteRtRunCompiledModel(LiteRtCompiledModel, LiteRtParamIndex signature,
+                                    size_t inputs, LiteRtTensorBuffer*, size_t outputs,
+                                    LiteRtTensorBuffer*);
+void LiteRtDestroyTensorBuffer(LiteRtTensorBuffer);
+void LiteRtDestroyCompiledModel(LiteRtCompiledModel);
+void LiteRtDestroyOptions(LiteRtOptions);
+void LiteRtDestroyModel(LiteRtModel);
+void LiteRtDestroyEnvironment(LiteRtEnvironment);
+#ifdef __cplusplus
+}
+#endif
