@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.errors import DataError, VerificationError, listed
+from kerasrecipes.errors import VerificationError, listed
 from kerasrecipes.export.format import GraphFacts, LoadedModel
 from kerasrecipes.export.tflite_metadata import check_class_names
 
@@ -104,29 +104,6 @@ def ramp(image_size: tuple[int, int]) -> np.ndarray:
     """Draw a photo that goes from black on the left to white on the right, uint8."""
     greys = np.linspace(0, 255, image_size[1]).astype(np.uint8)
     return np.broadcast_to(greys[None, :, None], (*image_size, 3))
-
-
-def check_pixels(photos: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
-    """Make sure that photos are what an exported file takes.
-
-    Args:
-        photos: What a caller passed.
-        image_size: `(height, width)` of the file.
-
-    Returns:
-        `photos`, as an array.
-
-    Raises:
-        DataError: If they have another type or shape.
-    """
-    photos = np.asarray(photos)
-    if photos.dtype != np.uint8 or photos.ndim != 4 or photos.shape[1:] != (*image_size, 3):
-        raise DataError(
-            f"`photos` must be uint8 of shape (n, {image_size[0]}, {image_size[1]}, 3), received "
-            f"{photos.dtype} of shape {photos.shape}. Decode them with kerasrecipes' "
-            "decode_photo at the model's image size, without scaling."
-        )
-    return photos
 
 
 def check_threads(threads: int) -> None:

@@ -19,11 +19,11 @@ from kerasrecipes.export.checks import (
     check_answer,
     check_facts,
     check_model,
-    check_pixels,
     check_threads,
 )
 from kerasrecipes.export.contract import Contract
 from kerasrecipes.export.format import ExportFormat, GraphFacts
+from kerasrecipes.export.scoring import PhotoScorer
 from kerasrecipes.files import complete_file
 from kerasrecipes.silence import silenced
 
@@ -38,7 +38,6 @@ _PURPOSE = "The export format 'onnx'"
 _PLAIN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 _KERNELS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 _INT8_KERNELS = {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
-_BATCH = 32
 
 
 def write(
@@ -142,7 +141,7 @@ def load(path: str | Path, threads: int = 1) -> "OnnxModel":
     return OnnxModel(_read(path), threads, name=str(path))
 
 
-class OnnxModel:
+class OnnxModel(PhotoScorer):
     """An `.onnx` classifier in ONNX Runtime on the CPU.
 
     Args:
@@ -173,24 +172,8 @@ class OnnxModel:
         self.image_size = (inputs[0].shape[1], inputs[0].shape[2])
         self.class_count = outputs[0].shape[1]
 
-    def __call__(self, photos: np.ndarray) -> np.ndarray:
-        """Score photos, a few at a time.
-
-        Args:
-            photos: uint8 `(n, h, w, 3)`.
-
-        Returns:
-            Scores, float32 `(n, classes)`.
-
-        Raises:
-            DataError: If the photos have another type or shape.
-        """
-        photos = check_pixels(photos, self.image_size)
-        scores = np.empty((len(photos), self.class_count), np.float32)
-        for start in range(0, len(photos), _BATCH):
-            batch = photos[start : start + _BATCH]
-            scores[start : start + _BATCH] = self._session.run(None, {self._input: batch})[0]
-        return scores
+    def _score(self, photos: np.ndarray) -> np.ndarray:
+        return self._session.run(None, {self._input: photos})[0]
 
 
 def _check_interface(inputs: Sequence, outputs: Sequence, name: str) -> None:

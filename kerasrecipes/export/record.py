@@ -85,7 +85,7 @@ class ExportRecord:
             named = {f.name for f in fields(cls)} - {"folder", "decision"}
             decision = Decision(**values.get("decision", {}))
             record = cls(**{name: values[name] for name in named}, decision=decision)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = "missing" if isinstance(error, FileNotFoundError) else "damaged"
             lacking = f": it lacks {error}" if isinstance(error, KeyError) else ""
             raise IntegrityError(

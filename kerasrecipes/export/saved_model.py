@@ -22,11 +22,11 @@ from kerasrecipes.export.checks import (
     check_answer,
     check_facts,
     check_model,
-    check_pixels,
     ramp,
 )
 from kerasrecipes.export.contract import Contract
 from kerasrecipes.export.format import ExportFormat, GraphFacts
+from kerasrecipes.export.scoring import PhotoScorer
 from kerasrecipes.export.tflite_metadata import LABELS_FILE, labels_text
 from kerasrecipes.files import sync_folder, temporary_folder
 from kerasrecipes.silence import import_keras, silenced
@@ -43,7 +43,6 @@ _CONTRACT_FILE = "kerasrecipes.json"
 _KERNELS = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "MatMul"}
 # They call back into the Python process that made them, and fail in any other.
 _PYTHON_OPS = {"EagerPyFunc", "PyFunc", "PyFuncStateless"}
-_BATCH = 32
 
 
 def write(
@@ -192,7 +191,7 @@ def load(path: str | Path, threads: None = None) -> "SavedModel":
     return SavedModel(_version_folder(path))
 
 
-class SavedModel:
+class SavedModel(PhotoScorer):
     """A SavedModel classifier in tensorflow.
 
     Args:
@@ -207,10 +206,10 @@ class SavedModel:
             with silenced():
                 # The functions keep working only as long as the loaded object lives.
                 self._loaded = tf.saved_model.load(str(folder))
-            self._score = self._loaded.signatures[_DEFAULT]
+            self._score_photos = self._loaded.signatures[_DEFAULT]
             self._score_files = self._loaded.signatures[FROM_FILES]
-            takes = self._score.structured_input_signature[1]["photos"]
-            gives = self._score.structured_outputs["scores"]
+            takes = self._score_photos.structured_input_signature[1]["photos"]
+            gives = self._score_photos.structured_outputs["scores"]
             fits = takes.dtype == tf.uint8 and len(takes.shape) == 4 and gives.dtype == tf.float32
         except Exception as error:  # tensorflow raises many types on foreign folders
             reason = printable((str(error).splitlines() or [""])[0])
@@ -226,24 +225,8 @@ class SavedModel:
         self.image_size = tuple(takes.shape[1:3])
         self.class_count = gives.shape[-1]
 
-    def __call__(self, photos: np.ndarray) -> np.ndarray:
-        """Score photos, a few at a time.
-
-        Args:
-            photos: uint8 `(n, h, w, 3)`.
-
-        Returns:
-            Scores, float32 `(n, classes)`.
-
-        Raises:
-            DataError: If the photos have another type or shape.
-        """
-        photos = check_pixels(photos, self.image_size)
-        scores = np.empty((len(photos), self.class_count), np.float32)
-        for start in range(0, len(photos), _BATCH):
-            batch = photos[start : start + _BATCH]
-            scores[start : start + _BATCH] = self._score(photos=_tensor(batch))["scores"].numpy()
-        return scores
+    def _score(self, photos: np.ndarray) -> np.ndarray:
+        return self._score_photos(photos=_tensor(photos))["scores"].numpy()
 
     def score_files(self, files: Sequence[bytes]) -> np.ndarray:
         """Score JPEG and PNG files, decoded in the graph.

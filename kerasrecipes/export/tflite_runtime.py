@@ -3,12 +3,13 @@
 import numpy as np
 
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.export.checks import check_pixels, check_threads
+from kerasrecipes.export.checks import check_threads
+from kerasrecipes.export.scoring import PhotoScorer
 from kerasrecipes.export.tflite_graph import check_header
 from kerasrecipes.silence import silenced
 
 
-class TFLiteModel:
+class TFLiteModel(PhotoScorer):
     """A `.tflite` classifier in LiteRT. Use one per thread: the interpreter is not shared.
 
     Args:
@@ -16,6 +17,8 @@ class TFLiteModel:
         threads: Number of CPU threads, ≥ 1.
         name: What to call the file in messages.
     """
+
+    batch_size = 1  # the file is built for one photo at a time
 
     def __init__(self, content: bytes, threads: int = 1, name: str = "model.tflite"):
         from ai_edge_litert.interpreter import Interpreter
@@ -39,28 +42,13 @@ class TFLiteModel:
         self.image_size = (height, width)
         self.class_count = int(outputs[0]["shape"][-1])
 
-    def __call__(self, photos: np.ndarray) -> np.ndarray:
-        """Score photos one by one; the file is built for one photo at a time.
-
-        Args:
-            photos: uint8 `(n, h, w, 3)`.
-
-        Returns:
-            Scores, float32 `(n, classes)`.
-
-        Raises:
-            DataError: If the photos have another type or shape, or the file does not run.
-        """
-        photos = check_pixels(photos, self.image_size)
-        scores = np.empty((len(photos), self.class_count), np.float32)
-        for row, photo in enumerate(photos):
-            self._interpreter.set_tensor(self._input, photo[None])
-            try:
-                self._interpreter.invoke()
-            except RuntimeError as error:
-                raise _refused(self._name, "run", error) from error
-            scores[row] = self._interpreter.get_tensor(self._output)[0]
-        return scores
+    def _score(self, photos: np.ndarray) -> np.ndarray:
+        self._interpreter.set_tensor(self._input, photos)
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise _refused(self._name, "run", error) from error
+        return self._interpreter.get_tensor(self._output)
 
 
 def _refused(name: str, verb: str, error: Exception) -> DataError:
