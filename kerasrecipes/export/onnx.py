@@ -1,5 +1,6 @@
 """ONNX: a batch of uint8 photos goes in, float32 scores come out, labels are in its metadata."""
 
+import hashlib
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ import numpy as np
 
 from kerasrecipes.errors import (
     DataError,
+    IntegrityError,
     VerificationError,
     printable,
     require,
@@ -34,6 +36,7 @@ QUANTIZATIONS = ("float32",)
 # Widely supported, and the newest for which tf2onnx is tested with all our layers.
 _OPSET = 17
 _CONTRACT = "kerasrecipes"
+_SEAL = "kerasrecipes.sha256"
 _PURPOSE = "The export format 'onnx'"
 _PLAIN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 _KERNELS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
@@ -112,9 +115,19 @@ def _convert(model: "keras.Model", contract: Contract) -> bytes:
             "or use another backbone."
         ) from error
     _name_batch(found)
-    entry = found.metadata_props.add()
-    entry.key, entry.value = _CONTRACT, contract.to_json()
+    _add_metadata(found, _CONTRACT, contract.to_json())
+    # Last, so that a file that left its bundle is still checked.
+    _add_metadata(found, _SEAL, _digest(found))
     return found.SerializeToString(deterministic=True)
+
+
+def _add_metadata(proto: object, key: str, value: str) -> None:
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = key, value
+
+
+def _digest(proto: object) -> str:
+    return hashlib.sha256(proto.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _name_batch(proto: object) -> None:
@@ -244,9 +257,17 @@ def read_contract(path: str | Path) -> Contract:
 
     Raises:
         DataError: If the file is not an ONNX file or carries no labels.
+        IntegrityError: If the file was damaged since this package wrote it.
     """
     proto = _parse(_read(path), path)
     found = {entry.key: entry.value for entry in proto.metadata_props}
+    if _CONTRACT in found:
+        del proto.metadata_props[-1]
+        if found.get(_SEAL) != _digest(proto):
+            raise IntegrityError(
+                f"'{printable(path)}' was damaged since it was written: it does not match the "
+                "digest inside the file. Copy it again, or export the model again."
+            )
     return Contract.from_json(found.get(_CONTRACT, ""), path)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import onnx as onnx_package
 import pytest
 
-from kerasrecipes.errors import DataError, MissingDependencyError, VerificationError
+from kerasrecipes.errors import DataError, IntegrityError, MissingDependencyError, VerificationError
 from kerasrecipes.export import GraphFacts, onnx
 from kerasrecipes.serve.predictor import Predictor
 
@@ -114,6 +114,21 @@ def test_operators_without_a_counterpart_are_refused(tmp_path):
     with pytest.raises(VerificationError, match=r"1 operators that ONNX lacks: 'Erfinv'"):
         onnx.write(model, tmp_path / "m.onnx", class_names=NAMES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_lone_file_is_stopped_before_the_runtime(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx, "OnnxModel", lambda *a, **k: pytest.fail("a runtime saw it"))
+    content, path = file.read_bytes(), tmp_path / "lone.onnx"
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(content), 100):
+        changed = bytearray(content)
+        changed[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(changed)
+        with pytest.raises((DataError, IntegrityError)):
+            Predictor(path)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises((DataError, IntegrityError)):
+        Predictor(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3" * 40, b"\xff" * 100])
