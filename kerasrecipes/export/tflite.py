@@ -128,13 +128,13 @@ def _check_content(
 ) -> None:
     """Refuse files that convert without an error and still are not the model."""
     facts = inspect_content(content)
-    check_facts(facts, model, runtime="LiteRT", bytes_per_weight=_BYTES_PER_WEIGHT[quantization])
     resources = [op for op in facts.ops if op.startswith(_RESOURCE_OPS)]
     if resources and not may_learn:
         raise VerificationError(
             f"The converted file keeps state outside the graph ({listed(resources)}): its weights "
             "were not frozen into it. Remove layers that keep state at prediction time."
         )
+    check_facts(facts, model, runtime="LiteRT", bytes_per_weight=_BYTES_PER_WEIGHT[quantization])
     if quantization == "int8" and facts.int8_fraction < 0.5:
         raise VerificationError(
             f"Only {facts.int8_kernels} of {facts.kernels} convolutions and dense layers became "
