@@ -107,7 +107,11 @@ def _complete_exports(bundle: "Bundle") -> list[ExportRecord]:
 
 def _stand_in(records: list[ExportRecord]) -> str:
     """Name the export whose answers are those of the original model."""
-    exact = [record.name for record in records if record.quantization == "float32"]
+    exact = [
+        record.name
+        for record in records
+        if record.quantization == "float32" and not record.decision.changes
+    ]
     return min(exact, key=lambda name: (name != "tflite-float32", name), default=ORIGINAL)
 
 
@@ -162,6 +166,7 @@ def _variant(
     facts = get_format(record.format).inspect(record.path)
     footprint = measure_footprint(record.path, record.format)
     top = top_classes(answers)
+    wanted = record.decision.apply(expected, bundle.class_names)
     right = top == labels
     recalls = {
         name: _accuracy(right[labels == k])
@@ -177,7 +182,7 @@ def _variant(
         memory_bytes=footprint.memory_bytes,
         latency={n: found for (name, n), found in latencies.items() if name == record.name},
         accuracy=_accuracy(right),
-        agreement=float(np.mean(top == expected.argmax(axis=1))),
+        agreement=float(np.mean(top == wanted.argmax(axis=1))),
         worst_class=worst,
         worst_recall=recalls[worst],
         int8_fraction=facts.int8_fraction,
