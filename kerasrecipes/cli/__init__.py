@@ -30,6 +30,7 @@ COMMANDS = {
     "ablate": fitting.ablate,
     "evaluate": models.evaluate,
     "export": models.export_saved,
+    "starter": models.starter,
     "verify": models.verify_saved,
     "benchmark": models.benchmark_saved,
     "predict": models.predict,

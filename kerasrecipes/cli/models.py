@@ -74,6 +74,21 @@ def _parsed_threshold(text: str) -> dict[str, float]:
         ) from None
 
 
+def starter(
+    model: Model,
+    to: Annotated[Path, typer.Argument(help="The new folder.")],
+    language: Annotated[str, typer.Option(help="cpp, kotlin, python or swift.")],
+    export: Annotated[
+        str | None, typer.Option(help="Which export, e.g. tflite-int8; else the smallest .tflite.")
+    ] = None,
+) -> None:
+    """Write a small project in another language that runs an exported file."""
+    from kerasrecipes.export.starter import write_starter
+
+    folder = write_starter(model, language, to, export)
+    print(f"Written to '{printable(folder)}'. Begin with its README.md.")
+
+
 def verify_saved(model: Model, as_json: Json = False) -> None:
     """Check a saved model's files and run its exports on its golden photos again.
 

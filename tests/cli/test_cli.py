@@ -16,7 +16,7 @@ from kerasrecipes.cli import app
 
 VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "train", "ablate",
-    "evaluate", "export", "verify", "benchmark", "predict",
+    "evaluate", "export", "starter", "verify", "benchmark", "predict",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")
 
@@ -87,6 +87,7 @@ def one_line(err: str) -> str:
         (["evaluate", "{photos}", "{model}"], "no saved model in .*photos'"),
         (["evaluate", "{model}", "{photos}/none"], "There is no folder or table"),
         (["export", "{model}", "--format", "tflit"], "Unknown format 'tflit'. Did you mean 'tflit"),
+        (["starter", "{model}", "app", "--language", "kotlim"], "Did you mean 'kotlin'"),
         (["export", "{model}", "--quantization", "int9"], "Unknown quantization .* 'int8'"),
         (["export", "{model}"], r"exists already. Pass overwrite=True \(--overwrite\)"),
         (["verify", "{photos}"], "no saved model in .*photos'"),
