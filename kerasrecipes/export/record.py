@@ -82,7 +82,7 @@ class ExportRecord:
         path = folder / RECORD_FILE
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            named = {f.name for f in fields(cls)} - {"folder", "decision"}
+            named = [f.name for f in fields(cls) if f.name not in {"folder", "decision"}]
             decision = Decision(**values.get("decision", {}))
             record = cls(**{name: values[name] for name in named}, decision=decision)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
