@@ -109,10 +109,16 @@ class Benchmark:
         """Draw accuracy against time and against size, one point per export."""
         from kerasrecipes.report.trade_off import TradeOff, plot_trade_off
 
-        threads = min(self.variants[0].latency)
+        threads = self._threads()[0]
         return plot_trade_off(
             [
-                TradeOff(v.name, v.accuracy, v.latency[threads].median_ms, v.size_bytes)
+                # A runtime that cannot be told a number of threads has its own.
+                TradeOff(
+                    v.name,
+                    v.accuracy,
+                    v.latency.get(threads, v.latency[min(v.latency)]).median_ms,
+                    v.size_bytes,
+                )
                 for v in self.variants
             ],
             threads,
@@ -133,6 +139,9 @@ class Benchmark:
             lines.append(f"The answers of the original are taken from {printable(self.reference)}.")
         return "\n".join(lines + [f"Note: {printable(note)}" for note in self.notes])
 
+    def _threads(self) -> list[int]:
+        return sorted({count for variant in self.variants for count in variant.latency})
+
     def _quality(self) -> list[tuple[str, ...]]:
         rows = [("export", "accuracy", "same top class", "worst class", "8-bit layers, work")]
         if self.original_accuracy is not None:
@@ -151,7 +160,7 @@ class Benchmark:
         return rows
 
     def _costs(self) -> list[tuple[str, ...]]:
-        counts = list(self.variants[0].latency)
+        counts = self._threads()
         titles = [f"{n} thread{'s' if n > 1 else ''}: p50, p95, p99" for n in counts]
         rows = [("export", "size", "memory", "load", *titles)]
         for found in self.variants:

@@ -193,3 +193,16 @@ def test_wrong_arguments_and_damaged_bundles(exported, exported_once, tmp_path):
 def test_a_bundle_without_exports(bundle):
     with pytest.raises(DataError, match="has no exported file yet. Run: kerasrecipes export"):
         benchmark_bundle(bundle)
+
+
+def test_a_runtime_with_threads_of_its_own_has_its_place_in_table_and_picture():
+    from kerasrecipes.verify import Benchmark
+
+    own = dataclasses.replace(variant("saved_model-float32", 3.0), latency={4: Latency(3, 3, 9, 3)})
+    told = Benchmark(
+        "m", 9, True, 0, "the original model", None, (own, variant("tflite-int8", 1.0))
+    )
+    assert "1 thread: p50" in str(told) and "4 threads: p50" in str(told)
+    row = next(line for line in str(told).splitlines() if line.endswith("3.00, 3.00, 3.00 ms"))
+    assert row.startswith("saved_model-float32") and row.count("–") == 2
+    assert {t.get_text() for t in told.plot().axes[0].texts} == {own.name, "tflite-int8"}
