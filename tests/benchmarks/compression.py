@@ -1,0 +1,120 @@
+"""How small and fast does a trained model get, and what does it lose on test photos?
+
+    python tests/benchmarks/compression.py elpv  [--run 0] [--steps int8 qat channels zeros]
+    python tests/benchmarks/compression.py tiles --table tiles.csv --loss balanced_softmax
+
+Fits the default recipe on one split, and makes it smaller in each way, training only on the
+training photos and choosing weights by the validation photos. Each file is then run in LiteRT
+on the test photos, and timed in turns with the float file. Prints a Markdown section for
+RESULTS.md.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+from quality import elpv_splits, tile_splits
+
+import kerasrecipes as kr
+from kerasrecipes.export import get_format
+from kerasrecipes.optimization.candidate import FileJudge
+from kerasrecipes.versions import library_versions
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", choices=["elpv", "tiles"])
+    parser.add_argument("--table", help="the table of the tiles")
+    parser.add_argument("--run", type=int, default=0, help="seed, or fold")
+    parser.add_argument("--augment", default="factory")
+    parser.add_argument("--loss", help="the recipe's loss; the default is cross-entropy")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
+    arguments = parser.parse_args()
+    arguments.seeds, arguments.folds = [arguments.run], 5
+    splits = elpv_splits(arguments) if arguments.data == "elpv" else tile_splits(arguments)
+    train, val, test = dict(splits)[arguments.run]
+    recipe = kr.ImageClassifier(augment=arguments.augment, loss=arguments.loss, seed=arguments.run)
+    recipe.fit(train, val)
+    with tempfile.TemporaryDirectory() as folder:
+        files = FileMaker(Path(folder), tuple(recipe.model_.input.shape[1:3]), test)
+        files.add("float32", recipe, "float32", 0.0)
+        for step in arguments.steps:
+            STEPS[step](files, recipe, train, val)
+        print(files.as_markdown(" ".join(["python", *sys.argv])))
+
+
+class FileMaker:
+    """Writes files, and judges each by the test photos."""
+
+    def __init__(self, folder: Path, image_size, test):
+        self.folder = folder
+        self.judge = FileJudge(test, image_size, folder / "float32.tflite")
+        self.rows = []
+
+    def add(self, name: str, model, quantization: str, seconds: float) -> None:
+        """Measure the file of a fitted recipe, or one that is written already."""
+        path = self.folder / f"{name}.tflite"
+        if isinstance(model, kr.QuantizedClassifier):
+            path.write_bytes(model.content)
+        else:
+            get_format("tflite").write(
+                model.model_, path, quantization=quantization, class_names=model.labels_
+            )
+        zipped = len(zlib.compress(path.read_bytes(), 9))
+        self.rows.append((self.judge.measure(path, name, quantization, seconds), zipped))
+        print(self.rows[-1], file=sys.stderr, flush=True)
+
+    def as_markdown(self, command: str) -> str:
+        versions = ", ".join(f"{name} {number}" for name, number in library_versions().items())
+        lines = [f"`{command}`", "", versions, ""]
+        lines += [
+            "| file | accuracy | drop in points (95 % interval) | worst class | size | zipped "
+            "| latency | minutes |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        (first, first_zipped), *_ = self.rows
+        for one, zipped in self.rows:
+            low, high = (100 * end for end in one.drop_interval)
+            lines.append(
+                f"| {one.model} | {one.accuracy:.3f} | {100 * one.drop:.1f} ({low:.1f} to "
+                f"{high:.1f}) | {one.worst_class}: {100 * one.worst_drop:.1f} "
+                f"| {one.size_bytes / first.size_bytes:.1%} | {zipped / first_zipped:.1%} "
+                f"| {one.latency_ratio:.2f} | {one.seconds / 60:.1f} |"
+            )
+        return "\n".join(lines)
+
+
+def add_int8(files: FileMaker, recipe, train, val) -> None:
+    started = time.monotonic()
+    small = kr.quantize(recipe, "int8", calibration=train)
+    files.add("int8", small, "int8", time.monotonic() - started)
+
+
+def add_qat(files: FileMaker, recipe, train, val) -> None:
+    started = time.monotonic()
+    small = kr.quantize(recipe, "qat", calibration=train, val=val)
+    files.add("int8, trained with rounding", small, "int8", time.monotonic() - started)
+
+
+def add_channels(files: FileMaker, recipe, train, val) -> None:
+    started = time.monotonic()
+    pruned = kr.prune(recipe, train, val, multiply_adds=0.5)
+    files.add("half the multiply-adds", pruned, "float32", time.monotonic() - started)
+    small = kr.quantize(pruned, "int8", calibration=train)
+    files.add("half the multiply-adds, int8", small, "int8", time.monotonic() - started)
+
+
+def add_zeros(files: FileMaker, recipe, train, val) -> None:
+    started = time.monotonic()
+    sparse = kr.prune(recipe, train, val, sparsity=0.8)
+    files.add("80 % zeros", sparse, "float32", time.monotonic() - started)
+
+
+STEPS = {"int8": add_int8, "qat": add_qat, "channels": add_channels, "zeros": add_zeros}
+
+
+if __name__ == "__main__":
+    main()
