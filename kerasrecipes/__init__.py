@@ -56,7 +56,10 @@ if TYPE_CHECKING:
     from kerasrecipes.losses.costs import cheapest_decisions, cost_matrix
     from kerasrecipes.optimization.channel_pruning import prune_channels
     from kerasrecipes.optimization.clustering import cluster_weights
+    from kerasrecipes.optimization.distilling import distil
     from kerasrecipes.optimization.multiply_adds import count_multiply_adds
+    from kerasrecipes.optimization.optimizing import optimize
+    from kerasrecipes.optimization.pruning import cluster, prune
     from kerasrecipes.optimization.weight_report import report_weights
     from kerasrecipes.optimizers.fine_tuning_adamw import FineTuningAdamW
     from kerasrecipes.report.contact_sheet import draw_augmentation
@@ -134,7 +137,10 @@ _WHERE = {
     "losses.costs": ("cheapest_decisions", "cost_matrix"),
     "optimization.channel_pruning": ("prune_channels",),
     "optimization.clustering": ("cluster_weights",),
+    "optimization.distilling": ("distil",),
     "optimization.multiply_adds": ("count_multiply_adds",),
+    "optimization.optimizing": ("optimize",),
+    "optimization.pruning": ("cluster", "prune"),
     "optimization.weight_report": ("report_weights",),
     "optimizers.fine_tuning_adamw": ("FineTuningAdamW",),
     "report.contact_sheet": ("draw_augmentation",),

@@ -52,7 +52,14 @@ def import_keras() -> ModuleType:
 
             tf.constant(0)  # the first operation greets, too
     import keras
+    import tensorflow as tf
 
+    # Made while its output was hidden, it would go on writing there; what it says of retracing
+    # is no business of a user.
+    logger = tf.get_logger()
+    logger.setLevel("ERROR")
+    for handler in logger.handlers:
+        handler.setStream(sys.stderr)
     return keras
 
 

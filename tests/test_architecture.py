@@ -100,8 +100,8 @@ ROOMS = {
         later_libraries="ai_edge_litert keras scipy sklearn tensorflow",
     ),
     "optimization": Room(
-        "backbones data errors evaluation files heads inference report silence training",
-        later="bundle callbacks export verify",
+        "backbones bundle data errors evaluation files heads inference report silence training",
+        later="callbacks export model_file verify",
         libraries="numpy",
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from kerasrecipes.cli import catalogue, fitting, models, photos, recommending
+from kerasrecipes.cli import catalogue, fitting, models, optimizing, photos, recommending
 from kerasrecipes.errors import KerasRecipesError, printable
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ COMMANDS = {
     "verify": models.verify_saved,
     "benchmark": models.benchmark_saved,
     "predict": models.predict,
+    "optimize": optimizing.optimize,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

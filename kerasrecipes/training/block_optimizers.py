@@ -38,6 +38,19 @@ class BlockOptimizers:
     adaptive_clip: float | None = None
     _kept: dict[int, object] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, recipe, spec: BackboneSpec) -> "BlockOptimizers":
+        """Take the settings of a recipe."""
+        return cls(
+            spec,
+            recipe.weight_decay,
+            recipe.clip_norm,
+            recipe.accumulate,
+            recipe.ema,
+            recipe.l2_sp,
+            recipe.adaptive_clip,
+        )
+
     def for_stage(self, model, stage: Stage, steps: int, rates: StageRates | None = None):
         """Return the optimizer of one stage.
 

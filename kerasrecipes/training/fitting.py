@@ -61,7 +61,7 @@ def fit_classifier(
 
         tf.config.experimental.enable_op_determinism()
     loss = head.loss(list(train.counts().values()))
-    model = _build(spec, head, recipe, len(train.class_names))
+    model = build_model(spec, head, recipe, len(train.class_names))
     adapted = _adapted(model, spec, recipe, schedule, say)
     if adapted is not None:
         model, spec = adapted.model, adapted.spec
@@ -77,7 +77,7 @@ def fit_classifier(
     if recipe.stochastic_depth:
         runner.branches = residual_branches(model, recipe.stochastic_depth)
         check_branches(model, spec, runner.branches, schedule)
-    report = _new_report(recipe, spec, data)
+    report = new_report(recipe, spec, data)
     _begin(runner, report, run)
     run_stages(runner, schedule, report, say)
     model = model if adapted is None else adapted.merge()
@@ -147,15 +147,7 @@ def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, sa
         val=sides[1],
         class_weights=class_weights(train, recipe.class_weights, head.loss_name),
         frozen=frozen,
-        optimizers=BlockOptimizers(
-            spec,
-            recipe.weight_decay,
-            recipe.clip_norm,
-            recipe.accumulate,
-            recipe.ema,
-            recipe.l2_sp,
-            recipe.adaptive_clip,
-        ),
+        optimizers=BlockOptimizers.of(recipe, spec),
         settings=recipe,
         callbacks=callbacks,
         say=say,
@@ -283,7 +275,8 @@ def checked_photos(train: PhotoSet, val: PhotoSet) -> DataReport:
     )
 
 
-def _build(spec, head, recipe, class_count: int):
+def build_model(spec, head, recipe, class_count: int):
+    """Build a recipe's backbone with its head, with the weights that it starts from."""
     import keras
 
     backbone = spec.build(recipe.image_size, recipe.weights)
@@ -300,7 +293,8 @@ def _adapted(model, spec, recipe, schedule: UnfreezeSchedule, say) -> AdaptedMod
     return adapted
 
 
-def _new_report(recipe, spec, data: DataReport) -> RunReport:
+def new_report(recipe, spec, data: DataReport) -> RunReport:
+    """Begin the report of a fit."""
     return RunReport(
         name=spec.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

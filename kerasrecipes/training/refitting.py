@@ -19,7 +19,7 @@ def refitted(
     model: "keras.Model",
     train: PhotoSet,
     val: PhotoSet,
-    step: Mapping[str, Any],
+    step: Mapping[str, Any] | None = None,
     stages: Sequence[StageReport] = (),
 ):
     """Make a fitted recipe of another one and a new model, and measure it on `val`.
@@ -30,7 +30,8 @@ def refitted(
         train: Photos that it was trained on.
         val: Photos that it was chosen by.
         step: What was done, in plain values: `name`, a `summary` to read, `options`, and the
-            facts `before` and `after`, to which the accuracy on `val` is added.
+            facts `before` and `after`, to which the accuracy on `val` is added; `None` if the
+            model is as it was.
         stages: How the model was trained on.
 
     Returns:
@@ -53,9 +54,11 @@ def refitted(
         evaluations={},
         exports=[],
         stages=[*former.stages, *stages],
-        optimization=[*former.optimization, dict(step)],
+        optimization=[*former.optimization, *([dict(step)] if step else [])],
     )
     after = new._measure(val, "val").accuracy.value
+    if not step:
+        return new
     before = float((recipe.predict(val).argmax(axis=1) == new.held_out_.labels).mean())
     for side, accuracy in (("before", before), ("after", after)):
         facts = new.report_.optimization[-1].setdefault(side, {})

@@ -21,6 +21,7 @@ from kerasrecipes.training.distillation import (
     ending_in,
     logits_of,
     output_of,
+    soften,
 )
 from kerasrecipes.training.fitting import checked_photos, head_of, run_stages, views_of
 from kerasrecipes.training.frozen_part import FrozenPart, Side, show_progress
@@ -96,6 +97,8 @@ class Goal:
     Args:
         teacher: A model, or several, photos to softmax scores; `None` for labels alone.
         distillation: How much they count; `None` for `Distillation()`.
+        unlabelled: How many of the last training photos have no label; where labels count,
+            the teachers' probabilities do.
 
     Raises:
         ValueError: If `distillation` would have no effect, or asks for the features of several
@@ -105,6 +108,7 @@ class Goal:
     trains: ClassVar[str] = TRAINED
     teacher: "keras.Model | Sequence[keras.Model] | None" = None
     distillation: Distillation | None = None
+    unlabelled: int = 0
 
     def __post_init__(self):
         teachers = self.teacher if isinstance(self.teacher, list | tuple) else [self.teacher]
@@ -123,11 +127,15 @@ class Goal:
         if not self.teachers:
             return None
         found = []
-        for side in sides:
+        for side, unlabelled in zip(sides, (self.unlabelled, 0), strict=True):
             answers = [self._answers(teacher, side) for teacher in self.teachers]
             features = answers[0][1] if self.distillation.feature_weight else None
             logits = [scores for scores, *_ in answers]
-            found.append(self.distillation.targets(one_hot(side.photos), logits, features))
+            labels = one_hot(side.photos)
+            if unlabelled:
+                last = slice(len(labels) - unlabelled, None)
+                labels[last] = np.mean([soften(raw[0, last], 1.0) for raw in logits], axis=0)
+            found.append(self.distillation.targets(labels, logits, features))
         return tuple(found)
 
     def _answers(self, teacher: "keras.Model", side: Side) -> list[np.ndarray]:
@@ -242,9 +250,7 @@ def _runner(recipe, graph, spec, head, sides, goal, callbacks, keep_best, say):
         val=sides[1],
         class_weights=class_weights(train, recipe.class_weights, loss_name),
         frozen=FrozenPart(graph, spec, sides, recipe.cache_gb, say),
-        optimizers=BlockOptimizers(
-            spec, recipe.weight_decay, recipe.clip_norm, recipe.accumulate, recipe.ema
-        ),
+        optimizers=BlockOptimizers.of(recipe, spec),
         settings=recipe,
         callbacks=callbacks,
         say=say,

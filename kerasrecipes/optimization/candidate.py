@@ -1,0 +1,198 @@
+"""One smaller or faster file, and what it was found to be."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.data.decode import read_photo
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.evaluation.intervals import paired_difference_interval
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that was really written, run on validation photos, and timed.
+
+    Args:
+        model: What was done to the model: `"fitted"` for nothing, else e.g. `"channels-0.5"`.
+        quantization: How the file was written, e.g. `"int8"`.
+        accuracy: Share of the validation photos that the file gets right.
+        drop: How much lower that is than the float file of the model as it was fitted.
+        drop_interval: Its 95 % interval, of the same photos.
+        drop_error: Its standard error, from the photos on which the two differ.
+        recalls: Share of each class that the file finds, in the order of the classes; `None`
+            for a class without photos.
+        worst_class: The class that lost most.
+        worst_drop: How much it lost.
+        size_bytes: Size of the file.
+        latency_ms: Median time for one photo, one thread.
+        latency_ratio: The same by that of the float file, timed in turns with it.
+        seconds: What it took to make and measure.
+        multiply_adds: Arithmetic for one photo, where it can be counted.
+    """
+
+    model: str
+    quantization: str
+    accuracy: float
+    drop: float
+    drop_interval: tuple[float, float]
+    drop_error: float
+    recalls: tuple[float | None, ...]
+    worst_class: str
+    worst_drop: float
+    size_bytes: int
+    latency_ms: float
+    latency_ratio: float
+    seconds: float
+    multiply_adds: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it, e.g. `"channels-0.5 int8"`."""
+        return self.quantization if self.model == "fitted" else f"{self.model} {self.quantization}"
+
+    @property
+    def judged_drop(self) -> float:
+        """The drop that it is judged by: one standard error worse than what was seen, since
+        the best of many candidates was also lucky."""
+        return self.drop + self.drop_error
+
+    def cost(self, reference: "Candidate") -> float:
+        """Return size and latency in one number: the geometric mean of both by another's."""
+        return math.sqrt(self.size_bytes / reference.size_bytes * self.latency_ratio)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-safe data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Candidate":
+        """Build it from what `to_dict` returned."""
+        lists = {name: tuple(data[name]) for name in ("drop_interval", "recalls")}
+        return cls(**{**data, **lists})
+
+
+@dataclass
+class FileJudge:
+    """Measures exported files on the same photos, against the same float file.
+
+    Args:
+        val: The photos, which no candidate was trained on.
+        image_size: `(height, width)` of the model.
+        reference: The float file.
+        right: Whether that one gets each photo right; measured at first use.
+    """
+
+    val: PhotoSet
+    image_size: tuple[int, int]
+    reference: Path
+    right: np.ndarray | None = None
+
+    def measure(self, path: Path, model: str, quantization: str, seconds: float, **facts):
+        """Run a file on all photos and time it in turns with the float file.
+
+        Args:
+            path: The file.
+            model: What was done to the model.
+            quantization: How the file was written.
+            seconds: What it took so far.
+            **facts: Further arguments of `Candidate`.
+
+        Returns:
+            The `Candidate`.
+
+        Raises:
+            DataError: If a photo cannot be read, or changed since it was scanned.
+        """
+        if self.right is None:
+            self.right = self._right(self.reference)
+        right = self.right if path == self.reference else self._right(path)
+        lost, won = int((self.right & ~right).sum()), int((right & ~self.right).sum())
+        count, drop = len(right), (lost - won) / len(right)
+        drops = self._recalls(self.right) - self._recalls(right)
+        low, high = paired_difference_interval(self.right, right)
+        worst = int(np.nanargmax(drops))
+        median, ratio = self._latency(path)
+        return Candidate(
+            model=model,
+            quantization=quantization,
+            accuracy=float(right.mean()),
+            drop=drop,
+            drop_interval=(low, high),
+            drop_error=math.sqrt(max(0.0, lost + won - (lost - won) ** 2 / count)) / count,
+            recalls=tuple(None if np.isnan(r) else float(r) for r in self._recalls(right)),
+            worst_class=self.val.class_names[worst],
+            worst_drop=float(drops[worst]),
+            size_bytes=path.stat().st_size,
+            latency_ms=median,
+            latency_ratio=ratio,
+            seconds=seconds,
+            **facts,
+        )
+
+    def _right(self, path: Path) -> np.ndarray:
+        scores = file_scores(path, self.val, self.image_size)
+        return scores.argmax(axis=1) == self.val.labels
+
+    def _recalls(self, right: np.ndarray) -> np.ndarray:
+        labels = self.val.labels
+        shown = [labels == k for k in range(len(self.val.class_names))]
+        return np.array([right[mask].mean() if mask.any() else np.nan for mask in shown])
+
+    def _latency(self, path: Path) -> tuple[float, float]:
+        from kerasrecipes.export import get_format
+        from kerasrecipes.verify.latency import time_in_turns
+
+        load = get_format("tflite").load
+        photo = np.full((1, *self.image_size, 3), 127, np.uint8)
+        models = {"float": load(self.reference), "candidate": load(path)}
+        calls = {key: lambda model=model: model(photo) for key, model in models.items()}
+        found = time_in_turns(calls, runs=50)
+        ratio = found["candidate"].median_ms / found["float"].median_ms
+        return found["candidate"].median_ms, 1.0 if path == self.reference else ratio
+
+
+def file_scores(path: Path, photos: PhotoSet, image_size: tuple[int, int]) -> np.ndarray:
+    """Return what an exported file says about photos, read one by one from their files.
+
+    Args:
+        path: A `.tflite` file.
+        photos: The photos.
+        image_size: `(height, width)` of the file's input.
+
+    Returns:
+        float32, shape `(n, classes)`.
+
+    Raises:
+        DataError: If a photo cannot be read, or changed since it was scanned.
+    """
+    from kerasrecipes.export import get_format
+
+    model = get_format("tflite").load(path)
+    pixels = (read_photo(photo, image_size, photos.policy) for photo in photos.photos)
+    return np.concatenate([model(photo[None]) for photo in pixels])
+
+
+def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates that none other beats in accuracy, size and latency, as given.
+
+    Args:
+        candidates: The candidates.
+
+    Example:
+        >>> pareto_front([])
+        []
+    """
+
+    def values(one: Candidate) -> tuple[float, float, float]:
+        return -one.accuracy, one.size_bytes, one.latency_ratio
+
+    def beats(one: Candidate, other: Candidate) -> bool:
+        pairs = list(zip(values(one), values(other), strict=True))
+        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+    return [one for one in candidates if not any(beats(other, one) for other in candidates)]

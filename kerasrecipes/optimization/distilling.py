@@ -1,0 +1,127 @@
+"""A student of any family that learns from fitted recipes, on photos without labels, too."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.errors import DataError, listed
+from kerasrecipes.optimization.facts import model_facts
+from kerasrecipes.training.distillation import Distillation
+from kerasrecipes.training.fitting import build_model, checked_arguments, new_report
+from kerasrecipes.training.image_classifier import say as say_aloud
+from kerasrecipes.training.refitting import checked_sides, refitted
+from kerasrecipes.training.retraining import Goal, run_schedule
+
+
+def distil(
+    teacher,
+    student,
+    train: PhotoSet,
+    val: PhotoSet,
+    *,
+    temperature: float = 4.0,
+    alpha: float = 0.9,
+    feature_weight: float = 0.0,
+    unlabelled: PhotoSet | None = None,
+    verbose: bool = True,
+):
+    """Fit a recipe to what fitted ones say about the same photos, besides the labels.
+
+    The student trains by its own schedule, its head first, say, then its blocks; mixing of
+    photos is left out, since teachers are asked about single ones.
+
+    Args:
+        teacher: A fitted recipe, or a list of them, whose probabilities are averaged. Their
+            image sizes may differ.
+        student: A recipe of any backbone, not fitted; it stays as it is.
+        train: Photos to learn from, with labels.
+        val: Photos to choose the weights by.
+        temperature: Teachers' and student's scores are made softer by it, > 0.
+        alpha: Share of the teachers, 0…1; the labels have the rest.
+        feature_weight: Weight of the squared distance between pooled features, with one
+            teacher.
+        unlabelled: Further photos to learn from. Their labels are not looked at: where labels
+            count, the teachers' probabilities do.
+        verbose: Whether to print what trains and how it goes.
+
+    Returns:
+        A fitted recipe like `student`, measured on `val`.
+
+    Raises:
+        NotFittedError: If a teacher is not fitted.
+        ValueError: If an argument is not usable.
+        DataError: If the photos do not suit the teachers or training, or photos of `val` are
+            among `unlabelled`.
+        KeyboardInterrupt: If interrupted.
+
+    Reference:
+        Hinton et al., 2015, "Distilling the Knowledge in a Neural Network", arXiv 1503.02531;
+        Romero et al., 2015, "FitNets", arXiv 1412.6550, for features.
+    """
+    teachers = list(teacher) if isinstance(teacher, list | tuple) else [teacher]
+    if not teachers:
+        raise ValueError("`teacher` is empty: pass a fitted recipe, or a list of them.")
+    schedule, spec, head, _ = checked_arguments(student)
+    _check_student(student)
+    for one in teachers:
+        data = checked_sides(one, train, val)
+    goal = Goal(
+        [one.model_ for one in teachers],
+        Distillation(temperature, alpha, feature_weight),
+        0 if unlabelled is None else len(unlabelled),
+    )
+    say = say_aloud if verbose else lambda line: None
+    seen = train if unlabelled is None else _joined(train, val, unlabelled, teachers)
+    model = build_model(spec, head, student, len(train.class_names))
+    stages = run_schedule(student, model, seen, val, schedule, goal, say=say)
+    base = replace(student)
+    base.model_, base.labels_ = teachers[0].model_, tuple(train.class_names)
+    base.report_ = new_report(student, spec, data)
+    return refitted(base, model, seen, val, _step(teachers, model, goal, len(train)), stages)
+
+
+def _check_student(student) -> None:
+    """Refuse what only a fit without teachers does."""
+    for name, off in (("adapter", None), ("stochastic_depth", 0.0)):
+        if getattr(student, name) != off:
+            raise ValueError(
+                f"`{name}` of the student would have no effect while distilling. Leave it at {off}."
+            )
+    if student.batch_norm == "reestimate":
+        raise ValueError(
+            "`batch_norm='reestimate'` of the student would have no effect while distilling. Pass "
+            "'frozen' or 'train'."
+        )
+
+
+def _step(teachers: Sequence, model, goal: Goal, labelled: int) -> dict:
+    """Tell what was done; before it was the first teacher."""
+    names = [str(one.get_config()["backbone"]) for one in teachers]
+    return {
+        "name": "distil",
+        "summary": f"Learned from {listed(names)} on {labelled} photos with labels and "
+        f"{goal.unlabelled} without.",
+        "options": {**asdict(goal.distillation), "unlabelled": goal.unlabelled},
+        "before": model_facts(teachers[0].model_),
+        "after": model_facts(model),
+    }
+
+
+def _joined(train: PhotoSet, val: PhotoSet, unlabelled: PhotoSet, teachers: Sequence) -> PhotoSet:
+    """Add photos without labels behind the others, under the classes that teachers see."""
+    judged = {photo.facts.sha256 for photo in val.photos}
+    again = sum(photo.facts.sha256 in judged for photo in unlabelled.photos)
+    if again:
+        raise DataError(
+            f"{again} of {len(unlabelled)} photos in `unlabelled` are among `val`, by which the "
+            "weights are chosen. Leave them out."
+        )
+    unlabelled = replace(unlabelled, policy=train.policy)
+    scores = np.mean([teacher.predict(unlabelled) for teacher in teachers], axis=0)
+    told = [train.class_names[k] for k in scores.argmax(axis=1)]
+    named = [
+        replace(photo, label=label) for photo, label in zip(unlabelled.photos, told, strict=True)
+    ]
+    return replace(train, photos=(*train.photos, *named))

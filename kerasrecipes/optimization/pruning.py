@@ -1,0 +1,318 @@
+"""Taking away from a fitted recipe's model what matters least, and training the rest on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.backbones.rebuilding import flattened
+from kerasrecipes.data.batches import to_dataset
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.optimization.channel_pruning import PrunedChannels, prune_channels
+from kerasrecipes.optimization.channel_scores import Scores, score_by_gradient
+from kerasrecipes.optimization.clustering import cluster_weights
+from kerasrecipes.optimization.facts import model_facts, sparse_bytes
+from kerasrecipes.training.batch_norm import reestimate_batch_norm
+from kerasrecipes.training.image_classifier import say as say_aloud
+from kerasrecipes.training.refitting import checked_sides, refitted
+from kerasrecipes.training.retraining import retrain
+
+if TYPE_CHECKING:
+    import keras
+
+SCORED_PHOTOS = 256
+NORM_PHOTOS = 128
+# Small batches tell the first-order scores more; see `score_by_gradient`.
+SCORE_BATCH = 8
+MASK_CHOICES = 50
+
+
+def prune(
+    recipe,
+    train: PhotoSet,
+    val: PhotoSet,
+    *,
+    channels: float | None = None,
+    multiply_adds: float | None = None,
+    sparsity: float | None = None,
+    pattern: tuple[int, int] | None = None,
+    epochs: int = 12,
+    learning_rate: float = 3e-4,
+    residual: bool = False,
+    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    verbose: bool = True,
+):
+    """Make a fitted recipe's model smaller, and train it on with the old one as its teacher.
+
+    Channels that are taken away make the model faster everywhere. Zeros, which `sparsity` and
+    `pattern` ask for, only make a compressed file smaller.
+
+    Args:
+        recipe: A fitted `ImageClassifier`, or one that was loaded; it stays as it is.
+        train: Photos to learn from, those of the fit.
+        val: Photos to choose the weights by.
+        channels: Fraction of the channels that go, those that change the loss on training
+            photos least; or
+        multiply_adds: fraction of the arithmetic that is left, at most; or
+        sparsity: fraction of the weights of each kernel that become zero, the smallest; or
+        pattern: `(n, m)` to keep the `n` largest of each `m` consecutive weights.
+        epochs: Epochs of training afterwards; with zeros, two thirds of them while their
+            number rises.
+        learning_rate: Its peak.
+        residual: Whether channels that additions tie may go, too.
+        callbacks: Further `keras.callbacks.Callback`s for the training.
+        verbose: Whether to print what is done.
+
+    Returns:
+        A fitted recipe of the same kind with the smaller model, measured on `val`. Its
+        report says what was done.
+
+    Raises:
+        NotFittedError: If `recipe` is not fitted.
+        ValueError: If not exactly one way is asked for, or it cannot be gone.
+        DataError: If the photos do not suit the model, or change while it runs.
+        KeyboardInterrupt: If interrupted.
+    """
+    wanted = {
+        "channels": channels,
+        "multiply_adds": multiply_adds,
+        "sparsity": sparsity,
+        "pattern": pattern,
+    }
+    asked = [name for name, value in wanted.items() if value is not None]
+    if len(asked) != 1:
+        raise ValueError(
+            "Pass exactly one of `channels`, `multiply_adds`, `sparsity` and `pattern`, not "
+            f"{' and '.join(f'`{name}`' for name in asked) or 'none of them'}."
+        )
+    by_channels = asked[0] in {"channels", "multiply_adds"}
+    if residual and not by_channels:
+        raise ValueError(f"`residual` has no effect with `{asked[0]}`, which leaves all channels.")
+    checked_sides(recipe, train, val)
+    say = say_aloud if verbose else lambda line: None
+    options = {
+        asked[0]: wanted[asked[0]],
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+    }
+    if by_channels:
+        return _prune_channels(recipe, train, val, options, residual, callbacks, say)
+    return _prune_weights(recipe, train, val, options, callbacks, say)
+
+
+def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks, say: Callable):
+    pruned = pruned_model(
+        recipe.model_,
+        train,
+        fraction=options.get("channels"),
+        multiply_adds_fraction=options.get("multiply_adds"),
+        residual=residual,
+        seed=recipe.seed,
+    )
+    say(str(pruned))
+    model, stage = retrain(
+        recipe,
+        pruned.model,
+        train,
+        val,
+        epochs=options["epochs"],
+        learning_rate=options["learning_rate"],
+        teacher=recipe.model_,
+        callbacks=callbacks,
+        name="after pruning",
+        say=say,
+    )
+    step = {
+        "name": "prune",
+        "summary": str(pruned),
+        "options": {**options, "residual": residual},
+        "before": model_facts(recipe.model_),
+        "after": model_facts(model),
+    }
+    return refitted(recipe, model, train, val, step, [stage])
+
+
+def pruned_model(
+    model: "keras.Model",
+    train: PhotoSet,
+    *,
+    fraction: float | None = None,
+    multiply_adds_fraction: float | None = None,
+    residual: bool = False,
+    seed: int = 0,
+    scores: Scores | None = None,
+) -> PrunedChannels:
+    """Leave out channels of a classifier, not yet trained on.
+
+    Args:
+        model: A functional model, photos to softmax scores; it stays as it is.
+        train: Photos that channels are scored on, and the statistics of BatchNormalization
+            measured anew, some hundred of them.
+        fraction: Fraction of the channels that go, or
+        multiply_adds_fraction: of the arithmetic that is left.
+        residual: Whether channels that additions tie may go, too.
+        seed: Seed of the choice of photos.
+        scores: Of `score_on_photos`, if they are at hand.
+
+    Raises:
+        ValueError: If nothing would go, or the arithmetic cannot be reached.
+        DataError: If a photo cannot be read.
+    """
+    import keras
+
+    model = flattened(model)
+    pruned = prune_channels(
+        model,
+        fraction=fraction,
+        multiply_adds_fraction=multiply_adds_fraction,
+        scores=score_on_photos(model, train, seed) if scores is None else scores,
+        residual=residual,
+    )
+    if any(isinstance(x, keras.layers.BatchNormalization) for x in pruned.model.layers):
+        reestimate_batch_norm(pruned.model, some_of_each_class(train, NORM_PHOTOS, seed))
+    return pruned
+
+
+def score_on_photos(model: "keras.Model", train: PhotoSet, seed: int) -> Scores:
+    """Score the channels of a flat model by what the loss on training photos would change.
+
+    Args:
+        model: A flat functional model, photos to softmax scores.
+        train: The photos, of which some are drawn.
+        seed: Seed of what is drawn.
+    """
+    import keras
+
+    photos = some_of_each_class(train, SCORED_PHOTOS, seed)
+    size = tuple(model.input.shape[1:3])
+    batches = to_dataset(photos, size, batch_size=SCORE_BATCH, seed=seed)
+    loss = keras.losses.CategoricalCrossentropy(reduction=None)
+    return score_by_gradient(model, batches, loss)
+
+
+def some_of_each_class(photos: PhotoSet, count: int, seed: int) -> PhotoSet:
+    """Draw about `count` photos, as many of each class as there are up to an equal share."""
+    rng = np.random.default_rng(seed)
+    share = -(-count // len(photos.class_names))
+    drawn = [
+        rng.permutation(np.flatnonzero(photos.labels == k))[:share]
+        for k in range(len(photos.class_names))
+    ]
+    return photos.select(np.concatenate(drawn))
+
+
+def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
+    from kerasrecipes.callbacks.magnitude_pruning import HoldZeros, MagnitudePruning
+
+    epochs = options["epochs"]
+    if not isinstance(epochs, int) or epochs < 2:
+        raise ValueError(
+            f"`epochs` must be at least 2 with `sparsity` or `pattern`, not {epochs!r}: the zeros "
+            "come in the first ones and hold in the others."
+        )
+    rising = min(epochs - 1, round(epochs * 2 / 3))
+    steps = rising * -(-len(train) // recipe.batch_size)
+    pruning = MagnitudePruning(
+        options.get("sparsity"), options.get("pattern"), frequency=max(1, steps // MASK_CHOICES)
+    )
+    model, stages = copied(recipe.model_), []
+    # A moving average would fill the zeros again, and the best weights would be the dense ones.
+    for name, count, callback, keep_best in (
+        ("pruning", rising, pruning, False),
+        ("after pruning", epochs - rising, HoldZeros(), True),
+    ):
+        _, stage = retrain(
+            replace(recipe, ema=False),
+            model,
+            train,
+            val,
+            epochs=count,
+            learning_rate=options["learning_rate"],
+            teacher=recipe.model_,
+            callbacks=[*callbacks, callback],
+            keep_best=keep_best,
+            name=name,
+            say=say,
+        )
+        stages.append(stage)
+    return _with_sizes(recipe, model, train, val, "prune", options, stages, say)
+
+
+def cluster(
+    recipe,
+    train: PhotoSet,
+    val: PhotoSet,
+    *,
+    clusters: int = 16,
+    epochs: int = 4,
+    learning_rate: float = 1e-4,
+    verbose: bool = True,
+):
+    """Let each kernel of a fitted recipe's model get along with a few values, and train those.
+
+    Only a compressed file gets smaller. Zeros stay zero.
+
+    Args:
+        recipe: A fitted `ImageClassifier`, or one that was loaded; it stays as it is.
+        train: Photos to learn from, those of the fit.
+        val: Photos to choose the weights by.
+        clusters: Values per kernel, 2 to 256.
+        epochs: Epochs of training afterwards.
+        learning_rate: Its peak.
+        verbose: Whether to print what is done.
+
+    Returns:
+        A fitted recipe of the same kind, measured on `val`; its report says what was done.
+
+    Raises:
+        NotFittedError: If `recipe` is not fitted.
+        ValueError: If `clusters` is not usable.
+        DataError: If the photos do not suit the model, or change while it runs.
+        KeyboardInterrupt: If interrupted.
+    """
+    from kerasrecipes.callbacks.shared_weights import HoldClusters
+
+    checked_sides(recipe, train, val)
+    say = say_aloud if verbose else lambda line: None
+    model = copied(recipe.model_)
+    cluster_weights(model, clusters)
+    options = {"clusters": clusters, "epochs": epochs, "learning_rate": learning_rate}
+    _, stage = retrain(
+        replace(recipe, ema=False),  # averages of shared values are shared only in the end
+        model,
+        train,
+        val,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        teacher=recipe.model_,
+        callbacks=[HoldClusters()],
+        name="after clustering",
+        say=say,
+    )
+    return _with_sizes(recipe, model, train, val, "cluster", options, [stage], say)
+
+
+def _with_sizes(recipe, model, train, val, name: str, options: dict, stages: list, say: Callable):
+    """Make the fitted recipe, with what zeros and shared values are worth."""
+    before, after = model_facts(recipe.model_), model_facts(model)
+    for facts, measured in ((before, recipe.model_), (after, model)):
+        facts["sparse_file_bytes"] = sparse_bytes(measured)
+    summary = (
+        f"{after['zero_fraction']:.0%} of the weights in kernels are zero. All weights take "
+        f"{after['weight_bytes'] / 1e6:.2f} MB as before, zipped "
+        f"{after['zipped_bytes'] / 1e6:.2f} MB instead of {before['zipped_bytes'] / 1e6:.2f} MB, "
+        f"as a sparse .tflite file {after['sparse_file_bytes'] / 1e6:.2f} MB. It is no faster."
+    )
+    say(summary)
+    step = {"name": name, "summary": summary, "options": options, "before": before, "after": after}
+    return refitted(recipe, model, train, val, step, stages)
+
+
+def copied(model: "keras.Model") -> "keras.Model":
+    """Return a copy of a model with its weights."""
+    import keras
+
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy

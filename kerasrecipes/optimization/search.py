@@ -1,0 +1,300 @@
+"""Trying what makes a model smaller and faster, the cheap ways first, on the real files."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.errors import DataError, VerificationError, printable
+from kerasrecipes.files import complete_file, told_plainly
+from kerasrecipes.optimization.candidate import Candidate, FileJudge
+from kerasrecipes.optimization.facts import model_facts
+from kerasrecipes.optimization.limits import Limits
+from kerasrecipes.optimization.pruning import NORM_PHOTOS, SCORED_PHOTOS, prune
+from kerasrecipes.optimization.result import file_name
+from kerasrecipes.report.run_report import RunReport
+from kerasrecipes.silence import import_keras
+from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.refitting import refitted
+
+FITTED = "fitted"
+WITHOUT_TRAINING = ("float32", "float16", "dynamic", "int8")
+AFTER_TRAINING = ("float32", "int8")
+# Shares of the arithmetic that channel pruning leaves.
+LEVELS = (0.7, 0.5, 0.35)
+MOST_EPOCHS = 12
+# A training step of everything costs about as much as so many predictions.
+STEP_COST = 4.0
+# Part of the time that is kept for writing and measuring files.
+MARGIN = 0.1
+RECORD = "search.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model that takes training to make.
+
+    Args:
+        name: What to call it.
+        make: Makes the fitted recipe, trained on for so many epochs.
+        share: Share of the arithmetic that its training steps cost.
+        quantizations: How its files are written.
+    """
+
+    name: str
+    make: Callable[[int], Any]
+    share: float
+    quantizations: tuple[str, ...] = AFTER_TRAINING
+
+
+@dataclass
+class Search:
+    """One search, as far as it has come; it goes on where an earlier one in its folder ended.
+
+    Args:
+        recipe: A fitted recipe.
+        train: Photos to learn from.
+        val: Photos to judge by.
+        limits: When to stop looking.
+        max_seconds: Time in all, that of earlier runs in the folder included.
+        folder: Where records, files and models are.
+        say: Prints one line for the user.
+        candidates: What was measured.
+        notes: What was not tried, and why.
+        recipes: A fitted recipe for each `Candidate.model`.
+        spent: Seconds of earlier runs.
+        pace: By how much training took longer than estimated, so far.
+    """
+
+    recipe: Any
+    train: PhotoSet
+    val: PhotoSet
+    limits: Limits
+    max_seconds: float
+    folder: Path
+    say: Callable[[str], None]
+    candidates: list[Candidate] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    recipes: dict[str, Any] = field(default_factory=dict)
+    spent: float = 0.0
+    pace: float = 1.0
+
+    def __post_init__(self):
+        self._began = time.monotonic()
+        import_keras()
+        self._size = tuple(self.recipe.model_.input.shape[1:3])
+        self._calibration = calibration_photos(self.train, self._size, self.recipe.seed)
+        self._judge = FileJudge(self.val, self._size, self.folder / file_name(FITTED, "float32"))
+        self._read()
+        started = time.monotonic()
+        self.recipes[FITTED] = refitted(self.recipe, self.recipe.model_, self.train, self.val)
+        self._seconds_per_photo = (time.monotonic() - started) / len(self.val)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent, in earlier runs, too."""
+        return self.spent + time.monotonic() - self._began
+
+    def run(self) -> None:
+        """Try everything that there is time for, until the limits are kept."""
+        try:
+            for quantization in WITHOUT_TRAINING:
+                self._measure(FITTED, quantization)
+            plans = self._plans()
+            for position, plan in enumerate(plans):
+                if not self.limits.open_ended and self.limits.choose(self.candidates):
+                    rest = ", ".join(plan.name for plan in plans[position:])
+                    self._note(f"{rest}: not tried, since the limits are kept without.")
+                    break
+                if self._make(plan, len(plans) - position):
+                    for quantization in plan.quantizations:
+                        self._measure(plan.name, quantization)
+        except KeyboardInterrupt:
+            if not self.candidates:
+                raise
+            self._note("The search was interrupted; the rest was not tried.")
+
+    def _plans(self) -> list[Plan]:
+        """List what takes training."""
+
+        def pruned(level: float, epochs: int):
+            return prune(
+                self.recipe,
+                self.train,
+                self.val,
+                multiply_adds=level,
+                epochs=epochs,
+                callbacks=[self._deadline()],
+                verbose=False,
+            )
+
+        return [Plan(f"channels-{level:g}", partial(pruned, level), level) for level in LEVELS]
+
+    def _make(self, plan: Plan, left: int) -> bool:
+        """Train a model unless it is there already; tell whether there is one then."""
+        name = plan.name
+        path = self.folder / f"{name}.keras"
+        if path.is_file() and path.with_suffix(".json").is_file():
+            self.recipes[name] = self._restored(path)
+            return True
+        budget = (self.max_seconds * (1 - MARGIN) - self.seconds) / left
+        once, epoch = self._estimates(plan.share)
+        epochs = min(MOST_EPOCHS, math.floor((budget - once) / epoch))
+        if epochs < 1:
+            self._note(
+                f"{name}: not tried for want of time; it would take about "
+                f"{(once + epoch) / 60:.1f} minutes at least."
+            )
+            return False
+        self.say(f"{self._clock()}  {name}: training for up to {epochs} epochs …")
+        started = time.monotonic()
+        try:
+            self.recipes[name] = found = plan.make(epochs)
+        except ValueError as error:
+            self._note(f"{name}: not possible. {error}")
+            return False
+        self.pace *= (time.monotonic() - started) / (once + epochs * epoch)
+        found.model_.save(path)
+        facts = {
+            "seconds": time.monotonic() - started,
+            "report": found.report_.to_dict(),
+        }
+        self._write(path.with_suffix(".json"), facts)
+        return True
+
+    def _deadline(self):
+        """Return a callback that ends a training for which the time was estimated too short."""
+        import keras
+
+        end = time.monotonic() + self.max_seconds * (1 - MARGIN) - self.seconds
+
+        def stop(batch, logs=None):
+            if time.monotonic() > end:
+                callback.model.stop_training = True
+
+        callback = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+        return callback
+
+    def _estimates(self, share: float) -> tuple[float, float]:
+        """Return about how many seconds go by before training, and in each of its epochs."""
+        from keras.layers import BatchNormalization
+
+        norms = sum(isinstance(x, BatchNormalization) for x in self.recipe.model_.layers)
+        once = self.recipe.views * len(self.train) + STEP_COST * SCORED_PHOTOS
+        once += NORM_PHOTOS * norms / 2 + 3 * len(self.val)
+        epoch = STEP_COST * share * len(self.train) + len(self.val)
+        unit = self._seconds_per_photo * self.pace
+        return unit * once, unit * epoch
+
+    def _measure(self, model: str, quantization: str) -> None:
+        """Write a file and measure it, unless that is done already."""
+        from kerasrecipes.export import get_format
+
+        if any((one.model, one.quantization) == (model, quantization) for one in self.candidates):
+            return
+        started = time.monotonic()
+        recipe, path = self.recipes[model], self.folder / file_name(model, quantization)
+        try:
+            get_format("tflite").write(
+                recipe.model_,
+                path,
+                quantization=quantization,
+                calibration=self._calibration if quantization == "int8" else None,
+                class_names=list(recipe.labels_),
+                policy=self.train.policy.to_dict(),
+            )
+        except VerificationError as error:
+            if (model, quantization) == (FITTED, "float32"):
+                raise  # nothing can be compared with
+            self._note(f"{model} {quantization}: {error}")
+            return
+        found = self._judge.measure(
+            path,
+            model,
+            quantization,
+            time.monotonic() - started,
+            multiply_adds=model_facts(recipe.model_).get("multiply_adds"),
+        )
+        self.candidates.append(found)
+        self._save()
+        self.say(
+            f"{self._clock()}  {found.name}: accuracy {found.accuracy:.1%} "
+            f"({0.0 - 100 * found.drop:+.1f} points), {found.size_bytes / 1e6:.2f} MB, "
+            f"{found.latency_ms:.3g} ms ({found.latency_ratio:.2f} of float)"
+        )
+
+    def _note(self, note: str) -> None:
+        self.notes.append(note)
+        self.say(f"{self._clock()}  {note}")
+
+    def _clock(self) -> str:
+        minutes, seconds = divmod(round(self.seconds), 60)
+        return f"[{minutes}:{seconds:02} of {self.max_seconds / 60:g} min]"
+
+    def _restored(self, path: Path):
+        from kerasrecipes.model_file import load_model
+
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        restored = refitted(self.recipe, load_model(path), self.train, self.val)
+        report = RunReport.from_dict(facts["report"])
+        restored.report_.stages = report.stages
+        restored.report_.optimization = report.optimization
+        return restored
+
+    def identity(self) -> dict[str, str]:
+        """Return what the records of a folder hold for."""
+        weights = sha256()
+        for values in self.recipe.model_.get_weights():
+            weights.update(np.ascontiguousarray(values).tobytes())
+        return {
+            "weights": weights.hexdigest(),
+            "train": self.train.digest(),
+            "val": self.val.digest(),
+            "seed": str(self.recipe.seed),
+        }
+
+    def _read(self) -> None:
+        with told_plainly(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / RECORD
+        if not path.is_file():
+            return
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            before = record["identity"]
+            self.candidates = [Candidate.from_dict(one) for one in record["candidates"]]
+            self.spent, self.pace = record["seconds"], record["pace"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"'{printable(path)}' is damaged: {error}. Remove the folder to begin again."
+            ) from error
+        differing = [name for name, value in self.identity().items() if before[name] != value]
+        if differing:
+            raise DataError(
+                f"The search in '{printable(self.folder)}' began with another "
+                f"{' and '.join(differing)}. Name another folder, or go on with what it began with."
+            )
+        self.say(f"Going on with {len(self.candidates)} candidates in '{printable(self.folder)}'.")
+
+    def _save(self) -> None:
+        self._write(
+            self.folder / RECORD,
+            {
+                "identity": self.identity(),
+                "candidates": [one.to_dict() for one in self.candidates],
+                "seconds": self.seconds,
+                "pace": self.pace,
+            },
+        )
+
+    def _write(self, path: Path, value: dict) -> None:
+        with told_plainly(self.folder), complete_file(path) as file:
+            file.write((json.dumps(value, indent=2) + "\n").encode())

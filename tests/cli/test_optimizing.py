@@ -1,0 +1,60 @@
+"""`kerasrecipes optimize`, from a saved model to a smaller one."""
+
+import json
+import shutil
+
+import pytest
+
+from kerasrecipes import Bundle
+from kerasrecipes.optimization import search
+from kerasrecipes.optimization.bundle_optimization import photos_of_fit
+
+
+@pytest.fixture(autouse=True)
+def without_training(monkeypatch):
+    monkeypatch.setattr(search, "LEVELS", ())
+    monkeypatch.setattr(search, "WITHOUT_TRAINING", ("float32", "dynamic"))
+
+
+def test_a_saved_model_becomes_smaller(kr, model, photos, tmp_path):
+    code, out, err = kr("optimize", model, photos, "--max-drop", 0.5, "--run", tmp_path / "run")
+    assert code == 0
+    assert "float32: accuracy" in err and "float32: accuracy" not in out
+    assert "← pick" in out and "on 12 photos that were not used:" in out
+    bundle = Bundle.load(tmp_path / "saved_models" / "parts_small")
+    assert f"Saved to {bundle.folder}" in out.replace("\n", "")
+    assert len(bundle.exports()) == 1
+    assert bundle.manifest.optimization[-1]["name"] == "optimize"
+    code, out, err = kr(
+        "optimize", model, photos, "--max-drop", 0.5, "--run", tmp_path / "run", "--json",
+        "--to", tmp_path / "other",
+    )  # fmt: skip
+    told = json.loads(out)
+    assert code == 0 and "Going on with 2 candidates" in err
+    assert told["folder"] == str(tmp_path / "other" / "1") and told["test"]["n"] == 12
+    assert [one["name"] for one in told["candidates"]] == ["float32", "dynamic"]
+
+
+def test_what_is_not_reachable_exits_with_3_and_saves_nothing(kr, model, photos, tmp_path):
+    code, out, _ = kr("optimize", model, photos, "--max-mb", 0.001)
+    assert code == 3 and "Not reachable: the closest is" in out
+    assert [path.name for path in (tmp_path / "saved_models").iterdir()] == ["parts"]
+
+
+def test_the_sides_of_the_fit_are_found_again_by_digest(model, photos, part_sets):
+    train, val, test = part_sets
+    for number, path in enumerate(sorted(photos.rglob("*.png"))):
+        path.rename(path.with_name(f"renamed-{number}.png"))
+    found = photos_of_fit(Bundle.load(model), photos)
+    for side, expected in zip(found, (train, val, test), strict=True):
+        assert side.digest() == expected.digest()
+
+
+def test_missing_photos_and_strange_classes_are_named(kr, model, photos):
+    shutil.copytree(photos / "dot", photos / "crack")
+    code, _, err = kr("optimize", model, photos)
+    assert code == 1 and "does not know the classes 'crack'" in err
+    shutil.rmtree(photos / "crack")
+    shutil.rmtree(photos / "dot")
+    code, _, err = kr("optimize", model, photos)
+    assert code == 1 and "of the 36 photos that the model in" in err and "are not in" in err

@@ -1,0 +1,209 @@
+"""The search for a smaller and faster file: what it measures, picks, says, and goes on with."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kerasrecipes import Bundle, DataError, ImageClassifier, NotFittedError, optimize
+from kerasrecipes.export import get_format
+from kerasrecipes.optimization import search
+from kerasrecipes.optimization.candidate import Candidate, pareto_front
+from kerasrecipes.optimization.limits import Limits
+from kerasrecipes.optimization.result import OptimizationResult
+
+FLOAT = Candidate(
+    "fitted", "float32", accuracy=0.95, drop=0.0, drop_interval=(-0.01, 0.01), drop_error=0.0,
+    recalls=(0.9, 1.0), worst_class="a", worst_drop=0.0, size_bytes=4_000_000, latency_ms=8.0,
+    latency_ratio=1.0, seconds=1.0,
+)  # fmt: skip
+INT8 = replace(FLOAT, quantization="int8", accuracy=0.948, drop=0.002, drop_error=0.003,
+               size_bytes=1_000_000, latency_ms=4.0, latency_ratio=0.5)  # fmt: skip
+RISKY = replace(INT8, model="channels-0.5", accuracy=0.942, drop=0.008, drop_error=0.004,
+                size_bytes=500_000, latency_ms=2.0, latency_ratio=0.25)  # fmt: skip
+
+
+def result(candidates, **limits):
+    return OptimizationResult(list(candidates), Limits(**limits), [], 1.0, 500, {}, None)
+
+
+@pytest.fixture(scope="module")
+def quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "LEVELS", (0.8,))
+        patch.setattr(search, "MOST_EPOCHS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def found(quick, small_fitted, part_sets, tmp_path_factory):
+    train, val, _ = part_sets
+    folder = tmp_path_factory.mktemp("search")
+    return optimize(small_fitted, train, val, max_drop=0.2, folder=folder, verbose=False)
+
+
+def test_every_candidate_is_a_real_file(found, small_fitted, part_sets):
+    val = part_sets[1]
+    names = ["float32", "float16", "dynamic", "int8", "channels-0.8 float32", "channels-0.8 int8"]
+    assert [one.name for one in found.candidates] == names
+    load = get_format("tflite").load
+    pixels = np.stack(
+        [_read(photo, small_fitted.model_.input.shape[1:3], val.policy) for photo in val.photos]
+    )
+    right = {}
+    for one in found.candidates:
+        path = found.folder / f"{one.model}-{one.quantization}.tflite"
+        right[one.name] = load(path)(pixels).argmax(axis=1) == val.labels
+        assert one.accuracy == right[one.name].mean()
+        assert one.size_bytes == path.stat().st_size
+        differing = right["float32"].astype(int) - right[one.name]
+        assert one.drop == pytest.approx(differing.mean())
+        spread = np.sqrt((differing**2).sum() - differing.sum() ** 2 / len(val)) / len(val)
+        assert one.drop_error == pytest.approx(spread)
+        recalls = [right[one.name][val.labels == k].mean() for k in range(3)]
+        assert one.recalls == pytest.approx(recalls)
+        assert one.latency_ms > 0
+    float32, pruned = found.candidates[0], found.candidates[-2]
+    assert pruned.multiply_adds <= 0.8 * float32.multiply_adds
+    assert float32.drop == 0 and float32.latency_ratio == 1
+
+
+def _read(photo, size, policy):
+    from kerasrecipes.data.decode import read_photo
+
+    return read_photo(photo, tuple(size), policy)
+
+
+def test_the_pick_is_measured_as_a_file_and_saved_with_it(found, part_sets, tmp_path):
+    _, val, test = part_sets
+    pick = found.pick
+    assert pick is not None and not found.limits.misses(pick)
+    told = found.evaluate(test)
+    assert told.n == len(test)
+    with pytest.raises(DataError, match="were used in the fit"):
+        found.evaluate(val)
+    bundle = found.save(tmp_path / "small")
+    loaded = Bundle.load(bundle.folder)
+    assert set(loaded.exports()) == {f"tflite-{pick.quantization}"}
+    assert loaded.manifest.golden_split == "test"
+    step = loaded.manifest.optimization[-1]
+    assert step["name"] == "optimize" and step["summary"] == found.message
+    assert step["after"]["file_size_bytes"] == pick.size_bytes
+
+
+def test_table_and_picture_show_all(found):
+    text = str(found)
+    for one in found.candidates:
+        assert one.name in text
+    assert "← pick" in text and found.message in text and "worst class" in text
+    assert found.plot().startswith(b"\x89PNG")
+    assert json.loads(json.dumps(found.to_dict()))["pick"] == found.pick.name
+
+
+def test_the_same_call_goes_on_where_it_was(quick, found, small_fitted, part_sets, monkeypatch):
+    train, val, _ = part_sets
+    monkeypatch.setattr(search, "prune", lambda *_, **__: pytest.fail("it was trained again"))
+    again = optimize(small_fitted, train, val, max_drop=0.2, folder=found.folder, verbose=False)
+    assert again.candidates == found.candidates
+    assert again.minutes >= found.minutes
+    steps = again.recipes["channels-0.8"].report_.optimization
+    assert [step["name"] for step in steps] == ["prune"]
+    with pytest.raises(DataError, match="began with another val"):
+        optimize(small_fitted, train, val.select(range(3, len(val))), folder=found.folder,
+                 verbose=False)  # fmt: skip
+    with pytest.raises(DataError, match="began with another seed"):
+        optimize(small_fitted, train, val, folder=found.folder, seed=5, verbose=False)
+
+
+def test_an_interrupted_search_keeps_what_it_has(
+    quick, small_fitted, part_sets, tmp_path, monkeypatch
+):
+    train, val, _ = part_sets
+    monkeypatch.setattr(search, "WITHOUT_TRAINING", ("float32",))
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search, "prune", interrupt)
+    cut = optimize(small_fitted, train, val, max_drop=0.2, folder=tmp_path, verbose=False)
+    assert len(cut.candidates) == 1 and "interrupted" in cut.notes[-1]
+    monkeypatch.setattr(search, "LEVELS", ())
+    done = optimize(small_fitted, train, val, max_drop=0.2, folder=tmp_path, verbose=False)
+    assert done.candidates == cut.candidates and not done.notes
+
+
+def test_no_training_when_limits_are_kept_without_or_time_is_short(
+    small_fitted, part_sets, tmp_path, monkeypatch, capsys
+):
+    train, val, _ = part_sets
+    monkeypatch.setattr(search, "prune", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr(search, "WITHOUT_TRAINING", ("float32", "int8"))
+    kept = optimize(small_fitted, train, val, max_drop=0.5, max_size_mb=5, folder=tmp_path)
+    assert "not tried, since the limits are kept" in kept.notes[0]
+    told = capsys.readouterr()
+    assert "int8: accuracy" in told.err and not told.out
+    short = optimize(
+        small_fitted, train, val, max_minutes=1e-6, max_size_mb=1e-6, folder=tmp_path,
+        verbose=False,
+    )  # fmt: skip
+    assert all("not tried for want of time" in note for note in short.notes)
+    assert short.pick is None
+    assert short.message.startswith("Not reachable: the closest is '")
+    assert "MB, where 1e-06 are allowed" in short.message
+    with pytest.raises(DataError, match="Not reachable.*Pass `candidate`"):
+        short.save(tmp_path / "model")
+
+
+def test_a_pick_is_judged_with_its_error():
+    assert result([FLOAT, INT8, RISKY]).pick == INT8  # 0.8 + 0.4 points are more than one
+    assert result([FLOAT, INT8, RISKY], max_drop=0.02).pick == RISKY
+    assert result([FLOAT, INT8], max_drop=0.0).pick == FLOAT
+    wide = result([FLOAT, replace(INT8, drop_interval=(-0.01, 0.014))])
+    assert "cannot rule out a drop of more than 1.0 points" in wide.message
+    assert "95% interval -1.0 to 1.4" in wide.message
+
+
+def test_the_closest_is_least_beyond_the_limits():
+    told = result([FLOAT, INT8, RISKY], max_size_mb=0.4)
+    assert told.pick is None
+    assert "closest is 'channels-0.5 int8'" in told.message
+    assert "0.5 MB, where 0.4 are allowed" in told.message
+    assert "judged as 1.2, where 1.0 may be lost" in told.message
+    slow = result([FLOAT], max_latency_ms=1.0)
+    assert "it takes 8 ms, where 1 are allowed" in slow.message
+
+
+def test_int8_that_is_slower_is_told():
+    slower = replace(INT8, latency_ms=19.0, latency_ratio=2.4)
+    told = result([FLOAT, slower])
+    assert told.warnings == ["int8 is slower than float32 on this machine: 19 for 8 ms."]
+    assert told.warnings[0] in str(told) and told.to_dict()["warnings"] == told.warnings
+    assert not result([FLOAT, INT8]).warnings
+    # Fewer channels are no excuse: the file is compared with that of the same model.
+    pruned = replace(FLOAT, model="channels-0.5", latency_ms=3.0, latency_ratio=0.375)
+    pruned8 = replace(pruned, quantization="int8", latency_ms=6.0, latency_ratio=0.75)
+    assert result([FLOAT, pruned, pruned8]).warnings[0].startswith("channels-0.5 int8 is slower")
+
+
+def test_the_front_holds_what_none_beats():
+    worse = replace(INT8, quantization="dynamic", size_bytes=1_100_000)
+    assert pareto_front([FLOAT, INT8, worse, RISKY]) == [FLOAT, INT8, RISKY]
+    assert Candidate.from_dict(json.loads(json.dumps(INT8.to_dict()))) == INT8
+
+
+def test_wrong_use_is_named(small_fitted, part_sets, tmp_path):
+    train, val, _ = part_sets
+    for arguments, message in (
+        ({"max_drop": 1.5}, "`max_drop` must be a fraction"),
+        ({"max_size_mb": 0}, "`max_size_mb` must be above 0"),
+        ({"max_latency_ms": -1}, "`max_latency_ms` must be above 0"),
+        ({"max_minutes": 0}, "`max_minutes` must be above 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            optimize(small_fitted, train, val, **arguments)
+    with pytest.raises(NotFittedError):
+        optimize(ImageClassifier(), train, val)
+    (tmp_path / "search.json").write_text("{")
+    with pytest.raises(DataError, match="is damaged"):
+        optimize(small_fitted, train, val, folder=tmp_path, verbose=False)

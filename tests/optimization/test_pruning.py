@@ -1,0 +1,120 @@
+"""Pruning and clustering of a fitted recipe, from photos to a bundle that tells of it."""
+
+import numpy as np
+import pytest
+
+from kerasrecipes import DataError, ImageClassifier, NotFittedError, cluster, prune
+from kerasrecipes.optimization.facts import model_facts
+from kerasrecipes.optimization.pruning import pruned_model, some_of_each_class
+
+
+@pytest.fixture(scope="module")
+def halved(small_fitted, part_sets):
+    train, val, _ = part_sets
+    return prune(small_fitted, train, val, channels=0.5, epochs=4, verbose=False)
+
+
+def test_channels_go_and_the_recipe_goes_on(small_fitted, halved, part_sets, tmp_path):
+    test = part_sets[2]
+    before = small_fitted.model_.get_layer("expand").get_weights()[0].shape
+    assert before[-1] == 32 and not small_fitted.report_.optimization
+    assert halved.model_.get_layer("expand").get_weights()[0].shape[-1] == 16
+    (step,) = halved.report_.optimization
+    assert step["after"]["multiply_adds"] < 0.8 * step["before"]["multiply_adds"]
+    assert step["before"]["val_accuracy"] == small_fitted.report_.evaluations["val"].accuracy.value
+    assert halved.report_.stages[-1].name == "after pruning"
+    assert len(halved.report_.stages) == len(small_fitted.report_.stages) + 1
+    halved.evaluate(test)
+    bundle = halved.save(tmp_path / "half")
+    assert bundle.export("tflite", "float32").size_bytes > 0
+    loaded = ImageClassifier.load(bundle.folder)
+    assert loaded.predict(test) == pytest.approx(halved.predict(test), abs=1e-5)
+    # A loaded recipe can be made smaller still.
+    train, val, _ = part_sets
+    again = prune(loaded, train, val, multiply_adds=0.7, epochs=1, verbose=False)
+    assert [one["name"] for one in again.report_.optimization] == ["prune", "prune"]
+    ratio = model_facts(again.model_)["multiply_adds"] / model_facts(loaded.model_)["multiply_adds"]
+    assert ratio <= 0.7
+
+
+def test_zeros_come_and_hold_and_are_told_honestly(small_fitted, part_sets):
+    train, val, _ = part_sets
+    sparse = prune(small_fitted, train, val, sparsity=0.8, epochs=3, verbose=False)
+    for name in ("one", "expand", "last", "logits"):
+        kernel = sparse.model_.get_layer(name).get_weights()[0]
+        assert (kernel == 0).mean() == pytest.approx(0.8, abs=0.5 / kernel.size + 1e-9)
+    (step,) = sparse.report_.optimization
+    before, after = step["before"], step["after"]
+    assert after["weight_bytes"] == before["weight_bytes"]
+    assert after["zipped_bytes"] < 0.5 * before["zipped_bytes"]
+    assert after["sparse_file_bytes"] < before["sparse_file_bytes"]
+    assert after["multiply_adds"] == before["multiply_adds"]
+    assert "80% of the weights in kernels are zero" in step["summary"]
+    assert "no faster" in step["summary"]
+    assert [stage.name for stage in sparse.report_.stages[-2:]] == ["pruning", "after pruning"]
+
+
+def test_clusters_hold(small_fitted, part_sets):
+    train, val, _ = part_sets
+    clustered = cluster(small_fitted, train, val, clusters=8, epochs=1, verbose=False)
+    kernel = clustered.model_.get_layer("last").get_weights()[0]
+    assert len(np.unique(kernel)) <= 8
+    assert clustered.report_.optimization[0]["name"] == "cluster"
+
+
+def test_photos_are_drawn_of_each_class(part_sets):
+    some = some_of_each_class(part_sets[0], 9, seed=1)
+    assert set(some.counts().values()) == {3}
+    assert some_of_each_class(part_sets[0], 10**6, seed=1).counts() == part_sets[0].counts()
+
+
+QUICK = {"mobilenet_v2", "mobilenet_v3_small"}
+FAMILIES = [
+    "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenet_v2",
+    "mobilenet_v3_small", "efficientnet_v2_b0", "resnet50_v2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES],
+)
+def test_the_known_families_lose_half_of_their_arithmetic(name, part_sets, monkeypatch):
+    import keras
+
+    from kerasrecipes import get_backbone
+    from kerasrecipes.heads import make_head
+    from kerasrecipes.optimization import pruning
+
+    # As exact with few photos, and much quicker.
+    monkeypatch.setattr(pruning, "SCORED_PHOTOS", 6)
+    monkeypatch.setattr(pruning, "reestimate_batch_norm", lambda model, photos: None)
+    backbone = get_backbone(name).build(32, None)
+    scores = make_head("classification").build(backbone.output, 3, 0)
+    model = keras.Model(backbone.input, scores)
+    residual = name == "mobilenet_v3_small"
+    pruned = pruned_model(model, part_sets[0], multiply_adds_fraction=0.55, residual=residual)
+    before, after = pruned.multiply_adds
+    assert after <= 0.55 * before
+    assert np.isfinite(pruned.model.predict(np.full((1, 32, 32, 3), 99.0), verbose=0)).all()
+
+
+def test_wrong_use_is_named(small_fitted, part_sets):
+    train, val, _ = part_sets
+    for arguments, kind, message in (
+        ({}, ValueError, "Pass exactly one of .* not none of them"),
+        ({"channels": 0.5, "sparsity": 0.5}, ValueError, "not `channels` and `sparsity`"),
+        ({"sparsity": 0.5, "residual": True}, ValueError, "`residual` has no effect with"),
+        ({"sparsity": 0.5, "epochs": 1}, ValueError, "`epochs` must be at least 2 with"),
+        ({"channels": 1.5}, ValueError, "`fraction` must lie between 0 and 1"),
+    ):
+        with pytest.raises(kind, match=message):
+            prune(small_fitted, train, val, verbose=False, **arguments)
+    with pytest.raises(NotFittedError, match="has no `labels_` yet"):
+        prune(ImageClassifier(), train, val, channels=0.5)
+    with pytest.raises(NotFittedError):
+        cluster(ImageClassifier(), train, val)
+    with pytest.raises(ValueError, match="`clusters` must be a whole number"):
+        cluster(small_fitted, train, val, clusters=1)
+    with pytest.raises(DataError, match="`val` is empty"):
+        prune(small_fitted, train, val.select([]), channels=0.5)
