@@ -61,11 +61,11 @@ class OptimizationResult:
         low, high = (100 * end for end in pick.drop_interval)
         reference = self.candidates[0]
         size = pick.size_bytes / reference.size_bytes
+        within = sum(not self.limits.misses(one) for one in self.candidates)
         why = (
             f"Picked '{pick.name}': {pick.size_bytes / 1e6:.2f} MB ({size:.0%} of the float file) "
             f"and {pick.latency_ms:.3g} ms ({pick.latency_ratio:.0%}), the best in size and "
-            f"latency together of {sum(not self.limits.misses(one) for one in self.candidates)} within "
-            "the limits. "
+            f"latency together of {within} within the limits. "
             f"On {self.photos} validation photos its accuracy drops by {100 * pick.drop:.1f} "
             f"points (95% interval {low:.1f} to {high:.1f}), judged as "
             f"{100 * pick.judged_drop:.1f}."
