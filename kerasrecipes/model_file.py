@@ -1,5 +1,6 @@
 """Loading a `.keras` file without running code from it, and without filling the memory."""
 
+import importlib
 import json
 import math
 import threading
@@ -36,6 +37,8 @@ def load_model(path: str | Path):
     path = Path(path)
     budget = _weight_budget(path)
     keras = import_keras()
+    # Registers the layers of this package; which of them a file names is only known then.
+    importlib.import_module("kerasrecipes.layers.fake_quantization")
     # One load at a time, or one would take the other's limit for Keras's own method.
     with _LOADING, _limited_weights(keras, path, budget):
         try:

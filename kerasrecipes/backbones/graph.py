@@ -32,6 +32,19 @@ def nodes_in_order(model: "keras.Model") -> list[Any]:
     return [node for depth in depths for node in model._nodes_by_depth[depth]]
 
 
+def consumers(nodes: list[Any]) -> dict[int, list[Any]]:
+    """Map the id of each tensor to the nodes that take it.
+
+    Args:
+        nodes: `nodes_in_order` of a model.
+    """
+    taking: dict[int, list[Any]] = {}
+    for node in nodes:
+        for tensor in node.input_tensors:
+            taking.setdefault(id(tensor), []).append(node)
+    return taking
+
+
 def _weight_count(node: Any) -> int:
     weights = getattr(node.operation, "weights", ())
     return sum(math.prod(weight.shape) for weight in weights)

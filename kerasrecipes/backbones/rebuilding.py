@@ -157,6 +157,29 @@ def flattened(model: "keras.Model") -> "keras.Model":
     return keras.Model(photo, rebuild(graph, photo), name=model.name)
 
 
+def clone_graph(
+    model: "keras.Model",
+    renewed: Callable[[Any], Any],
+    called: Callable[..., Any] | None = None,
+) -> "keras.Model":
+    """Repeat a flat model's graph with other layers.
+
+    Args:
+        model: A flat functional model.
+        renewed: Gives the layer that takes a layer's place; asked again for each further call.
+        called: Called as `called(layer, *args, **kwargs)` with what `renewed` gave; returns
+            what the layers behind it see. By default it calls the layer.
+
+    Returns:
+        The new model, not compiled.
+    """
+    import keras
+
+    # Over the same layers, but not compiled, so that its optimizer is not copied.
+    bare = keras.Model(model.input, model.output, name=model.name)
+    return keras.models.clone_model(bare, clone_function=renewed, call_function=called)
+
+
 def copy_weights(old: Any, new: Any) -> None:
     """Copy the weights of a layer, or of a model of the same layers.
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.backbones.rebuilding import copy_weights
+from kerasrecipes.backbones.rebuilding import clone_graph, copy_weights
 from kerasrecipes.optimization.channel_groups import ChannelMap, LayerChannels
 from kerasrecipes.optimization.channel_rules import rule_name
 
@@ -24,8 +24,6 @@ def keep_channels(model: "keras.Model", channels: ChannelMap, keep: np.ndarray) 
         A plain model with layers of the same names, and of the old weights those that are
         left. It is not compiled.
     """
-    import keras
-
     fresh: dict[int, tuple[Any, Any]] = {}
 
     def smaller(layer: Any) -> Any:
@@ -33,9 +31,7 @@ def keep_channels(model: "keras.Model", channels: ChannelMap, keep: np.ndarray) 
             fresh[id(layer)] = layer, _smaller(layer, channels.layers.get(layer.name), keep)
         return fresh[id(layer)][1]
 
-    # Over the same layers, but not compiled, so that its optimizer is not copied.
-    bare = keras.Model(model.input, model.output, name=model.name)
-    copy = keras.models.clone_model(bare, clone_function=smaller)
+    copy = clone_graph(model, smaller)
     for layer, new in fresh.values():
         work = channels.layers.get(layer.name)
         if work is None:

@@ -1,0 +1,1 @@
+"""Keras layers that Keras lacks; models of them load from `.keras` files like any other."""
