@@ -60,6 +60,10 @@ if TYPE_CHECKING:
     from kerasrecipes.optimization.multiply_adds import count_multiply_adds
     from kerasrecipes.optimization.optimizing import optimize
     from kerasrecipes.optimization.pruning import cluster, prune
+    from kerasrecipes.optimization.quantization_aware import make_quantization_aware
+    from kerasrecipes.optimization.quantization_report import QuantizationReport
+    from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
+    from kerasrecipes.optimization.quantizing import quantize
     from kerasrecipes.optimization.weight_report import report_weights
     from kerasrecipes.optimizers.fine_tuning_adamw import FineTuningAdamW
     from kerasrecipes.report.contact_sheet import draw_augmentation
@@ -141,6 +145,10 @@ _WHERE = {
     "optimization.multiply_adds": ("count_multiply_adds",),
     "optimization.optimizing": ("optimize",),
     "optimization.pruning": ("cluster", "prune"),
+    "optimization.quantization_aware": ("make_quantization_aware",),
+    "optimization.quantization_report": ("QuantizationReport",),
+    "optimization.quantized_classifier": ("QuantizedClassifier",),
+    "optimization.quantizing": ("quantize",),
     "optimization.weight_report": ("report_weights",),
     "optimizers.fine_tuning_adamw": ("FineTuningAdamW",),
     "report.contact_sheet": ("draw_augmentation",),

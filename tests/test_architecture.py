@@ -58,6 +58,7 @@ ROOMS = {
     ),
     "heads": Room("errors registry", later="losses", later_libraries="keras"),
     "losses": Room("errors", libraries="keras numpy"),
+    "layers": Room(libraries="keras"),
     "optimizers": Room(libraries="keras"),
     "monitor": Room("errors", libraries="numpy", later_libraries="scipy"),
     "callbacks": Room(
@@ -72,7 +73,7 @@ ROOMS = {
         libraries="numpy",
         later_libraries="jinja2 matplotlib",
     ),
-    "model_file": Room("errors silence"),
+    "model_file": Room("errors silence", later="layers"),
     "inference": Room("data", libraries="numpy"),
     "bundle": Room(
         "data errors files",
@@ -81,10 +82,11 @@ ROOMS = {
     ),
     "export": Room(
         "errors files registry silence",
-        # an export is verified before it is added to the bundle
-        later="bundle data inference verify",
+        # An export is verified before it is added to the bundle; int8 has its rounding corrected.
+        later="bundle data inference layers optimization verify",
         libraries="numpy flatbuffers",
-        later_libraries="ai_edge_litert jinja2 keras onnx onnxruntime tensorflow tf2onnx",
+        later_libraries="ai_edge_litert jinja2 keras litert_quantizer onnx onnxruntime tensorflow "
+        "tf2onnx",
     ),
     "verify": Room(
         "data errors evaluation export",
@@ -101,7 +103,7 @@ ROOMS = {
     ),
     "optimization": Room(
         "backbones bundle data errors evaluation files heads inference report silence training",
-        later="callbacks export model_file verify",
+        later="callbacks export layers model_file verify",
         libraries="numpy",
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
@@ -121,7 +123,7 @@ LATE_LIBRARIES = {
     "ai_edge_litert", "keras", "keras_cv", "keras_hub", "matplotlib", "onnx", "onnxruntime",
     "sklearn", "tensorflow", "tensorflow_model_optimization", "tf2onnx", "tf_keras",
 }  # fmt: skip
-BUILT_ON_KERAS = {"callbacks", "losses", "optimizers"}
+BUILT_ON_KERAS = {"callbacks", "layers", "losses", "optimizers"}
 TELLS_NOTHING = {"common", "core", "helpers", "misc", "util", "utils"}
 
 

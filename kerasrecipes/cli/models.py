@@ -25,7 +25,7 @@ def export_saved(
     model: Model,
     format: Annotated[str, typer.Option(help="A format that `kerasrecipes ls` names.")] = "tflite",
     quantization: Annotated[
-        str, typer.Option(help="float32, float16, dynamic or int8.")
+        str, typer.Option(help="float32, float16, dynamic, int8 or int4.")
     ] = "float32",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an export of the same name.")

@@ -43,7 +43,7 @@ def check_model(model: "keras.Model", class_names: Sequence[str]) -> tuple[int, 
 
 
 def check_facts(
-    facts: GraphFacts, model: "keras.Model", *, runtime: str, bytes_per_weight: int = 4
+    facts: GraphFacts, model: "keras.Model", *, runtime: str, bytes_per_weight: float = 4
 ) -> None:
     """Refuse files that convert without an error and still are not the model.
 
@@ -68,7 +68,7 @@ def check_facts(
             "a plain Keras 3 model."
         )
     weights = sum(int(np.prod(w.shape)) for w in model.weights if len(w.shape) >= 2)
-    least = weights * bytes_per_weight // 2
+    least = int(weights * bytes_per_weight // 2)
     if facts.constant_bytes < least:
         raise VerificationError(
             f"The converted file holds {facts.constant_bytes} bytes of constants where {weights} "

@@ -34,6 +34,7 @@ def export_model(
     overwrite: bool = False,
     temperature: float = 1.0,
     threshold: Mapping[str, float] | None = None,
+    content: bytes | None = None,
     **options: object,
 ) -> ExportRecord:
     """Write a bundle's model in another format, verify the file, and add it to the bundle.
@@ -41,7 +42,8 @@ def export_model(
     Args:
         bundle: The bundle to export; the file goes to `exports/<format>-<quantization>/`.
         format: One of `kerasrecipes.list_formats()`.
-        quantization: What the format offers, e.g. `"float32"`, `"float16"`, `"dynamic"`, `"int8"`.
+        quantization: What the format offers, e.g. `"float32"`, `"float16"`, `"dynamic"`, `"int8"`,
+            `"int4"`.
         photos: Held-out photos to verify on, besides the golden photos of the bundle; the
             numbers are then theirs.
         tolerance: How far the file may differ; by default strict for the quantization.
@@ -51,6 +53,8 @@ def export_model(
         threshold: Of a model with two classes, one class to the probability (after `temperature`)
             from which it is to be chosen. The file's top class then follows it, and its scores
             are no probabilities any more; see `kerasrecipes.export.decision`.
+        content: The file's bytes, if it was written before, e.g. by `quantize`; they are
+            verified like any others.
         **options: What only this format takes, see `ExportFormat.options` and the `write` of its
             module: `signatures` for `"tflite"`, e.g. `("embed", "train")`; `version` for
             `"saved_model"`, by default that of the bundle.
@@ -70,25 +74,23 @@ def export_model(
 
     chosen = _chosen_format(format, quantization)
     options = _checked_options(chosen, options, bundle)
-    decision = Decision(temperature, threshold)
-    decision.check(bundle.class_names)
+    decision = _checked_decision(Decision(temperature, threshold), bundle, content)
     target = _target(bundle, f"{format}-{quantization}", overwrite)
     model = bundle.load_model()
     if photos is not None:
         scores = predict_scores(model, replace(photos, policy=bundle.policy()))
     decision.fold(model, bundle.class_names)
-    options["calibration"] = bundle.calibration() if quantization == "int8" else None
+    facts = _facts(bundle, decision, quantization)
     with _folder_in_the_making(target) as folder:
         path = folder / f"model{chosen.suffix}"
-        chosen.write(model, path, quantization=quantization, **_facts(bundle, decision), **options)
+        _write(chosen, model, path, content, {**facts, **options})
         found = {"sha256": digest(path), "size_bytes": size_bytes(path), "decision": decision}
         record = ExportRecord(format, quantization, path.name, **found, folder=folder)
         # The golden photos must pass in any case: `verify` will judge by them later.
-        found = verify_export(bundle, record, tolerance=tolerance)
-        _raise_failures(found)
+        found = _passed(verify_export(bundle, record, tolerance=tolerance))
         if photos is not None:
-            found = verify_export(bundle, record, photos, scores=scores, tolerance=tolerance)
-            _raise_failures(found)
+            judge = {"scores": scores, "tolerance": tolerance}
+            found = _passed(verify_export(bundle, record, photos, **judge))
         record = replace(record, verification=found.to_dict())
         record.write()
     return replace(record, folder=target)
@@ -105,15 +107,36 @@ def _chosen_format(format: str, quantization: str) -> "ExportFormat":
     return chosen
 
 
-def _facts(bundle: "Bundle", decision: Decision) -> dict[str, object]:
-    """Return what every format stores about a model."""
+def _checked_decision(decision: Decision, bundle: "Bundle", content: bytes | None) -> Decision:
+    decision.check(bundle.class_names)
+    if content is not None and decision.changes:
+        raise ValueError(
+            "`temperature` and `threshold` have no effect on `content`, a file that was written. "
+            "Leave them out, or leave out `content` and let the file be written anew."
+        )
+    return decision
+
+
+def _facts(bundle: "Bundle", decision: Decision, quantization: str) -> dict[str, object]:
+    """Return what every format is told of a model."""
     folder = Path(bundle.folder)
     changed = f"; {decision}" if decision.changes else ""
     return {
         "class_names": list(bundle.manifest.class_names),
         "description": f"{folder.parent.name}, version {folder.name}{changed}",
         "policy": bundle.policy().to_dict(),
+        "quantization": quantization,
+        "calibration": bundle.calibration() if quantization == "int8" else None,
     }
+
+
+def _write(
+    chosen: "ExportFormat", model: object, path: Path, content: bytes | None, told: dict
+) -> None:
+    if content is None:
+        chosen.write(model, path, **told)
+    else:
+        path.write_bytes(content)
 
 
 def _checked_options(
@@ -141,11 +164,12 @@ def _target(bundle: "Bundle", name: str, overwrite: bool) -> Path:
     return target
 
 
-def _raise_failures(found: "Verification") -> None:
+def _passed(found: "Verification") -> "Verification":
     if found.failures:
         raise VerificationError(
             f"The export '{found.name}' was not added to the bundle: {'; '.join(found.failures)}."
         )
+    return found
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
 from kerasrecipes.export.checks import check_answer, check_facts, check_model
 from kerasrecipes.export.format import ExportFormat
-from kerasrecipes.export.tflite_convert import convert
+from kerasrecipes.export.tflite_convert import convert, has_own_ranges
 from kerasrecipes.export.tflite_graph import inspect_content, inspect_file
 from kerasrecipes.export.tflite_metadata import add_metadata, read_metadata
 from kerasrecipes.export.tflite_profile import profile_file
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 # Bytes that one weight takes at least; a file far below it has lost its weights.
-_BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "dynamic": 1, "int8": 1}
+_BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "dynamic": 1, "int8": 1, "int4": 0.5}
 QUANTIZATIONS = tuple(_BYTES_PER_WEIGHT)
 # Variables and resources live outside the graph; files with them were not frozen.
 _RESOURCE_OPS = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "HASHTABLE")
@@ -43,10 +43,10 @@ def write(
     Args:
         model: Maps `(n, h, w, 3)` with values 0…255 to probabilities `(n, classes)`.
         path: Where to write; the file appears complete or not at all.
-        quantization: `"float32"`, `"float16"` (half the size), `"dynamic"` (8-bit weights) or
-            `"int8"` (8-bit weights and arithmetic).
+        quantization: `"float32"`, `"float16"` (half the size), `"dynamic"` (8-bit weights),
+            `"int8"` (8-bit weights and arithmetic) or `"int4"` (4-bit weights of most layers).
         calibration: Training photos, uint8 `(n, h, w, 3)`; needed by `"int8"` to learn the
-            range of every activation.
+            range of every activation, unless the model was made quantization-aware.
         class_names: The labels, in the order of the model's outputs.
         description: One line about the model, stored in the file.
         policy: How photos are decoded, as a dict, stored in the file.
@@ -60,6 +60,7 @@ def write(
     Raises:
         ValueError: If `quantization` or a signature is unknown, or the model does not fit.
         DataError: If `calibration` or `class_names` cannot be used.
+        MissingDependencyError: If `"int4"` is asked for without the extra `quantizer`.
         VerificationError: If the converted file lost its weights, needs operators that a plain
             runtime lacks, is not int8 although asked to be, or answers with NaN.
     """
@@ -69,7 +70,8 @@ def write(
             "quantization", quantization, QUANTIZATIONS, "kerasrecipes.list_formats()"
         )
     image_size = check_model(model, class_names)
-    _check_calibration(calibration, image_size, quantization)
+    if not has_own_ranges(model):
+        _check_calibration(calibration, image_size, quantization)
     if signatures:
         check_signatures(model, signatures, quantization)
         content = convert_signatures(model, image_size, signatures)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.errors import VerificationError, printable
+from kerasrecipes.export.tflite_four_bits import round_weights_to_four_bits
 from kerasrecipes.export.tflite_graph import float_beginning, float_head
 from kerasrecipes.silence import silenced
 
@@ -27,27 +28,39 @@ def convert(
         model: Maps `(n, h, w, 3)` with values 0…255 to probabilities.
         image_size: `(height, width)`.
         quantization: One of `tflite.QUANTIZATIONS`.
-        calibration: uint8 photos, needed for `"int8"`.
+        calibration: uint8 photos, needed for `"int8"` unless the model has ranges of its own.
 
     Returns:
         The bytes of a file without labels.
 
     Raises:
+        ValueError: If a model that was trained to be int8 is to become anything else.
+        MissingDependencyError: If `"int4"` is asked for without the extra `quantizer`.
         VerificationError: If an operator of the model has no built-in counterpart.
     """
     import tensorflow as tf
 
+    from kerasrecipes.optimization.bias_correction import correct_biases
+
+    own_ranges = has_own_ranges(model)
+    if own_ranges and quantization != "int8":
+        raise ValueError(
+            f"The model {model.name!r} was trained to compute in 8 bits, so `quantization` must be "
+            f"'int8', not {quantization!r}. Export the model that it was made from."
+        )
+    calibrated = quantization == "int8" and not own_ranges
+    if calibrated:
+        model = correct_biases(model, calibration)
     converter = tf.lite.TFLiteConverter.from_keras_model(_one_uint8_photo(model, image_size))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if quantization != "float32":
+    if quantization not in {"float32", "int4"}:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if quantization == "int8":
+    if calibrated:
         converter.representative_dataset = lambda: _batches(calibration)
-    return with_plain_errors(
-        lambda: _int8(converter) if quantization == "int8" else converter.convert()
-    )
+    content = with_plain_errors(lambda: _int8(converter) if calibrated else converter.convert())
+    return round_weights_to_four_bits(content) if quantization == "int4" else content
 
 
 def with_plain_errors(convert_now: Callable[[], bytes]) -> bytes:
@@ -73,6 +86,13 @@ def with_plain_errors(convert_now: Callable[[], bytes]) -> bytes:
             "The model cannot be converted to TFLite with built-in operators only: "
             f"{printable(lines[-1])[:300]} Replace the layer, or use another backbone."
         ) from error
+
+
+def has_own_ranges(model: "keras.Model") -> bool:
+    """Say whether a model was made quantization-aware and needs no calibration."""
+    from kerasrecipes.layers.fake_quantization import is_quantization_aware
+
+    return is_quantization_aware(model)
 
 
 def _one_uint8_photo(model: "keras.Model", image_size: tuple[int, int]) -> "keras.Model":

@@ -69,7 +69,7 @@ def inspect_content(content: bytes) -> GraphFacts:
     for graph in (model.Subgraphs(i) for i in range(model.SubgraphsLength())):
         provided = _provided(model, graph)
         for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
-            name, is_custom = _name(model.OperatorCodes(operator.OpcodeIndex()))
+            name, is_custom = operator_name(model.OperatorCodes(operator.OpcodeIndex()))
             ops[name] += 1
             if is_custom:
                 custom.append(name)
@@ -77,7 +77,7 @@ def inspect_content(content: bytes) -> GraphFacts:
                 output = graph.Tensors(operator.Outputs(0))
                 is_int8 = output.Type() == schema.TensorType.INT8
                 counted[is_int8][0] += 1
-                counted[is_int8][1] += _multiply_adds(graph, operator, name)
+                counted[is_int8][1] += multiply_adds(graph, operator, name)
             inputs = {operator.Inputs(i) for i in range(operator.InputsLength())}
             empty += len(inputs - provided)
     constants = sum(model.Buffers(i).DataLength() for i in range(model.BuffersLength()))
@@ -105,31 +105,32 @@ def _provided(model: object, graph: object) -> set[int]:
         tensor = graph.Tensors(i)
         buffer = model.Buffers(tensor.Buffer())
         # Files beyond 2 GB keep their constants behind the graph, and no number may be none.
-        held = buffer.DataLength() or buffer.Size() or 0 in _shape(tensor)
+        held = buffer.DataLength() or buffer.Size() or 0 in shape_of(tensor)
         if held or tensor.IsVariable():
             known.add(i)
     return known
 
 
-def _shape(tensor: object) -> list[int]:
+def shape_of(tensor: object) -> list[int]:
+    """Return the size of a tensor along each axis."""
     return [tensor.Shape(i) for i in range(tensor.ShapeLength())]
 
 
-def _multiply_adds(graph: object, operator: object, name: str) -> int:
+def multiply_adds(graph: object, operator: object, name: str) -> int:
     """Count the multiplications of one operator; with the addition behind it each is one."""
-    output = _shape(graph.Tensors(operator.Outputs(0)))
+    output = shape_of(graph.Tensors(operator.Outputs(0)))
     if name == "BATCH_MATMUL":
-        left, right = (_shape(graph.Tensors(operator.Inputs(i))) for i in (0, 1))
+        left, right = (shape_of(graph.Tensors(operator.Inputs(i))) for i in (0, 1))
         # What is summed over is in both factors and not in the result.
         planes = [math.prod(shape[-2:]) for shape in (left, right, output)]
         return math.prod(output) * math.isqrt(planes[0] * planes[1] // planes[2])
-    weights = math.prod(_shape(graph.Tensors(operator.Inputs(1))))
+    weights = math.prod(shape_of(graph.Tensors(operator.Inputs(1))))
     if name == "TRANSPOSE_CONV":  # every place of the input meets every weight
-        output = _shape(graph.Tensors(operator.Inputs(2)))
+        output = shape_of(graph.Tensors(operator.Inputs(2)))
     return math.prod(output[:-1]) * weights
 
 
-def _name(code: object) -> tuple[str, bool]:
+def operator_name(code: object) -> tuple[str, bool]:
     """Return an operator's name and whether a plain runtime lacks it."""
     # Small codes live in the old 8-bit field, codes above 127 in the new one.
     number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
@@ -218,7 +219,7 @@ def _operators(content: bytes) -> tuple[list[_Operator], int]:
     found = []
     for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
         inputs = [operator.Inputs(i) for i in range(operator.InputsLength())]
-        name, _ = _name(model.OperatorCodes(operator.OpcodeIndex()))
+        name, _ = operator_name(model.OperatorCodes(operator.OpcodeIndex()))
         output = operator.Outputs(0)
         tensor = graph.Tensors(output).Name().decode()
         held = sum(sizes[graph.Tensors(i).Buffer()] for i in inputs if i >= 0)

@@ -1,0 +1,153 @@
+"""What of a file is quantized, what is not, and why: read from the file that was written."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasrecipes.export.tflite_layers import StoredLayer
+
+# Why a layer has float weights.
+FIRST_LAYERS = "first layers: small, and what follows inherits their rounding"
+HEAD = "head: small, and its rounding would go straight into the scores"
+FEW_WEIGHTS = "too few weights to be worth it"
+NOT_SUPPORTED = "no such operator in the runtime"
+BY_MODE = "the mode leaves weights in float"
+SMALL = 1024
+WEIGHT_BITS = {"int4": 4, "int8": 8, "int16": 16, "float16": 16, "float32": 32}
+# Arithmetic on values that are rounded as they come, layer by layer.
+DYNAMIC = "dynamic int8"
+
+
+@dataclass(frozen=True)
+class LayerPrecision:
+    """How one layer of a file computes.
+
+    Args:
+        name: The layer's name.
+        weights: How its weights are stored, e.g. `"int8"`.
+        arithmetic: `"int8"`, `"dynamic int8"` (inputs are rounded as they come), `"float32"`.
+        parameters: Number of its weights.
+        multiply_adds: Its arithmetic for one photo.
+        reason: Why its weights are in float, one of this module's constants; `""` where they
+            are not.
+    """
+
+    name: str
+    weights: str
+    arithmetic: str
+    parameters: int
+    multiply_adds: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class QuantizationReport:
+    """What of a file is quantized; print it.
+
+    Args:
+        mode: How the file was asked to be quantized, e.g. `"int8"`.
+        layers: The layers with weights, in the order in which they compute.
+        size_bytes: Size of the file.
+        notes: What was noticed on the way, e.g. about the calibration photos.
+    """
+
+    mode: str
+    layers: tuple[LayerPrecision, ...]
+    size_bytes: int
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of_file(cls, content: bytes, mode: str, notes: Iterable[str] = ()) -> "QuantizationReport":
+        """Read a `.tflite` file.
+
+        Args:
+            content: The bytes of the file.
+            mode: How it was asked to be quantized.
+            notes: What was noticed on the way.
+        """
+        from kerasrecipes.export.tflite_layers import read_layers
+
+        stored = read_layers(content)
+        rounded = [i for i, layer in enumerate(stored) if layer.weights.startswith("int")]
+        layers = tuple(
+            LayerPrecision(
+                name=layer.name,
+                weights=layer.weights,
+                arithmetic=_arithmetic(layer),
+                parameters=layer.parameters,
+                multiply_adds=layer.multiply_adds,
+                reason=_reason(layer, i, rounded),
+            )
+            for i, layer in enumerate(stored)
+        )
+        return cls(mode, layers, len(content), tuple(notes))
+
+    def parameter_fractions(self) -> dict[str, float]:
+        """Return the share of the weights that is stored in each precision, largest first."""
+        return self._fractions("weights", "parameters")
+
+    def work_fractions(self) -> dict[str, float]:
+        """Return the share of the multiply-adds that is done in each arithmetic."""
+        return self._fractions("arithmetic", "multiply_adds")
+
+    def _fractions(self, kind: str, counted: str) -> dict[str, float]:
+        found: Counter[str] = Counter()
+        for layer in self.layers:
+            found[getattr(layer, kind)] += getattr(layer, counted)
+        total = max(found.total(), 1)
+        return {name: count / total for name, count in found.most_common()}
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether most weights take 8 bits or fewer."""
+        fractions = self.parameter_fractions()
+        small = [share for name, share in fractions.items() if WEIGHT_BITS.get(name, 32) <= 8]
+        return sum(small) > 0.5
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as data for JSON."""
+        return {**asdict(self), "notes": list(self.notes)}
+
+    def __str__(self) -> str:
+        count = len(self.layers)
+        state = "quantized" if self.is_quantized else "NOT quantized"
+        lines = [
+            f"{self.mode}: {state}, {self.size_bytes / 1e6:.2f} MB, {count} layers with weights",
+            f"  weights     {_told(self.parameter_fractions())}",
+            f"  arithmetic  {_told(self.work_fractions())}",
+        ]
+        reasons: dict[str, list[str]] = {}
+        for layer in self.layers:
+            if layer.reason:
+                reasons.setdefault(layer.reason, []).append(layer.name)
+        if reasons:
+            lines.append("  in float:")
+        for reason, names in reasons.items():
+            shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
+            lines.append(f"    {shown} ({reason})")
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+
+def _told(fractions: dict[str, float]) -> str:
+    return ", ".join(f"{share:.2%} {name}" for name, share in fractions.items())
+
+
+def _arithmetic(layer: "StoredLayer") -> str:
+    """Say how a layer computes: in integers if its values come as such, or are made such."""
+    if layer.inputs in {"int8", "int16"} and layer.outputs in {"int8", "int16"}:
+        return layer.inputs
+    return DYNAMIC if layer.rounds_inputs else "float32"
+
+
+def _reason(layer: "StoredLayer", position: int, rounded: list[int]) -> str:
+    if layer.weights.startswith("int"):
+        return ""
+    if not rounded or layer.weights == "float16":
+        return BY_MODE
+    if layer.inputs == "float32" and layer.parameters < SMALL and position > rounded[0]:
+        return FEW_WEIGHTS
+    if position < rounded[0]:
+        return FIRST_LAYERS
+    return HEAD if position > rounded[-1] else NOT_SUPPORTED

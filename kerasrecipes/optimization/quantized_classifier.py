@@ -1,0 +1,106 @@
+"""A classifier as the small file that will run on the phone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.data.decode import read_photo
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.evaluation.classification import evaluate_scores
+from kerasrecipes.optimization.quantization_report import QuantizationReport
+from kerasrecipes.training.measuring import class_indices
+
+if TYPE_CHECKING:
+    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.evaluation.result import Evaluation
+    from kerasrecipes.training.image_classifier import ImageClassifier
+    from kerasrecipes.verify import Tolerance
+
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class QuantizedClassifier:
+    """What `quantize` made: a `.tflite` file, its report, and the recipe behind it.
+
+    Args:
+        recipe: The fitted recipe whose model is in the file; after quantization-aware training
+            that is a new one.
+        content: The bytes of the file.
+        quantization: What an export of it is called, e.g. `"int8"`.
+        report: What of the file is quantized.
+    """
+
+    recipe: "ImageClassifier"
+    content: bytes = field(repr=False)
+    quantization: str
+    report: QuantizationReport = field(repr=False)
+
+    def predict(self, photos: PhotoSet) -> np.ndarray:
+        """Return class probabilities of the file, run in LiteRT.
+
+        Args:
+            photos: What to classify; labels are not looked at.
+
+        Returns:
+            float32, shape `(n, classes)`, in the order of the recipe's `labels_`.
+
+        Raises:
+            DataError: If a photo cannot be read, or changed since it was scanned.
+        """
+        from kerasrecipes.export.tflite_runtime import TFLiteModel
+
+        model = TFLiteModel(self.content, THREADS, name=f"the {self.quantization} file")
+        rows = [model(pixels[None]) for pixels in self._pixels(photos, model.image_size)]
+        return np.concatenate(rows) if rows else np.zeros((0, model.class_count), np.float32)
+
+    def evaluate(self, photos: PhotoSet) -> "Evaluation":
+        """Measure the file on labelled photos, as `ImageClassifier.evaluate` does the model.
+
+        Args:
+            photos: Photos of the same classes that the model has not seen.
+
+        Returns:
+            An `Evaluation`; print it.
+
+        Raises:
+            DataError: If a photo cannot be read, or has a class that the model does not know.
+        """
+        names = self.recipe.labels_
+        labels = class_indices(photos, names)
+        return evaluate_scores(labels, self.predict(photos), names, seed=self.recipe.seed)
+
+    def save(
+        self, target: "str | Path | Bundle", *, tolerance: "Tolerance | None" = None
+    ) -> "Bundle":
+        """Add this very file to a bundle, verified on the golden photos.
+
+        Args:
+            target: The model's folder, in which the recipe is saved as a new version first; or
+                a bundle of this recipe.
+            tolerance: How far the file may differ from the model; by default strict for the
+                quantization.
+
+        Returns:
+            The bundle; the file is in `exports/tflite-<quantization>/`.
+
+        Raises:
+            NotFittedError: If the recipe was loaded and `target` is a folder: pass its bundle.
+            VerificationError: If the file is not the same model within `tolerance`; a new
+                version is written nevertheless, without the file.
+            OSError: If the folder cannot be written.
+        """
+        from kerasrecipes.bundle import Bundle
+
+        bundle = target if isinstance(target, Bundle) else self.recipe.save(target)
+        bundle.export("tflite", self.quantization, content=self.content, tolerance=tolerance)
+        return bundle
+
+    def _pixels(self, photos: PhotoSet, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        return (read_photo(photo, size, photos.policy) for photo in photos.photos)
+
+    def __str__(self) -> str:
+        return str(self.report)

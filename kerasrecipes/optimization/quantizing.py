@@ -1,0 +1,194 @@
+"""Making a fitted recipe's model small by rounding its numbers."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.errors import DataError, unknown_name
+from kerasrecipes.optimization.quantization_report import QuantizationReport
+from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
+from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.image_classifier import say as say_aloud
+from kerasrecipes.training.refitting import checked_sides, refitted
+from kerasrecipes.training.retraining import retrain
+
+MODES = ("float16", "dynamic", "int8", "int4", "qat")
+# Of quantization-aware training, for which the model is nearly right from the start.
+EPOCHS, LEARNING_RATE = 8, 1e-4
+
+
+def quantize(
+    recipe,
+    mode: str = "int8",
+    *,
+    calibration: PhotoSet | None = None,
+    val: PhotoSet | None = None,
+    engine: str | None = None,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    verbose: bool = True,
+) -> QuantizedClassifier:
+    """Write a fitted recipe's model as a small `.tflite` file, and report what became of it.
+
+    `"float16"`, `"dynamic"` and `"int4"` round weights alone. `"int8"` also computes in 8 bits,
+    over ranges learned from calibration photos, with biases corrected for what rounding shifts.
+    `"qat"` trains the model on with simulated rounding first, towards what the float model
+    says, and loses least.
+
+    Args:
+        recipe: A fitted `ImageClassifier`, or one that was loaded; it stays as it is.
+        mode: `"float16"`, `"dynamic"`, `"int8"`, `"int4"` (needs the extra `quantizer`), `"qat"`.
+        calibration: Training photos, for `"int8"` and `"qat"`; by default those of the fit.
+            Never photos that the model is tested on.
+        val: Photos to choose the weights by, for `"qat"`; by default those of the fit.
+        engine: Who simulates the rounding in `"qat"`: `"native"`, the layers of this package on
+            Keras 3.
+        epochs: Epochs of `"qat"`, 8 by default.
+        learning_rate: Its peak, 1e-4 by default.
+        verbose: Whether to print what is done.
+
+    Returns:
+        The file with its report; print it, evaluate it on test photos, save it.
+
+    Raises:
+        NotFittedError: If `recipe` is not fitted.
+        ValueError: If a name is unknown, an argument has no effect in this mode, or the model
+            cannot be quantized so.
+        DataError: If photos are missing, do not suit the model, or are those it was tested on.
+        VerificationError: If the converted file is not what was asked for.
+        MissingDependencyError: If the extra that the mode needs is not installed.
+        KeyboardInterrupt: If interrupted in training.
+    """
+    engine = _check_arguments(mode, calibration, val, engine, epochs, learning_rate)
+    recipe._fitted("model_")
+    say = say_aloud if verbose else lambda line: None
+    photos = None
+    if mode in {"int8", "qat"}:
+        photos = _photos_of_fit(recipe, "calibration", calibration, "train_")
+        _refuse_test_photos(recipe, photos, "calibration")
+    if mode == "qat":
+        _refuse_rounded(recipe.model_)
+        chosen = _photos_of_fit(recipe, "val", val, "val_")
+        _refuse_test_photos(recipe, chosen, "val")
+        train_on = ENGINES[engine]
+        recipe = train_on(
+            recipe, photos, chosen, epochs or EPOCHS, learning_rate or LEARNING_RATE, say
+        )
+    quantization = "int8" if mode == "qat" else mode
+    content = _written(recipe, quantization, photos)
+    report = QuantizationReport.of_file(content, mode)
+    say(str(report))
+    return QuantizedClassifier(recipe, content, quantization, report)
+
+
+def _check_arguments(mode, calibration, val, engine, epochs, learning_rate) -> str:
+    if mode not in MODES:
+        raise unknown_name("mode", mode, MODES, "help(kerasrecipes.quantize)")
+    if engine is not None and engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES, "help(kerasrecipes.quantize)")
+    only_qat = {"val": val, "engine": engine, "epochs": epochs, "learning_rate": learning_rate}
+    idle = [] if mode == "qat" else [name for name, value in only_qat.items() if value is not None]
+    if mode in {"float16", "dynamic", "int4"} and calibration is not None:
+        idle.append("calibration")
+    if idle:
+        raise ValueError(
+            f"`{idle[0]}` has no effect with mode={mode!r}. Leave it out, or choose "
+            f"mode={'qat' if idle[0] in only_qat else 'int8'!r}."
+        )
+    return engine or "native"
+
+
+def _refuse_rounded(model) -> None:
+    from kerasrecipes.layers.fake_quantization import is_quantization_aware
+
+    if is_quantization_aware(model):
+        raise ValueError(
+            f"The model {model.name!r} was trained with rounding already. Pass mode='int8' to "
+            "write its file, or the recipe that it was made from."
+        )
+
+
+def _photos_of_fit(recipe, argument: str, given: PhotoSet | None, kept: str) -> PhotoSet:
+    photos = getattr(recipe, kept, None) if given is None else given
+    if photos is None:
+        raise DataError(
+            f"This recipe was loaded and has no photos of its own. Pass `{argument}`, the "
+            f"{'training' if argument == 'calibration' else 'validation'} photos of its fit."
+        )
+    return photos
+
+
+def _refuse_test_photos(recipe, photos: PhotoSet, argument: str) -> None:
+    held_out = getattr(recipe, "held_out_", None)
+    if held_out is None or held_out.split in {"train", "val"}:
+        return
+    tested = {photo.facts.sha256 for photo in held_out.photos.photos}
+    again = sum(photo.facts.sha256 in tested for photo in photos.photos)
+    if again:
+        raise DataError(
+            f"{again} of {len(photos)} photos in `{argument}` are those of the split "
+            f"{held_out.split!r} that the model was tested on, so that no honest test would be "
+            "left. Pass photos of the fit."
+        )
+
+
+def _written(recipe, quantization: str, photos: PhotoSet | None) -> bytes:
+    """Write the file and return its bytes."""
+    from kerasrecipes.export import get_format
+
+    pixels = None
+    if photos is not None:
+        size = tuple(recipe.model_.input.shape[1:3])
+        pixels = calibration_photos(photos, size, recipe.seed)
+    known = photos or getattr(recipe, "train_", None)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        get_format("tflite").write(
+            recipe.model_,
+            path,
+            quantization=quantization,
+            calibration=pixels,
+            class_names=list(recipe.labels_),
+            policy=known.policy.to_dict() if known else None,
+        )
+        return path.read_bytes()
+
+
+def _native(
+    recipe,
+    train: PhotoSet,
+    val: PhotoSet,
+    epochs: int,
+    learning_rate: float,
+    say: Callable[[str], None],
+):
+    """Train with layers of this package that round as the file does."""
+    from kerasrecipes.optimization.quantization_aware import make_quantization_aware
+
+    checked_sides(recipe, train, val)
+    size = tuple(recipe.model_.input.shape[1:3])
+    pixels = calibration_photos(train, size, recipe.seed)
+    aware = make_quantization_aware(recipe.model_, pixels)
+    model, stage = retrain(
+        recipe,
+        aware,
+        train,
+        val,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        teacher=recipe.model_,
+        name="quantization-aware",
+        say=say,
+    )
+    rounded = sum("Quantized" in type(layer).__name__ for layer in model.layers)
+    step = {
+        "name": "quantize",
+        "summary": f"{rounded} layers train with the rounding of 8 bits.",
+        "options": {"mode": "qat", "epochs": epochs, "learning_rate": learning_rate},
+    }
+    return refitted(recipe, model, train, val, step, [stage])
+
+
+# Each trains a recipe on with simulated rounding and returns a new one.
+ENGINES = {"native": _native}

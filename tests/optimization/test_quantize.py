@@ -1,0 +1,167 @@
+"""From a fitted recipe to a small file, and what is said of it."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import kerasrecipes as kr
+from kerasrecipes.optimization.quantization_report import (
+    BY_MODE,
+    FIRST_LAYERS,
+    HEAD,
+    LayerPrecision,
+    QuantizationReport,
+)
+
+
+@pytest.fixture(scope="module")
+def int8(fitted):
+    return kr.quantize(fitted, "int8", verbose=False)
+
+
+def test_int8_computes_in_8_bits_and_says_what_does_not(int8, fitted, part_sets):
+    report = int8.report
+    assert report.is_quantized
+    assert report.parameter_fractions()["int8"] > 0.9
+    assert report.work_fractions()["int8"] > 0.5
+    reasons = {layer.name: layer.reason for layer in report.layers if layer.reason}
+    assert reasons == {
+        "stem_conv": FIRST_LAYERS,
+        "block01_depthwise_conv": FIRST_LAYERS,
+        "block01_project_conv": FIRST_LAYERS,
+        "logits": HEAD,
+    }
+    assert {layer.name for layer in report.layers} >= {"block16_project_conv", "top_conv"}
+    assert report.size_bytes == len(int8.content) < 5e6
+    json.dumps(report.to_dict())
+    text = str(report)
+    assert text.startswith("int8: quantized, ")
+    assert "block01_project_conv (first layers" in text
+
+
+def test_the_file_predicts_and_evaluates_as_the_model(int8, fitted, part_sets):
+    test = part_sets[2]
+    scores = int8.predict(test)
+    exact = fitted.predict(test)
+    assert scores.shape == exact.shape
+    assert (scores.argmax(axis=1) == exact.argmax(axis=1)).mean() >= 0.9
+    evaluation = int8.evaluate(test)
+    expected = np.mean(scores.argmax(axis=1) == test.labels)
+    assert evaluation.accuracy.value == pytest.approx(expected)
+
+
+def test_exactly_this_file_is_saved_and_verified(int8, tmp_path):
+    bundle = int8.save(tmp_path / "parts")
+    record = bundle.exports()["tflite-int8"]
+    assert record.path.read_bytes() == int8.content
+    assert kr.verify_bundle(bundle.folder)[0].passed
+
+
+def test_a_file_that_is_another_model_is_not_added(int8, saved_once, fitted):
+    with pytest.raises(kr.VerificationError, match="'tflite-float16' was not added"):
+        saved_once.export("tflite", "float16", content=upside_down(int8))
+    assert "tflite-float16" not in saved_once.exports()
+
+
+def upside_down(quantized) -> bytes:
+    """A file of another model: the classes' weights change places."""
+    from kerasrecipes.export import get_format
+
+    model = quantized.recipe.model_
+    layer = model.get_layer("logits")
+    weights = layer.get_weights()
+    import tempfile
+    from pathlib import Path
+
+    layer.set_weights([np.roll(weight, 1, axis=-1) for weight in weights])
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            names = list(quantized.recipe.labels_)
+            path = get_format("tflite").write(model, Path(folder) / "m.tflite", class_names=names)
+            return path.read_bytes()
+    finally:
+        layer.set_weights(weights)
+
+
+@pytest.mark.parametrize(
+    ("mode", "weights", "quantized"), [("float16", "float16", False), ("int4", "int4", True)]
+)
+def test_modes_that_round_weights_alone(fitted, part_sets, mode, weights, quantized):
+    if mode == "int4":
+        pytest.importorskip("litert_quantizer")
+    small = kr.quantize(fitted, mode, verbose=False)
+    assert next(iter(small.report.parameter_fractions())) == weights
+    assert small.report.is_quantized is quantized
+    assert set(small.report.work_fractions()) == {"float32"}
+    assert np.isfinite(small.predict(part_sets[2])).all()
+    if mode == "int4":
+        assert len(small.content) < 0.25 * 4 * fitted.model_.count_params()
+
+
+def test_int4_without_the_extra_says_what_to_install(fitted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "litert_quantizer", None)
+    with pytest.raises(kr.MissingDependencyError, match=r'pip install "kerasrecipes\[quantizer\]"'):
+        kr.quantize(fitted, "int4", verbose=False)
+
+
+def test_training_with_rounding_gives_a_recipe_and_its_file(fitted, part_sets, tmp_path, capsys):
+    train, val, test = part_sets
+    small = kr.quantize(fitted, "qat", calibration=train, val=val, epochs=1)
+    assert small.quantization == "int8"
+    assert small.recipe is not fitted
+    assert small.report.parameter_fractions()["int8"] > 0.9
+    assert small.recipe.report_.optimization[-1]["name"] == "quantize"
+    simulated = small.recipe.predict(test)
+    assert (small.predict(test).argmax(axis=1) == simulated.argmax(axis=1)).mean() >= 0.9
+    assert "qat: quantized" in capsys.readouterr().err
+    bundle = small.save(tmp_path / "parts")
+    assert bundle.exports()["tflite-int8"].path.read_bytes() == small.content
+    with pytest.raises(ValueError, match="was trained with rounding already. Pass mode='int8'"):
+        kr.quantize(small.recipe, "qat", verbose=False)
+    # The saved model needs no calibration: it exports by its own ranges, to the same file.
+    again = bundle.export("tflite", "int8", overwrite=True)
+    assert again.size_bytes == pytest.approx(len(small.content), rel=0.01)
+
+
+def test_only_a_file_of_few_bits_is_called_quantized():
+    layers = [LayerPrecision("big", "float32", "float32", 9977, 9977, BY_MODE)]
+    layers += [LayerPrecision("small", "int8", "int8", 23, 23)]
+    report = QuantizationReport("int8", tuple(layers), 10**6)
+    assert not report.is_quantized
+    assert report.parameter_fractions() == {"float32": 0.9977, "int8": 0.0023}
+    assert "NOT quantized" in str(report)
+    assert "0.23% int8" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("mode", "arguments", "message"),
+    [
+        ("int9", {}, "Unknown mode 'int9'. Did you mean 'int8'?"),
+        ("qat", {"engine": "nativ"}, "Unknown engine 'nativ'. Did you mean 'native'?"),
+        ("int8", {"epochs": 3}, "`epochs` has no effect with mode='int8'.*mode='qat'"),
+        ("int8", {"val": 1}, "`val` has no effect with mode='int8'"),
+        ("int8", {"engine": "native"}, "`engine` has no effect with mode='int8'"),
+        ("float16", {"calibration": 1}, "`calibration` has no effect.*mode='int8'"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_any_work(fitted, mode, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        kr.quantize(fitted, mode, **arguments)
+
+
+def test_photos_of_the_test_are_refused(fitted, part_sets):
+    train, _, test = part_sets
+    with pytest.raises(kr.DataError, match="12 of 12 photos in `calibration`.*split 'test'"):
+        kr.quantize(fitted, "int8", calibration=test)
+    with pytest.raises(kr.DataError, match="photos in `val` are those of the split 'test'"):
+        kr.quantize(fitted, "qat", calibration=train, val=test)
+
+
+def test_a_loaded_recipe_needs_photos(saved_once):
+    loaded = kr.ImageClassifier.load(saved_once.folder)
+    with pytest.raises(kr.DataError, match="was loaded.*Pass `calibration`, the training photos"):
+        kr.quantize(loaded, "int8")
+    with pytest.raises(kr.NotFittedError):
+        kr.quantize(kr.ImageClassifier(), "int8")
