@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -50,6 +52,13 @@ def test_order_is_a_function_of_seed_and_epoch_alone():
     np.testing.assert_array_equal(whole[4:], resumed)
     np.testing.assert_array_equal(whole[2], epoch_order(20, 5, 2))
     assert list(epoch_order(20, 5, 2)) != list(epoch_order(20, 6, 2))
+
+
+def test_order_is_the_same_in_another_process():
+    code = "from kerasrecipes.data.batches import epoch_order; print(*epoch_order(20, 5, 2))"
+    command = [sys.executable, "-c", code]
+    there = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    np.testing.assert_array_equal(epoch_order(20, 5, 2), [int(one) for one in there.split()])
 
 
 def test_every_view_is_shown_once_in_as_many_epochs():

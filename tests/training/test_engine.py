@@ -1,9 +1,13 @@
+import errno
+import tempfile
+
 import keras
 import numpy as np
 import pytest
 
 from kerasrecipes import get_backbone
 from kerasrecipes.training import engine as engines
+from kerasrecipes.training import prefix_cache
 from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.prefix_cache import PrefixCache
 
@@ -69,3 +73,33 @@ def test_cache_leaves_no_file_behind(part_sets, tmp_path, monkeypatch):
     cache.fill()
     assert list(tmp_path.iterdir()) == []
     assert cache._stored[0].max() > 0
+
+
+@pytest.mark.parametrize("place", ["a file", "no home"])
+def test_an_unwritable_cache_folder_is_replaced_by_the_temporary_one(tmp_path, monkeypatch, place):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KERASRECIPES_CACHE", str(tmp_path / "file" / "cache"))
+    if place == "no home":
+        monkeypatch.setattr(prefix_cache, "cache_folder", lambda: None)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    array = prefix_cache._unnamed_array((2, 3), "float16")
+    assert array.shape == (2, 3)
+    assert prefix_cache.free_bytes() > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_disk_that_fills_up_costs_the_cache_and_says_so(part_sets, tiny_spec, monkeypatch):
+    from kerasrecipes.data.batches import PhotoReader
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(prefix_cache.os, "posix_fallocate", full)
+    spec, said = tiny_spec(), []
+    side = Side(PhotoReader(part_sets[1], (48, 48)), 1)
+    part = FrozenPart(spec.build((48, 48)), spec, (side, side), 1.0, said.append)
+    assert part.sources(1, []) is None
+    assert said == [
+        "  The frozen blocks are computed in every epoch: their output cannot be kept "
+        "(No space left on device)."
+    ]
