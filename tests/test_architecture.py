@@ -99,7 +99,7 @@ ROOMS = {
         "backbones bundle data errors evaluation files heads inference report silence versions",
         later="callbacks export losses model_file optimizers verify",
         libraries="numpy",
-        later_libraries="ai_edge_litert keras scipy sklearn tensorflow",
+        later_libraries="ai_edge_litert jax keras scipy sklearn tensorflow",
     ),
     "optimization": Room(
         "backbones bundle data errors evaluation files heads inference report silence training",

@@ -79,6 +79,6 @@ def set_schedule_factors(model: keras.Model, factors: list[float]) -> None:
 
 
 def _optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
-    optimizer = model.optimizer
-    parts = getattr(optimizer, "optimizers", None) or [optimizer]
-    return [getattr(part, "inner_optimizer", part) for part in parts]
+    # Loss scaling wraps the whole: Keras allows it around many optimizers, not inside.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    return getattr(optimizer, "optimizers", None) or [optimizer]

@@ -151,7 +151,9 @@ class PhotoReader:
 
     def _read_all(self, indices: np.ndarray, views: np.ndarray) -> np.ndarray:
         try:
-            return np.stack([self.read(i, v) for i, v in zip(indices, views, strict=True)])
+            photos = [self.read(i, v) for i, v in zip(indices, views, strict=True)]
+            # One of several devices may have no share of an epoch's last batch.
+            return np.stack(photos) if photos else np.empty((0, *self._image_size, 3), np.float32)
         except Exception as error:
             self._error = error
             raise

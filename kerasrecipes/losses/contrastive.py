@@ -33,6 +33,9 @@ class SupervisedContrastive(keras.losses.Loss):
         Khosla et al., 2020, "Supervised Contrastive Learning", equation 2.
     """
 
+    # The loss of a batch is no mean over its photos, so that it cannot be computed in parts.
+    compares_photos = True
+
     def __init__(self, temperature: float = 0.1, **options):
         super().__init__(**options)
         self.temperature = checked_number("temperature", temperature, 0, above=True)

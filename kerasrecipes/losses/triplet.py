@@ -34,6 +34,9 @@ class SemiHardTriplet(keras.losses.Loss):
         Clustering", equations 3 and 4; one-hot targets only: of a soft one, the largest counts.
     """
 
+    # The loss of a batch is no mean over its photos, so that it cannot be computed in parts.
+    compares_photos = True
+
     def __init__(self, margin: float = 0.2, **options):
         super().__init__(**options)
         self.margin = checked_number("margin", margin, 0, 4)

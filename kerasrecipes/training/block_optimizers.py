@@ -111,6 +111,7 @@ class BlockOptimizers:
         import keras
 
         variables = model.variables
+        self._kept.clear()
         for part, saved in state.items():
             # The next stage gives it a rate; any schedule will do until then.
             rate = keras.optimizers.schedules.CosineDecay(1e-3, 1)
@@ -144,7 +145,8 @@ class BlockOptimizers:
             # The average begins anew at the weights that the last stage chose.
             averages = kept._model_variables_moving_average
             for average, variable in zip(averages, kept._trainable_variables, strict=True):
-                average.assign(variable)
+                # A copy: with JAX, both would hold one array, which a step may use up once.
+                average.assign(np.array(keras.ops.convert_to_numpy(variable)))
 
     def _new(self, part: int, rate, momentum: float):
         from kerasrecipes.optimizers.fine_tuning_adamw import FineTuningAdamW

@@ -7,15 +7,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kerasrecipes.backbones.spec import BackboneSpec
-from kerasrecipes.data.batches import epoch_order, index_batches, one_hot, with_targets
-from kerasrecipes.data.mixing import mix_batches
+from kerasrecipes.data.batches import epoch_order
 from kerasrecipes.errors import TrainingError, listed
 from kerasrecipes.report.run_report import StageReport
 from kerasrecipes.training.block_optimizers import BlockOptimizers
+from kerasrecipes.training.devices import Devices
 from kerasrecipes.training.freezing import FreezePolicy
 from kerasrecipes.training.frozen_part import FrozenPart, Side
+from kerasrecipes.training.memory_limit import within_memory
+from kerasrecipes.training.precision import FLOAT32, computing_in, with_loss_scaling
+from kerasrecipes.training.rematerialisation import rematerialised
 from kerasrecipes.training.run_record import RunRecord, Stopwatch
 from kerasrecipes.training.schedule import Stage
+from kerasrecipes.training.split_step import stage_model
+from kerasrecipes.training.stage_data import train_batches, val_batches, val_steps
 from kerasrecipes.training.stage_rates import (
     RateSearch,
     StageRates,
@@ -44,6 +49,9 @@ class StageRunner:
         say: Prints one line for the user.
         adapters: The only weights of the backbone that may train; see `FreezePolicy`.
         branches: Residual branches that are left out at times, by the name of their addition.
+        devices: What shares the work.
+        precision: What the layers of the backbone compute in.
+        parts: In how many parts a batch is computed, one after the other, for lack of memory.
         record: Keeps the run on the disk; `None` for no run folder.
         targets: What the loss compares with on each side, `(n, …)` or `(views, n, …)`; `None`
             for the labels.
@@ -66,6 +74,9 @@ class StageRunner:
     say: Callable[[str], None]
     adapters: frozenset[int] | None = None
     branches: dict[str, Branch] = field(default_factory=dict)
+    devices: Devices = field(default_factory=Devices)
+    precision: str = FLOAT32
+    parts: int = 1
     record: RunRecord | None = None
     targets: tuple[np.ndarray, np.ndarray] | None = None
     keep_best: bool = True
@@ -93,13 +104,17 @@ class StageRunner:
         policy = FreezePolicy(opened, train_norms, self.adapters)
         summary = policy.apply(self.model, self.spec)
         self.say(f"Stage '{stage.name}': up to {stage.epochs} epochs\n{summary}")
-        trained, feeds = self._sources(first_open, later, first_epoch)
-        rates = self._rates(trained, feeds[0], stage, first_epoch)
+        begin, feeds = self._sources(first_open, later)
+        rates = self._rates(begin, feeds[0], stage, first_epoch)
         if self.record is not None:
             self.record.save(self)
-        optimizer = self.optimizers.for_stage(self.model, stage, self._steps, rates)
-        trained.compile(optimizer, self.loss, metrics=self.head.metrics())
-        history, best_epoch, interrupted = self._fit(trained, feeds, stage, first_epoch, watch)
+
+        def fit():
+            with self.devices.scope(), computing_in(self.precision, self._backbone):
+                trained = self._trained(begin, first_open, first_epoch, self.parts)
+                return self._fit(trained, feeds, stage, first_epoch, watch, rates)
+
+        history, best_epoch, interrupted = within_memory(self, stage, fit)
         self.frozen.trained_from(first_open)
         report = StageReport(
             name=stage.name,
@@ -123,24 +138,38 @@ class StageRunner:
     def _first_open(self, stage: Stage) -> int:
         return stage.first_open(len(self.spec.blocks))
 
-    def _sources(self, first_open: int, later: list[Stage], first_epoch: int):
-        """Return the model to train, up to what the loss wants, and what feeds it on each side."""
+    def _sources(self, first_open: int, later: list[Stage]):
+        """Return where training begins, and what feeds it on each side."""
+        cached = self.frozen.sources(first_open, [self._first_open(stage) for stage in later])
+        return cached or (self.model.input, [self.train.reader.batches, self.val.reader.batches])
+
+    def _trained(self, begin, first_open: int, first_epoch: int, parts: int):
+        """Return the model to train, up to what the loss wants."""
         import keras
 
         end = self.model.get_layer(self.head.trains).output
-        cached = self.frozen.sources(first_open, [self._first_open(stage) for stage in later])
-        if cached:
-            begin, feeds = cached
-            return self._open_part(begin, end, first_epoch), feeds
-        feeds = [self.train.reader.batches, self.val.reader.batches]
-        if not first_open:
-            return self._open_part(self.model.input, end, first_epoch), feeds
-        # As in the cache, what is frozen drops nothing out while the rest trains.
-        cut = self.spec.boundary(self.model, first_open)
-        frozen = keras.Model(self.model.input, cut)
-        open_part = self._open_part(cut, end, first_epoch)
-        features = frozen(self.model.input, training=False)
-        return keras.Model(self.model.input, open_part(features)), feeds
+        cut, entered = self.spec.boundary(self.model, first_open), begin
+        if first_open and begin is self.model.input:
+            # As in the cache, what is frozen drops nothing out while the rest trains.
+            entered = keras.Model(begin, cut)(begin, training=False)
+        if self.settings.rematerialise:
+            norms = self.settings.batch_norm == "train"
+            end = rematerialised(self.model, self.spec, first_open, entered, end, norms)
+            return stage_model(begin, end, parts, self.devices.count > 1)
+        part = self._open_part(cut, end, first_epoch)
+        end = part.output if entered is cut else part(entered)
+        begin = part.input if entered is cut else begin
+        return stage_model(begin, end, parts, self.devices.count > 1)
+
+    @property
+    def _backbone(self) -> list:
+        """The layers that compute in another precision than the head."""
+        import keras
+
+        if self.precision == FLOAT32:
+            return []
+        end = self.spec.boundary(self.model, len(self.spec.blocks))
+        return keras.Model(self.model.input, end).layers
 
     def _open_part(self, begin, end, first_epoch: int):
         """Return the model from one tensor to another, without branches that are left out."""
@@ -157,11 +186,14 @@ class StageRunner:
         )
         return drop_branches(part, self.branches, (self.settings.seed, first_epoch))
 
-    def _fit(self, trained, feeds: list[Callable], stage: Stage, first_epoch: int, watch):
+    def _fit(self, trained, feeds, stage: Stage, first_epoch: int, watch, rates: StageRates):
         from kerasrecipes.callbacks.early_stopping import EarlyStopping
         from kerasrecipes.callbacks.learning_rate_log import LearningRateLog
 
-        val = self._val_data(feeds[1])
+        val = val_batches(self, feeds[1])
+        optimizer = self.optimizers.for_stage(self.model, stage, self._steps, rates)
+        optimizer = self.devices.prepare(with_loss_scaling(optimizer, self.precision))
+        trained.compile(optimizer, self.loss, metrics=self.head.metrics())
         history = LearningRateLog()
         with self.train.reader.errors(), self.val.reader.errors():
             baseline = self._baseline(trained, val, stage)
@@ -175,12 +207,13 @@ class StageRunner:
             epochs = range(first_epoch + done, first_epoch + stage.epochs + 1)
             try:
                 trained.fit(
-                    self._train_data(feeds[0], epochs),
+                    train_batches(self, feeds[0], epochs),
                     initial_epoch=done,
                     epochs=last,
                     steps_per_epoch=self._steps,
                     shuffle=False,
                     validation_data=val,
+                    validation_steps=val_steps(self),
                     callbacks=callbacks,
                     verbose=0,
                 )
@@ -196,7 +229,7 @@ class StageRunner:
     def _best_epoch(self, stopping) -> int | None:
         return stopping.best_epoch if self.keep_best else None
 
-    def _rates(self, trained, feed, stage: Stage, first_epoch: int) -> StageRates:
+    def _rates(self, begin, feed, stage: Stage, first_epoch: int) -> StageRates:
         """Return the stage's learning rates; those that are searched are searched once in a run."""
         import keras
 
@@ -206,11 +239,13 @@ class StageRunner:
         if name not in self.summaries:
             passes = math.ceil(RateSearch.steps / self._steps)
             epochs = range(first_epoch, first_epoch + passes)
+            # A search runs steps of Keras's own, not in parts.
+            trained = self._trained(begin, self._first_open(stage), first_epoch, parts=1)
             trained.compile(keras.optimizers.AdamW(), self.loss)
             outside = [one for one in self.model.layers if self.spec.block_of(one.name) is None]
             head = [w for layer in outside for w in layer.weights if w.trainable]
             with self.train.reader.errors():
-                found = search_rates(trained, self._train_data(feed, epochs), stage, head)
+                found = search_rates(trained, train_batches(self, feed, epochs), stage, head)
             self.summaries[name] = found.to_dict()
             self.say(str(found))
             if self.record is not None:
@@ -218,7 +253,7 @@ class StageRunner:
         return rates_found(self.summaries[name])
 
     def _baseline(self, trained, val, stage: Stage) -> float:
-        loss = trained.evaluate(val, verbose=0, return_dict=True)["loss"]
+        loss = trained.evaluate(val, steps=val_steps(self), verbose=0, return_dict=True)["loss"]
         if not math.isfinite(loss):
             raise TrainingError(
                 f"The validation loss is {loss} before stage '{stage.name}' begins. "
@@ -250,44 +285,3 @@ class StageRunner:
         epoch, batch = divmod(step, self._steps)
         order = epoch_order(count, self.settings.seed, first_epoch + epoch)
         return order[batch * size : (batch + 1) * size]
-
-    def _train_data(self, feed, epochs: range):
-        """Return Keras's `(inputs, target, weight)` batches, epoch after epoch."""
-        settings = self.settings
-        order = index_batches(
-            len(self.train.photos),
-            settings.batch_size,
-            settings.seed,
-            epochs,
-            self.train.views,
-        )
-        weights = one_hot(self.train.photos) @ self.class_weights
-        batches = with_targets(feed(order), self._targets(0), weights)
-        if settings.mix:
-            kind = settings.mix
-            if kind == "cutmix" and batches.element_spec[0].shape.rank == 2:
-                self.say("  No box can be cut out of pooled features: this stage uses mixup.")
-                kind = "mixup"
-            batches = mix_batches(
-                batches,
-                kind,
-                settings.mix_alpha,
-                settings.seed,
-                first_step=epochs.start * self._steps,
-            )
-        return batches.prefetch(2)
-
-    def _val_data(self, feed):
-        """Return the same for validation, where every photo counts alike: weighted, the few
-        photos of a rare class would choose the weights alone. They come mixed, since a loss on
-        embeddings compares the photos of a batch."""
-        count = len(self.val.photos)
-        order = index_batches(count, self.settings.batch_size, self.settings.seed, range(1), 1)
-        return with_targets(feed(order), self._targets(1), np.ones(count)).prefetch(2)
-
-    def _targets(self, side: int) -> np.ndarray:
-        return (
-            one_hot((self.train, self.val)[side].photos)
-            if self.targets is None
-            else (self.targets[side])
-        )

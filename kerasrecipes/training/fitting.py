@@ -19,11 +19,15 @@ from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport
 from kerasrecipes.silence import import_keras
 from kerasrecipes.training.adapters import AdaptedModel, add_adapter
+from kerasrecipes.training.backend import be_deterministic, check_backend
 from kerasrecipes.training.batch_norm import reestimate_batch_norm
 from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.devices import Devices, check_devices
 from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.imbalance import WISHES, class_weights
+from kerasrecipes.training.precision import check_precision, choose_precision
 from kerasrecipes.training.regularisers import check_branches, check_regularisers
+from kerasrecipes.training.rematerialisation import check_blocks, check_rematerialise
 from kerasrecipes.training.run_record import RunRecord
 from kerasrecipes.training.schedule import UnfreezeSchedule
 from kerasrecipes.training.stochastic_depth import residual_branches
@@ -54,17 +58,15 @@ def fit_classifier(
     for leak in data.leaks:
         say(f"Warning: {leak}")
 
-    keras = import_keras()
-    keras.utils.set_random_seed(recipe.seed)
-    if recipe.deterministic:
-        import tensorflow as tf
-
-        tf.config.experimental.enable_op_determinism()
+    devices = _prepared(recipe)
     loss = head.loss(list(train.counts().values()))
-    model = build_model(spec, head, recipe, len(train.class_names))
+    with devices.scope():
+        model = build_model(spec, head, recipe, len(train.class_names))
     adapted = _adapted(model, spec, recipe, schedule, say)
     if adapted is not None:
         model, spec = adapted.model, adapted.spec
+    if recipe.rematerialise:
+        check_blocks(model, spec, schedule, recipe.batch_norm == "train")
     size = tuple(model.input.shape[1:3])
     sides = (
         Side(PhotoReader(train, size, augmentation, recipe.seed), views_of(recipe, augmentation)),
@@ -72,6 +74,7 @@ def fit_classifier(
     )
     frozen = FrozenPart(model, spec, sides, recipe.cache_gb, say, memory)
     runner = _runner(recipe, model, spec, head, loss, sides, frozen, callbacks, say)
+    runner.devices, runner.precision = devices, choose_precision(recipe.precision)
     if adapted is not None:
         runner.adapters = adapted.weights
     if recipe.stochastic_depth:
@@ -81,10 +84,35 @@ def fit_classifier(
     _begin(runner, report, run)
     run_stages(runner, schedule, report, say)
     model = model if adapted is None else adapted.merge()
+    if devices.count > 1:
+        model = _without_devices(model, build_model(spec, head, recipe, len(train.class_names)))
+    _finish_head(model, head, train)
+    return model, report
+
+
+def _prepared(recipe) -> Devices:
+    """Find the devices and set the seed, before anything is drawn or computed."""
+    devices = Devices.find(recipe.devices)
+    keras = import_keras()
+    check_backend()
+    keras.utils.set_random_seed(recipe.seed)
+    if recipe.deterministic:
+        be_deterministic()
+    return devices
+
+
+def _without_devices(model, fresh):
+    """Give a new model, built outside their scope, the weights of one that belongs to devices."""
+    fresh.set_weights(model.get_weights())
+    return fresh
+
+
+def _finish_head(model, head, train: PhotoSet) -> None:
+    import keras
+
     if hasattr(head, "finish"):
         embedding = keras.Model(model.input, model.get_layer(head.trains).output)
         head.finish(model, predict_scores(embedding, train), one_hot(train))
-    return model, report
 
 
 def _check_mix(recipe) -> None:
@@ -104,7 +132,8 @@ def _begin(runner, report: RunReport, run) -> None:
     """Bring a runner to where its run stands, or prepare its model for a new one."""
     begun, train = False, runner.train
     if run is not None:
-        run.describe(_config(runner.settings, report, (train, runner.val)))
+        config = _config(runner.settings, report, (train, runner.val))
+        run.describe(config | {"precision": runner.precision})
         runner.record = RunRecord(run.path, runner.say, report.stages)
         begun = run.resume and runner.record.restore(runner)
     if runner.settings.batch_norm == "reestimate" and not begun:
@@ -188,6 +217,9 @@ def checked_arguments(recipe):
     _check_numbers(recipe)
     _check_mix(recipe)
     check_regularisers(recipe, schedule)
+    check_precision(recipe.precision)
+    check_devices(recipe, schedule)
+    check_rematerialise(recipe, schedule)
     head = head_of(recipe)
     augmentation = get_augmentation(recipe.augment)
     if recipe.views == 1 and augmentation != Augmentation():
@@ -237,7 +269,7 @@ def _check_numbers(recipe) -> None:
         if isinstance(value, bool) or not right_kind or not low <= value <= high:
             whole = "a whole number " if kind is int else ""
             raise ValueError(f"`{name}` must be {whole}between {low} and {high}, not {value!r}.")
-    for name in ("ema", "deterministic"):
+    for name in ("ema", "rematerialise", "deterministic"):
         if not isinstance(getattr(recipe, name), bool):
             raise ValueError(f"`{name}` must be True or False, not {getattr(recipe, name)!r}.")
 

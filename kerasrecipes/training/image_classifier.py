@@ -84,9 +84,17 @@ class ImageClassifier(Recipe):
         patience: Epochs without improvement of the validation loss before a stage ends;
             `None` for `max(10, 20 % of the epochs)`.
         cache_gb: Disk that the output of frozen blocks may take while fitting.
+        precision: What the backbone computes in while it trains: `"float32"`,
+            `"mixed_float16"`, `"mixed_bfloat16"`, or `"auto"` for 16 bits only where the
+            hardware is made for it. Weights, and the finished model, are float32 either way.
+        rematerialise: Compute the blocks that train once more for their gradient instead of
+            keeping all between their inputs and outputs: less memory, about a third more time.
+        devices: What shares each batch: `None` for one device, `"auto"` for all GPUs, their
+            number, or names such as `["GPU:0", "GPU:1"]`.
         seed: Seed of the initial head, the order, the augmentation and the dropout. `fit`
             also sets Keras's global seed with it.
-        deterministic: Let TensorFlow use deterministic operations only (slower on a GPU).
+        deterministic: Let TensorFlow use deterministic operations only (slower on a GPU): two
+            fits, also in two processes on one kind of machine, then end with the same bits.
 
     Example:
         >>> ImageClassifier("efficientnet_lite0", seed=7)
@@ -121,6 +129,9 @@ class ImageClassifier(Recipe):
     batch_norm: str = "frozen"
     patience: int | None = None
     cache_gb: float = 4.0
+    precision: str = "auto"
+    rematerialise: bool = False
+    devices: str | int | list[str] | None = None
     seed: int = 0
     deterministic: bool = False
 

@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from kerasrecipes.errors import DataError, listed
-from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import StageReport
 from kerasrecipes.training.schedule import Stage
+from kerasrecipes.training.stage_state import put_state, take_state
 
 
 @dataclass
@@ -56,6 +56,7 @@ class RunRecord:
     say: Callable[[str], None]
     stages: list[StageReport] = field(default_factory=list)
     _saved: int | None = None
+    _logged: dict = field(default_factory=dict)
 
     def restore(self, runner) -> bool:
         """Put the last stage's beginning into a runner, and the reports into `stages`.
@@ -70,26 +71,17 @@ class RunRecord:
             IntegrityError: If all states are damaged.
             DataError: If a state does not fit the model.
         """
-        from kerasrecipes.callbacks.model_state import ModelState, RandomState
-
         files = self._files
         found = files.read()
         if found is None:
             self.say("Nothing was trained yet: the run begins at its beginning.")
             return False
-        state = ModelState(runner.model, optimizer=False)
         try:
-            state.replace(found["variables"])
+            put_state(runner, found)
         except ValueError as error:
             raise DataError(f"'{files.path}' is of another model: {error}.") from error
-        state.restore()
-        runner.optimizers.set_state(runner.model, found["optimizers"])
-        runner.frozen.set_state(found["frozen"])
-        runner.summaries.update(found["summaries"])
-        for callback, saved in zip(_resumable(runner.callbacks), found["callbacks"], strict=True):
-            callback.set_state(saved)
         self._log().set_state(found["log"])
-        RandomState.from_dict(found["random"]).restore()
+        self._logged = found["log"]
         self.stages[:] = [StageReport.from_dict(stage) for stage in found["stages"]]
         self._saved = len(self.stages)
         return True
@@ -103,27 +95,35 @@ class RunRecord:
         Raises:
             OSError: If it cannot be written; the state before is as it was.
         """
-        from kerasrecipes.callbacks.model_state import ModelState, RandomState
-
         if self._saved == len(self.stages):
             return
         if self._saved is None:
             self._tell_forgetful(runner.callbacks)
+        self._logged = self._log().get_state()
         self._files.write(
             {
-                "variables": ModelState(runner.model, optimizer=False).values,
-                "optimizers": runner.optimizers.get_state(runner.model),
-                "frozen": runner.frozen.get_state(),
-                "summaries": plain(runner.summaries),
-                "callbacks": [one.get_state() for one in _resumable(runner.callbacks)],
-                "log": self._log().get_state(),
-                "random": RandomState().to_dict(),
+                **take_state(runner),
+                "log": self._logged,
                 "stages": [stage.to_dict() for stage in self.stages],
             }
         )
         self._saved = len(self.stages)
         # Those of the stage before stay, should this state be damaged.
         shutil.rmtree(self._epochs(self._saved - 2), ignore_errors=True)
+
+    def begin_again(self, runner) -> None:
+        """Forget the epochs of the stage that runs, which begins again as `runner` now stands.
+
+        Args:
+            runner: The `StageRunner`.
+
+        Raises:
+            OSError: If its state cannot be written.
+        """
+        shutil.rmtree(self._epochs(len(self.stages)), ignore_errors=True)
+        self._log().set_state(self._logged)
+        self._saved = -1
+        self.save(runner)
 
     def resume_stage(self, trained, stage: Stage, callbacks: list, watch: Stopwatch):
         """Add what writes to a stage's callbacks, and go to where the stage stood.
@@ -179,8 +179,3 @@ class RunRecord:
         from kerasrecipes.callbacks.metrics_log import MetricsLog
 
         return MetricsLog(self.folder / "metrics.jsonl", **labels)
-
-
-def _resumable(callbacks: tuple) -> list:
-    """Leave out what Keras's own callbacks cannot tell."""
-    return [one for one in callbacks if hasattr(one, "get_state") and hasattr(one, "set_state")]

@@ -1,32 +1,51 @@
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+
+CHILD = Path(__file__).with_name("child_fit.py")
+_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny_backbone.py"))
+_tiny = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_tiny)
 
 
 @pytest.fixture(scope="session")
 def tiny_spec():
     """Makes backbones of two layers with weights that are always the same; wider is slower."""
-    from kerasrecipes import BackboneSpec
+    return _tiny.tiny_backbone
 
-    def make(name: str = "tiny", filters: int = 16, **changes) -> BackboneSpec:
-        def graph(photo):
-            from keras import layers
 
-            x = layers.Rescaling(1 / 128, -127 / 128, name="scale")(photo)
-            options = {"padding": "same", "activation": "relu"}
-            x = layers.Conv2D(filters, 5, 2, **options, name="stem_conv")(x)
-            return layers.Conv2D(filters, 3, 2, **options, name="top_conv")(x)
+@pytest.fixture(scope="session")
+def start_child(part_photos):
+    """Starts a process that fits recipes one after the other; see `child_fit.py`."""
 
-        def load(model):
-            rng = np.random.default_rng(filters)
-            model.set_weights([rng.normal(0, 0.2, w.shape) for w in model.get_weights()])
+    def start(to: Path, fits: dict, cpus: int = 1, save: str | None = None, **environment):
+        request = json.dumps({"cpus": cpus, "fits": fits, "save": save})
+        command = [sys.executable, CHILD, part_photos, to, request]
+        # Nothing of the parent's imports: another backend, other devices.
+        settings = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=settings, **pipes)
 
-        facts = {
-            "name": name, "family": "tiny", "summary": "tiny", "build_graph": graph,
-            "blocks": ("stem_.+", "top_.+"), "image_size": (48, 48), "min_image_size": 32,
-            "feature_size": filters, "parameter_count": 1, "weights": "preset",
-            "weights_licence": "none", "weights_source": "drawn", "reference": "none",
-            "load_default": load,
-        }  # fmt: skip
-        return BackboneSpec(**{**facts, **changes})
+    return start
 
-    return make
+
+@pytest.fixture(scope="session")
+def end_child():
+    """Waits for such a process, and returns the losses and the weights of each of its fits."""
+
+    def end(child: subprocess.Popen, to: Path) -> dict:
+        out, errors = child.communicate(timeout=900)
+        assert child.returncode == 0, errors
+        found = {}
+        for name, losses in json.loads(out.splitlines()[-1]).items():
+            with np.load(to / f"{name}.npz") as arrays:
+                found[name] = (np.array(losses), list(arrays.values()))
+        return found
+
+    return end

@@ -1,0 +1,162 @@
+"""Training on several devices at once, each with its share of every batch."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+
+def check_devices(recipe, schedule) -> None:
+    """Judge a wish for devices, and what cannot be had together with it, without tensorflow.
+
+    Args:
+        recipe: An `ImageClassifier`.
+        schedule: Its stages.
+
+    Raises:
+        ValueError: If it is no wish for devices, or another argument has no meaning with it.
+    """
+    devices = recipe.devices
+    if devices is None:
+        return
+    named = isinstance(devices, list | tuple) and all(isinstance(one, str) for one in devices)
+    number = isinstance(devices, int) and not isinstance(devices, bool)
+    if not (devices == "auto" if isinstance(devices, str) else named or number):
+        raise ValueError(
+            "`devices` must be None, 'auto', a number of GPUs, or a list such as "
+            f"['GPU:0', 'GPU:1'], not {devices!r}."
+        )
+    asked = len(set(devices)) if named else devices if number else 2
+    if asked < 2:
+        raise ValueError(
+            f"`devices={devices!r}` asks for fewer than 2 devices to share the work. Pass None."
+        )
+    _check_combinations(recipe)
+    if any(stage.learning_rate == "auto" for stage in schedule.stages):
+        raise ValueError(
+            "A searched learning rate does not work together with `devices`: the search runs on "
+            "one. Give each stage a rate, e.g. one that a search on one device has found."
+        )
+
+
+def _check_combinations(recipe) -> None:
+    reasons = {
+        "accumulate": "raise `batch_size` instead, which the devices share",
+        "adapter": "adapters are made and merged on one device",
+        "stochastic_depth": "each device would leave out branches of its own",
+        "l2_sp": "it is made for one device",
+        "adaptive_clip": "it is made for one device",
+    }
+    for name, why in reasons.items():
+        if getattr(recipe, name) != getattr(type(recipe), name):
+            raise ValueError(f"`{name}` does not work together with `devices`: {why}.")
+    if recipe.batch_norm == "train":
+        raise ValueError(
+            "`batch_norm='train'` does not work together with `devices`: each device would measure "
+            "statistics of its own share. Pass 'frozen' or 'reestimate'."
+        )
+    if recipe.head == "embedding":
+        raise ValueError(
+            "The head 'embedding' does not work together with `devices`: its loss compares the "
+            "photos of a whole batch, and each device would see its share alone."
+        )
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The devices of one fit; one, unless there is a strategy.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`, or `None`.
+    """
+
+    strategy: object | None = None
+
+    @classmethod
+    def find(cls, devices) -> "Devices":
+        """Find the devices that a recipe asks for.
+
+        Args:
+            devices: The recipe's `devices`.
+
+        Raises:
+            ValueError: If there are not so many, or Keras does not run on tensorflow.
+        """
+        if devices is None:
+            return cls()
+        import keras
+        import tensorflow as tf
+
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                f"`devices` works under TensorFlow only, and Keras runs on "
+                f"{keras.backend.backend()} here. Set KERAS_BACKEND=tensorflow, or pass None."
+            )
+
+        here = [one.name.removeprefix("/device:") for one in tf.config.list_logical_devices()]
+        gpus = [name for name in here if name.startswith("GPU")]
+        if devices == "auto":
+            return cls(tf.distribute.MirroredStrategy(gpus)) if len(gpus) > 1 else cls()
+        if isinstance(devices, int) and devices > len(gpus):
+            raise ValueError(f"`devices={devices}` asks for more GPUs than there are: {len(gpus)}.")
+        wanted = gpus[:devices] if isinstance(devices, int) else list(devices)
+        if missing := [name for name in wanted if name not in here]:
+            raise ValueError(f"`devices` names {missing}, which are not here. Found: {here}.")
+        return cls(tf.distribute.MirroredStrategy(wanted))
+
+    @property
+    def count(self) -> int:
+        """How many share the work."""
+        return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
+
+    def scope(self) -> AbstractContextManager:
+        """Return the context to make variables, optimizers and models in, and to fit in."""
+        return nullcontext() if self.strategy is None else self.strategy.scope()
+
+    def distributed(self, make: Callable[[Callable], object]):
+        """Return a dataset of whole batches, or one that gives each device its share.
+
+        tf.distribute would cut and shard on its own terms; here the order of photos stays ours.
+
+        Args:
+            make: Makes the dataset, given a function that cuts the elements of one, photos or
+                indices, into shares.
+        """
+        if self.strategy is None:
+            return make(lambda dataset: dataset)
+
+        def shares_of(context):
+            here = self.count // context.num_input_pipelines
+            first = context.input_pipeline_id * here
+            return make(lambda dataset: _cut(dataset, range(first, first + here), self.count))
+
+        return self.strategy.distribute_datasets_from_function(shares_of)
+
+    def prepare(self, optimizer):
+        """Make an optimizer take gradients as they are, since the step has added them up.
+
+        Keras would add them up after clipping each device's share on its own, and would scale
+        the loss by what overflows on the first device alone.
+
+        Args:
+            optimizer: The optimizer of a stage, built; it is changed, and returned.
+        """
+        if self.strategy is not None:
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            for part in getattr(inner, "optimizers", None) or [inner]:
+                part._all_reduce_sum_gradients = list
+        return optimizer
+
+
+def _cut(dataset, shares: range, of: int):
+    """Replace each batch by some of its `of` shares, which differ in size by one at most."""
+    import tensorflow as tf
+
+    def one_batch(*batch):
+        count = tf.shape(batch[0], tf.int64)[0]
+
+        def one_share(k):
+            return tuple(rows[k * count // of : (k + 1) * count // of] for rows in batch)
+
+        return tf.data.Dataset.range(shares.start, shares.stop).map(one_share)
+
+    return dataset.flat_map(one_batch)
