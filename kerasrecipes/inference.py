@@ -22,5 +22,5 @@ def predict_scores(model, photos: PhotoSet) -> np.ndarray:
         DataError: If a photo cannot be read, or changed since it was scanned.
     """
     reader = PhotoReader(photos, tuple(model.input.shape[1:3]))
-    rows = [np.asarray(model.predict_on_batch(pixels)) for pixels in reader.in_order(BATCH)]
+    rows = [np.asarray(model.predict_on_batch(pixels.numpy())) for pixels in reader.in_order(BATCH)]
     return np.concatenate(rows) if rows else np.zeros((0, model.output.shape[-1]), np.float32)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from kerasrecipes.callbacks.model_state import synchronise
 from kerasrecipes.callbacks.resumable import Resumable
 from kerasrecipes.errors import TrainingError
 
@@ -82,5 +83,6 @@ class BatchLoss(Resumable, keras.callbacks.Callback):
     def _photos_seen(self, batch: int) -> int:
         if self.count is not None:
             return min(self.count, (batch + 1) * self.batch_size)
+        synchronise(self.model)
         mean = next(metric for metric in self.model.metrics if metric.name == "loss")
         return int(keras.ops.convert_to_numpy(mean.count))

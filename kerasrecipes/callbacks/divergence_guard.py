@@ -12,7 +12,7 @@ from kerasrecipes.callbacks.learning_rates import (
     schedule_factors,
     set_schedule_factors,
 )
-from kerasrecipes.callbacks.model_state import ModelState
+from kerasrecipes.callbacks.model_state import ModelState, synchronise
 from kerasrecipes.errors import TrainingError
 
 # Ratios of tiny losses mean nothing: 0.001 after 0.0001 is no explosion.
@@ -185,6 +185,7 @@ class DivergenceGuard(BatchLoss):
         place = f"step {self._step} of epoch {self._epoch}"
         if self.describe is not None:
             place += f" ({self.describe(step)})"
+        synchronise(self.model)
         rates = current_rates(self.model)
         self._good.restore()
         # From here the loss may be far above a best one that was reached later.

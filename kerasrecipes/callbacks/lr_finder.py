@@ -10,7 +10,12 @@ from kerasrecipes.callbacks.learning_rate_suggestion import (
     combine_sweeps,
     smooth,
 )
-from kerasrecipes.callbacks.model_state import ModelState, RandomState, fresh_optimizer
+from kerasrecipes.callbacks.model_state import (
+    ModelState,
+    RandomState,
+    fresh_optimizer,
+    synchronise,
+)
 
 
 class LRFinder(BatchLoss):
@@ -83,6 +88,7 @@ class LRFinder(BatchLoss):
         self._fresh = ModelState(self.model)
 
     def on_train_batch_begin(self, batch, logs=None):
+        synchronise(self.model)
         self.model.optimizer.learning_rate = float(self.rates[len(self.losses)])
 
     def judge(self, loss: float) -> None:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kerasrecipes.callbacks.kernels import find_kernels
+from kerasrecipes.callbacks.model_state import synchronise
 from kerasrecipes.callbacks.resumable import Resumable
 from kerasrecipes.errors import listed
 
@@ -95,6 +96,7 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
         self._choose_masks()
 
     def on_train_batch_end(self, batch, logs=None):
+        synchronise(self.model)
         self._step += 1
         since = self._step - self.begin_step
         if since >= 0 and self._step <= self._end:
@@ -202,6 +204,7 @@ class HoldZeros(Resumable, keras.callbacks.Callback):
             )
 
     def on_train_batch_end(self, batch, logs=None):
+        synchronise(self.model)
         apply_masks(self._kernels, self._masks)
 
     def on_train_end(self, logs=None):

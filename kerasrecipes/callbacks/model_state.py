@@ -20,6 +20,7 @@ class ModelState:
     """
 
     def __init__(self, model: keras.Model, optimizer: bool = True):
+        synchronise(model)
         variables = [*model.variables, *(model.optimizer.variables if optimizer else ())]
         self._values = [(variable, _copied(variable)) for variable in variables]
 
@@ -57,6 +58,19 @@ class ModelState:
     def is_finite(self) -> bool:
         """Tell whether no number in it is NaN or infinite."""
         return all(np.isfinite(value.astype("float64")).all() for _, value in self._values)
+
+
+def synchronise(model: keras.Model) -> None:
+    """Put into a model's variables what training has made of them.
+
+    With JAX, Keras carries them through an epoch by itself; those of the model are stale, or
+    even deleted, and what is written to them is lost. After this, both count.
+
+    Args:
+        model: A model, also one that does not train.
+    """
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()
 
 
 def _copied(variable: keras.Variable) -> np.ndarray:

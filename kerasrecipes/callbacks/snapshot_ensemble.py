@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from kerasrecipes.callbacks.model_state import synchronise
 from kerasrecipes.callbacks.resumable import Resumable
 from kerasrecipes.errors import NotFittedError
 
@@ -75,6 +76,7 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         share = self._step / self._steps
         peak = self.peak or self._own_rate
+        synchronise(self.model)
         self.model.optimizer.learning_rate = peak / 2 * (math.cos(math.pi * share) + 1)
         self._step += 1
 

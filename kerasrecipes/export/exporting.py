@@ -16,6 +16,7 @@ from kerasrecipes.errors import (
 from kerasrecipes.export.decision import Decision
 from kerasrecipes.export.record import ExportRecord
 from kerasrecipes.files import digest, size_bytes, sync_folder, temporary_folder
+from kerasrecipes.silence import import_keras
 
 if TYPE_CHECKING:
     from kerasrecipes.bundle import Bundle
@@ -76,6 +77,7 @@ def export_model(
     options = _checked_options(chosen, options, bundle)
     decision = _checked_decision(Decision(temperature, threshold), bundle, content)
     target = _target(bundle, f"{format}-{quantization}", overwrite)
+    _check_backend(bundle, format, quantization)
     model = bundle.load_model()
     if photos is not None:
         scores = predict_scores(model, replace(photos, policy=bundle.policy()))
@@ -152,6 +154,17 @@ def _checked_options(
     if "version" in chosen.options and Path(bundle.folder).name.isdecimal():
         return {"version": int(Path(bundle.folder).name), **options}
     return options
+
+
+def _check_backend(bundle: "Bundle", format: str, quantization: str) -> None:
+    keras = import_keras()
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"An export converts a graph of TensorFlow, and Keras runs on "
+            f"{keras.backend.backend()} here. The bundle is the same for both. Run: "
+            f"KERAS_BACKEND=tensorflow kerasrecipes export {printable(bundle.folder)} "
+            f"--format {format} --quantization {quantization}"
+        )
 
 
 def _target(bundle: "Bundle", name: str, overwrite: bool) -> Path:

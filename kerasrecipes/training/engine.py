@@ -36,7 +36,9 @@ def frozen_engine(frozen, photos: int) -> Engine:
         outputs = keras.tree.flatten(frozen.predict_on_batch(batch))
         return [np.asarray(output) for output in outputs]
 
-    if photos < WORTH_CONVERTING or tf.config.list_physical_devices("GPU"):
+    # With JAX there is no TensorFlow graph to convert.
+    converts = keras.backend.backend() == "tensorflow"
+    if photos < WORTH_CONVERTING or not converts or tf.config.list_physical_devices("GPU"):
         return by_keras
     try:
         with silenced():
