@@ -48,7 +48,7 @@ def get_format(name: str) -> ExportFormat:
 
     Example:
         >>> get_format("tflite").quantizations
-        ('float32', 'float16', 'dynamic', 'int8')
+        ('float32', 'float16', 'dynamic', 'int8', 'int4')
     """
     if name not in set(_REGISTRY):
         raise unknown_name("format", name, _REGISTRY, "kerasrecipes.list_formats()")
