@@ -59,7 +59,8 @@ def import_keras() -> ModuleType:
     logger = tf.get_logger()
     logger.setLevel("ERROR")
     for handler in logger.handlers:
-        handler.setStream(sys.stderr)
+        # `setStream` would flush the old stream, which is closed.
+        handler.stream = sys.stderr
     return keras
 
 

@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 
 import pytest
@@ -22,3 +23,17 @@ def test_errors_keep_what_was_hidden():
         os.write(2, b"the real reason\n")
         raise RuntimeError("failed")
     assert "the real reason" in caught.value.__notes__[0]
+
+
+def test_keras_comes_without_a_greeting_and_its_logger_still_works():
+    code = (
+        "from kerasrecipes.silence import import_keras; import_keras(); import_keras();"
+        "import tensorflow as tf; tf.get_logger().error('heard')"
+    )
+    settings = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert "heard" in done.stderr
