@@ -28,7 +28,7 @@ from kerasrecipes.inference import predict_scores
 from kerasrecipes.versions import library_versions
 
 RECIPE = "kerasrecipes"
-HEAD_RATE, RATE, DROPOUT, BATCH = 1e-3, 1e-5, 0.2, 32
+AUGMENT, HEAD_RATE, RATE, DROPOUT, BATCH = "flips", 1e-3, 1e-5, 0.2, 32
 
 
 def main() -> None:
@@ -55,6 +55,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--unfreeze", choices=["top", "all"], nargs="+", default=["top"])
     parser.add_argument("--head-epochs", type=int, default=30)
     parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--photos", type=int, help="train on so many, for a shorter run")
     parser.add_argument("--loss", help="the recipe's loss; the default is cross-entropy")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--run", type=int, help=argparse.SUPPRESS)
@@ -70,7 +71,7 @@ def fit_one(arguments) -> dict[str, float]:
         started = time.perf_counter()
         if arguments.one == RECIPE:
             recipe = kr.ImageClassifier(
-                schedule=schedule, augment="factory", loss=arguments.loss, seed=arguments.run
+                schedule=schedule, augment=AUGMENT, loss=arguments.loss, seed=arguments.run
             )
             recipe.fit(train, val, callbacks=[clock.callback()])
             model = recipe.model_
@@ -89,11 +90,18 @@ def fit_one(arguments) -> dict[str, float]:
 
 
 def sides(arguments):
-    if arguments.data == "elpv":
-        arguments.seeds = [arguments.run]
-        return next(iter(elpv_splits(arguments)))[1]
-    arguments.folds = 5
-    return dict(tile_splits(arguments))[arguments.run]
+    arguments.seeds, arguments.folds = [arguments.run], 5
+    splits = elpv_splits(arguments) if arguments.data == "elpv" else tile_splits(arguments)
+    train, val, test = dict(splits)[arguments.run]
+    if arguments.photos:
+        share = arguments.photos / len(train)
+        train, val = (drawn(side, share, arguments.run) for side in (train, val))
+    return train, val, test
+
+
+def drawn(side, share: float, seed: int):
+    order = np.random.default_rng(seed).permutation(len(side))
+    return side.select(order[: round(share * len(side))])
 
 
 def fit_plainly(train, val, arguments, open_fraction: float, clock):
@@ -105,14 +113,7 @@ def fit_plainly(train, val, arguments, open_fraction: float, clock):
     spec = kr.get_backbone("efficientnet_lite0")
     backbone = spec.build()
     photo = keras.Input(backbone.input.shape[1:])
-    x = photo
-    for layer in (
-        layers.RandomFlip("horizontal_and_vertical"),
-        layers.RandomRotation(2 / 360, fill_mode="reflect"),
-        layers.RandomBrightness(0.06),
-        layers.RandomContrast(0.1),
-    ):
-        x = layer(x)
+    x = layers.RandomFlip("horizontal_and_vertical")(photo)
     x = layers.GlobalAveragePooling2D()(backbone(x, training=False))
     logits = layers.Dense(len(train.class_names))(layers.Dropout(DROPOUT)(x))
     model = keras.Model(photo, logits)
