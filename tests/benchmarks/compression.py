@@ -16,11 +16,11 @@ import time
 import zlib
 from pathlib import Path
 
-from kerasrecipes.optimization.candidate import FileJudge
 from quality import elpv_splits, tile_splits
 
 import kerasrecipes as kr
 from kerasrecipes.export import get_format
+from kerasrecipes.optimization.candidate import FileJudge
 from kerasrecipes.versions import library_versions
 
 
