@@ -4,6 +4,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+from kerasrecipes.training.workers import (
+    WORKERS,
+    meet_workers,
+    told_of_lost_workers,
+    worker_place,
+)
+
 
 def check_devices(recipe, schedule) -> None:
     """Judge a wish for devices, and what cannot be had together with it, without tensorflow.
@@ -20,11 +27,13 @@ def check_devices(recipe, schedule) -> None:
         return
     named = isinstance(devices, list | tuple) and all(isinstance(one, str) for one in devices)
     number = isinstance(devices, int) and not isinstance(devices, bool)
-    if not (devices == "auto" if isinstance(devices, str) else named or number):
+    if not (devices in {"auto", WORKERS} if isinstance(devices, str) else named or number):
         raise ValueError(
-            "`devices` must be None, 'auto', a number of GPUs, or a list such as "
+            "`devices` must be None, 'auto', 'workers', a number of GPUs, or a list such as "
             f"['GPU:0', 'GPU:1'], not {devices!r}."
         )
+    if devices == WORKERS:
+        worker_place()
     asked = len(set(devices)) if named else devices if number else 2
     if asked < 2:
         raise ValueError(
@@ -35,6 +44,23 @@ def check_devices(recipe, schedule) -> None:
         raise ValueError(
             "A searched learning rate does not work together with `devices`: the search runs on "
             "one. Give each stage a rate, e.g. one that a search on one device has found."
+        )
+
+
+def check_run_folder(recipe, run) -> None:
+    """Judge a run folder together with a wish for devices.
+
+    Args:
+        recipe: An `ImageClassifier`.
+        run: A `RunFolder`, or `None`.
+
+    Raises:
+        ValueError: If several processes would write in one folder.
+    """
+    if run is not None and recipe.devices == WORKERS:
+        raise ValueError(
+            "`run_folder` does not work together with `devices='workers'`: after a break, the "
+            "workers would not all go on from the same epoch. Leave it out."
         )
 
 
@@ -67,9 +93,11 @@ class Devices:
 
     Args:
         strategy: A `tf.distribute.Strategy`, or `None`.
+        worker: Which of the processes this is, where each has a device of its own.
     """
 
     strategy: object | None = None
+    worker: int | None = None
 
     @classmethod
     def find(cls, devices) -> "Devices":
@@ -79,7 +107,8 @@ class Devices:
             devices: The recipe's `devices`.
 
         Raises:
-            ValueError: If there are not so many, or Keras does not run on tensorflow.
+            ValueError: If there are not so many, or Keras does not run on tensorflow, or
+                tensorflow has computed something before it finds other workers.
         """
         if devices is None:
             return cls()
@@ -91,7 +120,8 @@ class Devices:
                 f"`devices` works under TensorFlow only, and Keras runs on "
                 f"{keras.backend.backend()} here. Set KERAS_BACKEND=tensorflow, or pass None."
             )
-
+        if devices == WORKERS:
+            return cls(meet_workers(), worker_place()[0])
         here = [one.name.removeprefix("/device:") for one in tf.config.list_logical_devices()]
         gpus = [name for name in here if name.startswith("GPU")]
         if devices == "auto":
@@ -108,9 +138,16 @@ class Devices:
         """How many share the work."""
         return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether this process has several, each with variables of its own."""
+        return self.strategy is not None and self.worker is None
+
     def scope(self) -> AbstractContextManager:
         """Return the context to make variables, optimizers and models in, and to fit in."""
-        return nullcontext() if self.strategy is None else self.strategy.scope()
+        if self.mirrored:
+            return self.strategy.scope()
+        return nullcontext() if self.strategy is None else told_of_lost_workers()
 
     def distributed(self, make: Callable[[Callable], object]):
         """Return a dataset of whole batches, or one that gives each device its share.
@@ -123,6 +160,9 @@ class Devices:
         """
         if self.strategy is None:
             return make(lambda dataset: dataset)
+        if self.worker is not None:
+            own = range(self.worker, self.worker + 1)
+            return make(lambda dataset: _cut(dataset, own, self.count))
 
         def shares_of(context):
             here = self.count // context.num_input_pipelines
@@ -140,11 +180,46 @@ class Devices:
         Args:
             optimizer: The optimizer of a stage, built; it is changed, and returned.
         """
-        if self.strategy is not None:
+        if self.mirrored:
             inner = getattr(optimizer, "inner_optimizer", optimizer)
             for part in getattr(inner, "optimizers", None) or [inner]:
                 part._all_reduce_sum_gradients = list
         return optimizer
+
+    def summed(self, values: list) -> list:
+        """Add values up over all devices, in a step.
+
+        Args:
+            values: Tensors.
+        """
+        import tensorflow as tf
+
+        def everywhere():
+            context = tf.distribute.get_replica_context()
+            # Of a worker's one device, a context knows nothing, save in the first worker.
+            all_here = context.devices if self.mirrored else self.strategy.extended.worker_devices
+            # Where values are tells tf.distribute whose they are.
+            with tf.device(tf.nest.flatten(all_here)[0]):
+                own = [tf.identity(value) for value in values]
+            return context.all_reduce("SUM", own)
+
+        return everywhere() if self.mirrored else self.strategy.run(everywhere)
+
+    def joined(self, parts: list) -> list:
+        """Return the rows of all workers, in the order of the batch.
+
+        Args:
+            parts: Tensors with a row for each photo of this worker's share.
+        """
+        import tensorflow as tf
+
+        own = tf.shape(parts[0])[0]
+        count = tf.cast(self.summed([tf.cast(own, tf.float32)])[0], tf.int32)
+        before = self.worker * count // self.count
+        around = [before, count - before - own]
+        return self.summed(
+            [tf.pad(one, [around, *[[0, 0]] * (one.shape.rank - 1)]) for one in parts]
+        )
 
 
 def _cut(dataset, shares: range, of: int):

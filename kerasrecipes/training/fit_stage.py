@@ -155,11 +155,11 @@ class StageRunner:
         if self.settings.rematerialise:
             norms = self.settings.batch_norm == "train"
             end = rematerialised(self.model, self.spec, first_open, entered, end, norms)
-            return stage_model(begin, end, parts, self.devices.count > 1)
+            return stage_model(begin, end, parts, self.devices)
         part = self._open_part(cut, end, first_epoch)
         end = part.output if entered is cut else part(entered)
         begin = part.input if entered is cut else begin
-        return stage_model(begin, end, parts, self.devices.count > 1)
+        return stage_model(begin, end, parts, self.devices)
 
     @property
     def _backbone(self) -> list:

@@ -84,7 +84,7 @@ def fit_classifier(
     _begin(runner, report, run)
     run_stages(runner, schedule, report, say)
     model = model if adapted is None else adapted.merge()
-    if devices.count > 1:
+    if devices.mirrored:
         model = _without_devices(model, build_model(spec, head, recipe, len(train.class_names)))
     _finish_head(model, head, train)
     return model, report

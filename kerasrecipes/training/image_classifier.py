@@ -90,7 +90,9 @@ class ImageClassifier(Recipe):
         rematerialise: Compute the blocks that train once more for their gradient instead of
             keeping all between their inputs and outputs: less memory, about a third more time.
         devices: What shares each batch: `None` for one device, `"auto"` for all GPUs, their
-            number, or names such as `["GPU:0", "GPU:1"]`.
+            number, names such as `["GPU:0", "GPU:1"]`, or `"workers"` for several processes, on
+            one or more machines, that TF_CONFIG names to tensorflow and that all call `fit`
+            alike, before tensorflow computes anything. Each ends with the same model.
         seed: Seed of the initial head, the order, the augmentation and the dropout. `fit`
             also sets Keras's global seed with it.
         deterministic: Let TensorFlow use deterministic operations only (slower on a GPU): two
@@ -172,6 +174,7 @@ class ImageClassifier(Recipe):
             KeyboardInterrupt: If interrupted before there was anything to keep.
         """
         from kerasrecipes.training.callback_checks import check_callbacks
+        from kerasrecipes.training.devices import check_run_folder
         from kerasrecipes.training.fitting import checked_arguments, fit_classifier
 
         checked_arguments(self)
@@ -179,6 +182,7 @@ class ImageClassifier(Recipe):
         check_callbacks(callbacks)
         speak = say if verbose else lambda line: None
         run = as_run_folder(run_folder, resume)
+        check_run_folder(self, run)
         with nullcontext() if run is None else run.locked():
             speak = speak if run is None else run.log_lines(speak)
             fitted = fit_classifier(self, train, val, callbacks, speak, run)
@@ -281,15 +285,18 @@ class ImageClassifier(Recipe):
 
         Raises:
             NotFittedError: Before `fit`, and for a recipe that was loaded.
+            ValueError: In another worker than the first.
             OSError: If the folder cannot be written; nothing is left behind.
         """
         from kerasrecipes.training.save import save_recipe
+        from kerasrecipes.training.workers import check_first_worker
 
         self._fitted("model_")
         if not hasattr(self, "train_"):
             raise NotFittedError(
                 "A recipe that was loaded is saved already. Copy its folder, or call `fit`."
             )
+        check_first_worker(self.devices)
         return save_recipe(self, Path(folder))
 
     @classmethod

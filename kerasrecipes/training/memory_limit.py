@@ -71,6 +71,8 @@ def _check_can_split(runner, stage: Stage, error: Exception) -> None:
         reason = "it cannot be cut any further"
     elif backend != "tensorflow":
         reason = f"it is cut under TensorFlow only, not under {backend}"
+    elif runner.devices.worker is not None:
+        reason = "the other workers would not begin again with this one"
     elif getattr(runner.loss, "compares_photos", False):
         reason = "it cannot be cut, since the loss compares all its photos"
     if reason:

@@ -7,22 +7,26 @@ callbacks see stay as they are, and each photo counts as in the whole batch.
 
 import numpy as np
 
+from kerasrecipes.training.devices import Devices
 
-def stage_model(begin, end, parts: int = 1, shared: bool = False):
+ALONE = Devices()
+
+
+def stage_model(begin, end, parts: int = 1, devices: Devices = ALONE):
     """Build the model that a stage trains.
 
     Args:
         begin: Where training begins, a Keras tensor.
         end: What the loss is computed on.
         parts: In how many parts, one after the other, to compute the gradient of a batch.
-        shared: Whether several devices share each batch.
+        devices: What shares each batch.
 
     Returns:
         A functional `keras.Model`.
     """
     import keras
 
-    if parts == 1 and not shared:
+    if parts == 1 and devices.count == 1:
         return keras.Model(begin, end)
 
     class SplitModel(keras.Model):
@@ -31,10 +35,10 @@ def stage_model(begin, end, parts: int = 1, shared: bool = False):
             super().compile(*args, jit_compile=False, **options)
 
         def train_step(self, data):
-            return _train_in_parts(self, data, parts)
+            return _train_in_parts(self, data, parts, devices)
 
         def test_step(self, data):
-            return _test_share(self, data)
+            return _test_share(self, data, devices)
 
         def _maybe_symbolic_build(self, iterator=None, data_batch=None):
             # Keras takes the mean of the devices' first shares, which must not differ in size.
@@ -44,27 +48,26 @@ def stage_model(begin, end, parts: int = 1, shared: bool = False):
     return SplitModel(begin, end)
 
 
-def _train_in_parts(model, data, parts: int):
+def _train_in_parts(model, data, parts: int, devices: Devices):
     import tensorflow as tf
 
     batch = _without_nothing(data)
     count = _count(data)
-    devices = tf.distribute.get_replica_context().num_replicas_in_sync
-    everywhere = _summed([count])[0] if devices > 1 else count
-    # Keras divides each loss by the number of devices already.
-    factor = devices * tf.minimum(count, 1.0) / everywhere
+    everywhere = devices.summed([count])[0] if devices.count > 1 else count
+    # Keras divides each loss by the number of replicas already.
+    factor = _replicas() * tf.minimum(count, 1.0) / everywhere
     loss, gradients, scores = _part_by_part(model, batch, parts, factor)
-    if devices > 1:
-        gradients = _summed(gradients)
+    if devices.count > 1:
+        gradients = devices.summed(gradients)
     model.optimizer.apply_gradients(zip(gradients, model.trainable_weights, strict=True))
-    return _measured(model, data, loss, scores)
+    return _measured(model, data, loss, scores, devices)
 
 
-def _test_share(model, data):
+def _test_share(model, data, devices: Devices):
     inputs, target, weight = _without_nothing(data)
     scores = model(inputs, training=False)
     loss = model.compute_loss(inputs, target, scores, weight, training=False)
-    return _measured(model, data, loss, scores)
+    return _measured(model, data, loss, scores, devices)
 
 
 def _without_nothing(data) -> list:
@@ -83,33 +86,29 @@ def _count(data):
     return tf.cast(tf.shape(data[1])[0], tf.float32)
 
 
-def _measured(model, data, loss, scores) -> dict:
+def _replicas() -> int:
+    import tensorflow as tf
+
+    return tf.distribute.get_replica_context().num_replicas_in_sync
+
+
+def _measured(model, data, loss, scores, devices: Devices) -> dict:
     """Update the metrics by a device's photos, and return them for all devices."""
     import tensorflow as tf
 
     inputs, target, weight = data
-    context = tf.distribute.get_replica_context()
-    devices = context.num_replicas_in_sync
+    count = tf.shape(target)[0]
+    losses, scores = tf.fill([count], _replicas() * loss), scores[:count]
+    if devices.worker is not None:
+        # Each worker has metrics of its own, and takes the same decisions by them.
+        losses, target, weight, scores = devices.joined([losses, target, weight, scores])
     mean = next(metric for metric in model.metrics if metric.name == "loss")
-    mean.update_state(devices * loss, sample_weight=_count(data))
-    scores = scores[: tf.shape(target)[0]]
+    mean.update_state(losses)
     logs = model.compute_metrics(inputs, target, scores, sample_weight=weight)
-    if devices == 1:
-        return logs
-    # Keras would take the mean of the devices' means, whatever their share was.
-    logs["loss"] = tf.math.divide_no_nan(*_summed([mean.total, mean.count]))
+    if devices.mirrored:
+        # Keras would take the mean of the devices' means, whatever their share was.
+        logs["loss"] = tf.math.divide_no_nan(*devices.summed([mean.total, mean.count]))
     return logs
-
-
-def _summed(values: list) -> list:
-    """Add values up over all devices."""
-    import tensorflow as tf
-
-    context = tf.distribute.get_replica_context()
-    # Where values are tells tf.distribute whose they are.
-    with tf.device(tf.nest.flatten(context.devices)[0]):
-        values = [tf.identity(value) for value in values]
-    return context.all_reduce("SUM", values)
 
 
 def _part_by_part(model, batch: list, parts: int, factor):

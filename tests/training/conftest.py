@@ -40,7 +40,10 @@ def end_child():
     """Waits for such a process, and returns the losses and the weights of each of its fits."""
 
     def end(child: subprocess.Popen, to: Path) -> dict:
-        out, errors = child.communicate(timeout=900)
+        try:
+            out, errors = child.communicate(timeout=600)
+        finally:
+            child.kill()
         assert child.returncode == 0, errors
         found = {}
         for name, losses in json.loads(out.splitlines()[-1]).items():

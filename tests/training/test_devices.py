@@ -1,12 +1,26 @@
 """Several devices share each batch, and end with the weights of one."""
 
+import json
+import socket
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from kerasrecipes import UnfreezeSchedule
+from kerasrecipes import TrainingError, UnfreezeSchedule
+from kerasrecipes.training.workers import told_of_lost_workers
 
 SEARCHED = UnfreezeSchedule.full(learning_rate="auto")
-SAME = {"mix": "mixup", "clip_norm": 0.05}
+# Photos do not divide by the batch, nor the batch by two; an epoch's last batch has one photo,
+# so that one of two has none. Clipping and mixtures see whole batches.
+FITS = {
+    "mixed": {"batch_size": 23, "mix": "mixup", "clip_norm": 0.05},
+    "plain": {"batch_size": 23},
+}
+
+
+def fits(**changes):
+    return {name: {**fit, **changes} for name, fit in FITS.items()}
 
 
 def alike(one, other):
@@ -16,19 +30,54 @@ def alike(one, other):
         assert np.abs(a - b).max() <= 1e-5 * max(1, np.abs(a).max())
 
 
-def test_two_devices_do_what_one_does(start_child, end_child, tmp_path):
-    """Photos do not divide by the batch, nor the batch by the devices; an epoch's last batch
-    has one photo, so that one device has none. Clipping and mixtures see whole batches."""
-    two = {"devices": ["CPU:0", "CPU:1"]}
-    fits = {"one": {**SAME, "batch_size": 23}, "two": {**SAME, **two, "batch_size": 23}}
-    found = end_child(start_child(tmp_path, fits, cpus=2), tmp_path)
-    alike(found["one"], found["two"])
+@pytest.fixture(scope="module")
+def alone(start_child, end_child, tmp_path_factory):
+    """What one device in one process makes of each fit."""
+    folder = tmp_path_factory.mktemp("alone")
+    return end_child(start_child(folder, fits()), folder)
+
+
+def test_two_devices_do_what_one_does(start_child, end_child, tmp_path, alone):
+    two = start_child(tmp_path, fits(devices=["CPU:0", "CPU:1"]), cpus=2)
+    found = end_child(two, tmp_path)
+    for name in FITS:
+        alike(alone[name], found[name])
+
+
+def test_two_processes_do_what_one_does(start_child, end_child, tmp_path, alone):
+    folders = [tmp_path / "0", tmp_path / "1"]
+    children = []
+    for folder, task in zip(folders, tasks(2), strict=True):
+        folder.mkdir()
+        children.append(start_child(folder, fits(devices="workers"), TF_CONFIG=task))
+    try:
+        found = [end_child(one, folder) for one, folder in zip(children, folders, strict=True)]
+    finally:
+        # One that waits for a dead one must not wait for long.
+        for one in children:
+            one.kill()
+    for name in FITS:
+        alike(alone[name], found[0][name])
+        for one, other in zip(found[0][name][1], found[1][name][1], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def tasks(count: int) -> list[str]:
+    """Return the TF_CONFIG of each of some workers on this machine."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    workers = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return [
+        json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
+        for index in range(count)
+    ]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"devices": "gpus"}, "`devices` must be None, 'auto', a number of GPUs, or"),
+        ({"devices": "gpus"}, "`devices` must be None, 'auto', 'workers', a number of GPUs, or"),
         ({"devices": True}, "`devices` must be None, 'auto'"),
         ({"devices": 1}, "`devices=1` asks for fewer than 2 devices"),
         ({"devices": ["CPU:0", "CPU:0"]}, "asks for fewer than 2 devices"),
@@ -54,3 +103,32 @@ def test_wrong_wishes_are_refused_before_any_photo_is_read(quick_recipe, changes
 def test_devices_that_are_not_here(part_sets, quick_recipe, devices, message):
     with pytest.raises(ValueError, match=message):
         quick_recipe(devices=devices).fit(*part_sets[:2], verbose=False)
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["", "{", "[]", '{"cluster": {"worker": ["one:1"]}, "task": {"type": "worker", "index": 0}}'],
+)
+def test_workers_that_are_not_named(quick_recipe, monkeypatch, config):
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(ValueError, match="needs the environment variable TF_CONFIG to name at le"):
+        quick_recipe(devices="workers").fit(None, None)
+
+
+def test_what_workers_cannot_do(part_sets, quick_recipe, monkeypatch, tmp_path):
+    monkeypatch.setenv("TF_CONFIG", tasks(2)[1])
+    tf.constant(0)
+    recipe = quick_recipe(devices="workers")
+    with pytest.raises(ValueError, match="before tensorflow computes anything"):
+        recipe.fit(*part_sets[:2], verbose=False)
+    with pytest.raises(ValueError, match="`run_folder` does not work together with `devices='wor"):
+        recipe.fit(*part_sets[:2], run_folder=tmp_path / "run")
+    recipe.model_ = recipe.train_ = object()
+    with pytest.raises(ValueError, match="This is worker 1. .* worker 0 saves it"):
+        recipe.save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lost_worker_is_told_of():
+    with pytest.raises(TrainingError, match="Another worker has failed"), told_of_lost_workers():
+        raise tf.errors.UnavailableError(None, None, "Collective ops is aborted")
