@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("--sweeps", type=int, default=3)
     parser.add_argument("--size", type=int, default=224)
     arguments = parser.parse_args()
+    if arguments.photos <= WARM_STEPS * BATCH:
+        parser.error(f"--photos must be more than {WARM_STEPS * BATCH}: first steps do not count.")
     photos = solar_cells(arguments.photos)
     rows = [
         (f"{name}, {arguments.sweeps} sweeps of {arguments.steps} steps", seconds, what)
