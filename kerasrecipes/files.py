@@ -1,10 +1,12 @@
 """Files and folders that are complete or not there at all, and what they must contain."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -132,6 +134,37 @@ def complete_file(path: Path):
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes, and other calls, out of a folder while the block runs.
+
+    The lock ends with the process, however that ends.
+
+    Args:
+        folder: The folder; made if it does not exist.
+
+    Raises:
+        DataError: If somebody is in there.
+        OSError: If nothing can be written there.
+    """
+    with told_plainly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a+", encoding="utf-8")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise DataError(
+                f"Process {lock.read().strip()} is at work in '{printable(folder)}'. Wait until it "
+                "ends, or name another folder."
+            ) from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """A folder that explains one training run, and from which it can go on."""
 
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -13,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.files import complete_file, remove_unfinished, told_plainly
+from kerasrecipes.files import complete_file, locked_folder, remove_unfinished, told_plainly
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.versions import library_versions
@@ -63,11 +62,7 @@ class RunFolder:
                 f"There is no run in '{printable(self.path)}' to resume. Name its folder, or leave "
                 "`resume` out to begin one."
             )
-        with told_plainly(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("a+", encoding="utf-8")
-        with lock:
-            self._take(lock)
+        with locked_folder(self.path):
             if config.is_file() and not self.resume:
                 raise DataError(
                     f"'{printable(self.path)}' holds a run already. Pass `resume=True` (on the "
@@ -115,19 +110,6 @@ class RunFolder:
 
         self._write("report.json", report.to_json().encode())
         self._write("curves.png", png(plot_learning_curves(report)))
-
-    def _take(self, lock) -> None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            raise DataError(
-                f"Another run is in '{printable(self.path)}' (process {lock.read().strip()}). Wait "
-                "until it ends, or name another folder."
-            ) from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
 
     def _compare(self, config: dict) -> None:
         try:

@@ -202,7 +202,7 @@ def test_two_runs_in_one_folder(finished, part_sets):
         [sys.executable, "-c", LOCK, finished], stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout.readline() == "locked\n"
-    told = rf"Another run is in .*parts' \(process {holder.pid}\)"
+    told = rf"Process {holder.pid} is at work in '.*parts'. Wait until it ends"
     with pytest.raises(DataError, match=told):
         small(1).fit(*part_sets[:2], verbose=False, run_folder=finished, resume=True)
     holder.kill()  # a lock does not outlive its process
