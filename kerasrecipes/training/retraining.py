@@ -15,6 +15,7 @@ from kerasrecipes.heads.classification import LOGITS
 from kerasrecipes.inference import predict_scores
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.silence import import_keras
+from kerasrecipes.training.backend import be_deterministic
 from kerasrecipes.training.distillation import (
     TRAINED,
     Distillation,
@@ -33,6 +34,17 @@ if TYPE_CHECKING:
     import keras
 
 POOL = "pool"
+# Settings that only a fit has a use for → values that ask for nothing.
+OF_A_FIT = {
+    "adapter": (None,),
+    "stochastic_depth": (0.0,),
+    "precision": ("auto", "float32"),
+    "devices": (None,),
+}
+# Those that act on the blocks of a known backbone, of which a changed model need not have any.
+OF_BLOCKS = {"l2_sp": (0.0,), "adaptive_clip": (None,), "rematerialise": (False,)}
+# Teachers take the place of the loss, and have seen the views as they are.
+WITHOUT_TEACHERS = {"mix": (None,), "loss": (None,), "label_smoothing": (None,)}
 
 
 def retrain(
@@ -55,6 +67,7 @@ def retrain(
 
     It is one stage of a fit, with the recipe's augmentation, batch size, weight decay, moving
     average and early stopping. If no epoch is better on `val` than the start, the start is kept.
+    Settings of the recipe that do not apply are named, see `idle_settings`.
 
     Args:
         recipe: An `ImageClassifier`, for its settings. It stays as it is.
@@ -190,6 +203,33 @@ class _Trained:
     trains: str = TRAINED
 
 
+def idle_settings(recipe, schedule: UnfreezeSchedule, taught: bool) -> str:
+    """Name what a recipe asks for and training a finished model on does not do.
+
+    Args:
+        recipe: An `ImageClassifier`.
+        schedule: The stages of the training.
+        taught: Whether there is a teacher.
+
+    Returns:
+        A sentence to say, or `""`.
+
+    Example:
+        >>> idle_settings(ImageClassifier(l2_sp=0.1), UnfreezeSchedule.full(), taught=True)
+        "Of the recipe's settings, `l2_sp` will have no effect on this training."
+    """
+    idle = OF_A_FIT | (OF_BLOCKS if _trains_whole(schedule) else {})
+    idle |= WITHOUT_TEACHERS if taught else {}
+    names = [f"`{name}`" for name, off in idle.items() if getattr(recipe, name) not in off]
+    if not names:
+        return ""
+    return f"Of the recipe's settings, {', '.join(names)} will have no effect on this training."
+
+
+def _trains_whole(schedule: UnfreezeSchedule) -> bool:
+    return all(stage.open_fraction == 1 for stage in schedule.stages)
+
+
 def run_schedule(
     recipe,
     model: "keras.Model",
@@ -205,8 +245,12 @@ def run_schedule(
     """Train a model, in place, through the stages of a schedule; see `retrain`."""
     checked_photos(train, val)
     say = say or (lambda line: None)
+    if told := idle_settings(recipe, schedule, bool(goal.teachers)):
+        say(told)
     keras = import_keras()
     keras.utils.set_random_seed(recipe.seed)
+    if recipe.deterministic:
+        be_deterministic()
     head = head_of(recipe)
     augmentation = get_augmentation(recipe.augment)
     size, views = tuple(model.input.shape[1:3]), views_of(recipe, augmentation)
@@ -261,7 +305,7 @@ def _runner(recipe, graph, spec, head, sides, goal, callbacks, keep_best, say):
 
 def _spec(recipe, graph: "keras.Model", schedule: UnfreezeSchedule):
     """Return what is known of the backbone; where all of it trains, nothing need be."""
-    if all(stage.open_fraction == 1 for stage in schedule.stages):
+    if _trains_whole(schedule):
         return _WholeModel(graph.name)
     spec = get_backbone(recipe.backbone)
     known = {spec.block_of(layer.name) for layer in graph.layers if layer.weights}

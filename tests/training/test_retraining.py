@@ -1,5 +1,7 @@
 """Training a finished model on, with labels or with teachers, and the recipe around it."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -166,6 +168,23 @@ def test_a_new_model_makes_a_new_fitted_recipe(fitted, part_sets, tmp_path):
     assert Bundle.load(bundle.folder).manifest.optimization == [told]
     page = (bundle.folder / "report.html").read_text()
     assert "What was done to it afterwards" in page and "12,345" in page
+
+
+def test_settings_without_an_effect_are_named(recipe, part_sets):
+    train, val, _ = part_sets
+    asked = replace(recipe, l2_sp=0.1, adaptive_clip=0.05, stochastic_depth=0.1, mix="mixup")
+    for teacher, names in (
+        (None, "`stochastic_depth`, `l2_sp`, `adaptive_clip`"),
+        (small_net(seed=1), "`stochastic_depth`, `l2_sp`, `adaptive_clip`, `mix`"),
+    ):
+        said = []
+        retrain(asked, small_net(), train, val, epochs=1, learning_rate=1e-3, teacher=teacher,
+                say=said.append)  # fmt: skip
+        told = f"Of the recipe's settings, {names} will have no effect on this training."
+        assert said.count(told) == 1
+    said = []
+    retrain(recipe, small_net(), train, val, epochs=1, learning_rate=1e-3, say=said.append)
+    assert not any("no effect" in line for line in said)
 
 
 def test_wrong_use_is_named(recipe, fitted, part_sets):
