@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,11 @@ class FileJudge:
 
     Args:
         val: The photos, which no candidate was trained on.
-        image_size: `(height, width)` of the model.
         reference: The float file.
         right: Whether that one gets each photo right; measured at first use.
     """
 
     val: PhotoSet
-    image_size: tuple[int, int]
     reference: Path
     right: np.ndarray | None = None
 
@@ -135,7 +134,7 @@ class FileJudge:
         )
 
     def _right(self, path: Path) -> np.ndarray:
-        scores = file_scores(path, self.val, self.image_size)
+        scores = file_scores(path, self.val)
         return scores.argmax(axis=1) == self.val.labels
 
     def _recalls(self, right: np.ndarray) -> np.ndarray:
@@ -148,21 +147,22 @@ class FileJudge:
         from kerasrecipes.verify.latency import time_in_turns
 
         load = get_format("tflite").load
-        photo = np.full((1, *self.image_size, 3), 127, np.uint8)
         models = {"float": load(self.reference), "candidate": load(path)}
-        calls = {key: lambda model=model: model(photo) for key, model in models.items()}
+        photos = {
+            key: np.full((1, *model.image_size, 3), 127, np.uint8) for key, model in models.items()
+        }
+        calls = {key: partial(model, photos[key]) for key, model in models.items()}
         found = time_in_turns(calls, runs=50)
         ratio = found["candidate"].median_ms / found["float"].median_ms
         return found["candidate"].median_ms, 1.0 if path == self.reference else ratio
 
 
-def file_scores(path: Path, photos: PhotoSet, image_size: tuple[int, int]) -> np.ndarray:
+def file_scores(path: Path, photos: PhotoSet) -> np.ndarray:
     """Return what an exported file says about photos, read one by one from their files.
 
     Args:
         path: A `.tflite` file.
         photos: The photos.
-        image_size: `(height, width)` of the file's input.
 
     Returns:
         float32, shape `(n, classes)`.
@@ -173,7 +173,7 @@ def file_scores(path: Path, photos: PhotoSet, image_size: tuple[int, int]) -> np
     from kerasrecipes.export import get_format
 
     model = get_format("tflite").load(path)
-    pixels = (read_photo(photo, image_size, photos.policy) for photo in photos.photos)
+    pixels = (read_photo(photo, model.image_size, photos.policy) for photo in photos.photos)
     return np.concatenate([model(photo[None]) for photo in pixels])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +12,12 @@ from kerasrecipes.optimization.facts import model_facts
 from kerasrecipes.training.distillation import Distillation
 from kerasrecipes.training.fitting import build_model, checked_arguments, new_report
 from kerasrecipes.training.image_classifier import say as say_aloud
+from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.refitting import checked_sides, refitted
 from kerasrecipes.training.retraining import Goal, run_schedule
+
+if TYPE_CHECKING:
+    import keras
 
 
 def distil(
@@ -25,6 +30,7 @@ def distil(
     alpha: float = 0.9,
     feature_weight: float = 0.0,
     unlabelled: PhotoSet | None = None,
+    callbacks: Sequence["keras.callbacks.Callback"] = (),
     verbose: bool = True,
 ):
     """Fit a recipe to what fitted ones say about the same photos, besides the labels.
@@ -44,6 +50,7 @@ def distil(
             teacher.
         unlabelled: Further photos to learn from. Their labels are not looked at: where labels
             count, the teachers' probabilities do.
+        callbacks: Further `keras.callbacks.Callback`s for the training.
         verbose: Whether to print what trains and how it goes.
 
     Returns:
@@ -63,8 +70,7 @@ def distil(
     teachers = list(teacher) if isinstance(teacher, list | tuple) else [teacher]
     if not teachers:
         raise ValueError("`teacher` is empty: pass a fitted recipe, or a list of them.")
-    schedule, spec, head, _ = checked_arguments(student)
-    _check_student(student)
+    schedule, spec, head = check_student(student)
     for one in teachers:
         data = checked_sides(one, train, val)
     goal = Goal(
@@ -75,15 +81,30 @@ def distil(
     say = say_aloud if verbose else lambda line: None
     seen = train if unlabelled is None else _joined(train, val, unlabelled, teachers)
     model = build_model(spec, head, student, len(train.class_names))
-    stages = run_schedule(student, model, seen, val, schedule, goal, say=say)
+    stages = run_schedule(student, model, seen, val, schedule, goal, callbacks=callbacks, say=say)
     base = replace(student)
     base.model_, base.labels_ = teachers[0].model_, tuple(train.class_names)
     base.report_ = new_report(student, spec, data)
     return refitted(base, model, seen, val, _step(teachers, model, goal, len(train)), stages)
 
 
-def _check_student(student) -> None:
-    """Refuse what only a fit without teachers does."""
+def check_student(student) -> tuple:
+    """Judge a student, and refuse what only a fit without teachers does.
+
+    Args:
+        student: A recipe.
+
+    Returns:
+        Its schedule, backbone and head.
+
+    Raises:
+        ValueError: If it is no recipe, or an argument is not usable.
+    """
+    if not isinstance(student, Recipe):
+        raise ValueError(
+            f"A student must be a recipe, e.g. an ImageClassifier, not {type(student).__name__}."
+        )
+    schedule, spec, head, _ = checked_arguments(student)
     for name, off in (("adapter", None), ("stochastic_depth", 0.0)):
         if getattr(student, name) != off:
             raise ValueError(
@@ -94,6 +115,7 @@ def _check_student(student) -> None:
             "`batch_norm='reestimate'` of the student would have no effect while distilling. Pass "
             "'frozen' or 'train'."
         )
+    return schedule, spec, head
 
 
 def _step(teachers: Sequence, model, goal: Goal, labelled: int) -> dict:

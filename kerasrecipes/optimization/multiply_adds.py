@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import keras
 
 COUNTED = {"Conv1D", "Conv2D", "Conv3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D"}
+ROUNDING = "kerasrecipes.layers.fake_quantization"
 PRODUCTS = {"Dot", "Einsum", "Matmul", "Tensordot"}
 
 
@@ -46,7 +47,7 @@ def count_by_layer(model: "keras.Model") -> dict[str, int]:
     counts: dict[str, int] = {}
     unknown = []
     for node in nodes_in_order(model if hasattr(model, "_nodes_by_depth") else _graph(model)):
-        layer, kind = node.operation, rule_name(node.operation)
+        layer, kind = node.operation, _kind(node.operation)
         if kind in COUNTED:
             counts[layer.name] = counts.get(layer.name, 0) + _multiply_adds(node)
         elif kind in PRODUCTS or any(len(w.shape) > 1 for w in getattr(layer, "weights", ())):
@@ -59,6 +60,14 @@ def count_by_layer(model: "keras.Model") -> dict[str, int]:
             else f"The model {model.name!r} has no convolution and no dense layer to count."
         )
     return counts
+
+
+def _kind(operation: Any) -> str:
+    """Return the class name of an operation of Keras; of one that rounds, what it rounds."""
+    kind = type(operation)
+    if kind.__module__ == ROUNDING:
+        return kind.__name__.removeprefix("Quantized")
+    return rule_name(operation)
 
 
 def _graph(model: "keras.Model") -> "keras.Model":

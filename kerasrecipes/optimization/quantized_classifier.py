@@ -10,6 +10,7 @@ import numpy as np
 from kerasrecipes.data.decode import read_photo
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.evaluation.classification import evaluate_scores
+from kerasrecipes.evaluation.scores import without_rounding
 from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.training.measuring import class_indices
 
@@ -71,7 +72,8 @@ class QuantizedClassifier:
         """
         names = self.recipe.labels_
         labels = class_indices(photos, names)
-        return evaluate_scores(labels, self.predict(photos), names, seed=self.recipe.seed)
+        scores = without_rounding(self.predict(photos))
+        return evaluate_scores(labels, scores, names, seed=self.recipe.seed)
 
     def save(
         self, target: "str | Path | Bundle", *, tolerance: "Tolerance | None" = None

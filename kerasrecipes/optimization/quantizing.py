@@ -1,8 +1,9 @@
 """Making a fitted recipe's model small by rounding its numbers."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, unknown_name
@@ -12,6 +13,9 @@ from kerasrecipes.training.calibration import calibration_photos
 from kerasrecipes.training.image_classifier import say as say_aloud
 from kerasrecipes.training.refitting import checked_sides, refitted
 from kerasrecipes.training.retraining import retrain
+
+if TYPE_CHECKING:
+    import keras
 
 MODES = ("float16", "dynamic", "int8", "int4", "qat")
 # Of quantization-aware training, for which the model is nearly right from the start.
@@ -155,15 +159,34 @@ def _written(recipe, quantization: str, photos: PhotoSet | None) -> bytes:
         return path.read_bytes()
 
 
-def _native(
+def train_with_rounding(
     recipe,
     train: PhotoSet,
     val: PhotoSet,
     epochs: int,
     learning_rate: float,
-    say: Callable[[str], None],
+    say: Callable[[str], None] | None = None,
+    callbacks: Sequence["keras.callbacks.Callback"] = (),
 ):
-    """Train with layers of this package that round as the file does."""
+    """Train with layers of this package that round as the file does.
+
+    Args:
+        recipe: A fitted recipe; it stays as it is, and is the teacher.
+        train: Photos to learn from.
+        val: Photos to choose the weights by.
+        epochs: Largest number of epochs.
+        learning_rate: Its peak.
+        say: Prints one line for the user; `None` for nobody.
+        callbacks: Further `keras.callbacks.Callback`s.
+
+    Returns:
+        A fitted recipe whose model exports as `"int8"` by its own ranges.
+
+    Raises:
+        ValueError: If the model cannot compute in 8 bits.
+        DataError: If the photos do not suit the model, or change while it runs.
+        KeyboardInterrupt: If interrupted.
+    """
     from kerasrecipes.optimization.quantization_aware import make_quantization_aware
 
     checked_sides(recipe, train, val)
@@ -178,6 +201,7 @@ def _native(
         epochs=epochs,
         learning_rate=learning_rate,
         teacher=recipe.model_,
+        callbacks=callbacks,
         name="quantization-aware",
         say=say,
     )
@@ -191,4 +215,4 @@ def _native(
 
 
 # Each trains a recipe on with simulated rounding and returns a new one.
-ENGINES = {"native": _native}
+ENGINES = {"native": train_with_rounding}

@@ -1,5 +1,6 @@
 """What `optimize` found: a table, a picture, a choice with its reasons, and the file itself."""
 
+import shutil
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -111,12 +112,13 @@ class OptimizationResult:
             DataError: If there is no pick, or photos were used in the search.
         """
         from kerasrecipes.evaluation.classification import evaluate_scores
+        from kerasrecipes.evaluation.scores import without_rounding
 
         candidate = self._chosen(candidate)
         recipe = self.recipes[candidate.model]
         recipe.evaluate(photos)
         path = self.folder / file_name(candidate.model, candidate.quantization)
-        scores = file_scores(path, photos, tuple(recipe.model_.input.shape[1:3]))
+        scores = without_rounding(file_scores(path, photos))
         labels = recipe.held_out_.labels
         return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
 
@@ -132,8 +134,8 @@ class OptimizationResult:
 
         Raises:
             DataError: If there is no pick.
-            VerificationError: If the file is not the model within the limits on the bundle's
-                golden photos; the bundle stays, without it.
+            VerificationError: If the file is not the model within the limits on the golden
+                photos; no bundle is left then.
             OSError: If the folder cannot be written.
         """
         from kerasrecipes.verify import Tolerance
@@ -148,7 +150,12 @@ class OptimizationResult:
             max_accuracy_drop=max(strict.max_accuracy_drop, self.limits.max_drop),
             max_score_gap=strict.max_score_gap,
         )
-        bundle.export("tflite", candidate.quantization, tolerance=tolerance)
+        try:
+            bundle.export("tflite", candidate.quantization, tolerance=tolerance)
+        except BaseException:
+            # The bundle was for this file: without it, the large model would pass for the pick.
+            shutil.rmtree(bundle.folder)
+            raise
         return bundle
 
     def plot(self) -> bytes:

@@ -4,8 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,41 +17,21 @@ from kerasrecipes.files import complete_file, told_plainly
 from kerasrecipes.optimization.candidate import Candidate, FileJudge
 from kerasrecipes.optimization.facts import model_facts
 from kerasrecipes.optimization.limits import Limits
-from kerasrecipes.optimization.pruning import NORM_PHOTOS, SCORED_PHOTOS, prune
+from kerasrecipes.optimization.pruning import NORM_PHOTOS, SCORED_PHOTOS
 from kerasrecipes.optimization.result import file_name
+from kerasrecipes.optimization.search_plans import FITTED, QAT, Plan, plans_of
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.silence import import_keras
 from kerasrecipes.training.calibration import calibration_photos
 from kerasrecipes.training.refitting import refitted
+from kerasrecipes.training.schedule import UnfreezeSchedule
 
-FITTED = "fitted"
 WITHOUT_TRAINING = ("float32", "float16", "dynamic", "int8")
-AFTER_TRAINING = ("float32", "int8")
-# Shares of the arithmetic that channel pruning leaves.
-LEVELS = (0.7, 0.5, 0.35)
-MOST_EPOCHS = 12
 # A training step of everything costs about as much as so many predictions.
 STEP_COST = 4.0
 # Part of the time that is kept for writing and measuring files.
 MARGIN = 0.1
 RECORD = "search.json"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A model that takes training to make.
-
-    Args:
-        name: What to call it.
-        make: Makes the fitted recipe, trained on for so many epochs.
-        share: Share of the arithmetic that its training steps cost.
-        quantizations: How its files are written.
-    """
-
-    name: str
-    make: Callable[[int], Any]
-    share: float
-    quantizations: tuple[str, ...] = AFTER_TRAINING
 
 
 @dataclass
@@ -65,13 +44,14 @@ class Search:
         val: Photos to judge by.
         limits: When to stop looking.
         max_seconds: Time in all, that of earlier runs in the folder included.
-        folder: Where records, files and models are.
+        folder: Where records, files and models are; it exists, and nobody else writes into it.
         say: Prints one line for the user.
+        students: Recipes to fit to what the fitted one says, by name.
         candidates: What was measured.
         notes: What was not tried, and why.
         recipes: A fitted recipe for each `Candidate.model`.
         spent: Seconds of earlier runs.
-        pace: By how much training took longer than estimated, so far.
+        pace: By how much training took longer than estimated so far, for each `Plan.kind`.
     """
 
     recipe: Any
@@ -81,18 +61,18 @@ class Search:
     max_seconds: float
     folder: Path
     say: Callable[[str], None]
+    students: dict[str, Any] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     recipes: dict[str, Any] = field(default_factory=dict)
     spent: float = 0.0
-    pace: float = 1.0
+    pace: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
         self._began = time.monotonic()
         import_keras()
-        self._size = tuple(self.recipe.model_.input.shape[1:3])
-        self._calibration = calibration_photos(self.train, self._size, self.recipe.seed)
-        self._judge = FileJudge(self.val, self._size, self.folder / file_name(FITTED, "float32"))
+        self._calibration: dict[tuple, np.ndarray] = {}
+        self._judge = FileJudge(self.val, self.folder / file_name(FITTED, "float32"))
         self._read()
         started = time.monotonic()
         self.recipes[FITTED] = refitted(self.recipe, self.recipe.model_, self.train, self.val)
@@ -108,60 +88,76 @@ class Search:
         try:
             for quantization in WITHOUT_TRAINING:
                 self._measure(FITTED, quantization)
-            plans = self._plans()
-            for position, plan in enumerate(plans):
+            plans = plans_of(self.recipe, self.students)
+            self._restore(plans)
+            while plans:
                 if not self.limits.open_ended and self.limits.choose(self.candidates):
-                    rest = ", ".join(plan.name for plan in plans[position:])
+                    rest = ", ".join(plan.name for plan in plans)
                     self._note(f"{rest}: not tried, since the limits are kept without.")
                     break
-                if self._make(plan, len(plans) - position):
+                plan = plans[0]
+                made = plan.name in self.recipes
+                if not made and (reason := self._against(plan)):
+                    self._note(f"{plan.name}: not tried, since {reason}.")
+                elif made or self._make(plan, plans):
                     for quantization in plan.quantizations:
                         self._measure(plan.name, quantization)
+                plans = plans[1:]
         except KeyboardInterrupt:
             if not self.candidates:
                 raise
             self._note("The search was interrupted; the rest was not tried.")
 
-    def _plans(self) -> list[Plan]:
-        """List what takes training."""
+    def _against(self, plan: Plan) -> str:
+        """Tell why a plan is not worth its time, as far as is known; `""` for nothing."""
+        files = {one.quantization: one for one in self.candidates if one.model == plan.base}
+        if "float32" not in files:
+            return f"there is no {plan.base}"
+        lost, most = files["float32"].drop, self.limits.max_drop
+        if lost > most:
+            return f"{plan.base} loses {100 * lost:.1f} points itself"
+        rounded = files.get("int8")
+        if plan.kind != QAT or rounded is None:
+            return ""
+        if rounded.drop > lost or rounded.judged_drop > most:
+            return ""
+        return f"{plan.base} loses nothing by rounding"
 
-        def pruned(level: float, epochs: int):
-            return prune(
-                self.recipe,
-                self.train,
-                self.val,
-                multiply_adds=level,
-                epochs=epochs,
-                callbacks=[self._deadline()],
-                verbose=False,
-            )
+    def _budget(self, plans: list[Plan]) -> float:
+        """Return the seconds for the first plan: its part of what is left for all."""
+        known = {one.model for one in self.candidates}
+        open_plans = [x for x in plans if x.base not in known or not self._against(x)]
+        costs = []
+        for plan in open_plans:
+            once, epoch = self._estimates(plan)
+            costs.append(once + plan.most_epochs * epoch)
+        left = self.max_seconds * (1 - MARGIN) - self.seconds
+        return left * costs[0] / sum(costs)
 
-        return [Plan(f"channels-{level:g}", partial(pruned, level), level) for level in LEVELS]
-
-    def _make(self, plan: Plan, left: int) -> bool:
-        """Train a model unless it is there already; tell whether there is one then."""
+    def _make(self, plan: Plan, plans: list[Plan]) -> bool:
+        """Train the model of the first of the plans left; tell whether there is one then."""
         name = plan.name
-        path = self.folder / f"{name}.keras"
-        if path.is_file() and path.with_suffix(".json").is_file():
-            self.recipes[name] = self._restored(path)
-            return True
-        budget = (self.max_seconds * (1 - MARGIN) - self.seconds) / left
-        once, epoch = self._estimates(plan.share)
-        epochs = min(MOST_EPOCHS, math.floor((budget - once) / epoch))
+        once, epoch = self._estimates(plan)
+        epochs = min(plan.most_epochs, math.floor((self._budget(plans) - once) / epoch))
         if epochs < 1:
             self._note(
                 f"{name}: not tried for want of time; it would take about "
                 f"{(once + epoch) / 60:.1f} minutes at least."
             )
             return False
+        self._tell_idle(plan)
         self.say(f"{self._clock()}  {name}: training for up to {epochs} epochs …")
         started = time.monotonic()
         try:
-            self.recipes[name] = found = plan.make(epochs)
+            base, callbacks = self.recipes[plan.base], [self._deadline()]
+            found = plan.make(base, self.train, self.val, epochs, callbacks)
         except ValueError as error:
             self._note(f"{name}: not possible. {error}")
             return False
-        self.pace *= (time.monotonic() - started) / (once + epochs * epoch)
+        took = (time.monotonic() - started) / (once + epochs * epoch)
+        self.pace[plan.kind] = took * self.pace.get(plan.kind, 1.0)
+        self.recipes[name] = found
+        path = self.folder / f"{name}.keras"
         found.model_.save(path)
         facts = {
             "seconds": time.monotonic() - started,
@@ -169,6 +165,10 @@ class Search:
         }
         self._write(path.with_suffix(".json"), facts)
         return True
+
+    def _tell_idle(self, plan: Plan) -> None:
+        if (told := plan.idle_settings) and told not in self.notes:
+            self._note(told)
 
     def _deadline(self):
         """Return a callback that ends a training for which the time was estimated too short."""
@@ -183,15 +183,15 @@ class Search:
         callback = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
         return callback
 
-    def _estimates(self, share: float) -> tuple[float, float]:
+    def _estimates(self, plan: Plan) -> tuple[float, float]:
         """Return about how many seconds go by before training, and in each of its epochs."""
         from keras.layers import BatchNormalization
 
         norms = sum(isinstance(x, BatchNormalization) for x in self.recipe.model_.layers)
         once = self.recipe.views * len(self.train) + STEP_COST * SCORED_PHOTOS
         once += NORM_PHOTOS * norms / 2 + 3 * len(self.val)
-        epoch = STEP_COST * share * len(self.train) + len(self.val)
-        unit = self._seconds_per_photo * self.pace
+        epoch = STEP_COST * plan.share * len(self.train) + len(self.val)
+        unit = self._seconds_per_photo * self.pace.get(plan.kind, 1.0)
         return unit * once, unit * epoch
 
     def _measure(self, model: str, quantization: str) -> None:
@@ -207,7 +207,7 @@ class Search:
                 recipe.model_,
                 path,
                 quantization=quantization,
-                calibration=self._calibration if quantization == "int8" else None,
+                calibration=self._pixels(recipe) if quantization == "int8" else None,
                 class_names=list(recipe.labels_),
                 policy=self.train.policy.to_dict(),
             )
@@ -231,6 +231,13 @@ class Search:
             f"{found.latency_ms:.3g} ms ({found.latency_ratio:.2f} of float)"
         )
 
+    def _pixels(self, recipe) -> np.ndarray:
+        """Return calibration photos in a recipe's size."""
+        size = tuple(recipe.model_.input.shape[1:3])
+        if size not in self._calibration:
+            self._calibration[size] = calibration_photos(self.train, size, self.recipe.seed)
+        return self._calibration[size]
+
     def _note(self, note: str) -> None:
         self.notes.append(note)
         self.say(f"{self._clock()}  {note}")
@@ -239,15 +246,24 @@ class Search:
         minutes, seconds = divmod(round(self.seconds), 60)
         return f"[{minutes}:{seconds:02} of {self.max_seconds / 60:g} min]"
 
-    def _restored(self, path: Path):
+    def _restore(self, plans: list[Plan]) -> None:
+        """Load the models that are there already."""
+        for plan in plans:
+            path = self.folder / f"{plan.name}.keras"
+            if path.is_file() and path.with_suffix(".json").is_file():
+                self.recipes[plan.name] = self._restored(plan, path)
+
+    def _restored(self, plan: Plan, path: Path):
         from kerasrecipes.model_file import load_model
 
         facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        restored = refitted(self.recipe, load_model(path), self.train, self.val)
         report = RunReport.from_dict(facts["report"])
-        restored.report_.stages = report.stages
-        restored.report_.optimization = report.optimization
-        return restored
+        # A backbone of one's own is not in a report, and the schedule may have been cut.
+        schedule = report.recipe["schedule"]
+        before = replace(plan.settings, schedule=schedule and UnfreezeSchedule.from_dict(schedule))
+        before.model_, before.labels_ = load_model(path), self.recipe.labels_
+        before.report_ = report
+        return refitted(before, before.model_, self.train, self.val)
 
     def identity(self) -> dict[str, str]:
         """Return what the records of a folder hold for."""
@@ -259,11 +275,10 @@ class Search:
             "train": self.train.digest(),
             "val": self.val.digest(),
             "seed": str(self.recipe.seed),
+            "list of students": json.dumps([one.get_config() for one in self.students.values()]),
         }
 
     def _read(self) -> None:
-        with told_plainly(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / RECORD
         if not path.is_file():
             return
@@ -276,7 +291,7 @@ class Search:
             raise DataError(
                 f"'{printable(path)}' is damaged: {error}. Remove the folder to begin again."
             ) from error
-        differing = [name for name, value in self.identity().items() if before[name] != value]
+        differing = [name for name, value in self.identity().items() if before.get(name) != value]
         if differing:
             raise DataError(
                 f"The search in '{printable(self.folder)}' began with another "

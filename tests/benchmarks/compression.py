@@ -39,7 +39,7 @@ def main() -> None:
     recipe = kr.ImageClassifier(augment=arguments.augment, loss=arguments.loss, seed=arguments.run)
     recipe.fit(train, val)
     with tempfile.TemporaryDirectory() as folder:
-        files = FileMaker(Path(folder), tuple(recipe.model_.input.shape[1:3]), test)
+        files = FileMaker(Path(folder), test)
         files.add("float32", recipe, "float32", 0.0)
         for step in arguments.steps:
             STEPS[step](files, recipe, train, val)
@@ -49,9 +49,9 @@ def main() -> None:
 class FileMaker:
     """Writes files, and judges each by the test photos."""
 
-    def __init__(self, folder: Path, image_size, test):
+    def __init__(self, folder: Path, test):
         self.folder = folder
-        self.judge = FileJudge(test, image_size, folder / "float32.tflite")
+        self.judge = FileJudge(test, folder / "float32.tflite")
         self.rows = []
 
     def add(self, name: str, model, quantization: str, seconds: float) -> None:

@@ -2,13 +2,24 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from kerasrecipes import Bundle, DataError, ImageClassifier, NotFittedError, optimize
+from kerasrecipes import (
+    BackboneSpec,
+    Bundle,
+    DataError,
+    ImageClassifier,
+    NotFittedError,
+    UnfreezeSchedule,
+    optimize,
+)
+from kerasrecipes.errors import VerificationError
 from kerasrecipes.export import get_format
-from kerasrecipes.optimization import search
+from kerasrecipes.files import locked_folder
+from kerasrecipes.optimization import search, search_plans
 from kerasrecipes.optimization.candidate import Candidate, pareto_front
 from kerasrecipes.optimization.limits import Limits
 from kerasrecipes.optimization.result import OptimizationResult
@@ -23,6 +34,8 @@ INT8 = replace(FLOAT, quantization="int8", accuracy=0.948, drop=0.002, drop_erro
 RISKY = replace(INT8, model="channels-0.5", accuracy=0.942, drop=0.008, drop_error=0.004,
                 size_bytes=500_000, latency_ms=2.0, latency_ratio=0.25)  # fmt: skip
 
+AGAINST = search.Search._against
+
 
 def result(candidates, **limits):
     return OptimizationResult(list(candidates), Limits(**limits), [], 1.0, 500, {}, None)
@@ -31,8 +44,11 @@ def result(candidates, **limits):
 @pytest.fixture(scope="module")
 def quick():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "LEVELS", (0.8,))
-        patch.setattr(search, "MOST_EPOCHS", 2)
+        patch.setattr(search_plans, "LEVELS", (0.8,))
+        patch.setattr(search_plans, "MOST_EPOCHS", 2)
+        patch.setattr(search_plans, "EPOCHS", 1)
+        # Whether rounding costs so small a model anything is chance.
+        patch.setattr(search.Search, "_against", lambda *_: "")
         yield
 
 
@@ -45,7 +61,8 @@ def found(quick, small_fitted, part_sets, tmp_path_factory):
 
 def test_every_candidate_is_a_real_file(found, small_fitted, part_sets):
     val = part_sets[1]
-    names = ["float32", "float16", "dynamic", "int8", "channels-0.8 float32", "channels-0.8 int8"]
+    names = ["float32", "float16", "dynamic", "int8", "qat int8", "channels-0.8 float32",
+             "channels-0.8 int8", "channels-0.8-qat int8"]  # fmt: skip
     assert [one.name for one in found.candidates] == names
     load = get_format("tflite").load
     pixels = np.stack(
@@ -64,8 +81,10 @@ def test_every_candidate_is_a_real_file(found, small_fitted, part_sets):
         recalls = [right[one.name][val.labels == k].mean() for k in range(3)]
         assert one.recalls == pytest.approx(recalls)
         assert one.latency_ms > 0
-    float32, pruned = found.candidates[0], found.candidates[-2]
+    float32, rounded, pruned, last = (found.candidates[i] for i in (0, 4, 5, 7))
     assert pruned.multiply_adds <= 0.8 * float32.multiply_adds
+    assert rounded.multiply_adds == float32.multiply_adds
+    assert last.multiply_adds == pruned.multiply_adds and last.size_bytes < pruned.size_bytes
     assert float32.drop == 0 and float32.latency_ratio == 1
 
 
@@ -92,6 +111,90 @@ def test_the_pick_is_measured_as_a_file_and_saved_with_it(found, part_sets, tmp_
     assert step["after"]["file_size_bytes"] == pick.size_bytes
 
 
+def test_no_bundle_is_left_whose_file_is_another_model(found, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise VerificationError("They differ.")
+
+    monkeypatch.setattr(Bundle, "export", refuse)
+    with pytest.raises(VerificationError, match="They differ"):
+        found.save(tmp_path / "small")
+    assert not [path for path in (tmp_path / "small").iterdir() if path.name.isdigit()]
+
+
+def test_a_student_is_tried_in_its_own_size(quick, small_fitted, part_sets, tmp_path, monkeypatch):
+    import keras
+
+    train, val, test = part_sets
+    monkeypatch.setattr(search, "WITHOUT_TRAINING", ("float32",))
+    monkeypatch.setattr(search_plans, "LEVELS", ())
+    keras.utils.set_random_seed(1)
+    photo = keras.Input((20, 20, 3))
+    x = keras.layers.Conv2D(8, 5, strides=2, activation="relu", name="first")(photo)
+    x = keras.layers.Conv2D(8, 3, activation="relu", name="second")(x)
+    spec = BackboneSpec.from_model(keras.Model(photo, x, name="other"), scaling="0..1")
+    schedule = UnfreezeSchedule.two_phase(2, 0.01, head_epochs=4, open_fraction=0.5)
+    student = ImageClassifier(spec, schedule=schedule, views=2, batch_size=8, mix="mixup")
+    calls = {"max_drop": 0.99, "students": [student], "folder": tmp_path, "verbose": False}
+    found = optimize(small_fitted, train, val, **calls)
+    name = "student-model-other"
+    assert [one.name for one in found.candidates] == [
+        "float32", "qat int8", f"{name} float32", f"{name} int8", f"{name}-qat int8",
+    ]  # fmt: skip
+    assert found.notes == ["Of the recipe's settings, `mix` will have no effect on this training."]
+    learned = found.recipes[name]
+    assert learned.model_.input.shape[1:3] == (20, 20) and not hasattr(student, "model_")
+    assert found.candidates[2].multiply_adds < found.candidates[0].multiply_adds
+    assert found.evaluate(test, found.candidates[-1]).n == len(test)
+    bundle = found.save(tmp_path / "model", found.candidates[-1])
+    assert bundle.manifest.image_size == (20, 20) and "tflite-int8" in bundle.exports()
+    steps = [step["name"] for step in bundle.manifest.optimization]
+    assert steps == ["distil", "quantize", "optimize"]
+    again = optimize(small_fitted, train, val, **calls)
+    assert again.recipes[name].get_config() == learned.get_config()
+    with pytest.raises(DataError, match="began with another list of students"):
+        optimize(small_fitted, train, val, folder=tmp_path, verbose=False)
+
+
+def test_a_students_schedule_is_cut_to_the_time():
+    planned = UnfreezeSchedule.two_phase(16, head_epochs=30)
+    assert search_plans.shortened(planned, 46) == planned
+    cut = search_plans.shortened(planned, 2)
+    assert [stage.epochs for stage in cut.stages] == [1, 1]
+    assert replace(cut.stages[1], epochs=16) == planned.stages[1]
+
+
+def test_students_of_one_backbone_have_names_of_their_own():
+    student = ImageClassifier("efficientnet_lite0")
+    named = search_plans.named_students([student, student, student])
+    stem = "student-efficientnet_lite0"
+    assert list(named) == [stem, f"{stem}-2", f"{stem}-3"]
+
+
+def test_training_is_not_wasted_on_what_cannot_be_picked():
+    exact, rounded = replace(FLOAT, model="small"), replace(INT8, model="small")
+
+    def against(kind, *candidates):
+        looked = SimpleNamespace(candidates=candidates, limits=Limits(0.01))
+        plan = search_plans.Plan("next", kind, "small", None, None, 1.0, 1)
+        return AGAINST(looked, plan)
+
+    assert against("channels", FLOAT) == "there is no small"
+    assert against("channels", replace(exact, drop=0.02)) == "small loses 2.0 points itself"
+    assert against("channels", exact, rounded) == ""
+    assert against("qat", exact) == ""  # its int8 file could not be written
+    assert against("qat", exact, rounded) == ""  # 0.2 points are lost
+    same = replace(rounded, drop=0.0)
+    assert against("qat", exact, same) == "small loses nothing by rounding"
+    unsure = replace(same, drop_error=0.011)
+    assert against("qat", exact, unsure) == ""
+
+
+def test_two_searches_in_one_folder(small_fitted, part_sets, tmp_path):
+    train, val, _ = part_sets
+    with locked_folder(tmp_path), pytest.raises(DataError, match="is at work in .* Wait until"):
+        optimize(small_fitted, train, val, folder=tmp_path, verbose=False)
+
+
 def test_table_and_picture_show_all(found):
     text = str(found)
     for one in found.candidates:
@@ -103,12 +206,21 @@ def test_table_and_picture_show_all(found):
 
 def test_the_same_call_goes_on_where_it_was(quick, found, small_fitted, part_sets, monkeypatch):
     train, val, _ = part_sets
-    monkeypatch.setattr(search, "prune", lambda *_, **__: pytest.fail("it was trained again"))
+    for training in ("prune", "train_with_rounding"):
+        monkeypatch.setattr(search_plans, training, lambda *_, **__: pytest.fail("trained again"))
     again = optimize(small_fitted, train, val, max_drop=0.2, folder=found.folder, verbose=False)
     assert again.candidates == found.candidates
     assert again.minutes >= found.minutes
-    steps = again.recipes["channels-0.8"].report_.optimization
-    assert [step["name"] for step in steps] == ["prune"]
+    rounded = again.recipes["channels-0.8-qat"]
+    assert [step["name"] for step in rounded.report_.optimization] == ["prune", "quantize"]
+    last = found.recipes["channels-0.8-qat"].report_
+    assert rounded.report_.stages == last.stages
+    assert rounded.report_.evaluations["val"].accuracy == last.evaluations["val"].accuracy
+    # Limits that are kept from the start end the search; its models are there all the same.
+    done = optimize(
+        small_fitted, train, val, max_drop=0.9, max_size_mb=5, folder=found.folder, verbose=False
+    )
+    assert done.recipes.keys() == found.recipes.keys()
     with pytest.raises(DataError, match="began with another val"):
         optimize(small_fitted, train, val.select(range(3, len(val))), folder=found.folder,
                  verbose=False)  # fmt: skip
@@ -125,10 +237,10 @@ def test_an_interrupted_search_keeps_what_it_has(
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(search, "prune", interrupt)
+    monkeypatch.setattr(search_plans, "train_with_rounding", interrupt)
     cut = optimize(small_fitted, train, val, max_drop=0.2, folder=tmp_path, verbose=False)
     assert len(cut.candidates) == 1 and "interrupted" in cut.notes[-1]
-    monkeypatch.setattr(search, "LEVELS", ())
+    monkeypatch.setattr(search, "plans_of", lambda *_: [])
     done = optimize(small_fitted, train, val, max_drop=0.2, folder=tmp_path, verbose=False)
     assert done.candidates == cut.candidates and not done.notes
 
@@ -137,7 +249,8 @@ def test_no_training_when_limits_are_kept_without_or_time_is_short(
     small_fitted, part_sets, tmp_path, monkeypatch, capsys
 ):
     train, val, _ = part_sets
-    monkeypatch.setattr(search, "prune", lambda *_, **__: pytest.fail("it was trained"))
+    for training in ("prune", "train_with_rounding"):
+        monkeypatch.setattr(search_plans, training, lambda *_, **__: pytest.fail("it was trained"))
     monkeypatch.setattr(search, "WITHOUT_TRAINING", ("float32", "int8"))
     kept = optimize(small_fitted, train, val, max_drop=0.5, max_size_mb=5, folder=tmp_path)
     assert "not tried, since the limits are kept" in kept.notes[0]
@@ -147,7 +260,8 @@ def test_no_training_when_limits_are_kept_without_or_time_is_short(
         small_fitted, train, val, max_minutes=1e-6, max_size_mb=1e-6, folder=tmp_path,
         verbose=False,
     )  # fmt: skip
-    assert all("not tried for want of time" in note for note in short.notes)
+    assert any("qat: not tried for want of time" in note for note in short.notes)
+    assert all("not tried" in note for note in short.notes)
     assert short.pick is None
     assert short.message.startswith("Not reachable: the closest is '")
     assert "MB, where 1e-06 are allowed" in short.message
@@ -199,6 +313,9 @@ def test_wrong_use_is_named(small_fitted, part_sets, tmp_path):
         ({"max_size_mb": 0}, "`max_size_mb` must be above 0"),
         ({"max_latency_ms": -1}, "`max_latency_ms` must be above 0"),
         ({"max_minutes": 0}, "`max_minutes` must be above 0"),
+        ({"students": ImageClassifier()}, "`students` must be a list of recipes"),
+        ({"students": ["lite0"]}, "A student must be a recipe, .*, not str"),
+        ({"students": [ImageClassifier(stochastic_depth=0.1)]}, "`stochastic_depth` of the stud"),
     ):
         with pytest.raises(ValueError, match=message):
             optimize(small_fitted, train, val, **arguments)
