@@ -8,9 +8,32 @@ import numpy as np
 from kerasrecipes.errors import VerificationError, listed
 from kerasrecipes.export.format import GraphFacts, LoadedModel
 from kerasrecipes.export.tflite_metadata import check_class_names
+from kerasrecipes.silence import import_keras
 
 if TYPE_CHECKING:
     import keras
+
+
+def check_backend(
+    what: str,
+    advice: str = "Save the recipe, and load it where KERAS_BACKEND=tensorflow is set before keras "
+    "is imported.",
+) -> None:
+    """Find out before any work whether a model can be converted here.
+
+    Args:
+        what: What needs the conversion, e.g. `"An export"`.
+        advice: What to do instead.
+
+    Raises:
+        ValueError: If Keras does not run on TensorFlow.
+    """
+    backend = import_keras().backend.backend()
+    if backend != "tensorflow":
+        raise ValueError(
+            f"{what} converts a graph of TensorFlow, and Keras runs on {backend} here. The bundle "
+            f"is the same for both. {advice}"
+        )
 
 
 def check_model(model: "keras.Model", class_names: Sequence[str]) -> tuple[int, int]:

@@ -13,10 +13,10 @@ from kerasrecipes.errors import (
     printable,
     unknown_name,
 )
+from kerasrecipes.export.checks import check_backend
 from kerasrecipes.export.decision import Decision
 from kerasrecipes.export.record import ExportRecord
 from kerasrecipes.files import digest, size_bytes, sync_folder, temporary_folder
-from kerasrecipes.silence import import_keras
 
 if TYPE_CHECKING:
     from kerasrecipes.bundle import Bundle
@@ -157,14 +157,11 @@ def _checked_options(
 
 
 def _check_backend(bundle: "Bundle", format: str, quantization: str) -> None:
-    keras = import_keras()
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            f"An export converts a graph of TensorFlow, and Keras runs on "
-            f"{keras.backend.backend()} here. The bundle is the same for both. Run: "
-            f"KERAS_BACKEND=tensorflow kerasrecipes export {printable(bundle.folder)} "
-            f"--format {format} --quantization {quantization}"
-        )
+    check_backend(
+        "An export",
+        f"Run: KERAS_BACKEND=tensorflow kerasrecipes export {printable(bundle.folder)} "
+        f"--format {format} --quantization {quantization}",
+    )
 
 
 def _target(bundle: "Bundle", name: str, overwrite: bool) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
-from kerasrecipes.export.checks import check_answer, check_facts, check_model
+from kerasrecipes.export.checks import check_answer, check_backend, check_facts, check_model
 from kerasrecipes.export.format import ExportFormat
 from kerasrecipes.export.tflite_convert import convert, has_own_ranges
 from kerasrecipes.export.tflite_graph import inspect_content, inspect_file
@@ -69,6 +69,7 @@ def write(
         raise unknown_name(
             "quantization", quantization, QUANTIZATIONS, "kerasrecipes.list_formats()"
         )
+    check_backend("A .tflite file")
     image_size = check_model(model, class_names)
     if not has_own_ranges(model):
         _check_calibration(calibration, image_size, quantization)

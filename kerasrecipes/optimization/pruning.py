@@ -70,7 +70,8 @@ def prune(
 
     Raises:
         NotFittedError: If `recipe` is not fitted.
-        ValueError: If not exactly one way is asked for, or it cannot be gone.
+        ValueError: If not exactly one way is asked for, or it cannot be gone, or not on this
+            backend of Keras.
         DataError: If the photos do not suit the model, or change while it runs.
         KeyboardInterrupt: If interrupted.
     """
@@ -204,6 +205,9 @@ def some_of_each_class(photos: PhotoSet, count: int, seed: int) -> PhotoSet:
 
 def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
     from kerasrecipes.callbacks.magnitude_pruning import HoldZeros, MagnitudePruning
+    from kerasrecipes.export.checks import check_backend
+
+    check_backend("`prune` to zeros")
 
     epochs = options["epochs"]
     if not isinstance(epochs, int) or epochs < 2:
@@ -267,13 +271,15 @@ def cluster(
 
     Raises:
         NotFittedError: If `recipe` is not fitted.
-        ValueError: If `clusters` is not usable.
+        ValueError: If `clusters` is not usable, or Keras does not run on TensorFlow.
         DataError: If the photos do not suit the model, or change while it runs.
         KeyboardInterrupt: If interrupted.
     """
     from kerasrecipes.callbacks.shared_weights import HoldClusters
+    from kerasrecipes.export.checks import check_backend
 
     checked_sides(recipe, train, val)
+    check_backend("`cluster`")
     say = say_aloud if verbose else lambda line: None
     model = copied(recipe.model_)
     cluster_weights(model, clusters)

@@ -102,9 +102,11 @@ class QuantizationReport:
     @property
     def is_quantized(self) -> bool:
         """Whether most weights take 8 bits or fewer."""
-        fractions = self.parameter_fractions()
-        small = [share for name, share in fractions.items() if WEIGHT_BITS.get(name, 32) <= 8]
-        return sum(small) > 0.5
+        return self._share_within(8) > 0.5
+
+    def _share_within(self, bits: int) -> float:
+        fractions = self.parameter_fractions().items()
+        return sum(share for name, share in fractions if WEIGHT_BITS.get(name, 32) <= bits)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as data for JSON."""
@@ -113,6 +115,8 @@ class QuantizationReport:
     def __str__(self) -> str:
         count = len(self.layers)
         state = "quantized" if self.is_quantized else "NOT quantized"
+        if not self.is_quantized and self._share_within(16) > 0.5:
+            state = "weights in 16 bits"
         lines = [
             f"{self.mode}: {state}, {self.size_bytes / 1e6:.2f} MB, {count} layers with weights",
             f"  weights     {_told(self.parameter_fractions())}",

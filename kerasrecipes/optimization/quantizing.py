@@ -43,8 +43,9 @@ def quantize(
     Args:
         recipe: A fitted `ImageClassifier`, or one that was loaded; it stays as it is.
         mode: `"float16"`, `"dynamic"`, `"int8"`, `"int4"` (needs the extra `quantizer`), `"qat"`.
-        calibration: Training photos, for `"int8"` and `"qat"`; by default those of the fit.
-            Never photos that the model is tested on.
+        calibration: Training photos, by default those of the fit. `"int8"` measures ranges on
+            about 100 of them; `"qat"` trains on all of them, so pass all that there are. Never
+            photos that the model is tested on.
         val: Photos to choose the weights by, for `"qat"`; by default those of the fit.
         engine: Who simulates the rounding in `"qat"`: `"native"`, the layers of this package on
             Keras 3.
@@ -57,15 +58,18 @@ def quantize(
 
     Raises:
         NotFittedError: If `recipe` is not fitted.
-        ValueError: If a name is unknown, an argument has no effect in this mode, or the model
-            cannot be quantized so.
+        ValueError: If a name is unknown, an argument is not usable or has no effect in this
+            mode, the model cannot be quantized so, or Keras does not run on TensorFlow.
         DataError: If photos are missing, do not suit the model, or are those it was tested on.
         VerificationError: If the converted file is not what was asked for.
         MissingDependencyError: If the extra that the mode needs is not installed.
         KeyboardInterrupt: If interrupted in training.
     """
+    from kerasrecipes.export.checks import check_backend
+
     engine = _check_arguments(mode, calibration, val, engine, epochs, learning_rate)
     recipe._fitted("model_")
+    check_backend("`quantize`")
     say = say_aloud if verbose else lambda line: None
     photos = None
     if mode in {"int8", "qat"}:
@@ -76,11 +80,12 @@ def quantize(
         chosen = _photos_of_fit(recipe, "val", val, "val_")
         _refuse_test_photos(recipe, chosen, "val")
         train_on = ENGINES[engine]
-        recipe = train_on(
-            recipe, photos, chosen, epochs or EPOCHS, learning_rate or LEARNING_RATE, say
-        )
+        epochs = EPOCHS if epochs is None else epochs
+        rate = LEARNING_RATE if learning_rate is None else learning_rate
+        say(f"Training with the rounding of 8 bits on {len(photos)} photos.")
+        recipe = train_on(recipe, photos, chosen, epochs, rate, say)
     quantization = "int8" if mode == "qat" else mode
-    content = _written(recipe, quantization, photos)
+    content = _written(recipe, quantization, mode, photos)
     report = QuantizationReport.of_file(content, mode)
     say(str(report))
     return QuantizedClassifier(recipe, content, quantization, report)
@@ -100,6 +105,10 @@ def _check_arguments(mode, calibration, val, engine, epochs, learning_rate) -> s
             f"`{idle[0]}` has no effect with mode={mode!r}. Leave it out, or choose "
             f"mode={'qat' if idle[0] in only_qat else 'int8'!r}."
         )
+    if epochs is not None and (not isinstance(epochs, int) or epochs < 1):
+        raise ValueError(f"`epochs` must be a whole number from 1 on, not {epochs!r}.")
+    if learning_rate is not None and not 0 < learning_rate < 10:
+        raise ValueError(f"`learning_rate` must be above 0 and below 10, not {learning_rate!r}.")
     return engine or "native"
 
 
@@ -137,7 +146,7 @@ def _refuse_test_photos(recipe, photos: PhotoSet, argument: str) -> None:
         )
 
 
-def _written(recipe, quantization: str, photos: PhotoSet | None) -> bytes:
+def _written(recipe, quantization: str, mode: str, photos: PhotoSet | None) -> bytes:
     """Write the file and return its bytes."""
     from kerasrecipes.export import get_format
 
@@ -145,7 +154,6 @@ def _written(recipe, quantization: str, photos: PhotoSet | None) -> bytes:
     if photos is not None:
         size = tuple(recipe.model_.input.shape[1:3])
         pixels = calibration_photos(photos, size, recipe.seed)
-    known = photos or getattr(recipe, "train_", None)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         get_format("tflite").write(
@@ -154,7 +162,8 @@ def _written(recipe, quantization: str, photos: PhotoSet | None) -> bytes:
             quantization=quantization,
             calibration=pixels,
             class_names=list(recipe.labels_),
-            policy=known.policy.to_dict() if known else None,
+            description=f"{recipe.report_.name}, quantized as {mode}",
+            policy=recipe.policy_.to_dict(),
         )
         return path.read_bytes()
 

@@ -189,6 +189,7 @@ class ImageClassifier(Recipe):
             self.model_, self.report_ = fitted
             self.labels_ = train.class_names
             self.train_, self.val_ = train, val
+            self.policy_ = train.policy
             self._measure(val, "val")
             if run is not None:
                 run.finish(self.report_)
@@ -317,6 +318,7 @@ class ImageClassifier(Recipe):
         recipe.model_ = bundle.load_model()
         recipe.labels_ = tuple(bundle.manifest.class_names)
         recipe.report_ = bundle.report()
+        recipe.policy_ = bundle.policy()
         return recipe
 
 

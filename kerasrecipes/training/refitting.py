@@ -46,6 +46,7 @@ def refitted(
     new = replace(recipe)
     new.model_, new.labels_ = model, recipe.labels_
     new.train_, new.val_ = train, val
+    new.policy_ = train.policy
     new.report_ = replace(
         RunReport.from_dict(former.to_dict()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

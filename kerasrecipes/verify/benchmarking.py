@@ -135,8 +135,8 @@ def _score(
     for record in records:
         chosen = get_format(record.format)
         models[record.name] = chosen.load(record.path)
-        labels = chosen.read_labels(record.path)
-        check_interface(models[record.name], labels, bundle, record)
+        contract = chosen.read_contract(record.path)
+        check_interface(models[record.name], contract, bundle, record)
     rows = {name: [] for name in models}
     for photo in held_out.pixels:
         for name, model in models.items():

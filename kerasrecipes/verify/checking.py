@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.data.policy import DecodePolicy
 from kerasrecipes.errors import (
     DataError,
     IntegrityError,
@@ -17,6 +18,7 @@ from kerasrecipes.errors import (
 from kerasrecipes.evaluation.intervals import paired_difference_interval
 from kerasrecipes.evaluation.paired import bootstrap_difference, mcnemar_p_value
 from kerasrecipes.export import ExportRecord, GraphFacts, LoadedModel, check_digest, get_format
+from kerasrecipes.export.contract import Contract
 from kerasrecipes.export.footprint import measure_footprint
 from kerasrecipes.export.record import RECORD_FILE, no_exports
 from kerasrecipes.verify.changes import compare_classes, find_flips, finite_or_none, top_classes
@@ -64,7 +66,7 @@ def verify_export(
     facts = chosen.inspect(record.path)
     refuse_incomplete(facts, record)
     model = chosen.load(record.path)
-    check_interface(model, chosen.read_labels(record.path), bundle, record)
+    check_interface(model, chosen.read_contract(record.path), bundle, record)
     held_out = hold_out(bundle, photos, scores)
     expected = record.decision.apply(held_out.scores, bundle.class_names)
     held_out = replace(held_out, scores=expected)
@@ -161,13 +163,13 @@ def refuse_incomplete(facts: GraphFacts, record: ExportRecord) -> None:
 
 
 def check_interface(
-    model: LoadedModel, labels: tuple[str, ...], bundle: "Bundle", record: ExportRecord
+    model: LoadedModel, contract: Contract, bundle: "Bundle", record: ExportRecord
 ) -> None:
     """Compare what a file takes and gives with what its bundle says.
 
     Args:
         model: The opened file.
-        labels: The labels inside it.
+        contract: The labels and the decoding policy inside it.
         bundle: The bundle.
         record: Names the file.
 
@@ -181,10 +183,17 @@ def check_interface(
             f"{model.class_count} classes; the bundle's model takes {size} and knows "
             f"{len(names)}. Export again with --overwrite."
         )
-    if list(labels) != names:
+    if list(contract.class_names) != names:
         raise DataError(
-            f"The export '{record.name}' carries the labels {listed(labels)}, the bundle "
-            f"{listed(names)}. Export again with --overwrite."
+            f"The export '{record.name}' carries the labels {listed(contract.class_names)}, the "
+            f"bundle {listed(names)}. Export again with --overwrite."
+        )
+    # Away from its bundle a file is used with its own policy; without any that is the default.
+    policy, expected = DecodePolicy.from_dict(dict(contract.policy)), bundle.policy()
+    if policy != expected:
+        raise DataError(
+            f"The export '{record.name}' says that photos are decoded by {policy}, and the "
+            f"bundle's model takes those of {expected}. Export again with --overwrite."
         )
 
 

@@ -2,11 +2,13 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import kerasrecipes as kr
+from kerasrecipes.export import get_format
 from kerasrecipes.optimization.quantization_report import (
     BY_MODE,
     FIRST_LAYERS,
@@ -14,6 +16,7 @@ from kerasrecipes.optimization.quantization_report import (
     LayerPrecision,
     QuantizationReport,
 )
+from kerasrecipes.training.refitting import refitted
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +70,6 @@ def test_a_file_that_is_another_model_is_not_added(int8, saved_once, fitted):
 
 def upside_down(quantized) -> bytes:
     """A file of another model: the classes' weights change places."""
-    from kerasrecipes.export import get_format
-
     model = quantized.recipe.model_
     layer = model.get_layer("logits")
     weights = layer.get_weights()
@@ -94,6 +95,8 @@ def test_modes_that_round_weights_alone(fitted, part_sets, mode, weights, quanti
     small = kr.quantize(fitted, mode, verbose=False)
     assert next(iter(small.report.parameter_fractions())) == weights
     assert small.report.is_quantized is quantized
+    state = "float16: weights in 16 bits" if mode == "float16" else f"{mode}: quantized"
+    assert str(small.report).startswith(f"{state}, ")
     assert set(small.report.work_fractions()) == {"float32"}
     assert np.isfinite(small.predict(part_sets[2])).all()
     if mode == "int4":
@@ -115,7 +118,9 @@ def test_training_with_rounding_gives_a_recipe_and_its_file(fitted, part_sets, t
     assert small.recipe.report_.optimization[-1]["name"] == "quantize"
     simulated = small.recipe.predict(test)
     assert (small.predict(test).argmax(axis=1) == simulated.argmax(axis=1)).mean() >= 0.9
-    assert "qat: quantized" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"Training with the rounding of 8 bits on {len(train)} photos." in told
+    assert "qat: quantized" in told
     bundle = small.save(tmp_path / "parts")
     assert bundle.exports()["tflite-int8"].path.read_bytes() == small.content
     with pytest.raises(ValueError, match="was trained with rounding already. Pass mode='int8'"):
@@ -143,6 +148,8 @@ def test_only_a_file_of_few_bits_is_called_quantized():
         ("int8", {"epochs": 3}, "`epochs` has no effect with mode='int8'.*mode='qat'"),
         ("int8", {"val": 1}, "`val` has no effect with mode='int8'"),
         ("int8", {"engine": "native"}, "`engine` has no effect with mode='int8'"),
+        ("qat", {"epochs": 0}, "`epochs` must be a whole number from 1 on, not 0"),
+        ("qat", {"learning_rate": 0.0}, "`learning_rate` must be above 0 and below 10, not 0.0"),
         ("float16", {"calibration": 1}, "`calibration` has no effect.*mode='int8'"),
     ],
 )
@@ -165,3 +172,44 @@ def test_a_loaded_recipe_needs_photos(saved_once):
         kr.quantize(loaded, "int8")
     with pytest.raises(kr.NotFittedError):
         kr.quantize(kr.ImageClassifier(), "int8")
+
+
+@pytest.fixture(scope="module")
+def twelve_bits(small_fitted, part_sets):
+    """A recipe whose photos come from a camera of 12 bits, and the policy that says so."""
+    policy = kr.DecodePolicy(max_16bit=4095)
+    train, val, _ = (replace(side, policy=policy) for side in part_sets)
+    return refitted(small_fitted, small_fitted.model_, train, val), policy
+
+
+def test_a_file_from_a_loaded_recipe_decodes_as_the_model(twelve_bits, tmp_path):
+    recipe, policy = twelve_bits
+    folder = recipe.save(tmp_path / "model").folder
+    small = kr.quantize(kr.ImageClassifier.load(folder), "float16", verbose=False)
+    (tmp_path / "alone.tflite").write_bytes(small.content)
+    assert kr.Predictor(tmp_path / "alone.tflite").policy == policy
+    contract = get_format("tflite").read_contract(tmp_path / "alone.tflite")
+    assert contract.description == "model, quantized as float16"
+
+
+def test_a_file_that_decodes_differently_is_not_added(twelve_bits, tmp_path):
+    recipe, _ = twelve_bits
+    bundle = recipe.save(tmp_path / "model")
+    path = tmp_path / "other.tflite"
+    get_format("tflite").write(recipe.model_, path, class_names=list(recipe.labels_))
+    with pytest.raises(kr.DataError, match="decoded by DecodePolicy.*max_16bit=4095"):
+        bundle.export("tflite", content=path.read_bytes())
+    assert not bundle.exports()
+
+
+def test_on_another_backend_nothing_is_trained_in_vain(small_fitted, part_sets, monkeypatch):
+    train, val, _ = part_sets
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    for action, name in (
+        (lambda: kr.quantize(small_fitted, "qat"), "`quantize`"),
+        (lambda: kr.cluster(small_fitted, train, val), "`cluster`"),
+        (lambda: kr.prune(small_fitted, train, val, sparsity=0.5), "`prune` to zeros"),
+    ):
+        told = f"{name} converts a graph of TensorFlow, and Keras runs on jax here.*KERAS_BACKEND"
+        with pytest.raises(ValueError, match=told):
+            action()
