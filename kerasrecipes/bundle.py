@@ -4,7 +4,7 @@ saved_models/tiles/1/
     bundle.json        what it is, and the SHA-256 of every file below
     bundle.sha256      the SHA-256 of bundle.json itself, as `sha256sum --check` reads it
     model.keras        the trained model
-    data.jsonl         label, split and SHA-256 of every photo that it saw
+    data.jsonl         SHA-256, split, and label if known, of every photo that it saw
     golden/            some held-out photos, byte for byte, and the scores they must get
     calibration.npz    some training photos at model size, for int8 export
     report.json, report.html, plots/

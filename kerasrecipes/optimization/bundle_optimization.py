@@ -6,6 +6,7 @@ from pathlib import Path
 from kerasrecipes.bundle import Bundle
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.data.scan import scan_photos
+from kerasrecipes.data.seen import FIT_SIDES
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.optimization.optimizing import optimize
 from kerasrecipes.optimization.result import OptimizationResult
@@ -83,7 +84,7 @@ def photos_of_fit(bundle: Bundle, source: str | Path) -> tuple[PhotoSet, PhotoSe
         source: A folder or a table of photos.
 
     Returns:
-        Its training photos, its validation photos, and all others.
+        Its training photos, its validation photos, and all that it was not made with.
 
     Raises:
         DataError: If photos of the fit are missing, or there are unknown classes.
@@ -108,6 +109,7 @@ def photos_of_fit(bundle: Bundle, source: str | Path) -> tuple[PhotoSet, PhotoSe
     parts = {"train": [], "val": [], "fresh": []}
     for index, photo in enumerate(photos.photos):
         side = seen.get(photo.facts.sha256)
-        parts[side if side in parts else "fresh"].append(index)
+        if side in parts or side not in FIT_SIDES:
+            parts[side if side in parts else "fresh"].append(index)
     train, val, fresh = (photos.select(chosen) for chosen in parts.values())
     return train, val, fresh

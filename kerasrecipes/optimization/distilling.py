@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.data.seen import refuse_tested, with_seen
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.optimization.facts import model_facts
 from kerasrecipes.training.distillation import Distillation
@@ -59,8 +60,8 @@ def distil(
     Raises:
         NotFittedError: If a teacher is not fitted.
         ValueError: If an argument is not usable.
-        DataError: If the photos do not suit the teachers or training, or photos of `val` are
-            among `unlabelled`.
+        DataError: If the photos do not suit the teachers or training, a teacher was tested on
+            them, or photos of `val` are among `unlabelled`.
         KeyboardInterrupt: If interrupted.
 
     Reference:
@@ -73,19 +74,24 @@ def distil(
     schedule, spec, head = check_student(student)
     for one in teachers:
         data = checked_sides(one, train, val)
+        refuse_tested(one.seen_, unlabelled=unlabelled)
     goal = Goal(
         [one.model_ for one in teachers],
         Distillation(temperature, alpha, feature_weight),
         0 if unlabelled is None else len(unlabelled),
     )
     say = say_aloud if verbose else lambda line: None
-    seen = train if unlabelled is None else _joined(train, val, unlabelled, teachers)
+    shown = train if unlabelled is None else _joined(train, val, unlabelled, teachers)
     model = build_model(spec, head, student, len(train.class_names))
-    stages = run_schedule(student, model, seen, val, schedule, goal, callbacks=callbacks, say=say)
+    stages = run_schedule(student, model, shown, val, schedule, goal, callbacks=callbacks, say=say)
     base = replace(student)
     base.model_, base.labels_ = teachers[0].model_, tuple(train.class_names)
     base.report_ = new_report(student, spec, data)
-    return refitted(base, model, seen, val, _step(teachers, model, goal, len(train)), stages)
+    for one in teachers:
+        # What a teacher learned from, its student has heard of.
+        base.seen_ = with_seen(base.seen_, one.seen_)
+    step = _step(teachers, model, goal, len(train))
+    return refitted(base, model, train, val, step, stages, unlabelled)
 
 
 def check_student(student) -> tuple:

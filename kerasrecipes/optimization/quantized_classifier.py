@@ -1,6 +1,6 @@
 """A classifier as the small file that will run on the phone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasrecipes.data.decode import read_photo
 from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.data.seen import on_side, refuse_seen, with_seen
 from kerasrecipes.evaluation.classification import evaluate_scores
 from kerasrecipes.evaluation.scores import without_rounding
 from kerasrecipes.optimization.quantization_report import QuantizationReport
@@ -33,12 +34,14 @@ class QuantizedClassifier:
         content: The bytes of the file.
         quantization: What an export of it is called, e.g. `"int8"`.
         report: What of the file is quantized.
+        calibrated: The photos that its ranges were measured on, see `kerasrecipes.data.seen`.
     """
 
     recipe: "ImageClassifier"
     content: bytes = field(repr=False)
     quantization: str
     report: QuantizationReport = field(repr=False)
+    calibrated: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def predict(self, photos: PhotoSet) -> np.ndarray:
         """Return class probabilities of the file, run in LiteRT.
@@ -68,12 +71,15 @@ class QuantizedClassifier:
             An `Evaluation`; print it.
 
         Raises:
-            DataError: If a photo cannot be read, or has a class that the model does not know.
+            DataError: If photos were used in the fit or for calibration, cannot be read, or
+                have other classes.
         """
-        names = self.recipe.labels_
-        labels = class_indices(photos, names)
+        recipe = self.recipe
+        refuse_seen(with_seen(recipe.seen_, self.calibrated), photos)
+        labels = class_indices(photos, recipe.labels_)
         scores = without_rounding(self.predict(photos))
-        return evaluate_scores(labels, scores, names, seed=self.recipe.seed)
+        recipe.seen_ = with_seen(recipe.seen_, on_side(photos, "test"))
+        return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
 
     def save(
         self, target: "str | Path | Bundle", *, tolerance: "Tolerance | None" = None

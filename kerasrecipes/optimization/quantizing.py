@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.data.seen import on_side, refuse_tested
 from kerasrecipes.errors import DataError, unknown_name
 from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
@@ -74,11 +75,11 @@ def quantize(
     photos = None
     if mode in {"int8", "qat"}:
         photos = _photos_of_fit(recipe, "calibration", calibration, "train_")
-        _refuse_test_photos(recipe, photos, "calibration")
+        refuse_tested(recipe.seen_, calibration=photos)
     if mode == "qat":
         _refuse_rounded(recipe.model_)
         chosen = _photos_of_fit(recipe, "val", val, "val_")
-        _refuse_test_photos(recipe, chosen, "val")
+        refuse_tested(recipe.seen_, val=chosen)
         train_on = ENGINES[engine]
         epochs = EPOCHS if epochs is None else epochs
         rate = LEARNING_RATE if learning_rate is None else learning_rate
@@ -88,7 +89,8 @@ def quantize(
     content = _written(recipe, quantization, mode, photos)
     report = QuantizationReport.of_file(content, mode)
     say(str(report))
-    return QuantizedClassifier(recipe, content, quantization, report)
+    calibrated = on_side(photos, "calibration") if photos else {}
+    return QuantizedClassifier(recipe, content, quantization, report, calibrated)
 
 
 def _check_arguments(mode, calibration, val, engine, epochs, learning_rate) -> str:
@@ -130,20 +132,6 @@ def _photos_of_fit(recipe, argument: str, given: PhotoSet | None, kept: str) -> 
             f"{'training' if argument == 'calibration' else 'validation'} photos of its fit."
         )
     return photos
-
-
-def _refuse_test_photos(recipe, photos: PhotoSet, argument: str) -> None:
-    held_out = getattr(recipe, "held_out_", None)
-    if held_out is None or held_out.split in {"train", "val"}:
-        return
-    tested = {photo.facts.sha256 for photo in held_out.photos.photos}
-    again = sum(photo.facts.sha256 in tested for photo in photos.photos)
-    if again:
-        raise DataError(
-            f"{again} of {len(photos)} photos in `{argument}` are those of the split "
-            f"{held_out.split!r} that the model was tested on, so that no honest test would be "
-            "left. Pass photos of the fit."
-        )
 
 
 def _written(recipe, quantization: str, mode: str, photos: PhotoSet | None) -> bytes:

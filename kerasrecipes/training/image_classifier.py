@@ -10,7 +10,8 @@ import numpy as np
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.augment import Augmentation
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.errors import DataError, NotFittedError
+from kerasrecipes.data.seen import FIT_SIDES, on_side, refuse_seen, with_seen
+from kerasrecipes.errors import NotFittedError
 from kerasrecipes.training.adapters import Adapter
 from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.run_folder import RunFolder, as_run_folder
@@ -189,7 +190,7 @@ class ImageClassifier(Recipe):
             self.model_, self.report_ = fitted
             self.labels_ = train.class_names
             self.train_, self.val_ = train, val
-            self.policy_ = train.policy
+            self.policy_, self.seen_ = train.policy, on_side(train, "train")
             self._measure(val, "val")
             if run is not None:
                 run.finish(self.report_)
@@ -249,19 +250,12 @@ class ImageClassifier(Recipe):
         Raises:
             NotFittedError: Before `fit`.
             DataError: If photos were used in the fit, cannot be read, or have other classes.
-            ValueError: If `split` is `"train"` or `"val"`.
+            ValueError: If `split` is one of `kerasrecipes.data.seen.FIT_SIDES`, e.g. `"val"`.
         """
         self._fitted("model_")
-        if split in {"train", "val"}:
-            raise ValueError(f"`split` must not be {split!r}, which names the photos of the fit.")
-        used = (getattr(self, "train_", None), getattr(self, "val_", None))
-        seen = {photo.facts.sha256 for side in used if side for photo in side.photos}
-        again = sum(photo.facts.sha256 in seen for photo in photos.photos)
-        if again:
-            raise DataError(
-                f"{again} of {len(photos)} photos were used in the fit, so the result would be too "
-                "good. Evaluate on photos that the model has not seen."
-            )
+        if split in FIT_SIDES:
+            raise ValueError(f"`split` must not be {split!r}, which names photos of the fit.")
+        refuse_seen(self.seen_, photos)
         return self._measure(photos, split)
 
     def _measure(self, photos: PhotoSet, split: str):
@@ -269,6 +263,7 @@ class ImageClassifier(Recipe):
 
         labels, scores, evaluation = measure(self.model_, photos, self.labels_, self.seed)
         self.held_out_ = HeldOut(split, photos, labels, scores)
+        self.seen_ = with_seen(self.seen_, on_side(photos, split))
         self.report_.evaluations[split] = evaluation
         self.report_.data.counts[split] = photos.counts()
         self.report_.data.digests[split] = photos.digest()
@@ -318,7 +313,7 @@ class ImageClassifier(Recipe):
         recipe.model_ = bundle.load_model()
         recipe.labels_ = tuple(bundle.manifest.class_names)
         recipe.report_ = bundle.report()
-        recipe.policy_ = bundle.policy()
+        recipe.policy_, recipe.seen_ = bundle.policy(), bundle.seen()
         return recipe
 
 

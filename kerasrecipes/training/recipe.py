@@ -1,8 +1,10 @@
 """What every recipe has in common: an inert constructor, a config, and a fitted state."""
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.augment import Augmentation
@@ -17,7 +19,13 @@ class Recipe:
     A subclass's constructor stores its arguments under their own names and does nothing
     else, so that a recipe can be printed, compared and written down before it runs. What
     `fit` learns ends in an underscore.
+
+    Attributes:
+        seen_: The side of every photo that the model has seen, see `kerasrecipes.data.seen`.
     """
+
+    # It is never changed in place: `fit`, `evaluate` and `load` put another one there.
+    seen_: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as JSON-safe data."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.data.seen import on_side, refuse_tested, with_seen
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.training.fitting import checked_photos
@@ -21,6 +22,7 @@ def refitted(
     val: PhotoSet,
     step: Mapping[str, Any] | None = None,
     stages: Sequence[StageReport] = (),
+    unlabelled: PhotoSet | None = None,
 ):
     """Make a fitted recipe of another one and a new model, and measure it on `val`.
 
@@ -33,6 +35,7 @@ def refitted(
             facts `before` and `after`, to which the accuracy on `val` is added; `None` if the
             model is as it was.
         stages: How the model was trained on.
+        unlabelled: Photos that it was trained on besides, whose labels nobody looked at.
 
     Returns:
         An `ImageClassifier` that evaluates, predicts and saves like any other, and whose
@@ -47,6 +50,11 @@ def refitted(
     new.model_, new.labels_ = model, recipe.labels_
     new.train_, new.val_ = train, val
     new.policy_ = train.policy
+    learned = {**on_side(train, "train"), **on_side(val, "val")}
+    if unlabelled is not None:
+        learned = {**on_side(unlabelled, "unlabelled"), **learned}
+        data.digests["unlabelled"] = unlabelled.digest()
+    new.seen_ = with_seen(recipe.seen_, learned)
     new.report_ = replace(
         RunReport.from_dict(former.to_dict()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -80,7 +88,8 @@ def checked_sides(recipe, train: PhotoSet, val: PhotoSet):
 
     Raises:
         NotFittedError: If the recipe is not fitted.
-        DataError: If the photos do not suit training, or have other classes than the model.
+        DataError: If the photos do not suit training, have other classes than the model, or
+            are among those that it was tested on.
     """
     labels = recipe._fitted("labels_")
     data = checked_photos(train, val)
@@ -89,4 +98,5 @@ def checked_sides(recipe, train: PhotoSet, val: PhotoSet):
             f"`train` has the classes {listed(train.class_names)}, and the model knows "
             f"{listed(labels)}. Pass photos of the classes that it was trained on."
         )
+    refuse_tested(recipe.seen_, train=train, val=val)
     return data

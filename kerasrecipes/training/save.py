@@ -79,6 +79,11 @@ def _write_data(path: Path, recipe) -> None:
             for photo in photos.photos:
                 row = {"sha256": photo.facts.sha256, "label": photo.label, "split": split}
                 file.write(json.dumps(row) + "\n")
+        told = {photo.facts.sha256 for photos in sides.values() for photo in photos.photos}
+        # Of photos without labels, and those of earlier tests, only the side is known.
+        for sha256, split in recipe.seen_.items():
+            if sha256 not in told:
+                file.write(json.dumps({"sha256": sha256, "label": None, "split": split}) + "\n")
 
 
 def _write_report(folder: Path, recipe) -> None:

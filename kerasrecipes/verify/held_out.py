@@ -10,6 +10,7 @@ import numpy as np
 from kerasrecipes.data.decode import decode_photo, read_photo
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.data.scan import scan_photos
+from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
 from kerasrecipes.errors import DataError, listed, printable
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def hold_out(
         scores: What the original model says about `photos`, `(n, classes)`.
 
     Raises:
-        DataError: If there are no photos, or they or the scores do not fit the model.
+        DataError: If there are no photos, they or the scores do not fit the model, or it was
+            made with them.
     """
     size, policy = tuple(bundle.manifest.image_size), bundle.policy()
     if photos is None:
@@ -58,6 +60,7 @@ def hold_out(
             "`photos` need the original model's answers to compare with. Pass `scores`, its "
             "probabilities for them, or leave `photos` out to use the bundle's golden photos."
         )
+    refuse_seen(bundle.seen(), photos)
     labels = class_indices(bundle, photos)
     _check_scores(scores, len(photos), bundle)
     names = [str(photo.path) for photo in photos.photos]
@@ -86,9 +89,7 @@ def unseen_photos(bundle: "Bundle", source: PhotoSet | str | Path) -> tuple[Phot
     if any(photo.split == "test" for photo in photos.photos):
         photos = photos.select(i for i, p in enumerate(photos.photos) if p.split == "test")
     seen = bundle.seen()
-    fresh = [
-        i for i, p in enumerate(photos.photos) if seen.get(p.facts.sha256) not in {"train", "val"}
-    ]
+    fresh = [i for i, p in enumerate(photos.photos) if seen.get(p.facts.sha256) not in FIT_SIDES]
     if not fresh:
         raise DataError(
             f"The model in '{printable(bundle.folder)}' was trained on all {len(photos)} photos of "

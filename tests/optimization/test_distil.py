@@ -1,5 +1,6 @@
 """A recipe fitted to what others say."""
 
+import json
 from dataclasses import replace
 
 import keras
@@ -15,6 +16,7 @@ from kerasrecipes import (
     distil,
 )
 from kerasrecipes.data.batches import PhotoReader
+from kerasrecipes.optimization.distilling import _joined
 from kerasrecipes.training.frozen_part import Side
 from kerasrecipes.training.retraining import Goal
 
@@ -52,7 +54,9 @@ def test_a_student_of_another_family_learns_by_its_own_schedule(
     assert loaded.predict(test) == pytest.approx(found.predict(test), abs=1e-5)
 
 
-def test_photos_without_labels_count_by_what_the_teachers_say(small_fitted, student, part_sets):
+def test_photos_without_labels_count_by_what_the_teachers_say(
+    small_fitted, student, part_sets, tmp_path
+):
     train, val, test = part_sets
     # Labels that nobody could know.
     nameless = replace(
@@ -61,12 +65,20 @@ def test_photos_without_labels_count_by_what_the_teachers_say(small_fitted, stud
     found = distil(
         [small_fitted, small_fitted], student, train, val, unlabelled=nameless, verbose=False
     )
-    assert len(found.train_) == len(train) + len(test)
+    assert found.train_ is train
+    assert found.report_.data.counts["train"] == train.counts()
+    rows = (found.save(tmp_path / "student").folder / "data.jsonl").read_text().splitlines()
+    guessed = [row for row in map(json.loads, rows) if row["split"] == "unlabelled"]
+    assert len(guessed) == len(test) and {row["label"] for row in guessed} == {None}
     assert found.report_.optimization[0]["options"]["unlabelled"] == len(test)
     with pytest.raises(DataError, match="were used in the fit"):
         found.evaluate(test)
+    loaded = ImageClassifier.load(tmp_path / "student")
+    with pytest.raises(DataError, match="were used in the fit"):
+        loaded.evaluate(test)
+    shown = _joined(train, val, nameless, [small_fitted])
     size = tuple(small_fitted.model_.input.shape[1:3])
-    side = Side(PhotoReader(found.train_, size), 1)
+    side = Side(PhotoReader(shown, size), 1)
     targets, _ = Goal(small_fitted.model_, unlabelled=len(test)).targets((side, side))
     assert targets[0, -len(test) :, :3] == pytest.approx(small_fitted.predict(test), abs=1e-5)
     assert set(np.unique(targets[0, : len(train), :3])) == {0, 1}
