@@ -55,7 +55,7 @@ def export_model(
             from which it is to be chosen. The file's top class then follows it, and its scores
             are no probabilities any more; see `kerasrecipes.export.decision`.
         content: The file's bytes, if it was written before, e.g. by `quantize`; they are
-            verified like any others.
+            checked and verified like any others. Only for `"tflite"`, without `options`.
         **options: What only this format takes, see `ExportFormat.options` and the `write` of its
             module: `signatures` for `"tflite"`, e.g. `("embed", "train")`; `version` for
             `"saved_model"`, by default that of the bundle.
@@ -67,14 +67,15 @@ def export_model(
         ValueError: If a name or an option is unknown, `temperature` or `threshold` cannot be
             used with this model, or the export exists and `overwrite` is off.
         DataError: If `photos` or the calibration photos do not fit the model.
-        VerificationError: If the file is not the same model within `tolerance`. Nothing is added.
+        VerificationError: If the file is not the same model within `tolerance`, or `content` is
+            not what `quantization` says. Nothing is added.
         IntegrityError: If files of the bundle changed.
     """
     from kerasrecipes.inference import predict_scores
     from kerasrecipes.verify import verify_export
 
     chosen = _chosen_format(format, quantization)
-    options = _checked_options(chosen, options, bundle)
+    options = _checked_options(chosen, options, bundle, content)
     decision = _checked_decision(Decision(temperature, threshold), bundle, content)
     target = _target(bundle, f"{format}-{quantization}", overwrite)
     _check_backend(bundle, format, quantization)
@@ -138,11 +139,26 @@ def _write(
     if content is None:
         chosen.write(model, path, **told)
     else:
+        chosen.check_content(content, model, told["quantization"])
         path.write_bytes(content)
 
 
+def _check_without_options(chosen: "ExportFormat", options: dict[str, object]) -> None:
+    """Refuse what a file that was written before cannot follow any more."""
+    if chosen.check_content is None:
+        raise ValueError(
+            f"The format '{chosen.name}' takes no `content`. Leave it out, and let the file be "
+            "written."
+        )
+    if options:
+        raise ValueError(
+            f"{listed(sorted(options))} would have no effect on `content`, a file that was "
+            "written. Leave them out, or leave out `content` and let the file be written anew."
+        )
+
+
 def _checked_options(
-    chosen: "ExportFormat", options: dict[str, object], bundle: "Bundle"
+    chosen: "ExportFormat", options: dict[str, object], bundle: "Bundle", content: bytes | None
 ) -> dict[str, object]:
     """Refuse options that the format does not know, before any work."""
     for name in options.keys() - set(chosen.options):
@@ -151,6 +167,8 @@ def _checked_options(
             f"`{name}` is no option of the format '{chosen.name}'."
             f"{did_you_mean(name, chosen.options)} {known}"
         )
+    if content is not None:
+        _check_without_options(chosen, options)
     if "version" in chosen.options and Path(bundle.folder).name.isdecimal():
         return {"version": int(Path(bundle.folder).name), **options}
     return options

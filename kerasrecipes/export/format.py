@@ -76,6 +76,9 @@ class ExportFormat:
             for the whole process.
         runtime: The module that runs the files, e.g. `"onnxruntime"`. What it needs for itself
             is not counted as a file's memory.
+        check_content: `check_content(content, model, quantization)` raises if the bytes of a file
+            that was written before are not the model's, or not quantized so; `None` if the format
+            takes none.
         profile: `profile(path, threads=1, runs=50)`, the `OperatorTime` of each kind of kernel;
             `None` if the runtime cannot tell.
     """
@@ -92,6 +95,7 @@ class ExportFormat:
     options: tuple[str, ...] = ()
     sets_threads: bool = True
     runtime: str = ""
+    check_content: Callable[..., None] | None = field(default=None, repr=False)
     profile: Callable[..., tuple] | None = field(default=None, repr=False)
 
     def read_labels(self, path: str | Path) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from kerasrecipes.errors import DataError, VerificationError, listed, printable,
 from kerasrecipes.export.checks import check_answer, check_backend, check_facts, check_model
 from kerasrecipes.export.format import ExportFormat
 from kerasrecipes.export.tflite_convert import convert, has_own_ranges
-from kerasrecipes.export.tflite_graph import inspect_content, inspect_file
+from kerasrecipes.export.tflite_graph import check_header, inspect_content, inspect_file
+from kerasrecipes.export.tflite_layers import read_layers
 from kerasrecipes.export.tflite_metadata import add_metadata, read_metadata
 from kerasrecipes.export.tflite_profile import profile_file
 from kerasrecipes.export.tflite_runtime import TFLiteModel
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # Bytes that one weight takes at least; a file far below it has lost its weights.
 _BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "dynamic": 1, "int8": 1, "int4": 0.5}
 QUANTIZATIONS = tuple(_BYTES_PER_WEIGHT)
+# How most weights are stored where that is not the quantization's name.
+_STORED = {"dynamic": "int8"}
 # Variables and resources live outside the graph; files with them were not frozen.
 _RESOURCE_OPS = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "HASHTABLE")
 
@@ -145,6 +148,32 @@ def _check_content(
         )
 
 
+def check_content(content: bytes, model: "keras.Model", quantization: str) -> None:
+    """Check bytes that were written before, as `write` checks its own, and their precision.
+
+    Args:
+        content: The bytes of a file.
+        model: The model that it is to be.
+        quantization: What it is to be called.
+
+    Raises:
+        DataError: If it is no `.tflite` file.
+        VerificationError: If it is no complete model, or its weights have another precision.
+    """
+    check_header(content, "content")
+    _check_content(content, model, quantization, may_learn=False)
+    layers = read_layers(content)
+    stored = {layer.weights for layer in layers}
+    wanted = _STORED.get(quantization, quantization)
+    rounds = any(layer.inputs == "int8" for layer in layers)
+    if wanted not in stored or rounds != (quantization == "int8"):
+        raise VerificationError(
+            f"`content` was not quantized as {quantization!r}: its weights are stored as "
+            f"{listed(sorted(stored))}, and it computes in {'int8' if rounds else 'float'}. Name "
+            "the quantization that it has."
+        )
+
+
 FORMATS = (
     ExportFormat(
         name="tflite",
@@ -158,6 +187,7 @@ FORMATS = (
         read_contract=read_metadata,
         options=("signatures",),
         runtime="ai_edge_litert.interpreter",
+        check_content=check_content,
         profile=profile_file,
     ),
 )

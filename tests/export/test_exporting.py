@@ -305,3 +305,29 @@ def test_golden_photos_must_pass_beside_others(bundle, photo_set):
 
     with pytest.raises(VerificationError, match="top-1 agreement .* on 60 photos"):
         export_model(Turned(bundle.folder, bundle.manifest), photos=photo_set)
+
+
+@pytest.mark.parametrize("written", ["float32", "float16", "dynamic", "int8"])
+def test_bytes_are_only_added_as_what_they_are(bundle, trained, tiny, tmp_path, written):
+    path = tmp_path / "model.tflite"
+    get_format("tflite").write(
+        trained, path, quantization=written, calibration=bundle.calibration(),
+        class_names=tiny.CLASS_NAMES,
+    )  # fmt: skip
+    content = path.read_bytes()
+    for quantization in ("float32", "float16", "dynamic", "int8"):
+        if quantization == written:
+            assert export_model(bundle, "tflite", written, content=content).size_bytes
+            continue
+        with pytest.raises(VerificationError):
+            export_model(bundle, "tflite", quantization, content=content)
+    assert list(bundle.exports()) == [f"tflite-{written}"]
+
+
+def test_with_bytes_there_are_no_options(bundle):
+    with pytest.raises(ValueError, match="'signatures' would have no effect on `content`"):
+        export_model(bundle, "tflite", content=b"", signatures=("embed",))
+    with pytest.raises(ValueError, match="The format 'saved_model' takes no `content`"):
+        export_model(bundle, "saved_model", content=b"")
+    with pytest.raises(DataError, match="'content' is not a TFLite file"):
+        export_model(bundle, "tflite", content=b"x" * 99)

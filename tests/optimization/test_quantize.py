@@ -80,7 +80,8 @@ def upside_down(quantized) -> bytes:
     try:
         with tempfile.TemporaryDirectory() as folder:
             names = list(quantized.recipe.labels_)
-            path = get_format("tflite").write(model, Path(folder) / "m.tflite", class_names=names)
+            path = Path(folder) / "m.tflite"
+            get_format("tflite").write(model, path, quantization="float16", class_names=names)
             return path.read_bytes()
     finally:
         layer.set_weights(weights)
