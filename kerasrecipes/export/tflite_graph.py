@@ -13,8 +13,10 @@ from kerasrecipes.export.format import GraphFacts
 KERNELS = frozenset(
     {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", "CONV_3D"}
 )
-_FIRST_KERNELS = 3
-_SMALL_FRACTION = 0.01
+# What stays in float in an int8 file: the first layers with weights, and the head, if they hold
+# no more than these shares of the weights. Training with rounding goes by the same numbers.
+FIRST_KERNELS = 3
+SMALL_BEGINNING, SMALL_HEAD = 0.01, 0.03
 _POOLS = frozenset({"MEAN", "REDUCE_MAX"})
 # Operators that pool features and turn them into scores.
 _HEAD = _POOLS | {"SOFTMAX", "LOGISTIC", "FULLY_CONNECTED", "CONCATENATION", "RESHAPE"}
@@ -165,11 +167,11 @@ def float_beginning(content: bytes) -> list[str]:
     kernels = held = 0
     for operator in operators:
         held += operator.constant_bytes
-        if held > _SMALL_FRACTION * total:
+        if held > SMALL_BEGINNING * total:
             break
         names.append(operator.tensor)
         kernels += operator.name in KERNELS
-        if kernels == _FIRST_KERNELS:
+        if kernels == FIRST_KERNELS:
             return names
     return []
 
@@ -196,7 +198,7 @@ def float_head(content: bytes) -> list[str]:
         head_bytes += operator.constant_bytes
         if operator.name not in _POOLS:
             pending += operator.inputs
-    return names if head_bytes <= 0.03 * total else []
+    return names if head_bytes <= SMALL_HEAD * total else []
 
 
 class _Operator(NamedTuple):

@@ -26,8 +26,6 @@ HEAD = frozenset(
      "GlobalAveragePooling2D", "GlobalMaxPooling2D"}
 )  # fmt: skip
 POOLS = frozenset({"GlobalAveragePooling2D", "GlobalMaxPooling2D"})
-FIRST_LAYERS = 3
-SMALL_BEGINNING, SMALL_HEAD = 0.01, 0.03
 
 
 @dataclass(frozen=True)
@@ -84,6 +82,8 @@ def plan_quantization(model: "keras.Model") -> QuantizationPlan:
 
 def _body(nodes: list[Any], model: "keras.Model") -> list[Any]:
     """Return the nodes behind a small beginning and before a small head."""
+    from kerasrecipes.export.tflite_graph import FIRST_KERNELS, SMALL_BEGINNING, SMALL_HEAD
+
     total = model.count_params()
     head = _head(nodes, model)
     if _parameters(head) > SMALL_HEAD * total:
@@ -92,8 +92,8 @@ def _body(nodes: list[Any], model: "keras.Model") -> list[Any]:
     weighted = [i for i, node in enumerate(left) if _has_kernel(node)]
     # Scaling of pixels is no part of the network.
     start = weighted[0] if weighted else len(left)
-    if len(weighted) > FIRST_LAYERS:
-        end = weighted[FIRST_LAYERS - 1] + 1
+    if len(weighted) > FIRST_KERNELS:
+        end = weighted[FIRST_KERNELS - 1] + 1
         if _parameters(left[:end]) <= SMALL_BEGINNING * total:
             start = end
     return left[start:]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 # What is held while a model is trained for 8 bits: the zeros, or the shared values, or both.
 SCHEMES = ("qat", "pqat", "cqat", "pcqat")
-SMALL_HEAD = 0.03
 _SCALING = ("Rescaling", "Normalization")
 # Trains a model of tf_keras with further callbacks.
 Fit = Callable[["tf_keras.Model", Sequence[Any]], object]
@@ -201,6 +200,8 @@ def _layers_to_quantize(twin: "tf_keras.Model") -> list[Any]:
 
     They cost accuracy, and save next to nothing; as in post-training int8.
     """
+    from kerasrecipes.export.tflite_graph import SMALL_HEAD
+
     layers = twin.layers[1:]
     body = [layer for layer in layers if len(layer.output_shape) == 4]
     head = sum(layer.count_params() for layer in layers if layer not in body)

@@ -9,6 +9,8 @@ import pytest
 
 import kerasrecipes as kr
 from kerasrecipes.export import get_format
+from kerasrecipes.optimization.batch_norm_folding import fold_batch_norm
+from kerasrecipes.optimization.quantization_plan import plan_quantization
 from kerasrecipes.optimization.quantization_report import (
     BY_MODE,
     FIRST_LAYERS,
@@ -42,6 +44,16 @@ def test_int8_computes_in_8_bits_and_says_what_does_not(int8, fitted, part_sets)
     text = str(report)
     assert text.startswith("int8: quantized, ")
     assert "block01_project_conv (first layers" in text
+
+
+@pytest.mark.parametrize("name", ["fitted", "small_fitted"])
+def test_training_with_rounding_rounds_what_the_file_does(request, name):
+    model = request.getfixturevalue(name).model_
+    planned = plan_quantization(fold_batch_norm(model)).quantized
+    report = kr.quantize(request.getfixturevalue(name), "int8", verbose=False).report
+    assert {layer.name for layer in report.layers if layer.arithmetic == "int8"} == planned
+    # One model has a small beginning, both have a small head.
+    assert len(planned) == len(report.layers) - (4 if name == "fitted" else 1)
 
 
 def test_the_file_predicts_and_evaluates_as_the_model(int8, fitted, part_sets):
