@@ -1,7 +1,6 @@
 """What of a file is quantized, what is not, and why: read from the file that was written."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,22 +49,19 @@ class QuantizationReport:
         mode: How the file was asked to be quantized, e.g. `"int8"`.
         layers: The layers with weights, in the order in which they compute.
         size_bytes: Size of the file.
-        notes: What was noticed on the way, e.g. about the calibration photos.
     """
 
     mode: str
     layers: tuple[LayerPrecision, ...]
     size_bytes: int
-    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of_file(cls, content: bytes, mode: str, notes: Iterable[str] = ()) -> "QuantizationReport":
+    def of_file(cls, content: bytes, mode: str) -> "QuantizationReport":
         """Read a `.tflite` file.
 
         Args:
             content: The bytes of the file.
             mode: How it was asked to be quantized.
-            notes: What was noticed on the way.
         """
         from kerasrecipes.export.tflite_layers import read_layers
 
@@ -82,7 +78,7 @@ class QuantizationReport:
             )
             for i, layer in enumerate(stored)
         )
-        return cls(mode, layers, len(content), tuple(notes))
+        return cls(mode, layers, len(content))
 
     def parameter_fractions(self) -> dict[str, float]:
         """Return the share of the weights that is stored in each precision, largest first."""
@@ -110,7 +106,7 @@ class QuantizationReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as data for JSON."""
-        return {**asdict(self), "notes": list(self.notes)}
+        return asdict(self)
 
     def __str__(self) -> str:
         count = len(self.layers)
@@ -131,7 +127,7 @@ class QuantizationReport:
         for reason, names in reasons.items():
             shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
             lines.append(f"    {shown} ({reason})")
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        return "\n".join(lines)
 
 
 def _told(fractions: dict[str, float]) -> str:
