@@ -22,7 +22,7 @@ class NotFittedError(KerasRecipesError, RuntimeError):
 
 
 class TrainingError(KerasRecipesError, FloatingPointError):
-    """The numbers of a training left the finite range."""
+    """A training cannot go on: its numbers are not finite, or memory or a worker is missing."""
 
 
 class VerificationError(KerasRecipesError, RuntimeError):
@@ -67,6 +67,18 @@ def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> ValueE
     hint = did_you_mean(str(name), known)
     choices = f"See all with {see}." if len(known) > 8 else f"Choose from: {listed(known, 8)}."
     return ValueError(f"Unknown {kind} {name!r}.{hint} {choices}")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that a device has no memory left.
+
+    Args:
+        error: What tensorflow or JAX raised.
+    """
+    text = f"{type(error).__name__} {error}"
+    # Tensorflow calls a full disk by the same name.
+    disk = "No space left" in text or "quota" in text
+    return not disk and ("ResourceExhaustedError" in text or "RESOURCE_EXHAUSTED" in text)
 
 
 def printable(text: object) -> str:

@@ -74,7 +74,7 @@ ROOMS = {
         later_libraries="jinja2 matplotlib",
     ),
     "model_file": Room("errors silence", later="layers"),
-    "inference": Room("data", libraries="numpy"),
+    "inference": Room("data errors", libraries="numpy", later_libraries="keras"),
     "bundle": Room(
         "data errors files",
         later="export model_file report",  # its methods open what lies in the folder

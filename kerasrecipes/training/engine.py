@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kerasrecipes.inference import batch_runner
 from kerasrecipes.silence import silenced
 
 # Converting takes some seconds, which fewer photos would not pay back.
@@ -31,11 +32,7 @@ def frozen_engine(frozen, photos: int) -> Engine:
     import keras
     import tensorflow as tf
 
-    def by_keras(batch: np.ndarray) -> list[np.ndarray]:
-        # A model with a list of one output answers without the list.
-        outputs = keras.tree.flatten(frozen.predict_on_batch(batch))
-        return [np.asarray(output) for output in outputs]
-
+    by_keras = batch_runner(frozen)
     # With JAX there is no TensorFlow graph to convert.
     converts = keras.backend.backend() == "tensorflow"
     if photos < WORTH_CONVERTING or not converts or tf.config.list_physical_devices("GPU"):

@@ -14,7 +14,7 @@ from kerasrecipes.training.block_optimizers import BlockOptimizers
 from kerasrecipes.training.devices import Devices
 from kerasrecipes.training.freezing import FreezePolicy
 from kerasrecipes.training.frozen_part import FrozenPart, Side
-from kerasrecipes.training.memory_limit import within_memory
+from kerasrecipes.training.memory_limit import search_within_memory, within_memory
 from kerasrecipes.training.precision import FLOAT32, computing_in, with_loss_scaling
 from kerasrecipes.training.rematerialisation import rematerialised
 from kerasrecipes.training.run_record import RunRecord, Stopwatch
@@ -244,7 +244,7 @@ class StageRunner:
             trained.compile(keras.optimizers.AdamW(), self.loss)
             outside = [one for one in self.model.layers if self.spec.block_of(one.name) is None]
             head = [w for layer in outside for w in layer.weights if w.trainable]
-            with self.train.reader.errors():
+            with self.train.reader.errors(), search_within_memory(stage):
                 found = search_rates(trained, train_batches(self, feed, epochs), stage, head)
             self.summaries[name] = found.to_dict()
             self.say(str(found))

@@ -5,10 +5,11 @@ memory must not choose it. It decides in how many parts a batch is computed, and
 """
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-from kerasrecipes.errors import TrainingError
+from kerasrecipes.errors import TrainingError, out_of_memory
 from kerasrecipes.training.schedule import Stage
 from kerasrecipes.training.stage_state import put_state, take_state
 
@@ -50,16 +51,26 @@ def within_memory(runner, stage: Stage, fit: Callable[[], Fitted]) -> Fitted:
         gc.collect()
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that a device has no memory left.
+@contextmanager
+def search_within_memory(stage: Stage) -> Iterator[None]:
+    """Say what to do where the memory runs out while learning rates are searched.
 
     Args:
-        error: What tensorflow or JAX raised.
+        stage: The stage they are for.
+
+    Raises:
+        TrainingError: Instead of what tensorflow or JAX raised.
     """
-    text = f"{type(error).__name__} {error}"
-    # Tensorflow calls a full disk by the same name.
-    disk = "No space left" in text or "quota" in text
-    return not disk and ("ResourceExhaustedError" in text or "RESOURCE_EXHAUSTED" in text)
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"The memory is too small to search the learning rate of stage '{stage.name}', which "
+            "takes whole batches. Give the stage a `learning_rate`, and its batches are cut if "
+            "need be; or lower `batch_size` or `image_size`."
+        ) from error
 
 
 def _check_can_split(runner, stage: Stage, error: Exception) -> None:

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from kerasrecipes import TrainingError, UnfreezeSchedule
 from kerasrecipes.callbacks.exact_checkpoint import ExactCheckpoint
-from kerasrecipes.training.memory_limit import out_of_memory
+from kerasrecipes.errors import out_of_memory
+from kerasrecipes.inference import batch_runner
 
 
 class TooSmall(keras.callbacks.Callback):
@@ -123,3 +124,39 @@ def test_other_errors_are_not_taken_for_it(part_sets, make, error):
 def test_the_error_of_jax_is_known():
     message = "RESOURCE_EXHAUSTED: Out of memory allocating 34359738368 bytes."
     assert out_of_memory(type("JaxRuntimeError", (RuntimeError,), {})(message))
+
+
+class Small:
+    """A model that has memory for so many photos."""
+
+    def __init__(self, room: int):
+        self.room, self.sizes = room, []
+
+    def predict_on_batch(self, photos):
+        self.sizes.append(len(photos))
+        if len(photos) > self.room:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return [photos + 1, photos.sum(1)]
+
+
+def test_frozen_blocks_are_computed_in_batches_that_fit():
+    model = Small(room=3)
+    run, photos = batch_runner(model), np.arange(22.0).reshape(11, 2)
+    for _ in range(2):
+        plus, total = run(photos)
+        np.testing.assert_array_equal(plus, photos + 1)
+        np.testing.assert_array_equal(total, photos.sum(1))
+    # Having found what fits, it does not try again.
+    assert model.sizes == [11, 5, *[2, 2, 2, 2, 2, 1] * 2]
+    with pytest.raises(TrainingError, match="too small to run the model on a single photo. Lower"):
+        batch_runner(Small(room=0))(photos)
+
+
+def test_a_search_without_memory_says_what_to_do(part_sets, make, monkeypatch):
+    def fails(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr("kerasrecipes.callbacks.lr_finder.LRFinder.on_train_batch_begin", fails)
+    recipe = make(schedule=UnfreezeSchedule.head_only(epochs=1, learning_rate="auto"))
+    with pytest.raises(TrainingError, match="search the learning rate of stage 'head', which take"):
+        recipe.fit(*part_sets[:2], verbose=False)
