@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 
 from kerasrecipes.training.workers import (
     WORKERS,
@@ -125,13 +126,13 @@ class Devices:
         here = [one.name.removeprefix("/device:") for one in tf.config.list_logical_devices()]
         gpus = [name for name in here if name.startswith("GPU")]
         if devices == "auto":
-            return cls(tf.distribute.MirroredStrategy(gpus)) if len(gpus) > 1 else cls()
+            return cls(_mirrored(*gpus)) if len(gpus) > 1 else cls()
         if isinstance(devices, int) and devices > len(gpus):
             raise ValueError(f"`devices={devices}` asks for more GPUs than there are: {len(gpus)}.")
         wanted = gpus[:devices] if isinstance(devices, int) else list(devices)
         if missing := [name for name in wanted if name not in here]:
             raise ValueError(f"`devices` names {missing}, which are not here. Found: {here}.")
-        return cls(tf.distribute.MirroredStrategy(wanted))
+        return cls(_mirrored(*wanted))
 
     @property
     def count(self) -> int:
@@ -220,6 +221,15 @@ class Devices:
         return self.summed(
             [tf.pad(one, [around, *[[0, 0]] * (one.shape.rank - 1)]) for one in parts]
         )
+
+
+@cache
+def _mirrored(*names: str):
+    """Return the one strategy for some devices: in a second one, sums would begin to count anew,
+    and tensorflow would take them for those of the first."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(names)
 
 
 def _cut(dataset, shares: range, of: int):

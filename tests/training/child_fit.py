@@ -1,6 +1,7 @@
 """Fits tiny recipes in a process of its own: `child_fit.py PHOTOS TO '{"fits": {name: changes}}'`.
 
-Each fit leaves `TO/name.npz`, its weights; the last line printed is the losses, by name.
+Each fit leaves `TO/name.npz`, its weights; the last line printed is the losses, by name. A fit
+with "cut": n, and a "run_folder", ends in the epoch after n, and is begun again and resumed.
 """
 
 import json
@@ -34,7 +35,11 @@ def main(photos: str, to: str, request: str) -> None:
         fit = {"verbose": False} | {
             key: changes.pop(key) for key in ("run_folder", "resume") if key in changes
         }
+        cut = changes.pop("cut", None)
         recipe = ImageClassifier(tiny_backbone(), **{**settings, **changes})
+        if cut is not None:
+            cut_off(recipe, train, val, fit, cut)
+            fit["resume"] = True
         report = recipe.fit(train, val, **fit)
         recipe.evaluate(test)
         told[name] = [
@@ -45,6 +50,33 @@ def main(photos: str, to: str, request: str) -> None:
         if request["save"]:
             recipe.save(folder / request["save"])
     print(json.dumps(told))
+
+
+def cut_off(recipe, train, val, fit: dict, epochs: int) -> None:
+    """Fit until the middle of an epoch, counted over all stages; each before is written."""
+    import keras
+
+    from kerasrecipes.callbacks.exact_checkpoint import ExactCheckpoint
+
+    class Cut(keras.callbacks.Callback):
+        left = epochs
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.left -= 1
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.left == 0:
+                raise InterruptedError
+
+    begin = ExactCheckpoint.__init__
+    ExactCheckpoint.__init__ = lambda self, folder, every=1, **options: begin(
+        self, folder, every=1, **options
+    )
+    try:
+        recipe.fit(train, val, callbacks=[Cut()], **fit)
+    except InterruptedError:
+        return
+    raise AssertionError("The fit was not cut off.")
 
 
 if __name__ == "__main__":

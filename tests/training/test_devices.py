@@ -38,10 +38,16 @@ def alone(start_child, end_child, tmp_path_factory):
 
 
 def test_two_devices_do_what_one_does(start_child, end_child, tmp_path, alone):
-    two = start_child(tmp_path, fits(devices=["CPU:0", "CPU:1"]), cpus=2)
-    found = end_child(two, tmp_path)
+    """Also when they compute blocks once more, and when they were cut off in the last stage."""
+    two = fits(devices=["CPU:0", "CPU:1"])
+    resumed = {"resumed": {**two["plain"], "run_folder": str(tmp_path / "run"), "cut": 2}}
+    two["mixed"]["rematerialise"] = True
+    found = end_child(start_child(tmp_path, two | resumed, cpus=2), tmp_path)
     for name in FITS:
         alike(alone[name], found[name])
+    np.testing.assert_array_equal(found["plain"][0], found["resumed"][0])
+    for one, other in zip(found["plain"][1], found["resumed"][1], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_two_processes_do_what_one_does(start_child, end_child, tmp_path, alone):
