@@ -18,10 +18,8 @@ class Recipe:
 
     A subclass's constructor stores its arguments under their own names and does nothing
     else, so that a recipe can be printed, compared and written down before it runs. What
-    `fit` learns ends in an underscore.
-
-    Attributes:
-        seen_: The side of every photo that the model has seen, see `kerasrecipes.data.seen`.
+    `fit` learns ends in an underscore; `seen_` is the side of every photo that the model has
+    seen, see `kerasrecipes.data.seen`.
     """
 
     # It is never changed in place: `fit`, `evaluate` and `load` put another one there.
