@@ -100,4 +100,5 @@ def _with_seed(recipe, seed: int):
     """Return a fitted recipe that is the same but for its seed."""
     other = replace(recipe, seed=seed)
     other.model_, other.labels_, other.report_ = recipe.model_, recipe.labels_, recipe.report_
+    other.seen_ = recipe.seen_
     return other

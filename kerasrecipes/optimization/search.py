@@ -262,7 +262,7 @@ class Search:
         schedule = report.recipe["schedule"]
         before = replace(plan.settings, schedule=schedule and UnfreezeSchedule.from_dict(schedule))
         before.model_, before.labels_ = load_model(path), self.recipe.labels_
-        before.report_ = report
+        before.report_, before.seen_ = report, self.recipe.seen_
         return refitted(before, before.model_, self.train, self.val)
 
     def identity(self) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The search for a smaller and faster file: what it measures, picks, says, and goes on with."""
 
 import json
+from copy import copy
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from kerasrecipes.files import locked_folder
 from kerasrecipes.optimization import search, search_plans
 from kerasrecipes.optimization.candidate import Candidate, pareto_front
 from kerasrecipes.optimization.limits import Limits
+from kerasrecipes.optimization.optimizing import _with_seed
 from kerasrecipes.optimization.result import OptimizationResult
 
 FLOAT = Candidate(
@@ -215,6 +217,7 @@ def test_the_same_call_goes_on_where_it_was(quick, found, small_fitted, part_set
     assert [step["name"] for step in rounded.report_.optimization] == ["prune", "quantize"]
     last = found.recipes["channels-0.8-qat"].report_
     assert rounded.report_.stages == last.stages
+    assert rounded.seen_ == found.recipes["channels-0.8-qat"].seen_
     assert rounded.report_.evaluations["val"].accuracy == last.evaluations["val"].accuracy
     # Limits that are kept from the start end the search; its models are there all the same.
     done = optimize(
@@ -321,6 +324,11 @@ def test_wrong_use_is_named(small_fitted, part_sets, tmp_path):
             optimize(small_fitted, train, val, **arguments)
     with pytest.raises(NotFittedError):
         optimize(ImageClassifier(), train, val)
+    tested = copy(small_fitted)
+    tested.seen_ = {photo.facts.sha256: "test" for photo in val.photos}
+    with pytest.raises(DataError, match="tested"):
+        optimize(tested, train, val)
+    assert _with_seed(tested, 5).seen_ == tested.seen_
     (tmp_path / "search.json").write_text("{")
     with pytest.raises(DataError, match="is damaged"):
         optimize(small_fitted, train, val, folder=tmp_path, verbose=False)
