@@ -10,9 +10,12 @@ from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.data.seen import refuse_tested, with_seen
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.optimization.facts import model_facts
+from kerasrecipes.training.callback_checks import check_callbacks
 from kerasrecipes.training.distillation import Distillation
-from kerasrecipes.training.fitting import build_model, checked_arguments, new_report
+from kerasrecipes.training.fitting import build_model, checked_arguments, new_report, prepare
+from kerasrecipes.training.idle_settings import settings_without_effect
 from kerasrecipes.training.image_classifier import say as say_aloud
+from kerasrecipes.training.random_weights import warn_of_random_weights
 from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.refitting import checked_sides, refitted
 from kerasrecipes.training.retraining import Goal, run_schedule
@@ -36,8 +39,8 @@ def distil(
 ):
     """Fit a recipe to what fitted ones say about the same photos, besides the labels.
 
-    The student trains by its own schedule, its head first, say, then its blocks; mixing of
-    photos is left out, since teachers are asked about single ones.
+    The student trains by its own schedule, its head first, say, then its blocks. Settings of its
+    own that would have no effect beside teachers, such as a loss, are errors.
 
     Args:
         teacher: A fitted recipe, or a list of them, whose probabilities are averaged. Their
@@ -72,6 +75,7 @@ def distil(
     if not teachers:
         raise ValueError("`teacher` is empty: pass a fitted recipe, or a list of them.")
     schedule, spec, head = check_student(student)
+    check_callbacks(callbacks, student)
     for one in teachers:
         data = checked_sides(one, train, val)
         refuse_tested(one.seen_, unlabelled=unlabelled)
@@ -82,11 +86,13 @@ def distil(
     )
     say = say_aloud if verbose else lambda line: None
     shown = train if unlabelled is None else _joined(train, val, unlabelled, teachers)
+    prepare(student)
     model = build_model(spec, head, student, len(train.class_names))
+    warnings = warn_of_random_weights(model, spec, student, schedule, say)
     stages = run_schedule(student, model, shown, val, schedule, goal, callbacks=callbacks, say=say)
     base = replace(student)
     base.model_, base.labels_ = teachers[0].model_, tuple(train.class_names)
-    base.report_ = new_report(student, spec, data)
+    base.report_ = new_report(student, spec, data, warnings)
     for one in teachers:
         # What a teacher learned from, its student has heard of.
         base.seen_ = with_seen(base.seen_, one.seen_)
@@ -111,15 +117,10 @@ def check_student(student) -> tuple:
             f"A student must be a recipe, e.g. an ImageClassifier, not {type(student).__name__}."
         )
     schedule, spec, head, _ = checked_arguments(student)
-    for name, off in (("adapter", None), ("stochastic_depth", 0.0)):
-        if getattr(student, name) != off:
-            raise ValueError(
-                f"`{name}` of the student would have no effect while distilling. Leave it at {off}."
-            )
-    if student.batch_norm == "reestimate":
+    for setting, why in settings_without_effect(student, teachers=True).items():
         raise ValueError(
-            "`batch_norm='reestimate'` of the student would have no effect while distilling. Pass "
-            "'frozen' or 'train'."
+            f"`{setting}` of the student would have no effect while distilling: {why}. Leave it "
+            "out."
         )
     return schedule, spec, head
 

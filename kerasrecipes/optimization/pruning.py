@@ -14,6 +14,7 @@ from kerasrecipes.optimization.channel_scores import Scores, score_by_gradient
 from kerasrecipes.optimization.clustering import cluster_weights
 from kerasrecipes.optimization.facts import model_facts, sparse_bytes
 from kerasrecipes.training.batch_norm import reestimate_batch_norm
+from kerasrecipes.training.callback_checks import check_callbacks
 from kerasrecipes.training.image_classifier import say as say_aloud
 from kerasrecipes.training.refitting import checked_sides, refitted
 from kerasrecipes.training.retraining import retrain
@@ -103,6 +104,7 @@ def prune(
 
 
 def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks, say: Callable):
+    check_callbacks(callbacks, recipe)
     pruned = pruned_model(
         recipe.model_,
         train,
@@ -209,6 +211,9 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
 
     check_backend("`prune` to zeros")
 
+    # A moving average would fill the zeros again.
+    trained = replace(recipe, ema=False)
+    check_callbacks(callbacks, trained)
     epochs = options["epochs"]
     if not isinstance(epochs, int) or epochs < 2:
         raise ValueError(
@@ -221,13 +226,12 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
         options.get("sparsity"), options.get("pattern"), frequency=max(1, steps // MASK_CHOICES)
     )
     model, stages = copied(recipe.model_), []
-    # A moving average would fill the zeros again, and the best weights would be the dense ones.
     for name, count, callback, keep_best in (
-        ("pruning", rising, pruning, False),
+        ("pruning", rising, pruning, False),  # the best weights would be dense
         ("after pruning", epochs - rising, HoldZeros(), True),
     ):
         _, stage = retrain(
-            replace(recipe, ema=False),
+            trained,
             model,
             train,
             val,

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -191,7 +192,8 @@ def train_with_rounding(
     pixels = calibration_photos(train, size, recipe.seed)
     aware = make_quantization_aware(recipe.model_, pixels)
     model, stage = retrain(
-        recipe,
+        # Of 16 bits, the rounding to 8 that is learned would be another.
+        replace(recipe, precision="float32"),
         aware,
         train,
         val,

@@ -124,7 +124,8 @@ def clip_by_weight(gradient, weight, share: float):
 def _unit_axes(shape: tuple[int, ...]) -> tuple[int, ...] | None:
     if len(shape) < 2:
         return None
-    # A depthwise kernel is (height, width, channels, 1).
+    # A depthwise kernel is (height, width, channels, 1). So is a kernel with one output channel,
+    # whose input channels are then limited one by one: the whole is not longer than allowed.
     return tuple(range(len(shape) - 2 if len(shape) > 3 and shape[-1] == 1 else len(shape) - 1))
 
 

@@ -50,6 +50,8 @@ class StageReport:
         history: One list per quantity, e.g. `"loss"`, `"val_loss"`, `"val_accuracy"`,
             `"learning_rate"`, with one number per epoch run.
         seconds: Wall time.
+        precision: What the backbone computed in, e.g. `"mixed_float16"`; `""` if unknown.
+        devices: How many devices shared each batch; 0 if unknown.
     """
 
     name: str
@@ -62,6 +64,8 @@ class StageReport:
     freeze_table: list[FreezeRow] = field(default_factory=list)
     history: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
+    precision: str = ""
+    devices: int = 0
 
     def __post_init__(self) -> None:
         self.learning_rate = float(self.learning_rate)
@@ -255,8 +259,20 @@ def stage_sentence(stage: StageReport) -> str:
         kept = ", no epoch was better than the start, which was kept"
     return (
         f"Stage '{printable(stage.name)}': {stage.epochs_run} of {stage.epochs_planned} epochs in "
-        f"{duration(stage.seconds)}, {trained} of the parameters trained{kept}."
+        f"{duration(stage.seconds)}, {trained} of the parameters trained"
+        f"{computing_clause(stage.precision, stage.devices)}{kept}."
     )
+
+
+def computing_clause(precision: str, devices: int) -> str:
+    """Say what training computed in and on, where that is not float32 on one device.
+
+    Example:
+        >>> computing_clause("mixed_float16", 2)
+        ' in mixed_float16 on 2 devices'
+    """
+    narrow = f" in {precision}" if precision not in {"", "float32"} else ""
+    return narrow + (f" on {devices} devices" if devices > 1 else "")
 
 
 def optimization_sentence(step: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Callbacks whose work a recipe would undo, named before the training."""
 
-_SILENT = {
+_ALWAYS = {
     "StochasticWeightAveraging": (
         "its average would be lost, since a recipe ends each stage with the best weights that it "
         "measured. Use `ema=True`, whose average is measured, or this callback in a `model.fit` "
@@ -10,18 +10,34 @@ _SILENT = {
         "a recipe swaps the weights itself, and twice is not at all. Use `ema=True` without it"
     ),
 }
+_WITH_BEST_WEIGHTS = {
+    "MagnitudePruning": (
+        "its zeros would be lost, since a recipe ends each stage with the best weights that it "
+        "measured, which may be dense. Fit without it, then call `prune` with a `sparsity`"
+    ),
+}
+_WITH_AVERAGE = {
+    "MovingAverage": (
+        "the recipe keeps a moving average itself, which would replace this one. Pass ema=False "
+        "to the recipe, or leave the callback out"
+    ),
+}
 
 
-def check_callbacks(callbacks: tuple) -> None:
+def check_callbacks(callbacks, recipe, keep_best: bool = True) -> None:
     """Refuse callbacks after which the weights that are returned are not those measured.
 
     Args:
         callbacks: The user's own callbacks.
+        recipe: An `ImageClassifier`.
+        keep_best: Whether each stage ends with its best weights.
 
     Raises:
         ValueError: If there is one.
     """
+    refused = _ALWAYS | (_WITH_BEST_WEIGHTS if keep_best else {})
+    refused |= _WITH_AVERAGE if recipe.ema else {}
     for callback in callbacks:
-        names = [kind.__name__ for kind in type(callback).__mro__]
-        for name in _SILENT.keys() & set(names):
-            raise ValueError(f"`callbacks` holds a {name}: {_SILENT[name]}.")
+        for kind in type(callback).__mro__:
+            if why := refused.get(kind.__name__):
+                raise ValueError(f"`callbacks` holds a {kind.__name__}: {why}.")

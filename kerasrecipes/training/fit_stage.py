@@ -15,7 +15,7 @@ from kerasrecipes.training.devices import Devices
 from kerasrecipes.training.freezing import FreezePolicy
 from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.memory_limit import search_within_memory, within_memory
-from kerasrecipes.training.precision import FLOAT32, computing_in, with_loss_scaling
+from kerasrecipes.training.precision import FLOAT16, FLOAT32, computing_in, with_loss_scaling
 from kerasrecipes.training.rematerialisation import rematerialised
 from kerasrecipes.training.run_record import RunRecord, Stopwatch
 from kerasrecipes.training.schedule import Stage
@@ -127,6 +127,8 @@ class StageRunner:
             freeze_table=list(summary.rows),
             history=history,
             seconds=watch.seconds,
+            precision=self.precision,
+            devices=self.devices.count,
         )
         return report, interrupted
 
@@ -240,11 +242,15 @@ class StageRunner:
             passes = math.ceil(RateSearch.steps / self._steps)
             epochs = range(first_epoch, first_epoch + passes)
             # A search runs steps of Keras's own, not in parts.
-            trained = self._trained(begin, self._first_open(stage), first_epoch, parts=1)
-            trained.compile(keras.optimizers.AdamW(), self.loss)
+            optimizer = keras.optimizers.AdamW()
+            if self.precision == FLOAT16:
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             outside = [one for one in self.model.layers if self.spec.block_of(one.name) is None]
             head = [w for layer in outside for w in layer.weights if w.trainable]
-            with self.train.reader.errors(), search_within_memory(stage):
+            computing = computing_in(self.precision, self._backbone)
+            with self.train.reader.errors(), search_within_memory(stage), computing:
+                trained = self._trained(begin, self._first_open(stage), first_epoch, parts=1)
+                trained.compile(optimizer, self.loss)
                 found = search_rates(trained, train_batches(self, feed, epochs), stage, head)
             self.summaries[name] = found.to_dict()
             self.say(str(found))

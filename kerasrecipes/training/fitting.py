@@ -16,7 +16,7 @@ from kerasrecipes.files import digest
 from kerasrecipes.heads import make_head
 from kerasrecipes.inference import predict_scores
 from kerasrecipes.report.plain_values import plain
-from kerasrecipes.report.run_report import DataReport, RunReport
+from kerasrecipes.report.run_report import DataReport, RunReport, computing_clause
 from kerasrecipes.silence import import_keras
 from kerasrecipes.training.adapters import AdaptedModel, add_adapter
 from kerasrecipes.training.backend import be_deterministic, check_backend
@@ -26,6 +26,7 @@ from kerasrecipes.training.devices import Devices, check_devices
 from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.imbalance import WISHES, class_weights
 from kerasrecipes.training.precision import check_precision, choose_precision
+from kerasrecipes.training.random_weights import warn_of_random_weights
 from kerasrecipes.training.regularisers import check_branches, check_regularisers
 from kerasrecipes.training.rematerialisation import check_blocks, check_rematerialise
 from kerasrecipes.training.run_record import RunRecord
@@ -58,10 +59,12 @@ def fit_classifier(
     for leak in data.leaks:
         say(f"Warning: {leak}")
 
-    devices = _prepared(recipe)
+    devices = Devices.find(recipe.devices)
+    prepare(recipe)
     loss = head.loss(list(train.counts().values()))
     with devices.scope():
         model = build_model(spec, head, recipe, len(train.class_names))
+    warnings = warn_of_random_weights(model, spec, recipe, schedule, say)
     adapted = _adapted(model, spec, recipe, schedule, say)
     if adapted is not None:
         model, spec = adapted.model, adapted.spec
@@ -80,7 +83,7 @@ def fit_classifier(
     if recipe.stochastic_depth:
         runner.branches = residual_branches(model, recipe.stochastic_depth)
         check_branches(model, spec, runner.branches, schedule)
-    report = new_report(recipe, spec, data)
+    report = new_report(recipe, spec, data, warnings)
     _begin(runner, report, run)
     run_stages(runner, schedule, report, say)
     model = model if adapted is None else adapted.merge()
@@ -90,15 +93,21 @@ def fit_classifier(
     return model, report
 
 
-def _prepared(recipe) -> Devices:
-    """Find the devices and set the seed, before anything is drawn or computed."""
-    devices = Devices.find(recipe.devices)
+def prepare(recipe) -> None:
+    """Set the seed, and what operations are allowed, before anything is drawn or computed.
+
+    Args:
+        recipe: An `ImageClassifier`.
+
+    Raises:
+        ValueError: If Keras runs on a backend that is not tested, or cannot be made
+            deterministic from here.
+    """
     keras = import_keras()
     check_backend()
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
         be_deterministic()
-    return devices
 
 
 def _without_devices(model, fresh):
@@ -325,7 +334,7 @@ def _adapted(model, spec, recipe, schedule: UnfreezeSchedule, say) -> AdaptedMod
     return adapted
 
 
-def new_report(recipe, spec, data: DataReport) -> RunReport:
+def new_report(recipe, spec, data: DataReport, warnings: list[str]) -> RunReport:
     """Begin the report of a fit."""
     return RunReport(
         name=spec.name,
@@ -335,6 +344,7 @@ def new_report(recipe, spec, data: DataReport) -> RunReport:
         seeds={"seed": recipe.seed},
         versions=library_versions(),
         weights=_weights_used(recipe, spec),
+        warnings=warnings,
     )
 
 
@@ -350,6 +360,8 @@ def run_stages(runner, schedule: UnfreezeSchedule, report: RunReport, say) -> No
     Raises:
         KeyboardInterrupt: If interrupted before there was anything to keep.
     """
+    if how := computing_clause(runner.precision, runner.devices.count):
+        say(f"The backbone trains{how}.")
     first_epoch = 0
     for position, stage in enumerate(schedule.stages):
         if position < len(report.stages):

@@ -180,7 +180,7 @@ class ImageClassifier(Recipe):
 
         checked_arguments(self)
         callbacks = tuple(callbacks)
-        check_callbacks(callbacks)
+        check_callbacks(callbacks, self)
         speak = say if verbose else lambda line: None
         run = as_run_folder(run_folder, resume)
         check_run_folder(self, run)

@@ -14,8 +14,7 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.heads.classification import LOGITS
 from kerasrecipes.inference import predict_scores
 from kerasrecipes.report.run_report import RunReport, StageReport
-from kerasrecipes.silence import import_keras
-from kerasrecipes.training.backend import be_deterministic
+from kerasrecipes.training.callback_checks import check_callbacks
 from kerasrecipes.training.distillation import (
     TRAINED,
     Distillation,
@@ -24,27 +23,25 @@ from kerasrecipes.training.distillation import (
     output_of,
     soften,
 )
-from kerasrecipes.training.fitting import checked_photos, head_of, run_stages, views_of
+from kerasrecipes.training.fitting import (
+    checked_photos,
+    head_of,
+    prepare,
+    run_stages,
+    views_of,
+)
 from kerasrecipes.training.frozen_part import FrozenPart, Side, show_progress
+from kerasrecipes.training.idle_settings import idle_sentence
 from kerasrecipes.training.imbalance import class_weights
+from kerasrecipes.training.precision import FLOAT32, choose_precision
 from kerasrecipes.training.prefix_cache import PrefixCache
+from kerasrecipes.training.rematerialisation import check_blocks
 from kerasrecipes.training.schedule import Stage, UnfreezeSchedule
 
 if TYPE_CHECKING:
     import keras
 
 POOL = "pool"
-# Settings that only a fit has a use for → values that ask for nothing.
-OF_A_FIT = {
-    "adapter": (None,),
-    "stochastic_depth": (0.0,),
-    "precision": ("auto", "float32"),
-    "devices": (None,),
-}
-# Those that act on the blocks of a known backbone, of which a changed model need not have any.
-OF_BLOCKS = {"l2_sp": (0.0,), "adaptive_clip": (None,), "rematerialise": (False,)}
-# Teachers take the place of the loss, and have seen the views as they are.
-WITHOUT_TEACHERS = {"mix": (None,), "loss": (None,), "label_smoothing": (None,)}
 
 
 def retrain(
@@ -66,8 +63,8 @@ def retrain(
     """Train a finished model on: a pruned one, say, or one with simulated rounding.
 
     It is one stage of a fit, with the recipe's augmentation, batch size, weight decay, moving
-    average and early stopping. If no epoch is better on `val` than the start, the start is kept.
-    Settings of the recipe that do not apply are named, see `idle_settings`.
+    average, precision and early stopping; which of its settings do not apply is said. If no epoch
+    is better on `val` than the start, the start is kept.
 
     Args:
         recipe: An `ImageClassifier`, for its settings. It stays as it is.
@@ -203,33 +200,6 @@ class _Trained:
     trains: str = TRAINED
 
 
-def idle_settings(recipe, schedule: UnfreezeSchedule, taught: bool) -> str:
-    """Name what a recipe asks for and training a finished model on does not do.
-
-    Args:
-        recipe: An `ImageClassifier`.
-        schedule: The stages of the training.
-        taught: Whether there is a teacher.
-
-    Returns:
-        A sentence to say, or `""`.
-
-    Example:
-        >>> idle_settings(ImageClassifier(l2_sp=0.1), UnfreezeSchedule.full(), taught=True)
-        "Of the recipe's settings, `l2_sp` will have no effect on this training."
-    """
-    idle = OF_A_FIT | (OF_BLOCKS if _trains_whole(schedule) else {})
-    idle |= WITHOUT_TEACHERS if taught else {}
-    names = [f"`{name}`" for name, off in idle.items() if getattr(recipe, name) not in off]
-    if not names:
-        return ""
-    return f"Of the recipe's settings, {', '.join(names)} will have no effect on this training."
-
-
-def _trains_whole(schedule: UnfreezeSchedule) -> bool:
-    return all(stage.open_fraction == 1 for stage in schedule.stages)
-
-
 def run_schedule(
     recipe,
     model: "keras.Model",
@@ -244,13 +214,9 @@ def run_schedule(
 ) -> list[StageReport]:
     """Train a model, in place, through the stages of a schedule; see `retrain`."""
     checked_photos(train, val)
+    check_callbacks(callbacks, recipe, keep_best)
     say = say or (lambda line: None)
-    if told := idle_settings(recipe, schedule, bool(goal.teachers)):
-        say(told)
-    keras = import_keras()
-    keras.utils.set_random_seed(recipe.seed)
-    if recipe.deterministic:
-        be_deterministic()
+    prepare(recipe)
     head = head_of(recipe)
     augmentation = get_augmentation(recipe.augment)
     size, views = tuple(model.input.shape[1:3]), views_of(recipe, augmentation)
@@ -260,10 +226,13 @@ def run_schedule(
     )
     graph = goal.training_model(model, head, recipe.seed)
     spec = _spec(recipe, graph, schedule)
+    _judge_settings(recipe, graph, spec, schedule, goal, say)
     runner = _runner(recipe, graph, spec, head, sides, goal, tuple(callbacks), keep_best, say)
     report = RunReport(name=model.name, created="")
     run_stages(runner, schedule, report, say)
     if hasattr(head, "finish") and not goal.teachers:
+        import keras
+
         embedding = keras.Model(model.input, output_of(model, head.trains))
         head.finish(model, predict_scores(embedding, train), one_hot(train))
     if report.interrupted:
@@ -298,21 +267,37 @@ def _runner(recipe, graph, spec, head, sides, goal, callbacks, keep_best, say):
         settings=recipe,
         callbacks=callbacks,
         say=say,
+        precision=choose_precision(recipe.precision) if spec.blocks else FLOAT32,
         targets=goal.targets(sides),
         keep_best=keep_best,
     )
 
 
+def _judge_settings(recipe, graph, spec, schedule: UnfreezeSchedule, goal: Goal, say) -> None:
+    """Say which settings do not apply, and refuse to compute blocks again that cannot be."""
+    if told := idle_sentence(recipe, bool(goal.teachers), bool(spec.blocks)):
+        say(told)
+    if recipe.rematerialise and spec.blocks:
+        check_blocks(graph, spec, schedule, recipe.batch_norm == "train")
+
+
 def _spec(recipe, graph: "keras.Model", schedule: UnfreezeSchedule):
-    """Return what is known of the backbone; where all of it trains, nothing need be."""
-    if _trains_whole(schedule):
+    """Return the backbone, or, where all of it trains and it is not to be found, that."""
+    whole = all(stage.open_fraction == 1 for stage in schedule.stages)
+    try:
+        spec = get_backbone(recipe.backbone)
+    except ValueError:
+        # A recipe that was loaded names a backbone of one's own, but does not have it.
+        if not whole:
+            raise
         return _WholeModel(graph.name)
-    spec = get_backbone(recipe.backbone)
     known = {spec.block_of(layer.name) for layer in graph.layers if layer.weights}
     missing = len(spec.blocks) - len(known - {None})
-    if missing:
-        raise ValueError(
-            f"`open_fraction` below 1 needs the blocks of {spec.name!r}, {missing} of which have "
-            f"no layer in the model {graph.name!r}, by name. Pass open_fraction=1.0."
-        )
-    return spec
+    if not missing:
+        return spec
+    if whole:
+        return _WholeModel(graph.name)
+    raise ValueError(
+        f"`open_fraction` below 1 needs the blocks of {spec.name!r}, {missing} of which have "
+        f"no layer in the model {graph.name!r}, by name. Pass open_fraction=1.0."
+    )

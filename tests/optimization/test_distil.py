@@ -11,6 +11,7 @@ from kerasrecipes import (
     BackboneSpec,
     DataError,
     ImageClassifier,
+    MovingAverage,
     NotFittedError,
     UnfreezeSchedule,
     distil,
@@ -33,7 +34,7 @@ def student():
     schedule = UnfreezeSchedule.two_phase(
         3, 0.01, head_epochs=2, head_learning_rate=0.02, open_fraction=0.5
     )
-    return ImageClassifier(spec, schedule=schedule, views=2, batch_size=8, mix="mixup")
+    return ImageClassifier(spec, schedule=schedule, views=2, batch_size=8, clip_norm=5.0)
 
 
 def test_a_student_of_another_family_learns_by_its_own_schedule(
@@ -41,7 +42,7 @@ def test_a_student_of_another_family_learns_by_its_own_schedule(
 ):
     train, val, test = part_sets
     found = distil(small_fitted, student, train, val, feature_weight=0.1, verbose=False)
-    assert not hasattr(student, "model_") and found.mix == "mixup"
+    assert not hasattr(student, "model_") and found.clip_norm == 5.0
     assert [stage.name for stage in found.report_.stages] == ["head", "top"]
     head, top = found.report_.stages
     assert head.trainable_parameters < top.trainable_parameters
@@ -89,15 +90,27 @@ def test_wrong_use_is_named(small_fitted, student, part_sets):
     for action, kind, message in (
         (lambda: distil([], student, train, val), ValueError, "`teacher` is empty"),
         (lambda: distil(student, student, train, val), NotFittedError, "has no `labels_` yet"),
+        (lambda: distil(small_fitted, student, train, val, callbacks=[MovingAverage()]), ValueError,
+         "`callbacks` holds a MovingAverage"),
         (lambda: distil(small_fitted, student, train, val, alpha=2), ValueError, "`alpha` must"),
         (lambda: distil(small_fitted, student, train, val, unlabelled=val), DataError,
          "photos in `unlabelled` are among `val`"),
         (lambda: distil([small_fitted] * 2, student, train, val, feature_weight=1.0), ValueError,
          "`feature_weight` needs one teacher, not 2"),
         (lambda: distil(small_fitted, replace(student, stochastic_depth=0.1), train, val),
-         ValueError, "`stochastic_depth` of the student would have no effect"),
+         ValueError, "`stochastic_depth=0.1` of the student .* all branches take part"),
         (lambda: distil(small_fitted, replace(student, batch_norm="reestimate"), train, val),
-         ValueError, "'reestimate'` of the student would have no effect"),
+         ValueError, "`batch_norm='reestimate'` of the student would have no effect"),
+        (lambda: distil(small_fitted, replace(student, loss="focal"), train, val), ValueError,
+         "`loss='focal'` of the student .*: the loss is that of distillation. Leave it out"),
+        (lambda: distil(small_fitted, replace(student, label_smoothing=0.2), train, val),
+         ValueError, "`label_smoothing=0.2` of the student"),
+        (lambda: distil(small_fitted, replace(student, head="embedding"), train, val), ValueError,
+         "`head='embedding'` of the student"),
+        (lambda: distil(small_fitted, replace(student, mix="mixup"), train, val), ValueError,
+         "`mix='mixup'` of the student .* teachers are asked about single photos"),
+        (lambda: distil(small_fitted, replace(student, devices=2), train, val), ValueError,
+         "`devices=2` of the student .* it runs on one device"),
         (lambda: distil(small_fitted, ImageClassifier("mobilnet_v2"), train, val), ValueError,
          "Unknown backbone"),
     ):  # fmt: skip

@@ -135,14 +135,16 @@ def test_a_student_is_tried_in_its_own_size(quick, small_fitted, part_sets, tmp_
     x = keras.layers.Conv2D(8, 3, activation="relu", name="second")(x)
     spec = BackboneSpec.from_model(keras.Model(photo, x, name="other"), scaling="0..1")
     schedule = UnfreezeSchedule.two_phase(2, 0.01, head_epochs=4, open_fraction=0.5)
-    student = ImageClassifier(spec, schedule=schedule, views=2, batch_size=8, mix="mixup")
+    student = ImageClassifier(spec, schedule=schedule, views=2, batch_size=8)
+    monkeypatch.setattr(small_fitted, "mix", "mixup")
     calls = {"max_drop": 0.99, "students": [student], "folder": tmp_path, "verbose": False}
     found = optimize(small_fitted, train, val, **calls)
     name = "student-model-other"
     assert [one.name for one in found.candidates] == [
         "float32", "qat int8", f"{name} float32", f"{name} int8", f"{name}-qat int8",
     ]  # fmt: skip
-    assert found.notes == ["Of the recipe's settings, `mix` will have no effect on this training."]
+    (note,) = found.notes
+    assert note.endswith("to training on: `mix='mixup'` (teachers are asked about single photos).")
     learned = found.recipes[name]
     assert learned.model_.input.shape[1:3] == (20, 20) and not hasattr(student, "model_")
     assert found.candidates[2].multiply_adds < found.candidates[0].multiply_adds
@@ -318,7 +320,7 @@ def test_wrong_use_is_named(small_fitted, part_sets, tmp_path):
         ({"max_minutes": 0}, "`max_minutes` must be above 0"),
         ({"students": ImageClassifier()}, "`students` must be a list of recipes"),
         ({"students": ["lite0"]}, "A student must be a recipe, .*, not str"),
-        ({"students": [ImageClassifier(stochastic_depth=0.1)]}, "`stochastic_depth` of the stud"),
+        ({"students": [ImageClassifier(stochastic_depth=0.1)]}, "`stochastic_depth=0.1` of the"),
     ):
         with pytest.raises(ValueError, match=message):
             optimize(small_fitted, train, val, **arguments)

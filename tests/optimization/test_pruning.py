@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from kerasrecipes import DataError, ImageClassifier, NotFittedError, cluster, prune
+from kerasrecipes import (
+    DataError,
+    ImageClassifier,
+    MagnitudePruning,
+    MovingAverage,
+    NotFittedError,
+    StochasticWeightAveraging,
+    cluster,
+    prune,
+)
 from kerasrecipes.optimization.facts import model_facts
 from kerasrecipes.optimization.pruning import pruned_model, some_of_each_class
 
@@ -110,6 +119,14 @@ def test_wrong_use_is_named(small_fitted, part_sets):
     ):
         with pytest.raises(kind, match=message):
             prune(small_fitted, train, val, verbose=False, **arguments)
+    for callback, ways in (
+        (StochasticWeightAveraging(1), ({"sparsity": 0.5}, {"channels": 0.5})),
+        (MagnitudePruning(0.8), ({"sparsity": 0.5}, {"channels": 0.5})),
+        (MovingAverage(), ({"channels": 0.5},)),
+    ):
+        for way in ways:
+            with pytest.raises(ValueError, match=f"holds a {type(callback).__name__}: "):
+                prune(small_fitted, train, val, callbacks=[callback], **way)
     with pytest.raises(NotFittedError, match="has no `labels_` yet"):
         prune(ImageClassifier(), train, val, channels=0.5)
     with pytest.raises(NotFittedError):

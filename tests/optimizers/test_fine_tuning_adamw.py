@@ -35,6 +35,16 @@ def test_clipping_is_that_of_the_paper(shape):
     np.testing.assert_allclose(clip_by_weight(gradient, weight, 0.05), expected, rtol=1e-5)
 
 
+def test_one_output_channel_is_never_clipped_to_more_than_its_share():
+    """Its kernel has the shape of a depthwise one, and is limited input channel by channel."""
+    rng = np.random.default_rng(0)
+    weight, gradient = (rng.normal(size=(3, 3, 5, 1)).astype("float32") for _ in range(2))
+    gradient[:, :, 2] *= 100
+    clipped = np.array(clip_by_weight(gradient, weight, 0.05))
+    assert np.linalg.norm(gradient) > 0.05 * np.linalg.norm(weight)
+    assert np.linalg.norm(clipped) <= 0.05 * np.linalg.norm(weight) * 1.0001
+
+
 def test_no_gradient_stays_none_even_where_the_weights_are_zero():
     weight = np.zeros((3, 2), "float32")
     np.testing.assert_array_equal(clip_by_weight(weight, weight, 0.05), weight)

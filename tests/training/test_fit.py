@@ -138,12 +138,35 @@ def test_report_has_what_callbacks_say(fitted):
     assert said["top: EarlyStopping"]["best_epoch"] == fitted.report_.stages[1].best_epoch
 
 
-def test_report_names_the_weights_that_were_used(fitted, part_sets, quick_recipe):
+def test_report_names_the_weights_that_were_used(fitted, part_sets, quick_recipe, capsys):
     assert fitted.report_.weights["licence"] == "Apache-2.0"
     train, val, _ = part_sets
     schedule = UnfreezeSchedule.head_only(1)
-    report = quick_recipe(weights=None, schedule=schedule).fit(train, val, verbose=False)
+    report = quick_recipe(weights=None, schedule=schedule).fit(train, val)
     assert report.weights["source"] == "none: random weights"
+    (warning,) = report.warnings
+    assert "100% of it never trains and its BatchNormalization scales by statistics" in warning
+    assert capsys.readouterr().err.count(f"Warning: {warning}\n") == 1
+    assert not fitted.report_.warnings
+
+
+def test_random_weights_are_warned_of_as_far_as_they_stay(quick_recipe, tiny_spec):
+    from kerasrecipes import BitFit
+    from kerasrecipes.training.random_weights import warn_of_random_weights
+
+    spec = tiny_spec()
+    model, full = spec.build(None, None), UnfreezeSchedule.full()
+    top = UnfreezeSchedule.two_phase(open_fraction=0.5)
+    for changes, schedule, told in (
+        ({}, full, None),
+        ({}, top, " and 34% of it never trains. Use pretrained weights, or schedule="),
+        ({"adapter": BitFit()}, full, " and 100% of it never trains."),
+        ({"weights": "default"}, top, None),
+    ):
+        said, recipe = [], quick_recipe(**{"weights": None, **changes})
+        warnings = warn_of_random_weights(model, spec, recipe, schedule, said.append)
+        assert said == [f"Warning: {one}" for one in warnings]
+        assert told in warnings[0] if told else not warnings
 
 
 def test_a_dataset_too_large_for_the_cache_is_computed_each_epoch(part_sets, quick_recipe, capsys):
@@ -271,7 +294,7 @@ def test_arguments_are_judged_before_any_work(
     def too_late(*_, **__):
         raise AssertionError("a model was built")
 
-    monkeypatch.setattr("kerasrecipes.training.fitting._build", too_late)
+    monkeypatch.setattr("kerasrecipes.training.fitting.build_model", too_late)
     train, val, _ = part_sets
     with pytest.raises(ValueError, match=re.escape(message)):
         quick_recipe(**settings).fit(train, val, verbose=False)

@@ -12,6 +12,7 @@ import pytest
 
 from kerasrecipes import (
     Bundle,
+    MagnitudePruning,
     MovingAverage,
     SnapshotEnsemble,
     StochasticWeightAveraging,
@@ -149,6 +150,11 @@ def test_plain_keras_logs_one_model_and_returns_another(ema):
     [
         (StochasticWeightAveraging(1), "a StochasticWeightAveraging: its average would be lost"),
         (keras.callbacks.SwapEMAWeights(), "a SwapEMAWeights: a recipe swaps the weights itself"),
+        (
+            MagnitudePruning(0.8),
+            "a MagnitudePruning: its zeros would be lost, .* then call `prune`",
+        ),
+        (MovingAverage(), "a MovingAverage: the recipe keeps .* Pass ema=False to the recipe"),
     ],
 )
 def test_callbacks_that_a_recipe_would_undo_are_refused(quick_recipe, callback, message):

@@ -45,6 +45,8 @@ def test_trains_in_16_bits_and_returns_a_float32_model(part_sets, make, in_float
     assert kinds == {(precision.removeprefix("mixed_"), "float32")}
     losses = report.stages[0].history["loss"]
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
+    assert (report.stages[0].precision, report.stages[0].devices) == (precision, 1)
+    assert f"of the parameters trained in {precision}, epoch" in str(report)
 
     for layer in recipe.model_._flatten_layers():
         assert layer.dtype_policy.name == "float32", layer.name

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerasrecipes import Bundle, DataError, Distillation, ImageClassifier
+from kerasrecipes import Bundle, DataError, Distillation, ImageClassifier, MovingAverage
 from kerasrecipes.data.batches import PhotoReader
 from kerasrecipes.training.distillation import logits_of, soften
 from kerasrecipes.training.frozen_part import Side
@@ -170,21 +170,59 @@ def test_a_new_model_makes_a_new_fitted_recipe(fitted, part_sets, tmp_path):
     assert "What was done to it afterwards" in page and "12,345" in page
 
 
-def test_settings_without_an_effect_are_named(recipe, part_sets):
+class Watch(keras.callbacks.Callback):
+    """Notes what a layer of the backbone computes in, and by which optimizers all is updated."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.computed_in = self.model.get_layer("stem_conv").compute_dtype
+        one = self.model.optimizer
+        self.optimizers = getattr(one, "optimizers", [one])
+
+
+def test_settings_of_the_fit_act_where_the_backbone_is_found_by_name(
+    part_sets, tiny_spec, monkeypatch
+):
+    from kerasrecipes.heads import make_head
+    from kerasrecipes.training import fitting
+
     train, val, _ = part_sets
-    asked = replace(recipe, l2_sp=0.1, adaptive_clip=0.05, stochastic_depth=0.1, mix="mixup")
-    for teacher, names in (
-        (None, "`stochastic_depth`, `l2_sp`, `adaptive_clip`"),
-        (small_net(seed=1), "`stochastic_depth`, `l2_sp`, `adaptive_clip`, `mix`"),
-    ):
+    asked, said, watch = [], [], Watch()
+    monkeypatch.setattr(fitting, "be_deterministic", lambda: asked.append(True))
+    options = {"views": 2, "batch_size": 8, "ema": False, "batch_norm": "train"}
+    moved = {}
+    for l2_sp in (0.0, 100.0):
+        recipe = ImageClassifier(
+            tiny_spec(), l2_sp=l2_sp, adaptive_clip=0.1, precision="mixed_bfloat16",
+            deterministic=True, **options,
+        )  # fmt: skip
+        model = fitting.build_model(tiny_spec(), make_head("classification"), recipe, 3)
+        start = model.get_layer("top_conv").kernel.numpy()
+        _, stage = retrain(
+            recipe, model, train, val, epochs=2, learning_rate=0.01, callbacks=[watch],
+            keep_best=False, say=said.append,
+        )  # fmt: skip
+        assert (stage.precision, stage.devices) == ("mixed_bfloat16", 1)
+        moved[l2_sp] = np.abs(model.get_layer("top_conv").kernel.numpy() - start).max()
+    # At a rate of 0.01, a pull of 100 undoes in each step what the last one did.
+    assert 0 < moved[100.0] < moved[0.0] / 2
+    assert watch.computed_in == "bfloat16"
+    assert {one.adaptive_clip for one in watch.optimizers} == {None, 0.1}
+    assert asked == [True, True]
+    assert not any("do not apply" in line for line in said)
+    assert said.count("The backbone trains in mixed_bfloat16.") == 2
+
+
+def test_settings_that_do_not_apply_are_told_with_the_reason(recipe, part_sets):
+    train, val, _ = part_sets
+    asked = replace(recipe, l2_sp=0.1, devices=2, loss="focal", precision="mixed_float16")
+    fit = {"epochs": 1, "learning_rate": 1e-3}
+    for teacher, also in ((None, ""), (small_net(1), "`loss='focal'` (the loss is that of dist")):
         said = []
-        retrain(asked, small_net(), train, val, epochs=1, learning_rate=1e-3, teacher=teacher,
-                say=said.append)  # fmt: skip
-        told = f"Of the recipe's settings, {names} will have no effect on this training."
-        assert said.count(told) == 1
-    said = []
-    retrain(recipe, small_net(), train, val, epochs=1, learning_rate=1e-3, say=said.append)
-    assert not any("no effect" in line for line in said)
+        retrain(asked, small_net(), train, val, teacher=teacher, say=said.append, **fit)
+        (told,) = [line for line in said if "do not apply to training on" in line]
+        assert "`devices=2` (it runs on one device)" in told and also in told
+        assert "`l2_sp=0.1` (the model no longer has the layers of the backbone" in told
+        assert "`precision='mixed_float16'` (" in told and ("`loss=" in told) == bool(also)
 
 
 def test_wrong_use_is_named(recipe, fitted, part_sets):
@@ -202,6 +240,8 @@ def test_wrong_use_is_named(recipe, fitted, part_sets):
          ValueError, "`distillation` would have no effect without `teacher`"),
         (lambda: retrain(recipe, small_net(), train, val, teacher=four, **fit), DataError,
          "The teacher 'four' knows 4 classes, and the photos have 3"),
+        (lambda: retrain(recipe, small_net(), train, val, callbacks=[MovingAverage()], **fit),
+         ValueError, "`callbacks` holds a MovingAverage"),
         (lambda: Goal([four, four], features), ValueError, "needs one teacher, not 2"),
         (lambda: retrain(recipe, small_net(), train, val, teacher=[], distillation=features,
                          **fit), ValueError, "without `teacher`"),
@@ -217,8 +257,6 @@ def test_wrong_use_is_named(recipe, fitted, part_sets):
 
 
 def _renamed(photos):
-    from dataclasses import replace
-
     names = {name: f"{name}s" for name in photos.class_names}
     return replace(
         photos,

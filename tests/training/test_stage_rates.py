@@ -70,6 +70,24 @@ def test_head_and_blocks_are_searched_apart_where_rates_fall(fit, monkeypatch):
     )
 
 
+def test_rates_are_searched_in_the_precision_of_the_training(
+    part_sets, tiny_spec, quick_recipe, monkeypatch
+):
+    seen = []
+
+    def search(trained, data, stage, head):
+        seen.append((trained.get_layer("stem_conv").compute_dtype, type(trained.optimizer)))
+        return search_rates(trained, data, stage, head)
+
+    monkeypatch.setattr(stage_rates, "STEPS", 20)
+    monkeypatch.setattr(fit_stage, "search_rates", search)
+    schedule = UnfreezeSchedule([Stage("all", 1, "auto", open_fraction=1.0)])
+    recipe = quick_recipe(backbone=tiny_spec(), schedule=schedule, precision="mixed_float16")
+    recipe.fit(*part_sets[:2], verbose=False)
+    assert seen == [("float16", keras.optimizers.LossScaleOptimizer)]
+    assert recipe.model_.get_layer("stem_conv").compute_dtype == "float32"
+
+
 @pytest.mark.parametrize(
     ("stage", "rates"),
     [
