@@ -19,7 +19,7 @@ COMBINATIONS = [(name, q) for name in list_formats() for q in get_format(name).q
 
 def test_the_walk_is_complete():
     assert len(list_formats()) == 3
-    assert len(COMBINATIONS) == 6
+    assert len(COMBINATIONS) == 7
 
 
 @pytest.fixture(scope="module")
