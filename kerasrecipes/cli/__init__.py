@@ -1,7 +1,7 @@
 """The command line: the same verbs, defaults and messages as in Python.
 
 Nothing heavy is imported before a command runs, so that `--help`, `ls`, `predict` and
-`verify` answer at once; the last two never need tensorflow.
+`verify` answer at once; the last two need tensorflow for nothing but a SavedModel.
 """
 
 import os

@@ -134,8 +134,9 @@ class FileJudge:
         )
 
     def _right(self, path: Path) -> np.ndarray:
-        scores = file_scores(path, self.val)
-        return scores.argmax(axis=1) == self.val.labels
+        from kerasrecipes.verify.changes import top_classes
+
+        return top_classes(file_scores(path, self.val)) == self.val.labels
 
     def _recalls(self, right: np.ndarray) -> np.ndarray:
         labels = self.val.labels

@@ -117,8 +117,7 @@ class OptimizationResult:
         candidate = self._chosen(candidate)
         recipe = self.recipes[candidate.model]
         recipe.evaluate(photos)
-        path = self.folder / file_name(candidate.model, candidate.quantization)
-        scores = without_rounding(file_scores(path, photos))
+        scores = without_rounding(file_scores(self._file(candidate), photos))
         labels = recipe.held_out_.labels
         return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
 
@@ -151,12 +150,17 @@ class OptimizationResult:
             max_score_gap=strict.max_score_gap,
         )
         try:
-            bundle.export("tflite", candidate.quantization, tolerance=tolerance)
+            # The very file that was measured, not one that is converted again.
+            content = self._file(candidate).read_bytes()
+            bundle.export("tflite", candidate.quantization, content=content, tolerance=tolerance)
         except BaseException:
             # The bundle was for this file: without it, the large model would pass for the pick.
             shutil.rmtree(bundle.folder)
             raise
         return bundle
+
+    def _file(self, candidate: Candidate) -> Path:
+        return self.folder / file_name(candidate.model, candidate.quantization)
 
     def plot(self) -> bytes:
         """Draw accuracy against time and against size; a PNG file's bytes."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.errors import DataError, VerificationError, printable
+from kerasrecipes.errors import DataError, TrainingError, VerificationError, printable
 from kerasrecipes.files import complete_file, told_plainly
 from kerasrecipes.optimization.candidate import Candidate, FileJudge
 from kerasrecipes.optimization.facts import model_facts
@@ -151,7 +151,9 @@ class Search:
         try:
             base, callbacks = self.recipes[plan.base], [self._deadline()]
             found = plan.make(base, self.train, self.val, epochs, callbacks)
-        except ValueError as error:
+        except DataError:  # photos that changed, which no other plan can do without
+            raise
+        except (ValueError, TrainingError) as error:
             self._note(f"{name}: not possible. {error}")
             return False
         took = (time.monotonic() - started) / (once + epochs * epoch)
