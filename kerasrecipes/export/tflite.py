@@ -81,13 +81,55 @@ def write(
         content = convert_signatures(model, image_size, signatures)
     else:
         content = convert(model, image_size, quantization, calibration)
-    _check_content(content, model, quantization, may_learn="train" in signatures)
-    content = add_metadata(content, class_names=class_names, description=description, policy=policy)
-    check_answer(TFLiteModel(content, name="the converted file"), class_names, calibration)
+    content = finish(
+        content,
+        model,
+        quantization=quantization,
+        calibration=calibration,
+        class_names=class_names,
+        description=description,
+        policy=policy,
+        may_learn="train" in signatures,
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     with complete_file(path) as file:
         file.write(content)
     return path
+
+
+def finish(
+    content: bytes,
+    model: "keras.Model",
+    *,
+    quantization: str,
+    calibration: np.ndarray | None = None,
+    class_names: Sequence[str],
+    description: str = "",
+    policy: Mapping[str, object] | None = None,
+    may_learn: bool = False,
+) -> bytes:
+    """Check what a converter wrote and add labels and a description.
+
+    Args:
+        content: A converted classifier: one uint8 photo in, float scores out.
+        model: The model that it came from, for the number of weights.
+        quantization: What it was converted as.
+        calibration: A photo to try it on; `None` for a ramp of greys.
+        class_names: As in `write`.
+        description: As in `write`.
+        policy: As in `write`.
+        may_learn: Whether it may keep state, as a head that is trained on the device does.
+
+    Returns:
+        The bytes of the finished file.
+
+    Raises:
+        VerificationError: As in `write`.
+    """
+    _check_content(content, model, quantization, may_learn=may_learn)
+    content = add_metadata(content, class_names=class_names, description=description, policy=policy)
+    check_answer(TFLiteModel(content, name="the converted file"), class_names, calibration)
+    return content
 
 
 def load(path: str | Path, threads: int = 1) -> TFLiteModel:

@@ -30,11 +30,12 @@ class QuantizedClassifier:
 
     Args:
         recipe: The fitted recipe whose model is in the file; after quantization-aware training
-            that is a new one.
+            that is a new one, but with `engine="tfmot"` the one that it was trained to follow.
         content: The bytes of the file.
         quantization: What an export of it is called, e.g. `"int8"`.
         report: What of the file is quantized.
-        calibrated: The photos that its ranges were measured on, see `kerasrecipes.data.seen`.
+        calibrated: The photos that its ranges were measured on, and those that its weights were
+            chosen by, see `kerasrecipes.data.seen`.
     """
 
     recipe: "ImageClassifier"

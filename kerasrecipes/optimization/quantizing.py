@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.data.seen import on_side, refuse_tested
 from kerasrecipes.errors import DataError, unknown_name
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 MODES = ("float16", "dynamic", "int8", "int4", "qat")
 # Of quantization-aware training, for which the model is nearly right from the start.
 EPOCHS, LEARNING_RATE = 8, 1e-4
+# Of what TFMOT trains towards; the labels have the rest.
+TEACHER_SHARE = 0.9
 
 
 def quantize(
@@ -33,6 +36,9 @@ def quantize(
     engine: str | None = None,
     epochs: int | None = None,
     learning_rate: float | None = None,
+    scheme: str | None = None,
+    sparsity: float | None = None,
+    clusters: int | None = None,
     verbose: bool = True,
 ) -> QuantizedClassifier:
     """Write a fitted recipe's model as a small `.tflite` file, and report what became of it.
@@ -50,9 +56,14 @@ def quantize(
             photos that the model is tested on.
         val: Photos to choose the weights by, for `"qat"`; by default those of the fit.
         engine: Who simulates the rounding in `"qat"`: `"native"`, the layers of this package on
-            Keras 3.
-        epochs: Epochs of `"qat"`, 8 by default.
+            Keras 3, which gives a new recipe, too; or `"tfmot"`, TensorFlow Model Optimization
+            through tf_keras, which gives a file alone.
+        epochs: Epochs of `"qat"`, 8 by default; of each stage, if `scheme` has several.
         learning_rate: Its peak, 1e-4 by default.
+        scheme: What TFMOT does before and holds while it trains for 8 bits: `"qat"` nothing,
+            `"pqat"` prunes, `"cqat"` lets weights share values, `"pcqat"` does both.
+        sparsity: Fraction of zeros of a scheme that prunes, 0.5 by default.
+        clusters: Values per kernel of a scheme that shares them, 16 by default.
         verbose: Whether to print what is done.
 
     Returns:
@@ -69,37 +80,38 @@ def quantize(
     """
     from kerasrecipes.export.checks import check_backend
 
-    engine = _check_arguments(mode, calibration, val, engine, epochs, learning_rate)
+    training = {"val": val, "engine": engine, "epochs": epochs, "learning_rate": learning_rate}
+    options = {"scheme": scheme, "sparsity": sparsity, "clusters": clusters}
+    engine = _check_arguments(mode, calibration, engine, training, options)
     recipe._fitted("model_")
     check_backend("`quantize`")
     say = say_aloud if verbose else lambda line: None
-    photos = None
+    photos, content, used = None, None, {}
     if mode in {"int8", "qat"}:
         photos = _photos_of_fit(recipe, "calibration", calibration, "train_")
-        refuse_tested(recipe.seen_, calibration=photos)
+        used = on_side(photos, "calibration")
     if mode == "qat":
         _refuse_rounded(recipe.model_)
         chosen = _photos_of_fit(recipe, "val", val, "val_")
-        refuse_tested(recipe.seen_, val=chosen)
+        used |= on_side(chosen, "val")
         train_on = ENGINES[engine]
         epochs = EPOCHS if epochs is None else epochs
         rate = LEARNING_RATE if learning_rate is None else learning_rate
         say(f"Training with the rounding of 8 bits on {len(photos)} photos.")
-        recipe = train_on(recipe, photos, chosen, epochs, rate, say)
+        recipe, content = train_on(recipe, photos, chosen, epochs, rate, options, say)
     quantization = "int8" if mode == "qat" else mode
-    content = _written(recipe, quantization, mode, photos)
+    content = content or _written(recipe, quantization, mode, photos)
     report = QuantizationReport.of_file(content, mode)
     say(str(report))
-    calibrated = on_side(photos, "calibration") if photos else {}
-    return QuantizedClassifier(recipe, content, quantization, report, calibrated)
+    return QuantizedClassifier(recipe, content, quantization, report, used)
 
 
-def _check_arguments(mode, calibration, val, engine, epochs, learning_rate) -> str:
+def _check_arguments(mode, calibration, engine, training: dict, options: dict) -> str:
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES, "help(kerasrecipes.quantize)")
     if engine is not None and engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES, "help(kerasrecipes.quantize)")
-    only_qat = {"val": val, "engine": engine, "epochs": epochs, "learning_rate": learning_rate}
+    only_qat = training | options
     idle = [] if mode == "qat" else [name for name, value in only_qat.items() if value is not None]
     if mode in {"float16", "dynamic", "int4"} and calibration is not None:
         idle.append("calibration")
@@ -108,10 +120,22 @@ def _check_arguments(mode, calibration, val, engine, epochs, learning_rate) -> s
             f"`{idle[0]}` has no effect with mode={mode!r}. Leave it out, or choose "
             f"mode={'qat' if idle[0] in only_qat else 'int8'!r}."
         )
+    epochs, learning_rate = training["epochs"], training["learning_rate"]
     if epochs is not None and (not isinstance(epochs, int) or epochs < 1):
         raise ValueError(f"`epochs` must be a whole number from 1 on, not {epochs!r}.")
     if learning_rate is not None and not 0 < learning_rate < 10:
         raise ValueError(f"`learning_rate` must be above 0 and below 10, not {learning_rate!r}.")
+    if engine == "tfmot":
+        from kerasrecipes.optimization.tfmot_training import checked_scheme
+
+        checked_scheme(**options)
+        return engine
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` has no effect with engine={engine or 'native'!r}. Leave it out, or pass "
+                "engine='tfmot'."
+            )
     return engine or "native"
 
 
@@ -132,6 +156,7 @@ def _photos_of_fit(recipe, argument: str, given: PhotoSet | None, kept: str) -> 
             f"This recipe was loaded and has no photos of its own. Pass `{argument}`, the "
             f"{'training' if argument == 'calibration' else 'validation'} photos of its fit."
         )
+    refuse_tested(recipe.seen_, **{argument: photos})
     return photos
 
 
@@ -150,11 +175,18 @@ def _written(recipe, quantization: str, mode: str, photos: PhotoSet | None) -> b
             path,
             quantization=quantization,
             calibration=pixels,
-            class_names=list(recipe.labels_),
-            description=f"{recipe.report_.name}, quantized as {mode}",
-            policy=recipe.policy_.to_dict(),
+            **_contract(recipe, mode),
         )
         return path.read_bytes()
+
+
+def _contract(recipe, mode: str) -> dict[str, object]:
+    """What a file says of itself: its labels, where it comes from, how photos are decoded."""
+    return {
+        "class_names": list(recipe.labels_),
+        "description": f"{recipe.report_.name}, quantized as {mode}",
+        "policy": recipe.policy_.to_dict(),
+    }
 
 
 def train_with_rounding(
@@ -213,5 +245,48 @@ def train_with_rounding(
     return refitted(recipe, model, train, val, step, [stage])
 
 
-# Each trains a recipe on with simulated rounding and returns a new one.
-ENGINES = {"native": train_with_rounding}
+def _native(recipe, train, val, epochs: int, learning_rate: float, options: dict, say: Callable):
+    """Train with layers of this package; the file is that of the new model."""
+    return train_with_rounding(recipe, train, val, epochs, learning_rate, say), None
+
+
+def _tfmot(
+    recipe,
+    train: PhotoSet,
+    val: PhotoSet,
+    epochs: int,
+    learning_rate: float,
+    options: dict,
+    say: Callable[[str], None],
+):
+    """Train with TFMOT towards what the float model says, and convert what comes of it."""
+    from kerasrecipes.export.tflite import finish
+    from kerasrecipes.optimization.tfmot_training import (
+        TwinTrainer,
+        checked_scheme,
+        train_for_int8,
+    )
+
+    checked_sides(recipe, train, val)
+    targets = (1 - TEACHER_SHARE) * one_hot(train) + TEACHER_SHARE * recipe.predict(train)
+    trainer = TwinTrainer(
+        train,
+        val,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=recipe.batch_size,
+        augment=recipe.augment,
+        seed=recipe.seed,
+        targets=targets,
+    )
+    scheme, sparsity, clusters = checked_scheme(**options)
+    twin = train_for_int8(
+        recipe.model_, trainer, scheme, sparsity=sparsity, clusters=clusters, say=say
+    )
+    contract = _contract(recipe, "qat")
+    return recipe, finish(twin.convert(), recipe.model_, quantization="int8", **contract)
+
+
+# Each trains a recipe on with simulated rounding, on photos to learn from and to choose by. It
+# returns the recipe whose model is in the file, and the file, if it is not to be written from it.
+ENGINES = {"native": _native, "tfmot": _tfmot}

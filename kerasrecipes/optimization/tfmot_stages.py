@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kerasrecipes.backbones.graph import nodes_in_order
 from kerasrecipes.backbones.rebuilding import is_functional
 from kerasrecipes.errors import VerificationError, listed, printable, unknown_name
@@ -167,6 +169,41 @@ def quantization_aware_twin(model: "keras.Model", scheme: str = "qat") -> Quanti
     if scaling is not None:
         x = to_tf_keras(scaling)(x)
     return QuantizedTwin(tf_keras.Model(photo, aware(x), name=model.name), aware, scheme)
+
+
+def learn_ranges(model: "tf_keras.Model", photos: np.ndarray, batch_size: int = 32) -> None:
+    """Set the ranges of a model's activations to what photos give, before it is trained.
+
+    TFMOT begins with -6…6 and goes a thousandth of the way in each step, so that a training of
+    some hundred steps would end with ranges that have little to do with the model.
+
+    Args:
+        model: What `quantization_aware_twin` made, with BatchNormalization held still.
+        photos: Training photos, shape `(n, height, width, 3)`, values 0…255.
+        batch_size: Photos that are computed at a time.
+    """
+    import_tfmot()  # tf_keras must be in force before any of it is imported
+    import tensorflow as tf
+    from tensorflow_model_optimization.python.core.quantization.keras import quant_ops
+
+    seen: set[Any] = set()
+
+    def widen(inputs, min_var, max_var, **_):
+        """Take the place of TFMOT's average: remember the extremes, and round nothing yet."""
+        low = tf.minimum(tf.reduce_min(inputs), 0.0)
+        high = tf.maximum(tf.reduce_max(inputs), 0.0)
+        known = min_var.ref() in seen
+        min_var.assign(tf.minimum(low, min_var) if known else low)
+        max_var.assign(tf.maximum(high, max_var) if known else high)
+        seen.add(min_var.ref())
+        return inputs
+
+    follow, quant_ops.MovingAvgQuantize = quant_ops.MovingAvgQuantize, widen
+    try:
+        for start in range(0, len(photos), batch_size):
+            model(tf.cast(photos[start : start + batch_size], tf.float32), training=True)
+    finally:
+        quant_ops.MovingAvgQuantize = follow
 
 
 def _tfmot_scheme(scheme: str, tfmot: Any) -> Any:

@@ -14,9 +14,11 @@ from kerasrecipes.optimization.tfmot_stages import (
     SCHEMES,
     QuantizedTwin,
     cluster_by_tfmot,
+    learn_ranges,
     prune_by_tfmot,
     quantization_aware_twin,
 )
+from kerasrecipes.training.calibration import calibration_photos
 
 if TYPE_CHECKING:
     import keras
@@ -181,7 +183,7 @@ def train_for_int8(
     """
     from kerasrecipes.backbones.rebuilding import flattened
 
-    sparsity, clusters = _checked(scheme, sparsity, clusters)
+    scheme, sparsity, clusters = checked_scheme(scheme, sparsity, clusters)
     source = flattened(model)
     quantization_aware_twin(source)  # says what cannot be quantized, before anything is trained
     copy = _copied(source)
@@ -192,17 +194,39 @@ def train_for_int8(
         say(f"TFMOT clusters each kernel to {clusters} values in {trainer.steps} steps.")
         cluster_by_tfmot(copy, trainer.fit, clusters, keep_zeros=bool(sparsity))
     twin = quantization_aware_twin(copy, scheme)
+    _, tf_keras = import_tfmot()
+    _hold_batch_norm(twin.model, tf_keras)
+    size = tuple(model.input.shape[1:3])
+    learn_ranges(twin.model, calibration_photos(trainer.train, size, trainer.seed))
     say(f"TFMOT trains for int8 ({scheme}) in {trainer.steps} steps.")
     history = trainer.fit(twin.model, keep_best=True)
     say(f"Validation loss by epoch: {', '.join(f'{loss:.4f}' for loss in history['val_loss'])}.")
     return twin
 
 
-def _checked(
-    scheme: str, sparsity: float | None, clusters: int | None
-) -> tuple[float | None, int | None]:
+def checked_scheme(
+    scheme: str | None, sparsity: float | None, clusters: int | None
+) -> tuple[str, float | None, int | None]:
+    """Judge what is asked of TFMOT, and fill in what is left open.
+
+    Args:
+        scheme: As in `train_for_int8`; `None` for `"qat"`.
+        sparsity: As there.
+        clusters: As there.
+
+    Returns:
+        The three; a number that the scheme has no use for is `None`.
+
+    Raises:
+        ValueError: If one is not usable or has no effect.
+
+    Example:
+        >>> checked_scheme("pqat", None, None)
+        ('pqat', 0.5, None)
+    """
+    scheme = scheme or "qat"
     if scheme not in SCHEMES:
-        raise unknown_name("scheme", scheme, SCHEMES, "help(train_for_int8)")
+        raise unknown_name("scheme", scheme, SCHEMES, "help(kerasrecipes.quantize)")
     prunes, shares = scheme in {"pqat", "pcqat"}, scheme in {"cqat", "pcqat"}
     for name, value, used, other in (
         ("sparsity", sparsity, prunes, "pqat"),
@@ -218,7 +242,7 @@ def _checked(
         raise ValueError(f"`sparsity` must lie between 0 and 1, not {sparsity!r}.")
     if not isinstance(clusters, int) or not 2 <= clusters <= 256:
         raise ValueError(f"`clusters` must be a whole number from 2 to 256, not {clusters!r}.")
-    return sparsity if prunes else None, clusters if shares else None
+    return scheme, sparsity if prunes else None, clusters if shares else None
 
 
 def _schedule(sparsity: float, steps: int) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import kerasrecipes as kr
+from kerasrecipes.data.seen import on_side
 from kerasrecipes.export import get_format
 from kerasrecipes.optimization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.optimization.quantization_plan import plan_quantization
@@ -143,6 +144,25 @@ def test_training_with_rounding_gives_a_recipe_and_its_file(fitted, part_sets, t
     assert again.size_bytes == pytest.approx(len(small.content), rel=0.01)
 
 
+@pytest.mark.slow
+def test_tfmot_gives_a_file_that_passes_verification(fitted, part_sets, tmp_path):
+    train, val, test = part_sets
+    small = kr.quantize(fitted, "qat", calibration=train, val=val, epochs=2, engine="tfmot")
+    assert small.recipe is fitted
+    assert small.report.parameter_fractions()["int8"] > 0.9
+    agreement = small.predict(test).argmax(axis=1) == fitted.predict(test).argmax(axis=1)
+    assert agreement.mean() >= 0.9
+    bundle = small.save(tmp_path / "parts")
+    path = bundle.exports()["tflite-int8"].path
+    assert path.read_bytes() == small.content
+    contract = get_format("tflite").read_contract(path)
+    assert tuple(contract.class_names) == tuple(fitted.labels_)
+    assert contract.policy == fitted.policy_.to_dict()
+    assert contract.description.endswith(", quantized as qat")
+    # The recipe stays as it was, so the file remembers by itself what it was chosen by.
+    assert small.calibrated == {**on_side(train, "calibration"), **on_side(val, "val")}
+
+
 def test_only_a_file_of_few_bits_is_called_quantized():
     layers = [LayerPrecision("big", "float32", "float32", 9977, 9977, BY_MODE)]
     layers += [LayerPrecision("small", "int8", "int8", 23, 23)]
@@ -159,6 +179,10 @@ def test_only_a_file_of_few_bits_is_called_quantized():
         ("int9", {}, "Unknown mode 'int9'. Did you mean 'int8'?"),
         ("qat", {"engine": "nativ"}, "Unknown engine 'nativ'. Did you mean 'native'?"),
         ("int8", {"epochs": 3}, "`epochs` has no effect with mode='int8'.*mode='qat'"),
+        ("int8", {"scheme": "pqat"}, "`scheme` has no effect with mode='int8'.*mode='qat'"),
+        ("qat", {"sparsity": 0.5}, "`sparsity` has no effect with engine='native'.*'tfmot'"),
+        ("qat", {"engine": "tfmot", "scheme": "pqa"}, "Unknown scheme 'pqa'. Did you mean 'pqat'"),
+        ("qat", {"engine": "tfmot", "sparsity": 0.5}, "no effect with scheme='qat'"),
         ("int8", {"val": 1}, "`val` has no effect with mode='int8'"),
         ("int8", {"engine": "native"}, "`engine` has no effect with mode='int8'"),
         ("qat", {"epochs": 0}, "`epochs` must be a whole number from 1 on, not 0"),
