@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,18 @@ from PIL import Image
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-_spec = importlib.util.spec_from_file_location(
-    "tiny_bundle", Path(__file__).parent / "export" / "tiny_bundle.py"
-)
-_tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_tiny)
+
+def _module(path: str):
+    spec = importlib.util.spec_from_file_location(Path(path).stem, Path(__file__).parent / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_tiny = _module("export/tiny_bundle.py")
 
 CLASSES = ("dot", "plain", "stripe")
-SIDE = 48
+SIDE, SMALL_SIDE = 48, 24
 
 
 def part(kind: str, seed: int) -> np.ndarray:
@@ -59,8 +64,51 @@ def part_sets(part_photos):
 
 
 @pytest.fixture(scope="session")
+def tiny_spec():
+    """Makes backbones of two layers with weights that are always the same; wider is slower."""
+    return _module("training/tiny_backbone.py").tiny_backbone
+
+
+@pytest.fixture(scope="session")
+def small_backbone():
+    """A backbone with a residual block and a depthwise convolution, with random weights."""
+    import keras
+    from keras import layers
+
+    from kerasrecipes import BackboneSpec
+
+    keras.utils.set_random_seed(0)
+    photo = keras.Input((SMALL_SIDE, SMALL_SIDE, 3))
+    x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False, name="one")(photo)
+    x = stem = layers.ReLU(name="one_relu")(layers.BatchNormalization(name="one_norm")(x))
+    x = layers.Conv2D(32, 1, use_bias=False, name="expand")(x)
+    x = layers.ReLU(6.0, name="expand_relu")(layers.BatchNormalization(name="expand_norm")(x))
+    x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="depthwise")(x)
+    x = layers.ReLU(6.0, name="depthwise_relu")(layers.BatchNormalization(name="dw_norm")(x))
+    x = layers.Conv2D(16, 1, name="project")(x)
+    x = layers.Add(name="add")([stem, x])
+    x = layers.Conv2D(32, 3, strides=2, padding="same", activation="relu", name="last")(x)
+    return BackboneSpec.from_model(keras.Model(photo, x, name="small"), scaling="0..1")
+
+
+@pytest.fixture(scope="session")
+def small_fitted(small_backbone, part_sets):
+    """A fitted recipe that is quickly exported and trained on; not to be changed."""
+    from kerasrecipes import ImageClassifier, UnfreezeSchedule
+
+    train, val, _ = part_sets
+    schedule = UnfreezeSchedule.full(epochs=12, learning_rate=0.01)
+    recipe = ImageClassifier(
+        small_backbone, image_size=(SMALL_SIDE, SMALL_SIDE), schedule=schedule, views=2,
+        batch_size=8, batch_norm="train",
+    )  # fmt: skip
+    recipe.fit(train, val, verbose=False)
+    return recipe
+
+
+@pytest.fixture(scope="session")
 def quick_recipe():
-    """Makes recipes that fit in seconds: small photos, real weights, few epochs."""
+    """Makes recipes that fit in seconds: small photos, few epochs."""
     from kerasrecipes import ImageClassifier, UnfreezeSchedule
 
     def make(**changes):
@@ -76,8 +124,14 @@ def quick_recipe():
 
 
 @pytest.fixture(scope="session")
+def small_recipe(quick_recipe, small_backbone):
+    """Makes recipes like `quick_recipe`, that fit faster still, without pretrained weights."""
+    return partial(quick_recipe, backbone=small_backbone, image_size=(SMALL_SIDE, SMALL_SIDE))
+
+
+@pytest.fixture(scope="session")
 def fitted(part_sets, quick_recipe):
-    """A fitted and evaluated recipe; not to be changed."""
+    """A fitted and evaluated recipe with real weights; not to be changed."""
     train, val, test = part_sets
     recipe = quick_recipe()
     recipe.fit(train, val, verbose=False)
@@ -89,6 +143,19 @@ def fitted(part_sets, quick_recipe):
 def saved_once(fitted, tmp_path_factory):
     """A bundle of the fitted recipe with a float32 export; not to be changed."""
     bundle = fitted.save(tmp_path_factory.mktemp("models") / "parts")
+    bundle.export("tflite")
+    return bundle
+
+
+@pytest.fixture(scope="session")
+def small_saved(small_fitted, part_sets, tmp_path_factory):
+    """A bundle of the small fitted recipe with a float32 export; not to be changed."""
+    from kerasrecipes.training.refitting import refitted
+
+    train, val, test = part_sets
+    recipe = refitted(small_fitted, small_fitted.model_, train, val)
+    recipe.evaluate(test)
+    bundle = recipe.save(tmp_path_factory.mktemp("models") / "parts")
     bundle.export("tflite")
     return bundle
 

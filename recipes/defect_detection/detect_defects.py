@@ -44,9 +44,13 @@ def main() -> None:
 
     title("2. Fine-tune")
     schedule = kr.UnfreezeSchedule.two_phase()
+    size = None  # the backbone's own
     if arguments.smoke:
         schedule = kr.UnfreezeSchedule.two_phase(epochs=1, head_epochs=2)
-    recipe = kr.ImageClassifier(BACKBONE, schedule=schedule, augment=AUGMENT, seed=arguments.seed)
+        size = (96, 96)
+    recipe = kr.ImageClassifier(
+        BACKBONE, schedule=schedule, image_size=size, augment=AUGMENT, seed=arguments.seed
+    )
     recipe.fit(train, val)
 
     title("3. Measure on photos that it has never seen")

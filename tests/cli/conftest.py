@@ -36,9 +36,9 @@ def shell():
 
 
 @pytest.fixture
-def model(saved_once, tmp_path):
+def model(small_saved, tmp_path):
     """A model folder with one version, free to be damaged."""
-    shutil.copytree(saved_once.folder, tmp_path / "saved_models" / "parts" / "1")
+    shutil.copytree(small_saved.folder, tmp_path / "saved_models" / "parts" / "1")
     return tmp_path / "saved_models" / "parts"
 
 

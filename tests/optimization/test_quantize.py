@@ -47,14 +47,14 @@ def test_int8_computes_in_8_bits_and_says_what_does_not(int8, fitted, part_sets)
     assert "block01_project_conv (first layers" in text
 
 
-@pytest.mark.parametrize("name", ["fitted", "small_fitted"])
-def test_training_with_rounding_rounds_what_the_file_does(request, name):
-    model = request.getfixturevalue(name).model_
-    planned = plan_quantization(fold_batch_norm(model)).quantized
-    report = kr.quantize(request.getfixturevalue(name), "int8", verbose=False).report
-    assert {layer.name for layer in report.layers if layer.arithmetic == "int8"} == planned
+def test_training_with_rounding_rounds_what_the_file_does(int8, small_fitted):
+    small = kr.quantize(small_fitted, "int8", verbose=False)
     # One model has a small beginning, both have a small head.
-    assert len(planned) == len(report.layers) - (4 if name == "fitted" else 1)
+    for quantized, left in ((int8, 4), (small, 1)):
+        planned = plan_quantization(fold_batch_norm(quantized.recipe.model_)).quantized
+        layers = quantized.report.layers
+        assert {layer.name for layer in layers if layer.arithmetic == "int8"} == planned
+        assert len(planned) == len(layers) - left
 
 
 def test_the_file_predicts_and_evaluates_as_the_model(int8, fitted, part_sets):
@@ -123,11 +123,13 @@ def test_int4_without_the_extra_says_what_to_install(fitted, monkeypatch):
         kr.quantize(fitted, "int4", verbose=False)
 
 
-def test_training_with_rounding_gives_a_recipe_and_its_file(fitted, part_sets, tmp_path, capsys):
+def test_training_with_rounding_gives_a_recipe_and_its_file(
+    small_fitted, part_sets, tmp_path, capsys
+):
     train, val, test = part_sets
-    small = kr.quantize(fitted, "qat", calibration=train, val=val, epochs=1)
+    small = kr.quantize(small_fitted, "qat", calibration=train, val=val, epochs=1)
     assert small.quantization == "int8"
-    assert small.recipe is not fitted
+    assert small.recipe is not small_fitted
     assert small.report.parameter_fractions()["int8"] > 0.9
     assert small.recipe.report_.optimization[-1]["name"] == "quantize"
     simulated = small.recipe.predict(test)
@@ -145,19 +147,19 @@ def test_training_with_rounding_gives_a_recipe_and_its_file(fitted, part_sets, t
 
 
 @pytest.mark.slow
-def test_tfmot_gives_a_file_that_passes_verification(fitted, part_sets, tmp_path):
+def test_tfmot_gives_a_file_that_passes_verification(small_fitted, part_sets, tmp_path):
     train, val, test = part_sets
-    small = kr.quantize(fitted, "qat", calibration=train, val=val, epochs=2, engine="tfmot")
-    assert small.recipe is fitted
+    small = kr.quantize(small_fitted, "qat", calibration=train, val=val, epochs=2, engine="tfmot")
+    assert small.recipe is small_fitted
     assert small.report.parameter_fractions()["int8"] > 0.9
-    agreement = small.predict(test).argmax(axis=1) == fitted.predict(test).argmax(axis=1)
+    agreement = small.predict(test).argmax(axis=1) == small_fitted.predict(test).argmax(axis=1)
     assert agreement.mean() >= 0.9
     bundle = small.save(tmp_path / "parts")
     path = bundle.exports()["tflite-int8"].path
     assert path.read_bytes() == small.content
     contract = get_format("tflite").read_contract(path)
-    assert tuple(contract.class_names) == tuple(fitted.labels_)
-    assert contract.policy == fitted.policy_.to_dict()
+    assert tuple(contract.class_names) == tuple(small_fitted.labels_)
+    assert contract.policy == small_fitted.policy_.to_dict()
     assert contract.description.endswith(", quantized as qat")
     # The recipe stays as it was, so the file remembers by itself what it was chosen by.
     assert small.calibrated == {**on_side(train, "calibration"), **on_side(val, "val")}

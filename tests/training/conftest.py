@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import os
 import subprocess
@@ -9,15 +8,6 @@ import numpy as np
 import pytest
 
 CHILD = Path(__file__).with_name("child_fit.py")
-_spec = importlib.util.spec_from_file_location("tiny", Path(__file__).with_name("tiny_backbone.py"))
-_tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_tiny)
-
-
-@pytest.fixture(scope="session")
-def tiny_spec():
-    """Makes backbones of two layers with weights that are always the same; wider is slower."""
-    return _tiny.tiny_backbone
 
 
 @pytest.fixture(scope="session")

@@ -26,8 +26,8 @@ def fills(monkeypatch):
     return counted
 
 
-def test_fits_on_a_split_share_what_is_frozen(part_photos, quick_recipe, fills):
-    recipe = quick_recipe(schedule=UnfreezeSchedule.head_only(epochs=2))
+def test_fits_on_a_split_share_what_is_frozen(part_photos, small_recipe, fills):
+    recipe = small_recipe(schedule=UnfreezeSchedule.head_only(epochs=2))
     changes = {"no dropout": {"dropout": 0.0}, "no views": {"augment": "none"}}
     found = ablate_recipe(recipe, part_photos, changes=changes, verbose=False)
     assert [row.name for row in found.rows] == ["as it is", "no dropout", "no views"]
@@ -40,16 +40,16 @@ def test_fits_on_a_split_share_what_is_frozen(part_photos, quick_recipe, fills):
     assert found.to_dict()["rows"][2]["verdict"] in {"is better", "is worse", "cannot tell"}
 
 
-def test_shared_blocks_change_no_result(part_photos, quick_recipe):
+def test_shared_blocks_change_no_result(part_photos, small_recipe):
     """The second fit, from the memory, is the fit that it would have been alone."""
     from kerasrecipes.training.fitting import fit_classifier
 
     photos = scan_photos(part_photos)
     train, val = photos.select(range(0, 48, 2)), photos.select(range(1, 48, 2))
     memory: dict = {}
-    fit_classifier(quick_recipe(), train, val, (), print, memory=memory)
-    shared, _ = fit_classifier(quick_recipe(dropout=0.0), train, val, (), print, memory=memory)
-    alone, _ = fit_classifier(quick_recipe(dropout=0.0), train, val, (), print)
+    fit_classifier(small_recipe(), train, val, (), print, memory=memory)
+    shared, _ = fit_classifier(small_recipe(dropout=0.0), train, val, (), print, memory=memory)
+    alone, _ = fit_classifier(small_recipe(dropout=0.0), train, val, (), print)
     assert len(memory) == 2
     for one, other in zip(shared.get_weights(), alone.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

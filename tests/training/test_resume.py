@@ -136,20 +136,26 @@ def test_cut_off_anywhere_it_ends_alike(part_sets, make, tmp_path, often):
 
 
 @pytest.fixture(scope="module")
-def finished(part_sets, tmp_path_factory):
+def small(tiny_spec):
+    """Makes recipes that train the head alone, on a tiny backbone."""
+
+    def recipe(epochs, **changes):
+        settings = {"image_size": (48, 48), "augment": "none", "seed": 3}
+        schedule = UnfreezeSchedule.head_only(epochs=epochs)
+        return ImageClassifier(tiny_spec(), **{**settings, "schedule": schedule, **changes})
+
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def finished(small, part_sets, tmp_path_factory):
     """The folder of a finished run of the head alone; not to be changed."""
     folder = tmp_path_factory.mktemp("runs") / "parts"
     small(1).fit(*part_sets[:2], verbose=False, run_folder=folder)
     return folder
 
 
-def small(epochs, **changes):
-    settings = {"image_size": (48, 48), "augment": "none", "seed": 3}
-    schedule = UnfreezeSchedule.head_only(epochs=epochs)
-    return ImageClassifier(**{**settings, "schedule": schedule, **changes})
-
-
-def test_the_folder_explains_itself(finished, part_sets):
+def test_the_folder_explains_itself(finished, part_sets, small):
     names = {path.name for path in finished.iterdir()}
     assert names == {
         "checkpoint", "config.json", "console.log", "curves.png", "environment.json", "lock",
@@ -166,12 +172,12 @@ def test_the_folder_explains_itself(finished, part_sets):
     assert (finished / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_run_is_never_begun_over_another(finished, part_sets):
+def test_a_run_is_never_begun_over_another(finished, part_sets, small):
     with pytest.raises(DataError, match="holds a run already. Pass `resume=True`"):
         small(1).fit(*part_sets[:2], verbose=False, run_folder=finished)
 
 
-def test_nothing_to_resume(part_sets, tmp_path):
+def test_nothing_to_resume(part_sets, tmp_path, small):
     with pytest.raises(DataError, match="There is no run in .* to resume"):
         small(1).fit(*part_sets[:2], verbose=False, run_folder=tmp_path / "no", resume=True)
     assert not (tmp_path / "no").exists()
@@ -179,7 +185,7 @@ def test_nothing_to_resume(part_sets, tmp_path):
         small(1).fit(*part_sets[:2], verbose=False, resume=True)
 
 
-def test_what_differs_is_named(finished, part_sets):
+def test_what_differs_is_named(finished, part_sets, small):
     train, val, test = part_sets
     for recipe, photos, told in (
         (small(2), train, r"recipe.schedule was \[.* and is "),
@@ -191,13 +197,13 @@ def test_what_differs_is_named(finished, part_sets):
             recipe.fit(photos, val, verbose=False, run_folder=finished, resume=True)
 
 
-def test_a_damaged_config_is_no_other_run(finished, part_sets, tmp_path):
+def test_a_damaged_config_is_no_other_run(finished, part_sets, tmp_path, small):
     (tmp_path / "config.json").write_bytes((finished / "config.json").read_bytes()[:-9])
     with pytest.raises(DataError, match="config.json' is damaged: .* Restore it from a copy"):
         small(1).fit(*part_sets[:2], verbose=False, run_folder=tmp_path, resume=True)
 
 
-def test_two_runs_in_one_folder(finished, part_sets):
+def test_two_runs_in_one_folder(finished, part_sets, small):
     holder = subprocess.Popen(
         [sys.executable, "-c", LOCK, finished], stdout=subprocess.PIPE, text=True
     )
@@ -221,13 +227,13 @@ with RunFolder(sys.argv[1], resume=True).locked():
 """
 
 
-def test_a_place_that_cannot_be_written(part_sets, tmp_path):
+def test_a_place_that_cannot_be_written(part_sets, tmp_path, small):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="Nothing was saved in .*file/run"):
         small(1).fit(*part_sets[:2], verbose=False, run_folder=tmp_path / "file" / "run")
 
 
-def test_damaged_states_are_told_and_never_begun_anew(part_sets, tmp_path, capfd):
+def test_damaged_states_are_told_and_never_begun_anew(part_sets, tmp_path, capfd, small):
     recipe = small(2)
     recipe.fit(*part_sets[:2], verbose=False, run_folder=tmp_path)
     stages = sorted((tmp_path / "checkpoint" / "stages").glob("*.npz"))
@@ -257,7 +263,7 @@ def test_no_room_for_what_was_kept_before_the_break(part_sets, make, tmp_path, m
         )
 
 
-def test_callbacks_without_a_state_are_told(part_sets, tmp_path, capfd):
+def test_callbacks_without_a_state_are_told(part_sets, tmp_path, capfd, small):
     plateau = keras.callbacks.TerminateOnNaN()
     small(1).fit(*part_sets[:2], callbacks=[plateau], run_folder=tmp_path)
     told = "Note: 'TerminateOnNaN' cannot be resumed, having no `get_state`"
