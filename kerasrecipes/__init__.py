@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from kerasrecipes.heads import list_heads
     from kerasrecipes.losses import get_loss, list_losses
     from kerasrecipes.losses.costs import cheapest_decisions, cost_matrix
+    from kerasrecipes.optimization.bundle_optimization import optimize_bundle
     from kerasrecipes.optimization.channel_pruning import prune_channels
     from kerasrecipes.optimization.clustering import cluster_weights
     from kerasrecipes.optimization.distilling import distil
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
         add_adapter,
     )
     from kerasrecipes.training.batch_norm import reestimate_batch_norm
+    from kerasrecipes.training.bundle_evaluation import evaluate_bundle
     from kerasrecipes.training.distillation import Distillation
     from kerasrecipes.training.fine_tune import fine_tune_images
     from kerasrecipes.training.freezing import FreezePolicy
@@ -139,6 +141,7 @@ _WHERE = {
     "heads": ("list_heads",),
     "losses": ("get_loss", "list_losses"),
     "losses.costs": ("cheapest_decisions", "cost_matrix"),
+    "optimization.bundle_optimization": ("optimize_bundle",),
     "optimization.channel_pruning": ("prune_channels",),
     "optimization.clustering": ("cluster_weights",),
     "optimization.distilling": ("distil",),
@@ -158,6 +161,7 @@ _WHERE = {
     "training.ablation": ("ablate_recipe",),
     "training.adapters": ("AdaptedModel", "BitFit", "Bottleneck", "LowRank", "add_adapter"),
     "training.batch_norm": ("reestimate_batch_norm",),
+    "training.bundle_evaluation": ("evaluate_bundle",),
     "training.distillation": ("Distillation",),
     "training.fine_tune": ("fine_tune_images",),
     "training.freezing": ("FreezePolicy",),

@@ -16,13 +16,15 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kerasrecipes.data.decode import DecodePolicy
+from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.data.scan import scan_photos
 from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
 from kerasrecipes.files import digest, sync_folder, temporary_folder, told_plainly
 
@@ -90,17 +92,18 @@ class Bundle:
     manifest: Manifest
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Bundle":
+    def load(cls, folder: "Bundle | str | Path") -> "Bundle":
         """Open a bundle and check every file against its digest.
 
         Args:
-            folder: A model folder (its latest version is taken) or one version of it.
+            folder: A model folder (its latest version is taken) or one version of it, or a
+                bundle, to be checked again.
 
         Raises:
             DataError: If there is no bundle, or it was written by a newer version.
             IntegrityError: If a file was changed, added or removed; the message names it.
         """
-        folder = _version_folder(Path(folder))
+        folder = folder.folder if isinstance(folder, Bundle) else _version_folder(Path(folder))
         bundle = cls(folder, _read_manifest(folder))
         bundle.check()
         return bundle
@@ -141,6 +144,19 @@ class Bundle:
     def policy(self) -> DecodePolicy:
         """Return how photos become pixels."""
         return DecodePolicy.from_dict(self.manifest.policy)
+
+    def scan(self, photos: PhotoSet | str | Path) -> PhotoSet:
+        """Return photos for this model, to be decoded as in its training.
+
+        Args:
+            photos: A scanned set, or a folder or table; see `scan_photos`.
+
+        Raises:
+            DataError: If the photos cannot be scanned.
+        """
+        if isinstance(photos, PhotoSet):
+            return replace(photos, policy=self.policy())
+        return scan_photos(photos, policy=self.policy(), for_training=False)
 
     def golden(self) -> Golden:
         """Return the golden vectors."""

@@ -180,6 +180,20 @@ def clone_graph(
     return keras.models.clone_model(bare, clone_function=renewed, call_function=called)
 
 
+def copied(model: "keras.Model") -> "keras.Model":
+    """Return a copy of a functional model with its weights, not compiled.
+
+    Args:
+        model: The model; it stays as it is.
+    """
+    import keras
+
+    # Over the same layers, but not compiled, so that its optimizer is not copied.
+    copy = keras.models.clone_model(keras.Model(model.input, model.output, name=model.name))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
 def copy_weights(old: Any, new: Any) -> None:
     """Copy the weights of a layer, or of a model of the same layers.
 

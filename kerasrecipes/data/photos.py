@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.data.decode import DecodePolicy
+from kerasrecipes.errors import DataError, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,27 @@ class PhotoSet:
     @property
     def labels(self) -> np.ndarray:
         """Class indices, int64, shape `(n,)`."""
-        index = {name: i for i, name in enumerate(self.class_names)}
+        return self.labels_among(self.class_names)
+
+    def labels_among(self, class_names: Sequence[str]) -> np.ndarray:
+        """Return the class of each photo by its number in a model.
+
+        Args:
+            class_names: The classes that the model knows, in the order of its scores.
+
+        Returns:
+            int64, shape `(n,)`.
+
+        Raises:
+            DataError: If a photo is of another class.
+        """
+        index = {name: i for i, name in enumerate(class_names)}
+        unknown = sorted({photo.label for photo in self.photos} - index.keys())
+        if unknown:
+            raise DataError(
+                f"The model does not know the classes {listed(unknown)}; it was trained on "
+                f"{listed(class_names, 8)}. Correct the labels, or leave these photos out."
+            )
         return np.array([index[photo.label] for photo in self.photos], dtype=np.int64)
 
     def counts(self) -> dict[str, int]:
@@ -109,6 +130,18 @@ class PhotoSet:
     def select(self, indices: Iterable[int]) -> "PhotoSet":
         """Return the photos at `indices`, in that order, under the same classes."""
         return replace(self, photos=tuple(self.photos[i] for i in indices), excluded=(), ignored=())
+
+    def draw(self, count: int, seed: int) -> "PhotoSet":
+        """Draw about `count` photos, as many of each class as there are up to an equal share.
+
+        Args:
+            count: How many, about.
+            seed: Seed of the choice.
+        """
+        rng = np.random.default_rng(seed)
+        labels, share = self.labels, -(-count // len(self.class_names))
+        of_class = [np.flatnonzero(labels == k) for k in range(len(self.class_names))]
+        return self.select(np.concatenate([rng.permutation(found)[:share] for found in of_class]))
 
     def digest(self) -> str:
         """SHA-256 over contents and labels; independent of where the photos lie."""

@@ -47,7 +47,7 @@ def write_starter(
     exported file gives them.
 
     Args:
-        bundle: A bundle, or its folder.
+        bundle: A bundle, or its folder; a model's folder stands for its latest version.
         language: One of `list_starters()`.
         to: The new folder; it must not exist, or be empty.
         export: Which export, e.g. `"tflite-int8"`; by default the smallest verified `.tflite`.
@@ -60,14 +60,13 @@ def write_starter(
         DataError: If the bundle has no verified `.tflite` export, or the folder is not empty.
         IntegrityError: If a file of the bundle changed.
     """
+    from kerasrecipes.bundle import Bundle
+
     if language not in list_starters():
         raise unknown_name("language", language, list_starters(), "kerasrecipes.list_starters()")
     to = Path(to)
     check_new_folder(to)
-    if isinstance(bundle, str | Path):
-        from kerasrecipes.bundle import Bundle
-
-        bundle = Bundle.load(bundle)
+    bundle = Bundle.load(bundle)
     record = _chosen(bundle, export)
     check_digest(record)
     to.parent.mkdir(parents=True, exist_ok=True)

@@ -1,16 +1,19 @@
 """Optimizing a saved model with the photos of its own fit, told by their digests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kerasrecipes.bundle import Bundle
+from kerasrecipes.bundle import Bundle, check_model_folder
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.data.scan import scan_photos
 from kerasrecipes.data.seen import FIT_SIDES
-from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.evaluation.result import Evaluation
 from kerasrecipes.optimization.optimizing import optimize
+from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
 from kerasrecipes.optimization.result import OptimizationResult
 from kerasrecipes.training.image_classifier import ImageClassifier
+from kerasrecipes.training.refitting import refitted
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class OptimizedBundle:
     """
 
     result: OptimizationResult
-    evaluation: object | None
+    evaluation: Evaluation | None
     bundle: Bundle | None
 
     def to_dict(self) -> dict:
@@ -46,42 +49,110 @@ class OptimizedBundle:
         return "\n\n".join(parts)
 
 
+@dataclass(frozen=True)
+class RemadeBundle:
+    """A model that was made of a saved one.
+
+    Args:
+        evaluation: Its result on photos that neither was made with; `None` without such.
+        bundle: The new bundle.
+    """
+
+    evaluation: Evaluation | None
+    bundle: Bundle
+
+    def to_dict(self) -> dict:
+        """Return it as JSON-safe data."""
+        return {
+            "steps": self.bundle.manifest.optimization,
+            "test": self.evaluation and self.evaluation.to_dict(),
+            "folder": str(self.bundle.folder),
+        }
+
+    def __str__(self) -> str:
+        if self.evaluation is None:
+            return "There are no other photos than those of the fit to measure it on."
+        return f"On {self.evaluation.n} photos that were not used:\n{self.evaluation}"
+
+
 def optimize_bundle(
-    model: str | Path, source: str | Path, to: str | Path | None = None, **settings
+    bundle: Bundle | str | Path,
+    photos: PhotoSet | str | Path,
+    to: str | Path | None = None,
+    **settings,
 ) -> OptimizedBundle:
     """Optimize a saved model and save the pick as a bundle of its own, with its file.
 
     Args:
-        model: A model folder or one version of it.
-        source: The photos that it was made with: a folder or a table, see `scan_photos`. Which
-            of them trained it, and which it was chosen by, is told by their digests; all
-            others are for the final measurement only.
+        bundle: A bundle, or its folder; a model's folder stands for its latest version.
+        photos: The photos that it was made with: a scanned set, or a folder or table, see
+            `scan_photos`. Which of them trained it, and which it was chosen by, is told by
+            their digests; all others are for the final measurement only.
         to: Folder of the new model; `None` for the old one's name with `_small` behind it.
         **settings: Further arguments of `optimize`.
 
+    Returns:
+        The search, the measurement and the new bundle; print it.
+
     Raises:
-        DataError: If photos of the fit are missing, or others of unknown classes are there.
+        DataError: If photos of the fit are missing, or others of unknown classes are there, or
+            `to` is no folder of a model.
         IntegrityError: If a file of the bundle was changed.
+        OSError: If nothing can be written in `to`.
         ValueError: If a setting is not usable.
     """
-    bundle = Bundle.load(model)
-    recipe = ImageClassifier.load(bundle.folder)
-    train, val, fresh = photos_of_fit(bundle, source)
-    result = optimize(recipe, train, val, **settings)
+    bundle = Bundle.load(bundle)
+    name = bundle.folder.absolute().parent
+    to = name.with_name(f"{name.name}_small") if to is None else Path(to)
+    check_model_folder(to)  # before the search, not after it
+    train, val, fresh = photos_of_fit(bundle, photos)
+    result = optimize(ImageClassifier.load(bundle), train, val, **settings)
     if result.pick is None:
         return OptimizedBundle(result, None, None)
     evaluation = result.evaluate(fresh) if len(fresh) else None
-    name = bundle.folder.absolute().parent
-    saved = result.save(name.with_name(f"{name.name}_small") if to is None else Path(to))
-    return OptimizedBundle(result, evaluation, saved)
+    return OptimizedBundle(result, evaluation, result.save(to))
 
 
-def photos_of_fit(bundle: Bundle, source: str | Path) -> tuple[PhotoSet, PhotoSet, PhotoSet]:
+def remake_bundle(
+    bundle: Bundle | str | Path,
+    photos: PhotoSet | str | Path,
+    to: str | Path,
+    make: Callable[[ImageClassifier, PhotoSet, PhotoSet], ImageClassifier | QuantizedClassifier],
+) -> RemadeBundle:
+    """Make another model of a saved one with the photos of its fit, and save it.
+
+    Args:
+        bundle: As in `optimize_bundle`.
+        photos: As there.
+        to: Folder of the new model.
+        make: Called with the fitted recipe, its training and its validation photos, e.g.
+            `partial(prune, channels=0.5)`.
+
+    Raises:
+        DataError: As in `optimize_bundle`.
+        IntegrityError: If a file of the bundle was changed.
+        OSError: If nothing can be written in `to`.
+    """
+    to = Path(to)
+    check_model_folder(to)
+    bundle = Bundle.load(bundle)
+    train, val, fresh = photos_of_fit(bundle, photos)
+    loaded = ImageClassifier.load(bundle)
+    made = make(refitted(loaded, loaded.model_, train, val), train, val)
+    if len(fresh) and isinstance(made, QuantizedClassifier):
+        made.recipe.evaluate(fresh)  # these are the photos that its file is verified by
+    evaluation = made.evaluate(fresh) if len(fresh) else None
+    return RemadeBundle(evaluation, made.save(to))
+
+
+def photos_of_fit(
+    bundle: Bundle, photos: PhotoSet | str | Path
+) -> tuple[PhotoSet, PhotoSet, PhotoSet]:
     """Find the photos of a fit again, whatever they are called now.
 
     Args:
         bundle: The saved model.
-        source: A folder or a table of photos.
+        photos: A scanned set, or a folder or table of photos.
 
     Returns:
         Its training photos, its validation photos, and all that it was not made with.
@@ -89,13 +160,8 @@ def photos_of_fit(bundle: Bundle, source: str | Path) -> tuple[PhotoSet, PhotoSe
     Raises:
         DataError: If photos of the fit are missing, or there are unknown classes.
     """
-    photos = scan_photos(source, policy=bundle.policy(), for_training=False)
-    unknown = sorted(set(photos.class_names) - set(bundle.class_names))
-    if unknown:
-        raise DataError(
-            f"The model does not know the classes {listed(unknown)} of '{printable(source)}'; it "
-            f"was trained on {listed(bundle.class_names, 8)}."
-        )
+    photos = bundle.scan(photos)
+    photos.labels_among(bundle.class_names)
     photos = replace(photos, class_names=bundle.class_names)
     seen = bundle.seen()
     wanted = [sha256 for sha256, side in seen.items() if side in {"train", "val"}]
@@ -103,8 +169,8 @@ def photos_of_fit(bundle: Bundle, source: str | Path) -> tuple[PhotoSet, PhotoSe
     if missing:
         raise DataError(
             f"{missing} of the {len(wanted)} photos that the model in '{printable(bundle.folder)}' "
-            f"was made with are not in '{printable(source)}', as they were. Name the folder or "
-            "the table that it was trained from."
+            f"was made with are not in '{printable(photos.root)}', as they were. Name the folder "
+            "or the table that it was trained from."
         )
     parts = {"train": [], "val": [], "fresh": []}
     for index, photo in enumerate(photos.photos):

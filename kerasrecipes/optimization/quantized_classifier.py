@@ -13,7 +13,6 @@ from kerasrecipes.data.seen import on_side, refuse_seen, with_seen
 from kerasrecipes.evaluation.classification import evaluate_scores
 from kerasrecipes.evaluation.scores import without_rounding
 from kerasrecipes.optimization.quantization_report import QuantizationReport
-from kerasrecipes.training.measuring import class_indices
 
 if TYPE_CHECKING:
     from kerasrecipes.bundle import Bundle
@@ -77,7 +76,7 @@ class QuantizedClassifier:
         """
         recipe = self.recipe
         refuse_seen(with_seen(recipe.seen_, self.calibrated), photos)
-        labels = class_indices(photos, recipe.labels_)
+        labels = photos.labels_among(recipe.labels_)
         scores = without_rounding(self.predict(photos))
         recipe.seen_ = with_seen(recipe.seen_, on_side(photos, "test"))
         return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)

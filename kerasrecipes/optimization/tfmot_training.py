@@ -181,12 +181,12 @@ def train_for_int8(
         DataError: If a photo cannot be read, or changed since it was scanned.
         TrainingError: If no validation loss is finite.
     """
-    from kerasrecipes.backbones.rebuilding import flattened
+    from kerasrecipes.backbones.rebuilding import copied, flattened
 
     scheme, sparsity, clusters = checked_scheme(scheme, sparsity, clusters)
     source = flattened(model)
     quantization_aware_twin(source)  # says what cannot be quantized, before anything is trained
-    copy = _copied(source)
+    copy = copied(source)
     if sparsity:
         say(f"TFMOT prunes to {sparsity:.0%} zeros in {trainer.steps} steps.")
         prune_by_tfmot(copy, trainer.fit, _schedule(sparsity, trainer.steps))
@@ -251,15 +251,6 @@ def _schedule(sparsity: float, steps: int) -> Any:
     every = max(1, end // 10)
     # Its last choice is made at a multiple of the frequency.
     return tfmot.sparsity.keras.PolynomialDecay(0.0, sparsity, 0, end - end % every, 3, every)
-
-
-def _copied(model: "keras.Model") -> "keras.Model":
-    import keras
-
-    # Over the same layers, but not compiled, so that its optimizer is not copied.
-    copy = keras.models.clone_model(keras.Model(model.input, model.output, name=model.name))
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def _hold_batch_norm(model: Any, tf_keras: Any) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrecipes.bundle import Bundle
+from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.evaluation.result import Evaluation
 
 
@@ -32,13 +33,16 @@ class BundleEvaluation:
         return f"{note}{self.evaluation}"
 
 
-def evaluate_bundle(folder: str | Path, source: str | Path) -> BundleEvaluation:
+def evaluate_bundle(bundle: Bundle | str | Path, photos: PhotoSet | str | Path) -> BundleEvaluation:
     """Measure a saved model on the photos that it has not seen.
 
     Args:
-        folder: A model folder or one version of it.
-        source: A folder of photos or a table; see `scan_photos`. Where it declares a test
-            split, only that is used.
+        bundle: A bundle, or its folder; a model's folder stands for its latest version.
+        photos: A scanned set, or a folder or table; see `scan_photos`. Where a test split is
+            declared, only that is used.
+
+    Returns:
+        The result; print it.
 
     Raises:
         DataError: If no photo is left, or classes are unknown to the model.
@@ -47,8 +51,8 @@ def evaluate_bundle(folder: str | Path, source: str | Path) -> BundleEvaluation:
     from kerasrecipes.training.measuring import measure
     from kerasrecipes.verify.held_out import unseen_photos
 
-    bundle = Bundle.load(folder)
-    chosen, left_out = unseen_photos(bundle, source)
+    bundle = Bundle.load(bundle)
+    chosen, left_out = unseen_photos(bundle, photos)
     seed = bundle.manifest.seeds.get("seed", 0)
     _, _, evaluation = measure(bundle.load_model(), chosen, bundle.class_names, seed)
     return BundleEvaluation(evaluation, left_out)

@@ -22,11 +22,5 @@ def calibration_photos(
     Returns:
         uint8, shape `(n, height, width, 3)`.
     """
-    rng = np.random.default_rng(seed)
-    per_class = -(-count // len(train.class_names))
-    chosen = [
-        index
-        for k in range(len(train.class_names))
-        for index in rng.permutation(np.flatnonzero(train.labels == k))[:per_class]
-    ]
-    return np.stack([read_photo(train.photos[i], size, train.policy) for i in chosen])
+    chosen = train.draw(count, seed)
+    return np.stack([read_photo(photo, size, train.policy) for photo in chosen.photos])

@@ -4,6 +4,7 @@ import sys
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from kerasrecipes.training.adapters import Adapter
 from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.run_folder import RunFolder, as_run_folder
 from kerasrecipes.training.schedule import UnfreezeSchedule
+
+if TYPE_CHECKING:
+    from kerasrecipes.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -296,11 +300,11 @@ class ImageClassifier(Recipe):
         return save_recipe(self, Path(folder))
 
     @classmethod
-    def load(cls, folder: str | Path) -> "ImageClassifier":
+    def load(cls, folder: "Bundle | str | Path") -> "ImageClassifier":
         """Read a saved recipe, ready to evaluate and predict.
 
         Args:
-            folder: A model folder (its latest version) or one version of it.
+            folder: A model folder (its latest version) or one version of it, or a bundle.
 
         Raises:
             DataError: If there is no bundle.

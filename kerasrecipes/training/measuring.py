@@ -5,7 +5,6 @@ import time
 import numpy as np
 
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.errors import DataError, listed
 from kerasrecipes.inference import predict_scores
 
 LATENCY_RUNS = 30
@@ -22,7 +21,7 @@ def measure(model, photos: PhotoSet, class_names: tuple[str, ...], seed: int):
     """
     from kerasrecipes.evaluation.classification import evaluate_scores
 
-    labels = class_indices(photos, class_names)
+    labels = photos.labels_among(class_names)
     scores = predict_scores(model, photos)
     latency = _latency_ms(model)
     return (
@@ -30,29 +29,6 @@ def measure(model, photos: PhotoSet, class_names: tuple[str, ...], seed: int):
         scores,
         evaluate_scores(labels, scores, class_names, latency_ms=latency, seed=seed),
     )
-
-
-def class_indices(photos: PhotoSet, class_names: tuple[str, ...]) -> np.ndarray:
-    """Return the class of each photo by its number in a model.
-
-    Args:
-        photos: Labelled photos.
-        class_names: The classes that the model knows, in the order of its scores.
-
-    Returns:
-        int64, shape `(n,)`.
-
-    Raises:
-        DataError: If the photos have other classes.
-    """
-    unknown = sorted(set(photos.class_names) - set(class_names))
-    if unknown:
-        raise DataError(
-            f"The model does not know the classes {listed(unknown)}; "
-            f"it was trained on {listed(class_names, 8)}."
-        )
-    index = {name: i for i, name in enumerate(class_names)}
-    return np.array([index[photo.label] for photo in photos.photos], dtype=np.int64)
 
 
 def _latency_ms(model) -> list[float]:

@@ -18,7 +18,7 @@ from kerasrecipes.verify.benchmark import Benchmark, Variant
 from kerasrecipes.verify.benchmark_notes import find_notes
 from kerasrecipes.verify.changes import top_classes
 from kerasrecipes.verify.checking import check_interface, refuse_incomplete
-from kerasrecipes.verify.held_out import HeldOut, class_indices, hold_out, unseen_photos
+from kerasrecipes.verify.held_out import AnsweredPhotos, hold_out, unseen_photos
 from kerasrecipes.verify.latency import Latency, calls_by_threads, check_timing, time_in_turns
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ORIGINAL = "the original model"
 
 
 def benchmark_bundle(
-    folder: "Bundle | str | Path",
+    bundle: "Bundle | str | Path",
     photos: PhotoSet | str | Path | None = None,
     *,
     threads: Sequence[int] = (1, 2),
@@ -42,8 +42,7 @@ def benchmark_bundle(
     tensorflow is not needed; without such an export, the original is loaded.
 
     Args:
-        folder: A bundle, `saved_models/<name>/<version>`, or `saved_models/<name>` for its
-            latest version.
+        bundle: A bundle, or its folder; a model's folder stands for its latest version.
         photos: Photos to judge by, or where they are; those that the model learned from are
             left out, and where a test split is declared, only that is used. By default the
             golden photos of the bundle.
@@ -63,7 +62,7 @@ def benchmark_bundle(
     from kerasrecipes.bundle import Bundle
 
     check_timing(threads, runs)
-    bundle = folder if isinstance(folder, Bundle) else Bundle.load(folder)
+    bundle = Bundle.load(bundle)
     records = _complete_exports(bundle)
     left_out, reference = 0, ORIGINAL
     if photos is None:
@@ -115,20 +114,20 @@ def _stand_in(records: list[ExportRecord]) -> str:
     return min(exact, key=lambda name: (name != "tflite-float32", name), default=ORIGINAL)
 
 
-def _given(bundle: "Bundle", photos: PhotoSet, with_scores: bool) -> HeldOut:
+def _given(bundle: "Bundle", photos: PhotoSet, with_scores: bool) -> AnsweredPhotos:
     if with_scores:
         from kerasrecipes.inference import predict_scores
 
-        class_indices(bundle, photos)  # before the model is loaded
+        photos.labels_among(bundle.class_names)  # before the model is loaded
         return hold_out(bundle, photos, predict_scores(bundle.load_model(), photos))
     size, policy = tuple(bundle.manifest.image_size), bundle.policy()
     pixels = (read_photo(photo, size, policy) for photo in photos.photos)
     names = [str(photo.path) for photo in photos.photos]
-    return HeldOut(names, class_indices(bundle, photos), np.empty((0, 0)), pixels)
+    return AnsweredPhotos(names, photos.labels_among(bundle.class_names), np.empty((0, 0)), pixels)
 
 
 def _score(
-    bundle: "Bundle", records: list[ExportRecord], held_out: HeldOut
+    bundle: "Bundle", records: list[ExportRecord], held_out: AnsweredPhotos
 ) -> dict[str, np.ndarray]:
     """Ask every export about every photo, which is decoded once for all."""
     models = {}

@@ -22,7 +22,7 @@ from kerasrecipes.export.contract import Contract
 from kerasrecipes.export.footprint import measure_footprint
 from kerasrecipes.export.record import RECORD_FILE, no_exports
 from kerasrecipes.verify.changes import compare_classes, find_flips, finite_or_none, top_classes
-from kerasrecipes.verify.held_out import HeldOut, hold_out
+from kerasrecipes.verify.held_out import AnsweredPhotos, hold_out
 from kerasrecipes.verify.latency import benchmark_export
 from kerasrecipes.verify.tolerance import Tolerance
 from kerasrecipes.verify.verification import Verification, find_failures
@@ -90,12 +90,11 @@ def verify_export(
     )
 
 
-def verify_bundle(folder: str | Path) -> list[Verification]:
+def verify_bundle(bundle: "Bundle | str | Path") -> list[Verification]:
     """Repeat the verification of every export from the bundle alone, without tensorflow.
 
     Args:
-        folder: A bundle, `saved_models/<name>/<version>`, or `saved_models/<name>` for its
-            latest version.
+        bundle: A bundle, or its folder; a model's folder stands for its latest version.
 
     Returns:
         One verification per export; look at their `failures`.
@@ -107,7 +106,7 @@ def verify_bundle(folder: str | Path) -> list[Verification]:
     """
     from kerasrecipes.bundle import Bundle
 
-    bundle = Bundle.load(folder)
+    bundle = Bundle.load(bundle)
     records = bundle.exports()
     if not records:
         raise DataError(no_exports(bundle.folder))
@@ -198,7 +197,7 @@ def check_interface(
 
 
 def _compare(
-    answers: np.ndarray, held_out: HeldOut, class_names: tuple[str, ...]
+    answers: np.ndarray, held_out: AnsweredPhotos, class_names: tuple[str, ...]
 ) -> dict[str, object]:
     labels, reference = held_out.labels, held_out.scores
     finite = np.isfinite(answers).all(axis=1)

@@ -1,7 +1,7 @@
 """Photos to judge exported files by, with what the original model says about them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from kerasrecipes.data.decode import decode_photo, read_photo
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.data.scan import scan_photos
 from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
 from kerasrecipes.errors import DataError, listed, printable
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class AnsweredPhotos:
     """Labelled photos, and the answers of the original model.
 
     Args:
@@ -36,7 +35,7 @@ class HeldOut:
 
 def hold_out(
     bundle: "Bundle", photos: PhotoSet | None = None, scores: np.ndarray | None = None
-) -> HeldOut:
+) -> AnsweredPhotos:
     """Take the golden photos of a bundle, or photos with scores.
 
     Args:
@@ -54,18 +53,20 @@ def hold_out(
         _check_scores(golden.scores, len(golden.photos), bundle)
         named = zip(golden.photos, golden.names, strict=True)
         pixels = (decode_photo(data, size, policy, name=name) for data, name in named)
-        return HeldOut(golden.names, np.asarray(golden.labels), np.asarray(golden.scores), pixels)
+        return AnsweredPhotos(
+            golden.names, np.asarray(golden.labels), np.asarray(golden.scores), pixels
+        )
     if scores is None:
         raise DataError(
             "`photos` need the original model's answers to compare with. Pass `scores`, its "
             "probabilities for them, or leave `photos` out to use the bundle's golden photos."
         )
     refuse_seen(bundle.seen(), photos)
-    labels = class_indices(bundle, photos)
+    labels = photos.labels_among(bundle.class_names)
     _check_scores(scores, len(photos), bundle)
     names = [str(photo.path) for photo in photos.photos]
     pixels = (read_photo(photo, size, policy) for photo in photos.photos)
-    return HeldOut(names, labels, np.asarray(scores), pixels)
+    return AnsweredPhotos(names, labels, np.asarray(scores), pixels)
 
 
 def unseen_photos(bundle: "Bundle", source: PhotoSet | str | Path) -> tuple[PhotoSet, int]:
@@ -82,10 +83,7 @@ def unseen_photos(bundle: "Bundle", source: PhotoSet | str | Path) -> tuple[Phot
     Raises:
         DataError: If no photo is left, or the photos cannot be scanned.
     """
-    if isinstance(source, PhotoSet):
-        photos = replace(source, policy=bundle.policy())
-    else:
-        photos = scan_photos(source, policy=bundle.policy(), for_training=False)
+    photos = bundle.scan(source)
     if any(photo.split == "test" for photo in photos.photos):
         photos = photos.select(i for i, p in enumerate(photos.photos) if p.split == "test")
     seen = bundle.seen()
@@ -96,22 +94,6 @@ def unseen_photos(bundle: "Bundle", source: PhotoSet | str | Path) -> tuple[Phot
             f"{listed([photos.root])}. Give photos that it has not seen."
         )
     return photos.select(fresh), len(photos) - len(fresh)
-
-
-def class_indices(bundle: "Bundle", photos: PhotoSet) -> np.ndarray:
-    """Return the class of each photo as the bundle counts them, shape `(n,)`.
-
-    Raises:
-        DataError: If the model does not know a class.
-    """
-    index = {name: i for i, name in enumerate(bundle.manifest.class_names)}
-    unknown = sorted({photo.label for photo in photos.photos} - index.keys())
-    if unknown:
-        raise DataError(
-            f"`photos` have classes that the model does not know: {listed(unknown)}. It knows "
-            f"{listed(index)}. Correct the labels."
-        )
-    return np.array([index[photo.label] for photo in photos.photos], dtype=np.int64)
 
 
 def _check_scores(scores: np.ndarray, count: int, bundle: "Bundle") -> None:
