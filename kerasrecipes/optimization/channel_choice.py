@@ -67,7 +67,7 @@ class ChannelChoice:
         low, high = 0, len(thresholds) - 1
         if (least := cost.of(self.keep_above(1.0)) / cost.whole) > share:
             raise ValueError(
-                f"`multiply_adds_fraction={share}` cannot be reached: {least:.1%} of the "
+                f"`max_multiply_adds={share}` cannot be reached: {least:.1%} of the "
                 "arithmetic is left at least. Lower `min_channels`, pass residual=True, or "
                 "choose a smaller backbone."
             )

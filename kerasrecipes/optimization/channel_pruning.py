@@ -60,8 +60,8 @@ class PrunedChannels:
 def prune_channels(
     model: "keras.Model",
     *,
-    fraction: float | None = None,
-    multiply_adds_fraction: float | None = None,
+    channels: float | None = None,
+    max_multiply_adds: float | None = None,
     scores: str | Scores = "kernel",
     allocation: str = "uniform",
     residual: bool = False,
@@ -77,8 +77,8 @@ def prune_channels(
     Args:
         model: A functional model with a fixed image size, with its head; it stays as it is.
             Models within it are flattened.
-        fraction: How many of the channels that may go shall go; or
-        multiply_adds_fraction: how much of the arithmetic shall be left, at most.
+        channels: How many of the channels that may go shall go, as a fraction; or
+        max_multiply_adds: how much of the arithmetic may be left, as a fraction.
         scores: `"kernel"` or `"batch_norm"`, which need no data; or the result of
             `score_by_gradient`, which knows the task and loses less; or your own for the
             groups of `find_channel_groups`. Groups without scores stay.
@@ -99,7 +99,7 @@ def prune_channels(
 
     Example:
         >>> lite0 = get_backbone("efficientnet_lite0").build(32, None)
-        >>> pruned = prune_channels(lite0, fraction=0.5)
+        >>> pruned = prune_channels(lite0, channels=0.5)
         >>> pruned.sizes["block02_expand_conv"]
         (96, 48)
 
@@ -107,14 +107,14 @@ def prune_channels(
         Molchanov et al., 2017, "Pruning Convolutional Neural Networks for Resource Efficient
         Inference", section 2.2 for the scaling by group, arXiv 1611.06440.
     """
-    share = _checked(fraction, multiply_adds_fraction, allocation, min_channels, multiple_of)
+    share = _checked(channels, max_multiply_adds, allocation, min_channels, multiple_of)
     model = flattened(model)
-    channels = find_channel_groups(model)
-    found = _scores(model, channels, scores)
-    groups, left_alone = _prunable(channels, found, residual, min_channels)
-    choice = ChannelChoice(channels, groups, found, allocation, min_channels, multiple_of)
-    cost = MultiplyAdds(model, channels)
-    if fraction is not None:
+    channel_map = find_channel_groups(model)
+    found = _scores(model, channel_map, scores)
+    groups, left_alone = _prunable(channel_map, found, residual, min_channels)
+    choice = ChannelChoice(channel_map, groups, found, allocation, min_channels, multiple_of)
+    cost = MultiplyAdds(model, channel_map)
+    if channels is not None:
         keep = choice.keep_above(share)
     else:
         keep = choice.keep_within(cost, share)
@@ -124,7 +124,7 @@ def prune_channels(
             f"{multiple_of}` in every group, or `min_channels={min_channels}` protects them. "
             "Take more, or lower these."
         )
-    smaller = keep_channels(model, channels, keep)
+    smaller = keep_channels(model, channel_map, keep)
     return PrunedChannels(
         model=smaller,
         sizes={group.name: (len(group), int(keep[group.channels].sum())) for group in groups},
@@ -134,24 +134,26 @@ def prune_channels(
     )
 
 
-def _checked(fraction, multiply_adds_fraction, allocation, min_channels, multiple_of) -> float:
-    if (fraction is None) == (multiply_adds_fraction is None):
+def _checked(channels, max_multiply_adds, allocation, min_channels, multiple_of) -> float:
+    if (channels is None) == (max_multiply_adds is None):
         raise ValueError(
-            "Pass either `fraction`, of the channels that go, or `multiply_adds_fraction`, of the "
-            "arithmetic that is left."
+            "Pass either `channels`, the fraction of them that goes, or `max_multiply_adds`, the "
+            "fraction of the arithmetic that may be left."
         )
-    for name, value in (
-        ("fraction", fraction),
-        ("multiply_adds_fraction", multiply_adds_fraction),
+    for name, value, meaning in (
+        ("channels", channels, "of the channels that go"),
+        ("max_multiply_adds", max_multiply_adds, "of the multiply-adds that may be left"),
     ):
         if value is not None and not 0 < value < 1:
-            raise ValueError(f"`{name}` must lie between 0 and 1, not {value!r}.")
+            raise ValueError(
+                f"`{name}` is the fraction {meaning}; it must lie between 0 and 1, not {value!r}."
+            )
     for name, value in (("min_channels", min_channels), ("multiple_of", multiple_of)):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"`{name}` must be a whole number of at least 1, not {value!r}.")
     if allocation not in ALLOCATIONS:
         raise unknown_name("allocation", allocation, ALLOCATIONS, "help(prune_channels)")
-    return multiply_adds_fraction if fraction is None else fraction
+    return max_multiply_adds if channels is None else channels
 
 
 def _scores(model: "keras.Model", channels: ChannelMap, scores: str | Scores) -> Scores:

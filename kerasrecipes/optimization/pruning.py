@@ -4,9 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from kerasrecipes.backbones.rebuilding import flattened
+from kerasrecipes.backbones.rebuilding import copied, flattened
 from kerasrecipes.data.batches import to_dataset
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.optimization.channel_pruning import PrunedChannels, prune_channels
@@ -35,7 +33,7 @@ def prune(
     val: PhotoSet,
     *,
     channels: float | None = None,
-    multiply_adds: float | None = None,
+    max_multiply_adds: float | None = None,
     sparsity: float | None = None,
     pattern: tuple[int, int] | None = None,
     epochs: int = 12,
@@ -55,7 +53,8 @@ def prune(
         val: Photos to choose the weights by.
         channels: Fraction of the channels that go, those that change the loss on training
             photos least; or
-        multiply_adds: fraction of the arithmetic that is left, at most; or
+        max_multiply_adds: fraction of the arithmetic that may be left, so 0.7 takes a little
+            more than 0.3 of it away; or
         sparsity: fraction of the weights of each kernel that become zero, the smallest; or
         pattern: `(n, m)` to keep the `n` largest of each `m` consecutive weights.
         epochs: Epochs of training afterwards; with zeros, two thirds of them while their
@@ -78,17 +77,17 @@ def prune(
     """
     wanted = {
         "channels": channels,
-        "multiply_adds": multiply_adds,
+        "max_multiply_adds": max_multiply_adds,
         "sparsity": sparsity,
         "pattern": pattern,
     }
     asked = [name for name, value in wanted.items() if value is not None]
     if len(asked) != 1:
         raise ValueError(
-            "Pass exactly one of `channels`, `multiply_adds`, `sparsity` and `pattern`, not "
+            "Pass exactly one of `channels`, `max_multiply_adds`, `sparsity` and `pattern`, not "
             f"{' and '.join(f'`{name}`' for name in asked) or 'none of them'}."
         )
-    by_channels = asked[0] in {"channels", "multiply_adds"}
+    by_channels = asked[0] in {"channels", "max_multiply_adds"}
     if residual and not by_channels:
         raise ValueError(f"`residual` has no effect with `{asked[0]}`, which leaves all channels.")
     checked_sides(recipe, train, val)
@@ -108,8 +107,8 @@ def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks
     pruned = pruned_model(
         recipe.model_,
         train,
-        fraction=options.get("channels"),
-        multiply_adds_fraction=options.get("multiply_adds"),
+        channels=options.get("channels"),
+        max_multiply_adds=options.get("max_multiply_adds"),
         residual=residual,
         seed=recipe.seed,
     )
@@ -140,8 +139,8 @@ def pruned_model(
     model: "keras.Model",
     train: PhotoSet,
     *,
-    fraction: float | None = None,
-    multiply_adds_fraction: float | None = None,
+    channels: float | None = None,
+    max_multiply_adds: float | None = None,
     residual: bool = False,
     seed: int = 0,
     scores: Scores | None = None,
@@ -152,8 +151,8 @@ def pruned_model(
         model: A functional model, photos to softmax scores; it stays as it is.
         train: Photos that channels are scored on, and the statistics of BatchNormalization
             measured anew, some hundred of them.
-        fraction: Fraction of the channels that go, or
-        multiply_adds_fraction: of the arithmetic that is left.
+        channels: Fraction of the channels that go, or
+        max_multiply_adds: of the arithmetic that may be left.
         residual: Whether channels that additions tie may go, too.
         seed: Seed of the choice of photos.
         scores: Of `score_on_photos`, if they are at hand.
@@ -167,13 +166,13 @@ def pruned_model(
     model = flattened(model)
     pruned = prune_channels(
         model,
-        fraction=fraction,
-        multiply_adds_fraction=multiply_adds_fraction,
+        channels=channels,
+        max_multiply_adds=max_multiply_adds,
         scores=score_on_photos(model, train, seed) if scores is None else scores,
         residual=residual,
     )
     if any(isinstance(x, keras.layers.BatchNormalization) for x in pruned.model.layers):
-        reestimate_batch_norm(pruned.model, some_of_each_class(train, NORM_PHOTOS, seed))
+        reestimate_batch_norm(pruned.model, train.draw(NORM_PHOTOS, seed))
     return pruned
 
 
@@ -187,22 +186,11 @@ def score_on_photos(model: "keras.Model", train: PhotoSet, seed: int) -> Scores:
     """
     import keras
 
-    photos = some_of_each_class(train, SCORED_PHOTOS, seed)
+    photos = train.draw(SCORED_PHOTOS, seed)
     size = tuple(model.input.shape[1:3])
     batches = to_dataset(photos, size, batch_size=SCORE_BATCH, seed=seed)
     loss = keras.losses.CategoricalCrossentropy(reduction=None)
     return score_by_gradient(model, batches, loss)
-
-
-def some_of_each_class(photos: PhotoSet, count: int, seed: int) -> PhotoSet:
-    """Draw about `count` photos, as many of each class as there are up to an equal share."""
-    rng = np.random.default_rng(seed)
-    share = -(-count // len(photos.class_names))
-    drawn = [
-        rng.permutation(np.flatnonzero(photos.labels == k))[:share]
-        for k in range(len(photos.class_names))
-    ]
-    return photos.select(np.concatenate(drawn))
 
 
 def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
@@ -311,18 +299,10 @@ def _with_sizes(recipe, model, train, val, name: str, options: dict, stages: lis
     summary = (
         f"{after['zero_fraction']:.0%} of the weights in kernels are zero. All weights take "
         f"{after['weight_bytes'] / 1e6:.2f} MB as before, zipped "
-        f"{after['zipped_bytes'] / 1e6:.2f} MB instead of {before['zipped_bytes'] / 1e6:.2f} MB, "
-        f"as a sparse .tflite file {after['sparse_file_bytes'] / 1e6:.2f} MB. It is no faster."
+        f"{after['zipped_bytes'] / 1e6:.2f} MB instead of {before['zipped_bytes'] / 1e6:.2f} MB. "
+        f"A .tflite file that leaves zeros out, which `export` does not write, would take "
+        f"{after['sparse_file_bytes'] / 1e6:.2f} MB. The model is no faster."
     )
     say(summary)
     step = {"name": name, "summary": summary, "options": options, "before": before, "after": after}
     return refitted(recipe, model, train, val, step, stages)
-
-
-def copied(model: "keras.Model") -> "keras.Model":
-    """Return a copy of a model with its weights."""
-    import keras
-
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy

@@ -142,7 +142,7 @@ def _with_fewer_channels(base: str, settings, share: float) -> list[Plan]:
             recipe,
             train,
             val,
-            multiply_adds=level,
+            max_multiply_adds=level,
             epochs=epochs,
             callbacks=callbacks,
             verbose=False,

@@ -101,7 +101,7 @@ def add_qat(files: FileMaker, recipe, train, val) -> None:
 
 def add_channels(files: FileMaker, recipe, train, val) -> None:
     started = time.monotonic()
-    pruned = kr.prune(recipe, train, val, multiply_adds=0.5)
+    pruned = kr.prune(recipe, train, val, max_multiply_adds=0.5)
     files.add("half the multiply-adds", pruned, "float32", time.monotonic() - started)
     small = kr.quantize(pruned, "int8", calibration=train)
     files.add("half the multiply-adds, int8", small, "int8", time.monotonic() - started)

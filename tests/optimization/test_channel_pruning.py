@@ -87,7 +87,7 @@ def check_exact(model, shape, **options):
     measure_batch_norms(model, [photos])  # so that signals reach the end
     before = model.predict_on_batch(photos)
     pruned = prune_channels(
-        model, fraction=0.5, scores=scores, residual=True, min_channels=1, multiple_of=1, **options
+        model, channels=0.5, scores=scores, residual=True, min_channels=1, multiple_of=1, **options
     )
     after = pruned.model.predict_on_batch(photos)
     assert after == pytest.approx(before, rel=1e-9)
@@ -155,9 +155,9 @@ def test_models_within_models_are_flattened():
     model = keras.Model(photo, x)
     with pytest.raises(ValueError, match=r"\(Sequential\).*flatten them"):
         find_channel_groups(model)
-    pruned = prune_channels(model, fraction=0.5)
+    pruned = prune_channels(model, channels=0.5)
     assert pruned.sizes == {"a": (16, 8)}
-    alone = prune_channels(inner, fraction=0.5)
+    alone = prune_channels(inner, channels=0.5)
     assert alone.left_alone == {"b": "the model's output"}
     assert inner.count_params() == 3 * 9 * 16 + 16 + 16 * 8 + 8 + 4 * 8
 
@@ -176,7 +176,7 @@ def test_the_asked_arithmetic_is_left(lite0, allocation, residual):
     rng = np.random.default_rng(0)  # fresh kernels say nothing: all late ones are small
     scores = {name: rng.uniform(size=len(values)) for name, values in scores.items()}
     pruned = prune_channels(
-        lite0, multiply_adds_fraction=0.5, scores=scores, allocation=allocation, residual=residual
+        lite0, max_multiply_adds=0.5, scores=scores, allocation=allocation, residual=residual
     )
     assert 0.49 < count_multiply_adds(pruned.model) / count_multiply_adds(lite0) <= 0.5
     assert any(name == "stem_conv" for name in pruned.sizes)
@@ -188,7 +188,7 @@ def test_the_asked_arithmetic_is_left(lite0, allocation, residual):
 
 def test_the_order_of_the_scores_decides(lite0):
     scores = score_by_batch_norm(lite0)
-    pruned = prune_channels(lite0, fraction=0.5, scores="batch_norm")
+    pruned = prune_channels(lite0, channels=0.5, scores="batch_norm")
     kept = pruned.model.get_layer("block02_expand_bn").gamma.numpy()
     gammas = [lite0.get_layer(f"block02_{step}_bn").gamma.numpy() for step in
               ("expand", "depthwise")]  # fmt: skip
@@ -202,7 +202,7 @@ def test_global_allocation_spares_what_matters(lite0):
     scores = {n: np.ones(len(v)) * 1e-3 for n, v in score_by_kernel(lite0).items()}
     # Scaled to length 1, a group with few loud channels has many quiet ones.
     scores["block05_expand_conv"][:] = np.linspace(0, 1, 240) ** 8
-    pruned = prune_channels(lite0, fraction=0.02, scores=scores, allocation="global")
+    pruned = prune_channels(lite0, channels=0.02, scores=scores, allocation="global")
     sizes = {name: after / before for name, (before, after) in pruned.sizes.items()}
     assert sizes.pop("block05_expand_conv") < 0.5
     assert sizes.pop("top_conv") < 1  # 1280 equal channels: each is a small part of the whole
@@ -252,12 +252,12 @@ def test_kernel_scores_are_mean_sizes():
     kernel = model.get_layer("bare").get_weights()[0]
     assert score_by_kernel(model)["bare"] == pytest.approx(np.abs(kernel).mean((0, 1, 2)))
     assert set(score_by_batch_norm(model)) == {"normed"}
-    pruned = prune_channels(model, fraction=0.5, scores="batch_norm", min_channels=1, multiple_of=1)
+    pruned = prune_channels(model, channels=0.5, scores="batch_norm", min_channels=1, multiple_of=1)
     assert pruned.left_alone["bare"] == "it has no scores"
 
 
 def test_a_pruned_model_trains_and_saves(tmp_path):
-    pruned = prune_channels(small_net(), fraction=0.5, min_channels=1, multiple_of=1).model
+    pruned = prune_channels(small_net(), channels=0.5, min_channels=1, multiple_of=1).model
     x, y = np.ones((4, 6, 6, 2)), np.eye(3)[[0, 1, 2, 0]]
     pruned.compile("adam", "categorical_crossentropy")
     history = pruned.fit(x, y, epochs=2, verbose=0).history["loss"]
@@ -269,19 +269,19 @@ def test_a_pruned_model_trains_and_saves(tmp_path):
 
 def test_wrong_arguments_are_named(lite0):
     for options, message in (
-        ({}, "either `fraction`"),
-        ({"fraction": 0.5, "multiply_adds_fraction": 0.5}, "either `fraction`"),
-        ({"fraction": 1.0}, "`fraction` must lie between 0 and 1, not 1.0"),
-        ({"multiply_adds_fraction": 0}, "`multiply_adds_fraction` must lie between 0 and 1"),
-        ({"fraction": 0.5, "min_channels": 0}, "`min_channels` must be a whole number"),
-        ({"fraction": 0.5, "multiple_of": 2.0}, "`multiple_of` must be a whole number"),
-        ({"fraction": 0.5, "scores": "kernels"}, "Did you mean 'kernel'"),
-        ({"fraction": 0.5, "allocation": "even"}, "Unknown allocation 'even'"),
-        ({"fraction": 0.5, "scores": {"x": [1.0]}}, "'x', which is no group"),
-        ({"fraction": 0.5, "scores": {"stem_conv": [1.0]}}, "must be 32 finite numbers"),
-        ({"fraction": 0.5, "scores": {}}, "No channels may go: .* additions tie it"),
-        ({"fraction": 0.001}, "Nothing would go"),
-        ({"multiply_adds_fraction": 0.01}, "cannot be reached: [0-9.]+% .* left at least"),
+        ({}, "either `channels`"),
+        ({"channels": 0.5, "max_multiply_adds": 0.5}, "either `channels`"),
+        ({"channels": 1.0}, "`channels` is the fraction of the channels that go; .* 1, not 1.0"),
+        ({"max_multiply_adds": 0}, "is the fraction of the multiply-adds that may be left; it"),
+        ({"channels": 0.5, "min_channels": 0}, "`min_channels` must be a whole number"),
+        ({"channels": 0.5, "multiple_of": 2.0}, "`multiple_of` must be a whole number"),
+        ({"channels": 0.5, "scores": "kernels"}, "Did you mean 'kernel'"),
+        ({"channels": 0.5, "allocation": "even"}, "Unknown allocation 'even'"),
+        ({"channels": 0.5, "scores": {"x": [1.0]}}, "'x', which is no group"),
+        ({"channels": 0.5, "scores": {"stem_conv": [1.0]}}, "must be 32 finite numbers"),
+        ({"channels": 0.5, "scores": {}}, "No channels may go: .* additions tie it"),
+        ({"channels": 0.001}, "Nothing would go"),
+        ({"max_multiply_adds": 0.01}, "cannot be reached: [0-9.]+% .* left at least"),
     ):
         with pytest.raises(ValueError, match=message):
             prune_channels(lite0, **options)
@@ -297,7 +297,7 @@ def test_unknown_layers_are_named():
     ):
         find_channel_groups(keras.Model(photo, x))
     with pytest.raises(ValueError, match="must be a functional keras.Model"):
-        prune_channels(keras.Sequential([layers.Dense(2)]), fraction=0.5)
+        prune_channels(keras.Sequential([layers.Dense(2)]), channels=0.5)
     with pytest.raises(ValueError, match="No BatchNormalization of 'plain' scales"):
         plain = keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="plain")
         score_by_batch_norm(plain)

@@ -14,7 +14,7 @@ from kerasrecipes import (
     prune,
 )
 from kerasrecipes.optimization.facts import model_facts
-from kerasrecipes.optimization.pruning import pruned_model, some_of_each_class
+from kerasrecipes.optimization.pruning import pruned_model
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_channels_go_and_the_recipe_goes_on(small_fitted, halved, part_sets, tmp
     assert loaded.predict(test) == pytest.approx(halved.predict(test), abs=1e-5)
     # A loaded recipe can be made smaller still.
     train, val, _ = part_sets
-    again = prune(loaded, train, val, multiply_adds=0.7, epochs=1, verbose=False)
+    again = prune(loaded, train, val, max_multiply_adds=0.7, epochs=1, verbose=False)
     assert [one["name"] for one in again.report_.optimization] == ["prune", "prune"]
     ratio = model_facts(again.model_)["multiply_adds"] / model_facts(loaded.model_)["multiply_adds"]
     assert ratio <= 0.7
@@ -60,6 +60,11 @@ def test_zeros_come_and_hold_and_are_told_honestly(small_fitted, part_sets):
     assert after["multiply_adds"] == before["multiply_adds"]
     assert "80% of the weights in kernels are zero" in step["summary"]
     assert "no faster" in step["summary"]
+    megabytes = f"{after['sparse_file_bytes'] / 1e6:.2f} MB"
+    assert (
+        f"leaves zeros out, which `export` does not write, would take {megabytes}"
+        in (step["summary"])
+    )
     assert [stage.name for stage in sparse.report_.stages[-2:]] == ["pruning", "after pruning"]
 
 
@@ -69,12 +74,6 @@ def test_clusters_hold(small_fitted, part_sets):
     kernel = clustered.model_.get_layer("last").get_weights()[0]
     assert len(np.unique(kernel)) <= 8
     assert clustered.report_.optimization[0]["name"] == "cluster"
-
-
-def test_photos_are_drawn_of_each_class(part_sets):
-    some = some_of_each_class(part_sets[0], 9, seed=1)
-    assert set(some.counts().values()) == {3}
-    assert some_of_each_class(part_sets[0], 10**6, seed=1).counts() == part_sets[0].counts()
 
 
 QUICK = {"mobilenet_v2", "mobilenet_v3_small"}
@@ -102,7 +101,7 @@ def test_the_known_families_lose_half_of_their_arithmetic(name, part_sets, monke
     scores = make_head("classification").build(backbone.output, 3, 0)
     model = keras.Model(backbone.input, scores)
     residual = name == "mobilenet_v3_small"
-    pruned = pruned_model(model, part_sets[0], multiply_adds_fraction=0.55, residual=residual)
+    pruned = pruned_model(model, part_sets[0], max_multiply_adds=0.55, residual=residual)
     before, after = pruned.multiply_adds
     assert after <= 0.55 * before
     assert np.isfinite(pruned.model.predict(np.full((1, 32, 32, 3), 99.0), verbose=0)).all()
@@ -115,7 +114,8 @@ def test_wrong_use_is_named(small_fitted, part_sets):
         ({"channels": 0.5, "sparsity": 0.5}, ValueError, "not `channels` and `sparsity`"),
         ({"sparsity": 0.5, "residual": True}, ValueError, "`residual` has no effect with"),
         ({"sparsity": 0.5, "epochs": 1}, ValueError, "`epochs` must be at least 2 with"),
-        ({"channels": 1.5}, ValueError, "`fraction` must lie between 0 and 1"),
+        ({"channels": 1.5}, ValueError, "`channels` is the fraction of the channels that go; it"),
+        ({"max_multiply_adds": 50}, ValueError, "fraction of the multiply-adds that may be left"),
     ):
         with pytest.raises(kind, match=message):
             prune(small_fitted, train, val, verbose=False, **arguments)
