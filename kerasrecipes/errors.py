@@ -17,6 +17,10 @@ class DataError(KerasRecipesError, ValueError):
     """Photos, labels or a table are not what the caller believes they are."""
 
 
+class NoEffectError(KerasRecipesError, ValueError):
+    """An argument would change nothing, with this model or with this schedule."""
+
+
 class NotFittedError(KerasRecipesError, RuntimeError):
     """Something that `fit` learns was asked for before `fit`."""
 

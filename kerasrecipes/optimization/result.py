@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.evaluation.tables import align_columns, shorten_text
 from kerasrecipes.optimization.candidate import Candidate, file_scores, pareto_front
 from kerasrecipes.optimization.limits import Limits
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from kerasrecipes.evaluation.result import Evaluation
 
 SLOWER = 1.05
@@ -162,11 +165,10 @@ class OptimizationResult:
     def _file(self, candidate: Candidate) -> Path:
         return self.folder / file_name(candidate.model, candidate.quantization)
 
-    def plot(self) -> bytes:
-        """Draw accuracy against time and against size; a PNG file's bytes."""
+    def plot(self) -> "Figure":
+        """Draw accuracy against time and against size, as a `matplotlib.figure.Figure`."""
         from kerasrecipes.evaluation.estimate import Estimate
         from kerasrecipes.evaluation.intervals import wilson_interval
-        from kerasrecipes.report.plots import png
         from kerasrecipes.report.trade_off import TradeOff, plot_trade_off
 
         def drawn(one: Candidate) -> TradeOff:
@@ -174,7 +176,7 @@ class OptimizationResult:
             name = f"{one.name} (pick)" if one == self.pick else one.name
             return TradeOff(name, Estimate(one.accuracy, *interval), one.latency_ms, one.size_bytes)
 
-        return png(plot_trade_off([drawn(one) for one in self.candidates]))
+        return plot_trade_off([drawn(one) for one in self.candidates])
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-safe data."""
@@ -193,12 +195,11 @@ class OptimizationResult:
     def __str__(self) -> str:
         heads = ("", "accuracy", "drop (95% interval)", "worst class", "size", "latency", "")
         rows = [heads, *(self._row(one) for one in self.candidates)]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
         lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
+            *align_columns(rows),
+            "",
+            "* none other is better in accuracy, size and latency at once",
         ]
-        lines += ["", "* none other is better in accuracy, size and latency at once"]
         lines += [f"Note: {note}" for note in self.notes]
         lines += [f"Warning: {warning}" for warning in self.warnings]
         return "\n".join([*lines, "", self.message])
@@ -210,7 +211,7 @@ class OptimizationResult:
             one.name,
             f"{one.accuracy:.1%}",
             f"{100 * one.drop:+.1f} ({low:+.1f} to {high:+.1f})",
-            f"{printable(one.worst_class)[:20]} {100 * one.worst_drop:+.1f}",
+            f"{shorten_text(printable(one.worst_class), 20)} {100 * one.worst_drop:+.1f}",
             f"{one.size_bytes / 1e6:.2f} MB",
             f"{one.latency_ms:.3g} ms ({one.latency_ratio:.2f}×)",
             mark.strip(),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError, NoEffectError, printable
 from kerasrecipes.evaluation.resampled import log_losses
 from kerasrecipes.inference import predict_scores
 from kerasrecipes.training.bench import Bench, scanned
@@ -151,7 +151,7 @@ def ablate_recipe(
             fitted = replace(variant, seed=recipe.seed + number)
             try:
                 model, _ = fit_classifier(fitted, train, val, (), lambda line: None, memory=memory)
-            except ValueError as error:
+            except NoEffectError as error:
                 # A backbone without residual blocks, say; nothing has been trained then.
                 if changes is not None or number or name == AS_IT_IS:
                     raise
@@ -167,6 +167,7 @@ def ablate_recipe(
 def _variants(recipe: ImageClassifier, changes) -> dict[str, ImageClassifier]:
     config = {name: getattr(recipe, name) for name in recipe.get_config()}
     chosen = CHANGES if changes is None else changes
+    checked_arguments(recipe)  # or each change would seem to be what is wrong
     variants = {AS_IT_IS: recipe}
     for name, change in chosen.items():
         if unknown := change.keys() - config.keys():

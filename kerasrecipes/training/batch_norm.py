@@ -11,7 +11,7 @@ from kerasrecipes.backbones.graph import nodes_in_order
 from kerasrecipes.backbones.rebuilding import is_functional
 from kerasrecipes.data.batches import PhotoReader
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.errors import DataError, TrainingError, listed
+from kerasrecipes.errors import DataError, NoEffectError, TrainingError, listed
 
 if TYPE_CHECKING:
     import keras
@@ -127,12 +127,14 @@ def _levels(model: "keras.Model") -> Levels:
         if not isinstance(layer, norm_kind)
         and any(isinstance(part, norm_kind) for part in layer._flatten_layers())
     ]
-    if inside or not levels:
+    if inside:
         raise ValueError(
             f"The BatchNormalization inside {listed(inside)} cannot be reached: the model must be "
             "flat. BackboneSpec.from_model flattens models within models."
-            if inside
-            else f"The model {model.name!r} has no BatchNormalization, so nothing would change."
+        )
+    if not levels:
+        raise NoEffectError(
+            f"The model {model.name!r} has no BatchNormalization, so nothing would change."
         )
     return [levels[level] for level in sorted(levels)]
 

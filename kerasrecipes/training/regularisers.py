@@ -1,7 +1,7 @@
 """Whether what shall hold a backbone's training back can have an effect."""
 
 from kerasrecipes.backbones.spec import BackboneSpec
-from kerasrecipes.errors import unknown_name
+from kerasrecipes.errors import NoEffectError, unknown_name
 from kerasrecipes.training.adapters import check_adapter
 from kerasrecipes.training.schedule import UnfreezeSchedule
 
@@ -62,14 +62,14 @@ def check_branches(model, spec: BackboneSpec, branches: dict, schedule: Unfreeze
         schedule: The stages.
 
     Raises:
-        ValueError: If no residual branch lies in the blocks that any stage opens.
+        NoEffectError: If no residual branch lies in the blocks that any stage opens.
     """
     import keras
 
     lowest = schedule.first_open(len(spec.blocks))
     opened = keras.Model(spec.boundary(model, lowest), model.output)
     if not any(operation.name in branches for operation in opened.operations):
-        raise ValueError(
+        raise NoEffectError(
             f"`stochastic_depth` would have no effect: of {len(branches)} residual branches of "
             f"{spec.name!r}, none lies in the blocks that are opened. Leave it out, or open more "
             "blocks."

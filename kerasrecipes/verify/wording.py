@@ -1,6 +1,7 @@
 """A verification as a table to read, and as plain values."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import printable
@@ -90,7 +91,9 @@ def _class(found: "ClassChange") -> str:
 def _flip(found: "Flip") -> str:
     now = f"'{printable(found.after)}' ({found.after_score:.0%})" if found.after else "NaN"
     before = f"'{printable(found.before)}' ({found.before_score:.0%})"
-    return f"{printable(found.photo)} shows '{printable(found.label)}': {before} became {now}"
+    # Its folder and its name are enough to find it, and all that fits into a line.
+    photo = "/".join(PurePath(found.photo).parts[-2:])
+    return f"{printable(photo)} shows '{printable(found.label)}': {before} became {now}"
 
 
 def _limited(label: str, texts: list[str], field: str) -> Iterator[tuple[str, str]]:

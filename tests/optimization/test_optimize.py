@@ -25,6 +25,7 @@ from kerasrecipes.optimization.candidate import Candidate, pareto_front
 from kerasrecipes.optimization.limits import Limits
 from kerasrecipes.optimization.optimizing import _with_seed
 from kerasrecipes.optimization.result import OptimizationResult
+from kerasrecipes.report.style import png
 
 FLOAT = Candidate(
     "fitted", "float32", accuracy=0.95, drop=0.0, drop_interval=(-0.01, 0.01), drop_error=0.0,
@@ -204,7 +205,7 @@ def test_table_and_picture_show_all(found):
     for one in found.candidates:
         assert one.name in text
     assert "← pick" in text and found.message in text and "worst class" in text
-    assert found.plot().startswith(b"\x89PNG")
+    assert png(found.plot()).startswith(b"\x89PNG")
     assert json.loads(json.dumps(found.to_dict()))["pick"] == found.pick.name
 
 

@@ -92,6 +92,12 @@ def test_a_changed_model_is_told_in_words(damaged, exported_once):
     assert "shows 'rød\\n1'" in text and "\nrød" not in text
 
 
+def test_a_photo_of_a_folder_is_told_by_its_last_two_names(damaged):
+    far = dataclasses.replace(damaged.flips[0], photo="/a/very/long/way/to/dot/07.png")
+    text = str(dataclasses.replace(damaged, flips=(far,)))
+    assert "  dot/07.png shows '" in text and "way" not in text
+
+
 def test_all_of_it_goes_through_json(damaged):
     again = Verification.from_dict(json.loads(json.dumps(damaged.to_dict(), allow_nan=False)))
     assert again == damaged
