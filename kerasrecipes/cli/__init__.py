@@ -35,6 +35,9 @@ COMMANDS = {
     "benchmark": models.benchmark_saved,
     "predict": models.predict,
     "optimize": optimizing.optimize,
+    "prune": optimizing.prune_saved,
+    "quantize": optimizing.quantize_saved,
+    "distil": optimizing.distil_saved,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

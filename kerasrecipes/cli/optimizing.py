@@ -1,11 +1,22 @@
-"""The command that makes saved models smaller and faster."""
+"""Commands that make another model, smaller and faster, of a saved one."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from kerasrecipes.cli.options import Json, Model, Photos, print_json
+from kerasrecipes.cli.options import (
+    Augment,
+    Backbone,
+    Json,
+    Model,
+    Photos,
+    Seed,
+    Side,
+    Weights,
+    print_json,
+)
 from kerasrecipes.errors import printable
 
 MaxDrop = Annotated[float, typer.Option(help="Accuracy that may be lost, e.g. 0.01 for one point.")]
@@ -16,6 +27,8 @@ MaxMs = Annotated[
 To = Annotated[
     Path | None, typer.Option(help="Folder of the new model; else the model's with _small.")
 ]
+NewFolder = Annotated[Path, typer.Option("--to", help="Folder of the new model.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs of training.")]
 Run = Annotated[
     Path | None,
     typer.Option(help="Keeps the search, so that the same command goes on after a break."),
@@ -50,12 +63,104 @@ def optimize(
         max_minutes=max_minutes,
         folder=run,
     )
-    if as_json:
-        print_json(done.to_dict())
-    else:
-        print(done)
-        if done.bundle is not None:
-            folder = printable(done.bundle.folder)
-            print(f"\nSaved to {folder} with its file. The report: {folder}/report.html")
+    _tell(done, as_json)
     if done.bundle is None:
         raise typer.Exit(3)
+
+
+def prune_saved(
+    model: Model,
+    photos: Photos,
+    to: NewFolder,
+    channels: Annotated[
+        float | None, typer.Option(help="Fraction of the channels that go, e.g. 0.5; or")
+    ] = None,
+    max_multiply_adds: Annotated[
+        float | None, typer.Option(help="fraction of the arithmetic that may be left; or")
+    ] = None,
+    sparsity: Annotated[
+        float | None, typer.Option(help="fraction of the weights that become zero.")
+    ] = None,
+    epochs: Epochs = None,
+    as_json: Json = False,
+) -> None:
+    """Take channels or weights away from a saved model, and train the rest on.
+
+    Photos of the model's own fit are recognised; all others are only for the final test.
+    """
+    from kerasrecipes.optimization.bundle_optimization import remake_bundle
+    from kerasrecipes.optimization.pruning import prune
+
+    options = {"channels": channels, "max_multiply_adds": max_multiply_adds, "sparsity": sparsity}
+    options |= {} if epochs is None else {"epochs": epochs}
+    _tell(remake_bundle(model, photos, to, partial(prune, **options)), as_json)
+
+
+def quantize_saved(
+    model: Model,
+    photos: Photos,
+    to: NewFolder,
+    mode: Annotated[str, typer.Option(help="float16, dynamic, int8, int4 or qat.")] = "qat",
+    engine: Annotated[
+        str | None, typer.Option(help="Who simulates the rounding of qat: native or tfmot.")
+    ] = None,
+    epochs: Epochs = None,
+    as_json: Json = False,
+) -> None:
+    """Round a saved model's numbers; by default, train it on with the rounding first.
+
+    Photos of the model's own fit are recognised; all others are only for the final test.
+    """
+    from kerasrecipes.optimization.bundle_optimization import remake_bundle
+    from kerasrecipes.optimization.quantizing import quantize
+
+    def rounded(recipe, train, val):
+        return quantize(recipe, mode, engine=engine, epochs=epochs)
+
+    _tell(remake_bundle(model, photos, to, rounded), as_json)
+
+
+def distil_saved(
+    model: Model,
+    photos: Photos,
+    to: NewFolder,
+    backbone: Backbone,
+    image_size: Side = None,
+    weights: Weights = "default",
+    epochs: Annotated[int | None, typer.Option(help="Epochs with open blocks.")] = None,
+    augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Teach another backbone what a saved model says about its photos.
+
+    Photos of the model's own fit are recognised; all others are only for the final test.
+    """
+    from kerasrecipes.optimization.bundle_optimization import remake_bundle
+    from kerasrecipes.optimization.distilling import distil
+    from kerasrecipes.training.image_classifier import ImageClassifier
+    from kerasrecipes.training.schedule import UnfreezeSchedule
+
+    student = ImageClassifier(
+        backbone,
+        image_size=None if image_size is None else (image_size, image_size),
+        weights=None if weights == "none" else weights,
+        schedule=None if epochs is None else UnfreezeSchedule.two_phase(epochs),
+        augment=augment.value,
+        seed=seed,
+    )
+
+    def taught(teacher, train, val):
+        return distil(teacher, student, train, val)
+
+    _tell(remake_bundle(model, photos, to, taught), as_json)
+
+
+def _tell(done, as_json: bool) -> None:
+    if as_json:
+        return print_json(done.to_dict())
+    print(done)
+    if done.bundle is not None:
+        folder = printable(done.bundle.folder)
+        files = " with its file" if done.bundle.exports() else ""
+        print(f"\nSaved to {folder}{files}. The report: {folder}/report.html")

@@ -17,6 +17,7 @@ from kerasrecipes.cli import app
 VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "train", "ablate",
     "evaluate", "export", "starter", "verify", "benchmark", "predict", "optimize",
+    "prune", "quantize", "distil",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from kerasrecipes import Bundle
+from kerasrecipes import Bundle, backbones
 from kerasrecipes.optimization import search
 from kerasrecipes.optimization.bundle_optimization import photos_of_fit
 
@@ -58,3 +58,55 @@ def test_missing_photos_and_strange_classes_are_named(kr, model, photos):
     shutil.rmtree(photos / "dot")
     code, _, err = kr("optimize", model, photos)
     assert code == 1 and "of the 36 photos that the model in" in err and "are not in" in err
+
+
+def test_a_folder_that_is_no_models_is_refused_before_the_search(kr, model, photos, monkeypatch):
+    monkeypatch.setattr(search.Search, "run", lambda *_: pytest.fail("it searched"))
+    code, out, err = kr("optimize", model, photos, "--to", model / "1")
+    assert code == 1 and out == "" and "is one version of a model. Name the folder above" in err
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "step"),
+    [
+        ("prune", ("--channels", 0.5, "--epochs", 1), "prune"),
+        ("quantize", ("--epochs", 1), "quantize"),
+        ("quantize", ("--mode", "float16"), None),
+        ("distil", ("--backbone", "tiny", "--image-size", 48, "--epochs", 1), "distil"),
+    ],
+)
+def test_one_step_makes_another_model(
+    kr, model, photos, tmp_path, monkeypatch, tiny_spec, verb, options, step
+):
+    monkeypatch.setitem(backbones._REGISTRY._load(), "tiny", tiny_spec())
+    code, out, err = kr(verb, model, photos, "--to", tmp_path / "made", *options)
+    assert code == 0, err
+    assert "On 12 photos that were not used:" in out
+    bundle = Bundle.load(tmp_path / "made")
+    assert [one["name"] for one in bundle.manifest.optimization] == ([step] if step else [])
+    assert bundle.manifest.golden_split == "test"
+    assert (" with its file." in out) == bool(bundle.exports()) == (verb == "quantize")
+
+
+def test_one_step_without_photos_to_spare(kr, model, part_sets, tmp_path):
+    for photo in (*part_sets[0].photos, *part_sets[1].photos):
+        (tmp_path / "fit" / photo.label).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo.path, tmp_path / "fit" / photo.label)
+    to, options = tmp_path / "made", ("--mode", "dynamic")
+    code, out, _ = kr("quantize", model, tmp_path / "fit", "--to", to, *options, "--json")
+    told = json.loads(out)
+    assert code == 0 and told == {"steps": [], "test": None, "folder": str(to / "1")}
+    code, out, _ = kr("quantize", model, tmp_path / "fit", "--to", to, *options)
+    assert code == 0 and "There are no other photos than those of the fit" in out
+
+
+def test_wrong_wishes_for_one_step_are_one_line(kr, model, photos, tmp_path):
+    for arguments, told in (
+        (("prune",), "Pass exactly one of `channels`, `max_multiply_adds`"),
+        (("quantize", "--mode", "int9"), "Unknown mode 'int9'. Did you mean 'int8'"),
+        (("distil", "--backbone", "efficientnet_lite"), "Unknown backbone"),
+    ):
+        verb, *options = arguments
+        code, out, err = kr(verb, model, photos, "--to", tmp_path / "made", *options)
+        assert code == 1 and out == "" and told in err
+    assert not (tmp_path / "made").exists()
