@@ -29,6 +29,17 @@ To = Annotated[
 ]
 NewFolder = Annotated[Path, typer.Option("--to", help="Folder of the new model.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of training.")]
+Student = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A smaller backbone to fit to what the model says, as often as you like; see "
+        "`kerasrecipes ls`."
+    ),
+]
+ModelSeed = Annotated[
+    int | None,
+    typer.Option(min=0, max=2**31 - 1, help="Seed of everything that is drawn; else the model's."),
+]
 Run = Annotated[
     Path | None,
     typer.Option(help="Keeps the search, so that the same command goes on after a break."),
@@ -42,6 +53,8 @@ def optimize(
     max_mb: MaxMb = None,
     max_ms: MaxMs = None,
     max_minutes: Annotated[float, typer.Option(help="Time for the search.")] = 30.0,
+    student: Student = None,
+    seed: ModelSeed = None,
     to: To = None,
     run: Run = None,
     as_json: Json = False,
@@ -61,6 +74,8 @@ def optimize(
         max_size_mb=max_mb,
         max_latency_ms=max_ms,
         max_minutes=max_minutes,
+        students=student or (),
+        seed=seed,
         folder=run,
     )
     _tell(done, as_json)

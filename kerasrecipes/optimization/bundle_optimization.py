@@ -1,14 +1,16 @@
 """Optimizing a saved model with the photos of its own fit, told by their digests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kerasrecipes.backbones import get_backbone
 from kerasrecipes.bundle import Bundle, check_model_folder
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.data.seen import FIT_SIDES
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.result import Evaluation
+from kerasrecipes.optimization.distilling import check_student
 from kerasrecipes.optimization.optimizing import optimize
 from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
 from kerasrecipes.optimization.result import OptimizationResult
@@ -79,6 +81,9 @@ def optimize_bundle(
     bundle: Bundle | str | Path,
     photos: PhotoSet | str | Path,
     to: str | Path | None = None,
+    *,
+    students: Sequence[str] = (),
+    seed: int | None = None,
     **settings,
 ) -> OptimizedBundle:
     """Optimize a saved model and save the pick as a bundle of its own, with its file.
@@ -89,6 +94,8 @@ def optimize_bundle(
             `scan_photos`. Which of them trained it, and which it was chosen by, is told by
             their digests; all others are for the final measurement only.
         to: Folder of the new model; `None` for the old one's name with `_small` behind it.
+        students: Names of smaller backbones to fit to what the model says, too.
+        seed: Seed of all that is drawn; `None` for the model's.
         **settings: Further arguments of `optimize`.
 
     Returns:
@@ -105,8 +112,10 @@ def optimize_bundle(
     name = bundle.folder.absolute().parent
     to = name.with_name(f"{name.name}_small") if to is None else Path(to)
     check_model_folder(to)  # before the search, not after it
+    recipe = ImageClassifier.load(bundle)
+    smaller = [_student(name, recipe, recipe.seed if seed is None else seed) for name in students]
     train, val, fresh = photos_of_fit(bundle, photos)
-    result = optimize(ImageClassifier.load(bundle), train, val, **settings)
+    result = optimize(recipe, train, val, students=smaller, seed=seed, **settings)
     if result.pick is None:
         return OptimizedBundle(result, None, None)
     evaluation = result.evaluate(fresh) if len(fresh) else None
@@ -143,6 +152,20 @@ def remake_bundle(
         made.recipe.evaluate(fresh)  # these are the photos that its file is verified by
     evaluation = made.evaluate(fresh) if len(fresh) else None
     return RemadeBundle(evaluation, made.save(to))
+
+
+def _student(name: str, recipe: ImageClassifier, seed: int) -> ImageClassifier:
+    """Make a recipe of a backbone that sees the photos as another recipe does."""
+    student = ImageClassifier(
+        name,
+        weights="imagenet" if get_backbone(name).load_default is None else "default",
+        augment=recipe.augment,
+        views=recipe.views,
+        batch_size=recipe.batch_size,
+        seed=seed,
+    )
+    check_student(student)
+    return student
 
 
 def photos_of_fit(

@@ -5,13 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrecipes.data.decode import read_photo
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.evaluation.intervals import paired_difference_interval
+
+if TYPE_CHECKING:
+    from kerasrecipes.verify import Tolerance
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,11 @@ class Candidate:
         size_bytes: Size of the file.
         latency_ms: Median time for one photo, one thread.
         latency_ratio: The same by that of the float file, timed in turns with it.
-        seconds: What it took to make and measure.
+        seconds: What it took to train and write it; what it was made of is not counted.
+        photos: Number of the validation photos.
+        agreement: Share of them that the file calls the same as the model that is in it.
+        model_accuracy: Share of them that this model gets right.
+        largest_gap: Largest difference between a score of the two.
         multiply_adds: Arithmetic for one photo, where it can be counted.
     """
 
@@ -49,6 +56,10 @@ class Candidate:
     latency_ms: float
     latency_ratio: float
     seconds: float
+    photos: int
+    agreement: float
+    model_accuracy: float
+    largest_gap: float
     multiply_adds: int | None = None
 
     @property
@@ -65,6 +76,25 @@ class Candidate:
     def cost(self, reference: "Candidate") -> float:
         """Return size and latency in one number: the geometric mean of both by another's."""
         return math.sqrt(self.size_bytes / reference.size_bytes * self.latency_ratio)
+
+    def refusals(self, tolerance: "Tolerance") -> tuple[str, ...]:
+        """Say why an export of the file would be refused, by the numbers of these photos.
+
+        Args:
+            tolerance: How far a file may differ from the model that is in it.
+        """
+        from kerasrecipes.verify.verification import find_failures
+
+        found = {
+            "photos": self.photos,
+            "agreement": self.agreement,
+            "accuracy": self.accuracy,
+            "reference_accuracy": self.model_accuracy,
+            "accuracy_difference": self.accuracy - self.model_accuracy,
+            "largest_gap": self.largest_gap,
+        }
+        # What is answered with NaN agrees with nothing.
+        return find_failures(found, tolerance, bad_rows=0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-safe data."""
@@ -91,13 +121,16 @@ class FileJudge:
     reference: Path
     right: np.ndarray | None = None
 
-    def measure(self, path: Path, model: str, quantization: str, seconds: float, **facts):
+    def measure(
+        self, path: Path, model: str, quantization: str, scores: np.ndarray, seconds: float, **facts
+    ) -> Candidate:
         """Run a file on all photos and time it in turns with the float file.
 
         Args:
             path: The file.
             model: What was done to the model.
             quantization: How the file was written.
+            scores: What the model itself says about the photos, shape `(n, classes)`.
             seconds: What it took so far.
             **facts: Further arguments of `Candidate`.
 
@@ -107,9 +140,11 @@ class FileJudge:
         Raises:
             DataError: If a photo cannot be read, or changed since it was scanned.
         """
+        answers = file_scores(path, self.val)
+        right = self._right(answers)
         if self.right is None:
-            self.right = self._right(self.reference)
-        right = self.right if path == self.reference else self._right(path)
+            reference = answers if path == self.reference else file_scores(self.reference, self.val)
+            self.right = self._right(reference)
         lost, won = int((self.right & ~right).sum()), int((right & ~self.right).sum())
         count, drop = len(right), (lost - won) / len(right)
         drops = self._recalls(self.right) - self._recalls(right)
@@ -130,13 +165,26 @@ class FileJudge:
             latency_ms=median,
             latency_ratio=ratio,
             seconds=seconds,
+            **self._likeness(answers, scores),
             **facts,
         )
 
-    def _right(self, path: Path) -> np.ndarray:
+    def _likeness(self, answers: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+        """Compare a file's answers with those of the model that is in it."""
         from kerasrecipes.verify.changes import top_classes
 
-        return top_classes(file_scores(path, self.val)) == self.val.labels
+        gaps = np.abs(answers - scores)
+        return {
+            "photos": len(scores),
+            "agreement": float((top_classes(answers) == scores.argmax(axis=1)).mean()),
+            "model_accuracy": float(self._right(scores).mean()),
+            "largest_gap": float(gaps[np.isfinite(gaps)].max(initial=0.0)),
+        }
+
+    def _right(self, answers: np.ndarray) -> np.ndarray:
+        from kerasrecipes.verify.changes import top_classes
+
+        return top_classes(answers) == self.val.labels
 
     def _recalls(self, right: np.ndarray) -> np.ndarray:
         labels = self.val.labels

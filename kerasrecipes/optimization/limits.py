@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kerasrecipes.optimization.candidate import Candidate
+
+if TYPE_CHECKING:
+    from kerasrecipes.verify import Tolerance
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,30 @@ class Limits:
         """Whether neither size nor latency is limited, so that smaller is always better."""
         return self.max_size_mb is None and self.max_latency_ms is None
 
+    def tolerance(self, quantization: str) -> "Tolerance":
+        """Return how far a file may differ from the model that is in it, to be saved.
+
+        Args:
+            quantization: How the file is written.
+        """
+        from kerasrecipes.verify import Tolerance
+
+        strict = Tolerance.for_quantization(quantization)
+        return Tolerance(
+            # The user has said which drop is fine; a rounded model answers a little otherwise.
+            min_agreement=max(0.0, min(strict.min_agreement, 1 - 2 * self.max_drop)),
+            max_accuracy_drop=max(strict.max_accuracy_drop, self.max_drop),
+            max_score_gap=strict.max_score_gap,
+        )
+
+    def refusals(self, candidate: Candidate) -> tuple[str, ...]:
+        """Say why `OptimizationResult.save` would refuse a candidate's file, if it would.
+
+        Args:
+            candidate: The candidate.
+        """
+        return candidate.refusals(self.tolerance(candidate.quantization))
+
     def misses(self, candidate: Candidate) -> dict[str, float]:
         """Return by how much a candidate is beyond each limit that it breaks, in words to share.
 
@@ -66,6 +94,9 @@ class Limits:
         if self.max_latency_ms is not None and latency > self.max_latency_ms:
             said = f"it takes {latency:.3g} ms, where {self.max_latency_ms:g} are allowed"
             found[said] = latency / self.max_latency_ms - 1
+        for why in self.refusals(candidate):
+            # What is not the same model is no use: it counts like a file ten times too large.
+            found[f"its export would be refused, since {why}"] = 9.0
         return found
 
     def choose(self, candidates: Sequence[Candidate]) -> Candidate | None:

@@ -51,8 +51,11 @@ class OptimizationResult:
 
     @property
     def front(self) -> list[Candidate]:
-        """The candidates that none other beats in accuracy, size and latency."""
-        return pareto_front(self.candidates)
+        """The candidates that none other beats in accuracy, size and latency.
+
+        A file that would be refused is none: it is not the model.
+        """
+        return pareto_front([one for one in self.candidates if not self.limits.refusals(one)])
 
     @property
     def message(self) -> str:
@@ -97,6 +100,12 @@ class OptimizationResult:
                     f"{one.name} is slower than {base.name} on this machine: {one.latency_ms:.3g} "
                     f"for {base.latency_ms:.3g} ms."
                 )
+        for one in self.candidates:
+            if refusals := self.limits.refusals(one):
+                found.append(
+                    f"{one.name} is not picked: its export would be refused, since "
+                    f"{'; '.join(refusals)}."
+                )
         return found
 
     def evaluate(self, photos: PhotoSet, candidate: Candidate | None = None) -> "Evaluation":
@@ -140,18 +149,10 @@ class OptimizationResult:
                 photos; no bundle is left then.
             OSError: If the folder cannot be written.
         """
-        from kerasrecipes.verify import Tolerance
-
         candidate = self._chosen(candidate)
         recipe = self._told(candidate)
         bundle = recipe.save(folder)
-        strict = Tolerance.for_quantization(candidate.quantization)
-        tolerance = Tolerance(
-            # The user has said which drop is fine; a rounded model answers a little otherwise.
-            min_agreement=max(0.0, min(strict.min_agreement, 1 - 2 * self.limits.max_drop)),
-            max_accuracy_drop=max(strict.max_accuracy_drop, self.limits.max_drop),
-            max_score_gap=strict.max_score_gap,
-        )
+        tolerance = self.limits.tolerance(candidate.quantization)
         try:
             # The very file that was measured, not one that is converted again.
             content = self._file(candidate).read_bytes()
@@ -193,12 +194,14 @@ class OptimizationResult:
         }
 
     def __str__(self) -> str:
-        heads = ("", "accuracy", "drop (95% interval)", "worst class", "size", "latency", "")
+        heads = ("", "accuracy", "drop (95% interval)", "worst class", "agreement", "size")
+        heads += ("latency", "")
         rows = [heads, *(self._row(one) for one in self.candidates)]
         lines = [
             *align_columns(rows),
             "",
             "* none other is better in accuracy, size and latency at once",
+            "agreement: share of the photos that the file calls the same as the model in it",
         ]
         lines += [f"Note: {note}" for note in self.notes]
         lines += [f"Warning: {warning}" for warning in self.warnings]
@@ -206,12 +209,14 @@ class OptimizationResult:
 
     def _row(self, one: Candidate) -> tuple[str, ...]:
         low, high = (100 * end for end in one.drop_interval)
-        mark = ("*" if one in self.front else "") + (" ← pick" if one == self.pick else "")
+        mark = "*" if one in self.front else ""
+        mark += " ← pick" if one == self.pick else " refused" if self.limits.refusals(one) else ""
         return (
             one.name,
             f"{one.accuracy:.1%}",
             f"{100 * one.drop:+.1f} ({low:+.1f} to {high:+.1f})",
             f"{shorten_text(printable(one.worst_class), 20)} {100 * one.worst_drop:+.1f}",
+            f"{one.agreement:.1%}",
             f"{one.size_bytes / 1e6:.2f} MB",
             f"{one.latency_ms:.3g} ms ({one.latency_ratio:.2f}×)",
             mark.strip(),

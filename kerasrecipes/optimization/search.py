@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.errors import DataError, TrainingError, VerificationError, printable
+from kerasrecipes.errors import (
+    DataError,
+    DownloadError,
+    TrainingError,
+    VerificationError,
+    printable,
+)
 from kerasrecipes.files import complete_file, told_plainly
 from kerasrecipes.optimization.candidate import Candidate, FileJudge
 from kerasrecipes.optimization.facts import model_facts
@@ -72,6 +78,7 @@ class Search:
         self._began = time.monotonic()
         import_keras()
         self._calibration: dict[tuple, np.ndarray] = {}
+        self._trained_for: dict[str, float] = {}
         self._judge = FileJudge(self.val, self.folder / file_name(FITTED, "float32"))
         self._read()
         started = time.monotonic()
@@ -119,7 +126,7 @@ class Search:
         rounded = files.get("int8")
         if plan.kind != QAT or rounded is None:
             return ""
-        if rounded.drop > lost or rounded.judged_drop > most:
+        if rounded.drop > lost or rounded.judged_drop > most or self.limits.refusals(rounded):
             return ""
         return f"{plan.base} loses nothing by rounding"
 
@@ -153,7 +160,7 @@ class Search:
             found = plan.make(base, self.train, self.val, epochs, callbacks)
         except DataError:  # photos that changed, which no other plan can do without
             raise
-        except (ValueError, TrainingError) as error:
+        except (ValueError, TrainingError, DownloadError) as error:
             self._note(f"{name}: not possible. {error}")
             return False
         took = (time.monotonic() - started) / (once + epochs * epoch)
@@ -161,10 +168,8 @@ class Search:
         self.recipes[name] = found
         path = self.folder / f"{name}.keras"
         found.model_.save(path)
-        facts = {
-            "seconds": time.monotonic() - started,
-            "report": found.report_.to_dict(),
-        }
+        self._trained_for[name] = time.monotonic() - started
+        facts = {"seconds": self._trained_for[name], "report": found.report_.to_dict()}
         self._write(path.with_suffix(".json"), facts)
         return True
 
@@ -222,7 +227,8 @@ class Search:
             path,
             model,
             quantization,
-            time.monotonic() - started,
+            recipe.held_out_.scores,
+            self._trained_for.get(model, 0.0) + time.monotonic() - started,
             multiply_adds=model_facts(recipe.model_).get("multiply_adds"),
         )
         self.candidates.append(found)
@@ -259,6 +265,7 @@ class Search:
         from kerasrecipes.model_file import load_model
 
         facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        self._trained_for[plan.name] = facts["seconds"]
         report = RunReport.from_dict(facts["report"])
         # A backbone of one's own is not in a report, and the schedule may have been cut.
         schedule = report.recipe["schedule"]

@@ -35,6 +35,26 @@ def test_a_saved_model_becomes_smaller(kr, model, photos, tmp_path):
     assert [one["name"] for one in told["candidates"]] == ["float32", "dynamic"]
 
 
+def test_students_by_name_see_the_photos_as_the_model_does(kr, model, photos, monkeypatch):
+    asked = []
+    monkeypatch.setattr(search, "plans_of", lambda *given: asked.append(given) or [])
+    code, *_ = kr(
+        "optimize", model, photos, "--max-drop", 0.5, "--seed", 3,
+        "--student", "efficientnet_lite1", "--student", "mobilenet_v3_small",
+    )  # fmt: skip
+    assert code == 0
+    ((recipe, students),) = asked
+    assert recipe.seed == 3
+    assert list(students) == ["student-efficientnet_lite1", "student-mobilenet_v3_small"]
+    lite, mobile = students.values()
+    # Where nothing can be installed, weights are downloaded.
+    assert (lite.weights, mobile.weights) == ("default", "imagenet")
+    seen = ("augment", "views", "batch_size", "seed")
+    assert all(getattr(lite, name) == getattr(recipe, name) for name in seen)
+    code, _, err = kr("optimize", model, photos, "--student", "mobilenet_v3_smal")
+    assert code == 1 and "Unknown backbone 'mobilenet_v3_smal'. Did you mean" in err
+
+
 def test_what_is_not_reachable_exits_with_3_and_saves_nothing(kr, model, photos, tmp_path):
     code, out, _ = kr("optimize", model, photos, "--max-mb", 0.001)
     assert code == 3 and "Not reachable: the closest is" in out

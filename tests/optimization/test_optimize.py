@@ -12,6 +12,7 @@ from kerasrecipes import (
     BackboneSpec,
     Bundle,
     DataError,
+    DownloadError,
     ImageClassifier,
     NotFittedError,
     UnfreezeSchedule,
@@ -30,7 +31,8 @@ from kerasrecipes.report.style import png
 FLOAT = Candidate(
     "fitted", "float32", accuracy=0.95, drop=0.0, drop_interval=(-0.01, 0.01), drop_error=0.0,
     recalls=(0.9, 1.0), worst_class="a", worst_drop=0.0, size_bytes=4_000_000, latency_ms=8.0,
-    latency_ratio=1.0, seconds=1.0,
+    latency_ratio=1.0, seconds=1.0, photos=500, agreement=1.0, model_accuracy=0.95,
+    largest_gap=1e-5,
 )  # fmt: skip
 INT8 = replace(FLOAT, quantization="int8", accuracy=0.948, drop=0.002, drop_error=0.003,
                size_bytes=1_000_000, latency_ms=4.0, latency_ratio=0.5)  # fmt: skip
@@ -84,6 +86,15 @@ def test_every_candidate_is_a_real_file(found, small_fitted, part_sets):
         recalls = [right[one.name][val.labels == k].mean() for k in range(3)]
         assert one.recalls == pytest.approx(recalls)
         assert one.latency_ms > 0
+        # What the file is compared with when it is saved: the model that is in it.
+        scores, answers = found.recipes[one.model].predict(val), load(path)(pixels)
+        assert one.agreement == (answers.argmax(axis=1) == scores.argmax(axis=1)).mean()
+        assert one.model_accuracy == (scores.argmax(axis=1) == val.labels).mean()
+        assert one.largest_gap == pytest.approx(np.abs(answers - scores).max(), abs=1e-6)
+        assert one.photos == len(val)
+        if one.model != "fitted":
+            facts = json.loads((found.folder / f"{one.model}.json").read_text())
+            assert one.seconds > facts["seconds"] > 0
     float32, rounded, pruned, last = (found.candidates[i] for i in (0, 4, 5, 7))
     assert pruned.multiply_adds <= 0.8 * float32.multiply_adds
     assert rounded.multiply_adds == float32.multiply_adds
@@ -190,8 +201,8 @@ def test_training_is_not_wasted_on_what_cannot_be_picked():
     assert against("qat", exact, rounded) == ""  # 0.2 points are lost
     same = replace(rounded, drop=0.0)
     assert against("qat", exact, same) == "small loses nothing by rounding"
-    unsure = replace(same, drop_error=0.011)
-    assert against("qat", exact, unsure) == ""
+    for unsure in (replace(same, drop_error=0.011), replace(same, agreement=0.9)):
+        assert against("qat", exact, unsure) == ""
 
 
 def test_two_searches_in_one_folder(small_fitted, part_sets, tmp_path):
@@ -251,6 +262,25 @@ def test_an_interrupted_search_keeps_what_it_has(
     assert done.candidates == cut.candidates and not done.notes
 
 
+def test_a_student_whose_weights_cannot_be_fetched_is_noted(
+    small_fitted, part_sets, tmp_path, monkeypatch
+):
+    train, val, _ = part_sets
+
+    def fail(*_, **__):
+        raise DownloadError("No connection.")
+
+    monkeypatch.setattr(search, "WITHOUT_TRAINING", ("float32",))
+    monkeypatch.setattr(search_plans, "LEVELS", ())
+    monkeypatch.setattr(search_plans, "distil", fail)
+    monkeypatch.setattr(search_plans, "train_with_rounding", fail)
+    monkeypatch.setattr(search.Search, "_against", AGAINST)
+    students = [ImageClassifier("efficientnet_lite0")]
+    found = optimize(small_fitted, train, val, students=students, folder=tmp_path, verbose=False)
+    assert found.pick is not None
+    assert "student-efficientnet_lite0: not possible. No connection." in found.notes
+
+
 def test_no_training_when_limits_are_kept_without_or_time_is_short(
     small_fitted, part_sets, tmp_path, monkeypatch, capsys
 ):
@@ -282,6 +312,30 @@ def test_a_pick_is_judged_with_its_error():
     wide = result([FLOAT, replace(INT8, drop_interval=(-0.01, 0.014))])
     assert "cannot rule out a drop of more than 1.0 points" in wide.message
     assert "95% interval -1.0 to 1.4" in wide.message
+
+
+def test_a_file_that_is_another_model_is_not_picked():
+    # As accurate, but right about other photos than the model that is in it.
+    other = replace(INT8, drop=0.0, drop_error=0.0, agreement=0.9, size_bytes=100_000)
+    told = result([FLOAT, INT8, other])
+    assert told.pick == INT8
+    (warning,) = told.warnings
+    assert warning == (
+        "int8 is not picked: its export would be refused, since top-1 agreement 0.9000 on 500 "
+        "photos is below 0.95."
+    )
+    assert warning in str(told)
+    rows = [line for line in str(told).splitlines() if line.startswith("int8 ")]
+    assert rows[0].endswith("* ← pick") and rows[1].endswith("refused") and "90.0%" in rows[1]
+    alone = result([replace(FLOAT, largest_gap=0.01)])
+    assert alone.pick is None
+    assert "its export would be refused, since the largest score gap 0.01" in alone.message
+    worse = replace(INT8, accuracy=0.92, model_accuracy=0.96, drop=0.0)  # of a better model
+    assert "accuracy drops by 0.0400" in result([FLOAT, worse]).warnings[0]
+    # Who allows a larger drop allows more answers to change, as `save` does.
+    assert result([FLOAT, other], max_drop=0.05).pick == other
+    assert Limits(0.05).tolerance("int8").min_agreement == pytest.approx(0.9)
+    assert Limits(0.0).tolerance("int8").min_agreement == 0.95
 
 
 def test_the_closest_is_least_beyond_the_limits():
