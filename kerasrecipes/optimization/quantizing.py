@@ -13,6 +13,7 @@ from kerasrecipes.errors import DataError, unknown_name
 from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
 from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.idle_settings import idle_sentence
 from kerasrecipes.training.image_classifier import say as say_aloud
 from kerasrecipes.training.refitting import checked_sides, refitted
 from kerasrecipes.training.retraining import retrain
@@ -268,6 +269,8 @@ def _tfmot(
     )
 
     checked_sides(recipe, train, val)
+    if told := idle_sentence(recipe, teachers=True, tfmot=True):
+        say(told)
     targets = (1 - TEACHER_SHARE) * one_hot(train) + TEACHER_SHARE * recipe.predict(train)
     trainer = TwinTrainer(
         train,

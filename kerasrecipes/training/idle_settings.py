@@ -22,15 +22,34 @@ _WITHOUT_BLOCKS = {
     "rematerialise": ((False,), _NO_BLOCKS),
     "precision": (("auto", "float32"), _NO_BLOCKS),
 }
+_PLAINLY = "TFMOT's training is plain Adam along a cosine"
+# Values that a recipe has by default ask for nothing here.
+_BY_TFMOT = {
+    "views": ((4,), "each epoch shows another view"),
+    "weight_decay": ((1e-2, 0), _PLAINLY),
+    "l2_sp": ((0,), _PLAINLY),
+    "clip_norm": ((None,), _PLAINLY),
+    "adaptive_clip": ((None,), _PLAINLY),
+    "accumulate": ((1,), _PLAINLY),
+    "class_weights": (("auto", None), "all classes count alike"),
+    "batch_norm": (("frozen",), "statistics are held still"),
+    "patience": ((None,), "all epochs run"),
+    "precision": (("auto", "float32"), "TFMOT trains in 32 bits"),
+    "rematerialise": ((False,), _PLAINLY),
+    "deterministic": ((False,), "TFMOT's operations are as they are"),
+}
 
 
-def settings_without_effect(recipe, teachers: bool, blocks: bool = True) -> dict[str, str]:
+def settings_without_effect(
+    recipe, teachers: bool, blocks: bool = True, tfmot: bool = False
+) -> dict[str, str]:
     """Name what a recipe asks for and training a model on does not do.
 
     Args:
         recipe: An `ImageClassifier`.
         teachers: Whether it is trained by teachers, too.
         blocks: Whether the blocks of the recipe's backbone are found in the model.
+        tfmot: Whether TFMOT trains it, through tf_keras.
 
     Returns:
         Each such setting, e.g. `"devices=2"` → why it does not apply.
@@ -40,6 +59,7 @@ def settings_without_effect(recipe, teachers: bool, blocks: bool = True) -> dict
         {'devices=2': 'it runs on one device'}
     """
     table = _ALWAYS | (_WITH_TEACHERS if teachers else {}) | ({} if blocks else _WITHOUT_BLOCKS)
+    table |= _BY_TFMOT if tfmot else {}
     return {
         f"{name}={getattr(recipe, name)!r}": why
         for name, (idle, why) in table.items()
@@ -47,18 +67,19 @@ def settings_without_effect(recipe, teachers: bool, blocks: bool = True) -> dict
     }
 
 
-def idle_sentence(recipe, teachers: bool, blocks: bool = True) -> str:
+def idle_sentence(recipe, teachers: bool, blocks: bool = True, tfmot: bool = False) -> str:
     """Say in a sentence what `settings_without_effect` names, or return `""`.
 
     Args:
         recipe: An `ImageClassifier`.
         teachers: Whether it is trained by teachers, too.
         blocks: Whether the blocks of the recipe's backbone are found in the model.
+        tfmot: Whether TFMOT trains it, through tf_keras.
 
     Example:
         >>> idle_sentence(ImageClassifier(mix="cutmix"), teachers=False)
         ''
     """
-    idle = settings_without_effect(recipe, teachers, blocks)
+    idle = settings_without_effect(recipe, teachers, blocks, tfmot)
     told = ", ".join(f"`{setting}` ({why})" for setting, why in idle.items())
     return f"Of the recipe's settings, these do not apply to training on: {told}." if idle else ""

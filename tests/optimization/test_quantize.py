@@ -10,6 +10,7 @@ import pytest
 import kerasrecipes as kr
 from kerasrecipes.data.seen import on_side
 from kerasrecipes.export import get_format
+from kerasrecipes.optimization import tfmot_training
 from kerasrecipes.optimization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.optimization.quantization_plan import plan_quantization
 from kerasrecipes.optimization.quantization_report import (
@@ -19,6 +20,7 @@ from kerasrecipes.optimization.quantization_report import (
     LayerPrecision,
     QuantizationReport,
 )
+from kerasrecipes.training.idle_settings import idle_sentence
 from kerasrecipes.training.refitting import refitted
 
 
@@ -163,6 +165,32 @@ def test_tfmot_gives_a_file_that_passes_verification(small_fitted, part_sets, tm
     assert contract.description.endswith(", quantized as qat")
     # The recipe stays as it was, so the file remembers by itself what it was chosen by.
     assert small.calibrated == {**on_side(train, "calibration"), **on_side(val, "val")}
+
+
+def test_settings_that_tfmot_does_not_follow_are_told(small_fitted, part_sets, monkeypatch, capsys):
+    class Began(Exception):
+        """The training began."""
+
+    def begin(*_, **__):
+        raise Began
+
+    monkeypatch.setattr(tfmot_training, "train_for_int8", begin)
+    asked = {"mix": "mixup", "class_weights": "balanced", "views": 9, "patience": 3, "ema": False}
+    given = replace(small_fitted, **asked)
+    for name in ("model_", "labels_", "report_", "policy_", "seen_", "train_", "val_"):
+        setattr(given, name, getattr(small_fitted, name))
+    with pytest.raises(Began):
+        kr.quantize(given, "qat", engine="tfmot")
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "do not apply" in line]
+    for part in (
+        "`mix='mixup'` (teachers are asked about single photos)", "`patience=3` (all epochs run)",
+        "`class_weights='balanced'` (all classes count alike)", "`views=9` (each epoch shows",
+        "`batch_norm='train'` (statistics are held still)",
+    ):  # fmt: skip
+        assert part in told
+    # Not those that ask for nothing, and not the augmentation, which TFMOT's training has, too.
+    assert "ema" not in told and "augment" not in told
+    assert idle_sentence(kr.ImageClassifier(), teachers=True, tfmot=True) == ""
 
 
 def test_only_a_file_of_few_bits_is_called_quantized():
