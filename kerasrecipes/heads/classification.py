@@ -10,7 +10,7 @@ from kerasrecipes.errors import unknown_name
 if TYPE_CHECKING:
     import keras
 
-LOGITS = "logits"
+POOL, LOGITS = "pool", "logits"
 SMOOTHING = 0.1
 NORM = "head_norm"
 NORMS = ("layer", "group")
@@ -123,7 +123,7 @@ def pooled(features: "keras.KerasTensor", dropout: float, seed: int, norm: str |
 
     average = layers.GlobalAveragePooling2D(name="average_pool")(features)
     largest = layers.GlobalMaxPooling2D(name="max_pool")(features)
-    both = layers.Concatenate(name="pool")([average, largest])
+    both = layers.Concatenate(name=POOL)([average, largest])
     if norm == "layer":
         both = layers.LayerNormalization(name=NORM)(both)
     elif norm == "group":

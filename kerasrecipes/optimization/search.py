@@ -243,7 +243,9 @@ class Search:
         """Return calibration photos in a recipe's size."""
         size = tuple(recipe.model_.input.shape[1:3])
         if size not in self._calibration:
-            self._calibration[size] = calibration_photos(self.train, size, self.recipe.seed)
+            self._calibration[size] = calibration_photos(
+                self.train, size, self.recipe.seed, model=self.recipe.model_
+            )
         return self._calibration[size]
 
     def _note(self, note: str) -> None:

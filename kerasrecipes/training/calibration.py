@@ -1,26 +1,91 @@
 """The training photos from which int8 learns the range of every activation."""
 
+import warnings
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kerasrecipes.data.decode import read_photo
 from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.heads.classification import POOL
+from kerasrecipes.inference import predict_scores
+
+if TYPE_CHECKING:
+    import keras
 
 CALIBRATION_PHOTOS = 128
+# Of so many times the photos that are wanted, a model says which differ.
+LOOKED_AT = 4
 
 
 def calibration_photos(
-    train: PhotoSet, size: tuple[int, int], seed: int, count: int = CALIBRATION_PHOTOS
+    train: PhotoSet,
+    size: tuple[int, int],
+    seed: int,
+    count: int = CALIBRATION_PHOTOS,
+    model: "keras.Model | None" = None,
 ) -> np.ndarray:
     """Read training photos of every class, as calibration wants to see the whole range.
 
     Args:
         train: Photos to draw from.
-        size: `(height, width)` of the model.
+        size: `(height, width)` of the photos.
         seed: Seed of the choice.
         count: How many, about; each class gives the same number, if it has so many.
+        model: What chooses among four times as many: photos of each class are clustered by their
+            pooled features, and one of each cluster is taken, so that a kind that is rare is
+            there, too. `None` to draw them.
 
     Returns:
         uint8, shape `(n, height, width, 3)`.
+
+    Raises:
+        DataError: If a photo cannot be read, or changed since it was scanned.
     """
     chosen = train.draw(count, seed)
+    many = train.draw(LOOKED_AT * count, seed)
+    if model is not None and len(many) > len(chosen):
+        features, labels = _features(model, many), many.labels
+        kept: list[int] = []
+        for k, wanted in enumerate(chosen.counts().values()):
+            of_class = np.flatnonzero(labels == k)
+            kept += list(of_class[representatives(features[of_class], wanted, seed)])
+        chosen = many.select(kept)
     return np.stack([read_photo(photo, size, train.policy) for photo in chosen.photos])
+
+
+def _features(model: "keras.Model", photos: PhotoSet) -> np.ndarray:
+    """Return pooled features, or the scores of a model that has none by that name."""
+    import keras
+
+    known = {layer.name: layer for layer in model.layers}
+    output = known[POOL].output if POOL in known else model.output
+    return predict_scores(keras.Model(model.input, output), photos)
+
+
+def representatives(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Choose rows that stand for all: those in the middle of clusters.
+
+    Args:
+        rows: One per photo, shape `(n, features)`.
+        count: How many; at most n.
+        seed: Seed of the clusters.
+
+    Returns:
+        `count` different indices, rising.
+
+    Example:
+        >>> blob = np.zeros((6, 2)) + [[0], [0.1], [0.2], [0], [0.1], [9]]
+        >>> 5 in representatives(blob, 2, seed=0)
+        True
+    """
+    from sklearn.cluster import KMeans
+
+    if count >= len(rows):
+        return np.arange(len(rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # equal rows make fewer clusters than asked for
+        distances = KMeans(count, n_init=1, random_state=seed).fit_transform(rows)
+    middle = np.unique(distances.argmin(axis=0))
+    rest = np.setdiff1d(np.arange(len(rows)), middle)
+    return np.sort(np.concatenate([middle, rest[: count - len(middle)]]))

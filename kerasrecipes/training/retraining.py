@@ -11,7 +11,7 @@ from kerasrecipes.data.augment import get_augmentation
 from kerasrecipes.data.batches import PhotoReader, one_hot
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError
-from kerasrecipes.heads.classification import LOGITS
+from kerasrecipes.heads.classification import LOGITS, POOL
 from kerasrecipes.inference import predict_scores
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.training.callback_checks import check_callbacks
@@ -40,8 +40,6 @@ from kerasrecipes.training.schedule import Stage, UnfreezeSchedule
 
 if TYPE_CHECKING:
     import keras
-
-POOL = "pool"
 
 
 def retrain(

@@ -26,7 +26,7 @@ def save_recipe(recipe, name_folder: Path) -> Bundle:
         chosen = golden_indices(held_out.photos)
         _write_golden(folder / "golden", held_out, chosen)
         size = tuple(recipe.model_.input.shape[1:3])
-        pixels = calibration_photos(recipe.train_, size, recipe.seed)
+        pixels = calibration_photos(recipe.train_, size, recipe.seed, model=recipe.model_)
         np.savez_compressed(folder / "calibration.npz", photos=pixels)
         _write_data(folder / "data.jsonl", recipe)
         _write_report(folder, recipe)
