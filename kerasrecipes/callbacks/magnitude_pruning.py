@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ from kerasrecipes.callbacks.resumable import Resumable
 from kerasrecipes.errors import listed
 
 MASKS_EVERY = 100
+Schedule = Callable[[int], tuple[bool, float]]
 
 
 class MagnitudePruning(Resumable, keras.callbacks.Callback):
@@ -50,14 +51,21 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
 
     def __init__(
         self,
-        sparsity: float | Mapping[str, float] | None = 0.8,
+        sparsity: float | Mapping[str, float] | Schedule | None = 0.8,
         pattern: tuple[int, int] | None = None,
         begin_step: int = 0,
         end_step: int | None = None,
         frequency: int = MASKS_EVERY,
     ):
         super().__init__()
-        self.sparsity = _checked_sparsity(sparsity, pattern)
+        self.schedule = sparsity if callable(sparsity) else None
+        if self.schedule is not None:
+            _refuse_beside_schedule(pattern, begin_step, end_step, frequency)
+            begin_step = getattr(sparsity, "begin_step", 0)
+            end_step = getattr(sparsity, "end_step", -1)
+            # Only the end of the training ends what TFMOT says goes on forever.
+            end_step = None if end_step < 0 else max(end_step, begin_step + 1)
+        self.sparsity = {"": None} if self.schedule else _checked_sparsity(sparsity, pattern)
         self.pattern = pattern
         if begin_step < 0 or frequency < 1 or (end_step is not None and end_step <= begin_step):
             raise ValueError(
@@ -80,6 +88,8 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
         Raises:
             ValueError: If the end is not known yet, or differs between kernels.
         """
+        if self.schedule is not None:
+            return float(self.schedule(step)[1]) if step >= self.begin_step else 0.0
         final = self.sparsity.get("") if final is None else final
         if self._end is None or final is None:
             raise ValueError("Pass `end_step` to the callback, and one `sparsity` or `final`.")
@@ -93,16 +103,20 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
         self._kernels = find_kernels(self.model)
         self._final = self._final_sparsity()
         self._masks: dict[str, np.ndarray] = {}
-        self._choose_masks()
+        if self._is_turn():
+            self._choose_masks()
 
     def on_train_batch_end(self, batch, logs=None):
         synchronise(self.model)
         self._step += 1
-        since = self._step - self.begin_step
-        if since >= 0 and self._step <= self._end:
-            if since % self.frequency == 0 or self._step == self._end:
-                self._choose_masks()
+        if self._step == self._end or (self._step < self._end and self._is_turn()):
+            self._choose_masks()
         apply_masks(self._kernels, self._masks)
+
+    def _is_turn(self) -> bool:
+        if self.schedule is not None:
+            return bool(self.schedule(self._step)[0])
+        return (self._step - self.begin_step) % self.frequency == 0
 
     def on_train_end(self, logs=None):
         if self._step < self._end:
@@ -130,7 +144,8 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
                 "The number of steps is not known, so neither is when pruning ends. Pass "
                 "`end_step` to the callback, or `steps_per_epoch` to `fit`."
             )
-        end = self.end_step or max(self.begin_step + 1, round(0.75 * planned))
+        share = 0.75 if self.schedule is None else 1.0
+        end = self.end_step or max(self.begin_step + 1, round(share * planned))
         if planned is not None and end > planned:
             raise ValueError(
                 f"Pruning would end at step {end}, and training after {planned}, so the asked "
@@ -246,6 +261,19 @@ def largest_of_each(values: np.ndarray, n: int, m: int) -> np.ndarray:
     keep = np.zeros(runs.shape, bool)
     np.put_along_axis(keep, np.argsort(runs, axis=1, kind="stable")[:, m - n :], True, axis=1)
     return np.moveaxis(keep.reshape(rows.shape), -1, -2)
+
+
+def _refuse_beside_schedule(pattern, begin_step: int, end_step: int | None, frequency: int) -> None:
+    defaults = {"begin_step": 0, "end_step": None, "frequency": MASKS_EVERY, "pattern": None}
+    given = {
+        "begin_step": begin_step, "end_step": end_step, "frequency": frequency, "pattern": pattern,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value != defaults[name]:
+            raise ValueError(
+                f"`{name}` would have no effect beside a schedule, which says it itself. Leave it "
+                "out, or pass `sparsity` as a number."
+            )
 
 
 def _checked_sparsity(sparsity, pattern) -> dict[str, float]:

@@ -20,6 +20,52 @@ def test_the_schedule_is_polynomial_decay(begin, end, final):
     assert not any(bool(theirs(step)[0]) or ours.sparsity_at(step) for step in range(begin))
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "zeros"),
+    [
+        ("PolynomialDecay", {"initial_sparsity": 0.0, "final_sparsity": 0.75, "begin_step": 2,
+                             "end_step": 14, "frequency": 3}, 0.75),
+        ("ConstantSparsity", {"target_sparsity": 0.5, "begin_step": 4, "frequency": 2}, 0.5),
+    ],
+)  # fmt: skip
+def test_their_schedules_drive_our_masks(name, arguments, zeros):
+    import keras
+
+    tfmot, _ = import_tfmot()
+    schedule, seen = getattr(tfmot.sparsity.keras, name)(**arguments), []
+    x = RNG.normal(size=(32, 8)).astype("float32")
+
+    def trained(pruning):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16), keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+        kernel = model.layers[0].kernel
+        note = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: seen.append((kernel.numpy() == 0).mean())
+        )
+        calls = {"epochs": 2, "batch_size": 4, "verbose": 0, "shuffle": False}
+        model.fit(x, x[:, :1], callbacks=[pruning, note], **calls)  # 16 steps
+        return kernel.numpy()
+
+    theirs = trained(MagnitudePruning(schedule))
+    assert (theirs == 0).mean() == zeros
+    for step in range(1, 17):
+        turns = [at for at in range(step + 1) if bool(schedule(at)[0])]
+        asked = float(schedule(turns[-1])[1]) if turns else 0.0
+        assert seen[step - 1] == pytest.approx(asked, abs=0.5 / 128)
+    if name == "PolynomialDecay":
+        ours = MagnitudePruning(0.75, begin_step=2, end_step=14, frequency=3)
+        np.testing.assert_array_equal(trained(ours), theirs)
+
+
+def test_a_schedule_says_all_of_it():
+    tfmot, _ = import_tfmot()
+    schedule = tfmot.sparsity.keras.ConstantSparsity(0.5, 0)
+    for name, value in {"frequency": 5, "begin_step": 2, "end_step": 9, "pattern": (2, 4)}.items():
+        with pytest.raises(ValueError, match=f"`{name}` would have no effect beside a schedule"):
+            MagnitudePruning(schedule, **{name: value})
+
+
 def their_mask(values, sparsity, **pattern):
     import tensorflow as tf
 
