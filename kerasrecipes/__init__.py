@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from kerasrecipes.optimization.quantization_report import QuantizationReport
     from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
     from kerasrecipes.optimization.quantizing import quantize
+    from kerasrecipes.optimization.sensitivity import measure_sensitivity
+    from kerasrecipes.optimization.sensitivity_report import QuantizationSensitivity
     from kerasrecipes.optimization.weight_report import report_weights
     from kerasrecipes.optimizers.fine_tuning_adamw import FineTuningAdamW
     from kerasrecipes.report.contact_sheet import draw_augmentation
@@ -152,6 +154,8 @@ _WHERE = {
     "optimization.quantization_report": ("QuantizationReport",),
     "optimization.quantized_classifier": ("QuantizedClassifier",),
     "optimization.quantizing": ("quantize",),
+    "optimization.sensitivity": ("measure_sensitivity",),
+    "optimization.sensitivity_report": ("QuantizationSensitivity",),
     "optimization.weight_report": ("report_weights",),
     "optimizers.fine_tuning_adamw": ("FineTuningAdamW",),
     "report.contact_sheet": ("draw_augmentation",),

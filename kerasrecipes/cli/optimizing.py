@@ -119,6 +119,13 @@ def quantize_saved(
     engine: Annotated[
         str | None, typer.Option(help="Who simulates the rounding of qat: native or tfmot.")
     ] = None,
+    keep_float: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest share of weights and arithmetic that int8 leaves in float, e.g. 0.05; "
+            "the most sensitive layers are chosen."
+        ),
+    ] = None,
     epochs: Epochs = None,
     as_json: Json = False,
 ) -> None:
@@ -130,7 +137,7 @@ def quantize_saved(
     from kerasrecipes.optimization.quantizing import quantize
 
     def rounded(recipe, train, val):
-        return quantize(recipe, mode, engine=engine, epochs=epochs)
+        return quantize(recipe, mode, keep_float=keep_float, engine=engine, epochs=epochs)
 
     _tell(remake_bundle(model, photos, to, rounded), as_json)
 

@@ -57,8 +57,8 @@ def export_model(
         content: The file's bytes, if it was written before, e.g. by `quantize`; they are
             checked and verified like any others. Only for `"tflite"`, without `options`.
         **options: What only this format takes, see `ExportFormat.options` and the `write` of its
-            module: `signatures` for `"tflite"`, e.g. `("embed", "train")`; `version` for
-            `"saved_model"`, by default that of the bundle.
+            module: `signatures` for `"tflite"`, e.g. `("embed", "train")`, and `keep_float`, e.g.
+            0.05, for its `"int8"`; `version` for `"saved_model"`, by default that of the bundle.
 
     Returns:
         The record of the new file; its `verification` holds all numbers.

@@ -40,6 +40,7 @@ def write(
     description: str = "",
     policy: Mapping[str, object] | None = None,
     signatures: Sequence[str] = (),
+    keep_float: float | Sequence[str] | None = None,
 ) -> Path:
     """Convert a classifier of photos to one self-contained `.tflite` file.
 
@@ -56,12 +57,16 @@ def write(
         signatures: What the file can do besides, see `kerasrecipes.export.tflite_signatures`:
             `"embed"` gives a photo's features, and `"train"` teaches the last layer on the
             device. Only in float32.
+        keep_float: Layers that `"int8"` leaves in float besides the small ends: their names, or
+            the largest share of the weights and of the arithmetic that may stay so; the most
+            sensitive layers are chosen then, see `kerasrecipes.measure_sensitivity`.
 
     Returns:
         `path`.
 
     Raises:
-        ValueError: If `quantization` or a signature is unknown, or the model does not fit.
+        ValueError: If `quantization`, a signature or a layer is unknown, the model does not fit,
+            or `keep_float` has no effect.
         DataError: If `calibration` or `class_names` cannot be used.
         MissingDependencyError: If `"int4"` is asked for without the extra `quantizer`.
         VerificationError: If the converted file lost its weights, needs operators that a plain
@@ -74,13 +79,12 @@ def write(
         )
     check_backend("A .tflite file")
     image_size = check_model(model, class_names)
-    if not has_own_ranges(model):
-        _check_calibration(calibration, image_size, quantization)
+    _check_int8(model, image_size, quantization, calibration, keep_float)
     if signatures:
         check_signatures(model, signatures, quantization)
         content = convert_signatures(model, image_size, signatures)
     else:
-        content = convert(model, image_size, quantization, calibration)
+        content = convert(model, image_size, quantization, calibration, keep_float)
     content = finish(
         content,
         model,
@@ -149,6 +153,26 @@ def load(path: str | Path, threads: int = 1) -> TFLiteModel:
     if not Path(path).is_file():
         raise DataError(f"There is no file '{printable(path)}'. Check the path.")
     return TFLiteModel(Path(path).read_bytes(), threads, name=str(path))
+
+
+def _check_int8(
+    model: "keras.Model", image_size, quantization: str, calibration, keep_float: object
+) -> None:
+    """Judge what only int8 has a use for."""
+    own_ranges = has_own_ranges(model)
+    if not own_ranges:
+        _check_calibration(calibration, image_size, quantization)
+    if keep_float is None:
+        return
+    from kerasrecipes.optimization.sensitivity import check_keep_float
+
+    if quantization != "int8" or own_ranges:
+        why = "a model that was trained with rounding" if own_ranges else repr(quantization)
+        raise ValueError(
+            f"`keep_float` has no effect on {why}. Leave it out, or pass quantization='int8' and a "
+            "model without ranges of its own."
+        )
+    check_keep_float(keep_float)
 
 
 def _check_calibration(
@@ -227,7 +251,7 @@ FORMATS = (
         load=load,
         inspect=inspect_file,
         read_contract=read_metadata,
-        options=("signatures",),
+        options=("signatures", "keep_float"),
         runtime="ai_edge_litert.interpreter",
         check_content=check_content,
         profile=profile_file,

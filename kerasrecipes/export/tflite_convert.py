@@ -1,7 +1,8 @@
 """The conversion itself: a Keras 3 model to `.tflite` bytes, on the path that keeps its meaning."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from kerasrecipes.errors import VerificationError, printable
 from kerasrecipes.export.tflite_four_bits import round_weights_to_four_bits
 from kerasrecipes.export.tflite_graph import float_beginning, float_head
+from kerasrecipes.export.tflite_layers import output_tensors
 from kerasrecipes.silence import silenced
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ def convert(
     image_size: tuple[int, int],
     quantization: str,
     calibration: np.ndarray | None,
+    keep_float: float | Sequence[str] | None = None,
 ) -> bytes:
     """Convert a classifier to `.tflite` bytes with built-in operators only.
 
@@ -29,12 +32,14 @@ def convert(
         image_size: `(height, width)`.
         quantization: One of `tflite.QUANTIZATIONS`.
         calibration: uint8 photos, needed for `"int8"` unless the model has ranges of its own.
+        keep_float: Layers that stay in float, see `tflite.write`.
 
     Returns:
         The bytes of a file without labels.
 
     Raises:
-        ValueError: If a model that was trained to be int8 is to become anything else.
+        ValueError: If a model that was trained to be int8 is to become anything else, or
+            `keep_float` is not usable.
         MissingDependencyError: If `"int4"` is asked for without the extra `quantizer`.
         VerificationError: If an operator of the model has no built-in counterpart.
     """
@@ -49,8 +54,13 @@ def convert(
             f"'int8', not {quantization!r}. Export the model that it was made from."
         )
     calibrated = quantization == "int8" and not own_ranges
+    kept: frozenset[str] = frozenset()
+    if keep_float is not None:
+        from kerasrecipes.optimization.sensitivity import layers_to_keep
+
+        kept, _ = layers_to_keep(model, calibration, keep_float)
     if calibrated:
-        model = correct_biases(model, calibration)
+        model = correct_biases(model, calibration, kept)
     converter = tf.lite.TFLiteConverter.from_keras_model(_one_uint8_photo(model, image_size))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization not in {"float32", "int4"}:
@@ -59,7 +69,8 @@ def convert(
         converter.target_spec.supported_types = [tf.float16]
     if calibrated:
         converter.representative_dataset = lambda: _batches(calibration)
-    content = with_plain_errors(lambda: _int8(converter) if calibrated else converter.convert())
+    run = partial(_int8, converter, kept) if calibrated else converter.convert
+    content = with_plain_errors(run)
     return round_weights_to_four_bits(content) if quantization == "int4" else content
 
 
@@ -79,6 +90,8 @@ def with_plain_errors(convert_now: Callable[[], bytes]) -> bytes:
         with silenced(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return convert_now()
+    except VerificationError:
+        raise
     except Exception as error:
         # The converter raises its own and built-in types; the last line names the operator.
         lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
@@ -111,8 +124,8 @@ def _one_uint8_photo(model: "keras.Model", image_size: tuple[int, int]) -> "kera
     return keras.Model(photo, scores, name="classifier")
 
 
-def _int8(converter: "tf.lite.TFLiteConverter") -> bytes:
-    """Quantize to 8 bits, but leave the small ends of the model in float.
+def _int8(converter: "tf.lite.TFLiteConverter", kept: frozenset[str]) -> bytes:
+    """Quantize to 8 bits, but leave the small ends of the model and `kept` layers in float.
 
     Rounding the photo, the pooled features and the probabilities to 256 levels costs accuracy
     and saves next to nothing. Only TensorFlow's debugger can exempt single operators.
@@ -120,8 +133,9 @@ def _int8(converter: "tf.lite.TFLiteConverter") -> bytes:
     import tensorflow as tf
 
     debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
-    ends = float_beginning(debugger.calibrated_model) + float_head(debugger.calibrated_model)
-    debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=ends)
+    content = debugger.calibrated_model
+    exempt = float_beginning(content) + float_head(content) + output_tensors(content, kept)
+    debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=exempt)
     return debugger.get_nondebug_quantized_model()
 
 

@@ -2,9 +2,11 @@
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from kerasrecipes.errors import VerificationError, listed
 from kerasrecipes.export.tflite_graph import KERNELS, multiply_adds, operator_name, shape_of
 
 _OPERATIONS = ("convolution", "depthwise", "matmul", "conv2d")
@@ -64,6 +66,36 @@ def read_layers(content: bytes) -> tuple[StoredLayer, ...]:
     )
 
 
+def output_tensors(content: bytes, names: Collection[str]) -> list[str]:
+    """Find the tensors that some layers of a file give.
+
+    Args:
+        content: The bytes of the file.
+        names: Names of layers with weights, as in `StoredLayer`.
+
+    Returns:
+        The names of the tensors.
+
+    Raises:
+        VerificationError: If a layer is not in the file under its own name.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    graph = model.Subgraphs(0)
+    found = []
+    for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
+        if operator_name(model.OperatorCodes(operator.OpcodeIndex()))[0] in KERNELS:
+            found.append(graph.Tensors(operator.Outputs(0)).Name().decode(errors="replace"))
+    missing = set(names) - set(map(_layer_name, found))
+    if missing:
+        raise VerificationError(
+            f"The converted file has no layer of its own for {listed(sorted(missing))}, so it "
+            "cannot be left in float. Take another layer for `keep_float`."
+        )
+    return [tensor for tensor in found if _layer_name(tensor) in names]
+
+
 def _stored_layer(graph: Any, operator: Any, name: str, widened: dict[int, int]) -> StoredLayer:
     # A transposed convolution takes the shape of its output first, and the photo last.
     values = 2 if name == "TRANSPOSE_CONV" else 0
@@ -99,6 +131,8 @@ def _layer_name(tensor: str) -> str:
     Example:
         >>> _layer_name("a_1/stem_relu_1/Relu6;a_1/stem_conv_1/convolution")
         'stem_conv'
+        >>> _layer_name("a_1/b_1/re_lu_1_2/Relu6;a_1/b_1/conv2d_1_2/convolution")
+        'conv2d_1'
         >>> _layer_name("a/b/logits/MatMul;a/b/logits/Add")
         'logits'
     """
@@ -108,5 +142,6 @@ def _layer_name(tensor: str) -> str:
     weighted = [path for path in paths if path[-1].lower().startswith(_OPERATIONS)]
     # Of a layer whose normalization was joined to it, only that may be left.
     chosen = [part for part in (weighted or paths)[-1][:-1] if part != "batchnorm"][-1]
+    # The number is not the same for all: one that is taken by another layer's name is left out.
     again = re.search(r"_\d+$", paths[0][0])
-    return chosen.removesuffix(again.group()) if again else chosen
+    return re.sub(r"_\d+$", "", chosen) if again else chosen

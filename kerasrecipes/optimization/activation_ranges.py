@@ -1,6 +1,7 @@
 """Between which values the activations of a model lie, measured on photos."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,11 +34,7 @@ def measure_ranges(
 
     if not plan.ranged:
         return {}
-    tensors = {
-        node.operation.name: node.outputs[0]
-        for node in nodes_in_order(folded)
-        if node.operation.name in plan.ranged
-    }
+    tensors = tensors_of(folded, plan.ranged)
     ends = [keras.ops.stack([keras.ops.min(t), keras.ops.max(t)]) for t in tensors.values()]
     probe = keras.Model(folded.input, ends)
     batches = mean_answers(probe, calibration)
@@ -50,15 +47,29 @@ def measure_ranges(
     }
 
 
+def tensors_of(model: "keras.Model", names: Collection[str]) -> dict[str, Any]:
+    """Return the outputs of some layers of a flat model, in the order of its graph."""
+    return {
+        node.operation.name: node.outputs[0]
+        for node in nodes_in_order(model)
+        if node.operation.name in names
+    }
+
+
 def mean_answers(probe: "keras.Model", photos: np.ndarray) -> list[np.ndarray]:
-    """Average what a model says about batches of photos, some of them spread over all.
+    """Average what a model says about batches of photos; see `answers_by_batch`."""
+    return [np.mean(values, axis=0) for values in answers_by_batch(probe, photos)]
+
+
+def answers_by_batch(probe: "keras.Model", photos: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Ask a model about batches of photos, some of them spread over all.
 
     Args:
         probe: A model with any number of outputs without an axis for the photo.
         photos: Values 0…255, shape `(n, height, width, 3)`.
 
     Returns:
-        One mean per output.
+        For each output, what it was for each batch.
     """
     import keras
 
@@ -67,4 +78,4 @@ def mean_answers(probe: "keras.Model", photos: np.ndarray) -> list[np.ndarray]:
         [np.asarray(output) for output in keras.tree.flatten(probe(batch))]
         for batch in np.array_split(np.asarray(some, np.float32), -(-len(some) // BATCH))
     ]
-    return [np.mean(values, axis=0) for values in zip(*answers, strict=True)]
+    return list(zip(*answers, strict=True))

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2D"})
 
 
-def correct_biases(model: "keras.Model", calibration: np.ndarray) -> "keras.Model":
+def correct_biases(
+    model: "keras.Model", calibration: np.ndarray, keep_float: frozenset[str] = frozenset()
+) -> "keras.Model":
     """Build a model whose int8 file keeps the mean of every channel where it was.
 
     Rounding a kernel changes each weight by up to half a level, always the same way, so that a
@@ -32,6 +34,7 @@ def correct_biases(model: "keras.Model", calibration: np.ndarray) -> "keras.Mode
     Args:
         model: A classifier of photos with values 0…255; it stays as it is.
         calibration: Training photos, shape `(n, height, width, 3)`, values 0…255.
+        keep_float: Names of layers that will not be rounded.
 
     Returns:
         A float model to be quantized to 8 bits; `model` itself if its graph cannot be read.
@@ -43,7 +46,7 @@ def correct_biases(model: "keras.Model", calibration: np.ndarray) -> "keras.Mode
     if not is_functional(model) or len(model.inputs) != 1:
         return model
     folded = fold_batch_norm(model)
-    plan = plan_quantization(folded)
+    plan = plan_quantization(folded, keep_float=keep_float)
     shift_biases(folded, plan, measure_ranges(folded, plan, calibration), calibration)
     return folded
 
@@ -96,18 +99,29 @@ def _can_be_shifted(node: Any, plan: QuantizationPlan) -> bool:
     )
 
 
-def _shift(layer: Any, exact: np.ndarray, rounded: np.ndarray) -> None:
-    """Take off what a layer makes of the mean input, exact and rounded; padding is left out."""
+def rounded_kernel(layer: Any) -> np.ndarray:
+    """Round the kernel of a convolution or a dense layer as its int8 file has it.
+
+    Args:
+        layer: A `Conv2D`, `DepthwiseConv2D` or `Dense` layer.
+    """
     from kerasrecipes.layers.fake_quantization import (
         fake_quantized_depthwise,
         fake_quantized_weights,
     )
 
+    kind = rule_name(layer)
+    if kind == "DepthwiseConv2D":
+        return np.asarray(fake_quantized_depthwise(layer.kernel))
+    return np.asarray(fake_quantized_weights(layer.kernel, None if kind == "Dense" else 3))
+
+
+def _shift(layer: Any, exact: np.ndarray, rounded: np.ndarray) -> None:
+    """Take off what a layer makes of the mean input, exact and rounded; padding is left out."""
     kernel, bias = layer.get_weights()
     depthwise = rule_name(layer) == "DepthwiseConv2D"
-    rough = fake_quantized_depthwise(kernel) if depthwise else fake_quantized_weights(kernel, 3)
     error = np.zeros_like(bias)
-    for sign, weights, values in ((1, np.asarray(rough), rounded), (-1, kernel, exact)):
+    for sign, weights, values in ((1, rounded_kernel(layer), rounded), (-1, kernel, exact)):
         taps = weights.sum(axis=(0, 1))  # (channels, multiplier), or (channels, filters)
         error += sign * ((taps * values[:, None]).reshape(-1) if depthwise else values @ taps)
     layer.set_weights([kernel, bias - error])

@@ -49,7 +49,7 @@ def count_by_layer(model: "keras.Model") -> dict[str, int]:
     for node in nodes_in_order(model if hasattr(model, "_nodes_by_depth") else _graph(model)):
         layer, kind = node.operation, _kind(node.operation)
         if kind in COUNTED:
-            counts[layer.name] = counts.get(layer.name, 0) + _multiply_adds(node)
+            counts[layer.name] = counts.get(layer.name, 0) + node_multiply_adds(node)
         elif kind in PRODUCTS or any(len(w.shape) > 1 for w in getattr(layer, "weights", ())):
             unknown.append(f"{layer.name} ({type(layer).__name__})")
     if unknown or not counts:
@@ -76,7 +76,12 @@ def _graph(model: "keras.Model") -> "keras.Model":
     return keras.Model(model.inputs, model.outputs, name=model.name)
 
 
-def _multiply_adds(node: Any) -> int:
+def node_multiply_adds(node: Any) -> int:
+    """Count the multiply-adds of one call of a layer with a kernel.
+
+    Raises:
+        ValueError: If its output has no fixed size.
+    """
     places = node.outputs[0].shape[1:-1]
     if None in places:
         raise ValueError(

@@ -1,6 +1,7 @@
 """Deciding, from a model's graph, what computes in 8 bits and where values are rounded."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,14 +37,18 @@ class QuantizationPlan:
         quantized: Names of the layers with kernels that get 8-bit weights and arithmetic.
         ranged: Names of the layers whose outputs are rounded to 256 levels.
         pixels: Those of them whose output is the photo itself, scaled.
+        touched: For each of `quantized`, the layers in `ranged` that give its inputs and output.
     """
 
     quantized: frozenset[str]
     ranged: frozenset[str]
     pixels: frozenset[str]
+    touched: Mapping[str, frozenset[str]]
 
 
-def plan_quantization(model: "keras.Model") -> QuantizationPlan:
+def plan_quantization(
+    model: "keras.Model", *, ends: bool = False, keep_float: frozenset[str] = frozenset()
+) -> QuantizationPlan:
     """Decide what computes in 8 bits.
 
     As in post-training int8, the first three layers with weights and the head stay in float
@@ -51,33 +56,40 @@ def plan_quantization(model: "keras.Model") -> QuantizationPlan:
 
     Args:
         model: A flat functional model without BatchNormalization.
+        ends: Whether those are to compute in 8 bits, too.
+        keep_float: Names of further layers that stay in float.
 
     Returns:
         The names; none are `quantized` where nothing can be.
     """
     nodes = [node for node in nodes_in_order(model) if not node.is_input]
-    body = _body(nodes, model)
+    body = nodes[_first_kernel(nodes) :] if ends else _body(nodes, model)
     taking = consumers(nodes)
     makers = {id(tensor): node for node in nodes for tensor in node.outputs}
-    quantized, ranged = set(), set()
+    touched: dict[str, set[str]] = {}
+    ranged: set[str] = set()
     for node in body:
-        kind = rule_name(node.operation)
-        if kind in KERNELS and _plain_kernel(node.operation):
-            quantized.add(node.operation.name)
-        elif kind not in NEW_LEVELS:
+        name, kind = node.operation.name, rule_name(node.operation)
+        rounds = kind in KERNELS and _plain_kernel(node.operation) and name not in keep_float
+        if not rounds and kind not in NEW_LEVELS:
             continue
-        ranged.add(_rounded_after(node, taking))
         # What comes in must have levels, too: also the output of a layer that stays in float.
-        for tensor in node.input_tensors:
-            if (maker := maker_of(tensor, makers)) is not None:
-                ranged.add(maker)
+        around = {maker_of(tensor, makers) for tensor in node.input_tensors} - {None}
+        around.add(_rounded_after(node, taking))
+        ranged |= around
+        if rounds:
+            touched[name] = touched.get(name, set()) | around
     fused = {
         node.operation.name for node in body if _rounded_after(node, taking) != node.operation.name
     }
-    names = [node.operation.name for node in nodes]
-    before = names[: next((i for i, node in enumerate(nodes) if _has_kernel(node)), 0)]
+    before = {node.operation.name for node in nodes[: _first_kernel(nodes)]}
     kept = frozenset(ranged - fused)
-    return QuantizationPlan(frozenset(quantized), kept, kept & set(before))
+    around = {name: kept & names for name, names in touched.items()}
+    return QuantizationPlan(frozenset(touched), kept, kept & before, around)
+
+
+def _first_kernel(nodes: list[Any]) -> int:
+    return next((i for i, node in enumerate(nodes) if _has_kernel(node)), 0)
 
 
 def _body(nodes: list[Any], model: "keras.Model") -> list[Any]:

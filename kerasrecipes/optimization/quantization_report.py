@@ -1,19 +1,24 @@
 """What of a file is quantized, what is not, and why: read from the file that was written."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasrecipes.export.tflite_layers import StoredLayer
+    from kerasrecipes.optimization.range_outliers import RangeOutlier
+    from kerasrecipes.optimization.sensitivity_report import QuantizationSensitivity
 
 # Why a layer has float weights.
 FIRST_LAYERS = "first layers: small, and what follows inherits their rounding"
 HEAD = "head: small, and its rounding would go straight into the scores"
+KEPT = "kept, since their rounding would cost most"
 FEW_WEIGHTS = "too few weights to be worth it"
 NOT_SUPPORTED = "no such operator in the runtime"
 BY_MODE = "the mode leaves weights in float"
 SMALL = 1024
+SHOWN = 4
 WEIGHT_BITS = {"int4": 4, "int8": 8, "int16": 16, "float16": 16, "float32": 32}
 # Arithmetic on values that are rounded as they come, layer by layer.
 DYNAMIC = "dynamic int8"
@@ -49,19 +54,34 @@ class QuantizationReport:
         mode: How the file was asked to be quantized, e.g. `"int8"`.
         layers: The layers with weights, in the order in which they compute.
         size_bytes: Size of the file.
+        sensitivity: What the layers that stay in float were chosen by, if they were.
+        outliers: Values whose range a few of them stretch, as calibration found them.
     """
 
     mode: str
     layers: tuple[LayerPrecision, ...]
     size_bytes: int
+    sensitivity: "QuantizationSensitivity | None" = None
+    outliers: "tuple[RangeOutlier, ...]" = ()
 
     @classmethod
-    def of_file(cls, content: bytes, mode: str) -> "QuantizationReport":
+    def of_file(
+        cls,
+        content: bytes,
+        mode: str,
+        *,
+        kept: Collection[str] = (),
+        sensitivity: "QuantizationSensitivity | None" = None,
+        outliers: "tuple[RangeOutlier, ...]" = (),
+    ) -> "QuantizationReport":
         """Read a `.tflite` file.
 
         Args:
             content: The bytes of the file.
             mode: How it was asked to be quantized.
+            kept: Names of the layers that were to stay in float besides the small ends.
+            sensitivity: What they were chosen by.
+            outliers: What calibration found besides.
         """
         from kerasrecipes.export.tflite_layers import read_layers
 
@@ -74,11 +94,11 @@ class QuantizationReport:
                 arithmetic=_arithmetic(layer),
                 parameters=layer.parameters,
                 multiply_adds=layer.multiply_adds,
-                reason=_reason(layer, i, rounded),
+                reason=KEPT if layer.name in kept else _reason(layer, i, rounded),
             )
             for i, layer in enumerate(stored)
         )
-        return cls(mode, layers, len(content))
+        return cls(mode, layers, len(content), sensitivity, outliers)
 
     def parameter_fractions(self) -> dict[str, float]:
         """Return the share of the weights that is stored in each precision, largest first."""
@@ -125,8 +145,16 @@ class QuantizationReport:
         if reasons:
             lines.append("  in float:")
         for reason, names in reasons.items():
-            shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
+            more = f" and {len(names) - SHOWN} more" if names[SHOWN:] else ""
+            shown = ", ".join(names[:SHOWN]) + more
             lines.append(f"    {shown} ({reason})")
+        if self.sensitivity is not None and KEPT not in reasons:
+            lines.append("  no sensitive layer is small enough for `keep_float`")
+        if self.outliers:
+            lines.append("  a few values stretch ranges, which makes the others coarse:")
+            lines += [f"    {outlier}" for outlier in self.outliers[:SHOWN]]
+        if len(self.outliers) > SHOWN:
+            lines.append(f"    and {len(self.outliers) - SHOWN} more")
         return "\n".join(lines)
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.data.seen import on_side, refuse_tested
-from kerasrecipes.errors import DataError, unknown_name
+from kerasrecipes.data.seen import on_side
+from kerasrecipes.errors import unknown_name
 from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
+from kerasrecipes.optimization.range_outliers import find_outliers
+from kerasrecipes.optimization.sensitivity import check_keep_float, layers_to_keep
 from kerasrecipes.training.calibration import calibration_photos
 from kerasrecipes.training.idle_settings import idle_sentence
 from kerasrecipes.training.image_classifier import say as say_aloud
-from kerasrecipes.training.refitting import checked_sides, refitted
+from kerasrecipes.training.refitting import checked_sides, fit_photos, refitted
 from kerasrecipes.training.retraining import retrain
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def quantize(
     mode: str = "int8",
     *,
     calibration: PhotoSet | None = None,
+    keep_float: float | Sequence[str] | None = None,
     val: PhotoSet | None = None,
     engine: str | None = None,
     epochs: int | None = None,
@@ -55,6 +58,9 @@ def quantize(
         calibration: Training photos, by default those of the fit. `"int8"` measures ranges on
             about 100 of them; `"qat"` trains on all of them, so pass all that there are. Never
             photos that the model is tested on.
+        keep_float: Layers that `"int8"` leaves in float besides its small ends: their names; or
+            a share, e.g. 0.05, of the weights and of the arithmetic, for which the most
+            sensitive layers are chosen, see `measure_sensitivity`.
         val: Photos to choose the weights by, for `"qat"`; by default those of the fit.
         engine: Who simulates the rounding in `"qat"`: `"native"`, the layers of this package on
             Keras 3, which gives a new recipe, too; or `"tfmot"`, TensorFlow Model Optimization
@@ -83,44 +89,37 @@ def quantize(
 
     training = {"val": val, "engine": engine, "epochs": epochs, "learning_rate": learning_rate}
     options = {"scheme": scheme, "sparsity": sparsity, "clusters": clusters}
-    engine = _check_arguments(mode, calibration, engine, training, options)
+    engine = _check_arguments(mode, calibration, keep_float, engine, training, options)
     recipe._fitted("model_")
     check_backend("`quantize`")
     say = say_aloud if verbose else lambda line: None
-    photos, content, used = None, None, {}
+    photos, content, used, facts = None, None, {}, {}
     if mode in {"int8", "qat"}:
-        photos = _photos_of_fit(recipe, "calibration", calibration, "train_")
+        photos = fit_photos(recipe, "calibration", calibration)
         used = on_side(photos, "calibration")
     if mode == "qat":
         _refuse_rounded(recipe.model_)
-        chosen = _photos_of_fit(recipe, "val", val, "val_")
+        chosen = fit_photos(recipe, "val", val)
         used |= on_side(chosen, "val")
-        train_on = ENGINES[engine]
-        epochs = EPOCHS if epochs is None else epochs
-        rate = LEARNING_RATE if learning_rate is None else learning_rate
         say(f"Training with the rounding of 8 bits on {len(photos)} photos.")
-        recipe, content = train_on(recipe, photos, chosen, epochs, rate, options, say)
+        how = epochs or EPOCHS, learning_rate or LEARNING_RATE, options, say
+        recipe, content = ENGINES[engine](recipe, photos, chosen, *how)
     quantization = "int8" if mode == "qat" else mode
-    content = content or _written(recipe, quantization, mode, photos)
-    report = QuantizationReport.of_file(content, mode)
+    if content is None:
+        content, facts = _written(recipe, quantization, mode, photos, keep_float, say)
+    report = QuantizationReport.of_file(content, mode, **facts)
     say(str(report))
     return QuantizedClassifier(recipe, content, quantization, report, used)
 
 
-def _check_arguments(mode, calibration, engine, training: dict, options: dict) -> str:
+def _check_arguments(mode, calibration, keep_float, engine, training: dict, options: dict) -> str:
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES, "help(kerasrecipes.quantize)")
     if engine is not None and engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES, "help(kerasrecipes.quantize)")
-    only_qat = training | options
-    idle = [] if mode == "qat" else [name for name, value in only_qat.items() if value is not None]
-    if mode in {"float16", "dynamic", "int4"} and calibration is not None:
-        idle.append("calibration")
-    if idle:
-        raise ValueError(
-            f"`{idle[0]}` has no effect with mode={mode!r}. Leave it out, or choose "
-            f"mode={'qat' if idle[0] in only_qat else 'int8'!r}."
-        )
+    _refuse_idle(mode, training | options, {"keep_float": keep_float}, {"calibration": calibration})
+    if keep_float is not None:
+        check_keep_float(keep_float)
     epochs, learning_rate = training["epochs"], training["learning_rate"]
     if epochs is not None and (not isinstance(epochs, int) or epochs < 1):
         raise ValueError(f"`epochs` must be a whole number from 1 on, not {epochs!r}.")
@@ -140,6 +139,18 @@ def _check_arguments(mode, calibration, engine, training: dict, options: dict) -
     return engine or "native"
 
 
+def _refuse_idle(mode: str, qat: dict, int8: dict, either: dict) -> None:
+    """Refuse arguments that only other modes look at."""
+    idle = ({} if mode == "qat" else qat) | ({} if mode == "int8" else int8)
+    idle |= {} if mode in {"int8", "qat"} else either
+    for name, value in idle.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` has no effect with mode={mode!r}. Leave it out, or choose "
+                f"mode={'qat' if name in qat else 'int8'!r}."
+            )
+
+
 def _refuse_rounded(model) -> None:
     from kerasrecipes.layers.fake_quantization import is_quantization_aware
 
@@ -150,25 +161,24 @@ def _refuse_rounded(model) -> None:
         )
 
 
-def _photos_of_fit(recipe, argument: str, given: PhotoSet | None, kept: str) -> PhotoSet:
-    photos = getattr(recipe, kept, None) if given is None else given
-    if photos is None:
-        raise DataError(
-            f"This recipe was loaded and has no photos of its own. Pass `{argument}`, the "
-            f"{'training' if argument == 'calibration' else 'validation'} photos of its fit."
-        )
-    refuse_tested(recipe.seen_, **{argument: photos})
-    return photos
-
-
-def _written(recipe, quantization: str, mode: str, photos: PhotoSet | None) -> bytes:
-    """Write the file and return its bytes."""
+def _written(
+    recipe, quantization: str, mode: str, photos: PhotoSet | None, keep_float, say
+) -> tuple[bytes, dict]:
+    """Write the file; return its bytes, and what its report cannot read from it."""
     from kerasrecipes.export import get_format
+    from kerasrecipes.layers.fake_quantization import is_quantization_aware
 
-    pixels = None
+    pixels, facts = None, {}
     if photos is not None:
         size = tuple(recipe.model_.input.shape[1:3])
-        pixels = calibration_photos(photos, size, recipe.seed)
+        pixels = calibration_photos(photos, size, recipe.seed, model=recipe.model_)
+    if mode == "int8" and not is_quantization_aware(recipe.model_):
+        facts["outliers"] = find_outliers(recipe.model_, pixels)
+    if keep_float is not None:
+        kept, sensitivity = layers_to_keep(recipe.model_, pixels, keep_float)
+        facts |= {"kept": tuple(sorted(kept)), "sensitivity": sensitivity}
+        if sensitivity is not None:
+            say(str(sensitivity))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         get_format("tflite").write(
@@ -176,9 +186,10 @@ def _written(recipe, quantization: str, mode: str, photos: PhotoSet | None) -> b
             path,
             quantization=quantization,
             calibration=pixels,
+            keep_float=facts.get("kept") or None,
             **_contract(recipe, mode),
         )
-        return path.read_bytes()
+        return path.read_bytes(), facts
 
 
 def _contract(recipe, mode: str) -> dict[str, object]:
@@ -222,7 +233,7 @@ def train_with_rounding(
 
     checked_sides(recipe, train, val)
     size = tuple(recipe.model_.input.shape[1:3])
-    pixels = calibration_photos(train, size, recipe.seed)
+    pixels = calibration_photos(train, size, recipe.seed, model=recipe.model_)
     aware = make_quantization_aware(recipe.model_, pixels)
     model, stage = retrain(
         # Of 16 bits, the rounding to 8 that is learned would be another.

@@ -75,6 +75,28 @@ def refitted(
     return new
 
 
+def fit_photos(recipe, argument: str, given: PhotoSet | None) -> PhotoSet:
+    """Return photos that were given, or else those of a recipe's own fit.
+
+    Args:
+        recipe: A fitted recipe.
+        argument: Where they are given: `"calibration"` for training photos, or `"val"`.
+        given: What was given.
+
+    Raises:
+        DataError: If there are none, or the recipe was tested on any of them.
+    """
+    kept, side = ("val_", "validation") if argument == "val" else ("train_", "training")
+    photos = getattr(recipe, kept, None) if given is None else given
+    if photos is None:
+        raise DataError(
+            f"This recipe was loaded and has no photos of its own. Pass `{argument}`, the {side} "
+            "photos of its fit."
+        )
+    refuse_tested(recipe.seen_, **{argument: photos})
+    return photos
+
+
 def checked_sides(recipe, train: PhotoSet, val: PhotoSet):
     """Judge photos for a recipe that is fitted already.
 

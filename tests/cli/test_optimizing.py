@@ -124,6 +124,7 @@ def test_wrong_wishes_for_one_step_are_one_line(kr, model, photos, tmp_path):
     for arguments, told in (
         (("prune",), "Pass exactly one of `channels`, `max_multiply_adds`"),
         (("quantize", "--mode", "int9"), "Unknown mode 'int9'. Did you mean 'int8'"),
+        (("quantize", "--keep-float", 0.1), "`keep_float` has no effect with mode='qat'"),
         (("distil", "--backbone", "efficientnet_lite"), "Unknown backbone"),
     ):
         verb, *options = arguments

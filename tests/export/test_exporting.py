@@ -21,6 +21,7 @@ from kerasrecipes.export import (
     read_exports,
 )
 from kerasrecipes.export.record import no_exports
+from kerasrecipes.export.tflite_layers import read_layers
 from kerasrecipes.files import digest
 from kerasrecipes.serve.predictor import Predictor
 from kerasrecipes.verify import Tolerance, verify_bundle, verify_export
@@ -331,3 +332,13 @@ def test_with_bytes_there_are_no_options(bundle):
         export_model(bundle, "saved_model", content=b"")
     with pytest.raises(DataError, match="'content' is not a TFLite file"):
         export_model(bundle, "tflite", content=b"x" * 99)
+
+
+def test_an_int8_export_may_leave_layers_in_float(bundle):
+    names = [layer.name for layer in bundle.load_model().layers if "conv2d" in layer.name]
+    record = bundle.export("tflite", "int8", keep_float=names[1:])
+    stored = {layer.name: layer.weights for layer in read_layers(record.path.read_bytes())}
+    assert [stored[name] for name in names] == ["int8", "float32"]
+    with pytest.raises(ValueError, match="would have no effect on `content`"):
+        content = record.path.read_bytes()
+        bundle.export("tflite", "int8", content=content, keep_float=names, overwrite=True)
