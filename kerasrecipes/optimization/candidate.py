@@ -22,7 +22,8 @@ class Candidate:
     """A file that was really written, run on validation photos, and timed.
 
     Args:
-        model: What was done to the model: `"fitted"` for nothing, else e.g. `"channels-0.5"`.
+        model: What was done to the model: `"fitted"` for nothing, `"mixed"` if its most sensitive
+            layers stay in float, else e.g. `"channels-0.5"`.
         quantization: How the file was written, e.g. `"int8"`.
         accuracy: Share of the validation photos that the file gets right.
         drop: How much lower that is than the float file of the model as it was fitted.

@@ -31,7 +31,8 @@ def optimize(
 ) -> OptimizationResult:
     """Look for the smallest and fastest file of a fitted model that still does its job.
 
-    What needs no training is tried first: the quantizations. Then come `students`, fitted to
+    What needs no training is tried first: the quantizations, and, where int8 costs accuracy, int8
+    with the most sensitive layers in float. Then come `students`, fitted to
     what the model says; models with fewer channels, trained on with the larger one as their
     teacher; and, where rounding costs accuracy, training with it. Every candidate is a real
     `.tflite` file: its accuracy is that of its own answers to the validation photos, its

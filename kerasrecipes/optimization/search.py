@@ -26,6 +26,7 @@ from kerasrecipes.optimization.limits import Limits
 from kerasrecipes.optimization.pruning import NORM_PHOTOS, SCORED_PHOTOS
 from kerasrecipes.optimization.result import file_name
 from kerasrecipes.optimization.search_plans import FITTED, QAT, Plan, plans_of
+from kerasrecipes.optimization.sensitivity import layers_to_keep
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.silence import import_keras
 from kerasrecipes.training.calibration import calibration_photos
@@ -38,6 +39,8 @@ STEP_COST = 4.0
 # Part of the time that is kept for writing and measuring files.
 MARGIN = 0.1
 RECORD = "search.json"
+# Its file is int8 with the most sensitive layers in float, up to this share of weights and work.
+MIXED, KEEP_FLOAT = "mixed", 0.05
 
 
 @dataclass
@@ -95,6 +98,7 @@ class Search:
         try:
             for quantization in WITHOUT_TRAINING:
                 self._measure(FITTED, quantization)
+            self._measure_mixed()
             plans = plans_of(self.recipe, self.students)
             self._restore(plans)
             while plans:
@@ -201,11 +205,11 @@ class Search:
         unit = self._seconds_per_photo * self.pace.get(plan.kind, 1.0)
         return unit * once, unit * epoch
 
-    def _measure(self, model: str, quantization: str) -> None:
+    def _measure(self, model: str, quantization: str, **options) -> None:
         """Write a file and measure it, unless that is done already."""
         from kerasrecipes.export import get_format
 
-        if any((one.model, one.quantization) == (model, quantization) for one in self.candidates):
+        if self._found(model, quantization):
             return
         started = time.monotonic()
         recipe, path = self.recipes[model], self.folder / file_name(model, quantization)
@@ -217,6 +221,7 @@ class Search:
                 calibration=self._pixels(recipe) if quantization == "int8" else None,
                 class_names=list(recipe.labels_),
                 policy=self.train.policy.to_dict(),
+                **options,
             )
         except VerificationError as error:
             if (model, quantization) == (FITTED, "float32"):
@@ -238,6 +243,25 @@ class Search:
             f"({0.0 - 100 * found.drop:+.1f} points), {found.size_bytes / 1e6:.2f} MB, "
             f"{found.latency_ms:.3g} ms ({found.latency_ratio:.2f} of float)"
         )
+
+    def _measure_mixed(self) -> None:
+        """Leave the most sensitive layers in float, where rounding them costs anything."""
+        kept: frozenset[str] = frozenset()
+        if not self._found(MIXED, "int8"):
+            rounded = self._found(FITTED, "int8")
+            if not rounded or not (rounded.drop > 0 or self.limits.refusals(rounded)):
+                return
+            recipe = self.recipes[FITTED]
+            kept, _ = layers_to_keep(recipe.model_, self._pixels(recipe), KEEP_FLOAT)
+            if not kept:
+                self._note(f"{MIXED} int8: not tried, since no sensitive layer is small enough.")
+                return
+        self.recipes[MIXED] = self.recipes[FITTED]
+        self._measure(MIXED, "int8", keep_float=tuple(sorted(kept)))
+
+    def _found(self, model: str, quantization: str) -> Candidate | None:
+        same = (one for one in self.candidates if one.model == model)
+        return next((one for one in same if one.quantization == quantization), None)
 
     def _pixels(self, recipe) -> np.ndarray:
         """Return calibration photos in a recipe's size."""

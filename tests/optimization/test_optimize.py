@@ -39,7 +39,7 @@ INT8 = replace(FLOAT, quantization="int8", accuracy=0.948, drop=0.002, drop_erro
 RISKY = replace(INT8, model="channels-0.5", accuracy=0.942, drop=0.008, drop_error=0.004,
                 size_bytes=500_000, latency_ms=2.0, latency_ratio=0.25)  # fmt: skip
 
-AGAINST = search.Search._against
+AGAINST, MEASURE_MIXED = search.Search._against, search.Search._measure_mixed
 
 
 def result(candidates, **limits):
@@ -54,6 +54,7 @@ def quick():
         patch.setattr(search_plans, "EPOCHS", 1)
         # Whether rounding costs so small a model anything is chance.
         patch.setattr(search.Search, "_against", lambda *_: "")
+        patch.setattr(search.Search, "_measure_mixed", lambda *_: None)
         yield
 
 
@@ -135,6 +136,35 @@ def test_no_bundle_is_left_whose_file_is_another_model(found, tmp_path, monkeypa
     assert not [path for path in (tmp_path / "small").iterdir() if path.name.isdigit()]
 
 
+def test_the_most_sensitive_layers_stay_in_float_where_rounding_costs(
+    small_fitted, part_sets, tmp_path, monkeypatch
+):
+    train, val, _ = part_sets
+    monkeypatch.setattr(search, "plans_of", lambda *_: [])
+    monkeypatch.setattr(search, "WITHOUT_TRAINING", ("float32", "int8"))
+    monkeypatch.setattr(search.Search, "_measure_mixed", MEASURE_MIXED)
+    measure = search.FileJudge.measure
+
+    def worse(*given, **facts):
+        found = measure(*given, **facts)
+        return replace(found, drop=0.03) if found.name == "int8" else found
+
+    monkeypatch.setattr(search.FileJudge, "measure", worse)
+    monkeypatch.setattr(search, "KEEP_FLOAT", 1e-6)
+    none = optimize(small_fitted, train, val, folder=tmp_path / "none", verbose=False)
+    assert none.notes == ["mixed int8: not tried, since no sensitive layer is small enough."]
+    monkeypatch.setattr(search, "KEEP_FLOAT", 0.6)
+    found = optimize(small_fitted, train, val, folder=tmp_path / "some", verbose=False)
+    assert [one.name for one in found.candidates] == ["float32", "int8", "mixed int8"]
+    _, rounded, mixed = found.candidates
+    assert mixed.size_bytes > rounded.size_bytes
+    bundle = found.save(tmp_path / "model", mixed)
+    file = found.folder / "mixed-int8.tflite"
+    assert bundle.exports()["tflite-int8"].path.read_bytes() == file.read_bytes()
+    again = optimize(small_fitted, train, val, folder=tmp_path / "some", verbose=False)
+    assert again.candidates == found.candidates and "mixed" in again.recipes
+
+
 def test_a_student_is_tried_in_its_own_size(quick, small_fitted, part_sets, tmp_path, monkeypatch):
     import keras
 
@@ -203,6 +233,11 @@ def test_training_is_not_wasted_on_what_cannot_be_picked():
     assert against("qat", exact, same) == "small loses nothing by rounding"
     for unsure in (replace(same, drop_error=0.011), replace(same, agreement=0.9)):
         assert against("qat", exact, unsure) == ""
+    # Nor a file with exceptions, where int8 loses nothing, or there is none.
+    for rounded in (replace(INT8, drop=0.0), None):
+        files = {"fitted": rounded}
+        looked = SimpleNamespace(limits=Limits(0.01), _found=lambda model, _, f=files: f.get(model))
+        assert MEASURE_MIXED(looked) is None
 
 
 def test_two_searches_in_one_folder(small_fitted, part_sets, tmp_path):
