@@ -12,7 +12,7 @@ from kerasrecipes.errors import TrainingError, listed
 from kerasrecipes.report.run_report import StageReport
 from kerasrecipes.training.block_optimizers import BlockOptimizers
 from kerasrecipes.training.devices import Devices
-from kerasrecipes.training.freezing import FreezePolicy
+from kerasrecipes.training.freezing import FreezePolicy, held_still
 from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.memory_limit import search_within_memory, within_memory
 from kerasrecipes.training.precision import FLOAT16, FLOAT32, computing_in, with_loss_scaling
@@ -153,7 +153,7 @@ class StageRunner:
         cut, entered = self.spec.boundary(self.model, first_open), begin
         if first_open and begin is self.model.input:
             # As in the cache, what is frozen drops nothing out while the rest trains.
-            entered = keras.Model(begin, cut)(begin, training=False)
+            entered = held_still(keras.Model(begin, cut))(begin)
         if self.settings.rematerialise:
             norms = self.settings.batch_norm == "train"
             end = rematerialised(self.model, self.spec, first_open, entered, end, norms)

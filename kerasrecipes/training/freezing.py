@@ -115,6 +115,28 @@ class FreezePolicy:
         )
 
 
+def held_still(model):
+    """Wrap a model in a layer that computes as in inference, whatever trains around it.
+
+    Calling the model with `training=False` is not enough: a functional model around it
+    overrides that with its own (keras#20285), and Dropout drops.
+
+    Args:
+        model: A functional model.
+    """
+    import keras
+
+    class Still(keras.Layer):
+        def __init__(self):
+            super().__init__(name=f"still_{model.name}")
+            self.inner = model
+
+        def call(self, inputs):
+            return self.inner(inputs, training=False)
+
+    return Still()
+
+
 def _batch_norms(layer) -> list:
     """Find a layer's BatchNormalization, in itself and in the layers that it is made of."""
     import keras
