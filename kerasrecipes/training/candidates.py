@@ -10,13 +10,14 @@ import numpy as np
 from kerasrecipes.errors import printable, unknown_name
 from kerasrecipes.evaluation.clustered import clustered_error
 from kerasrecipes.evaluation.estimate import Estimate
+from kerasrecipes.evaluation.file_limits import FileLimits, Miss, check_limit
 
 if TYPE_CHECKING:
     from kerasrecipes.verify import Latency
 
 
 @dataclass(frozen=True)
-class Candidate:
+class BackboneFile:
     """One backbone with a linear head, in one kind of file.
 
     Args:
@@ -50,6 +51,11 @@ class Candidate:
         return self.latency[1].median_ms
 
     @property
+    def costs(self) -> tuple[float, float, float]:
+        """Errors, time and size, by which no other file may beat it on the Pareto front."""
+        return -self.accuracy.value, self.latency_ms, self.size_bytes
+
+    @property
     def weakest_class(self) -> str:
         """The class with the lowest recall, of those that could be measured."""
         measured = {k: r.value for k, r in self.recalls.items() if not math.isnan(r.value)}
@@ -69,36 +75,24 @@ class Candidate:
         }
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a file must keep to; `None` where there is no limit.
+@dataclass(frozen=True, kw_only=True)
+class BackboneLimits(FileLimits):
+    """What a file must keep to, besides size and time; `None` where there is no limit.
 
     Args:
-        max_latency_ms: Largest median time for one photo, on this machine with one thread.
-        max_size_mb: Largest file, in 10⁶ bytes.
         min_recall: Smallest recall of the weakest class, or of each class that is named.
 
     Raises:
-        ValueError: If a limit is not above 0, or a recall not between 0 and 1.
+        ValueError: If a limit is not above 0, or a recall is above 1.
     """
 
-    max_latency_ms: float | None = None
-    max_size_mb: float | None = None
     min_recall: float | Mapping[str, float] | None = None
 
     def __post_init__(self):
+        super().__post_init__()
         recalls = self.min_recall
-        recalls = recalls.values() if isinstance(recalls, Mapping) else [recalls]
-        for name, values, most in (
-            ("max_latency_ms", [self.max_latency_ms], math.inf),
-            ("max_size_mb", [self.max_size_mb], math.inf),
-            ("min_recall", recalls, 1),
-        ):
-            for value in values:
-                number = isinstance(value, int | float) and not isinstance(value, bool)
-                if value is not None and not (number and 0 < value <= most):
-                    reach = "above 0" if most > 1 else "above 0 and at most 1"
-                    raise ValueError(f"`{name}` must be {reach}, not {value!r}.")
+        for recall in recalls.values() if isinstance(recalls, Mapping) else [recalls]:
+            check_limit("min_recall", recall, most=1)
 
     def check_classes(self, class_names: Iterable[str]) -> None:
         """Raise a `ValueError` if `min_recall` names a class that there is not."""
@@ -107,65 +101,35 @@ class Limits:
             if name not in class_names:
                 raise unknown_name("class", name, class_names, "kerasrecipes doctor")
 
-    def recalls(self, candidate: Candidate) -> Mapping[str, float]:
+    def recalls(self, candidate: BackboneFile) -> Mapping[str, float]:
         """Return the least recall of each class that is limited."""
         if isinstance(self.min_recall, Mapping):
             return self.min_recall
         return {} if self.min_recall is None else {candidate.weakest_class: self.min_recall}
 
-    def misses(self, candidate: Candidate) -> list["Miss"]:
-        """Say which limits a file breaks."""
-        found = []
-        for short, verb, value, limit, unit in (
-            ("too slow", "takes", candidate.latency_ms, self.max_latency_ms, "ms"),
-            ("too large", "has", candidate.size_bytes / 1e6, self.max_size_mb, "MB"),
-        ):
-            if limit is not None and value > limit:
-                text = f"{verb} {value:.2f} {unit}, more than {limit:g} {unit}"
-                found.append(Miss(short, text, value / limit - 1))
-        for name, least in self.recalls(candidate).items():
-            recall = candidate.recalls[name]
+    def misses(self, file: BackboneFile) -> list[Miss]:
+        """Say which limits a file breaks.
+
+        Args:
+            file: What was measured.
+        """
+        found = super().misses(file)
+        for name, least in self.recalls(file).items():
+            recall = file.recalls[name]
             if not recall.value >= least:  # NaN, where the class was not measured, is a miss
                 limit = f"less than {100 * least:g}%"
                 text = f"finds {recall.percent(1)} of '{printable(name)}', {limit}"
                 found.append(Miss("recall too low", text, 1 - np.nan_to_num(recall.value) / least))
-        if not candidate.same_model:
-            differing = 1 - candidate.agreement
+        if not file.same_model:
+            differing = 1 - file.agreement
             text = f"answers {differing:.0%} of the photos differently from the model itself"
             found.append(Miss("answers differ", text, differing))
         return found
 
 
-@dataclass(frozen=True)
-class Miss:
-    """A limit that a file breaks.
-
-    Args:
-        short: For a table.
-        text: With the numbers, to follow the file's name.
-        excess: By what share of the limit.
-    """
-
-    short: str
-    text: str
-    excess: float
-
-
-def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Keep the files that no other beats: as accurate, as fast and as small, and one of it more."""
-
-    def costs(candidate: Candidate) -> tuple[float, ...]:
-        return -candidate.accuracy.value, candidate.latency_ms, candidate.size_bytes
-
-    def beats(one: tuple, other: tuple) -> bool:
-        return one != other and all(a <= b for a, b in zip(one, other, strict=True))
-
-    return [c for c in candidates if not any(beats(costs(o), costs(c)) for o in candidates)]
-
-
 def choose(
-    candidates: Sequence[Candidate], limits: Limits, units: np.ndarray
-) -> tuple[Candidate | None, str]:
+    candidates: Sequence[BackboneFile], limits: BackboneLimits, units: np.ndarray
+) -> tuple[BackboneFile | None, str]:
     """Choose the fastest file among the accurate ones that keep to the limits.
 
     A difference in accuracy counts from one standard error on, of the paired difference on
@@ -174,7 +138,7 @@ def choose(
     Args:
         candidates: What was measured, on the same photos in the same order.
         limits: What is asked for.
-        units: What each photo belongs to, ≥ 0, in the order of `Candidate.right`.
+        units: What each photo belongs to, ≥ 0, in the order of `BackboneFile.right`.
 
     Returns:
         The choice, `None` if nothing fits, and the reason.
@@ -185,10 +149,13 @@ def choose(
     """
     fitting = [candidate for candidate in candidates if not limits.misses(candidate)]
     if not fitting:
-        return None, _nearest(candidates, limits)
+        if not candidates:
+            return None, "None fits, because none could be measured."
+        nearest, broken = limits.closest(candidates)
+        return None, f"None fits: the closest is {nearest}, which {broken}."
     top = max(fitting, key=lambda c: (c.accuracy.value, -c.latency_ms))
 
-    def gap_and_error(candidate: Candidate) -> tuple[float, float]:
+    def gap_and_error(candidate: BackboneFile) -> tuple[float, float]:
         lead = top.right.astype(float) - candidate.right
         # One more photo each way, or two files that differ on one photo would differ for sure.
         padded = np.append(lead, [1, -1]), np.append(units, [-1, -2])
@@ -209,19 +176,7 @@ def choose(
     return best, f"Recommended: {best}, because {why}.{_doubts(best, limits)}"
 
 
-def _nearest(candidates: Sequence[Candidate], limits: Limits) -> str:
-    if not candidates:
-        return "None fits, because none could be measured."
-
-    def excess(candidate: Candidate) -> float:
-        return sum(miss.excess for miss in limits.misses(candidate))
-
-    nearest = min(candidates, key=excess)
-    broken = " and ".join(miss.text for miss in limits.misses(nearest))
-    return f"None fits: the closest is {nearest}, which {broken}."
-
-
-def _doubts(best: Candidate, limits: Limits) -> str:
+def _doubts(best: BackboneFile, limits: BackboneLimits) -> str:
     """Say where the interval of a recall reaches below its limit."""
     doubts = [
         f"'{printable(name)}' may be as low as {best.recalls[name].low:.0%}"

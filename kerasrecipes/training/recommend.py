@@ -9,7 +9,7 @@ from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.silence import import_keras
 from kerasrecipes.training.bench import Bench, scanned
-from kerasrecipes.training.candidates import Candidate, Limits, choose
+from kerasrecipes.training.candidates import BackboneFile, BackboneLimits, choose
 from kerasrecipes.training.fitting import checked_photos
 from kerasrecipes.training.image_classifier import say
 from kerasrecipes.training.recommendation import Recommendation
@@ -66,7 +66,9 @@ def recommend_backbone(
         DataError: If the photos do not suit training, or change while it runs.
     """
     tell = say if verbose else lambda line: None
-    limits = Limits(max_latency_ms, max_size_mb, min_recall)
+    limits = BackboneLimits(
+        max_latency_ms=max_latency_ms, max_size_mb=max_size_mb, min_recall=min_recall
+    )
     names = _known(backbones)
     photos = scanned(photos, group_by, drop_small_classes)
     limits.check_classes(photos.class_names)
@@ -93,9 +95,9 @@ def _measured(
     names: Sequence[str | BackboneSpec],
     image_size: tuple[int, int] | None,
     tell: Callable[[str], None],
-) -> tuple[list[Candidate], dict[str, str]]:
+) -> tuple[list[BackboneFile], dict[str, str]]:
     """Return what could be measured, and the reasons of what could not."""
-    candidates: list[Candidate] = []
+    candidates: list[BackboneFile] = []
     failed: dict[str, str] = {}
     for name in names:
         label = name.name if isinstance(name, BackboneSpec) else name
@@ -107,7 +109,7 @@ def _measured(
         for kind in QUANTIZATIONS:
             facts = _attempt(failed, f"{label} as {kind}", trial.measure, kind)
             if facts is not None:
-                candidates.append(Candidate(label, kind, **quality, **facts))
+                candidates.append(BackboneFile(label, kind, **quality, **facts))
     return candidates, failed
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from kerasrecipes.errors import printable
+from kerasrecipes.evaluation.file_limits import pareto_front
 from kerasrecipes.evaluation.tables import align_columns
-from kerasrecipes.training.candidates import Candidate, Limits, pareto_front
+from kerasrecipes.training.candidates import BackboneFile, BackboneLimits
 
 
 @dataclass(frozen=True)
@@ -23,23 +24,26 @@ class Recommendation:
         splits: Number of splits into photos to learn from and photos to judge by.
     """
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[BackboneFile, ...]
     failed: Mapping[str, str]
-    limits: Limits
-    best: Candidate | None
+    limits: BackboneLimits
+    best: BackboneFile | None
     reason: str
     photos: int
     test_photos: int
     splits: int
 
+    @property
+    def _front(self) -> list[BackboneFile]:
+        return pareto_front(self.candidates, lambda one: one.costs)
+
     def to_dict(self) -> dict:
         """Return everything as JSON-safe data."""
-        front = pareto_front(self.candidates)
         rows = [
             {
                 **candidate.to_dict(),
                 "misses": [miss.text for miss in self.limits.misses(candidate)],
-                "on_front": candidate in front,
+                "on_front": candidate in self._front,
             }
             for candidate in self.candidates
         ]
@@ -77,7 +81,6 @@ class Recommendation:
         return "\n".join([*lines, "", self.reason])
 
     def _table(self) -> list[str]:
-        front = pareto_front(self.candidates)
         rows = [
             ("  backbone", "file", "accuracy", "weakest class", "1 thread", "2 threads", "size", "")
         ]
@@ -85,7 +88,7 @@ class Recommendation:
             weakest = candidate.weakest_class
             rows.append(
                 (
-                    f"{'*' if candidate in front else ' '} {printable(candidate.backbone)}",
+                    f"{'*' if candidate in self._front else ' '} {printable(candidate.backbone)}",
                     candidate.quantization,
                     candidate.accuracy.percent(1),
                     f"{printable(weakest)} {candidate.recalls[weakest].percent()}",
@@ -96,7 +99,7 @@ class Recommendation:
             )
         return align_columns(rows)
 
-    def _verdict(self, candidate: Candidate) -> str:
+    def _verdict(self, candidate: BackboneFile) -> str:
         if candidate is self.best:
             return "recommended"
         return ", ".join(dict.fromkeys(miss.short for miss in self.limits.misses(candidate)))

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from kerasrecipes.training import recommend as recommending
-from kerasrecipes.training.candidates import Limits
+from kerasrecipes.training.candidates import BackboneLimits
 from kerasrecipes.training.recommendation import Recommendation
 
 LITE0 = ("--backbone", "efficientnet_lite0", "--image-size", 48)
@@ -32,7 +32,9 @@ def asked(monkeypatch):
 
     def answer(photos, **settings):
         seen.update(settings, photos=photos)
-        return Recommendation((), {"x": "DownloadError: no"}, Limits(), None, "None fits.", 9, 3, 1)
+        return Recommendation(
+            (), {"x": "DownloadError: no"}, BackboneLimits(), None, "None fits.", 9, 3, 1
+        )
 
     monkeypatch.setattr(recommending, "recommend_backbone", answer)
     return seen
@@ -82,9 +84,12 @@ def test_a_recall_that_cannot_be_read_is_wrong_usage(kr, photos, recalls, messag
     ("arguments", "message"),
     [
         (["--backbone", "efficientnet_lite9"], "Unknown backbone 'efficientnet_lite9'. Did you"),
-        (["--min-recall", "95"], "`min_recall` must be above 0 and at most 1, not 95.0"),
+        (
+            ["--min-recall", "95"],
+            "`min_recall` must be above 0 and at most 1, or None for no limit, not 95.0",
+        ),
         (["--min-recall", "dots=0.9"], "Unknown class 'dots'. Did you mean 'dot'"),
-        (["--max-ms", "0"], "`max_latency_ms` must be above 0, not 0.0"),
+        (["--max-ms", "0"], "`max_latency_ms` must be above 0, or None for no limit, not 0.0"),
     ],
 )
 def test_errors_are_one_clear_line(kr, photos, arguments, message):

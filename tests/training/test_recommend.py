@@ -11,9 +11,10 @@ from kerasrecipes import DataError, scan_photos, split_photos
 from kerasrecipes.evaluation.clustered import clustered_share
 from kerasrecipes.training.bench import Bench
 from kerasrecipes.training.calibration import calibration_photos
-from kerasrecipes.training.candidates import Candidate, Limits, choose, pareto_front
+from kerasrecipes.training.candidates import BackboneFile, BackboneLimits, choose
 from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
 from kerasrecipes.training.recommend import recommend_backbone
+from kerasrecipes.training.recommendation import Recommendation
 from kerasrecipes.training.trial_export import TrialExport
 from kerasrecipes.verify import Latency
 
@@ -33,7 +34,7 @@ def candidate(name="a", wrong=20, ms=5.0, mb=4.0, agreement=1.0, first_wrong=0, 
         "size_bytes": int(mb * 1e6), "agreement": agreement, "same_model": agreement >= 0.95,
         "right": right,
     }  # fmt: skip
-    return Candidate(**{**facts, **changes})
+    return BackboneFile(**{**facts, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -147,75 +148,91 @@ def test_a_file_that_answers_otherwise_is_not_the_same_model(part_sets, tiny_spe
 
 def test_the_fastest_of_equals_is_chosen():
     fast, slow = candidate("fast", wrong=22, ms=2, first_wrong=10), candidate("slow", ms=9)
-    best, reason = choose([slow, fast], Limits(), UNITS)
+    best, reason = choose([slow, fast], BackboneLimits(), UNITS)
     assert best is fast
     assert "cannot be told from the best, slow as int8 (1.0 ± 2.4 points better)" in reason
 
 
 def test_one_photo_makes_no_difference():
     fast, slow = candidate("fast", wrong=21, ms=2), candidate("slow", wrong=20, ms=9)
-    assert choose([slow, fast], Limits(), UNITS)[0] is fast
+    assert choose([slow, fast], BackboneLimits(), UNITS)[0] is fast
 
 
 def test_a_difference_beyond_one_standard_error_counts():
     fast, slow = candidate("fast", wrong=40, ms=2, first_wrong=20), candidate("slow", ms=9)
-    best, reason = choose([slow, fast], Limits(), UNITS)
+    best, reason = choose([slow, fast], BackboneLimits(), UNITS)
     assert best is slow and "it is the most accurate" in reason
     # The same photos, if they show but two parts: one that is lost, and one that is won.
     two_parts = np.where(UNITS < 20, 0, np.maximum(UNITS, 60))
-    assert choose([slow, fast], Limits(), two_parts)[0] is fast
+    assert choose([slow, fast], BackboneLimits(), two_parts)[0] is fast
 
 
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [
-        ({"max_latency_ms": 3}, "the closest is a as int8, which takes 5.00 ms, more than 3 ms."),
-        ({"max_size_mb": 2.5}, "the closest is a as int8, which has 4.00 MB, more than 2.5 MB."),
+        ({"max_latency_ms": 3}, "the closest is a as int8, which takes 5 ms, where 3 are allowed."),
+        (
+            {"max_size_mb": 2.5},
+            "the closest is a as int8, which takes 4 MB, where 2.5 are allowed.",
+        ),
         ({"min_recall": 0.95}, r"finds 90.0% \(82.6–94.5\) of 'ok', less than 95%."),
         ({"min_recall": {"crack": 0.99}}, "of 'crack', less than 99%"),
-        ({"max_size_mb": 1, "max_latency_ms": 1}, "5.00 ms, more than 1 ms and has 4.00 MB, more"),
+        (
+            {"max_size_mb": 1, "max_latency_ms": 1},
+            "takes 5 ms, where 1 are allowed, and takes 4 MB, where 1 are",
+        ),
     ],
 )
 def test_where_none_fits_the_closest_is_named(limits, reason):
     far = candidate("b", wrong=100, ms=50, mb=50)
-    best, said = choose([far, candidate()], Limits(**limits), UNITS)
+    best, said = choose([far, candidate()], BackboneLimits(**limits), UNITS)
     assert best is None and said.startswith("None fits: the closest is a as int8, which ")
     assert re.search(reason, said)
 
 
 def test_a_quantized_file_that_became_another_model_does_not_fit():
-    best, said = choose([candidate(agreement=0.9)], Limits(), UNITS)
+    best, said = choose([candidate(agreement=0.9)], BackboneLimits(), UNITS)
     assert best is None and "answers 10% of the photos differently from the model itself" in said
-    assert choose([], Limits(), UNITS) == (None, "None fits, because none could be measured.")
+    assert choose([], BackboneLimits(), UNITS) == (
+        None,
+        "None fits, because none could be measured.",
+    )
 
 
 def test_a_recall_that_is_not_certain_is_called_so():
-    best, reason = choose([candidate()], Limits(min_recall=0.85), UNITS)
+    best, reason = choose([candidate()], BackboneLimits(min_recall=0.85), UNITS)
     assert best is not None
     assert "The recall is not certain, though: that of 'ok' may be as low as 83%." in reason
-    assert "not certain" not in choose([candidate()], Limits(min_recall=0.7), UNITS)[1]
+    assert "not certain" not in choose([candidate()], BackboneLimits(min_recall=0.7), UNITS)[1]
 
 
 def test_a_class_without_photos_to_judge_by_is_not_found():
     unknown = replace(candidate(), recalls={**candidate().recalls, "rust": clustered_share([], [])})
     assert unknown.weakest_class == "ok"
-    assert choose([unknown], Limits(min_recall={"rust": 0.5}), UNITS)[0] is None
+    assert choose([unknown], BackboneLimits(min_recall={"rust": 0.5}), UNITS)[0] is None
 
 
 def test_only_files_that_nothing_beats_are_on_the_front():
     best, faster, smaller = candidate("a"), candidate("b", 30, ms=1), candidate("c", 30, mb=1)
-    beaten = candidate("d", 25, ms=5, mb=4)
-    assert pareto_front([beaten, best, faster, smaller]) == [best, faster, smaller]
-    assert len(pareto_front([best, candidate("twin")])) == 2
+    beaten, twin = candidate("d", 25, ms=5, mb=4), candidate("twin")
+    files = (beaten, best, faster, smaller, twin)
+    found = Recommendation(files, {}, BackboneLimits(), best, "", 9, 3, 1).to_dict()
+    assert [row["on_front"] for row in found["candidates"]] == [False, True, True, True, True]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_latency_ms": 0}, "`max_latency_ms` must be above 0, not 0"),
-        ({"max_size_mb": "5"}, "`max_size_mb` must be above 0, not '5'"),
-        ({"min_recall": 95}, "`min_recall` must be above 0 and at most 1, not 95"),
-        ({"min_recall": {"dot": -1}}, "`min_recall` must be above 0 and at most 1, not -1"),
+        ({"max_latency_ms": 0}, "`max_latency_ms` must be above 0, or None for no limit, not 0"),
+        ({"max_size_mb": "5"}, "`max_size_mb` must be above 0, or None for no limit, not '5'"),
+        (
+            {"min_recall": 95},
+            "`min_recall` must be above 0 and at most 1, or None for no limit, not 95",
+        ),
+        (
+            {"min_recall": {"dot": -1}},
+            "`min_recall` must be above 0 and at most 1, or None for no limit, not -1",
+        ),
         ({"backbones": "efficientnet_lite0"}, "`backbones` must be a list of at least one name"),
         ({"backbones": []}, r"`backbones` must be a list of at least one name, not \[\]"),
         ({"backbones": ["mobilenet_v9"]}, "Unknown backbone 'mobilenet_v9'. Did you mean"),
