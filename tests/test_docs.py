@@ -192,7 +192,7 @@ def test_examples_give_what_they_say(name, photos_folder, monkeypatch):
     known |= {"np": import_module("numpy"), "photos": kerasrecipes.scan_photos("photos")}
     ran, said = 0, []
     for test in doctest.DocTestFinder().find(module, globs={**known, **vars(module)}):
-        runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+        runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
         ran += runner.run(test, out=said.append).attempted
     assert not said, "".join(said)
     written = re.findall(r"^ +>>> ", SOURCES[name].read_text("utf-8"), flags=re.MULTILINE)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.evaluation.tables import align_columns
+
 if TYPE_CHECKING:
     import keras
 
@@ -50,13 +52,12 @@ class WeightReport:
         return sum(row.zeros for row in self.rows) / sum(row.weights for row in self.rows)
 
     def __str__(self) -> str:
-        width = max(len(row.layer) for row in self.rows)
-        lines = [f"{'layer':<{width}}  weights  zero  values"]
-        lines += [
-            f"{row.layer:<{width}}  {row.weights:>7}  {row.zeros / row.weights:>4.0%}  "
-            f"{row.values:>6}"
+        rows = [("layer", "weights", "zero", "values")]
+        rows += [
+            (row.layer, str(row.weights), f"{row.zeros / row.weights:.0%}", str(row.values))
             for row in self.rows
         ]
+        lines = align_columns(rows, right={1, 2, 3})
         lines.append(
             f"{self.sparsity:.1%} of the kernels' weights are zero. All weights take "
             f"{self.raw_bytes / 1e6:.2f} MB, zipped {self.zipped_bytes / 1e6:.2f} MB."

@@ -11,6 +11,7 @@ import numpy as np
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, NoEffectError, printable
 from kerasrecipes.evaluation.resampled import log_losses
+from kerasrecipes.evaluation.tables import align_columns
 from kerasrecipes.inference import predict_scores
 from kerasrecipes.training.bench import Bench, scanned
 from kerasrecipes.training.fitting import checked_arguments, fit_classifier
@@ -85,21 +86,20 @@ class Ablation:
         return {"splits": self.splits, "photos": self.photos, "rows": rows}
 
     def __str__(self) -> str:
-        width = max(len(row.name) for row in self.rows)
-        lines = [
-            f"Each recipe was fitted on {self.splits} splits of {self.photos} photos.",
-            "",
-            f"{'recipe':<{width}}  accuracy  balanced  log-loss  difference in log-loss",
-        ]
+        rows = [("recipe", "accuracy", "balanced", "log-loss", "difference in log-loss")]
         for row in self.rows:
             low, high = row.interval
             told = f"{row.difference:+.3f} ({low:+.3f} to {high:+.3f})  {row.verdict}"
-            lines.append(
-                f"{row.name:<{width}}  {row.accuracy:>8.1%}  {row.balanced_accuracy:>8.1%}  "
-                f"{row.log_loss:>8.3f}  {told if row.verdict else ''}".rstrip()
-            )
+            numbers = f"{row.accuracy:.1%}", f"{row.balanced_accuracy:.1%}", f"{row.log_loss:.3f}"
+            rows.append((printable(row.name), *numbers, told if row.verdict else ""))
         return "\n".join(
-            [*lines, "", "In brackets: 95 % intervals over the splits. Lower log-loss is better."]
+            [
+                f"Each recipe was fitted on {self.splits} splits of {self.photos} photos.",
+                "",
+                *align_columns(rows, right={1, 2, 3}),
+                "",
+                "In brackets: 95 % intervals over the splits. Lower log-loss is better.",
+            ]
         )
 
 

@@ -12,9 +12,15 @@ QUICK = {"image_size": (48, 48), "batch_size": 8, "augment": "none", "verbose": 
 
 
 @pytest.fixture(scope="module")
-def done(part_photos, tmp_path_factory):
+def quick(tiny_spec):
+    """Settings of fits that take a second or two."""
+    return {**QUICK, "backbone": tiny_spec()}
+
+
+@pytest.fixture(scope="module")
+def done(quick, part_photos, tmp_path_factory):
     to = tmp_path_factory.mktemp("models") / "parts"
-    return fine_tune_images(part_photos, to, epochs=1, test_fraction=0.25, seed=5, **QUICK)
+    return fine_tune_images(part_photos, to, epochs=1, test_fraction=0.25, seed=5, **quick)
 
 
 def test_one_call(done):
@@ -26,11 +32,11 @@ def test_one_call(done):
     assert sum(map(len, (done.recipe.train_, done.recipe.val_, done.recipe.held_out_.photos))) == 48
 
 
-def test_it_is_the_same_as_the_steps_one_by_one(done, part_photos):
+def test_it_is_the_same_as_the_steps_one_by_one(done, quick, part_photos):
     from kerasrecipes import scan_photos, split_photos
 
     train, val, test = split_photos(scan_photos(part_photos), test_fraction=0.25, seed=5)
-    settings = {**QUICK, "schedule": UnfreezeSchedule.two_phase(epochs=1), "seed": 5}
+    settings = {**quick, "schedule": UnfreezeSchedule.two_phase(epochs=1), "seed": 5}
     settings.pop("verbose")
     recipe = ImageClassifier(**settings)
     recipe.fit(train, val, verbose=False)
@@ -63,9 +69,9 @@ def test_a_second_call_writes_a_second_version(done, part_photos):
     assert one.metrics == two.metrics and one.data_digests == two.data_digests
 
 
-def test_without_test_photos_the_validation_photos_are_golden(part_photos, tmp_path):
+def test_without_test_photos_the_validation_photos_are_golden(quick, part_photos, tmp_path):
     schedule = UnfreezeSchedule.head_only(epochs=1)
-    done = fine_tune_images(part_photos, tmp_path, test_fraction=0, schedule=schedule, **QUICK)
+    done = fine_tune_images(part_photos, tmp_path, test_fraction=0, schedule=schedule, **quick)
     assert set(done.report.evaluations) == {"val"}
     assert done.bundle.manifest.golden_split == "val"
     assert len(done.bundle.golden().photos) == len(done.recipe.val_)

@@ -93,8 +93,8 @@ def test_without_a_float32_export_the_original_is_asked(exported, photo_set):
     )
 
 
-def test_photos_that_the_model_learned_from_are_left_out(saved_once, part_photos, part_sets):
-    found = benchmark_bundle(saved_once.folder, part_photos, threads=(1,), runs=10)
+def test_photos_that_the_model_learned_from_are_left_out(small_saved, part_photos, part_sets):
+    found = benchmark_bundle(small_saved.folder, part_photos, threads=(1,), runs=10)
     assert (found.photos, found.left_out) == (
         len(part_sets[2]),
         len(part_sets[0]) + len(part_sets[1]),
@@ -103,7 +103,7 @@ def test_photos_that_the_model_learned_from_are_left_out(saved_once, part_photos
     with pytest.raises(
         DataError, match="was trained on all .* photos of .*Give photos that it has"
     ):
-        benchmark_bundle(saved_once.folder, part_sets[0])
+        benchmark_bundle(small_saved.folder, part_sets[0])
 
 
 def test_needs_no_tensorflow(exported_once, photo_set):
