@@ -1,7 +1,7 @@
 """One smaller or faster file, and what it was found to be."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,11 @@ class Candidate:
         """The drop that it is judged by: one standard error worse than what was seen, since
         the best of many candidates was also lucky."""
         return self.drop + self.drop_error
+
+    @property
+    def costs(self) -> tuple[float, float, float]:
+        """Errors, size and time, by which no other file may beat it on the Pareto front."""
+        return -self.accuracy, self.size_bytes, self.latency_ratio
 
     def cost(self, reference: "Candidate") -> float:
         """Return size and latency in one number: the geometric mean of both by another's."""
@@ -225,24 +230,3 @@ def file_scores(path: Path, photos: PhotoSet) -> np.ndarray:
     model = get_format("tflite").load(path)
     pixels = (read_photo(photo, model.image_size, photos.policy) for photo in photos.photos)
     return np.concatenate([model(photo[None]) for photo in pixels])
-
-
-def pareto_front(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates that none other beats in accuracy, size and latency, as given.
-
-    Args:
-        candidates: The candidates.
-
-    Example:
-        >>> pareto_front([])
-        []
-    """
-
-    def values(one: Candidate) -> tuple[float, float, float]:
-        return -one.accuracy, one.size_bytes, one.latency_ratio
-
-    def beats(one: Candidate, other: Candidate) -> bool:
-        pairs = list(zip(values(one), values(other), strict=True))
-        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-
-    return [one for one in candidates if not any(beats(other, one) for other in candidates)]

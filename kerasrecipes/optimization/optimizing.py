@@ -72,7 +72,7 @@ def optimize(
         KeyboardInterrupt: If interrupted before anything was measured; afterwards what is
             there is returned.
     """
-    limits = Limits(max_drop, max_size_mb, max_latency_ms)
+    limits = Limits(max_drop, max_size_mb=max_size_mb, max_latency_ms=max_latency_ms)
     if not isinstance(max_minutes, int | float) or not max_minutes > 0:
         raise ValueError(f"`max_minutes` must be above 0, not {max_minutes!r}.")
     named = named_students(students)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.evaluation.file_limits import pareto_front
 from kerasrecipes.evaluation.tables import align_columns, shorten_text
-from kerasrecipes.optimization.candidate import Candidate, file_scores, pareto_front
+from kerasrecipes.optimization.candidate import Candidate, file_scores
 from kerasrecipes.optimization.limits import Limits
 
 if TYPE_CHECKING:
@@ -55,16 +56,16 @@ class OptimizationResult:
 
         A file that would be refused is none: it is not the model.
         """
-        return pareto_front([one for one in self.candidates if not self.limits.refusals(one)])
+        right = [one for one in self.candidates if not self.limits.refusals(one)]
+        return pareto_front(right, lambda one: one.costs)
 
     @property
     def message(self) -> str:
         """What was picked and why, or that nothing could be, and what comes closest."""
         pick = self.pick
         if pick is None:
-            closest = self.limits.closest(self.candidates)
-            missing = "; ".join(self.limits.misses(closest))
-            return f"Not reachable: the closest is '{closest.name}', but {missing}."
+            closest, broken = self.limits.closest(self.candidates)
+            return f"Not reachable: the closest is '{closest.name}', which {broken}."
         low, high = (100 * end for end in pick.drop_interval)
         reference = self.candidates[0]
         size = pick.size_bytes / reference.size_bytes

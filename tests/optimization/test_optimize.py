@@ -22,7 +22,7 @@ from kerasrecipes.errors import VerificationError
 from kerasrecipes.export import get_format
 from kerasrecipes.files import locked_folder
 from kerasrecipes.optimization import search, search_plans
-from kerasrecipes.optimization.candidate import Candidate, pareto_front
+from kerasrecipes.optimization.candidate import Candidate
 from kerasrecipes.optimization.limits import Limits
 from kerasrecipes.optimization.optimizing import _with_seed
 from kerasrecipes.optimization.result import OptimizationResult
@@ -364,7 +364,7 @@ def test_a_file_that_is_another_model_is_not_picked():
     assert rows[0].endswith("* ← pick") and rows[1].endswith("refused") and "90.0%" in rows[1]
     alone = result([replace(FLOAT, largest_gap=0.01)])
     assert alone.pick is None
-    assert "its export would be refused, since the largest score gap 0.01" in alone.message
+    assert "which would be refused as an export, since the largest score gap 0.01" in alone.message
     worse = replace(INT8, accuracy=0.92, model_accuracy=0.96, drop=0.0)  # of a better model
     assert "accuracy drops by 0.0400" in result([FLOAT, worse]).warnings[0]
     # Who allows a larger drop allows more answers to change, as `save` does.
@@ -380,7 +380,7 @@ def test_the_closest_is_least_beyond_the_limits():
     assert "0.5 MB, where 0.4 are allowed" in told.message
     assert "judged as 1.2, where 1.0 may be lost" in told.message
     slow = result([FLOAT], max_latency_ms=1.0)
-    assert "it takes 8 ms, where 1 are allowed" in slow.message
+    assert "which takes 8 ms, where 1 are allowed" in slow.message
 
 
 def test_int8_that_is_slower_is_told():
@@ -397,7 +397,7 @@ def test_int8_that_is_slower_is_told():
 
 def test_the_front_holds_what_none_beats():
     worse = replace(INT8, quantization="dynamic", size_bytes=1_100_000)
-    assert pareto_front([FLOAT, INT8, worse, RISKY]) == [FLOAT, INT8, RISKY]
+    assert result([FLOAT, INT8, worse, RISKY]).front == [FLOAT, INT8, RISKY]
     assert Candidate.from_dict(json.loads(json.dumps(INT8.to_dict()))) == INT8
 
 
