@@ -120,15 +120,23 @@ class FileJudge:
     Args:
         val: The photos, which no candidate was trained on.
         reference: The float file.
-        right: Whether that one gets each photo right; measured at first use.
+        answers: What that one says about each photo; measured at first use.
+        right: Whether that is right.
     """
 
     val: PhotoSet
     reference: Path
+    answers: np.ndarray | None = None
     right: np.ndarray | None = None
 
     def measure(
-        self, path: Path, model: str, quantization: str, scores: np.ndarray, seconds: float, **facts
+        self,
+        path: Path,
+        model: str,
+        quantization: str,
+        seconds: float,
+        scores: np.ndarray | None = None,
+        **facts,
     ) -> Candidate:
         """Run a file on all photos and time it in turns with the float file.
 
@@ -136,8 +144,9 @@ class FileJudge:
             path: The file.
             model: What was done to the model.
             quantization: How the file was written.
-            scores: What the model itself says about the photos, shape `(n, classes)`.
             seconds: What it took so far.
+            scores: What the model in the file says about the photos, shape `(n, classes)`;
+                `None` for the answers of the float file.
             **facts: Further arguments of `Candidate`.
 
         Returns:
@@ -148,9 +157,10 @@ class FileJudge:
         """
         answers = file_scores(path, self.val)
         right = self._right(answers)
-        if self.right is None:
-            reference = answers if path == self.reference else file_scores(self.reference, self.val)
-            self.right = self._right(reference)
+        if self.answers is None:
+            same = path == self.reference
+            self.answers = answers if same else file_scores(self.reference, self.val)
+            self.right = self._right(self.answers)
         lost, won = int((self.right & ~right).sum()), int((right & ~self.right).sum())
         count, drop = len(right), (lost - won) / len(right)
         drops = self._recalls(self.right) - self._recalls(right)
@@ -171,7 +181,7 @@ class FileJudge:
             latency_ms=median,
             latency_ratio=ratio,
             seconds=seconds,
-            **self._likeness(answers, scores),
+            **self._likeness(answers, self.answers if scores is None else scores),
             **facts,
         )
 

@@ -232,8 +232,8 @@ class Search:
             path,
             model,
             quantization,
-            recipe.held_out_.scores,
             self._trained_for.get(model, 0.0) + time.monotonic() - started,
+            recipe.held_out_.scores,
             multiply_adds=model_facts(recipe.model_).get("multiply_adds"),
         )
         self.candidates.append(found)
