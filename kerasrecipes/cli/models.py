@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrecipes.cli.options import Json, Model, Photos, print_json
+from kerasrecipes.cli.options import Json, KeepFloat, Model, Photos, print_json
 from kerasrecipes.errors import printable
 
 
@@ -41,6 +41,7 @@ def export_saved(
         str | None,
         typer.Option(help="What a .tflite can do besides: embed, or embed,train (on the device)."),
     ] = None,
+    keep_float: KeepFloat = None,
     as_json: Json = False,
 ) -> None:
     """Write a saved model for a phone, and prove that the file is the same model.
@@ -51,6 +52,7 @@ def export_saved(
     from kerasrecipes.verify import Verification
 
     options = {} if signatures is None else {"signatures": tuple(signatures.split(","))}
+    options |= {} if keep_float is None else {"keep_float": keep_float}
     record = Bundle.load(model).export(
         format,
         quantization,

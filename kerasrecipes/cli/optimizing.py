@@ -10,6 +10,7 @@ from kerasrecipes.cli.options import (
     Augment,
     Backbone,
     Json,
+    KeepFloat,
     Model,
     Photos,
     Seed,
@@ -119,13 +120,7 @@ def quantize_saved(
     engine: Annotated[
         str | None, typer.Option(help="Who simulates the rounding of qat: native or tfmot.")
     ] = None,
-    keep_float: Annotated[
-        float | None,
-        typer.Option(
-            help="Largest share of weights and arithmetic that int8 leaves in float, e.g. 0.05; "
-            "the most sensitive layers are chosen."
-        ),
-    ] = None,
+    keep_float: KeepFloat = None,
     epochs: Epochs = None,
     as_json: Json = False,
 ) -> None:

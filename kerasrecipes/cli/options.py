@@ -36,6 +36,13 @@ Weights = Annotated[
     str, typer.Option(help="default, imagenet (a download), none, or a local file.")
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of everything that is drawn.")]
+KeepFloat = Annotated[
+    float | None,
+    typer.Option(
+        help="Largest share of weights and arithmetic that int8 leaves in float, e.g. 0.05; the "
+        "most sensitive layers are chosen."
+    ),
+]
 FailOnLeak = Annotated[
     bool, typer.Option("--fail-on-leak", help="Stop with an error if the split leaks.")
 ]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # Why a layer has float weights.
 FIRST_LAYERS = "first layers: small, and what follows inherits their rounding"
 HEAD = "head: small, and its rounding would go straight into the scores"
-KEPT = "kept, since their rounding would cost most"
+KEPT = "as `keep_float` asks"
 FEW_WEIGHTS = "too few weights to be worth it"
 NOT_SUPPORTED = "no such operator in the runtime"
 BY_MODE = "the mode leaves weights in float"

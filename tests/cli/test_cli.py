@@ -90,6 +90,8 @@ def one_line(err: str) -> str:
         (["export", "{model}", "--format", "tflit"], "Unknown format 'tflit'. Did you mean 'tflit"),
         (["starter", "{model}", "app", "--language", "kotlim"], "Did you mean 'kotlin'"),
         (["export", "{model}", "--quantization", "int9"], "Unknown quantization .* 'int8'"),
+        (["export", "{model}", "--quantization", "float16", "--keep-float", "0.1"],
+         "`keep_float` has no effect on 'float16'"),
         (["export", "{model}"], r"exists already. Pass overwrite=True \(--overwrite\)"),
         (["verify", "{photos}"], "no saved model in .*photos'"),
         (["verify", "{model}/1/exports/tflite-float32"],
