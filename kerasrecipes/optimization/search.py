@@ -102,7 +102,7 @@ class Search:
             plans = plans_of(self.recipe, self.students)
             self._restore(plans)
             while plans:
-                if not self.limits.open_ended and self.limits.choose(self.candidates):
+                if self._is_done():
                     rest = ", ".join(plan.name for plan in plans)
                     self._note(f"{rest}: not tried, since the limits are kept without.")
                     break
@@ -118,6 +118,10 @@ class Search:
             if not self.candidates:
                 raise
             self._note("The search was interrupted; the rest was not tried.")
+
+    def _is_done(self) -> bool:
+        """Whether a candidate keeps limits of size or latency, which is all that was asked."""
+        return not self.limits.open_ended and self.limits.choose(self.candidates) is not None
 
     def _against(self, plan: Plan) -> str:
         """Tell why a plan is not worth its time, as far as is known; `""` for nothing."""
@@ -249,7 +253,8 @@ class Search:
         kept: frozenset[str] = frozenset()
         if not self._found(MIXED, "int8"):
             rounded = self._found(FITTED, "int8")
-            if not rounded or not (rounded.drop > 0 or self.limits.refusals(rounded)):
+            costs = rounded and (rounded.drop > 0 or self.limits.refusals(rounded))
+            if not costs or self._is_done():
                 return
             recipe = self.recipes[FITTED]
             kept, _ = layers_to_keep(recipe.model_, self._pixels(recipe), KEEP_FLOAT)

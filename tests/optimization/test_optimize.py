@@ -151,6 +151,9 @@ def test_the_most_sensitive_layers_stay_in_float_where_rounding_costs(
 
     monkeypatch.setattr(search.FileJudge, "measure", worse)
     monkeypatch.setattr(search, "KEEP_FLOAT", 1e-6)
+    calls = {"max_drop": 0.5, "max_size_mb": 5}  # kept without
+    kept = optimize(small_fitted, train, val, folder=tmp_path / "kept", verbose=False, **calls)
+    assert len(kept.candidates) == 2 and not kept.notes
     none = optimize(small_fitted, train, val, folder=tmp_path / "none", verbose=False)
     assert none.notes == ["mixed int8: not tried, since no sensitive layer is small enough."]
     monkeypatch.setattr(search, "KEEP_FLOAT", 0.6)
