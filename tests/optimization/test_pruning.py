@@ -76,11 +76,9 @@ def test_clusters_hold(small_fitted, part_sets):
     assert clustered.report_.optimization[0]["name"] == "cluster"
 
 
-QUICK = {"mobilenet_v2", "mobilenet_v3_small"}
-FAMILIES = [
-    "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenet_v2",
-    "mobilenet_v3_small", "efficientnet_v2_b0", "resnet50_v2",
-]  # fmt: skip
+QUICK = ("mobilenet_v2", "mobilenet_v3_small")
+# Lite1 and Lite2 have the layers of Lite0; that their channels go is in `test_channel_pruning`.
+FAMILIES = [*QUICK, "efficientnet_lite0", "efficientnet_v2_b0", "resnet50_v2"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +102,7 @@ def test_the_known_families_lose_half_of_their_arithmetic(name, part_sets, monke
     pruned = pruned_model(model, part_sets[0], max_multiply_adds=0.55, residual=residual)
     before, after = pruned.multiply_adds
     assert after <= 0.55 * before
-    assert np.isfinite(pruned.model.predict(np.full((1, 32, 32, 3), 99.0), verbose=0)).all()
+    assert np.isfinite(pruned.model(np.full((1, 32, 32, 3), 99.0), training=False)).all()
 
 
 def test_wrong_use_is_named(small_fitted, part_sets):

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import FreezePolicy, get_backbone
+from kerasrecipes.training.freezing import held_still
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +79,16 @@ def test_batch_norm_inside_composite_layers_stands_still(spec):
     model.compile("sgd", "mse")
     model.fit(np.full((4, 8, 8, 3), 9.0), np.zeros((4, 2)), verbose=0)
     assert not model.get_layer("fused").norm.moving_mean.numpy().any()
+
+
+def test_what_is_held_still_drops_nothing_out():
+    """The trap: a call with `training=False` drops, since the model around it has its own."""
+    photo = keras.Input((8, 8, 3))
+    frozen = keras.Model(photo, keras.layers.Dropout(0.5)(photo))
+    x = np.ones((2, 8, 8, 3), "float32")
+    called = keras.Model(photo, frozen(photo, training=False))
+    assert not np.array_equal(called(x, training=True), x)
+    held = held_still(frozen)(photo)
+    assert np.array_equal(keras.Model(photo, held)(x, training=True), x)
+    behind = keras.Model(photo, keras.layers.Dropout(0.5)(held))
+    assert not np.array_equal(behind(x, training=True), x)
