@@ -264,12 +264,14 @@ def largest_of_each(values: np.ndarray, n: int, m: int) -> np.ndarray:
 
 
 def _refuse_beside_schedule(pattern, begin_step: int, end_step: int | None, frequency: int) -> None:
-    defaults = {"begin_step": 0, "end_step": None, "frequency": MASKS_EVERY, "pattern": None}
     given = {
-        "begin_step": begin_step, "end_step": end_step, "frequency": frequency, "pattern": pattern,
-    }  # fmt: skip
-    for name, value in given.items():
-        if value != defaults[name]:
+        "pattern": pattern is not None,
+        "begin_step": begin_step != 0,
+        "end_step": end_step is not None,
+        "frequency": frequency != MASKS_EVERY,
+    }
+    for name, is_given in given.items():
+        if is_given:
             raise ValueError(
                 f"`{name}` would have no effect beside a schedule, which says it itself. Leave it "
                 "out, or pass `sparsity` as a number."

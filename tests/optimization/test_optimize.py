@@ -277,7 +277,7 @@ def test_a_student_whose_weights_cannot_be_fetched_is_noted(
 
 
 def test_no_training_when_limits_are_kept_without_or_time_is_short(
-    small_fitted, part_sets, tmp_path, monkeypatch, capsys
+    quick, small_fitted, part_sets, tmp_path, monkeypatch, capsys
 ):
     train, val, _ = part_sets
     for training in ("prune", "train_with_rounding"):
