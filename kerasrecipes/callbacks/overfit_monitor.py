@@ -24,6 +24,7 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
             indices or one-hot rows.
         training_data: Arrays `(x, y)`, perhaps a part of the training data, so that each
             class has a gap, too.
+        per_class: The same in the fit of a recipe, which knows its classes and photos.
         say: Prints a line; standard error by default.
 
     Raises:
@@ -43,6 +44,7 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         class_names: Sequence[str] | None = None,
         validation_data: tuple | None = None,
         training_data: tuple | None = None,
+        per_class: bool = False,
         say: Callable[[str], None] | None = None,
     ):
         super().__init__()
@@ -52,14 +54,33 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
             raise ValueError("`class_names` and `validation_data` belong together: pass both.")
         if training_data is not None and class_names is None:
             raise ValueError("`training_data` has no effect without `class_names`: pass both.")
+        if per_class and class_names is not None:
+            raise ValueError("`class_names` has no effect with per_class=True. Leave one out.")
         self.patience = patience
+        self.per_class = per_class
         self.class_names = class_names
         self.validation_data = validation_data
         self.training_data = training_data
         self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
         self._forget()
 
+    def follow_classes(self, class_names: Sequence[str], sides: Callable) -> None:
+        """Take the classes and photos of a recipe's fit, if `per_class` asks for them.
+
+        Args:
+            class_names: Names of the classes, in the order of the model's outputs.
+            sides: Returns `(x, y)` of the training and of the validation photos.
+        """
+        if self.per_class:
+            self.class_names = class_names
+            self.training_data, self.validation_data = sides()
+
     def on_train_begin(self, logs=None):
+        if self.per_class and self.class_names is None:
+            raise ValueError(
+                "`per_class` takes the photos of a recipe's fit. In a `model.fit` of your own, "
+                "pass `class_names` and `validation_data`."
+            )
         self._forget()
 
     def on_epoch_end(self, epoch, logs=None):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from kerasrecipes.training.rematerialisation import rematerialised
 from kerasrecipes.training.run_record import RunRecord, Stopwatch
 from kerasrecipes.training.schedule import Stage
 from kerasrecipes.training.split_step import stage_model
-from kerasrecipes.training.stage_data import train_batches, val_batches, val_steps
+from kerasrecipes.training.stage_data import class_sides, train_batches, val_batches, val_steps
 from kerasrecipes.training.stage_rates import (
     RateSearch,
     StageRates,
@@ -205,6 +206,11 @@ class StageRunner:
             done, last = 0, stage.epochs
             if self.record is not None:
                 callbacks, done, last = self.record.resume_stage(trained, stage, callbacks, watch)
+            for callback in self.callbacks:
+                if hasattr(callback, "follow_classes"):
+                    callback.follow_classes(
+                        self.train.photos.class_names, partial(class_sides, self, feeds)
+                    )
             # One epoch more than is used: Keras asks for it to see that there is none.
             epochs = range(first_epoch + done, first_epoch + stage.epochs + 1)
             try:

@@ -64,6 +64,22 @@ def val_steps(runner) -> int | None:
     return math.ceil(len(runner.val.photos) / _val_batch(runner))
 
 
+def class_sides(runner, feeds) -> list[tuple]:
+    """Return `(inputs, labels)` of the training and of the validation photos, as they are and
+    in their order: inputs in batches for `predict`, labels of shape `(n,)`.
+
+    Args:
+        runner: A `StageRunner`.
+        feeds: For each side, what turns `(index, view)` into `(index, view, inputs)`.
+    """
+    found = []
+    for side, feed in zip((runner.train, runner.val), feeds, strict=True):
+        order = index_batches(len(side.photos), _val_batch(runner), None, range(1), 1)
+        inputs = feed(order).map(lambda index, view, inputs: inputs)
+        found.append((inputs, side.photos.labels))
+    return found
+
+
 def _val_batch(runner) -> int:
     return math.ceil(runner.settings.batch_size / runner.parts)
 

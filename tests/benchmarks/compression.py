@@ -1,19 +1,20 @@
 """How small and fast does a trained model get, and what does it lose on test photos?
 
-    python tests/benchmarks/compression.py elpv  [--run 0] [--steps int8 qat channels zeros]
-    python tests/benchmarks/compression.py tiles --table tiles.csv --loss balanced_softmax
+    python tests/benchmarks/compression.py elpv  --to out [--run 0] [--on val] [--steps int8 qat]
+    python tests/benchmarks/compression.py tiles --to out --table tiles.csv
 
 Fits the default recipe on one split, and makes it smaller in each way, training only on the
 training photos and choosing weights by the validation photos. Each file is then run in LiteRT
-on the test photos, and timed in turns with the float file. Prints a Markdown section for
-RESULTS.md.
+on the test photos, and timed in turns with the float file. What lies in `--to` already is not
+made again, so that `--on test` can judge what was chosen with `--on val`. Prints a Markdown
+section for RESULTS.md.
 """
 
 import argparse
 import sys
-import tempfile
 import time
 import zlib
+from functools import cache
 from pathlib import Path
 
 from quality import elpv_splits, tile_splits
@@ -28,41 +29,59 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", choices=["elpv", "tiles"])
     parser.add_argument("--table", help="the table of the tiles")
+    parser.add_argument("--to", type=Path, required=True, help="where to keep models and files")
     parser.add_argument("--run", type=int, default=0, help="seed, or fold")
     parser.add_argument("--augment", default="factory")
     parser.add_argument("--loss", help="the recipe's loss; the default is cross-entropy")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
+    parser.add_argument("--on", choices=["val", "test"], default="test", help="judge on these")
     arguments = parser.parse_args()
     arguments.seeds, arguments.folds = [arguments.run], 5
     splits = elpv_splits(arguments) if arguments.data == "elpv" else tile_splits(arguments)
     train, val, test = dict(splits)[arguments.run]
-    recipe = kr.ImageClassifier(augment=arguments.augment, loss=arguments.loss, seed=arguments.run)
-    recipe.fit(train, val)
-    with tempfile.TemporaryDirectory() as folder:
-        files = FileMaker(Path(folder), test)
-        files.add("float32", recipe, "float32", 0.0)
-        for step in arguments.steps:
-            STEPS[step](files, recipe, train, val)
-        print(files.as_markdown(" ".join(["python", *sys.argv])))
+    arguments.to.mkdir(parents=True, exist_ok=True)
+    recipe = fitted(arguments, train, val)
+    files = FileMaker(arguments.to, val if arguments.on == "val" else test)
+    files.add("float32", lambda: recipe, "float32")
+    for step in arguments.steps:
+        STEPS[step](files, recipe, train, val)
+    print(files.as_markdown(" ".join(["python", *sys.argv])))
+
+
+def fitted(arguments, train, val):
+    """Fit the recipe, or load the one that is kept."""
+    kept = arguments.to / "fitted"
+    if not kept.exists():
+        settings = {"augment": arguments.augment, "loss": arguments.loss, "seed": arguments.run}
+        recipe = kr.ImageClassifier(**settings)
+        recipe.fit(train, val)
+        recipe.save(kept)
+    return kr.ImageClassifier.load(kept)
 
 
 class FileMaker:
-    """Writes files, and judges each by the test photos."""
+    """Writes files once, and judges each by the photos."""
 
-    def __init__(self, folder: Path, test):
+    def __init__(self, folder: Path, photos):
         self.folder = folder
-        self.judge = FileJudge(test, folder / "float32.tflite")
+        self.judge = FileJudge(photos, folder / "float32.tflite")
         self.rows = []
 
-    def add(self, name: str, model, quantization: str, seconds: float) -> None:
-        """Measure the file of a fitted recipe, or one that is written already."""
+    def add(self, name: str, make, quantization: str) -> None:
+        """Measure the file of the model that `make` returns, unless it was written before."""
         path = self.folder / f"{name}.tflite"
-        if isinstance(model, kr.QuantizedClassifier):
-            path.write_bytes(model.content)
-        else:
-            get_format("tflite").write(
-                model.model_, path, quantization=quantization, class_names=model.labels_
-            )
+        minutes = path.with_suffix(".seconds")
+        if not minutes.exists():
+            started = time.monotonic()
+            model = make()
+            if isinstance(model, kr.QuantizedClassifier):
+                path.write_bytes(model.content)
+            else:
+                get_format("tflite").write(
+                    model.model_, path, quantization=quantization, class_names=model.labels_
+                )
+            minutes.write_text(str(time.monotonic() - started))
+        seconds = float(minutes.read_text())
         zipped = len(zlib.compress(path.read_bytes(), 9))
         self.rows.append((self.judge.measure(path, name, quantization, seconds), zipped))
         print(self.rows[-1], file=sys.stderr, flush=True)
@@ -88,29 +107,32 @@ class FileMaker:
 
 
 def add_int8(files: FileMaker, recipe, train, val) -> None:
-    started = time.monotonic()
-    small = kr.quantize(recipe, "int8", calibration=train)
-    files.add("int8", small, "int8", time.monotonic() - started)
+    files.add("int8", lambda: kr.quantize(recipe, "int8", calibration=train), "int8")
 
 
 def add_qat(files: FileMaker, recipe, train, val) -> None:
-    started = time.monotonic()
-    small = kr.quantize(recipe, "qat", calibration=train, val=val)
-    files.add("int8, trained with rounding", small, "int8", time.monotonic() - started)
+    files.add(
+        "int8, trained with rounding",
+        lambda: kr.quantize(recipe, "qat", calibration=train, val=val),
+        "int8",
+    )
 
 
 def add_channels(files: FileMaker, recipe, train, val) -> None:
-    started = time.monotonic()
-    pruned = kr.prune(recipe, train, val, max_multiply_adds=0.5)
-    files.add("half the multiply-adds", pruned, "float32", time.monotonic() - started)
-    small = kr.quantize(pruned, "int8", calibration=train)
-    files.add("half the multiply-adds, int8", small, "int8", time.monotonic() - started)
+    @cache
+    def pruned():
+        return kr.prune(recipe, train, val, max_multiply_adds=0.5)
+
+    files.add("half the multiply-adds", pruned, "float32")
+    files.add(
+        "half the multiply-adds, int8",
+        lambda: kr.quantize(pruned(), "int8", calibration=train),
+        "int8",
+    )
 
 
 def add_zeros(files: FileMaker, recipe, train, val) -> None:
-    started = time.monotonic()
-    sparse = kr.prune(recipe, train, val, sparsity=0.8)
-    files.add("80 % zeros", sparse, "float32", time.monotonic() - started)
+    files.add("80 % zeros", lambda: kr.prune(recipe, train, val, sparsity=0.8), "float32")
 
 
 STEPS = {"int8": add_int8, "qat": add_qat, "channels": add_channels, "zeros": add_zeros}

@@ -95,5 +95,9 @@ def test_wrong_use_is_named():
         OverfitMonitor(patience=0)
     with pytest.raises(ValueError, match="belong together"):
         OverfitMonitor(class_names=["a"])
+    with pytest.raises(ValueError, match="`class_names` has no effect with per_class"):
+        OverfitMonitor(class_names=["a"], validation_data=(x, x), per_class=True)
+    with pytest.raises(ValueError, match="In a `model.fit` of your own, pass `class_names`"):
+        one_sided_model().fit(x, x[:, 0], verbose=0, callbacks=[OverfitMonitor(per_class=True)])
     with pytest.raises(ValueError, match="`training_data` has no effect without"):
         OverfitMonitor(training_data=(x, x))

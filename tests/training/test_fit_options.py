@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrecipes import UnfreezeSchedule
+from kerasrecipes import OverfitMonitor, UnfreezeSchedule
 from kerasrecipes.training.imbalance import class_weights
 
 
@@ -102,3 +102,22 @@ def test_a_users_model_becomes_a_backbone(part_sets, quick_recipe, tmp_path):
     assert bundle.manifest.recipe["backbone"] == spec.name
     loaded = ImageClassifier.load(tmp_path / "mine")
     np.testing.assert_allclose(loaded.predict(test), recipe.predict(test), atol=1e-6)
+
+
+@pytest.mark.parametrize("cache_gb", [0, 1])
+def test_overfitting_is_followed_for_each_class(part_sets, quick_recipe, cache_gb):
+    train, val, _ = part_sets
+    monitor = OverfitMonitor(per_class=True, say=lambda line: None)
+    recipe = quick_recipe(
+        schedule=UnfreezeSchedule.head_only(epochs=2), ema=False, cache_gb=cache_gb
+    )
+    report = recipe.fit(train, val, callbacks=[monitor], verbose=False)
+    classes = report.callbacks["head: OverfitMonitor"]["classes"]
+    assert len(classes) == report.stages[0].epochs_run
+    # The weights of the best epoch are the ones that came back.
+    measured = classes[report.stages[0].best_epoch - 1]
+    for name, photos in (("training", train), ("validation", val)):
+        right = recipe.predict(photos).argmax(1) == photos.labels
+        found = [one[name] for one in measured.values()]
+        expected = [right[photos.labels == k].mean() for k in range(3)]
+        assert found == pytest.approx(expected)
