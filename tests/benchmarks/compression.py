@@ -74,7 +74,9 @@ class FileMaker:
         if not minutes.exists():
             started = time.monotonic()
             model = make()
-            if isinstance(model, kr.QuantizedClassifier):
+            if isinstance(model, bytes):
+                path.write_bytes(model)
+            elif isinstance(model, kr.QuantizedClassifier):
                 path.write_bytes(model.content)
             else:
                 get_format("tflite").write(
@@ -135,7 +137,24 @@ def add_zeros(files: FileMaker, recipe, train, val) -> None:
     files.add("80 % zeros", lambda: kr.prune(recipe, train, val, sparsity=0.8), "float32")
 
 
-STEPS = {"int8": add_int8, "qat": add_qat, "channels": add_channels, "zeros": add_zeros}
+def add_search(files: FileMaker, recipe, train, val) -> None:
+    def picked() -> bytes:
+        found = kr.optimize(recipe, train, val, max_drop=0.01)
+        print(found, file=sys.stderr)
+        bundle = found.save(files.folder / "picked")
+        (path,) = bundle.folder.glob("exports/*/model.tflite")
+        return path.read_bytes()
+
+    files.add("the pick of optimize(max_drop=0.01)", picked, "int8")
+
+
+STEPS = {
+    "int8": add_int8,
+    "qat": add_qat,
+    "channels": add_channels,
+    "zeros": add_zeros,
+    "search": add_search,
+}
 
 
 if __name__ == "__main__":
