@@ -1,5 +1,6 @@
 """Choosing which channels of a model stay, by their scores and by what they cost."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ class ChannelChoice:
         channels: The channels of the model.
         groups: Those of its groups that may shrink.
         scores: Their scores.
-        allocation: `"uniform"` or `"global"`.
+        allocation: `"uniform"`, `"global"` or `"by_cost"`.
+        cost: The multiply-adds of the model.
         min_channels: No group gets smaller than that.
         multiple_of: What is left of a group is a multiple of it.
     """
@@ -31,12 +33,14 @@ class ChannelChoice:
         groups: list[ChannelGroup],
         scores: Scores,
         allocation: str,
+        cost: "MultiplyAdds",
         min_channels: int,
         multiple_of: int,
     ):
         self.channels = channels
         self.groups = groups
-        self.ranks = dict(rank_channels(groups, scores, allocation))
+        self.cost = cost
+        self.ranks = dict(rank_channels(groups, scores, allocation, cost))
         self.min_channels = min_channels
         self.multiple_of = multiple_of
 
@@ -53,19 +57,18 @@ class ChannelChoice:
             keep[group.channels[np.argsort(ranks)[:leaving]]] = False
         return keep
 
-    def keep_within(self, cost: "MultiplyAdds", share: float) -> np.ndarray:
+    def keep_within(self, share: float) -> np.ndarray:
         """Say which channels stay if as many as possible shall, by bisection.
 
         Args:
-            cost: The multiply-adds of the model.
-            share: Fraction of them that may be left.
+            share: Fraction of the multiply-adds that may be left.
 
         Raises:
             ValueError: If more are left whatever goes.
         """
         thresholds = np.unique(np.concatenate([*self.ranks.values(), [1.0]]))
         low, high = 0, len(thresholds) - 1
-        if (least := cost.of(self.keep_above(1.0)) / cost.whole) > share:
+        if (least := self._left(1.0)) > share:
             raise ValueError(
                 f"`max_multiply_adds={share}` cannot be reached: {least:.1%} of the "
                 "arithmetic is left at least. Lower `min_channels`, pass residual=True, or "
@@ -73,11 +76,14 @@ class ChannelChoice:
             )
         while low < high:
             middle = (low + high) // 2
-            if cost.of(self.keep_above(thresholds[middle])) <= share * cost.whole:
+            if self._left(thresholds[middle]) <= share:
                 high = middle
             else:
                 low = middle + 1
         return self.keep_above(thresholds[low])
+
+    def _left(self, threshold: float) -> float:
+        return self.cost.of(self.keep_above(threshold)) / self.cost.whole
 
     def _staying(self, ranks: np.ndarray, threshold: float) -> int:
         size, stay = len(ranks), int((ranks >= threshold).sum())
@@ -97,6 +103,7 @@ class MultiplyAdds:
 
     def __init__(self, model: "keras.Model", channels: ChannelMap):
         self.counts, self.layers = count_by_layer(model), channels.layers
+        self.channel_count = channels.count
         self.producers = {name for group in channels.groups for name in group.producers}
         self.whole = sum(self.counts.values())
 
@@ -111,9 +118,15 @@ class MultiplyAdds:
             total += count
         return total
 
+    def of_one(self, group: ChannelGroup) -> int:
+        """Count what goes with a single channel of a group."""
+        keep = np.ones(self.channel_count, bool)
+        keep[group.channels[0]] = False
+        return self.whole - self.of(keep)
+
 
 def rank_channels(
-    groups: list[ChannelGroup], scores: Scores, allocation: str
+    groups: list[ChannelGroup], scores: Scores, allocation: str, cost: MultiplyAdds
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield, for each group, when each channel goes: 0 is first, all are below 1."""
     if allocation == "uniform":
@@ -121,7 +134,13 @@ def rank_channels(
             # Less than one place apart, so that groups of one size shrink in turn.
             yield group.name, (_order(scores[group.name]) + index / len(groups)) / len(group)
         return
-    scaled = [scores[group.name] / (np.linalg.norm(scores[group.name]) or 1) for group in groups]
+    if allocation == "by_cost":
+        # The square root keeps more than the arithmetic itself does, which takes nearly all from
+        # the layers at the photo's end; see tests/benchmarks/RESULTS.md.
+        scales = [math.sqrt(max(1, cost.of_one(group))) for group in groups]
+    else:
+        scales = [np.linalg.norm(scores[group.name]) or 1 for group in groups]
+    scaled = [scores[group.name] / scale for group, scale in zip(groups, scales, strict=True)]
     order = _order(np.concatenate(scaled))
     ends = np.cumsum([len(group) for group in groups])
     for group, part in zip(groups, np.split(order, ends[:-1]), strict=True):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import keras
 
 SCORES = {"batch_norm": score_by_batch_norm, "kernel": score_by_kernel}
-ALLOCATIONS = ("uniform", "global")
+ALLOCATIONS = ("uniform", "global", "by_cost")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,9 @@ def prune_channels(
             groups of `find_channel_groups`. Groups without scores stay.
         allocation: `"uniform"` takes the same fraction of each group; `"global"` takes what
             scores least anywhere, each group's scores being scaled to length 1; it can ruin
-            single layers.
+            single layers. `"by_cost"` takes, from anywhere, what scores least for the
+            arithmetic that it is: for the scores of `score_by_gradient`, which mean the same
+            in all groups.
         residual: Whether channels that additions tie may go, too. It takes more of the
             arithmetic with fewer channels, and more of the accuracy.
         min_channels: No group gets smaller than that.
@@ -112,12 +114,12 @@ def prune_channels(
     channel_map = find_channel_groups(model)
     found = _scores(model, channel_map, scores)
     groups, left_alone = _prunable(channel_map, found, residual, min_channels)
-    choice = ChannelChoice(channel_map, groups, found, allocation, min_channels, multiple_of)
     cost = MultiplyAdds(model, channel_map)
+    choice = ChannelChoice(channel_map, groups, found, allocation, cost, min_channels, multiple_of)
     if channels is not None:
         keep = choice.keep_above(share)
     else:
-        keep = choice.keep_within(cost, share)
+        keep = choice.keep_within(share)
     if keep.all():
         raise ValueError(
             f"Nothing would go: {share} of the channels is less than half of `multiple_of="

@@ -169,6 +169,7 @@ def pruned_model(
         channels=channels,
         max_multiply_adds=max_multiply_adds,
         scores=score_on_photos(model, train, seed) if scores is None else scores,
+        allocation="uniform" if max_multiply_adds is None else "by_cost",
         residual=residual,
     )
     if any(isinstance(x, keras.layers.BatchNormalization) for x in pruned.model.layers):

@@ -6,6 +6,7 @@ from keras import layers
 import kerasrecipes as kr
 from kerasrecipes.callbacks.batch_norm_statistics import measure_batch_norms
 from kerasrecipes.errors import DataError
+from kerasrecipes.optimization.channel_choice import MultiplyAdds
 from kerasrecipes.optimization.channel_groups import find_channel_groups
 from kerasrecipes.optimization.channel_pruning import prune_channels
 from kerasrecipes.optimization.channel_scores import (
@@ -169,7 +170,7 @@ def lite0():
     return model
 
 
-@pytest.mark.parametrize("allocation", ["uniform", "global"])
+@pytest.mark.parametrize("allocation", ["uniform", "global", "by_cost"])
 @pytest.mark.parametrize("residual", [False, True])
 def test_the_asked_arithmetic_is_left(lite0, allocation, residual):
     scores = score_by_kernel(lite0)
@@ -207,6 +208,17 @@ def test_global_allocation_spares_what_matters(lite0):
     assert sizes.pop("block05_expand_conv") < 0.5
     assert sizes.pop("top_conv") < 1  # 1280 equal channels: each is a small part of the whole
     assert min(sizes.values()) == 1
+
+
+def test_by_cost_takes_what_is_much_arithmetic_for_its_score(lite0):
+    scores = {name: np.ones(len(values)) for name, values in score_by_kernel(lite0).items()}
+    pruned = prune_channels(lite0, max_multiply_adds=0.9, scores=scores, allocation="by_cost")
+    groups = {group.name: group for group in find_channel_groups(lite0).groups}
+    cost = MultiplyAdds(lite0, find_channel_groups(lite0))
+    of_one = {name: cost.of_one(groups[name]) for name in pruned.sizes}
+    shrunk = [of_one[name] for name, (before, after) in pruned.sizes.items() if after < before]
+    spared = [of_one[name] for name, (before, after) in pruned.sizes.items() if after == before]
+    assert shrunk and spared and min(shrunk) >= max(spared)
 
 
 def small_net():
