@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -67,6 +68,26 @@ def part_sets(part_photos):
 def tiny_spec():
     """Makes backbones of two layers with weights that are always the same; wider is slower."""
     return _module("training/tiny_backbone.py").tiny_backbone
+
+
+CATALOGUED = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from tiny_backbone import tiny_backbone
+from kerasrecipes import backbones
+from kerasrecipes.cli import main
+backbones._REGISTRY._load()["tiny"] = tiny_backbone()
+main()
+"""
+
+
+@pytest.fixture
+def tiny_command(monkeypatch, tiny_spec) -> list[str]:
+    """Begins a command line for a process whose catalogue has the backbone `tiny`, as here."""
+    from kerasrecipes import backbones
+
+    monkeypatch.setitem(backbones._REGISTRY._load(), "tiny", tiny_spec())
+    return [sys.executable, "-c", CATALOGUED, str(Path(__file__).parent / "training")]
 
 
 @pytest.fixture(scope="session")

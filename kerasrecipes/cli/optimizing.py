@@ -89,13 +89,13 @@ def prune_saved(
     photos: Photos,
     to: NewFolder,
     channels: Annotated[
-        float | None, typer.Option(help="Fraction of the channels that go, e.g. 0.5; or")
+        float | None, typer.Option(help="Fraction of the channels that go, e.g. 0.5.")
     ] = None,
     max_multiply_adds: Annotated[
-        float | None, typer.Option(help="fraction of the arithmetic that may be left; or")
+        float | None, typer.Option(help="Or: fraction of the arithmetic that may be left.")
     ] = None,
     sparsity: Annotated[
-        float | None, typer.Option(help="fraction of the weights that become zero.")
+        float | None, typer.Option(help="Or: fraction of the weights that become zero.")
     ] = None,
     epochs: Epochs = None,
     as_json: Json = False,

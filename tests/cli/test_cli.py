@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -323,9 +322,9 @@ def test_ctrl_c_before_there_is_anything_to_keep(kr, photos, tmp_path, monkeypat
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_it_trains_keeps_what_there_is(photos, tmp_path):
-    command = [sys.executable, "-m", "kerasrecipes", "train", photos, "--to", tmp_path / "m"]
-    options = ["--epochs", "3000", "--image-size", "48"]
+def test_ctrl_c_while_it_trains_keeps_what_there_is(photos, tmp_path, tiny_command):
+    command = [*tiny_command, "train", photos, "--to", tmp_path / "m"]
+    options = ["--epochs", "3000", "--image-size", "48", "--backbone", "tiny"]
     with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True,
                           stdout=subprocess.PIPE) as process:  # fmt: skip
         for line in process.stderr:

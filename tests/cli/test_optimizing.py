@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from kerasrecipes import Bundle, backbones
+from kerasrecipes import Bundle
 from kerasrecipes.optimization import search
 from kerasrecipes.optimization.bundle_optimization import photos_of_fit
 
@@ -96,9 +96,8 @@ def test_a_folder_that_is_no_models_is_refused_before_the_search(kr, model, phot
     ],
 )
 def test_one_step_makes_another_model(
-    kr, model, photos, tmp_path, monkeypatch, tiny_spec, verb, options, step
+    kr, model, photos, tmp_path, tiny_command, verb, options, step
 ):
-    monkeypatch.setitem(backbones._REGISTRY._load(), "tiny", tiny_spec())
     code, out, err = kr(verb, model, photos, "--to", tmp_path / "made", *options)
     assert code == 0, err
     assert "On 12 photos that were not used:" in out

@@ -10,17 +10,16 @@ from kerasrecipes.training import recommend as recommending
 from kerasrecipes.training.candidates import BackboneLimits
 from kerasrecipes.training.recommendation import Recommendation
 
-LITE0 = ("--backbone", "efficientnet_lite0", "--image-size", 48)
 
-
-def test_a_recommendation_ends_with_the_next_command(kr, photos):
-    code, out, err = kr("recommend", photos, *LITE0, "--min-recall", "0.01", "--seed", 2)
-    assert code == 0 and err == "Measuring efficientnet_lite0 …\n"
-    assert re.search(r"^\* efficientnet_lite0 +int8 .* recommended$", out, re.MULTILINE)
-    assert "Recommended: efficientnet_lite0 as int8, because " in out
+def test_a_recommendation_ends_with_the_next_command(kr, photos, tiny_command):
+    options = ("--backbone", "tiny", "--image-size", 48, "--min-recall", "0.01", "--seed", 2)
+    code, out, err = kr("recommend", photos, *options)
+    assert code == 0 and err == "Measuring tiny …\n"
+    assert re.search(r"^\* tiny +(int8|float32) .* recommended$", out, re.MULTILINE)
+    assert re.search(r"Recommended: tiny as (int8|float32), because ", out)
     *_, last = out.splitlines()
     assert last == (
-        f"Next: kerasrecipes train {shlex.quote(str(photos))} --backbone efficientnet_lite0 "
+        f"Next: kerasrecipes train {shlex.quote(str(photos))} --backbone tiny "
         "--image-size 48 --seed 2 --to saved_models/…"
     )
 

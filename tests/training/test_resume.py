@@ -281,24 +281,23 @@ def test_a_run_folder_in_the_wrong_place(part_photos, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_from_the_command_line(part_photos, tmp_path):
+def test_killed_and_resumed_from_the_command_line(part_photos, tmp_path, tiny_command):
     def command(name):
         return [
             "train", str(part_photos), "--to", str(tmp_path / name), "--image-size", "48",
-            "--epochs", "12", "--run", str(tmp_path / f"run-{name}"),
+            "--epochs", "40", "--run", str(tmp_path / f"run-{name}"), "--backbone", "tiny",
         ]  # fmt: skip
 
     killed = subprocess.Popen(
-        [sys.executable, "-m", "kerasrecipes", *command("cut")],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [*tiny_command, *command("cut")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     metrics = tmp_path / "run-cut" / "metrics.jsonl"
     while not (metrics.is_file() and '"top"' in metrics.read_text()):
         assert killed.poll() is None
         time.sleep(0.01)
     killed.kill()
     assert killed.wait() == -signal.SIGKILL
-    assert lines(tmp_path / "run-cut")[-1]["epoch"] < 12
+    assert lines(tmp_path / "run-cut")[-1]["epoch"] < 40
 
     for arguments in ([*command("cut"), "--resume"], command("whole")):
         with pytest.raises(SystemExit) as end:
