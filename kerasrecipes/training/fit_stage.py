@@ -206,11 +206,7 @@ class StageRunner:
             done, last = 0, stage.epochs
             if self.record is not None:
                 callbacks, done, last = self.record.resume_stage(trained, stage, callbacks, watch)
-            for callback in self.callbacks:
-                if hasattr(callback, "follow_classes"):
-                    callback.follow_classes(
-                        self.train.photos.class_names, partial(class_sides, self, feeds)
-                    )
+            self._show_classes(feeds)
             # One epoch more than is used: Keras asks for it to see that there is none.
             epochs = range(first_epoch + done, first_epoch + stage.epochs + 1)
             try:
@@ -233,6 +229,13 @@ class StageRunner:
             if hasattr(callback, "summary"):
                 self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
         return history.history, self._best_epoch(stopping), False
+
+    def _show_classes(self, feeds) -> None:
+        """Let callbacks that follow each class ask for the photos of both sides."""
+        for callback in self.callbacks:
+            if hasattr(callback, "follow_classes"):
+                names, sides = self.train.photos.class_names, partial(class_sides, self, feeds)
+                callback.follow_classes(names, sides)
 
     def _best_epoch(self, stopping) -> int | None:
         return stopping.best_epoch if self.keep_best else None
