@@ -57,8 +57,8 @@ def prune(
             more than 0.3 of it away; or
         sparsity: fraction of the weights of each kernel that become zero, the smallest; or
         pattern: `(n, m)` to keep the `n` largest of each `m` consecutive weights.
-        epochs: Epochs of training afterwards; with zeros, two thirds of them while their
-            number rises.
+        epochs: Epochs of training afterwards; with zeros, half of them while their number
+            rises.
         learning_rate: Its peak.
         residual: Whether channels that additions tie may go, too.
         callbacks: Further `keras.callbacks.Callback`s for the training.
@@ -161,8 +161,6 @@ def pruned_model(
         ValueError: If nothing would go, or the arithmetic cannot be reached.
         DataError: If a photo cannot be read.
     """
-    import keras
-
     model = flattened(model)
     pruned = prune_channels(
         model,
@@ -172,9 +170,16 @@ def pruned_model(
         allocation="uniform" if max_multiply_adds is None else "by_cost",
         residual=residual,
     )
-    if any(isinstance(x, keras.layers.BatchNormalization) for x in pruned.model.layers):
-        reestimate_batch_norm(pruned.model, train.draw(NORM_PHOTOS, seed))
+    _renew_norms(pruned.model, train, seed)
     return pruned
+
+
+def _renew_norms(model: "keras.Model", train: PhotoSet, seed: int) -> None:
+    """Measure the statistics of BatchNormalization, which training leaves, anew where it is."""
+    import keras
+
+    if any(isinstance(x, keras.layers.BatchNormalization) for x in model.layers):
+        reestimate_batch_norm(model, train.draw(NORM_PHOTOS, seed))
 
 
 def score_on_photos(model: "keras.Model", train: PhotoSet, seed: int) -> Scores:
@@ -209,7 +214,7 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
             f"`epochs` must be at least 2 with `sparsity` or `pattern`, not {epochs!r}: the zeros "
             "come in the first ones and hold in the others."
         )
-    rising = min(epochs - 1, round(epochs * 2 / 3))
+    rising = epochs // 2
     steps = rising * -(-len(train) // recipe.batch_size)
     pruning = MagnitudePruning(
         options.get("sparsity"), options.get("pattern"), frequency=max(1, steps // MASK_CHOICES)
@@ -233,6 +238,8 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
             say=say,
         )
         stages.append(stage)
+        if name == "pruning":
+            _renew_norms(model, train, recipe.seed)
     return _with_sizes(recipe, model, train, val, "prune", options, stages, say)
 
 
