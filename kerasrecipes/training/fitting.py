@@ -23,6 +23,7 @@ from kerasrecipes.training.backend import be_deterministic, check_backend
 from kerasrecipes.training.batch_norm import reestimate_batch_norm
 from kerasrecipes.training.calibration import calibration_photos
 from kerasrecipes.training.devices import Devices, check_devices
+from kerasrecipes.training.few_photos import warn_of_few_photos
 from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.imbalance import WISHES, class_weights
 from kerasrecipes.training.precision import check_precision, choose_precision
@@ -64,7 +65,8 @@ def fit_classifier(
     loss = head.loss(list(train.counts().values()))
     with devices.scope():
         model = build_model(spec, head, recipe, len(train.class_names))
-    warnings = warn_of_random_weights(model, spec, recipe, schedule, say)
+    warnings = warn_of_few_photos(val, say)
+    warnings += warn_of_random_weights(model, spec, recipe, schedule, say)
     adapted = _adapted(model, spec, recipe, schedule, say)
     if adapted is not None:
         model, spec = adapted.model, adapted.spec

@@ -121,3 +121,15 @@ def test_overfitting_is_followed_for_each_class(part_sets, small_recipe, cache_g
         found = [one[name] for one in measured.values()]
         expected = [right[photos.labels == k].mean() for k in range(3)]
         assert found == pytest.approx(expected)
+
+
+def test_validation_photos_that_are_too_few_are_named(part_photos, small_recipe, capsys):
+    from kerasrecipes import scan_photos
+
+    photos = scan_photos(part_photos)
+    train, val = photos.select([*range(8), *range(16, 24), *range(32, 40)]), [8, 9, 10, 24, 25]
+    recipe = small_recipe(schedule=UnfreezeSchedule.head_only(epochs=1))
+    report = recipe.fit(train, photos.select([*val, 40, 41, 42]))
+    (warning,) = report.warnings
+    assert "`val` has fewer than 3 photos of 'plain': which weights are kept" in warning
+    assert warning in capsys.readouterr().err
