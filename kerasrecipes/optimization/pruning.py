@@ -208,13 +208,7 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
     # A moving average would fill the zeros again.
     trained = replace(recipe, ema=False)
     check_callbacks(callbacks, trained)
-    epochs = options["epochs"]
-    if not isinstance(epochs, int) or epochs < 2:
-        raise ValueError(
-            f"`epochs` must be at least 2 with `sparsity` or `pattern`, not {epochs!r}: the zeros "
-            "come in the first ones and hold in the others."
-        )
-    rising = epochs // 2
+    rising, holding = _halves(options["epochs"])
     steps = rising * -(-len(train) // recipe.batch_size)
     pruning = MagnitudePruning(
         options.get("sparsity"), options.get("pattern"), frequency=max(1, steps // MASK_CHOICES)
@@ -222,7 +216,7 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
     model, stages = copied(recipe.model_), []
     for name, count, callback, keep_best in (
         ("pruning", rising, pruning, False),  # the best weights would be dense
-        ("after pruning", epochs - rising, HoldZeros(), True),
+        ("after pruning", holding, HoldZeros(), True),
     ):
         _, stage = retrain(
             trained,
@@ -241,6 +235,15 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
         if name == "pruning":
             _renew_norms(model, train, recipe.seed)
     return _with_sizes(recipe, model, train, val, "prune", options, stages, say)
+
+
+def _halves(epochs: int) -> tuple[int, int]:
+    if not isinstance(epochs, int) or epochs < 2:
+        raise ValueError(
+            f"`epochs` must be at least 2 with `sparsity` or `pattern`, not {epochs!r}: the zeros "
+            "come in the first ones and hold in the others."
+        )
+    return epochs // 2, epochs - epochs // 2
 
 
 def cluster(

@@ -65,8 +65,7 @@ def fit_classifier(
     loss = head.loss(list(train.counts().values()))
     with devices.scope():
         model = build_model(spec, head, recipe, len(train.class_names))
-    warnings = warn_of_few_photos(val, say)
-    warnings += warn_of_random_weights(model, spec, recipe, schedule, say)
+    warnings = _warnings(model, spec, recipe, schedule, val, say)
     adapted = _adapted(model, spec, recipe, schedule, say)
     if adapted is not None:
         model, spec = adapted.model, adapted.spec
@@ -110,6 +109,11 @@ def prepare(recipe) -> None:
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
         be_deterministic()
+
+
+def _warnings(model, spec, recipe, schedule, val: PhotoSet, say) -> list[str]:
+    random_weights = warn_of_random_weights(model, spec, recipe, schedule, say)
+    return [*random_weights, *warn_of_few_photos(val, say)]
 
 
 def _without_devices(model, fresh):
