@@ -191,17 +191,16 @@ class StageRunner:
 
     def _fit(self, trained, feeds, stage: Stage, first_epoch: int, watch, rates: StageRates):
         from kerasrecipes.callbacks.early_stopping import EarlyStopping
+        from kerasrecipes.callbacks.interrupts import Interrupts
         from kerasrecipes.callbacks.learning_rate_log import LearningRateLog
 
         val = val_batches(self, feeds[1])
-        optimizer = self.optimizers.for_stage(self.model, stage, self._steps, rates)
-        optimizer = self.devices.prepare(with_loss_scaling(optimizer, self.precision))
-        trained.compile(optimizer, self.loss, metrics=self.head.metrics())
-        history = LearningRateLog()
-        with self.train.reader.errors(), self.val.reader.errors():
+        self._compile(trained, stage, rates)
+        history, interrupts = LearningRateLog(), Interrupts()
+        with self.train.reader.errors(), self.val.reader.errors(), interrupts:
             baseline = self._baseline(trained, val, stage)
             stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
-            own = (history, stopping) if self.keep_best else (history,)
+            own = (history, interrupts, stopping)[: 3 if self.keep_best else 2]
             callbacks = self._callbacks(stage, first_epoch, *own)
             done, last = 0, stage.epochs
             if self.record is not None:
@@ -229,6 +228,11 @@ class StageRunner:
             if hasattr(callback, "summary"):
                 self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
         return history.history, self._best_epoch(stopping), False
+
+    def _compile(self, trained, stage: Stage, rates: StageRates) -> None:
+        optimizer = self.optimizers.for_stage(self.model, stage, self._steps, rates)
+        optimizer = self.devices.prepare(with_loss_scaling(optimizer, self.precision))
+        trained.compile(optimizer, self.loss, metrics=self.head.metrics())
 
     def _show_classes(self, feeds) -> None:
         """Let callbacks that follow each class ask for the photos of both sides."""
