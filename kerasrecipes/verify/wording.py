@@ -76,7 +76,7 @@ def _chance(found: "Verification") -> str:
         return "no photo is lost, none is gained"
     verdict = "more than chance" if found.mcnemar_p < _CLEAR else "chance alone could do that"
     p = f"McNemar's exact test p = {found.mcnemar_p:.2g}"
-    return f"{found.lost} photos are lost, {found.gained} are gained: {verdict} ({p})"
+    return f"{found.lost} lost, {found.gained} gained: {verdict} ({p})"
 
 
 def _class(found: "ClassChange") -> str:

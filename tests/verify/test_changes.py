@@ -83,7 +83,7 @@ def test_a_changed_model_is_told_in_words(damaged, exported_once):
     assert low < damaged.accuracy_difference < high < 0
     text = str(damaged)
     assert (
-        "8 photos are lost, 0 are gained: more than chance (McNemar's exact test p = 0.0078)"
+        "8 lost, 0 gained: more than chance (McNemar's exact test p = 0.0078)"
         in (text)
     )
     assert "and 3 more; all are in `flips` (--json)" in text
