@@ -4,7 +4,7 @@ You get   saved_models/defects/<version>/ with the Keras model, an int8 .tflite 
           checked photo by photo against it, a report with intervals, and plots.
 Run       python detect_defects.py photos/      one folder per class, or a CSV with path,label
           python detect_defects.py              a demo on 2,624 photos of solar cells
-Expect    about 6 minutes for the demo on 2 cores, and a summary with intervals at the end.
+Expect    5 to 15 minutes for the demo on 2 cores, and a summary with intervals at the end.
 
 This file is yours: copy it, read it from top to bottom, change it.
 """
