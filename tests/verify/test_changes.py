@@ -82,10 +82,7 @@ def test_a_changed_model_is_told_in_words(damaged, exported_once):
     low, high = damaged.difference_bootstrap
     assert low < damaged.accuracy_difference < high < 0
     text = str(damaged)
-    assert (
-        "8 lost, 0 gained: more than chance (McNemar's exact test p = 0.0078)"
-        in (text)
-    )
+    assert "8 lost, 0 gained: more than chance (McNemar's exact test p = 0.0078)" in text
     assert "and 3 more; all are in `flips` (--json)" in text
     assert text.count("other top class") == 5 and "by bootstrap -" in text
     assert "'blue': 85.0 % of 20 photos found (original 100.0 %), -15.0 points (95 % int" in text
