@@ -102,8 +102,7 @@ class MultiplyAdds:
     """
 
     def __init__(self, model: "keras.Model", channels: ChannelMap):
-        self.counts, self.layers = count_by_layer(model), channels.layers
-        self.channel_count = channels.count
+        self.counts, self.channels = count_by_layer(model), channels
         self.producers = {name for group in channels.groups for name in group.producers}
         self.whole = sum(self.counts.values())
 
@@ -111,7 +110,8 @@ class MultiplyAdds:
         """Count what is left if only some channels, marked in `keep`, stay."""
         total = 0
         for name, count in self.counts.items():
-            takes, gives = keep[self.layers[name].takes], keep[self.layers[name].gives]
+            layer = self.channels.layers[name]
+            takes, gives = keep[layer.takes], keep[layer.gives]
             count = count * int(takes.sum()) // len(takes)
             if name in self.producers:  # a depthwise convolution mixes no channels
                 count = count * int(gives.sum()) // len(gives)
@@ -120,7 +120,7 @@ class MultiplyAdds:
 
     def of_one(self, group: ChannelGroup) -> int:
         """Count what goes with a single channel of a group."""
-        keep = np.ones(self.channel_count, bool)
+        keep = np.ones(self.channels.count, bool)
         keep[group.channels[0]] = False
         return self.whole - self.of(keep)
 

@@ -200,7 +200,7 @@ class StageRunner:
         with self.train.reader.errors(), self.val.reader.errors(), interrupts:
             baseline = self._baseline(trained, val, stage)
             stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
-            own = (history, interrupts, stopping)[: 3 if self.keep_best else 2]
+            own = (history, interrupts, *((stopping,) if self.keep_best else ()))
             callbacks = self._callbacks(stage, first_epoch, *own)
             done, last = 0, stage.epochs
             if self.record is not None:
