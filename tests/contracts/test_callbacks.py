@@ -40,7 +40,7 @@ def callbacks():
 
 
 def test_catalogue_is_walked():
-    assert len(callbacks()) == 18
+    assert len(callbacks()) == 19
 
 
 def test_every_callback_can_be_resumed():
