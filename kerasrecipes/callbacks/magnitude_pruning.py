@@ -65,7 +65,7 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
             end_step = getattr(sparsity, "end_step", -1)
             # Only the end of the training ends what TFMOT says goes on forever.
             end_step = None if end_step < 0 else max(end_step, begin_step + 1)
-        self.sparsity = {"": None} if self.schedule else _checked_sparsity(sparsity, pattern)
+        self.sparsity = {"": None} if self.schedule else checked_sparsity(sparsity, pattern)
         self.pattern = pattern
         if begin_step < 0 or frequency < 1 or (end_step is not None and end_step <= begin_step):
             raise ValueError(
@@ -278,8 +278,16 @@ def _refuse_beside_schedule(pattern, begin_step: int, end_step: int | None, freq
             )
 
 
-def _checked_sparsity(sparsity, pattern) -> dict[str, float]:
-    """Return the final sparsity by regular expression; `""` matches every name."""
+def checked_sparsity(sparsity, pattern) -> dict[str, float]:
+    """Return the final sparsity by regular expression; `""` matches every name.
+
+    Args:
+        sparsity: A fraction, or fractions by expression; `None` with `pattern`.
+        pattern: `(n, m)` to keep `n` of each `m` weights, or `None`.
+
+    Raises:
+        ValueError: If they are not usable.
+    """
     if pattern is not None:
         if sparsity is not None:
             raise ValueError(

@@ -11,6 +11,7 @@ from kerasrecipes.optimization.channel_pruning import PrunedChannels, prune_chan
 from kerasrecipes.optimization.channel_scores import Scores, score_by_gradient
 from kerasrecipes.optimization.clustering import cluster_weights
 from kerasrecipes.optimization.facts import model_facts, sparse_bytes
+from kerasrecipes.optimization.sparsity import zero_smallest
 from kerasrecipes.training.batch_norm import reestimate_batch_norm
 from kerasrecipes.training.callback_checks import check_callbacks
 from kerasrecipes.training.image_classifier import say as say_aloud
@@ -24,7 +25,6 @@ SCORED_PHOTOS = 256
 NORM_PHOTOS = 128
 # Small batches tell the first-order scores more; see `score_by_gradient`.
 SCORE_BATCH = 8
-MASK_CHOICES = 50
 
 
 def prune(
@@ -55,10 +55,10 @@ def prune(
             photos least; or
         max_multiply_adds: fraction of the arithmetic that may be left, so 0.7 takes a little
             more than 0.3 of it away; or
-        sparsity: fraction of the weights of each kernel that become zero, the smallest; or
+        sparsity: fraction of the weights of kernels that become zero, those that are small
+            for their kernel; or
         pattern: `(n, m)` to keep the `n` largest of each `m` consecutive weights.
-        epochs: Epochs of training afterwards; with zeros, half of them while their number
-            rises.
+        epochs: Epochs of training afterwards.
         learning_rate: Its peak.
         residual: Whether channels that additions tie may go, too.
         callbacks: Further `keras.callbacks.Callback`s for the training.
@@ -161,7 +161,7 @@ def pruned_model(
         ValueError: If nothing would go, or the arithmetic cannot be reached.
         DataError: If a photo cannot be read.
     """
-    model = flattened(model)
+    model = _with_norms_of(train, model, seed)
     pruned = prune_channels(
         model,
         channels=channels,
@@ -174,12 +174,21 @@ def pruned_model(
     return pruned
 
 
-def _renew_norms(model: "keras.Model", train: PhotoSet, seed: int) -> None:
+def _with_norms_of(train: PhotoSet, model: "keras.Model", seed: int) -> "keras.Model":
+    """Copy a model, flat; its BatchNormalization has the photos' statistics and its old output."""
+    copy = copied(flattened(model))
+    _renew_norms(copy, train, seed, keep_answers=True)
+    return copy
+
+
+def _renew_norms(
+    model: "keras.Model", train: PhotoSet, seed: int, *, keep_answers: bool = False
+) -> None:
     """Measure the statistics of BatchNormalization, which training leaves, anew where it is."""
     import keras
 
     if any(isinstance(x, keras.layers.BatchNormalization) for x in model.layers):
-        reestimate_batch_norm(model, train.draw(NORM_PHOTOS, seed))
+        reestimate_batch_norm(model, train.draw(NORM_PHOTOS, seed), keep_answers=keep_answers)
 
 
 def score_on_photos(model: "keras.Model", train: PhotoSet, seed: int) -> Scores:
@@ -200,7 +209,7 @@ def score_on_photos(model: "keras.Model", train: PhotoSet, seed: int) -> Scores:
 
 
 def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
-    from kerasrecipes.callbacks.magnitude_pruning import HoldZeros, MagnitudePruning
+    from kerasrecipes.callbacks.magnitude_pruning import HoldZeros
     from kerasrecipes.export.checks import check_backend
 
     check_backend("`prune` to zeros")
@@ -208,42 +217,24 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
     # A moving average would fill the zeros again.
     trained = replace(recipe, ema=False)
     check_callbacks(callbacks, trained)
-    rising, holding = _halves(options["epochs"])
-    steps = rising * -(-len(train) // recipe.batch_size)
-    pruning = MagnitudePruning(
-        options.get("sparsity"), options.get("pattern"), frequency=max(1, steps // MASK_CHOICES)
+    # All at once: with its channels' means and variances back, a model has lost less than it
+    # would while zeros come step by step under statistics that no longer hold.
+    model = _with_norms_of(train, recipe.model_, recipe.seed)
+    zero_smallest(model, options.get("sparsity"), options.get("pattern"))
+    _renew_norms(model, train, recipe.seed)
+    _, stage = retrain(
+        trained,
+        model,
+        train,
+        val,
+        epochs=options["epochs"],
+        learning_rate=options["learning_rate"],
+        teacher=recipe.model_,
+        callbacks=[*callbacks, HoldZeros()],
+        name="after pruning",
+        say=say,
     )
-    model, stages = copied(recipe.model_), []
-    for name, count, callback, keep_best in (
-        ("pruning", rising, pruning, False),  # the best weights would be dense
-        ("after pruning", holding, HoldZeros(), True),
-    ):
-        _, stage = retrain(
-            trained,
-            model,
-            train,
-            val,
-            epochs=count,
-            learning_rate=options["learning_rate"],
-            teacher=recipe.model_,
-            callbacks=[*callbacks, callback],
-            keep_best=keep_best,
-            name=name,
-            say=say,
-        )
-        stages.append(stage)
-        if name == "pruning":
-            _renew_norms(model, train, recipe.seed)
-    return _with_sizes(recipe, model, train, val, "prune", options, stages, say)
-
-
-def _halves(epochs: int) -> tuple[int, int]:
-    if not isinstance(epochs, int) or epochs < 2:
-        raise ValueError(
-            f"`epochs` must be at least 2 with `sparsity` or `pattern`, not {epochs!r}: the zeros "
-            "come in the first ones and hold in the others."
-        )
-    return epochs // 2, epochs - epochs // 2
+    return _with_sizes(recipe, model, train, val, "prune", options, [stage], say)
 
 
 def cluster(

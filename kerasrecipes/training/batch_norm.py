@@ -48,7 +48,11 @@ class BatchNormChange:
 
 
 def reestimate_batch_norm(
-    model: "keras.Model", photos: PhotoSet | Iterable[Any], *, batch_size: int = BATCH
+    model: "keras.Model",
+    photos: PhotoSet | Iterable[Any],
+    *,
+    batch_size: int = BATCH,
+    keep_answers: bool = False,
 ) -> BatchNormChange:
     """Set all moving means and variances to the population's, for the weights as they are.
 
@@ -64,6 +68,11 @@ def reestimate_batch_norm(
         photos: A `PhotoSet`, or batches that can be iterated over again and again, such as
             a `tf.data.Dataset` or a list, of photos or of `(photos, …)`; or one array.
         batch_size: Photos per step, for a `PhotoSet` or an array.
+        keep_answers: Change gamma and beta so that each layer's output stays as it was, in
+            one pass; a layer without both of them keeps its statistics. A model fine-tuned
+            with frozen statistics has got used to theirs, and would answer quite differently
+            with the population's. Do this before something is taken away from its kernels,
+            and re-estimate again after it: then each channel has its old mean and variance.
 
     Returns:
         How much changed; print it.
@@ -80,13 +89,21 @@ def reestimate_batch_norm(
         whose single pass is the approximation that this one avoids.
     """
     levels = _levels(model)
+    if keep_answers:
+        both = [(norm, x) for level in levels for norm, x in level if norm.scale and norm.center]
+        if not both:
+            raise NoEffectError(
+                f"No BatchNormalization of {model.name!r} has both gamma and beta, so "
+                "`keep_answers` leaves all as it is."
+            )
+        levels = [both]
     norms = [norm for level in levels for norm, _ in level]
-    former = [(norm.moving_mean.numpy(), norm.moving_variance.numpy()) for norm in norms]
+    former = [norm.get_weights() for norm in norms]
     read = _reader(model, photos, batch_size)
     counts = []
     with _all_or_nothing(norms, former):
         for level in levels:
-            counts.append(_set_level(model, level, read))
+            counts.append(_set_level(model, level, read, keep_answers))
             if counts[-1] != counts[0] or not counts[-1]:
                 raise DataError(
                     f"Pass {len(counts)} over `photos` gave {counts[-1]} photos, the first one "
@@ -161,7 +178,9 @@ def _reader(
     return read_batches
 
 
-def _set_level(model: "keras.Model", level: list, read: Callable[[], Iterator[Any]]) -> int:
+def _set_level(
+    model: "keras.Model", level: list, read: Callable[[], Iterator[Any]], keep_answers: bool
+) -> int:
     """Measure the inputs of layers that do not depend on each other, and set the layers."""
     import keras
 
@@ -185,9 +204,18 @@ def _set_level(model: "keras.Model", level: list, read: Callable[[], Iterator[An
                 "damaged weights, or NaN in `photos`?"
             )
         if total:
-            norm.moving_mean.assign(moments.mean)
-            norm.moving_variance.assign(moments.variance)
+            _set(norm, moments.mean, moments.variance, keep_answers)
     return total
+
+
+def _set(norm, mean: np.ndarray, variance: np.ndarray, keep_answers: bool) -> None:
+    if keep_answers:
+        gamma, beta, old_mean, old_variance = norm.get_weights()
+        old = np.sqrt(old_variance + norm.epsilon)
+        norm.gamma.assign(gamma * np.sqrt(variance + norm.epsilon) / old)
+        norm.beta.assign(beta + gamma * (mean - old_mean) / old)
+    norm.moving_mean.assign(mean)
+    norm.moving_variance.assign(variance)
 
 
 @dataclass
@@ -208,20 +236,19 @@ class _Moments:
 
 
 @contextmanager
-def _all_or_nothing(norms: list, former: list[tuple[np.ndarray, np.ndarray]]):
-    """Put the former statistics back if the work ends early."""
+def _all_or_nothing(norms: list, former: list[list[np.ndarray]]):
+    """Put the former weights back if the work ends early."""
     try:
         yield
     except BaseException:
-        for norm, (mean, variance) in zip(norms, former, strict=True):
-            norm.moving_mean.assign(mean)
-            norm.moving_variance.assign(variance)
+        for norm, weights in zip(norms, former, strict=True):
+            norm.set_weights(weights)
         raise
 
 
-def _change(norms: list, former: list[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
+def _change(norms: list, former: list[list[np.ndarray]]) -> tuple[float, float]:
     shift, ratio = 0.0, 1.0
-    for norm, (mean, variance) in zip(norms, former, strict=True):
+    for norm, (*_, mean, variance) in zip(norms, former, strict=True):
         old = np.sqrt(variance + norm.epsilon)
         new = np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
         shift = max(shift, float((np.abs(norm.moving_mean.numpy() - mean) / old).max()))
