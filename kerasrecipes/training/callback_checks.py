@@ -9,8 +9,6 @@ _ALWAYS = {
     "SwapEMAWeights": (
         "a recipe swaps the weights itself, and twice is not at all. Use `ema=True` without it"
     ),
-}
-_WITH_BEST_WEIGHTS = {
     "MagnitudePruning": (
         "its zeros would be lost, since a recipe ends each stage with the best weights that it "
         "measured, which may be dense. Fit without it, then call `prune` with a `sparsity`"
@@ -24,19 +22,17 @@ _WITH_AVERAGE = {
 }
 
 
-def check_callbacks(callbacks, recipe, keep_best: bool = True) -> None:
+def check_callbacks(callbacks, recipe) -> None:
     """Refuse callbacks after which the weights that are returned are not those measured.
 
     Args:
         callbacks: The user's own callbacks.
         recipe: An `ImageClassifier`.
-        keep_best: Whether each stage ends with its best weights.
 
     Raises:
         ValueError: If there is one.
     """
-    refused = _ALWAYS | (_WITH_BEST_WEIGHTS if keep_best else {})
-    refused |= _WITH_AVERAGE if recipe.ema else {}
+    refused = _ALWAYS | (_WITH_AVERAGE if recipe.ema else {})
     for callback in callbacks:
         for kind in type(callback).__mro__:
             if why := refused.get(kind.__name__):

@@ -56,8 +56,6 @@ class StageRunner:
         record: Keeps the run on the disk; `None` for no run folder.
         targets: What the loss compares with on each side, `(n, …)` or `(views, n, …)`; `None`
             for the labels.
-        keep_best: Whether a stage stops when it no longer improves, and puts its best weights
-            back; otherwise the last ones stay.
         summaries: What callbacks with a `summary()` had to say, by stage and callback.
     """
 
@@ -80,7 +78,6 @@ class StageRunner:
     parts: int = 1
     record: RunRecord | None = None
     targets: tuple[np.ndarray, np.ndarray] | None = None
-    keep_best: bool = True
     summaries: dict[str, dict] = field(default_factory=dict)
 
     def run(self, stage: Stage, later: list[Stage], first_epoch: int) -> tuple[StageReport, bool]:
@@ -200,8 +197,7 @@ class StageRunner:
         with self.train.reader.errors(), self.val.reader.errors(), interrupts:
             baseline = self._baseline(trained, val, stage)
             stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
-            own = (history, interrupts, *((stopping,) if self.keep_best else ()))
-            callbacks = self._callbacks(stage, first_epoch, *own)
+            callbacks = self._callbacks(stage, first_epoch, history, interrupts, stopping)
             done, last = 0, stage.epochs
             if self.record is not None:
                 callbacks, done, last = self.record.resume_stage(trained, stage, callbacks, watch)
@@ -221,13 +217,12 @@ class StageRunner:
                     verbose=0,
                 )
             except KeyboardInterrupt:
-                if self.keep_best:
-                    stopping.restore()
-                return history.history, self._best_epoch(stopping), True
+                stopping.restore()
+                return history.history, stopping.best_epoch, True
         for callback in callbacks:
             if hasattr(callback, "summary"):
                 self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
-        return history.history, self._best_epoch(stopping), False
+        return history.history, stopping.best_epoch, False
 
     def _compile(self, trained, stage: Stage, rates: StageRates) -> None:
         optimizer = self.optimizers.for_stage(self.model, stage, self._steps, rates)
@@ -240,9 +235,6 @@ class StageRunner:
             if hasattr(callback, "follow_classes"):
                 names, sides = self.train.photos.class_names, partial(class_sides, self, feeds)
                 callback.follow_classes(names, sides)
-
-    def _best_epoch(self, stopping) -> int | None:
-        return stopping.best_epoch if self.keep_best else None
 
     def _rates(self, begin, feed, stage: Stage, first_epoch: int) -> StageRates:
         """Return the stage's learning rates; those that are searched are searched once in a run."""

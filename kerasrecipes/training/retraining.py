@@ -54,7 +54,6 @@ def retrain(
     teacher: "keras.Model | Sequence[keras.Model] | None" = None,
     distillation: Distillation | None = None,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
-    keep_best: bool = True,
     name: str = "retrain",
     say: Callable[[str], None] | None = None,
 ) -> tuple["keras.Model", StageReport]:
@@ -77,8 +76,6 @@ def retrain(
             the labels. It may have another image size.
         distillation: How much a teacher counts; `None` for `Distillation()`.
         callbacks: Further `keras.callbacks.Callback`s.
-        keep_best: Put the best weights back; otherwise the last ones stay, as training that
-            takes something away step by step needs it.
         name: What to call the stage in the report.
         say: Prints one line for the user; `None` for nobody.
 
@@ -92,9 +89,7 @@ def retrain(
     """
     schedule = UnfreezeSchedule((Stage(name, epochs, learning_rate, open_fraction),))
     goal = Goal(teacher, distillation)
-    stages = run_schedule(
-        recipe, model, train, val, schedule, goal, callbacks=callbacks, keep_best=keep_best, say=say
-    )
+    stages = run_schedule(recipe, model, train, val, schedule, goal, callbacks=callbacks, say=say)
     return model, stages[0]
 
 
@@ -207,12 +202,11 @@ def run_schedule(
     goal: Goal,
     *,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
-    keep_best: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> list[StageReport]:
     """Train a model, in place, through the stages of a schedule; see `retrain`."""
     checked_photos(train, val)
-    check_callbacks(callbacks, recipe, keep_best)
+    check_callbacks(callbacks, recipe)
     say = say or (lambda line: None)
     prepare(recipe)
     head = head_of(recipe)
@@ -225,7 +219,7 @@ def run_schedule(
     graph = goal.training_model(model, head, recipe.seed)
     spec = _spec(recipe, graph, schedule)
     _judge_settings(recipe, graph, spec, schedule, goal, say)
-    runner = _runner(recipe, graph, spec, head, sides, goal, tuple(callbacks), keep_best, say)
+    runner = _runner(recipe, graph, spec, head, sides, goal, tuple(callbacks), say)
     report = RunReport(name=model.name, created="")
     run_stages(runner, schedule, report, say)
     if hasattr(head, "finish") and not goal.teachers:
@@ -238,7 +232,7 @@ def run_schedule(
     return report.stages
 
 
-def _runner(recipe, graph, spec, head, sides, goal, callbacks, keep_best, say):
+def _runner(recipe, graph, spec, head, sides, goal, callbacks, say):
     from kerasrecipes.training.block_optimizers import BlockOptimizers
     from kerasrecipes.training.fit_stage import StageRunner
 
@@ -267,7 +261,6 @@ def _runner(recipe, graph, spec, head, sides, goal, callbacks, keep_best, say):
         say=say,
         precision=choose_precision(recipe.precision) if spec.blocks else FLOAT32,
         targets=goal.targets(sides),
-        keep_best=keep_best,
     )
 
 

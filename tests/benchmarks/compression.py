@@ -123,11 +123,11 @@ def add_qat(files: FileMaker, recipe, train, val) -> None:
 def add_channels(files: FileMaker, recipe, train, val) -> None:
     @cache
     def pruned():
-        return kr.prune(recipe, train, val, max_multiply_adds=0.5)
+        return kr.prune(recipe, train, val, max_multiply_adds=0.4)
 
-    files.add("half the multiply-adds", pruned, "float32")
+    files.add("two fifths of the multiply-adds", pruned, "float32")
     files.add(
-        "half the multiply-adds, int8",
+        "two fifths of the multiply-adds, int8",
         lambda: kr.quantize(pruned(), "int8", calibration=train),
         "int8",
     )

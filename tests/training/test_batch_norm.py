@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from kerasrecipes import DataError, TrainingError
+from kerasrecipes.errors import NoEffectError
 from kerasrecipes.training.batch_norm import reestimate_batch_norm
 
 
@@ -97,6 +98,41 @@ def test_a_second_time_changes_nothing_and_the_first_is_told():
     again = reestimate_batch_norm(model, x)
     assert again.largest_shift < 1e-5
     assert again.largest_ratio == pytest.approx(1, abs=1e-5)
+
+
+def test_statistics_can_change_without_the_answers():
+    model, x = make_model(), photos()
+    answers = np.asarray(model(x, training=False))
+    change = reestimate_batch_norm(model, x, keep_answers=True)
+    np.testing.assert_allclose(model(x, training=False), answers, rtol=1e-4, atol=1e-4)
+    assert change.passes == 1 and change.largest_shift > 1
+    # Another time, with or without it, there is nothing to change.
+    for keep_answers in (True, False):
+        again = reestimate_batch_norm(model, x, keep_answers=keep_answers)
+        assert again.largest_shift < 1e-3 and again.largest_ratio < 1.001
+
+
+def test_what_was_taken_away_is_made_up_for_in_each_channel():
+    model, x = make_model(), photos()
+    norm = model.get_layer("left")
+    former = np.asarray(keras.Model(model.input, norm.output)(x, training=False))
+    reestimate_batch_norm(model, x, keep_answers=True)
+    convolution = next(y for y in model.layers if isinstance(y, layers.DepthwiseConv2D))
+    kernel, bias = convolution.get_weights()
+    convolution.set_weights([np.where(kernel > 1, kernel, 0), bias])
+    reestimate_batch_norm(model, x)
+    found = np.asarray(keras.Model(model.input, norm.output)(x, training=False))
+    assert np.abs(found - former).max() > 1e-3
+    axes = (0, 1, 2)
+    np.testing.assert_allclose(found.mean(axes), former.mean(axes), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(found.std(axes), former.std(axes), rtol=1e-2)
+
+
+def test_without_gamma_and_beta_the_answers_cannot_be_kept():
+    photo = keras.Input((4, 4, 3))
+    model = keras.Model(photo, layers.BatchNormalization(scale=False)(photo))
+    with pytest.raises(NoEffectError, match="has both gamma and beta, so `keep_answers`"):
+        reestimate_batch_norm(model, photos()[:, :4, :4], keep_answers=True)
 
 
 def test_a_large_offset_does_not_swallow_the_variance():
