@@ -103,7 +103,7 @@ ROOMS = {
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
     "cli": Room(
-        "errors",
+        "_version errors",
         later="backbones bundle data export files monitor optimization report serve templates "
         "training verify",
         libraries="typer",

@@ -61,5 +61,7 @@ def get_backbone(name: str | BackboneSpec) -> BackboneSpec:
             "again with BackboneSpec.from_model, and pass the specification instead of its name."
         )
     if name not in set(_REGISTRY):
-        raise unknown_name("backbone", name, _REGISTRY, "kerasrecipes.list_backbones()")
+        raise unknown_name(
+            "backbone", name, _REGISTRY, "kerasrecipes.list_backbones(), or kerasrecipes ls"
+        )
     return _REGISTRY[name]

@@ -1,4 +1,4 @@
-"""The command line: the same verbs, defaults and messages as in Python.
+"""The command line: the same verbs and messages as in Python.
 
 Nothing heavy is imported before a command runs, so that `--help`, `ls`, `predict` and
 `verify` answer at once; the last two need tensorflow for nothing but a SavedModel.
@@ -6,9 +6,11 @@ Nothing heavy is imported before a command runs, so that `--help`, `ls`, `predic
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from kerasrecipes._version import __version__
 from kerasrecipes.cli import catalogue, fitting, models, optimizing, photos, recommending
 from kerasrecipes.errors import KerasRecipesError, printable
 
@@ -39,6 +41,26 @@ COMMANDS = {
     "quantize": optimizing.quantize_saved,
     "distil": optimizing.distil_saved,
 }
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version, and end."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 

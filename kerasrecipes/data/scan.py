@@ -124,8 +124,8 @@ def _grouped(candidates: list[Candidate], group_by: str | None) -> list[Candidat
     without = [c.name for c, group in zip(candidates, groups, strict=True) if not group]
     if without:
         raise DataError(
-            f"`group_by={group_by!r}`: {len(without)} of {len(candidates)} photos {meaning}: "
-            f"{listed(without)}. Every photo needs a group."
+            f"`group_by='{printable(group_by)}'`: {len(without)} of {len(candidates)} photos "
+            f"{meaning}: {listed(without)}. Every photo needs a group."
         )
     return [replace(c, group=group) for c, group in zip(candidates, groups, strict=True)]
 
@@ -135,12 +135,12 @@ def _pattern(group_by: str) -> re.Pattern[str]:
         pattern = re.compile(group_by)
     except re.error as error:
         raise DataError(
-            f"`group_by={group_by!r}` is not a valid regular expression: {error}."
+            f"`group_by='{printable(group_by)}'` is not a valid regular expression: {error}."
         ) from error
     if pattern.groups != 1:
         raise DataError(
-            f"`group_by={group_by!r}` must be 'folder', a column of a table, or a regular "
-            "expression with exactly one group in parentheses, e.g. 'part(\\d+)_'; it has "
+            f"`group_by='{printable(group_by)}'` must be 'folder', a column of a table, or a "
+            "regular expression with exactly one group in parentheses, e.g. 'part(\\d+)_'; it has "
             f"{pattern.groups}."
         )
     return pattern

@@ -2,6 +2,7 @@
 
 import warnings
 from collections import defaultdict
+from numbers import Integral
 
 import numpy as np
 
@@ -43,6 +44,7 @@ def split_photos(
         `(train, val, test)`; all have the class names of `photos`.
 
     Raises:
+        ValueError: If an argument is not usable.
         DataError: If a class has too few photos or groups for all sides, or if photos lack the
             group or time that `by` needs.
 
@@ -53,6 +55,8 @@ def split_photos(
     _check_fractions(test_fraction, val_fraction)
     if by not in {"auto", "random", "group", "time"}:
         raise unknown_name("by", by, ["auto", "random", "group", "time"], "split_photos")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"`seed` must be a whole number of at least 0, got {seed!r}.")
     if not len(photos):
         raise DataError("There are no photos to split. Scan a folder that has some.")
     grouped = any(photo.group is not None for photo in photos.photos)
@@ -104,15 +108,16 @@ def _declared(
     if without:
         raise DataError(
             f"{len(without)} of {len(photos)} photos have no declared split: {listed(without)}. "
-            "Declare it for all or for none, or pass by='random'."
+            "Declare it for all or for none, or pass by='random' (on the command line "
+            "--split-by random)."
         )
     sides = {
         side: [i for i, photo in enumerate(photos.photos) if photo.split == side] for side in SIDES
     }
     if not sides["train"]:
         raise DataError(
-            "The declared split has no train photos. Declare some, or pass by='random' to ignore "
-            "the declared split."
+            "The declared split has no train photos. Declare some, or pass by='random' (on the "
+            "command line --split-by random) to ignore the declared split."
         )
     lacking = {side: f for side, f in fractions.items() if f > 0 and not sides[side]}
     if lacking:

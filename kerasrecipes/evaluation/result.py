@@ -149,7 +149,10 @@ class Evaluation:
             f"{right:,} of {self.n:,} photos right: accuracy {self.accuracy.percent(1)}, "
             f"balanced over classes {self.balanced_accuracy.percent(1)}"
         ]
-        ranking = f"AUC {self.auc.number()}, average precision {self.average_precision.number()}"
+        of = f" of '{_short(self.class_names[1])}'" if len(self.class_names) == 2 else ""
+        ranking = (
+            f"AUC {self.auc.number()}, average precision{of} {self.average_precision.number()}"
+        )
         lines.append(f"{ranking}, log-loss {self.log_loss.number()}")
         null = self.calibration_null
         lines.append(

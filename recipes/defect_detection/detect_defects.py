@@ -86,7 +86,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("photos", nargs="?", help="a folder of photos, or a table")
     parser.add_argument("--to", type=Path, default=Path(MODEL), help="the model's folder")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="another split and start")
     parser.add_argument("--smoke", action="store_true", help="a run of seconds that proves little")
     return parser.parse_args()
 
@@ -98,5 +98,5 @@ def title(text: str) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except kr.KerasRecipesError as error:
+    except (kr.KerasRecipesError, ValueError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")

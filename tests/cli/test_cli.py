@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from kerasrecipes import IntegrityError, VerificationError
+from kerasrecipes import IntegrityError, VerificationError, __version__
 from kerasrecipes.cli import app
 
 VERBS = [
@@ -39,6 +39,7 @@ def test_help_lists_the_verbs(kr, shell):
     assert shell("--help").stdout == out
     code, out, err = kr()
     assert code == 2 and "Usage: kerasrecipes" in out + err
+    assert kr("--version")[:2] == (0, f"{__version__}\n")
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,13 @@ def test_a_copied_template_runs(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_a_template_says_in_one_line_what_is_wrong(name, tmp_path):
+def test_a_template_says_in_one_line_what_is_wrong(name, part_photos, tmp_path):
     (script,) = scripts(RECIPES / name)
-    done = run(script, tmp_path / "nowhere", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "There is no folder or table" in done.stderr and "Traceback" not in done.stderr
+    for arguments, message in (
+        ([tmp_path / "nowhere"], "There is no folder or table"),
+        ([part_photos, "--seed", -3], "`seed` must be a whole number of at least 0, got -3."),
+    ):
+        done = run(script, *arguments, cwd=tmp_path)
+        assert done.returncode == 1
+        assert message in done.stderr and "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
