@@ -41,6 +41,7 @@ def write(
     policy: Mapping[str, object] | None = None,
     signatures: Sequence[str] = (),
     keep_float: float | Sequence[str] | None = None,
+    keep_int8: Sequence[str] | None = None,
 ) -> Path:
     """Convert a classifier of photos to one self-contained `.tflite` file.
 
@@ -59,14 +60,16 @@ def write(
             device. Only in float32.
         keep_float: Layers that `"int8"` leaves in float besides the small ends: their names, or
             the largest share of the weights and of the arithmetic that may stay so; the most
-            sensitive layers are chosen then, see `kerasrecipes.measure_sensitivity`.
+            sensitive layers are chosen then, see `kerasrecipes.measure_sensitivity`. `"int4"`
+            takes names.
+        keep_int8: Names of layers whose weights `"int4"` stores in 8 bits.
 
     Returns:
         `path`.
 
     Raises:
         ValueError: If `quantization`, a signature or a layer is unknown, the model does not fit,
-            or `keep_float` has no effect.
+            or `keep_float` or `keep_int8` has no effect.
         DataError: If `calibration` or `class_names` cannot be used.
         MissingDependencyError: If `"int4"` is asked for without the extra `quantizer`.
         VerificationError: If the converted file lost its weights, needs operators that a plain
@@ -79,12 +82,15 @@ def write(
         )
     check_backend("A .tflite file")
     image_size = check_model(model, class_names)
-    _check_int8(model, image_size, quantization, calibration, keep_float)
+    own_ranges = has_own_ranges(model)
+    if not own_ranges:
+        _check_calibration(calibration, image_size, quantization)
+    _check_kept(quantization, own_ranges, keep_float, keep_int8)
     if signatures:
         check_signatures(model, signatures, quantization)
         content = convert_signatures(model, image_size, signatures)
     else:
-        content = convert(model, image_size, quantization, calibration, keep_float)
+        content = convert(model, image_size, quantization, calibration, keep_float, keep_int8)
     content = finish(
         content,
         model,
@@ -155,24 +161,23 @@ def load(path: str | Path, threads: int = 1) -> TFLiteModel:
     return TFLiteModel(Path(path).read_bytes(), threads, name=str(path))
 
 
-def _check_int8(
-    model: "keras.Model", image_size, quantization: str, calibration, keep_float: object
-) -> None:
-    """Judge what only int8 has a use for."""
-    own_ranges = has_own_ranges(model)
-    if not own_ranges:
-        _check_calibration(calibration, image_size, quantization)
-    if keep_float is None:
-        return
+def _check_kept(quantization: str, own_ranges: bool, keep_float: object, keep_int8: object) -> None:
+    """Judge what only some quantizations have a use for."""
     from kerasrecipes.optimization.sensitivity import check_keep_float
 
-    if quantization != "int8" or own_ranges:
-        why = "a model that was trained with rounding" if own_ranges else repr(quantization)
-        raise ValueError(
-            f"`keep_float` has no effect on {why}. Leave it out, or pass quantization='int8' and a "
-            "model without ranges of its own."
-        )
-    check_keep_float(keep_float)
+    for argument, value, usable in (
+        ("keep_float", keep_float, ("int8", "int4")),
+        ("keep_int8", keep_int8, ("int4",)),
+    ):
+        if value is None:
+            continue
+        if own_ranges or quantization not in usable:
+            why = "a model that was trained with rounding" if own_ranges else repr(quantization)
+            raise ValueError(
+                f"`{argument}` has no effect on {why}. Leave it out, or pass "
+                f"quantization={usable[0]!r} and a model without ranges of its own."
+            )
+        check_keep_float(value, argument, share=quantization == "int8")
 
 
 def _check_calibration(
@@ -251,7 +256,7 @@ FORMATS = (
         load=load,
         inspect=inspect_file,
         read_contract=read_metadata,
-        options=("signatures", "keep_float"),
+        options=("signatures", "keep_float", "keep_int8"),
         runtime="ai_edge_litert.interpreter",
         check_content=check_content,
         profile=profile_file,

@@ -24,6 +24,7 @@ def convert(
     quantization: str,
     calibration: np.ndarray | None,
     keep_float: float | Sequence[str] | None = None,
+    keep_int8: Sequence[str] | None = None,
 ) -> bytes:
     """Convert a classifier to `.tflite` bytes with built-in operators only.
 
@@ -33,6 +34,7 @@ def convert(
         quantization: One of `tflite.QUANTIZATIONS`.
         calibration: uint8 photos, needed for `"int8"` unless the model has ranges of its own.
         keep_float: Layers that stay in float, see `tflite.write`.
+        keep_int8: Layers that get 8 bits in `"int4"`, see there.
 
     Returns:
         The bytes of a file without labels.
@@ -55,7 +57,7 @@ def convert(
         )
     calibrated = quantization == "int8" and not own_ranges
     kept: frozenset[str] = frozenset()
-    if keep_float is not None:
+    if keep_float is not None and quantization == "int8":
         from kerasrecipes.optimization.sensitivity import layers_to_keep
 
         kept, _ = layers_to_keep(model, calibration, keep_float)
@@ -71,7 +73,9 @@ def convert(
         converter.representative_dataset = lambda: _batches(calibration)
     run = partial(_int8, converter, kept) if calibrated else converter.convert
     content = with_plain_errors(run)
-    return round_weights_to_four_bits(content) if quantization == "int4" else content
+    if quantization == "int4":
+        return round_weights_to_four_bits(content, keep_int8 or (), keep_float or ())
+    return content
 
 
 def with_plain_errors(convert_now: Callable[[], bytes]) -> bytes:

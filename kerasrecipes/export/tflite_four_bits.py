@@ -1,15 +1,22 @@
 """Rounding the weights of a float `.tflite` file to 4 bits, with the extra `quantizer`."""
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 
-from kerasrecipes.errors import require
+from kerasrecipes.errors import require, unknown_name
 from kerasrecipes.export.tflite_graph import float_beginning, float_head
+from kerasrecipes.export.tflite_layers import output_tensors, read_layers
 from kerasrecipes.silence import silenced
 
+# Operators with many weights, few of which matter alone.
+FOUR_BITS = ("CONV_2D", "FULLY_CONNECTED")
 
-def round_weights_to_four_bits(content: bytes) -> bytes:
+
+def round_weights_to_four_bits(
+    content: bytes, keep_int8: Collection[str] = (), keep_float: Collection[str] = ()
+) -> bytes:
     """Store the weights of convolutions in 4 bits and those of depthwise ones in 8.
 
     A depthwise convolution has few weights and needs each of them. The first layers and the
@@ -17,11 +24,14 @@ def round_weights_to_four_bits(content: bytes) -> bytes:
 
     Args:
         content: A converted model without quantization.
+        keep_int8: Names of convolutions and dense layers whose weights get 8 bits, not 4.
+        keep_float: Names of layers whose weights are not rounded.
 
     Returns:
         The bytes of the smaller file.
 
     Raises:
+        ValueError: If a name is unknown, or stands for a layer to which that happens anyway.
         MissingDependencyError: If the extra `quantizer` is not installed.
     """
     require("litert_quantizer", "quantizer", 'quantization="int4"')
@@ -30,16 +40,41 @@ def round_weights_to_four_bits(content: bytes) -> bytes:
 
     quantizer = Quantizer(content)
     everything = TFLOperationName.ALL_SUPPORTED
+    ends = float_beginning(content) + float_head(content)
+    _check_names(content, ends, keep_int8, keep_float)
     quantizer.add_weight_only_config(".*", everything, 8)
-    for operator in (TFLOperationName.CONV_2D, TFLOperationName.FULLY_CONNECTED):
+    for name in FOUR_BITS:
+        operator = TFLOperationName[name]
         quantizer.add_weight_only_config(".*.*", operator, 4, algorithm_key=AlgorithmName.MSE)
-    for name in float_beginning(content) + float_head(content):
+    for name in output_tensors(content, keep_int8):
+        quantizer.add_weight_only_config(f"^{re.escape(name)}", everything, 8)
+    for name in ends + output_tensors(content, keep_float):
         quantizer.update_quantization_recipe(
             f"^{re.escape(name)}", everything, algorithm_key=AlgorithmName.NO_QUANTIZE
         )
     with silenced():
         found = quantizer.quantize(enable_progress_bar=False, enable_progress_report=False)
     return _weights_inside(bytes(found.quantized_model))
+
+
+def _check_names(
+    content: bytes, ends: list[str], keep_int8: Collection[str], keep_float: Collection[str]
+) -> None:
+    layers = {layer.name: layer.operator for layer in read_layers(content)}
+    rounded = [name for name in layers if not set(output_tensors(content, [name])) <= set(ends)]
+    in_four_bits = [name for name in rounded if layers[name] in FOUR_BITS]
+    for argument, names, possible in (
+        ("keep_int8", keep_int8, in_four_bits),
+        ("keep_float", keep_float, rounded),
+    ):
+        for name in names:
+            if name not in layers:
+                raise unknown_name("layer", name, possible, "quantize(recipe, 'int4').report")
+            if name not in possible or (name in keep_int8 and name in keep_float):
+                raise ValueError(
+                    f"`{argument}` would have no effect on {name!r}, whose weights 'int4' leaves "
+                    "in float or in 8 bits anyway, or which is named twice. Leave it out."
+                )
 
 
 def _weights_inside(content: bytes) -> bytes:

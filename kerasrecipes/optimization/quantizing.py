@@ -28,6 +28,12 @@ MODES = ("float16", "dynamic", "int8", "int4", "qat")
 EPOCHS, LEARNING_RATE = 8, 1e-4
 # Of what TFMOT trains towards; the labels have the rest.
 TEACHER_SHARE = 0.9
+# The modes that look at an argument; those that are not here are for training.
+USED_BY = {
+    "calibration": ("int8", "qat"),
+    "keep_float": ("int8", "int4"),
+    "keep_int8": ("int4",),
+}
 
 
 def quantize(
@@ -36,6 +42,7 @@ def quantize(
     *,
     calibration: PhotoSet | None = None,
     keep_float: float | Sequence[str] | None = None,
+    keep_int8: Sequence[str] | None = None,
     val: PhotoSet | None = None,
     engine: str | None = None,
     epochs: int | None = None,
@@ -60,7 +67,8 @@ def quantize(
             photos that the model is tested on.
         keep_float: Layers that `"int8"` leaves in float besides its small ends: their names; or
             a share, e.g. 0.05, of the weights and of the arithmetic, for which the most
-            sensitive layers are chosen, see `measure_sensitivity`.
+            sensitive layers are chosen, see `measure_sensitivity`. `"int4"` takes names.
+        keep_int8: Names of layers whose weights `"int4"` stores in 8 bits.
         val: Photos to choose the weights by, for `"qat"`; by default those of the fit.
         engine: Who simulates the rounding in `"qat"`: `"native"`, the layers of this package on
             Keras 3, which gives a new recipe, too; or `"tfmot"`, TensorFlow Model Optimization
@@ -89,7 +97,8 @@ def quantize(
 
     training = {"val": val, "engine": engine, "epochs": epochs, "learning_rate": learning_rate}
     options = {"scheme": scheme, "sparsity": sparsity, "clusters": clusters}
-    engine = _check_arguments(mode, calibration, keep_float, engine, training, options)
+    kept = {"keep_float": keep_float, "keep_int8": keep_int8}
+    engine = _check_arguments(mode, calibration, kept, engine, training, options)
     recipe._fitted("model_")
     check_backend("`quantize`")
     say = say_aloud if verbose else lambda line: None
@@ -106,20 +115,21 @@ def quantize(
         recipe, content = ENGINES[engine](recipe, photos, chosen, *how)
     quantization = "int8" if mode == "qat" else mode
     if content is None:
-        content, facts = _written(recipe, quantization, mode, photos, keep_float, say)
+        content, facts = _written(recipe, quantization, mode, photos, kept, say)
     report = QuantizationReport.of_file(content, mode, **facts)
     say(str(report))
     return QuantizedClassifier(recipe, content, quantization, report, used)
 
 
-def _check_arguments(mode, calibration, keep_float, engine, training: dict, options: dict) -> str:
+def _check_arguments(mode, calibration, kept: dict, engine, training: dict, options: dict) -> str:
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES, "help(kerasrecipes.quantize)")
     if engine is not None and engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES, "help(kerasrecipes.quantize)")
-    _refuse_idle(mode, training | options, {"keep_float": keep_float}, {"calibration": calibration})
-    if keep_float is not None:
-        check_keep_float(keep_float)
+    _refuse_idle(mode, {"calibration": calibration, **kept, **training, **options})
+    for name, value in kept.items():
+        if value is not None:
+            check_keep_float(value, name, share=mode == "int8")
     epochs, learning_rate = training["epochs"], training["learning_rate"]
     if epochs is not None and (not isinstance(epochs, int) or epochs < 1):
         raise ValueError(f"`epochs` must be a whole number from 1 on, not {epochs!r}.")
@@ -139,15 +149,14 @@ def _check_arguments(mode, calibration, keep_float, engine, training: dict, opti
     return engine or "native"
 
 
-def _refuse_idle(mode: str, qat: dict, int8: dict, either: dict) -> None:
+def _refuse_idle(mode: str, arguments: dict) -> None:
     """Refuse arguments that only other modes look at."""
-    idle = ({} if mode == "qat" else qat) | ({} if mode == "int8" else int8)
-    idle |= {} if mode in {"int8", "qat"} else either
-    for name, value in idle.items():
-        if value is not None:
+    for name, value in arguments.items():
+        modes = USED_BY.get(name, ("qat",))
+        if value is not None and mode not in modes:
             raise ValueError(
                 f"`{name}` has no effect with mode={mode!r}. Leave it out, or choose "
-                f"mode={'qat' if name in qat else 'int8'!r}."
+                f"mode={modes[0]!r}."
             )
 
 
@@ -162,7 +171,7 @@ def _refuse_rounded(model) -> None:
 
 
 def _written(
-    recipe, quantization: str, mode: str, photos: PhotoSet | None, keep_float, say
+    recipe, quantization: str, mode: str, photos: PhotoSet | None, kept: dict, say
 ) -> tuple[bytes, dict]:
     """Write the file; return its bytes, and what its report cannot read from it."""
     from kerasrecipes.export import get_format
@@ -174,11 +183,12 @@ def _written(
         pixels = calibration_photos(photos, size, recipe.seed, model=recipe.model_)
     if mode == "int8" and not is_quantization_aware(recipe.model_):
         facts["outliers"] = find_outliers(recipe.model_, pixels)
-    if keep_float is not None:
-        kept, sensitivity = layers_to_keep(recipe.model_, pixels, keep_float)
-        facts |= {"kept": tuple(sorted(kept)), "sensitivity": sensitivity}
-        if sensitivity is not None:
-            say(str(sensitivity))
+    if mode == "int8" and kept["keep_float"] is not None:
+        names, facts["sensitivity"] = layers_to_keep(recipe.model_, pixels, kept["keep_float"])
+        kept = {"keep_float": tuple(sorted(names)) or None}
+        if facts["sensitivity"] is not None:
+            say(str(facts["sensitivity"]))
+    facts["kept"] = tuple(kept["keep_float"] or ())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         get_format("tflite").write(
@@ -186,7 +196,7 @@ def _written(
             path,
             quantization=quantization,
             calibration=pixels,
-            keep_float=facts.get("kept") or None,
+            **kept,
             **_contract(recipe, mode),
         )
         return path.read_bytes(), facts

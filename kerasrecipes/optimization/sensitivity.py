@@ -143,11 +143,13 @@ def layers_to_keep(
     return frozenset(keep_float), None
 
 
-def check_keep_float(keep_float: object) -> None:
-    """Judge a `keep_float` before any work.
+def check_keep_float(value: object, argument: str = "keep_float", share: bool = True) -> None:
+    """Judge which layers are to be spared before any work.
 
     Args:
-        keep_float: As in `layers_to_keep`.
+        value: As `keep_float` in `layers_to_keep`.
+        argument: Its name in a message.
+        share: Whether it may be a share, too.
 
     Raises:
         ValueError: If it is neither a share nor names.
@@ -155,15 +157,13 @@ def check_keep_float(keep_float: object) -> None:
     Example:
         >>> check_keep_float(["stem_conv"])
     """
-    if isinstance(keep_float, int | float) and 0 < keep_float < 1:
+    if share and isinstance(value, int | float) and 0 < value < 1:
         return
-    if isinstance(keep_float, list | tuple | set | frozenset) and keep_float:
-        if all(isinstance(name, str) for name in keep_float):
+    if isinstance(value, list | tuple | set | frozenset) and value:
+        if all(isinstance(name, str) for name in value):
             return
-    raise ValueError(
-        "`keep_float` must be a share of the weights between 0 and 1, e.g. 0.05, or names of "
-        f"layers, not {keep_float!r}."
-    )
+    also = "a share of the weights between 0 and 1, e.g. 0.05, or " if share else ""
+    raise ValueError(f"`{argument}` must be {also}names of layers, not {value!r}.")
 
 
 class _Trial:

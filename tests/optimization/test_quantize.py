@@ -119,6 +119,34 @@ def test_modes_that_round_weights_alone(fitted, part_sets, mode, weights, quanti
         assert len(small.content) < 0.25 * 4 * fitted.model_.count_params()
 
 
+def test_single_layers_can_keep_more_bits_than_four(fitted):
+    pytest.importorskip("litert_quantizer")
+    plain = kr.quantize(fitted, "int4", verbose=False)
+    before = {layer.name: layer.weights for layer in plain.report.layers}
+    first, second = [name for name, weights in before.items() if weights == "int4"][:2]
+    eight = next(name for name, weights in before.items() if weights == "int8")
+    in_float = next(name for name, weights in before.items() if weights == "float32")
+    mixed = kr.quantize(
+        fitted, "int4", keep_int8=[first], keep_float=[second, eight], verbose=False
+    )
+    after = {layer.name: layer.weights for layer in mixed.report.layers}
+    changed = {first: "int8", second: "float32", eight: "float32"}
+    assert after == before | changed
+    assert "as `keep_float` asks" in str(mixed.report)
+    assert len(mixed.content) > len(plain.content)
+    for arguments, message in (
+        ({"keep_int8": [eight]}, f"`keep_int8` would have no effect on '{eight}'"),
+        ({"keep_float": [in_float]}, f"`keep_float` would have no effect on '{in_float}'"),
+        ({"keep_int8": [first], "keep_float": [first]}, "or which is named twice"),
+        ({"keep_int8": ["blok"]}, "Unknown layer 'blok'"),
+        ({"keep_float": 0.05}, "`keep_float` must be names of layers, not 0.05"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kr.quantize(fitted, "int4", verbose=False, **arguments)
+    with pytest.raises(ValueError, match="`keep_int8` has no effect with mode='int8'"):
+        kr.quantize(fitted, "int8", keep_int8=[first], verbose=False)
+
+
 def test_int4_without_the_extra_says_what_to_install(fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "litert_quantizer", None)
     with pytest.raises(kr.MissingDependencyError, match=r'pip install "kerasrecipes\[quantizer\]"'):
