@@ -82,10 +82,7 @@ def write(
         )
     check_backend("A .tflite file")
     image_size = check_model(model, class_names)
-    own_ranges = has_own_ranges(model)
-    if not own_ranges:
-        _check_calibration(calibration, image_size, quantization)
-    _check_kept(quantization, own_ranges, keep_float, keep_int8)
+    _check_ranges(model, image_size, quantization, calibration, keep_float, keep_int8)
     if signatures:
         check_signatures(model, signatures, quantization)
         content = convert_signatures(model, image_size, signatures)
@@ -161,10 +158,15 @@ def load(path: str | Path, threads: int = 1) -> TFLiteModel:
     return TFLiteModel(Path(path).read_bytes(), threads, name=str(path))
 
 
-def _check_kept(quantization: str, own_ranges: bool, keep_float: object, keep_int8: object) -> None:
+def _check_ranges(
+    model: "keras.Model", image_size, quantization: str, calibration, keep_float, keep_int8
+) -> None:
     """Judge what only some quantizations have a use for."""
     from kerasrecipes.optimization.sensitivity import check_keep_float
 
+    own_ranges = has_own_ranges(model)
+    if not own_ranges:
+        _check_calibration(calibration, image_size, quantization)
     for argument, value, usable in (
         ("keep_float", keep_float, ("int8", "int4")),
         ("keep_int8", keep_int8, ("int4",)),

@@ -93,14 +93,11 @@ def quantize(
         MissingDependencyError: If the extra that the mode needs is not installed.
         KeyboardInterrupt: If interrupted in training.
     """
-    from kerasrecipes.export.checks import check_backend
-
     training = {"val": val, "engine": engine, "epochs": epochs, "learning_rate": learning_rate}
     options = {"scheme": scheme, "sparsity": sparsity, "clusters": clusters}
     kept = {"keep_float": keep_float, "keep_int8": keep_int8}
     engine = _check_arguments(mode, calibration, kept, engine, training, options)
     recipe._fitted("model_")
-    check_backend("`quantize`")
     say = say_aloud if verbose else lambda line: None
     photos, content, used, facts = None, None, {}, {}
     if mode in {"int8", "qat"}:
@@ -113,15 +110,17 @@ def quantize(
         say(f"Training with the rounding of 8 bits on {len(photos)} photos.")
         how = epochs or EPOCHS, learning_rate or LEARNING_RATE, options, say
         recipe, content = ENGINES[engine](recipe, photos, chosen, *how)
-    quantization = "int8" if mode == "qat" else mode
     if content is None:
-        content, facts = _written(recipe, quantization, mode, photos, kept, say)
+        content, facts = _written(recipe, mode, photos, kept, say)
     report = QuantizationReport.of_file(content, mode, **facts)
     say(str(report))
-    return QuantizedClassifier(recipe, content, quantization, report, used)
+    return QuantizedClassifier(recipe, content, _quantization(mode), report, used)
 
 
 def _check_arguments(mode, calibration, kept: dict, engine, training: dict, options: dict) -> str:
+    from kerasrecipes.export.checks import check_backend
+
+    check_backend("`quantize`")
     if mode not in MODES:
         raise unknown_name("mode", mode, MODES, "help(kerasrecipes.quantize)")
     if engine is not None and engine not in ENGINES:
@@ -170,9 +169,12 @@ def _refuse_rounded(model) -> None:
         )
 
 
-def _written(
-    recipe, quantization: str, mode: str, photos: PhotoSet | None, kept: dict, say
-) -> tuple[bytes, dict]:
+def _quantization(mode: str) -> str:
+    """Return what a mode is called in an export."""
+    return "int8" if mode == "qat" else mode
+
+
+def _written(recipe, mode: str, photos: PhotoSet | None, kept: dict, say) -> tuple[bytes, dict]:
     """Write the file; return its bytes, and what its report cannot read from it."""
     from kerasrecipes.export import get_format
     from kerasrecipes.layers.fake_quantization import is_quantization_aware
@@ -194,7 +196,7 @@ def _written(
         get_format("tflite").write(
             recipe.model_,
             path,
-            quantization=quantization,
+            quantization=_quantization(mode),
             calibration=pixels,
             **kept,
             **_contract(recipe, mode),
