@@ -15,7 +15,7 @@ from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
 from kerasrecipes.optimization.range_outliers import find_outliers
 from kerasrecipes.optimization.sensitivity import check_keep_float, layers_to_keep
 from kerasrecipes.training.calibration import calibration_photos
-from kerasrecipes.training.idle_settings import idle_sentence
+from kerasrecipes.training.idle_settings import idle_sentence, settings_without_effect
 from kerasrecipes.training.image_classifier import say as say_aloud
 from kerasrecipes.training.refitting import checked_sides, fit_photos, refitted
 from kerasrecipes.training.retraining import retrain
@@ -292,7 +292,7 @@ def _tfmot(
     )
 
     checked_sides(recipe, train, val)
-    if told := idle_sentence(recipe, teachers=True, tfmot=True):
+    if told := idle_sentence(settings_without_effect(recipe, teachers=True, tfmot=True)):
         say(told)
     targets = (1 - TEACHER_SHARE) * one_hot(train) + TEACHER_SHARE * recipe.predict(train)
     trainer = TwinTrainer(

@@ -11,7 +11,7 @@ from kerasrecipes.optimization.distilling import check_student, distil
 from kerasrecipes.optimization.multiply_adds import count_multiply_adds
 from kerasrecipes.optimization.pruning import prune
 from kerasrecipes.optimization.quantizing import EPOCHS, LEARNING_RATE, train_with_rounding
-from kerasrecipes.training.idle_settings import idle_sentence
+from kerasrecipes.training.idle_settings import idle_sentence, settings_without_effect
 from kerasrecipes.training.schedule import UnfreezeSchedule
 
 FITTED = "fitted"
@@ -49,7 +49,7 @@ class Plan:
     @property
     def idle_settings(self) -> str:
         """A sentence about settings that have no effect on this training, or `""`."""
-        return idle_sentence(self.settings, teachers=True)
+        return idle_sentence(settings_without_effect(self.settings, teachers=True))
 
 
 def plans_of(recipe, students: Mapping[str, Any]) -> list[Plan]:

@@ -1,5 +1,7 @@
 """Settings of a recipe that training on, or training by teachers, has no use for."""
 
+from collections.abc import Mapping
+
 # Setting → values that ask for nothing, and why others do not apply.
 _ALWAYS = {
     "adapter": ((None,), "the weights themselves train"),
@@ -67,19 +69,15 @@ def settings_without_effect(
     }
 
 
-def idle_sentence(recipe, teachers: bool, blocks: bool = True, tfmot: bool = False) -> str:
+def idle_sentence(idle: Mapping[str, str]) -> str:
     """Say in a sentence what `settings_without_effect` names, or return `""`.
 
     Args:
-        recipe: An `ImageClassifier`.
-        teachers: Whether it is trained by teachers, too.
-        blocks: Whether the blocks of the recipe's backbone are found in the model.
-        tfmot: Whether TFMOT trains it, through tf_keras.
+        idle: What it returned.
 
     Example:
-        >>> idle_sentence(ImageClassifier(mix="cutmix"), teachers=False)
+        >>> idle_sentence({})
         ''
     """
-    idle = settings_without_effect(recipe, teachers, blocks, tfmot)
     told = ", ".join(f"`{setting}` ({why})" for setting, why in idle.items())
     return f"Of the recipe's settings, these do not apply to training on: {told}." if idle else ""

@@ -31,7 +31,7 @@ from kerasrecipes.training.fitting import (
     views_of,
 )
 from kerasrecipes.training.frozen_part import FrozenPart, Side, show_progress
-from kerasrecipes.training.idle_settings import idle_sentence
+from kerasrecipes.training.idle_settings import idle_sentence, settings_without_effect
 from kerasrecipes.training.imbalance import class_weights
 from kerasrecipes.training.precision import FLOAT32, choose_precision
 from kerasrecipes.training.prefix_cache import PrefixCache
@@ -266,7 +266,8 @@ def _runner(recipe, graph, spec, head, sides, goal, callbacks, say):
 
 def _judge_settings(recipe, graph, spec, schedule: UnfreezeSchedule, goal: Goal, say) -> None:
     """Say which settings do not apply, and refuse to compute blocks again that cannot be."""
-    if told := idle_sentence(recipe, bool(goal.teachers), bool(spec.blocks)):
+    idle = settings_without_effect(recipe, bool(goal.teachers), bool(spec.blocks))
+    if told := idle_sentence(idle):
         say(told)
     if recipe.rematerialise and spec.blocks:
         check_blocks(graph, spec, schedule, recipe.batch_norm == "train")

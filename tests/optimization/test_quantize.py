@@ -20,7 +20,7 @@ from kerasrecipes.optimization.quantization_report import (
     LayerPrecision,
     QuantizationReport,
 )
-from kerasrecipes.training.idle_settings import idle_sentence
+from kerasrecipes.training.idle_settings import settings_without_effect
 from kerasrecipes.training.refitting import refitted
 
 
@@ -218,7 +218,7 @@ def test_settings_that_tfmot_does_not_follow_are_told(small_fitted, part_sets, m
         assert part in told
     # Not those that ask for nothing, and not the augmentation, which TFMOT's training has, too.
     assert "ema" not in told and "augment" not in told
-    assert idle_sentence(kr.ImageClassifier(), teachers=True, tfmot=True) == ""
+    assert settings_without_effect(kr.ImageClassifier(), teachers=True, tfmot=True) == {}
 
 
 def test_only_a_file_of_few_bits_is_called_quantized():
