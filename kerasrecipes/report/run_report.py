@@ -42,7 +42,7 @@ class StageReport:
         epochs_planned: Epochs that the schedule asked for.
         epochs_run: Epochs that ran.
         best_epoch: Epoch of this stage, counted from 1, whose weights were kept; 0 if none was
-            better than the start, `None` if unknown.
+            better than the start, `None` if all ran and the last one was.
         learning_rate: Peak learning rate.
         trainable_parameters: Parameters that this stage could change.
         total_parameters: Parameters of the whole model.

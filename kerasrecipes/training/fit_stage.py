@@ -13,6 +13,7 @@ from kerasrecipes.errors import TrainingError, listed
 from kerasrecipes.report.run_report import StageReport
 from kerasrecipes.training.block_optimizers import BlockOptimizers
 from kerasrecipes.training.devices import Devices
+from kerasrecipes.training.few_photos import too_few
 from kerasrecipes.training.freezing import FreezePolicy, held_still
 from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.memory_limit import search_within_memory, within_memory
@@ -197,7 +198,9 @@ class StageRunner:
         with self.train.reader.errors(), self.val.reader.errors(), interrupts:
             baseline = self._baseline(trained, val, stage)
             stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
-            callbacks = self._callbacks(stage, first_epoch, history, interrupts, stopping)
+            # Of a few photos, the loss would put back some weights from near the start.
+            judges = () if too_few(self.val.photos) else (stopping,)
+            callbacks = self._callbacks(stage, first_epoch, history, interrupts, *judges)
             done, last = 0, stage.epochs
             if self.record is not None:
                 callbacks, done, last = self.record.resume_stage(trained, stage, callbacks, watch)
@@ -217,12 +220,13 @@ class StageRunner:
                     verbose=0,
                 )
             except KeyboardInterrupt:
-                stopping.restore()
-                return history.history, stopping.best_epoch, True
+                if judges:
+                    stopping.restore()
+                return history.history, stopping.best_epoch if judges else None, True
         for callback in callbacks:
             if hasattr(callback, "summary"):
                 self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
-        return history.history, stopping.best_epoch, False
+        return history.history, stopping.best_epoch if judges else None, False
 
     def _compile(self, trained, stage: Stage, rates: StageRates) -> None:
         optimizer = self.optimizers.for_stage(self.model, stage, self._steps, rates)

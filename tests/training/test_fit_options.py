@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrecipes import OverfitMonitor, UnfreezeSchedule
+from kerasrecipes import OverfitMonitor, Stage, UnfreezeSchedule
 from kerasrecipes.training.imbalance import class_weights
 
 
@@ -123,13 +123,20 @@ def test_overfitting_is_followed_for_each_class(part_sets, small_recipe, cache_g
         assert found == pytest.approx(expected)
 
 
-def test_validation_photos_that_are_too_few_are_named(part_photos, small_recipe, capsys):
+def test_validation_photos_that_are_too_few_do_not_choose(part_photos, small_recipe, capsys):
     from kerasrecipes import scan_photos
 
     photos = scan_photos(part_photos)
     train, val = photos.select([*range(8), *range(16, 24), *range(32, 40)]), [8, 9, 10, 24, 25]
-    recipe = small_recipe(schedule=UnfreezeSchedule.head_only(epochs=1))
+    # At such a rate each epoch is worse than the one before.
+    ruin = UnfreezeSchedule((Stage("head", 4, 5.0, patience=1),))
+    recipe = small_recipe(schedule=ruin)
     report = recipe.fit(train, photos.select([*val, 40, 41, 42]))
     (warning,) = report.warnings
-    assert "`val` has fewer than 3 photos of 'plain': which weights are kept" in warning
+    assert "`val` has fewer than 3 photos of 'plain', by which chance would" in warning
     assert warning in capsys.readouterr().err
+    (stage,) = report.stages
+    assert (stage.epochs_run, stage.best_epoch) == (4, None)
+    # With enough of them, the first epoch or the start is kept.
+    report = small_recipe(schedule=ruin).fit(train, photos.select([*val, 11, 26, 40, 41, 42]))
+    assert not report.warnings and report.stages[0].best_epoch < report.stages[0].epochs_run
