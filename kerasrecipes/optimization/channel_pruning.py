@@ -71,8 +71,9 @@ def prune_channels(
     """Leave out the channels of a model that matter least, and build what is left.
 
     The result is an ordinary, smaller Keras model: faster everywhere, without special
-    kernels. It has lost accuracy; measure its BatchNormalization anew with
-    `reestimate_batch_norm` and train it on.
+    kernels. It has lost accuracy. Call `reestimate_batch_norm` with `keep_answers=True` on the
+    model before, and without it on the result, which gives each channel its old mean and
+    variance back; then train on.
 
     Args:
         model: A functional model with a fixed image size, with its head; it stays as it is.

@@ -184,10 +184,11 @@ def _with_norms_of(train: PhotoSet, model: "keras.Model", seed: int) -> "keras.M
 def _renew_norms(
     model: "keras.Model", train: PhotoSet, seed: int, *, keep_answers: bool = False
 ) -> None:
-    """Measure the statistics of BatchNormalization, which training leaves, anew where it is."""
+    """Measure the statistics of BatchNormalization anew, where its output can be kept before."""
     import keras
 
-    if any(isinstance(x, keras.layers.BatchNormalization) for x in model.layers):
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    if norms and all(norm.scale and norm.center for norm in norms):
         reestimate_batch_norm(model, train.draw(NORM_PHOTOS, seed), keep_answers=keep_answers)
 
 

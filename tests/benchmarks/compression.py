@@ -139,7 +139,7 @@ def add_zeros(files: FileMaker, recipe, train, val) -> None:
 
 def add_search(files: FileMaker, recipe, train, val) -> None:
     def picked() -> bytes:
-        found = kr.optimize(recipe, train, val, max_drop=0.01)
+        found = kr.optimize(recipe, train, val, max_drop=0.01, max_minutes=20)
         print(found, file=sys.stderr)
         bundle = found.save(files.folder / "picked")
         (path,) = bundle.folder.glob("exports/*/model.tflite")

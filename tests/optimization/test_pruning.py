@@ -108,6 +108,17 @@ def test_the_known_families_lose_half_of_their_arithmetic(name, part_sets, monke
     assert np.isfinite(pruned.model(np.full((1, 32, 32, 3), 99.0), training=False)).all()
 
 
+def test_norms_whose_output_cannot_be_kept_stay_as_they_are(part_sets):
+    import keras
+
+    photo = keras.Input((32, 32, 3))
+    x = keras.layers.BatchNormalization(scale=False, name="norm")(keras.layers.Conv2D(32, 3)(photo))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(x))
+    model = keras.Model(photo, keras.layers.Dense(3, "softmax")(x))
+    pruned = pruned_model(model, part_sets[0], channels=0.5).model
+    assert np.array_equal(pruned.get_layer("norm").moving_mean, np.zeros(16))
+
+
 def test_wrong_use_is_named(small_fitted, part_sets):
     train, val, _ = part_sets
     for arguments, kind, message in (
