@@ -9,12 +9,12 @@ from kerasrecipes.callbacks.resumable import Resumable
 
 
 class Interrupts(Resumable, keras.callbacks.Callback):
-    """Raise a KeyboardInterrupt again that Python has lost.
+    """Wait with a KeyboardInterrupt until the end of a step.
 
-    Where a finalizer is at work when Ctrl-C comes, Python prints the KeyboardInterrupt and goes
-    on, as with any exception there, and the training would run to its end. Use it as a context
-    around `fit` as well. Outside the main thread, or where somebody else handles the signal, it
-    does nothing.
+    Raised where Ctrl-C finds the program, it may be lost in a finalizer, which prints it and
+    goes on, or leave the framework's own code half done, which can crash. Pressed again, it is
+    raised at once. Use it as a context around `fit` as well. Outside the main thread, or where
+    somebody else handles the signal, it does nothing.
 
     Example:
         >>> with Interrupts() as interrupts:
@@ -40,12 +40,24 @@ class Interrupts(Resumable, keras.callbacks.Callback):
     def __exit__(self, *error) -> None:
         if self._ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        if error == (None, None, None):
+            self._raise()
 
     def on_train_batch_end(self, batch, logs=None):
+        self._raise()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._raise()
+
+    def on_train_end(self, logs=None):
+        self._raise()
+
+    def _raise(self) -> None:
         if self._pressed:
             self._pressed = False
             raise KeyboardInterrupt
 
     def _press(self, number, frame) -> None:
-        self._pressed = True
-        signal.default_int_handler(number, frame)
+        self._pressed = not self._pressed
+        if not self._pressed:
+            signal.default_int_handler(number, frame)

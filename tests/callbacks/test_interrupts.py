@@ -34,6 +34,32 @@ def test_an_interrupt_that_python_forgets_ends_the_fit(part_sets, small_recipe):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_the_first_press_waits_for_the_end_of_a_step_and_the_second_does_not():
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGINT)
+        for step_ends in (
+            interrupts.on_train_batch_end,
+            interrupts.on_test_batch_end,
+            lambda _: interrupts.on_train_end(),
+        ):
+            with pytest.raises(KeyboardInterrupt):
+                step_ends(0)
+            step_ends(0)  # once is enough
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        interrupts.on_train_batch_end(0)
+
+
+def test_a_press_after_the_last_step_is_not_lost():
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(ValueError, match="of its own"), Interrupts():
+        signal.raise_signal(signal.SIGINT)
+        raise ValueError("of its own")
+
+
 def test_the_signal_of_others_and_other_threads_are_left_alone():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
