@@ -93,6 +93,11 @@ class Search:
         """Time spent, in earlier runs, too."""
         return self.spent + time.monotonic() - self._began
 
+    @property
+    def _seconds_left(self) -> float:
+        """Time in which to train, so that there is some left to measure what comes of it."""
+        return self.max_seconds * (1 - MARGIN) - self.seconds
+
     def run(self) -> None:
         """Try everything that there is time for, until the limits are kept."""
         try:
@@ -146,14 +151,16 @@ class Search:
         for plan in open_plans:
             once, epoch = self._estimates(plan)
             costs.append(once + plan.most_epochs * epoch)
-        left = self.max_seconds * (1 - MARGIN) - self.seconds
-        return left * costs[0] / sum(costs)
+        return self._seconds_left * costs[0] / sum(costs)
 
     def _make(self, plan: Plan, plans: list[Plan]) -> bool:
         """Train the model of the first of the plans left; tell whether there is one then."""
         name = plan.name
         once, epoch = self._estimates(plan)
         epochs = min(plan.most_epochs, math.floor((self._budget(plans) - once) / epoch))
+        # Rather this one well than all of them badly.
+        half = -(-plan.most_epochs // 2)
+        epochs = max(epochs, min(half, math.floor((self._seconds_left - once) / epoch)))
         if epochs < 1:
             self._note(
                 f"{name}: not tried for want of time; it would take about "
@@ -189,7 +196,7 @@ class Search:
         """Return a callback that ends a training for which the time was estimated too short."""
         import keras
 
-        end = time.monotonic() + self.max_seconds * (1 - MARGIN) - self.seconds
+        end = time.monotonic() + self._seconds_left
 
         def stop(batch, logs=None):
             if time.monotonic() > end:
