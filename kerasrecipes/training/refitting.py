@@ -1,18 +1,24 @@
 """A fitted recipe around a model that was made from another one's."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.data.seen import on_side, refuse_tested, with_seen
-from kerasrecipes.errors import DataError, listed
+from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.training.fitting import checked_photos
 
 if TYPE_CHECKING:
     import keras
+
+# Fewer may be chance.
+LOST_PHOTOS = 2
 
 
 def refitted(
@@ -68,11 +74,29 @@ def refitted(
     after = new._measure(val, "val").accuracy.value
     if not step:
         return new
-    before = float((recipe.predict(val).argmax(axis=1) == new.held_out_.labels).mean())
-    for side, accuracy in (("before", before), ("after", after)):
+    labels = new.held_out_.labels
+    before = recipe.predict(val).argmax(axis=1) == labels
+    _warn_of_lost_classes(new, labels, before, new.held_out_.scores.argmax(axis=1) == labels)
+    for side, accuracy in (("before", before.mean()), ("after", after)):
         facts = new.report_.optimization[-1].setdefault(side, {})
         facts["val_accuracy"] = float(accuracy)
     return new
+
+
+def _warn_of_lost_classes(
+    recipe, labels: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> None:
+    """Say which classes the new model hardly finds any more, which accuracy can hide."""
+    lost = []
+    for k, name in enumerate(recipe.labels_):
+        photos = labels == k
+        found, once = int(after[photos].sum()), int(before[photos].sum())
+        if found < once / 2 and once - found >= LOST_PHOTOS:
+            lost.append(f"'{printable(name)}', {found} of {photos.sum()} instead of {once}")
+    if lost:
+        warning = f"The new model finds far fewer validation photos of {'; of '.join(lost)}."
+        recipe.report_.warnings.append(warning)
+        warnings.warn(warning, stacklevel=4)
 
 
 def fit_photos(recipe, argument: str, given: PhotoSet | None) -> PhotoSet:

@@ -149,6 +149,26 @@ def test_only_the_top_of_a_backbone_trains_if_asked(small_fitted, part_sets):
     assert np.array_equal(model.get_layer("one").get_weights()[0], stem)
 
 
+def test_classes_that_the_new_model_loses_are_named(small_fitted, part_sets):
+    train, val, _ = part_sets
+    model = keras.models.clone_model(small_fitted.model_)
+    model.set_weights(small_fitted.model_.get_weights())
+    step = {"name": "nothing", "summary": ""}
+    assert not refitted(small_fitted, model, train, val, step).report_.warnings
+    # All photos become the first class.
+    kernel, bias = model.get_layer("logits").get_weights()
+    model.get_layer("logits").set_weights([kernel, bias + np.array([100, 0, 0])])
+    found = small_fitted.predict(val).argmax(axis=1) == val.labels
+    with pytest.warns(UserWarning, match="finds far fewer validation photos of"):
+        new = refitted(small_fitted, model, train, val, step)
+    (warning,) = new.report_.warnings
+    for k, name in enumerate(val.class_names):
+        photos = val.labels == k
+        told = f"'{name}', 0 of {photos.sum()} instead of {found[photos].sum()}"
+        assert (told in warning) == (k > 0 and found[photos].sum() >= 2)
+    assert warning in str(new.report_)
+
+
 def test_a_new_model_makes_a_new_fitted_recipe(small_fitted, part_sets, tmp_path):
     train, val, test = part_sets
     model = keras.models.clone_model(small_fitted.model_)
