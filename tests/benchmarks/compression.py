@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--augment", default="factory")
     parser.add_argument("--loss", help="the recipe's loss; the default is cross-entropy")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
+    parser.add_argument("--minutes", type=float, default=20, help="for the search")
     parser.add_argument("--on", choices=["val", "test"], default="test", help="judge on these")
     arguments = parser.parse_args()
     arguments.seeds, arguments.folds = [arguments.run], 5
@@ -41,7 +42,8 @@ def main() -> None:
     train, val, test = dict(splits)[arguments.run]
     arguments.to.mkdir(parents=True, exist_ok=True)
     recipe = fitted(arguments, train, val)
-    files = FileMaker(arguments.to, val if arguments.on == "val" else test)
+    photos = val if arguments.on == "val" else test
+    files = FileMaker(arguments.to, photos, arguments.minutes)
     files.add("float32", lambda: recipe, "float32")
     for step in arguments.steps:
         STEPS[step](files, recipe, train, val)
@@ -62,8 +64,9 @@ def fitted(arguments, train, val):
 class FileMaker:
     """Writes files once, and judges each by the photos."""
 
-    def __init__(self, folder: Path, photos):
+    def __init__(self, folder: Path, photos, minutes: float):
         self.folder = folder
+        self.minutes = minutes
         self.judge = FileJudge(photos, folder / "float32.tflite")
         self.rows = []
 
@@ -139,7 +142,7 @@ def add_zeros(files: FileMaker, recipe, train, val) -> None:
 
 def add_search(files: FileMaker, recipe, train, val) -> None:
     def picked() -> bytes:
-        found = kr.optimize(recipe, train, val, max_drop=0.01, max_minutes=20)
+        found = kr.optimize(recipe, train, val, max_drop=0.01, max_minutes=files.minutes)
         print(found, file=sys.stderr)
         bundle = found.save(files.folder / "picked")
         (path,) = bundle.folder.glob("exports/*/model.tflite")
