@@ -11,6 +11,14 @@ from kerasrecipes import UnfreezeSchedule
 from kerasrecipes.callbacks.interrupts import Interrupts
 
 
+@pytest.fixture(autouse=True)
+def python_hears_ctrl_c():
+    """Handle the signal even where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Finalizer:
     """Something that is interrupted while Python puts it away."""
 

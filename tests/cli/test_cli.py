@@ -326,8 +326,10 @@ def test_ctrl_c_before_there_is_anything_to_keep(kr, photos, tmp_path, monkeypat
 def test_ctrl_c_while_it_trains_keeps_what_there_is(photos, tmp_path, tiny_command):
     command = [*tiny_command, "train", photos, "--to", tmp_path / "m"]
     options = ["--epochs", "3000", "--image-size", "48", "--backbone", "tiny"]
+    # Also where the tests run in the background, which ignores the signal.
+    hear = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True,
-                          stdout=subprocess.PIPE) as process:  # fmt: skip
+                          stdout=subprocess.PIPE, **hear) as process:  # fmt: skip
         for line in process.stderr:
             if re.search(r"top +2/3000", line):
                 break
