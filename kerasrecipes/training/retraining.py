@@ -23,6 +23,7 @@ from kerasrecipes.training.distillation import (
     output_of,
     soften,
 )
+from kerasrecipes.training.few_photos import warn_of_few_photos
 from kerasrecipes.training.fitting import (
     checked_photos,
     head_of,
@@ -61,7 +62,8 @@ def retrain(
 
     It is one stage of a fit, with the recipe's augmentation, batch size, weight decay, moving
     average, precision and early stopping; which of its settings do not apply is said. If no epoch
-    is better on `val` than the start, the start is kept.
+    is better on `val` than the start, the start is kept; but with too few photos in `val` the
+    last weights are, which is said, too.
 
     Args:
         recipe: An `ImageClassifier`, for its settings. It stays as it is.
@@ -208,6 +210,7 @@ def run_schedule(
     checked_photos(train, val)
     check_callbacks(callbacks, recipe)
     say = say or (lambda line: None)
+    warn_of_few_photos(val, say)
     prepare(recipe)
     head = head_of(recipe)
     augmentation = get_augmentation(recipe.augment)
