@@ -49,10 +49,16 @@ class MissingDependencyError(KerasRecipesError, ImportError):
     """An optional package is needed and not installed."""
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is spelled most like `name`, or `None` when nothing is close."""
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), list(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `" Did you mean 'x'?"`, or an empty string when nothing is close."""
-    close = difflib.get_close_matches(name.lower().replace("-", "_"), list(known), n=1, cutoff=0.6)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    near = closest(name, known)
+    return f" Did you mean {near!r}?" if near else ""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> ValueError:

@@ -63,10 +63,10 @@ def scan_photos(
         pattern = group_by is not None and (group_by == "folder" or "(" in group_by)
         candidates = read_table(root, None if pattern else group_by)
         classes = sorted({candidate.label for candidate in candidates})
-        candidates = _grouped(candidates, group_by if pattern else None)
+        candidates = _grouped(candidates, group_by if pattern else None, policy)
     else:
         candidates, excluded, ignored, classes = walk_folder(root)
-        candidates = _grouped(candidates, group_by)
+        candidates = _grouped(candidates, group_by, policy)
     photos = []
     found = len(candidates) + len(excluded)
     for candidate, facts in _inspect_all(candidates, policy):
@@ -109,7 +109,9 @@ def _inspect_all(
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest
 
 
-def _grouped(candidates: list[Candidate], group_by: str | None) -> list[Candidate]:
+def _grouped(
+    candidates: list[Candidate], group_by: str | None, policy: DecodePolicy
+) -> list[Candidate]:
     """Set the groups of candidates by `"folder"` or by a regular expression."""
     if group_by is None:
         return candidates
@@ -121,11 +123,12 @@ def _grouped(candidates: list[Candidate], group_by: str | None) -> list[Candidat
         matches = [pattern.search(candidate.name) for candidate in candidates]
         groups = [match[1] if match else None for match in matches]
         meaning = "do not match the regular expression"
-    without = [c.name for c, group in zip(candidates, groups, strict=True) if not group]
-    if without:
+    without = [c for c, group in zip(candidates, groups, strict=True) if not group]
+    # A file that is left out, since it cannot be read, needs no group.
+    if any(isinstance(facts, PhotoFacts) for _, facts in _inspect_all(without, policy)):
         raise DataError(
             f"`group_by='{printable(group_by)}'`: {len(without)} of {len(candidates)} photos "
-            f"{meaning}: {listed(without)}. Every photo needs a group."
+            f"{meaning}: {listed([c.name for c in without])}. Every photo needs a group."
         )
     return [replace(c, group=group) for c, group in zip(candidates, groups, strict=True)]
 

@@ -5,14 +5,13 @@ import io
 import json
 import math
 import os
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from kerasrecipes.errors import DataError, did_you_mean, listed, printable
+from kerasrecipes.errors import DataError, closest, did_you_mean, listed, printable
 
 COLUMNS = ("path", "label", "group", "time", "split")
 SPLITS = {
@@ -147,7 +146,8 @@ def _check_columns(table: Path, found: Iterable[str], group_column: str | None) 
     found = [name for name in found if name and name != "\0extra"]
     for name in ("path", "label"):
         if name not in found:
-            hint = did_you_mean(name, [other for other in found if other not in COLUMNS])
+            near = closest(name, [other for other in found if other not in COLUMNS])
+            hint = f" Rename '{printable(near)}' if you mean that." if near else ""
             raise DataError(
                 f"The table '{printable(table)}' has no column '{name}'; it has "
                 f"{listed(found, 10)}.{hint} A table needs the columns path and label, and "
@@ -163,11 +163,11 @@ def _check_columns(table: Path, found: Iterable[str], group_column: str | None) 
     for name in found:
         if name in COLUMNS or name == group_column:
             continue
-        near = re.fullmatch(r"did you mean '(\w+)'\?", did_you_mean(name, COLUMNS).strip().lower())
-        if near and near[1] not in found and abs(len(name) - len(near[1])) <= 1:
+        near = closest(name, COLUMNS)
+        if near and near not in found and abs(len(name) - len(near)) <= 1:
             raise DataError(
                 f"The table '{printable(table)}' has a column '{printable(name)}' that means "
-                f"nothing here. Did you mean '{near[1]}'? Rename it."
+                f"nothing here. Did you mean '{near}'? Rename it."
             )
 
 

@@ -208,6 +208,10 @@ def test_groups_by_folder_and_by_pattern(tmp_path, make):
         scan_photos(tmp_path, group_by="folder")
     with pytest.raises(DataError, match="1 of 5 photos do not match the regular expression"):
         scan_photos(tmp_path, group_by=r"_(s\d)\.png$")
+    (tmp_path / "a" / "free.png").write_bytes(b"damaged")
+    loose = scan_photos(tmp_path, group_by=r"_(s\d)\.png$", max_unreadable_fraction=0.2)
+    assert [photo.group for photo in loose.photos] == ["s7", "s8", "s7", "s9"]
+    assert [left.path.name for left in loose.excluded] == ["free.png"]
     with pytest.raises(DataError, match="not a valid regular expression"):
         scan_photos(tmp_path, group_by="(")
     for wrong in ("part", r"(a)(b)"):

@@ -92,7 +92,7 @@ def test_groups_by_another_column_or_pattern(folder):
     [
         ("", "has no rows"),
         ("path,label\n", "has no rows"),
-        ("path,lable\nx,y\n", r"no column 'label'; it has 'path', 'lable'. Did you mean 'lable'\?"),
+        ("path,lable\nx,y\n", "no column 'label'; it has 'path', 'lable'. Rename 'lable' if you"),
         ("file,label\nx,y\n", "no column 'path'; it has 'file', 'label'. A table needs"),
         ("path,label,groups\nx,y,z\n", "column 'groups' that means nothing here. .*'group'"),
         ("path,label,label\nx,y,z\n", "the column 'label' more than once"),
