@@ -8,6 +8,7 @@ import typer
 from kerasrecipes.cli.options import (
     Augment,
     Backbone,
+    ChosenLoss,
     DropSmallClasses,
     FailOnLeak,
     GroupBy,
@@ -16,6 +17,7 @@ from kerasrecipes.cli.options import (
     Seed,
     Side,
     SplitBy,
+    TopEpochs,
     Weights,
     print_json,
 )
@@ -39,9 +41,12 @@ def train(
     group_by: GroupBy = None,
     split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
     test_fraction: Annotated[float, typer.Option(help="Share kept for the final test.")] = 0.2,
-    val_fraction: Annotated[float, typer.Option(help="Share to choose the weights by.")] = 0.2,
-    epochs: Annotated[int | None, typer.Option(help="Epochs with open blocks.")] = None,
+    val_fraction: Annotated[
+        float, typer.Option(help="Share by which training is stopped and its best weights chosen.")
+    ] = 0.2,
+    epochs: TopEpochs = None,
     augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
+    loss: ChosenLoss = None,
     seed: Seed = 0,
     drop_small_classes: DropSmallClasses = False,
     fail_on_leak: FailOnLeak = False,
@@ -63,6 +68,7 @@ def train(
         val_fraction=val_fraction,
         epochs=epochs,
         augment=augment.value,
+        loss=None if loss is None else loss.value,
         seed=seed,
         drop_small_classes=drop_small_classes,
         fail_on_leak=fail_on_leak,
@@ -86,8 +92,9 @@ def ablate(
     image_size: Side = None,
     group_by: GroupBy = None,
     split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
-    epochs: Annotated[int | None, typer.Option(help="Epochs with open blocks.")] = None,
+    epochs: TopEpochs = None,
     augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
+    loss: ChosenLoss = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -104,6 +111,7 @@ def ablate(
         image_size=None if image_size is None else (image_size, image_size),
         schedule=None if epochs is None else UnfreezeSchedule.two_phase(epochs),
         augment=augment.value,
+        loss=None if loss is None else loss.value,
         seed=seed,
     )
     found = ablate_recipe(recipe, photos, group_by=group_by, split_by=split_by.value)

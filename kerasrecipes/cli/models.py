@@ -35,11 +35,13 @@ def export_saved(
     ] = 1.0,
     threshold: Annotated[
         str | None,
-        typer.Option(help="Of two classes, choose this one from a probability on: defective=0.3."),
+        typer.Option(help="Of two classes, say one from this probability on, e.g. defective=0.3."),
     ] = None,
     signatures: Annotated[
         str | None,
-        typer.Option(help="What a .tflite can do besides: embed, or embed,train (on the device)."),
+        typer.Option(
+            help="What a .tflite does besides: embed (features), or embed,train (learns)."
+        ),
     ] = None,
     keep_float: KeepFloat = None,
     as_json: Json = False,

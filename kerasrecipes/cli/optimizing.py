@@ -15,6 +15,7 @@ from kerasrecipes.cli.options import (
     Photos,
     Seed,
     Side,
+    TopEpochs,
     Weights,
     print_json,
 )
@@ -144,7 +145,7 @@ def distil_saved(
     backbone: Backbone,
     image_size: Side = None,
     weights: Weights = "default",
-    epochs: Annotated[int | None, typer.Option(help="Epochs with open blocks.")] = None,
+    epochs: TopEpochs = None,
     augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
     seed: Seed = 0,
     as_json: Json = False,

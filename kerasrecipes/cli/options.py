@@ -74,6 +74,29 @@ class Augment(StrEnum):
     AUGMIX = "augmix"
 
 
+class Loss(StrEnum):
+    """Losses of a classifier that need nothing else to be said."""
+
+    CROSS_ENTROPY = "cross_entropy"
+    BALANCED_SOFTMAX = "balanced_softmax"
+    FOCAL = "focal"
+    LDAM = "ldam"
+    GENERALIZED_CROSS_ENTROPY = "generalized_cross_entropy"
+
+
+ChosenLoss = Annotated[
+    Loss | None,
+    typer.Option(
+        help="What training minimises: balanced_softmax and ldam where classes are rare, "
+        "generalized_cross_entropy where labels are wrong; else cross_entropy."
+    ),
+]
+TopEpochs = Annotated[
+    int | None,
+    typer.Option(help="Epochs of the second stage, which opens the backbone's top; else 16."),
+]
+
+
 def print_json(value: object) -> None:
     """Print plain values for a program to read."""
     print(json.dumps(value, indent=2))

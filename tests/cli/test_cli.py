@@ -10,8 +10,9 @@ import time
 
 import pytest
 
-from kerasrecipes import IntegrityError, VerificationError, __version__
+from kerasrecipes import IntegrityError, VerificationError, __version__, list_losses
 from kerasrecipes.cli import app
+from kerasrecipes.cli.options import Loss
 
 VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "train", "ablate",
@@ -33,6 +34,10 @@ def test_help_of_every_verb(kr, verb):
     assert code == 0 and f"Usage: kerasrecipes {verb}" in out
 
 
+def test_losses_that_need_an_option_are_left_out():
+    assert {"expected_cost", *(loss.value for loss in Loss)} == set(list_losses())
+
+
 def test_help_lists_the_verbs(kr, shell):
     code, out, _ = kr("--help")
     assert code == 0 and all(f"\n  {verb} " in out for verb in VERBS)
@@ -50,6 +55,7 @@ def test_help_lists_the_verbs(kr, shell):
         (["train", "x"], "Missing option '--to'"),
         (["predict", "x"], "Missing argument"),
         (["train", "x", "--to", "y", "--augment", "facory"], "'none', 'flips', 'light', 'factory'"),
+        (["train", "x", "--to", "y", "--loss", "focl"], "'cross_entropy', 'balanced_softmax', 'fo"),
         (["train", "x", "--to", "y", "--seed", "-1"], "greater than or equal to 0"),
         (["train", "x", "--to", "y", "--seed", "99999999999"], "less than or equal to 2147483647"),
         (["train", "x", "--to", "y", "--image-size", "100000"], "less than or equal to 2048"),
@@ -173,8 +179,10 @@ def sha256(path) -> str:
 
 def test_from_photos_to_predictions(kr, photos, tmp_path):
     to = tmp_path / "saved_models" / "parts"
-    code, out, err = kr("train", photos, "--to", to, *QUICK)
+    code, out, err = kr("train", photos, "--to", to, "--loss", "focal", *QUICK)
     assert code == 0
+    recipe = json.loads((to / "1" / "report.json").read_text())["recipe"]
+    assert recipe["loss"] == "focal"
     assert f"Saved to {to}/1." in out and f"Next: kerasrecipes export {to}/1" in out
     assert "Stage 'head'" in err and "test photos" in err
 
