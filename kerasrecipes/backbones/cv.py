@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from kerasrecipes.backbones.presets import Preset, Scaling, check_source, spec_of
 from kerasrecipes.backbones.spec import BackboneSpec, ImageSize
 from kerasrecipes.errors import require, unknown_name
+from kerasrecipes.silence import import_keras
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -28,6 +29,7 @@ def spec_of_preset(source: str) -> BackboneSpec:
         MissingDependencyError: If keras_cv is not installed.
     """
     name = f"cv:{source}"
+    import_keras()  # keras_cv would let tensorflow greet
     models = require("keras_cv", "cv", f"The backbone {name!r}").models
     known = _presets(models)
     see = "keras_cv.models.<Family>Backbone.presets"

@@ -11,6 +11,7 @@ from kerasrecipes.backbones.presets import (
 )
 from kerasrecipes.backbones.spec import BackboneSpec, ImageSize
 from kerasrecipes.errors import require, unknown_name
+from kerasrecipes.silence import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +34,7 @@ def spec_of_preset(source: str) -> BackboneSpec:
         MissingDependencyError: If keras_hub is not installed.
     """
     name = f"hub:{source}"
+    import_keras()  # keras_hub would let tensorflow greet
     hub = require("keras_hub", "hub", f"The backbone {name!r}")
     known = set(hub.models.Backbone.presets)
     see = "keras_hub.models.Backbone.presets"
