@@ -47,7 +47,7 @@ ROOMS = {
     "templates": Room("errors files"),
     "data": Room("errors", libraries="numpy PIL", later_libraries="tensorflow"),
     "backbones": Room(
-        "errors files registry",
+        "errors files registry silence",
         libraries="numpy",
         later_libraries="keras h5py keras_hub keras_cv",
     ),

@@ -20,9 +20,13 @@ from kerasrecipes.cli.options import (
     TopEpochs,
     Weights,
     print_json,
+    recipe_settings,
 )
 from kerasrecipes.errors import printable
 
+ValFraction = Annotated[
+    float, typer.Option(help="Share by which training is stopped and its best weights chosen.")
+]
 Run = Annotated[
     Path | None,
     typer.Option(help="A folder that explains the run, and to resume from, e.g. runs/tiles."),
@@ -41,9 +45,7 @@ def train(
     group_by: GroupBy = None,
     split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
     test_fraction: Annotated[float, typer.Option(help="Share kept for the final test.")] = 0.2,
-    val_fraction: Annotated[
-        float, typer.Option(help="Share by which training is stopped and its best weights chosen.")
-    ] = 0.2,
+    val_fraction: ValFraction = 0.2,
     epochs: TopEpochs = None,
     augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
     loss: ChosenLoss = None,
@@ -60,20 +62,16 @@ def train(
         photos,
         to,
         backbone=backbone,
-        image_size=None if image_size is None else (image_size, image_size),
-        weights=None if weights == "none" else weights,
         group_by=group_by,
         split_by=split_by.value,
         test_fraction=test_fraction,
         val_fraction=val_fraction,
         epochs=epochs,
-        augment=augment.value,
-        loss=None if loss is None else loss.value,
-        seed=seed,
         drop_small_classes=drop_small_classes,
         fail_on_leak=fail_on_leak,
         run_folder=run,
         resume=resume,
+        **recipe_settings(image_size, augment, seed, weights, loss),
     )
     _tell(done)
 
@@ -108,11 +106,8 @@ def ablate(
 
     recipe = ImageClassifier(
         backbone,
-        image_size=None if image_size is None else (image_size, image_size),
         schedule=None if epochs is None else UnfreezeSchedule.two_phase(epochs),
-        augment=augment.value,
-        loss=None if loss is None else loss.value,
-        seed=seed,
+        **recipe_settings(image_size, augment, seed, loss=loss),
     )
     found = ablate_recipe(recipe, photos, group_by=group_by, split_by=split_by.value)
     print_json(found.to_dict()) if as_json else print(found)

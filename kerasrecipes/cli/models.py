@@ -10,6 +10,11 @@ import typer
 from kerasrecipes.cli.options import Json, KeepFloat, Model, Photos, print_json
 from kerasrecipes.errors import printable
 
+Signatures = Annotated[
+    str | None,
+    typer.Option(help="What a .tflite does besides: embed (features), or embed,train (learns)."),
+]
+
 
 def evaluate(model: Model, photos: Photos, as_json: Json = False) -> None:
     """Measure a saved model on photos that it did not train on."""
@@ -37,12 +42,7 @@ def export_saved(
         str | None,
         typer.Option(help="Of two classes, say one from this probability on, e.g. defective=0.3."),
     ] = None,
-    signatures: Annotated[
-        str | None,
-        typer.Option(
-            help="What a .tflite does besides: embed (features), or embed,train (learns)."
-        ),
-    ] = None,
+    signatures: Signatures = None,
     keep_float: KeepFloat = None,
     as_json: Json = False,
 ) -> None:

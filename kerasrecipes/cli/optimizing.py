@@ -18,6 +18,7 @@ from kerasrecipes.cli.options import (
     TopEpochs,
     Weights,
     print_json,
+    recipe_settings,
 )
 from kerasrecipes.errors import printable
 
@@ -161,11 +162,8 @@ def distil_saved(
 
     student = ImageClassifier(
         backbone,
-        image_size=None if image_size is None else (image_size, image_size),
-        weights=None if weights == "none" else weights,
         schedule=None if epochs is None else UnfreezeSchedule.two_phase(epochs),
-        augment=augment.value,
-        seed=seed,
+        **recipe_settings(image_size, augment, seed, weights),
     )
 
     def taught(teacher, train, val):

@@ -75,17 +75,7 @@ class Predictor:
     ):
         if isinstance(source, str | Path) and Path(source).is_file():
             path = Path(source)
-            if path.suffix == ".keras":
-                raise DataError(
-                    f"'{printable(path)}' is a Keras model, and predictions are made by the "
-                    "exported file, as on a phone. Give the model's folder, after: "
-                    "kerasrecipes export FOLDER --quantization int8"
-                )
-            if export is not None:
-                raise ValueError(
-                    f"`export` chooses among the exports of a bundle; '{printable(path)}' is a "
-                    "single file. Leave `export` out, or pass the bundle's folder."
-                )
+            _check_lone_file(path, export)
             chosen = _format_of(path)
             contract = chosen.read_contract(path)
             self.export = path.name
@@ -182,6 +172,25 @@ def _load(source: "Bundle | str | Path") -> "Bundle":
     from kerasrecipes.bundle import Bundle
 
     return Bundle.load(source)
+
+
+def _check_lone_file(path: Path, export: str | None) -> None:
+    if looks_like_a_photo(path.name):
+        raise DataError(
+            f"'{printable(path)}' is a photo, and not a model. Name the model first, e.g. "
+            f"kerasrecipes predict saved_models/tiles '{printable(path)}'"
+        )
+    if path.suffix == ".keras":
+        raise DataError(
+            f"'{printable(path)}' is a Keras model, and predictions are made by the "
+            "exported file, as on a phone. Give the model's folder, after: "
+            "kerasrecipes export FOLDER --quantization int8"
+        )
+    if export is not None:
+        raise ValueError(
+            f"`export` chooses among the exports of a bundle; '{printable(path)}' is a "
+            "single file. Leave `export` out, or pass the bundle's folder."
+        )
 
 
 def _format_of(path: Path) -> ExportFormat:

@@ -119,8 +119,14 @@ def test_unknown_export(exported_once):
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(DataError, match="There is no saved model in"):
+    with pytest.raises(DataError, match="There is no saved model in "):
         Predictor(tmp_path / "nothing")
+
+
+def test_a_photo_in_place_of_the_model(tmp_path):
+    (tmp_path / "a.JPG").touch()
+    with pytest.raises(DataError, match=r"a photo, and not a model. Name .* saved_models/tiles '/"):
+        Predictor(tmp_path / "a.JPG")
 
 
 def test_unverified_exports_are_not_used(exported):
