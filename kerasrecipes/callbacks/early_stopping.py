@@ -53,6 +53,8 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
         self.patience = patience
         self.mode = mode
         self.baseline = baseline
+        self.best_epoch: int | None = None  # until it is used
+        self._weights = None
 
     def on_train_begin(self, logs=None):
         self.best = self.baseline

@@ -199,8 +199,8 @@ class StageRunner:
             baseline = self._baseline(trained, val, stage)
             stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
             # Of a few photos, the loss would put back some weights from near the start.
-            judges = () if too_few(self.val.photos) else (stopping,)
-            callbacks = self._callbacks(stage, first_epoch, history, interrupts, *judges)
+            judge = [] if too_few(self.val.photos) else [stopping]
+            callbacks = self._callbacks(stage, first_epoch, history, interrupts, *judge)
             done, last = 0, stage.epochs
             if self.record is not None:
                 callbacks, done, last = self.record.resume_stage(trained, stage, callbacks, watch)
@@ -220,13 +220,12 @@ class StageRunner:
                     verbose=0,
                 )
             except KeyboardInterrupt:
-                if judges:
-                    stopping.restore()
-                return history.history, stopping.best_epoch if judges else None, True
+                stopping.restore()
+                return history.history, stopping.best_epoch, True
         for callback in callbacks:
             if hasattr(callback, "summary"):
                 self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
-        return history.history, stopping.best_epoch if judges else None, False
+        return history.history, stopping.best_epoch, False
 
     def _compile(self, trained, stage: Stage, rates: StageRates) -> None:
         optimizer = self.optimizers.for_stage(self.model, stage, self._steps, rates)
