@@ -94,7 +94,8 @@ class FineTuningAdamW(keras.optimizers.AdamW):
 
 def _value_of(variable):
     def initializer(shape, dtype=None):
-        return ops.cast(variable, dtype)
+        # A copy: with JAX, both would hold one array, which a step may use up once.
+        return ops.copy(ops.cast(variable, dtype))
 
     return initializer
 

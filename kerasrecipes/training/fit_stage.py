@@ -101,7 +101,7 @@ class StageRunner:
         train_norms = self.settings.batch_norm == "train"
         opened = len(self.spec.blocks) - first_open
         policy = FreezePolicy(opened, train_norms, self.adapters)
-        summary = policy.apply(self.model, self.spec)
+        summary = policy.apply(self._learner, self.spec)
         self.say(f"Stage '{stage.name}': up to {stage.epochs} epochs\n{summary}")
         begin, feeds = self._sources(first_open, later)
         rates = self._rates(begin, feeds[0], stage, first_epoch)
@@ -130,6 +130,13 @@ class StageRunner:
             devices=self.devices.count,
         )
         return report, interrupted
+
+    @property
+    def _learner(self):
+        """The model up to what the loss is computed on; a head may have weights behind it."""
+        import keras
+
+        return keras.Model(self.model.input, self.model.get_layer(self.head.trains).output)
 
     @property
     def _steps(self) -> int:
@@ -228,7 +235,7 @@ class StageRunner:
         return history.history, stopping.best_epoch, False
 
     def _compile(self, trained, stage: Stage, rates: StageRates) -> None:
-        optimizer = self.optimizers.for_stage(self.model, stage, self._steps, rates)
+        optimizer = self.optimizers.for_stage(self._learner, stage, self._steps, rates)
         optimizer = self.devices.prepare(with_loss_scaling(optimizer, self.precision))
         trained.compile(optimizer, self.loss, metrics=self.head.metrics())
 

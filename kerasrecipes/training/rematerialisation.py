@@ -77,10 +77,10 @@ def rematerialised(model, spec: BackboneSpec, first_open: int, inputs, end, trai
         def __init__(self, part):
             super().__init__(name=f"again_{part.name}")
             self.part = part
-            self.computed = keras.remat(part)
 
         def call(self, inputs):
-            return self.computed(inputs)
+            # A new function for each trace: JAX remembers one that it knows, with its weights.
+            return keras.remat(lambda x: self.part(x))(inputs)
 
     for part in _parts(model, spec, first_open):
         again = _same_again(part, train_batch_norm)

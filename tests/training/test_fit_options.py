@@ -28,6 +28,17 @@ def test_other_heads_and_losses_learn(part_sets, quick_recipe, head, loss, optio
     assert recipe.evaluate(test).accuracy.value > 0.4
 
 
+@pytest.mark.parametrize("loss", ["supervised_contrastive", "semi_hard_triplet"])
+def test_open_blocks_learn_embeddings(part_sets, small_recipe, loss):
+    train, val, _ = part_sets
+    recipe = small_recipe(head="embedding", loss=loss)
+    report = recipe.fit(train, val, verbose=False)
+    means = recipe.model_.get_layer("class_means").kernel
+    trained = report.stages[-1].total_parameters
+    assert trained == recipe.model_.count_params() - int(np.prod(means.shape))
+    assert report.stages[0].trainable_parameters < report.stages[1].trainable_parameters < trained
+
+
 def test_effective_number_weights_lie_between_none_and_balanced(part_photos):
     from kerasrecipes import scan_photos
 

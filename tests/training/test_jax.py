@@ -15,6 +15,9 @@ def test_a_recipe_fits_on_jax(start_child, end_child, tmp_path):
     fits = {
         "plain": {"mix": "mixup", "clip_norm": 0.5, "accumulate": 2},
         "mixed": {"precision": "mixed_bfloat16"},
+        # A step uses up the arrays that it is given, and so all that still points to them.
+        "pulled": {"l2_sp": 1.0, "adaptive_clip": 0.5},
+        "again": {"rematerialise": True},
     }
     on_jax = end_child(start_child(tmp_path, fits, save="model", **JAX), tmp_path)
     for losses, _ in on_jax.values():
