@@ -163,6 +163,23 @@ def scaled_cosines(
     return layers.Rescaling(scale, name=LOGITS, dtype="float32")(cosines)
 
 
+def embedding_model(model: "keras.Model") -> "keras.Model":
+    """Cut a classifier off where photos are best compared.
+
+    Args:
+        model: A fitted model, photos to scores, with any of the heads.
+
+    Returns:
+        A model over the same layers, from photos to what an embedding head trains, or to the
+        pooled features that the dense layer of a classifier sees.
+    """
+    import keras
+
+    learned = any(layer.name == EMBEDDING for layer in model.layers)
+    output = model.get_layer(EMBEDDING).output if learned else model.get_layer(LOGITS).input
+    return keras.Model(model.input, output)
+
+
 def neighbour_hits(y_true, y_pred):
     """Return 1 for each photo whose nearest other one in the batch is of its class, else 0.
 

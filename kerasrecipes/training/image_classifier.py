@@ -238,6 +238,25 @@ class ImageClassifier(Recipe):
 
         return predict_scores(self._fitted("model_"), photos)
 
+    def embed(self, photos: PhotoSet) -> np.ndarray:
+        """Return what photos can be compared by, with `NearestNeighbours` or `recall_at_k`.
+
+        Args:
+            photos: Any photos, also of classes that the model does not know.
+
+        Returns:
+            float32, shape `(n, length)`: embeddings of length 1 from the heads `"embedding"` and
+            `"margin"`, otherwise the pooled features of the backbone.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            DataError: If a photo cannot be read, or changed since it was scanned.
+        """
+        from kerasrecipes.heads.embedding import embedding_model
+        from kerasrecipes.inference import predict_scores
+
+        return predict_scores(embedding_model(self._fitted("model_")), photos)
+
     def evaluate(self, photos: PhotoSet, *, split: str = "test"):
         """Measure the model on photos that it has not seen.
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrecipes import OverfitMonitor, Stage, UnfreezeSchedule
+from kerasrecipes import OverfitMonitor, Stage, UnfreezeSchedule, recall_at_k
 from kerasrecipes.training.imbalance import class_weights
 
 
@@ -30,13 +30,24 @@ def test_other_heads_and_losses_learn(part_sets, quick_recipe, head, loss, optio
 
 @pytest.mark.parametrize("loss", ["supervised_contrastive", "semi_hard_triplet"])
 def test_open_blocks_learn_embeddings(part_sets, small_recipe, loss):
-    train, val, _ = part_sets
+    train, val, test = part_sets
     recipe = small_recipe(head="embedding", loss=loss)
     report = recipe.fit(train, val, verbose=False)
+    embeddings = recipe.embed(test)
+    assert np.linalg.norm(embeddings, axis=1) == pytest.approx(np.ones(len(test)), abs=1e-5)
+    assert recall_at_k(embeddings, test.labels)[5].value > 0.5
     means = recipe.model_.get_layer("class_means").kernel
     trained = report.stages[-1].total_parameters
     assert trained == recipe.model_.count_params() - int(np.prod(means.shape))
     assert report.stages[0].trainable_parameters < report.stages[1].trainable_parameters < trained
+
+
+def test_a_classifier_embeds_by_what_its_last_layer_sees(fitted, part_sets):
+    test = part_sets[2]
+    kernel, bias = fitted.model_.get_layer("logits").get_weights()
+    logits = fitted.embed(test) @ kernel + bias
+    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert scores == pytest.approx(fitted.predict(test), abs=1e-5)
 
 
 def test_effective_number_weights_lie_between_none_and_balanced(part_photos):
