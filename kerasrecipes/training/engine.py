@@ -18,8 +18,9 @@ Engine = Callable[[np.ndarray], list[np.ndarray]]
 def frozen_engine(frozen, photos: int) -> Engine:
     """Return a fast way to run a frozen model.
 
-    LiteRT is about three times as fast as Keras on a laptop's CPU. It is used there when the
-    model converts to built-in operations and its answer to noise is Keras's own.
+    LiteRT is the fastest on a laptop's CPU, see tests/benchmarks/RESULTS.md. It is used there when
+    the model converts to built-in operations and its answer to noise is Keras's own. By this rule,
+    and not by timing both: they differ in the last digits, and a fit is to repeat bit for bit.
 
     Args:
         frozen: A Keras model, photos to a list of outputs.
