@@ -17,6 +17,7 @@ from kerasrecipes.training.callback_checks import check_callbacks
 from kerasrecipes.training.image_classifier import say as say_aloud
 from kerasrecipes.training.refitting import checked_sides, refitted
 from kerasrecipes.training.retraining import retrain
+from kerasrecipes.training.schedule import UnfreezeSchedule
 
 if TYPE_CHECKING:
     import keras
@@ -103,7 +104,7 @@ def prune(
 
 
 def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks, say: Callable):
-    check_callbacks(callbacks, recipe)
+    check_callbacks(callbacks, recipe, UnfreezeSchedule.full())
     pruned = pruned_model(
         recipe.model_,
         train,
@@ -217,7 +218,7 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
 
     # A moving average would fill the zeros again.
     trained = replace(recipe, ema=False)
-    check_callbacks(callbacks, trained)
+    check_callbacks(callbacks, trained, UnfreezeSchedule.full())
     # All at once: with its channels' means and variances back, a model has lost less than it
     # would while zeros come step by step under statistics that no longer hold.
     model = _with_norms_of(train, recipe.model_, recipe.seed)

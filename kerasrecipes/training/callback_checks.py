@@ -1,5 +1,16 @@
-"""Callbacks whose work a recipe would undo, named before the training."""
+"""Callbacks that do not fit a recipe's training, named before it."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
+from kerasrecipes.errors import printable
+from kerasrecipes.training.schedule import UnfreezeSchedule
+
+_ONE_STAGE = (
+    "it would keep the part of the model that a stage trains, and each stage trains another. Call "
+    "`recipe.save` after the fit; to go on after a break, pass `run_folder` to the recipe's `fit`"
+)
 _ALWAYS = {
     "StochasticWeightAveraging": (
         "its average would be lost, since a recipe ends each stage with the best weights that it "
@@ -13,6 +24,17 @@ _ALWAYS = {
         "its zeros would be lost, since a recipe ends each stage with the best weights that it "
         "measured, which may be dense. Fit without it, then call `prune` with a `sparsity`"
     ),
+    "LRFinder": (
+        "its search would take the place of the training. Let the stage search first, with "
+        "'auto' as its learning rate: Stage('head', 30, 'auto'); or use this callback in a "
+        "`model.fit` of your own"
+    ),
+    "ExactCheckpoint": (
+        "nobody would read what it writes. Pass `run_folder` to the recipe's `fit`, which writes "
+        "such checkpoints, and resume=True to go on"
+    ),
+    "ModelCheckpoint": _ONE_STAGE,
+    "BackupAndRestore": _ONE_STAGE,
 }
 _WITH_AVERAGE = {
     "MovingAverage": (
@@ -20,20 +42,75 @@ _WITH_AVERAGE = {
         "to the recipe, or leave the callback out"
     ),
 }
+# Where each keeps data of the user's own, and what serves in a recipe.
+_DATA = {
+    "GradientMonitor": (
+        "probe",
+        "Pass cache_gb=0 to the recipe, with which every stage begins at the photos, in more time",
+    ),
+    "OverfitMonitor": (
+        "validation_data",
+        "Pass per_class=True in its place, which takes the classes and photos of the fit",
+    ),
+}
 
 
-def check_callbacks(callbacks, recipe) -> None:
-    """Refuse callbacks after which the weights that are returned are not those measured.
+def check_callbacks(callbacks, recipe, schedule: UnfreezeSchedule | None = None) -> None:
+    """Refuse callbacks that a recipe's training would break, or that would break it.
 
     Args:
         callbacks: The user's own callbacks.
         recipe: An `ImageClassifier`.
+        schedule: What is trained; `None` for the recipe's own.
 
     Raises:
-        ValueError: If there is one.
+        ValueError: If `callbacks` is no list of callbacks, or there is such a one.
     """
+    _check_kinds(callbacks)
     refused = _ALWAYS | (_WITH_AVERAGE if recipe.ema else {})
+    schedule = schedule or recipe.schedule or UnfreezeSchedule.two_phase()
+    cached = recipe.cache_gb and any(stage.open_fraction < 1 for stage in schedule.stages)
     for callback in callbacks:
         for kind in type(callback).__mro__:
             if why := refused.get(kind.__name__):
-                raise ValueError(f"`callbacks` holds a {kind.__name__}: {why}.")
+                raise ValueError(f"`callbacks` holds {_with_article(kind.__name__)}: {why}.")
+            if cached and kind.__name__ in _DATA:
+                _refuse_photos(callback, kind.__name__)
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'EO' or kind.startswith('LR') else 'a'} {kind}"
+
+
+def _check_kinds(callbacks) -> None:
+    import keras
+
+    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+        raise ValueError(
+            "`callbacks` must be a list of callbacks, also of one, not "
+            f"{printable(repr(callbacks))}."
+        )
+    for one in callbacks:
+        if isinstance(one, type) and issubclass(one, keras.callbacks.Callback):
+            raise ValueError(
+                f"`callbacks` holds the class {one.__name__}. Pass an instance: {one.__name__}(…)."
+            )
+        if not isinstance(one, keras.callbacks.Callback):
+            raise ValueError(
+                f"`callbacks` holds {printable(repr(one))}, which is no keras.callbacks.Callback. "
+                "Pass instances of callbacks, or leave it out."
+            )
+
+
+def _refuse_photos(callback, kind: str) -> None:
+    """Refuse photos where a stage begins behind the frozen blocks, with what these made of them."""
+    argument, instead = _DATA[kind]
+    data = getattr(callback, argument)
+    if data is None or getattr(callback, "per_class", False):
+        return
+    shape = np.shape(data[0])
+    if len(shape) == 4 and shape[-1] == 3:
+        raise ValueError(
+            f"`callbacks` holds {_with_article(kind)} with photos in `{argument}`, and stages with "
+            f"frozen blocks train on what these made of the photos, kept in a cache. {instead}."
+        )
