@@ -22,7 +22,8 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
 
     Args:
         probe: A batch `(x, y)` or `(x, y, sample_weight)` of arrays, large enough to wake
-            every healthy unit; 64 rows or more.
+            every healthy unit; 64 rows or more. Photos need `cache_gb=0` in a recipe's fit,
+            whose stages else begin behind its frozen blocks.
         groups: Name of a group → regular expression on the weights' paths, such as blocks;
             `None` for one group per layer. See `group_weights`.
         log_dir: Folder for TensorBoard histograms of weights and gradients; `None` for none.

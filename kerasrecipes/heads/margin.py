@@ -54,7 +54,8 @@ class MarginHead:
         if "scale" in self.loss_options:
             raise ValueError(
                 "`loss_options` must not have a 'scale' of its own: the loss takes that of the "
-                "head. Pass scale to the head."
+                f"head, {self.scale:g}, which a recipe cannot change. Leave it out. For a model of "
+                "your own, pass `scale` to kerasrecipes.heads.make_head('margin', …)."
             )
         check_loss(self.loss_name, COSINES, self.label_smoothing, **self.loss_options)
 

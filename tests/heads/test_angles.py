@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasrecipes import ImageClassifier
 from kerasrecipes.evaluation.retrieval import recall_at_k
 from kerasrecipes.heads.embedding import EmbeddingHead, neighbour_hits
 from kerasrecipes.heads.margin import MarginHead
@@ -82,8 +83,13 @@ def test_the_loss_has_the_scale_of_the_head():
     head = MarginHead(scale=12.0, loss_options={"margin": 0.25}, label_smoothing=0.1)
     loss = head.loss(class_counts=[5] * CLASSES)
     assert (loss.scale, loss.margin, loss.label_smoothing) == (12.0, 0.25, 0.1)
-    with pytest.raises(ValueError, match="must not have a 'scale' of its own"):
-        MarginHead(loss_options={"scale": 3.0})
+    with pytest.raises(ValueError, match="must not have a 'scale' .* head, 12, which a recipe can"):
+        MarginHead(scale=12.0, loss_options={"scale": 3.0})
+    recipe = ImageClassifier(head="margin", loss_options={"scale": 20})
+    with pytest.raises(
+        ValueError, match="Leave it out. For a model of your own, pass `scale` to k"
+    ):
+        recipe.fit(None, None)
 
 
 @pytest.fixture(scope="module", params=["supervised_contrastive", "semi_hard_triplet"])
