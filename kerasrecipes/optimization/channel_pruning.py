@@ -1,6 +1,7 @@
 """Making a model faster by leaving out channels, which needs nothing special to run."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -147,7 +148,7 @@ def _checked(channels, max_multiply_adds, allocation, min_channels, multiple_of)
         ("channels", channels, "of the channels that go"),
         ("max_multiply_adds", max_multiply_adds, "of the multiply-adds that may be left"),
     ):
-        if value is not None and not 0 < value < 1:
+        if value is not None and not (isinstance(value, Real) and 0 < value < 1):
             raise ValueError(
                 f"`{name}` is the fraction {meaning}; it must lie between 0 and 1, not {value!r}."
             )

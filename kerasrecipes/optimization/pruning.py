@@ -11,7 +11,7 @@ from kerasrecipes.optimization.channel_pruning import PrunedChannels, prune_chan
 from kerasrecipes.optimization.channel_scores import Scores, score_by_gradient
 from kerasrecipes.optimization.clustering import cluster_weights
 from kerasrecipes.optimization.facts import model_facts, sparse_bytes
-from kerasrecipes.optimization.sparsity import zero_smallest
+from kerasrecipes.optimization.sparsity import check_zeros, zero_smallest
 from kerasrecipes.training.batch_norm import reestimate_batch_norm
 from kerasrecipes.training.callback_checks import check_callbacks
 from kerasrecipes.training.image_classifier import say as say_aloud
@@ -76,31 +76,52 @@ def prune(
         DataError: If the photos do not suit the model, or change while it runs.
         KeyboardInterrupt: If interrupted.
     """
-    wanted = {
-        "channels": channels,
-        "max_multiply_adds": max_multiply_adds,
-        "sparsity": sparsity,
-        "pattern": pattern,
-    }
-    asked = [name for name, value in wanted.items() if value is not None]
+    way = _one_way(
+        residual,
+        channels=channels,
+        max_multiply_adds=max_multiply_adds,
+        sparsity=sparsity,
+        pattern=pattern,
+    )
+    check_epochs(epochs)
+    checked_sides(recipe, train, val)
+    say = say_aloud if verbose else lambda line: None
+    options = {**way, "epochs": epochs, "learning_rate": learning_rate}
+    if way.keys() & {"channels", "max_multiply_adds"}:
+        return _prune_channels(recipe, train, val, options, residual, callbacks, say)
+    return _prune_weights(recipe, train, val, options, callbacks, say)
+
+
+def _one_way(residual: bool, **wanted) -> dict:
+    """Return the one way that is asked for, with what is asked of it."""
+    asked = {name: value for name, value in wanted.items() if value is not None}
     if len(asked) != 1:
         raise ValueError(
             "Pass exactly one of `channels`, `max_multiply_adds`, `sparsity` and `pattern`, not "
             f"{' and '.join(f'`{name}`' for name in asked) or 'none of them'}."
         )
-    by_channels = asked[0] in {"channels", "max_multiply_adds"}
-    if residual and not by_channels:
-        raise ValueError(f"`residual` has no effect with `{asked[0]}`, which leaves all channels.")
-    checked_sides(recipe, train, val)
-    say = say_aloud if verbose else lambda line: None
-    options = {
-        asked[0]: wanted[asked[0]],
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-    }
-    if by_channels:
-        return _prune_channels(recipe, train, val, options, residual, callbacks, say)
-    return _prune_weights(recipe, train, val, options, callbacks, say)
+    (name,) = asked
+    if name in {"sparsity", "pattern"}:
+        check_zeros(**asked)
+        if residual:
+            raise ValueError(f"`residual` has no effect with `{name}`, which leaves all channels.")
+    return asked
+
+
+def check_epochs(epochs: int) -> None:
+    """Judge how long to train on, before there is anything to train.
+
+    Args:
+        epochs: What was asked for.
+
+    Raises:
+        ValueError: If it is no whole number of at least 1.
+
+    Example:
+        >>> check_epochs(12)
+    """
+    if not isinstance(epochs, int) or epochs < 1:
+        raise ValueError(f"`epochs` must be a whole number from 1 on, not {epochs!r}.")
 
 
 def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks, say: Callable):
@@ -274,6 +295,7 @@ def cluster(
     from kerasrecipes.callbacks.shared_weights import HoldClusters
     from kerasrecipes.export.checks import check_backend
 
+    check_epochs(epochs)
     checked_sides(recipe, train, val)
     check_backend("`cluster`")
     say = say_aloud if verbose else lambda line: None

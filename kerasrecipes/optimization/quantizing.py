@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.data.seen import on_side
 from kerasrecipes.errors import unknown_name
+from kerasrecipes.optimization.pruning import check_epochs
 from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
 from kerasrecipes.optimization.range_outliers import find_outliers
@@ -129,11 +131,11 @@ def _check_arguments(mode, calibration, kept: dict, engine, training: dict, opti
     for name, value in kept.items():
         if value is not None:
             check_keep_float(value, name, share=mode == "int8")
-    epochs, learning_rate = training["epochs"], training["learning_rate"]
-    if epochs is not None and (not isinstance(epochs, int) or epochs < 1):
-        raise ValueError(f"`epochs` must be a whole number from 1 on, not {epochs!r}.")
-    if learning_rate is not None and not 0 < learning_rate < 10:
-        raise ValueError(f"`learning_rate` must be above 0 and below 10, not {learning_rate!r}.")
+    if training["epochs"] is not None:
+        check_epochs(training["epochs"])
+    rate = training["learning_rate"]
+    if rate is not None and not (isinstance(rate, Real) and 0 < rate < 10):
+        raise ValueError(f"`learning_rate` must be above 0 and below 10, not {rate!r}.")
     if engine == "tfmot":
         from kerasrecipes.optimization.tfmot_training import checked_scheme
 

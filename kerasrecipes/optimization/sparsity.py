@@ -26,13 +26,9 @@ def zero_smallest(
         ValueError: If an argument is not usable, or nothing can become zero.
     """
     from kerasrecipes.callbacks.kernels import find_kernels
-    from kerasrecipes.callbacks.magnitude_pruning import (
-        checked_sparsity,
-        largest,
-        largest_of_each,
-    )
+    from kerasrecipes.callbacks.magnitude_pruning import largest, largest_of_each
 
-    checked_sparsity(sparsity, pattern)
+    check_zeros(sparsity, pattern)
     kernels = find_kernels(model)
     if pattern:
         kernels = {name: one for name, one in kernels.items() if not one.shape[-2] % pattern[1]}
@@ -47,8 +43,40 @@ def zero_smallest(
     else:
         shares = share_sparsity(values, sparsity)
         keep = {name: largest(one, shares[name]) for name, one in values.items()}
+    if all(one.all() for one in keep.values()):
+        weights = sum(one.size for one in keep.values())
+        raise ValueError(
+            f"`sparsity` {sparsity!r} makes none of {weights} weights zero. Ask for more, e.g. 0.5."
+        )
     for name, kernel in kernels.items():
         kernel.assign(kernel.numpy() * keep[name])
+
+
+def check_zeros(sparsity: float | None = None, pattern: tuple[int, int] | None = None) -> None:
+    """Judge what is asked of `zero_smallest`, before there is a model.
+
+    Args:
+        sparsity: As there.
+        pattern: As there.
+
+    Raises:
+        ValueError: If one is not usable.
+
+    Example:
+        >>> check_zeros(pattern=(2, 4))
+    """
+    from kerasrecipes.callbacks.magnitude_pruning import checked_sparsity
+
+    if isinstance(sparsity, Mapping):
+        raise ValueError(
+            f"`sparsity` must be one number between 0 and 1, which is shared out among layers, "
+            f"not {sparsity!r}. MagnitudePruning takes one for each, in a `model.fit` of your own."
+        )
+    if pattern is not None and not isinstance(pattern, tuple | list):
+        raise ValueError(
+            f"`pattern` must be two whole numbers with 0 < n < m, e.g. (2, 4), not {pattern!r}."
+        )
+    checked_sparsity(sparsity, pattern)
 
 
 def share_sparsity(kernels: Mapping[str, np.ndarray], sparsity: float) -> dict[str, float]:

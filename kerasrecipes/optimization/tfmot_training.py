@@ -239,7 +239,7 @@ def checked_scheme(
                 "'pcqat', or leave it out."
             )
     sparsity, clusters = 0.5 if sparsity is None else sparsity, 16 if clusters is None else clusters
-    if not 0 < sparsity < 1:
+    if not (isinstance(sparsity, int | float) and 0 < sparsity < 1):
         raise ValueError(f"`sparsity` must lie between 0 and 1, not {sparsity!r}.")
     if not isinstance(clusters, int) or not 2 <= clusters <= 256:
         raise ValueError(f"`clusters` must be a whole number from 2 to 256, not {clusters!r}.")

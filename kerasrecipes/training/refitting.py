@@ -108,7 +108,7 @@ def fit_photos(recipe, argument: str, given: PhotoSet | None) -> PhotoSet:
         given: What was given.
 
     Raises:
-        DataError: If there are none, or the recipe was tested on any of them.
+        DataError: If there are none, they are no `PhotoSet`, or the recipe was tested on any.
     """
     kept, side = ("val_", "validation") if argument == "val" else ("train_", "training")
     photos = getattr(recipe, kept, None) if given is None else given
@@ -116,6 +116,11 @@ def fit_photos(recipe, argument: str, given: PhotoSet | None) -> PhotoSet:
         raise DataError(
             f"This recipe was loaded and has no photos of its own. Pass `{argument}`, the {side} "
             "photos of its fit."
+        )
+    if not isinstance(photos, PhotoSet) or not len(photos):
+        raise DataError(
+            f"`{argument}` must be {side} photos of the fit, at least one, as a PhotoSet of "
+            f"scan_photos or split_photos, not {printable(repr(photos))}."
         )
     refuse_tested(recipe.seen_, **{argument: photos})
     return photos

@@ -127,6 +127,15 @@ def test_wrong_use_is_named(small_fitted, part_sets):
         ({"sparsity": 0.5, "residual": True}, ValueError, "`residual` has no effect with"),
         ({"sparsity": 80}, ValueError, "`sparsity` must lie between 0 and 1, not 80"),
         ({"pattern": (2, 48)}, ValueError, "no dense layer with a multiple of 48 input channels"),
+        ({"pattern": 2}, ValueError, r"`pattern` must be two whole .*, e.g. \(2, 4\), not 2"),
+        ({"sparsity": {"top": 0.5}}, ValueError, "`sparsity` must be one number .* not {'top': 0."),
+        ({"sparsity": 1e-9}, ValueError, r"`sparsity` 1e-09 makes none of \d+ weights zero. Ask"),
+        ({"channels": "x"}, ValueError, "it must lie between 0 and 1, not 'x'"),
+        (
+            {"channels": 0.5, "epochs": 1.5},
+            ValueError,
+            "`epochs` must be a whole number .* not 1.5",
+        ),
         ({"channels": 1.5}, ValueError, "`channels` is the fraction of the channels that go; it"),
         ({"max_multiply_adds": 50}, ValueError, "fraction of the multiply-adds that may be left"),
     ):
@@ -146,5 +155,7 @@ def test_wrong_use_is_named(small_fitted, part_sets):
         cluster(ImageClassifier(), train, val)
     with pytest.raises(ValueError, match="`clusters` must be a whole number"):
         cluster(small_fitted, train, val, clusters=1)
+    with pytest.raises(ValueError, match="`epochs` must be a whole number from 1 on, not 1.5"):
+        cluster(small_fitted, train, val, epochs=1.5)
     with pytest.raises(DataError, match="`val` is empty"):
         prune(small_fitted, train, val.select([]), channels=0.5)

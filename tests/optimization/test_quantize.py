@@ -245,6 +245,8 @@ def test_only_a_file_of_few_bits_is_called_quantized():
         ("int8", {"engine": "native"}, "`engine` has no effect with mode='int8'"),
         ("qat", {"epochs": 0}, "`epochs` must be a whole number from 1 on, not 0"),
         ("qat", {"learning_rate": 0.0}, "`learning_rate` must be above 0 and below 10, not 0.0"),
+        ("qat", {"learning_rate": "x"}, "`learning_rate` must be above 0 and below 10, not 'x'"),
+        ("qat", {"engine": "tfmot", "scheme": "pqat", "sparsity": "x"}, "`sparsity` must .* 'x'"),
         ("float16", {"calibration": 1}, "`calibration` has no effect.*mode='int8'"),
     ],
 )
@@ -259,6 +261,16 @@ def test_photos_of_the_test_are_refused(fitted, part_sets):
         kr.quantize(fitted, "int8", calibration=test)
     with pytest.raises(kr.DataError, match="photos in `val` are those of the split 'test'"):
         kr.quantize(fitted, "qat", calibration=train, val=test)
+
+
+def test_what_are_no_photos_is_named(small_fitted, part_sets):
+    for photos, told in (("photos", "not 'photos'"), (part_sets[0].select([]), "at least one")):
+        with pytest.raises(kr.DataError, match=f"`calibration` must be training photos .*{told}"):
+            kr.quantize(small_fitted, "int8", calibration=photos, verbose=False)
+    with pytest.raises(kr.DataError, match="`val` must be validation photos of the fit"):
+        kr.quantize(small_fitted, "qat", val="photos", verbose=False)
+    with pytest.raises(kr.DataError, match="`calibration` must be training photos"):
+        kr.measure_sensitivity(small_fitted, 3)
 
 
 def test_a_loaded_recipe_needs_photos(saved_once):

@@ -66,3 +66,15 @@ def test_a_pattern_holds_along_the_input_channels():
     assert (np.moveaxis(second, -2, -1).reshape(-1, 4) != 0).sum(axis=1).tolist() == [2] * 12
     with pytest.raises(ValueError, match="no dense layer with a multiple of 5 input channels"):
         zero_smallest(model, pattern=(2, 5))
+
+
+def test_a_fraction_that_makes_nothing_zero_is_refused():
+    photo = keras.Input((4,))
+    model = keras.Model(photo, keras.layers.Dense(5)(photo))
+    with pytest.raises(ValueError, match="`sparsity` 0.01 makes none of 20 weights zero. Ask for"):
+        zero_smallest(model, 0.01)
+    zero_smallest(model, 0.05)  # one of 20
+    kernel = model.layers[-1].kernel.numpy()
+    assert (kernel == 0).sum() == 1
+    zero_smallest(model, 0.03)  # what is zero already counts
+    assert np.array_equal(model.layers[-1].kernel.numpy(), kernel)
