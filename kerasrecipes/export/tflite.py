@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
 from kerasrecipes.export.checks import check_answer, check_backend, check_facts, check_model
-from kerasrecipes.export.format import ExportFormat
+from kerasrecipes.export.format import ExportFormat, GraphFacts
 from kerasrecipes.export.tflite_convert import convert, has_own_ranges
 from kerasrecipes.export.tflite_graph import check_header, inspect_content, inspect_file
 from kerasrecipes.export.tflite_layers import read_layers
@@ -76,18 +76,15 @@ def write(
             runtime lacks, is not int8 although asked to be, or answers with NaN.
     """
     path = Path(path)
-    if quantization not in QUANTIZATIONS:
-        raise unknown_name(
-            "quantization", quantization, QUANTIZATIONS, "kerasrecipes.list_formats()"
-        )
     check_backend("A .tflite file")
     image_size = check_model(model, class_names)
-    _check_ranges(model, image_size, quantization, calibration, keep_float, keep_int8)
+    _check_quantization(model, image_size, quantization, calibration, keep_float, keep_int8)
+    kept = _kept(model, quantization, calibration, keep_float)
     if signatures:
         check_signatures(model, signatures, quantization)
         content = convert_signatures(model, image_size, signatures)
     else:
-        content = convert(model, image_size, quantization, calibration, keep_float, keep_int8)
+        content = convert(model, image_size, quantization, calibration, kept, keep_int8)
     content = finish(
         content,
         model,
@@ -97,6 +94,7 @@ def write(
         description=description,
         policy=policy,
         may_learn="train" in signatures,
+        kept=len(kept),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     with complete_file(path) as file:
@@ -114,6 +112,7 @@ def finish(
     description: str = "",
     policy: Mapping[str, object] | None = None,
     may_learn: bool = False,
+    kept: int = 0,
 ) -> bytes:
     """Check what a converter wrote and add labels and a description.
 
@@ -126,6 +125,7 @@ def finish(
         description: As in `write`.
         policy: As in `write`.
         may_learn: Whether it may keep state, as a head that is trained on the device does.
+        kept: How many of its layers were asked to stay in float.
 
     Returns:
         The bytes of the finished file.
@@ -133,7 +133,14 @@ def finish(
     Raises:
         VerificationError: As in `write`.
     """
-    _check_content(content, model, quantization, may_learn=may_learn)
+    facts = _check_content(content, model, quantization, may_learn=may_learn)
+    int8, others = facts.int8_kernels, facts.kernels - facts.int8_kernels - kept
+    if quantization == "int8" and (not int8 or int8 + kept < others):
+        raise VerificationError(
+            f"Only {int8} of {int8 + others} convolutions and dense layers became int8"
+            f"{f', besides {kept} of `keep_float`' if kept else ''}. Use "
+            'quantization="float32", or a backbone made of plain convolutions.'
+        )
     content = add_metadata(content, class_names=class_names, description=description, policy=policy)
     check_answer(TFLiteModel(content, name="the converted file"), class_names, calibration)
     return content
@@ -158,12 +165,16 @@ def load(path: str | Path, threads: int = 1) -> TFLiteModel:
     return TFLiteModel(Path(path).read_bytes(), threads, name=str(path))
 
 
-def _check_ranges(
+def _check_quantization(
     model: "keras.Model", image_size, quantization: str, calibration, keep_float, keep_int8
 ) -> None:
-    """Judge what only some quantizations have a use for."""
+    """Judge what is asked for, and what only some quantizations have a use for."""
     from kerasrecipes.optimization.sensitivity import check_keep_float
 
+    if quantization not in QUANTIZATIONS:
+        raise unknown_name(
+            "quantization", quantization, QUANTIZATIONS, "kerasrecipes.list_formats()"
+        )
     own_ranges = has_own_ranges(model)
     if not own_ranges:
         _check_calibration(calibration, image_size, quantization)
@@ -180,6 +191,17 @@ def _check_ranges(
                 f"quantization={usable[0]!r} and a model without ranges of its own."
             )
         check_keep_float(value, argument, share=quantization == "int8")
+
+
+def _kept(
+    model: "keras.Model", quantization: str, calibration, keep_float: float | Sequence[str] | None
+) -> frozenset[str]:
+    """Name the layers that shall stay in float, which a share leaves open."""
+    from kerasrecipes.optimization.sensitivity import layers_to_keep
+
+    if keep_float is None or quantization != "int8":
+        return frozenset(keep_float or ())
+    return layers_to_keep(model, calibration, keep_float)[0]
 
 
 def _check_calibration(
@@ -204,7 +226,7 @@ def _check_calibration(
 
 def _check_content(
     content: bytes, model: "keras.Model", quantization: str, may_learn: bool
-) -> None:
+) -> GraphFacts:
     """Refuse files that convert without an error and still are not the model."""
     facts = inspect_content(content)
     resources = [op for op in facts.ops if op.startswith(_RESOURCE_OPS)]
@@ -214,11 +236,7 @@ def _check_content(
             "were not frozen into it. Remove layers that keep state at prediction time."
         )
     check_facts(facts, model, runtime="LiteRT", bytes_per_weight=_BYTES_PER_WEIGHT[quantization])
-    if quantization == "int8" and facts.int8_fraction < 0.5:
-        raise VerificationError(
-            f"Only {facts.int8_kernels} of {facts.kernels} convolutions and dense layers became "
-            'int8. Use quantization="float32", or a backbone made of plain convolutions.'
-        )
+    return facts
 
 
 def check_content(content: bytes, model: "keras.Model", quantization: str) -> None:

@@ -1,7 +1,7 @@
 """The conversion itself: a Keras 3 model to `.tflite` bytes, on the path that keeps its meaning."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ def convert(
     image_size: tuple[int, int],
     quantization: str,
     calibration: np.ndarray | None,
-    keep_float: float | Sequence[str] | None = None,
+    keep_float: Collection[str] = (),
     keep_int8: Sequence[str] | None = None,
 ) -> bytes:
     """Convert a classifier to `.tflite` bytes with built-in operators only.
@@ -33,7 +33,7 @@ def convert(
         image_size: `(height, width)`.
         quantization: One of `tflite.QUANTIZATIONS`.
         calibration: uint8 photos, needed for `"int8"` unless the model has ranges of its own.
-        keep_float: Layers that stay in float, see `tflite.write`.
+        keep_float: Names of layers that stay in float.
         keep_int8: Layers that get 8 bits in `"int4"`, see there.
 
     Returns:
@@ -41,7 +41,7 @@ def convert(
 
     Raises:
         ValueError: If a model that was trained to be int8 is to become anything else, or
-            `keep_float` is not usable.
+            `"int4"` has no use for one of the names.
         MissingDependencyError: If `"int4"` is asked for without the extra `quantizer`.
         VerificationError: If an operator of the model has no built-in counterpart.
     """
@@ -56,11 +56,7 @@ def convert(
             f"'int8', not {quantization!r}. Export the model that it was made from."
         )
     calibrated = quantization == "int8" and not own_ranges
-    kept: frozenset[str] = frozenset()
-    if keep_float is not None and quantization == "int8":
-        from kerasrecipes.optimization.sensitivity import layers_to_keep
-
-        kept, _ = layers_to_keep(model, calibration, keep_float)
+    kept = frozenset(keep_float)
     if calibrated:
         model = correct_biases(model, calibration, kept)
     converter = tf.lite.TFLiteConverter.from_keras_model(_one_uint8_photo(model, image_size))
@@ -74,7 +70,7 @@ def convert(
     run = partial(_int8, converter, kept) if calibrated else converter.convert
     content = with_plain_errors(run)
     if quantization == "int4":
-        return round_weights_to_four_bits(content, keep_int8 or (), keep_float or ())
+        return round_weights_to_four_bits(content, keep_int8 or (), kept)
     return content
 
 

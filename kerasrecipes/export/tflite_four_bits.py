@@ -63,6 +63,12 @@ def _check_names(
     layers = {layer.name: layer.operator for layer in read_layers(content)}
     rounded = [name for name in layers if not set(output_tensors(content, [name])) <= set(ends)]
     in_four_bits = [name for name in rounded if layers[name] in FOUR_BITS]
+    given = {*keep_int8, *keep_float}
+    if given and given.issuperset(in_four_bits):
+        raise ValueError(
+            f"`keep_float` and `keep_int8` name all {len(in_four_bits)} layers whose weights "
+            "'int4' stores in 4 bits. Name fewer, or choose 'int8' or 'dynamic'."
+        )
     for argument, names, possible in (
         ("keep_int8", keep_int8, in_four_bits),
         ("keep_float", keep_float, rounded),

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -124,17 +124,23 @@ class QuantizationReport:
         fractions = self.parameter_fractions().items()
         return sum(share for name, share in fractions if WEIGHT_BITS.get(name, 32) <= bits)
 
+    @property
+    def _state(self) -> str:
+        if self.is_quantized:
+            return "quantized"
+        if self._share_within(16) > 0.5:
+            return "weights in 16 bits"
+        others = replace(self, layers=tuple(x for x in self.layers if x.reason != KEPT))
+        return "quantized but for `keep_float`" if others.is_quantized else "NOT quantized"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as data for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
-        count = len(self.layers)
-        state = "quantized" if self.is_quantized else "NOT quantized"
-        if not self.is_quantized and self._share_within(16) > 0.5:
-            state = "weights in 16 bits"
+        size, count = self.size_bytes / 1e6, len(self.layers)
         lines = [
-            f"{self.mode}: {state}, {self.size_bytes / 1e6:.2f} MB, {count} layers with weights",
+            f"{self.mode}: {self._state}, {size:.2f} MB, {count} layers with weights",
             f"  weights     {_told(self.parameter_fractions())}",
             f"  arithmetic  {_told(self.work_fractions())}",
         ]

@@ -123,8 +123,8 @@ def layers_to_keep(
         The names, and what they were chosen by, unless they were given.
 
     Raises:
-        ValueError: If a name is unknown or stays in float anyway, the share is none, or as in
-            `layer_sensitivity`.
+        ValueError: If a name is unknown or stays in float anyway, nothing would be rounded, the
+            share is none, or as in `layer_sensitivity`.
     """
     check_keep_float(keep_float)
     if isinstance(keep_float, int | float):
@@ -140,6 +140,11 @@ def layers_to_keep(
                 f"`keep_float` names {name!r}, which has no 8-bit arithmetic anyway. Leave it out."
             )
         raise unknown_name("layer", name, rounded, "kerasrecipes.measure_sensitivity(recipe)")
+    if rounded <= set(keep_float):
+        raise ValueError(
+            f"`keep_float` names all {len(rounded)} layers that 'int8' rounds, so that nothing "
+            "would get smaller. Name fewer, or leave the model in float32."
+        )
     return frozenset(keep_float), None
 
 

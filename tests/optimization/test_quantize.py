@@ -17,6 +17,7 @@ from kerasrecipes.optimization.quantization_report import (
     BY_MODE,
     FIRST_LAYERS,
     HEAD,
+    KEPT,
     LayerPrecision,
     QuantizationReport,
 )
@@ -145,6 +146,22 @@ def test_single_layers_can_keep_more_bits_than_four(fitted):
             kr.quantize(fitted, "int4", verbose=False, **arguments)
     with pytest.raises(ValueError, match="`keep_int8` has no effect with mode='int8'"):
         kr.quantize(fitted, "int8", keep_int8=[first], verbose=False)
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_a_file_may_stay_in_float_where_it_is_asked_to(small_fitted, part_sets, tmp_path, mode):
+    if mode == "int4":
+        pytest.importorskip("litert_quantizer")
+    plain = kr.quantize(small_fitted, mode, verbose=False)
+    rounded = [layer for layer in plain.report.layers if layer.weights == mode]
+    *most, _ = [one.name for one in sorted(rounded, key=lambda one: -one.parameters)]
+    small = kr.quantize(small_fitted, mode, keep_float=most, verbose=False)
+    assert {layer.name for layer in small.report.layers if layer.reason == KEPT} == set(most)
+    assert str(small).startswith(f"{mode}: quantized but for `keep_float`, ")
+    assert small.save(tmp_path / "kept").exports()[f"tflite-{mode}"].path.is_file()
+    everything = [one.name for one in rounded]
+    with pytest.raises(ValueError, match=f"`keep_float` .*name.? all {len(rounded)} layers"):
+        kr.quantize(small_fitted, mode, keep_float=everything, verbose=False)
 
 
 def test_int4_without_the_extra_says_what_to_install(fitted, monkeypatch):

@@ -9,6 +9,7 @@ from keras import layers
 
 import kerasrecipes as kr
 from kerasrecipes.export import get_format
+from kerasrecipes.export.tflite import finish
 from kerasrecipes.optimization.quantization_aware import make_quantization_aware
 from kerasrecipes.optimization.quantization_report import KEPT, QuantizationReport
 from kerasrecipes.optimization.sensitivity import layer_sensitivity, layers_to_keep
@@ -116,6 +117,25 @@ def test_an_allowance_chooses_the_same(measured, wild, tmp_path):
     _, by_name = write(wild, tmp_path / "name.tflite", keep_float=WILD)
     _, by_share = write(wild, tmp_path / "share.tflite", keep_float=share)
     assert by_name == by_share
+
+
+def test_a_file_is_int8_if_what_may_be_is(wild, tmp_path):
+    """The kept layers are most of the model, and neither why it fails nor that it does."""
+    most = ["wild", "tamed", "depthwise", "wide"]
+    answer, content = write(wild, tmp_path / "most.tflite", keep_float=most)
+    report = QuantizationReport.of_file(content, "int8", kept=most)
+    assert [one.name for one in report.layers if one.weights == "int8"] == ["stem"]
+    assert not report.is_quantized
+    assert str(report).startswith("int8: quantized but for `keep_float`, ")
+    assert np.isfinite(answer(photos(40)[:2])).all()
+    get_format("tflite").check_content(content, wild, "int8")  # as it is saved
+    with pytest.raises(ValueError, match="`keep_float` names all 5 layers that 'int8' rounds"):
+        write(wild, tmp_path / "all.tflite", keep_float=["stem", *most])
+    # Without a wish, few layers are as wrong as before.
+    with pytest.raises(kr.VerificationError, match="Only 1 of 6 convolutions and dense layers be"):
+        finish(content, wild, quantization="int8", class_names=["a", "b", "c"])
+    with pytest.raises(kr.VerificationError, match="Only 1 of 5 .* became int8, besides 1 of `kee"):
+        finish(content, wild, quantization="int8", class_names=["a", "b", "c"], kept=1)
 
 
 def test_only_what_loses_more_than_others_is_worth_an_exception():
