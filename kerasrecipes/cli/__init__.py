@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs, so that `--help`, `ls`, `predic
 """
 
 import os
+import re
 import sys
 from typing import Annotated
 
@@ -40,6 +41,14 @@ COMMANDS = {
     "prune": optimizing.prune_saved,
     "quantize": optimizing.quantize_saved,
     "distil": optimizing.distil_saved,
+}
+# Arguments whose option has another name, as messages write them between backticks.
+OPTIONS = {
+    "max_latency_ms": "--max-ms",
+    "max_size_mb": "--max-mb",
+    "resume": "--resume",
+    "resume=True": "--resume",
+    "run_folder": "--run",
 }
 
 
@@ -99,4 +108,4 @@ def _was_interrupted(error: BaseException | None) -> bool:
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror + (f": '{printable(error.filename)}'" if error.filename else "")
-    return str(error)
+    return re.sub("(?<=`)[^`]+(?=`)", lambda name: OPTIONS.get(name[0], name[0]), str(error))

@@ -65,8 +65,8 @@ class RunFolder:
         with locked_folder(self.path):
             if config.is_file() and not self.resume:
                 raise DataError(
-                    f"'{printable(self.path)}' holds a run already. Pass `resume=True` (on the "
-                    "command line --resume) to go on with it, or name another folder."
+                    f"'{printable(self.path)}' holds a run already. Pass `resume=True` to go "
+                    "on with it, or name another folder."
                 )
             remove_unfinished(self.path)
             yield

@@ -9,9 +9,10 @@ import subprocess
 import time
 
 import pytest
+import typer
 
 from kerasrecipes import IntegrityError, VerificationError, __version__, list_losses
-from kerasrecipes.cli import app
+from kerasrecipes.cli import OPTIONS, app
 from kerasrecipes.cli.options import Loss
 
 VERBS = [
@@ -121,6 +122,28 @@ def test_errors_are_one_clear_line(kr, photos, model, tmp_path, arguments, messa
     assert code == 1 and out == ""
     assert re.search(message, one_line(err))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_errors_speak_of_options_by_their_names(kr, photos, tmp_path):
+    commands = typer.main.get_command(app).commands.values()
+    options = {name for command in commands for one in command.params for name in one.opts}
+    assert set(OPTIONS.values()) <= options
+    named = {f"--{name.replace('_', '-')}" for name in OPTIONS if name.isidentifier()}
+    assert named & options == {"--resume"}  # or it would need no other name
+    to = ("--to", tmp_path / "new", *QUICK)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    for arguments, message in (
+        (("train", photos, *to, "--resume"), "`--resume` has no effect without `--run`. Name the"),
+        (("train", photos, *to, "--run", tmp_path / "no", "--resume"), "or leave `--resume` out"),
+        (("train", photos, *to, "--run", tmp_path / "run"), "already. Pass `--resume` to go on"),
+        (("recommend", photos, "--max-ms", -1), "`--max-ms` must be above 0"),
+        (("recommend", photos, "--max-mb", 0), "`--max-mb` must be above 0"),
+        # All others stay as they are.
+        (("train", photos, *to, "--val-fraction", 2), "`val_fraction` must"),
+    ):
+        code, _, err = kr(*arguments)
+        assert code == 1 and message in err.splitlines()[-1]
 
 
 def test_debug_shows_where_an_error_came_from(kr, monkeypatch):
