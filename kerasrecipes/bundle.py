@@ -341,8 +341,10 @@ def _read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"])) or "its beginning"
+        # What pydantic puts before the words of a validator.
+        why = problem["msg"].removeprefix("Value error, ").removesuffix(".")
         raise IntegrityError(
-            f"'{printable(folder / MANIFEST)}' is damaged at {where}: {problem['msg']}. "
+            f"'{printable(folder / MANIFEST)}' is damaged at {where}: {why}. "
             "Restore the bundle from a copy, or train again."
         ) from None
 

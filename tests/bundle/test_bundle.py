@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import field_validator
 
-from kerasrecipes import Bundle, DataError, IntegrityError
+from kerasrecipes import Bundle, DataError, IntegrityError, bundle
 from kerasrecipes.bundle import check_model_folder
 from kerasrecipes.data.decode import DecodePolicy, decode_photo
 
@@ -254,6 +255,20 @@ def test_an_unreadable_bundle_json_is_told(small, content, message):
     (small.folder / "bundle.json").write_bytes(content)
     (small.folder / "bundle.sha256").unlink()
     with pytest.raises(IntegrityError, match=rf"bundle.json' {message}"):
+        Bundle.load(small.folder)
+
+
+def test_a_field_that_a_validator_refuses_is_told_in_its_words(small, monkeypatch):
+    class Strict(bundle.Manifest):
+        @field_validator("class_names")
+        @classmethod
+        def check(cls, names):
+            raise ValueError("one class is no choice.")
+
+    monkeypatch.setattr(bundle, "Manifest", Strict)
+    with pytest.raises(
+        IntegrityError, match="is damaged at class_names: one class is no choice. R"
+    ):
         Bundle.load(small.folder)
 
 
