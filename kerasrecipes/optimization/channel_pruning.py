@@ -138,7 +138,19 @@ def prune_channels(
     )
 
 
-def _checked(channels, max_multiply_adds, allocation, min_channels, multiple_of) -> float:
+def check_fractions(channels: float | None = None, max_multiply_adds: float | None = None) -> None:
+    """Judge how much of a model is to go, before there is one.
+
+    Args:
+        channels: As in `prune_channels`.
+        max_multiply_adds: As there.
+
+    Raises:
+        ValueError: If not exactly one is given, or it is no fraction.
+
+    Example:
+        >>> check_fractions(channels=0.5)
+    """
     if (channels is None) == (max_multiply_adds is None):
         raise ValueError(
             "Pass either `channels`, the fraction of them that goes, or `max_multiply_adds`, the "
@@ -152,6 +164,10 @@ def _checked(channels, max_multiply_adds, allocation, min_channels, multiple_of)
             raise ValueError(
                 f"`{name}` is the fraction {meaning}; it must lie between 0 and 1, not {value!r}."
             )
+
+
+def _checked(channels, max_multiply_adds, allocation, min_channels, multiple_of) -> float:
+    check_fractions(channels, max_multiply_adds)
     for name, value in (("min_channels", min_channels), ("multiple_of", multiple_of)):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"`{name}` must be a whole number of at least 1, not {value!r}.")

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from kerasrecipes.backbones.rebuilding import copied, flattened
 from kerasrecipes.data.batches import to_dataset
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.optimization.channel_pruning import PrunedChannels, prune_channels
+from kerasrecipes.optimization.channel_pruning import (
+    PrunedChannels,
+    check_fractions,
+    prune_channels,
+)
 from kerasrecipes.optimization.channel_scores import Scores, score_by_gradient
 from kerasrecipes.optimization.clustering import cluster_weights
 from kerasrecipes.optimization.facts import model_facts, sparse_bytes
@@ -101,10 +105,12 @@ def _one_way(residual: bool, **wanted) -> dict:
             f"{' and '.join(f'`{name}`' for name in asked) or 'none of them'}."
         )
     (name,) = asked
-    if name in {"sparsity", "pattern"}:
-        check_zeros(**asked)
-        if residual:
-            raise ValueError(f"`residual` has no effect with `{name}`, which leaves all channels.")
+    if name in {"channels", "max_multiply_adds"}:
+        check_fractions(**asked)
+        return asked
+    check_zeros(**asked)
+    if residual:
+        raise ValueError(f"`residual` has no effect with `{name}`, which leaves all channels.")
     return asked
 
 
