@@ -75,7 +75,7 @@ def distil(
     if not teachers:
         raise ValueError("`teacher` is empty: pass a fitted recipe, or a list of them.")
     schedule, spec, head = check_student(student)
-    check_callbacks(callbacks, student, schedule)
+    check_callbacks(callbacks, student, schedule, taught=True)
     for one in teachers:
         data = checked_sides(one, train, val)
         refuse_tested(one.seen_, unlabelled=unlabelled)

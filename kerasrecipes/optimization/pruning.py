@@ -131,7 +131,7 @@ def check_epochs(epochs: int) -> None:
 
 
 def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks, say: Callable):
-    check_callbacks(callbacks, recipe, UnfreezeSchedule.full())
+    check_callbacks(callbacks, recipe, UnfreezeSchedule.full(), taught=True)
     pruned = pruned_model(
         recipe.model_,
         train,
@@ -245,7 +245,7 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
 
     # A moving average would fill the zeros again.
     trained = replace(recipe, ema=False)
-    check_callbacks(callbacks, trained, UnfreezeSchedule.full())
+    check_callbacks(callbacks, trained, UnfreezeSchedule.full(), taught=True)
     # All at once: with its channels' means and variances back, a model has lost less than it
     # would while zeros come step by step under statistics that no longer hold.
     model = _with_norms_of(train, recipe.model_, recipe.seed)

@@ -42,6 +42,12 @@ _WITH_AVERAGE = {
         "to the recipe, or leave the callback out"
     ),
 }
+_WITH_TEACHER = {
+    "GradientMonitor": (
+        "its `probe` has labels, and this training follows a teacher's answers. Leave it out here, "
+        "or pass it to the recipe's `fit`"
+    ),
+}
 # Where each keeps data of the user's own, and what serves in a recipe.
 _DATA = {
     "GradientMonitor": (
@@ -55,19 +61,22 @@ _DATA = {
 }
 
 
-def check_callbacks(callbacks, recipe, schedule: UnfreezeSchedule | None = None) -> None:
+def check_callbacks(
+    callbacks, recipe, schedule: UnfreezeSchedule | None = None, *, taught: bool = False
+) -> None:
     """Refuse callbacks that a recipe's training would break, or that would break it.
 
     Args:
         callbacks: The user's own callbacks.
         recipe: An `ImageClassifier`.
         schedule: What is trained; `None` for the recipe's own.
+        taught: Whether the targets are a teacher's answers, and not the labels.
 
     Raises:
         ValueError: If `callbacks` is no list of callbacks, or there is such a one.
     """
     _check_kinds(callbacks)
-    refused = _ALWAYS | (_WITH_AVERAGE if recipe.ema else {})
+    refused = _ALWAYS | (_WITH_AVERAGE if recipe.ema else {}) | (_WITH_TEACHER if taught else {})
     schedule = schedule or recipe.schedule or UnfreezeSchedule.two_phase()
     cached = recipe.cache_gb and any(stage.open_fraction < 1 for stage in schedule.stages)
     for callback in callbacks:

@@ -208,7 +208,7 @@ def run_schedule(
 ) -> list[StageReport]:
     """Train a model, in place, through the stages of a schedule; see `retrain`."""
     checked_photos(train, val)
-    check_callbacks(callbacks, recipe, schedule)
+    check_callbacks(callbacks, recipe, schedule, taught=bool(goal.teachers))
     say = say or (lambda line: None)
     warn_of_few_photos(val, say)
     prepare(recipe)

@@ -104,5 +104,18 @@ def test_other_trainings_check_the_same(small_fitted, quick_recipe, part_sets, p
     ):
         with pytest.raises(ValueError, match="`callbacks` holds an LRFinder"):
             work()
-    with pytest.raises(ValueError, match="with photos in `probe`"):
-        distil(small_fitted, quick_recipe(), train, val, callbacks=[GradientMonitor(photos_of)])
+    x, y = photos_of
+    monitor = OverfitMonitor(class_names=val.class_names, validation_data=(x, y))
+    with pytest.raises(ValueError, match="with photos in `validation_data`"):
+        distil(small_fitted, quick_recipe(), train, val, callbacks=[monitor])
+    with pytest.raises(ValueError, match="a GradientMonitor: .* follows a teacher's answers"):
+        prune(small_fitted, train, val, channels=0.5, callbacks=[GradientMonitor((x, y))])
+
+
+def test_photos_may_follow_a_pruned_model_which_trains_as_a_whole(
+    small_fitted, part_sets, photos_of
+):
+    train, val, _ = part_sets
+    monitor = OverfitMonitor(class_names=val.class_names, validation_data=photos_of)
+    prune(small_fitted, train, val, channels=0.5, epochs=1, callbacks=[monitor], verbose=False)
+    assert len(monitor.summary()["classes"]) == 1
