@@ -4,6 +4,7 @@ import difflib
 import importlib
 import unicodedata
 from collections.abc import Iterable
+from numbers import Integral, Real
 from types import ModuleType
 
 
@@ -47,6 +48,27 @@ class DownloadError(KerasRecipesError, RuntimeError):
 
 class MissingDependencyError(KerasRecipesError, ImportError):
     """An optional package is needed and not installed."""
+
+
+def is_number(
+    value: object, low: float, high: float, *, whole: bool = False, above: bool = False
+) -> bool:
+    """Tell whether an argument is a number in a range; True, False and NaN are not.
+
+    Args:
+        value: What the caller passed.
+        low: Smallest legal value.
+        high: Largest legal value.
+        whole: Whether it must be a whole number.
+        above: Whether `low` itself is not legal.
+
+    Example:
+        >>> is_number(1.5, 1, 10), is_number(1.5, 1, 10, whole=True), is_number(True, 1, 10)
+        (True, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+        return False
+    return bool(low <= value <= high and not (above and value == low))
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.errors import is_number
 from kerasrecipes.report.run_report import FreezeRow
 
 
@@ -67,12 +68,12 @@ class FreezePolicy:
             A table of what trains; print it.
 
         Raises:
-            ValueError: If `open_blocks` is out of range, or if nothing would train.
+            ValueError: If `open_blocks` is no whole number in range, or if nothing would train.
         """
-        if not 0 <= self.open_blocks <= len(spec.blocks):
+        if not is_number(self.open_blocks, 0, len(spec.blocks), whole=True):
             raise ValueError(
                 f"`open_blocks` must be between 0 and {len(spec.blocks)}, the number of "
-                f"blocks of {spec.name!r}, not {self.open_blocks}."
+                f"blocks of {spec.name!r}, and whole, not {self.open_blocks!r}."
             )
         first_open = len(spec.blocks) - self.open_blocks
         parts: dict[int, list] = {}

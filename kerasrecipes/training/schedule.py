@@ -1,11 +1,16 @@
 """Which part of a model trains, for how long, and how fast: schedules as data."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Literal
 
+from kerasrecipes.errors import NoEffectError, is_number, listed, unknown_name
+
 Rate = float | Literal["auto"]
+
+# More than what products of fractions are off by: 0.1 * 3 * 10 is a little above 3.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,9 @@ class Stage:
         layer_decay: Each block trains at this fraction of the rate of the block above it;
             1 for one rate everywhere.
         patience: Epochs without improvement before the stage ends; `None` for the recipe's.
+
+    Raises:
+        ValueError: If an argument is not what is told here, or would have no effect.
     """
 
     name: str
@@ -37,31 +45,24 @@ class Stage:
     patience: int | None = None
 
     def __post_init__(self):
-        if self.epochs < 1:
-            raise ValueError(
-                f"Stage {self.name!r}: `epochs` must be at least 1, not {self.epochs}."
-            )
-        rate = self.learning_rate
-        if rate != "auto" and (isinstance(rate, str) or not 0 < rate < 10):
-            raise ValueError(
-                f"Stage {self.name!r}: `learning_rate` must be between 0 and 10, or 'auto', "
-                f"not {rate!r}."
-            )
-        if not 0 < self.layer_decay <= 1:
-            raise ValueError(
-                f"Stage {self.name!r}: `layer_decay` must be above 0 and at most 1, "
-                f"not {self.layer_decay}."
-            )
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(
-                f"Stage {self.name!r}: `patience` must be at least 1, not {self.patience}."
-            )
+        if not isinstance(self.name, str):
+            raise ValueError(f"A stage's `name` must be a text, e.g. 'head', not {self.name!r}.")
+        where = f"Stage {self.name!r}: "
+        _check("epochs", self.epochs, "at least 1", 1, whole=True, where=where)
+        if not isinstance(self.learning_rate, str) or self.learning_rate != "auto":
+            words = "between 0 and 10, or 'auto'"
+            _check("learning_rate", self.learning_rate, words, 0, 10, above=True, where=where)
+        words = "above 0 and at most 1"
+        _check("layer_decay", self.layer_decay, words, 0, 1, above=True, where=where)
+        if self.patience is not None:
+            _check("patience", self.patience, "at least 1", 1, whole=True, where=where)
         for field in ("open_fraction", "warmup_fraction"):
-            if not 0 <= getattr(self, field) <= 1:
-                raise ValueError(
-                    f"Stage {self.name!r}: `{field}` must be between 0 and 1, "
-                    f"not {getattr(self, field)}."
-                )
+            _check(field, getattr(self, field), "between 0 and 1", 0, 1, where=where)
+        if self.layer_decay != 1 and not self.open_fraction:
+            raise NoEffectError(
+                f"{where}`layer_decay={self.layer_decay}` would have no effect: the head alone "
+                "trains, at one rate. Leave it out, or pass an `open_fraction` above 0."
+            )
 
     def first_open(self, blocks: int) -> int:
         """Return the index of the first of so many blocks that trains.
@@ -70,7 +71,7 @@ class Stage:
             >>> Stage("top", 1, 1e-4, open_fraction=0.3).first_open(10)
             7
         """
-        return blocks - math.ceil(self.open_fraction * blocks)
+        return blocks - math.ceil(self.open_fraction * blocks - ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class UnfreezeSchedule:
         stages: At least one, each with a name of its own.
 
     Raises:
-        ValueError: If there is no stage, or two have one name.
+        ValueError: If there is no stage, two have one name, or something else is among them.
 
     Example:
         >>> [stage.name for stage in UnfreezeSchedule.two_phase().stages]
@@ -91,7 +92,14 @@ class UnfreezeSchedule:
     stages: tuple[Stage, ...]
 
     def __post_init__(self):
-        object.__setattr__(self, "stages", tuple(self.stages))
+        given = self.stages
+        stages = tuple(given) if isinstance(given, Iterable) else (given,)
+        if isinstance(given, Stage) or not all(isinstance(one, Stage) for one in stages):
+            raise ValueError(
+                f"`stages` must be a tuple of `Stage`s, not {given!r}. Pass e.g. "
+                "(Stage('head', 10, 1e-3),), with a comma even after a single one."
+            )
+        object.__setattr__(self, "stages", stages)
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"A schedule needs stages with names of their own, not {names}.")
@@ -155,14 +163,15 @@ class UnfreezeSchedule:
             head_learning_rate: Peak of the head alone.
 
         Raises:
-            ValueError: If `steps` is below 1, or a number does not suit a stage.
+            ValueError: If `steps` is below 1, no block would ever be opened, or a number does
+                not suit a stage.
 
         Reference:
             Howard & Ruder, 2018, "Universal Language Model Fine-tuning for Text
             Classification", section 3.3.
         """
-        if steps < 1:
-            raise ValueError(f"`steps` must be at least 1, not {steps}.")
+        _check("steps", steps, "at least 1", 1, whole=True)
+        _check("open_fraction", open_fraction, "above 0 and at most 1", 0, 1, above=True)
         opened = (
             Stage(
                 f"open {step}",
@@ -187,5 +196,31 @@ class UnfreezeSchedule:
 
     @classmethod
     def from_dict(cls, stages: Sequence[dict]) -> "UnfreezeSchedule":
-        """Build a schedule from what `to_dict` returned."""
-        return cls(tuple(Stage(**stage) for stage in stages))
+        """Build a schedule from what `to_dict` returned.
+
+        Raises:
+            ValueError: If a stage lacks something, has something unknown, or a value is not
+                usable.
+        """
+        return cls(tuple(_stage(facts) for facts in stages))
+
+
+def _stage(facts: Mapping) -> Stage:
+    known = {field.name: field.default is MISSING for field in fields(Stage)}
+    for name in facts:
+        if name not in known:
+            raise unknown_name("setting of a stage", name, known, "Stage")
+    if missing := [name for name, needed in known.items() if needed and name not in facts]:
+        raise ValueError(f"A stage needs {listed(missing)}, which {facts!r} lacks.")
+    return Stage(**facts)
+
+
+def _check(
+    name: str, value, words: str, low, high=math.inf, *, whole=False, above=False, where=""
+) -> None:
+    """Raise unless an argument is a number in a range; `words` say which one."""
+    if is_number(value, low, high, whole=whole, above=above):
+        return
+    known = is_number(value, -math.inf, math.inf, whole=whole)
+    kind = "" if known or not whole else "a whole number of "
+    raise ValueError(f"{where}`{name}` must be {kind}{words}, not {value!r}.")

@@ -52,7 +52,7 @@ def test_nothing_trainable_is_an_error(spec):
         FreezePolicy(0).apply(spec.build((48, 48), None), spec)
 
 
-@pytest.mark.parametrize("blocks", [-1, 19])
+@pytest.mark.parametrize("blocks", [-1, 19, 1.5, True])
 def test_open_blocks_out_of_range(model, spec, blocks):
     with pytest.raises(ValueError, match=f"`open_blocks` must be between 0 and 18.*not {blocks}"):
         FreezePolicy(blocks).apply(model, spec)
