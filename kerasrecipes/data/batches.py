@@ -12,6 +12,7 @@ import numpy as np
 from kerasrecipes.data.augment import Augmentation, augment_photo, get_augmentation
 from kerasrecipes.data.decode import read_photo
 from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.errors import is_number
 
 BATCHES_IN_FLIGHT = 4
 
@@ -212,10 +213,13 @@ def to_dataset(
         one-hot float32 `(batch, classes)`.
 
     Raises:
-        ValueError: If `augment` is unknown, or only the first view would ever be shown.
+        ValueError: If `augment` is unknown, only the first view would ever be shown, or
+            `batch_size` is below 1.
     """
     import tensorflow as tf
 
+    if not is_number(batch_size, 1, math.inf, whole=True):
+        raise ValueError(f"`batch_size` must be a whole number of at least 1, not {batch_size!r}.")
     augmentation = get_augmentation(augment)
     only_first_view = views == 1 or (views is None and epochs == range(1))
     if augmentation != Augmentation() and only_first_view:

@@ -60,7 +60,8 @@ def check_gradients(
 
     Raises:
         VerificationError: If an error exceeds `tolerance`; the message says where.
-        ValueError: If there is nothing to compare, or `target` does not compute in float64.
+        ValueError: If there is nothing to compare, or `target` is not what is told here or does not
+            compute in float64.
         RuntimeError: If Keras does not run on TensorFlow.
 
     Example:
@@ -128,6 +129,10 @@ def _in_float64(target, arrays: list[np.ndarray]) -> tuple[Callable, list]:
         copy(*arrays)
         copy.set_weights(target.get_weights())
         return copy, copy.trainable_weights
+    if not callable(target):
+        raise ValueError(
+            f"`target` must be a layer, a model, a loss or a function of tensors, not {target!r}."
+        )
     return target, []
 
 

@@ -128,6 +128,12 @@ def test_augmentation_without_effect_is_an_error(part_sets, settings):
         to_dataset(part_sets[0], SIZE, augment="light", **settings)
 
 
+@pytest.mark.parametrize("size", [0, 2.5, True])
+def test_a_batch_holds_photos(part_sets, size):
+    with pytest.raises(ValueError, match=f"`batch_size` must be a whole number .* not {size}"):
+        to_dataset(part_sets[0], SIZE, batch_size=size)
+
+
 def test_unknown_augmentation(part_sets):
     with pytest.raises(ValueError, match="Unknown augmentation 'strong'"):
         to_dataset(part_sets[0], SIZE, augment="strong")

@@ -46,6 +46,11 @@ def test_a_wrong_gradient_is_named_with_its_place():
     assert check_gradients(wrong_square, X, tolerance=0.02).largest_error > 0.009
 
 
+def test_something_to_check_is_needed():
+    with pytest.raises(ValueError, match="`target` must be a layer, a model, a loss or a function"):
+        check_gradients(None, X)
+
+
 def test_layers_are_checked_in_float64_and_left_alone():
     layer = Scale()
     layer(X.astype("float32"))
