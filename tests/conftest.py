@@ -136,7 +136,7 @@ def quick_recipe():
         settings = {
             "image_size": (SIDE, SIDE),
             "schedule": UnfreezeSchedule.two_phase(epochs=2, head_epochs=2, open_fraction=0.2),
-            "views": 2,
+            "views": 1 if changes.get("augment") == "none" else 2,
             "batch_size": 8,
         }
         return ImageClassifier(**{**settings, **changes})

@@ -179,6 +179,8 @@ def _variants(recipe: ImageClassifier, changes) -> dict[str, ImageClassifier]:
             if changes is None:
                 continue
             raise ValueError(f"The change {name!r} changes nothing. Leave it out.")
+        if change.get("augment") == "none":
+            change = {"views": 1, **change}  # each would be the photo itself
         variant = replace(recipe, **change)
         try:
             checked_arguments(variant)

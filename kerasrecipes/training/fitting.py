@@ -1,6 +1,5 @@
 """Fitting an image classifier: check everything, build, then run stage after stage."""
 
-import math
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -9,9 +8,8 @@ from kerasrecipes.backbones import get_backbone
 from kerasrecipes.data.augment import Augmentation, get_augmentation
 from kerasrecipes.data.batches import PhotoReader, one_hot
 from kerasrecipes.data.check import check_photos
-from kerasrecipes.data.mixing import MIXERS
 from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.errors import DataError, listed, unknown_name
+from kerasrecipes.errors import DataError, listed
 from kerasrecipes.files import digest
 from kerasrecipes.heads import make_head
 from kerasrecipes.inference import predict_scores
@@ -28,7 +26,12 @@ from kerasrecipes.training.frozen_part import FrozenPart, Side
 from kerasrecipes.training.imbalance import WISHES, class_weights
 from kerasrecipes.training.precision import check_precision, choose_precision
 from kerasrecipes.training.random_weights import warn_of_random_weights
-from kerasrecipes.training.regularisers import check_branches, check_regularisers
+from kerasrecipes.training.recipe_settings import check_accumulation, check_settings, check_views
+from kerasrecipes.training.regularisers import (
+    check_branches,
+    check_open_norms,
+    check_regularisers,
+)
 from kerasrecipes.training.rematerialisation import check_blocks, check_rematerialise
 from kerasrecipes.training.run_record import RunRecord
 from kerasrecipes.training.schedule import UnfreezeSchedule
@@ -57,6 +60,7 @@ def fit_classifier(
     """
     schedule, spec, head, augmentation = checked_arguments(recipe)
     data = checked_photos(train, val)
+    check_accumulation(recipe, schedule, len(train))
     for leak in data.leaks:
         say(f"Warning: {leak}")
 
@@ -65,17 +69,14 @@ def fit_classifier(
     loss = head.loss(list(train.counts().values()))
     with devices.scope():
         model = build_model(spec, head, recipe, len(train.class_names))
+    check_open_norms(model, spec, recipe, schedule)
     warnings = _warnings(model, spec, recipe, schedule, val, say)
     adapted = _adapted(model, spec, recipe, schedule, say)
     if adapted is not None:
         model, spec = adapted.model, adapted.spec
     if recipe.rematerialise:
         check_blocks(model, spec, schedule, recipe.batch_norm == "train")
-    size = tuple(model.input.shape[1:3])
-    sides = (
-        Side(PhotoReader(train, size, augmentation, recipe.seed), views_of(recipe, augmentation)),
-        Side(PhotoReader(val, size), 1),
-    )
+    sides = _sides(recipe, augmentation, train, val, tuple(model.input.shape[1:3]))
     frozen = FrozenPart(model, spec, sides, recipe.cache_gb, say, memory)
     runner = _runner(recipe, model, spec, head, loss, sides, frozen, callbacks, say)
     runner.devices, runner.precision = devices, choose_precision(recipe.precision)
@@ -130,19 +131,6 @@ def _finish_head(model, head, train: PhotoSet) -> None:
         head.finish(model, predict_scores(embedding, train), one_hot(train))
 
 
-def _check_mix(recipe) -> None:
-    if recipe.mix is None:
-        if recipe.mix_alpha != type(recipe).mix_alpha:
-            raise ValueError(
-                "`mix_alpha` would have no effect without `mix`. Pass mix='mixup' or 'cutmix'."
-            )
-        return
-    if recipe.mix not in MIXERS:
-        raise unknown_name("mix", recipe.mix, MIXERS, "ImageClassifier")
-    if recipe.batch_size < 2:
-        raise ValueError("`mix` needs a `batch_size` of at least 2: it mixes photos of a batch.")
-
-
 def _begin(runner, report: RunReport, run) -> None:
     """Bring a runner to where its run stands, or prepare its model for a new one."""
     begun, train = False, runner.train
@@ -170,6 +158,14 @@ def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
             "orders": [sha256(" ".join(one).encode()).hexdigest() for one in ordered],
         },
     }
+
+
+def _sides(recipe, augmentation: Augmentation, train: PhotoSet, val: PhotoSet, size: tuple):
+    views = views_of(recipe, augmentation)
+    return (
+        Side(PhotoReader(train, size, augmentation, recipe.seed), views),
+        Side(PhotoReader(val, size), 1),
+    )
 
 
 def views_of(recipe, augmentation: Augmentation) -> int:
@@ -229,19 +225,14 @@ def checked_arguments(recipe):
             "`class_weights` must be 'auto', 'sqrt', 'balanced', 'effective' or None, "
             f"not {recipe.class_weights!r}."
         )
-    _check_numbers(recipe)
-    _check_mix(recipe)
+    check_settings(recipe)
     check_regularisers(recipe, schedule)
     check_precision(recipe.precision)
     check_devices(recipe, schedule)
     check_rematerialise(recipe, schedule)
     head = head_of(recipe)
     augmentation = get_augmentation(recipe.augment)
-    if recipe.views == 1 and augmentation != Augmentation():
-        raise ValueError(
-            "`augment` would have no effect with views=1, since the first view is the photo "
-            "itself. Pass at least 2 views, or augment='none'."
-        )
+    check_views(recipe, augmentation)
     spec = get_backbone(recipe.backbone)
     spec.check(recipe.image_size, recipe.weights)
     return schedule, spec, head, augmentation
@@ -259,36 +250,6 @@ def head_of(recipe):
     return make_head(recipe.head, dropout=recipe.dropout, **chosen)
 
 
-def _check_numbers(recipe) -> None:
-    for name, low, high, kind in (
-        ("views", 1, 1000, int),
-        ("batch_size", 1, 4096, int),
-        ("mix_alpha", 1e-3, 100, float),
-        ("seed", 0, 2**31 - 1, int),
-        ("patience", 1, 10**6, int),
-        ("dropout", 0, 0.95, float),
-        ("label_smoothing", 0, 0.5, float),
-        ("weight_decay", 0, 1, float),
-        ("stochastic_depth", 0, 0.95, float),
-        ("l2_sp", 0, 1000, float),
-        ("clip_norm", 1e-6, math.inf, float),
-        ("adaptive_clip", 1e-6, 1000, float),
-        ("accumulate", 1, 1000, int),
-        ("cache_gb", 0, math.inf, float),
-    ):
-        value = getattr(recipe, name)
-        optional = {"patience", "clip_norm", "adaptive_clip", "label_smoothing"}
-        if name in optional and value is None:
-            continue
-        right_kind = isinstance(value, int if kind is int else int | float)
-        if isinstance(value, bool) or not right_kind or not low <= value <= high:
-            whole = "a whole number " if kind is int else ""
-            raise ValueError(f"`{name}` must be {whole}between {low} and {high}, not {value!r}.")
-    for name in ("ema", "rematerialise", "deterministic"):
-        if not isinstance(getattr(recipe, name), bool):
-            raise ValueError(f"`{name}` must be True or False, not {getattr(recipe, name)!r}.")
-
-
 def checked_photos(train: PhotoSet, val: PhotoSet) -> DataReport:
     """Judge whether photos can be trained on, and say what they are.
 
@@ -297,8 +258,15 @@ def checked_photos(train: PhotoSet, val: PhotoSet) -> DataReport:
         val: Photos to choose or judge by.
 
     Raises:
+        ValueError: If a side is no `PhotoSet`.
         DataError: If the classes differ, are fewer than 2, or a side lacks photos.
     """
+    for name, photos in (("train", train), ("val", val)):
+        if not isinstance(photos, PhotoSet):
+            raise ValueError(
+                f"`{name}` must be a PhotoSet, not {type(photos).__name__}. Pass what "
+                "split_photos returns, e.g. of scan_photos('photos/')."
+            )
     if train.class_names != val.class_names:
         raise DataError(
             f"`train` has the classes {listed(train.class_names)}, and `val` "

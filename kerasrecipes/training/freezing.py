@@ -82,7 +82,7 @@ class FreezePolicy:
             part = len(spec.blocks) if block is None else block
             if self.adapters is None or block is None:
                 layer.trainable = part >= first_open
-                for norm in _batch_norms(layer):
+                for norm in batch_norms(layer):
                     norm.trainable = layer.trainable and self.train_batch_norm
             else:
                 # On the weights: on the layer, it would open those that are adapted.
@@ -102,7 +102,7 @@ class FreezePolicy:
         return FreezeSummary(rows, trainable, model.count_params())
 
     def _row(self, part: int, layers: list, head: int) -> FreezeRow:
-        norms = [norm for layer in layers for norm in _batch_norms(layer)]
+        norms = [norm for layer in layers for norm in batch_norms(layer)]
         if head == 0:
             name = "all"
         else:
@@ -138,8 +138,12 @@ def held_still(model):
     return Still()
 
 
-def _batch_norms(layer) -> list:
-    """Find a layer's BatchNormalization, in itself and in the layers that it is made of."""
+def batch_norms(layer) -> list:
+    """Find a layer's BatchNormalization, in itself and in the layers that it is made of.
+
+    Args:
+        layer: A Keras layer, perhaps made of others.
+    """
     import keras
 
     # The traversal behind `Model.layers`; KerasHub's blocks hide theirs two levels down.

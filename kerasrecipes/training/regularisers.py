@@ -3,6 +3,7 @@
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.errors import NoEffectError, unknown_name
 from kerasrecipes.training.adapters import check_adapter
+from kerasrecipes.training.freezing import batch_norms
 from kerasrecipes.training.schedule import UnfreezeSchedule
 
 # Argument of a recipe → its value that does nothing.
@@ -40,6 +41,11 @@ def check_regularisers(recipe, schedule: UnfreezeSchedule) -> None:
             )
     if recipe.batch_norm not in BATCH_NORM:
         raise unknown_name("batch_norm", recipe.batch_norm, BATCH_NORM, "ImageClassifier")
+    if recipe.l2_sp and recipe.weights is None:
+        raise NoEffectError(
+            "`l2_sp` would pull toward random weights with `weights=None`, and there are no "
+            "pretrained ones to hold on to. Leave it out, or use pretrained weights."
+        )
     if any(stage.open_fraction > 0 for stage in schedule.stages):
         return
     idle = [name for name, off in FOR_OPEN_BLOCKS.items() if getattr(recipe, name) != off]
@@ -74,3 +80,28 @@ def check_branches(model, spec: BackboneSpec, branches: dict, schedule: Unfreeze
             f"{spec.name!r}, none lies in the blocks that are opened. Leave it out, or open more "
             "blocks."
         )
+
+
+def check_open_norms(model, spec: BackboneSpec, recipe, schedule: UnfreezeSchedule) -> None:
+    """Refuse to train BatchNormalization where there is none.
+
+    Args:
+        model: The whole model.
+        spec: Its backbone.
+        recipe: An `ImageClassifier`.
+        schedule: Its stages.
+
+    Raises:
+        NoEffectError: If none lies in the blocks that any stage opens.
+    """
+    if recipe.batch_norm != "train":
+        return
+    lowest = schedule.first_open(len(spec.blocks))
+    for layer in model.layers:
+        block = spec.block_of(layer.name)
+        if block is not None and block >= lowest and batch_norms(layer):
+            return
+    raise NoEffectError(
+        f"`batch_norm='train'` would have no effect: {spec.name!r} has no BatchNormalization in "
+        "the blocks that are opened. Leave it out, or open more blocks."
+    )

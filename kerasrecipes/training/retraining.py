@@ -36,6 +36,7 @@ from kerasrecipes.training.idle_settings import idle_sentence, settings_without_
 from kerasrecipes.training.imbalance import class_weights
 from kerasrecipes.training.precision import FLOAT32, choose_precision
 from kerasrecipes.training.prefix_cache import PrefixCache
+from kerasrecipes.training.recipe_settings import check_accumulation
 from kerasrecipes.training.rematerialisation import check_blocks
 from kerasrecipes.training.schedule import Stage, UnfreezeSchedule
 
@@ -208,6 +209,7 @@ def run_schedule(
 ) -> list[StageReport]:
     """Train a model, in place, through the stages of a schedule; see `retrain`."""
     checked_photos(train, val)
+    check_accumulation(recipe, schedule, len(train))
     check_callbacks(callbacks, recipe, schedule, taught=bool(goal.teachers))
     say = say or (lambda line: None)
     warn_of_few_photos(val, say)

@@ -80,6 +80,12 @@ def test_the_usual_changes_are_those_that_the_recipe_can_have(part_photos, tiny_
         _variants(recipe, {"pull": {"l2_sp": 1}})
 
 
+def test_augmentation_is_left_out_with_its_views(quick_recipe):
+    recipe = quick_recipe(views=8)
+    for changes in (None, {"without augmentation": {"augment": "none"}}):
+        assert _variants(recipe, changes)["without augmentation"].views == 1
+
+
 def test_what_the_backbone_cannot_have_is_told_and_left_out(
     part_photos, tiny_spec, quick_recipe, monkeypatch, capsys
 ):

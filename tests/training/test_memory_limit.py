@@ -99,8 +99,8 @@ def test_a_batch_that_cannot_be_cut_further_is_an_error(part_sets, make):
             make(**changes).fit(*part_sets[:2], verbose=False, callbacks=[TooSmall(0, 0, times=9)])
 
 
-def test_trained_batch_norm_is_told_to_differ(part_sets, make, capsys):
-    recipe = make(batch_norm="train")
+def test_trained_batch_norm_is_told_to_differ(part_sets, make, small_backbone, capsys):
+    recipe = make(backbone=small_backbone, batch_norm="train")
     recipe.fit(*part_sets[:2], callbacks=[TooSmall(0, 0, times=1)])
     assert "BatchNormalization measures each part on its own" in capsys.readouterr().err
 

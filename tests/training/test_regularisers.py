@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import ImageClassifier, UnfreezeSchedule
+from kerasrecipes.training.regularisers import check_open_norms
 
 
 def distance(recipe, layer="top_conv"):
@@ -87,6 +88,25 @@ def test_without_open_blocks_it_is_an_error(changes, message):
 def test_wrong_numbers(changes, message):
     with pytest.raises(ValueError, match=message):
         ImageClassifier(**changes).fit(None, None)
+
+
+def test_random_weights_are_nothing_to_hold_on_to():
+    recipe = ImageClassifier(weights=None, l2_sp=3.0, schedule=UnfreezeSchedule.full())
+    with pytest.raises(ValueError, match="`l2_sp` would pull toward random weights"):
+        recipe.fit(None, None)
+
+
+def test_batch_norm_trains_only_where_there_is_some(fit, small_backbone):
+    with pytest.raises(ValueError, match="'tiny' has no BatchNormalization in the blocks that are"):
+        fit(batch_norm="train")
+    # Its last block has none, the one below has.
+    model, recipe = small_backbone.build(), ImageClassifier(batch_norm="train")
+    top, more = (UnfreezeSchedule.two_phase(open_fraction=share) for share in (1 / 3, 2 / 3))
+    with pytest.raises(
+        ValueError, match="'model:small' has no BatchNormalization in the blocks that"
+    ):
+        check_open_norms(model, small_backbone, recipe, top)
+    check_open_norms(model, small_backbone, recipe, more)
 
 
 def test_the_configuration_carries_them():
