@@ -26,11 +26,13 @@ def size(size_bytes: float | None) -> str:
     """Write the size of a file.
 
     Example:
-        >>> size(3_981_312), size(812), size(None)
-        ('4.0 MB', '0.8 kB', '–')
+        >>> size(5.31e9), size(3_981_312), size(812), size(None)
+        ('5.3 GB', '4.0 MB', '0.8 kB', '–')
     """
     if size_bytes is None:
         return "–"
+    if size_bytes >= 1e9:
+        return f"{size_bytes / 1e9:.1f} GB"
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e5 else f"{size_bytes / 1e3:.1f} kB"
 
 

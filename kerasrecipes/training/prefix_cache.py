@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,10 @@ class PrefixCache:
         views: Views per photo.
         dtype: How outputs are stored; training sees float32 either way.
 
+    Attributes:
+        stored: The outputs at each cut, shapes `(views, photos, …)`. A file is gone with the
+            last reference to its array.
+
     Raises:
         OSError: If a file cannot be created.
     """
@@ -41,9 +46,9 @@ class PrefixCache:
     def __init__(self, frozen, reader: PhotoReader, views: int, dtype: str = "float16"):
         self._frozen = frozen
         self._reader = reader
-        self._shapes = [tuple(output.shape[1:]) for output in frozen.outputs]
+        shapes = [tuple(output.shape[1:]) for output in frozen.outputs]
         count = len(reader.photos)
-        self._stored = [_unnamed_array((views, count, *shape), dtype) for shape in self._shapes]
+        self.stored = [_unnamed_array((views, count, *shape), dtype) for shape in shapes]
 
     def fill(self, progress: Callable[[int, int], None] = lambda *_: None) -> None:
         """Compute everything.
@@ -55,14 +60,14 @@ class PrefixCache:
             OverflowError: If an output is too large for the storage type.
             DataError: If a photo cannot be read.
         """
-        views, count = self._stored[0].shape[:2]
+        views, count = self.stored[0].shape[:2]
         order = index_batches(count, FILL_BATCH, None, range(views), None)
         run = frozen_engine(self._frozen, views * count)
         done = 0
         with self._reader.errors():
             for index, view, photos in self._reader.batches(order).prefetch(2):
                 outputs = run(photos.numpy())
-                for stored, output in zip(self._stored, outputs, strict=True):
+                for stored, output in zip(self.stored, outputs, strict=True):
                     with np.errstate(over="ignore"):
                         output = output.astype(stored.dtype)
                     if not np.isfinite(output).all():
@@ -73,24 +78,28 @@ class PrefixCache:
                 done += len(index)
                 progress(done, views * count)
 
-    def outputs(self, cut: int) -> np.ndarray:
-        """Return the outputs at a cut, shape `(views, photos, …)`."""
-        return self._stored[cut]
 
-    def batches(self, cut: int, order):
-        """Turn a dataset of `(index, view)` batches into `(index, view, outputs at a cut)`."""
-        import tensorflow as tf
+def feed_of(outputs: np.ndarray) -> Callable:
+    """Return what turns a dataset of `(index, view)` into one of `(index, view, outputs)`.
 
-        stored, shape = self._stored[cut], self._shapes[cut]
+    It does not keep the outputs, which somebody must while it is used: tensorflow keeps each
+    Python function that a dataset has ever called, and with it would keep the file.
 
-        def gather(view, index):
-            return stored[view, index].astype(np.float32)
+    Args:
+        outputs: The outputs at one cut, shape `(views, photos, …)`. Training sees float32.
+    """
+    import tensorflow as tf
 
-        def load(index, view):
-            outputs = tf.numpy_function(gather, [view, index], tf.float32)
-            return index, view, tf.ensure_shape(outputs, (None, *shape))
+    kept, shape = weakref.ref(outputs), outputs.shape[2:]
 
-        return order.map(load, num_parallel_calls=2, deterministic=True)
+    def gather(view, index):
+        return kept()[view, index].astype(np.float32)
+
+    def load(index, view):
+        found = tf.numpy_function(gather, [view, index], tf.float32)
+        return index, view, tf.ensure_shape(found, (None, *shape))
+
+    return lambda order: order.map(load, num_parallel_calls=2, deterministic=True)
 
 
 def cache_bytes(shape: tuple[int, ...], views: int, itemsize: int = 2) -> int:

@@ -160,7 +160,7 @@ class Goal:
         reader = side.reader.resized(tuple(teacher.input.shape[1:3]))
         cache = PrefixCache(keras.Model(teacher.input, outputs), reader, side.views, "float32")
         cache.fill(show_progress("asking the teacher"))
-        return [cache.outputs(i) for i in range(len(outputs))]
+        return cache.stored
 
     def training_model(self, model: "keras.Model", head, seed: int) -> "keras.Model":
         """Return a model over the same layers whose output the loss is computed on."""

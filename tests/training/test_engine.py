@@ -59,8 +59,11 @@ def test_features_beyond_half_precision_are_kept_in_single(part_sets):
     part = FrozenPart(model, None, (), 1.0, said.append)
     cache = part._filled(model, Side(PhotoReader(part_sets[1], (8, 8)), 1))
     assert said == ["  An output of the frozen blocks exceeds float16. Keeping single precision."]
-    assert cache._stored[0].dtype == np.float32
-    assert np.isfinite(cache._stored[0]).all()
+    assert cache.stored[0].dtype == np.float32
+    assert np.isfinite(cache.stored[0]).all()
+    part._room = cache.stored[0].nbytes / 2 - 1  # there is not enough for twice as much
+    with pytest.raises(OSError, match="and in single precision `cache_gb` would be exceeded"):
+        part._filled(model, Side(PhotoReader(part_sets[1], (8, 8)), 1))
 
 
 def test_cache_leaves_no_file_behind(part_sets, tmp_path, monkeypatch):
@@ -72,7 +75,7 @@ def test_cache_leaves_no_file_behind(part_sets, tmp_path, monkeypatch):
     cache = PrefixCache(model, PhotoReader(part_sets[1], (8, 8)), views=1)
     cache.fill()
     assert list(tmp_path.iterdir()) == []
-    assert cache._stored[0].max() > 0
+    assert cache.stored[0].max() > 0
 
 
 @pytest.mark.parametrize("place", ["a file", "no home"])
