@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 
 from kerasrecipes import (
+    Augmentation,
+    BitFit,
     DataError,
     ImageClassifier,
     IntegrityError,
     UnfreezeSchedule,
+    backbones,
     fine_tune_images,
 )
 from kerasrecipes.callbacks.exact_checkpoint import ExactCheckpoint
@@ -169,6 +172,18 @@ def test_the_folder_explains_itself(finished, part_sets, small):
     assert environment["packages"]["numpy"] == np.__version__
     assert set(lines(finished)[0]) >= {"stage", "epoch", "loss", "val_accuracy", "learning_rate"}
     assert (finished / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_folder_is_enough_to_run_it_again(part_sets, make, tiny_spec, tmp_path, monkeypatch):
+    """Its `config.json` makes the recipe again, whose fit ends with the very same weights."""
+    monkeypatch.setitem(backbones._REGISTRY._load(), "tiny", tiny_spec())
+    settings = {"augment": Augmentation(flip_vertical=True), "adapter": BitFit(), "loss": "focal"}
+    recipe = make(**settings, loss_options={"gamma": 3.0})
+    recipe.fit(*part_sets[:2], verbose=False, run_folder=tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    again = ImageClassifier.from_config(config["recipe"])
+    again.fit(*part_sets[:2], verbose=False)
+    same(facts(recipe), facts(again))
 
 
 def test_a_run_is_never_begun_over_another(finished, part_sets, small):
