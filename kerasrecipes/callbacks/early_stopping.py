@@ -1,8 +1,11 @@
 """Stopping when validation no longer improves, with the best weights put back."""
 
+from numbers import Integral, Real
+
 import keras
 import numpy as np
 
+from kerasrecipes.callbacks.metric_direction import higher_is_better
 from kerasrecipes.callbacks.resumable import Resumable
 from kerasrecipes.errors import did_you_mean
 
@@ -19,12 +22,14 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
         monitor: Name of the value in the logs.
         patience: Epochs without improvement before stopping; `None` for
             `max(10, 20 % of the epochs)`, since patience pays (Prechelt, 1998).
-        mode: `"min"` if lower is better, `"max"` if higher is.
+        mode: `"min"` if lower is better, `"max"` if higher is, `"auto"` to know it from the
+            metric or its name.
         baseline: Value of the weights that training starts from. If no epoch beats it,
             these weights come back and `best_epoch` is 0.
 
     Raises:
-        ValueError: If `mode` is neither, or, while training, if `monitor` is not in the logs.
+        ValueError: If an argument is not usable, or, while training, if `monitor` is not in
+            the logs or `"auto"` does not tell its direction.
 
     Example:
         >>> stopping = EarlyStopping(monitor="val_loss", patience=5)
@@ -43,12 +48,11 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
         self,
         monitor: str = "val_loss",
         patience: int | None = None,
-        mode: str = "min",
+        mode: str = "auto",
         baseline: float | None = None,
     ):
         super().__init__()
-        if mode not in {"min", "max"}:
-            raise ValueError(f"`mode` must be 'min' or 'max', not {mode!r}.")
+        _check(monitor, patience, mode, baseline)
         self.monitor = monitor
         self.patience = patience
         self.mode = mode
@@ -63,6 +67,7 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
         self._weights = None if self.baseline is None else self.model.get_weights()
         self._epochs_run = 0
         self._waited = 0
+        self._higher: bool | None = None
         self._limit = self.patience
         if self._limit is None:
             self._limit = max(10, round(0.2 * self.params.get("epochs", 0)))
@@ -73,11 +78,13 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
             known = [*logs, *(f"val_{name}" for name in logs)]
             if self.monitor not in known and self.monitor.removeprefix("val_") not in known:
                 raise self._unknown_monitor(known)
+            self._find_direction()
 
     def on_epoch_end(self, epoch, logs=None):
         if self.monitor not in (logs or {}):
             raise self._unknown_monitor(logs or {})
         self._epochs_run += 1
+        self._find_direction()
         value = float(logs[self.monitor])
         if self._improves(value):
             self.best, self.best_epoch, self._waited = value, self._epochs_run, 0
@@ -110,7 +117,14 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
             return False
         if self.best is None:
             return True
-        return value < self.best if self.mode == "min" else value > self.best
+        return value > self.best if self._higher else value < self.best
+
+    def _find_direction(self) -> None:
+        if self._higher is None:
+            auto = self.mode == "auto"
+            self._higher = (
+                higher_is_better(self.monitor, self.model) if auto else self.mode == "max"
+            )
 
     def _unknown_monitor(self, known) -> ValueError:
         hint = " Pass `validation_data` to `fit`." if self.monitor.startswith("val_") else ""
@@ -118,3 +132,19 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
             f"`monitor={self.monitor!r}` is not in the logs, so training would never stop."
             f"{did_you_mean(self.monitor, known)} Logged here: {', '.join(sorted(known))}.{hint}"
         )
+
+
+def _check(monitor, patience, mode, baseline) -> None:
+    if not isinstance(monitor, str) or not monitor:
+        raise ValueError(
+            f"`monitor` must be the name of a value in the logs, e.g. 'val_loss', not {monitor!r}."
+        )
+    whole = isinstance(patience, Integral) and not isinstance(patience, bool)
+    if patience is not None and (not whole or patience < 1):
+        raise ValueError(
+            f"`patience` must be a whole number of epochs, at least 1, or None, not {patience!r}."
+        )
+    if mode not in {"auto", "min", "max"}:
+        raise ValueError(f"`mode` must be 'auto', 'min' or 'max', not {mode!r}.")
+    if baseline is not None and (not isinstance(baseline, Real) or np.isnan(baseline)):
+        raise ValueError(f"`baseline` must be a number or None, not {baseline!r}.")

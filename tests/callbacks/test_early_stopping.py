@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import EarlyStopping
+from kerasrecipes.callbacks.metric_direction import higher_is_better
 
 
 def model_with_weight(value=0.0):
@@ -108,6 +109,76 @@ def test_missing_validation_data_is_named():
         fit(EarlyStopping(), [1.0], validation_data=None)
 
 
-def test_unknown_mode():
-    with pytest.raises(ValueError, match="`mode` must be 'min' or 'max', not 'up'"):
-        EarlyStopping(mode="up")
+def classify(stopping, epochs=6, metrics=("accuracy",), optimizer=None, callbacks=()):
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    y = (x.sum(axis=1) > 0).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")])
+    optimizer = optimizer or keras.optimizers.Adam(0.05)
+    model.compile(optimizer, "binary_crossentropy", metrics=list(metrics))
+    history = model.fit(
+        x, y, validation_data=(x, y), epochs=epochs, batch_size=8, verbose=0,
+        callbacks=[*callbacks, stopping],
+    ).history  # fmt: skip
+    return history, model.evaluate(x, y, verbose=0, return_dict=True)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "metrics", "best"),
+    [
+        ("val_accuracy", ["accuracy"], max),
+        ("accuracy", ["accuracy"], max),
+        ("val_area", [keras.metrics.AUC(name="area")], max),  # no word of it tells
+        ("val_gap", [keras.metrics.MeanAbsoluteError(name="gap")], min),
+        ("val_loss", ["accuracy"], min),
+    ],
+)
+def test_the_direction_is_that_of_the_metric(monitor, metrics, best):
+    stopping = EarlyStopping(monitor, patience=9)
+    history, _ = classify(stopping, metrics=metrics)
+    assert min(history[monitor]) < max(history[monitor])
+    assert stopping.best == best(history[monitor])
+
+
+def test_a_direction_that_cannot_be_told_is_asked_for():
+    def goodness(y, scores):
+        return keras.ops.mean(scores)
+
+    with pytest.raises(ValueError, match="'val_goodness'.*Pass mode='max' if higher"):
+        classify(EarlyStopping("val_goodness"), metrics=[goodness])
+    stopping = EarlyStopping("val_goodness", mode="min")
+    history, _ = classify(stopping, metrics=[goodness])
+    assert stopping.best == min(history["val_goodness"])
+
+
+@pytest.mark.parametrize(
+    ("monitor", "higher"),
+    [("val_head_auc_1", True), ("val_accuracy_loss", False), ("rmse", False), ("f1", True)],
+)
+def test_names_tell_a_direction(monitor, higher):
+    assert higher_is_better(monitor, keras.Sequential()) is higher
+
+
+@pytest.mark.parametrize("monitor", ["learning_rate", "precision_error"])
+def test_names_that_tell_no_direction(monitor):
+    with pytest.raises(ValueError, match="Pass mode='max'"):
+        higher_is_better(monitor, keras.Sequential())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"mode": "up"},
+        {"monitor": ""},
+        {"monitor": None},
+        {"patience": 0},
+        {"patience": "3"},
+        {"patience": 1.5},
+        {"baseline": float("nan")},
+        {"baseline": "0.5"},
+    ],
+)
+def test_arguments_are_checked(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}` must be .*, not "):
+        EarlyStopping(**arguments)
