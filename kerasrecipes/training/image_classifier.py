@@ -183,8 +183,8 @@ class ImageClassifier(Recipe):
         from kerasrecipes.training.fitting import checked_arguments, fit_classifier
 
         checked_arguments(self)
-        callbacks = tuple(callbacks)
         check_callbacks(callbacks, self)
+        callbacks = tuple(callbacks)
         speak = say if verbose else lambda line: None
         run = as_run_folder(run_folder, resume)
         check_run_folder(self, run)

@@ -27,17 +27,14 @@ class PrefixCache:
 
     One pass over the photos fills the outputs at all cuts. The files have no names while
     they are in use, so that they are gone with the process, however that ends, and two
-    runs cannot meet.
+    runs cannot meet. `stored` has the outputs at each cut, shapes `(views, photos, …)`; a file
+    is gone with the last reference to its array, too.
 
     Args:
         frozen: The frozen part of the model, photos to a list with one output per cut.
         reader: The photos.
         views: Views per photo.
         dtype: How outputs are stored; training sees float32 either way.
-
-    Attributes:
-        stored: The outputs at each cut, shapes `(views, photos, …)`. A file is gone with the
-            last reference to its array.
 
     Raises:
         OSError: If a file cannot be created.
