@@ -53,7 +53,7 @@ def test_callbacks_that_a_stage_would_mislead_are_refused(quick_recipe, make, me
 )
 def test_what_is_no_list_of_callbacks_is_named(quick_recipe, callbacks, message):
     with pytest.raises(ValueError, match=message):
-        check_callbacks(callbacks, quick_recipe())
+        quick_recipe().fit(None, None, callbacks=callbacks)
 
 
 def test_photos_are_refused_where_stages_train_on_a_cache(quick_recipe, photos_of):
