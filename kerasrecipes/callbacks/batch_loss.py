@@ -5,6 +5,7 @@ import numpy as np
 
 from kerasrecipes.callbacks.model_state import synchronise
 from kerasrecipes.callbacks.resumable import Resumable
+from kerasrecipes.callbacks.single_steps import require_single_steps
 from kerasrecipes.errors import TrainingError
 
 
@@ -21,7 +22,8 @@ class BatchLoss(Resumable, keras.callbacks.Callback):
             may have fewer.
 
     Raises:
-        ValueError: If one of `count` and `batch_size` is given without the other.
+        ValueError: If one of `count` and `batch_size` is given without the other, or, while
+            training, if the model takes several steps at once.
         TrainingError: While training, at the first step without a finite loss.
     """
 
@@ -38,6 +40,7 @@ class BatchLoss(Resumable, keras.callbacks.Callback):
         self.batch_size = batch_size
 
     def on_train_begin(self, logs=None):
+        require_single_steps(self)
         self.losses: list[float] = []
         self._epoch = 0
         self._step = 0

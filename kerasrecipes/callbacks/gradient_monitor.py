@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kerasrecipes.callbacks.resumable import Resumable
+from kerasrecipes.callbacks.single_steps import require_single_steps
 from kerasrecipes.callbacks.weight_groups import group_weights
 from kerasrecipes.errors import require
 
@@ -29,7 +30,8 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         log_dir: Folder for TensorBoard histograms of weights and gradients; `None` for none.
 
     Raises:
-        ValueError: If `probe` is no batch, or, while training, if `groups` do not fit.
+        ValueError: If `probe` is no batch, or, while training, if `groups` do not fit
+            or the model takes several steps at once.
         RuntimeError: If Keras does not run on TensorFlow.
         MissingDependencyError: If `log_dir` is given without tensorboard.
 
@@ -63,6 +65,7 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         import tensorflow as tf
 
+        require_single_steps(self)
         self.epochs = []
         self._groups = group_weights(self.model, self.groups)
         self._rectified = _rectified_outputs(self.model)

@@ -10,6 +10,7 @@ import numpy as np
 from kerasrecipes.callbacks.kernels import find_kernels
 from kerasrecipes.callbacks.model_state import synchronise
 from kerasrecipes.callbacks.resumable import Resumable
+from kerasrecipes.callbacks.single_steps import require_single_steps
 from kerasrecipes.errors import listed
 
 MASKS_EVERY = 100
@@ -37,7 +38,8 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
 
     Raises:
         ValueError: If an argument is not usable, or, while training, if no kernel can be
-            pruned, an expression matches none, or the schedule does not end with the training.
+            pruned, an expression matches none, the schedule does not end with the training, or
+            the model takes several steps at once.
 
     Example:
         >>> round(MagnitudePruning(0.8, end_step=100).sparsity_at(50), 3)
@@ -99,6 +101,7 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
         return final * (1 - left**3)
 
     def on_train_begin(self, logs=None):
+        require_single_steps(self)
         self._end, self._step = self._last_step(), 0
         self._kernels = find_kernels(self.model)
         self._final = self._final_sparsity()

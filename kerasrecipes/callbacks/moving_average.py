@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from kerasrecipes.callbacks.resumable import Resumable
+from kerasrecipes.callbacks.single_steps import require_single_steps
 
 
 class MovingAverage(Resumable, keras.callbacks.Callback):
@@ -25,7 +26,7 @@ class MovingAverage(Resumable, keras.callbacks.Callback):
 
     Raises:
         ValueError: If `momentum` does not lie between 0 and 1, or, while training, if the
-            optimizer keeps an average, too.
+            optimizer keeps an average, too, or the model takes several steps at once.
 
     Example:
         >>> MovingAverage(momentum=0.99).summary()
@@ -46,10 +47,8 @@ class MovingAverage(Resumable, keras.callbacks.Callback):
         self._steps = 0
 
     def on_train_begin(self, logs=None):
-        optimizer = self.model.optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        several = getattr(optimizer, "optimizers", [optimizer])
-        if any(getattr(one, "use_ema", False) for one in several):
+        require_single_steps(self)
+        if keeps_average(self.model.optimizer):
             raise ValueError(
                 "The optimizer keeps a moving average of its own (`use_ema=True`), which would "
                 "replace this one at the end. Compile without it, or leave MovingAverage out."
@@ -94,6 +93,13 @@ class MovingAverage(Resumable, keras.callbacks.Callback):
         if self._raw is None and self._averages is not None:
             self._raw = [np.array(_value(weight)) for weight in self.model.weights]
             self.model.set_weights(self._averages)
+
+
+def keeps_average(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Tell whether an optimizer, or one inside of it, keeps averages of the weights itself."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    several = getattr(optimizer, "optimizers", [optimizer])
+    return any(getattr(one, "use_ema", False) for one in several)
 
 
 def _value(weight: keras.Variable) -> np.ndarray:

@@ -1,11 +1,13 @@
 """Several models from one training: the ends of learning-rate cycles, averaged."""
 
 import math
+import warnings
 
 import keras
 
 from kerasrecipes.callbacks.model_state import synchronise
 from kerasrecipes.callbacks.resumable import Resumable
+from kerasrecipes.callbacks.single_steps import require_single_steps
 from kerasrecipes.errors import NotFittedError
 
 
@@ -17,14 +19,16 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
     many times the size and the time of one model as it has members.
 
     Args:
-        cycle_epochs: Epochs of a cycle; only finished cycles give a member.
+        cycle_epochs: Epochs of a cycle, counted from the first that `fit` runs; only finished
+            cycles give a member.
         peak: Learning rate at the beginning of each cycle; `None` for the optimizer's own.
         members: How many of the last cycles to keep; `None` for all. Each is a copy of the
             weights in memory.
 
     Raises:
         ValueError: If an argument is out of range, or, while training, if the optimizer has
-            a schedule, no cycle would be finished, or the steps of an epoch are not known.
+            a schedule, no cycle would be finished, the steps of an epoch are not known, or
+            the model takes several steps at once.
 
     Example:
         >>> SnapshotEnsemble(cycle_epochs=5).summary()["members"]
@@ -50,6 +54,7 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
         self.weights: list[list] = []
 
     def on_train_begin(self, logs=None):
+        require_single_steps(self)
         self.weights = []
         self._epochs_run = 0
         rate = self.model.optimizer.learning_rate
@@ -58,18 +63,19 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
                 "SnapshotEnsemble sets the learning rate itself, and the optimizer has a schedule. "
                 "Compile with a plain rate, e.g. keras.optimizers.SGD(0.1)."
             )
-        planned = self.params.get("epochs", self.cycle_epochs)
-        if planned < self.cycle_epochs:
-            raise ValueError(
-                f"No cycle of {self.cycle_epochs} epochs is finished in {planned}. Train longer, "
-                "or pass fewer `cycle_epochs`."
-            )
         if not self.params.get("steps"):
             raise ValueError("The number of steps is not known. Pass `steps_per_epoch` to `fit`.")
         self._own_rate = float(keras.ops.convert_to_numpy(rate))
         self._steps = self.params["steps"] * self.cycle_epochs
 
     def on_epoch_begin(self, epoch, logs=None):
+        # Only now it is known whether `fit` has left epochs out, by its `initial_epoch`.
+        planned = self._epochs_run + self.params.get("epochs", math.inf) - epoch
+        if planned < self.cycle_epochs:
+            raise ValueError(
+                f"No cycle of {self.cycle_epochs} epochs is finished in {planned}. Train longer, "
+                "or pass fewer `cycle_epochs`."
+            )
         if self._epochs_run % self.cycle_epochs == 0:
             self._step = 0
 
@@ -87,6 +93,12 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.model.optimizer.learning_rate = self._own_rate
+        if self._epochs_run and not self.weights:
+            warnings.warn(
+                f"Training ended after {self._epochs_run} epochs, before the end of the first "
+                f"cycle of {self.cycle_epochs}: SnapshotEnsemble has no member.",
+                stacklevel=2,
+            )
 
     def ensemble_model(self) -> keras.Model:
         """Return one functional model whose outputs are the mean of the members'.

@@ -1,5 +1,7 @@
 """Averaging the weights of the last epochs: one model that generalises like many."""
 
+import math
+import warnings
 from collections.abc import Iterable
 
 import keras
@@ -18,7 +20,8 @@ class StochasticWeightAveraging(Resumable, keras.callbacks.Callback):
     such as `EarlyStopping`, the last one in the list wins.
 
     Args:
-        start_epoch: Epochs to train before averaging begins.
+        start_epoch: Epochs to train before averaging begins, counted from the first that
+            `fit` runs.
         dataset: Batches `(x, …)` of training data, which can be read again, to measure
             BatchNormalization statistics with; `None` if no such layer trains.
 
@@ -49,17 +52,20 @@ class StochasticWeightAveraging(Resumable, keras.callbacks.Callback):
         self.averaged = 0
         self._epochs_run = 0
         self._mean: list[np.ndarray] = []
-        planned = self.params.get("epochs", self.start_epoch + 1)
-        if planned <= self.start_epoch:
-            raise ValueError(
-                f"`start_epoch={self.start_epoch}` leaves nothing to average in {planned} epochs. "
-                "Train longer, or begin earlier."
-            )
         self._norms = len(trained_batch_norms(self.model))
         if self._norms and self.dataset is None:
             raise ValueError(
                 f"{self._norms} BatchNormalization layers train; their statistics have to be "
                 "measured for the averaged weights. Pass `dataset`, or freeze them."
+            )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Only now it is known whether `fit` has left epochs out, by its `initial_epoch`.
+        planned = self._epochs_run + self.params.get("epochs", math.inf) - epoch
+        if planned <= self.start_epoch:
+            raise ValueError(
+                f"`start_epoch={self.start_epoch}` leaves nothing to average in {planned} epochs. "
+                "Train longer, or begin earlier."
             )
 
     def on_epoch_end(self, epoch, logs=None):
@@ -76,6 +82,13 @@ class StochasticWeightAveraging(Resumable, keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         if not self.averaged:
+            if self._epochs_run:
+                warnings.warn(
+                    f"Training ended after {self._epochs_run} epochs, before the first one to "
+                    f"average (`start_epoch={self.start_epoch}`): the weights are those of the "
+                    "training, not an average.",
+                    stacklevel=2,
+                )
             return
         for variable, mean in zip(self.model.trainable_variables, self._mean, strict=True):
             variable.assign(mean.astype(str(variable.dtype)))

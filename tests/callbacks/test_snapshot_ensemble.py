@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrecipes import NotFittedError
+from kerasrecipes import EarlyStopping, NotFittedError
 from kerasrecipes.callbacks.snapshot_ensemble import SnapshotEnsemble
 
 RNG = np.random.default_rng(0)
@@ -94,3 +94,18 @@ def test_unknown_steps_are_named():
     snapshots.set_params({"epochs": 2, "steps": None})
     with pytest.raises(ValueError, match="Pass `steps_per_epoch`"):
         snapshots.on_train_begin()
+
+
+def test_epochs_that_are_left_out_do_not_count():
+    fitting = {"initial_epoch": 4, "epochs": 6, "batch_size": 8, "verbose": 0}
+    with pytest.raises(ValueError, match="No cycle of 3 epochs is finished in 2"):
+        new_model().fit(X, Y, callbacks=[SnapshotEnsemble(3)], **fitting)
+    snapshots = SnapshotEnsemble(2)
+    new_model().fit(X, Y, callbacks=[snapshots], **fitting)
+    assert snapshots.summary()["members"] == 1
+
+
+def test_a_training_that_ends_before_the_first_member_is_told_of():
+    stop = EarlyStopping("loss", patience=1, baseline=-1.0)
+    with pytest.warns(UserWarning, match="after 1 epochs, .* cycle of 4: .* has no member"):
+        new_model().fit(X, Y, epochs=8, verbose=0, callbacks=[SnapshotEnsemble(4), stop])

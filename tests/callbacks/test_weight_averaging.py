@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasrecipes import EarlyStopping
 from kerasrecipes.callbacks.batch_norm_statistics import measure_batch_norms
 from kerasrecipes.callbacks.weight_averaging import StochasticWeightAveraging
 
@@ -77,3 +78,19 @@ def test_wrong_use_is_named():
         StochasticWeightAveraging(-1)
     with pytest.raises(ValueError, match="`dataset` is empty"):
         measure_batch_norms(new_model(norm=True), [])
+
+
+def test_epochs_that_are_left_out_do_not_count():
+    averaging = StochasticWeightAveraging(2)
+    new_model().fit(X, Y, initial_epoch=5, epochs=8, verbose=0, callbacks=[averaging])
+    assert averaging.averaged == 1
+    with pytest.raises(ValueError, match="`start_epoch=4` leaves nothing to average in 3 epochs"):
+        new_model().fit(
+            X, Y, initial_epoch=5, epochs=8, verbose=0, callbacks=[StochasticWeightAveraging(4)]
+        )
+
+
+def test_a_training_that_ends_before_the_average_is_told_of():
+    stop = EarlyStopping("loss", patience=1, baseline=-1.0)
+    with pytest.warns(UserWarning, match="ended after 1 epochs, before the first one to average"):
+        new_model().fit(X, Y, epochs=8, verbose=0, callbacks=[stop, StochasticWeightAveraging(4)])
