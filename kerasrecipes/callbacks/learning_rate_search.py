@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrecipes.callbacks.dataset_copy import copy_dataset
 from kerasrecipes.callbacks.learning_rate_suggestion import LearningRateSuggestion
-from kerasrecipes.callbacks.lr_finder import LRFinder
+from kerasrecipes.callbacks.lr_finder import LRFinder, check_fallback
 from kerasrecipes.callbacks.model_state import RandomState, fresh_optimizer
 from kerasrecipes.callbacks.weight_groups import group_weights
 
@@ -52,7 +52,8 @@ def find_learning_rate(
 
     Raises:
         ValueError: If the model is not built and compiled, has a `train_step` or
-            `compute_loss` of its own, or `dataset` can be read only once.
+            `compute_loss` of its own, `dataset` can be read only once, or a number is out of
+            range.
     """
     finder = LRFinder(lowest, highest, steps, sweeps, fallback)
     _check_model(model)
@@ -102,6 +103,8 @@ def find_group_learning_rates(
         raise ValueError(
             f"`fallback` must name the groups {sorted(weights)}, not {sorted(fallbacks)}."
         )
+    for rate in fallbacks.values():
+        check_fallback(rate)
     suggestions = {}
     for name, members in weights.items():
         with _only_trainable(model, members):

@@ -1,5 +1,7 @@
 """The learning-rate range test: raise the rate step by step and watch the loss."""
 
+from numbers import Integral, Real
+
 import numpy as np
 
 from kerasrecipes.callbacks.batch_loss import BatchLoss
@@ -61,10 +63,12 @@ class LRFinder(BatchLoss):
             raise ValueError(
                 f"`lowest` and `highest` must be 0 < lowest < highest, not {lowest} and {highest}."
             )
-        if steps < 20 or sweeps < 1:
-            raise ValueError(
-                f"A sweep needs `steps` >= 20, and `sweeps` >= 1; received {steps} and {sweeps}."
-            )
+        for name, value, least in (("steps", steps, 20), ("sweeps", sweeps, 1)):
+            if not isinstance(value, Integral) or value < least:
+                raise ValueError(
+                    f"`{name}` must be a whole number of at least {least}, not {value!r}."
+                )
+        check_fallback(fallback)
         self.rates = np.geomspace(lowest, highest, steps)
         self.sweeps = sweeps
         self.fallback = fallback
@@ -73,11 +77,6 @@ class LRFinder(BatchLoss):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        if self.model.steps_per_execution != 1:
-            raise ValueError(
-                f"The model runs {self.model.steps_per_execution} steps at once, so that no step "
-                "has a rate of its own. Compile it with `steps_per_execution=1`."
-            )
         self._done = []
         self._optimizer, self._train_function = self.model.optimizer, self.model.train_function
         self._random = RandomState()
@@ -137,3 +136,13 @@ class LRFinder(BatchLoss):
             return False
         best = smoothed.min()
         return bool(best > 0 and smoothed[-1] > EXPLOSION * best)
+
+
+def check_fallback(rate: float) -> None:
+    """Refuse what is no learning rate to fall back on.
+
+    Raises:
+        ValueError: If it is not a finite number above 0.
+    """
+    if not isinstance(rate, Real) or not 0 < rate < np.inf:
+        raise ValueError(f"`fallback` must be a learning rate above 0, e.g. 1e-3, not {rate!r}.")

@@ -23,7 +23,8 @@ def group_weights(
         Group → its weights, in the order of `groups`, or of the model.
 
     Raises:
-        ValueError: If a group has no trainable weight, or a weight not exactly one group.
+        ValueError: If a group has no trainable weight, or a weight not exactly one group, or
+            an expression cannot be read.
 
     Example:
         >>> x = keras.Input((2,))
@@ -39,7 +40,7 @@ def group_weights(
         return sorted_weights
     for name, rule in groups.items():
         if isinstance(rule, str):
-            sorted_weights[name] = [w for w in weights if re.search(rule, w.path)]
+            sorted_weights[name] = _matching(weights, name, rule)
         else:
             wanted = {id(variable) for variable in rule}
             sorted_weights[name] = [w for w in weights if id(w) in wanted]
@@ -56,3 +57,13 @@ def group_weights(
             f"several are {listed(wrong)}."
         )
     return sorted_weights
+
+
+def _matching(weights: list, group: str, expression: str) -> list[keras.Variable]:
+    try:
+        return [weight for weight in weights if re.search(expression, weight.path)]
+    except re.error as error:
+        raise ValueError(
+            f"{expression!r}, for the group {group!r} in `groups`, is not a regular expression: "
+            f"{error}. Escape its special characters with a backslash."
+        ) from error

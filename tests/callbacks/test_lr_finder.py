@@ -296,13 +296,25 @@ def test_models_that_cannot_be_swept_are_named():
     ("arguments", "message"),
     [
         ({"lowest": 1.0, "highest": 0.1}, "0 < lowest < highest"),
-        ({"steps": 5}, "`steps` >= 20"),
-        ({"sweeps": 0}, "`sweeps` >= 1"),
+        ({"steps": 5}, "`steps` must be a whole number of at least 20, not 5"),
+        ({"steps": 20.5}, "`steps` must be a whole number of at least 20, not 20.5"),
+        ({"sweeps": 0}, "`sweeps` must be a whole number of at least 1, not 0"),
+        ({"fallback": None}, "`fallback` must be a learning rate above 0, .* not None"),
+        ({"fallback": float("nan")}, "`fallback` must be a learning rate above 0"),
     ],
 )
 def test_arguments_are_checked(arguments, message):
     with pytest.raises(ValueError, match=message):
         LRFinder(**arguments)
+
+
+def test_groups_are_checked_before_a_sweep():
+    model = new_model()
+    with pytest.raises(ValueError, match=r"'\(', for the group 'a' .* no.* regular expression"):
+        find_group_learning_rates(model, data(), {"a": "("})
+    groups = {"head": "head", "body": "^(?!.*head)"}
+    with pytest.raises(ValueError, match="`fallback` must be a learning rate above 0"):
+        find_group_learning_rates(model, None, groups, fallback={"head": 1e-3, "body": 0})
 
 
 def test_multi_optimizer_is_refused():
