@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from kerasrecipes.callbacks.learning_rates import current_rates
+from kerasrecipes.errors import printable
 from kerasrecipes.files import complete_file
 
 
@@ -20,6 +21,9 @@ class MetricsLog(keras.callbacks.Callback):
         path: The file, e.g. `"runs/tiles/metrics.jsonl"`; its folder must exist.
         **labels: What else each line should say, e.g. `stage="head"`.
 
+    Raises:
+        ValueError: If `path` is a folder, or, while training, if its folder does not exist.
+
     Example:
         >>> MetricsLog("metrics.jsonl", stage="head").labels
         {'stage': 'head'}
@@ -28,7 +32,19 @@ class MetricsLog(keras.callbacks.Callback):
     def __init__(self, path: str | Path, **labels: str):
         super().__init__()
         self.path = Path(path)
+        if self.path.is_dir():
+            raise ValueError(
+                f"`path` must be a file, and '{printable(path)}' is a folder. Pass a file in it, "
+                f"e.g. '{printable(self.path / 'metrics.jsonl')}'."
+            )
         self.labels = labels
+
+    def on_train_begin(self, logs=None):
+        if not self.path.parent.is_dir():
+            raise ValueError(
+                f"The folder of `path`, '{printable(self.path.parent)}', does not exist. Make it, "
+                "or pass another file."
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         values = {**(logs or {}), "learning_rate": max(current_rates(self.model))}
