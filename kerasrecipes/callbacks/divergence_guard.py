@@ -1,6 +1,7 @@
 """Undoing a training that has left the rails, and going on more slowly."""
 
 import sys
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +18,7 @@ from kerasrecipes.errors import TrainingError
 
 # Ratios of tiny losses mean nothing: 0.001 after 0.0001 is no explosion.
 FLOOR = 0.05
+WINDOW = 10
 
 
 class DivergenceGuard(BatchLoss):
@@ -31,7 +33,8 @@ class DivergenceGuard(BatchLoss):
     Args:
         factor: How many times the best loss is an explosion; both are means over `window`
             steps. The best is never taken for less than a twentieth of the first one.
-        window: Number of steps that the loss is averaged over.
+        window: Number of steps that the loss is averaged over. In a training of no more steps
+            only a loss that is not finite is seen; a larger window than usual is warned of.
         rate_factor: What the learning rate, or every rate of a schedule, is multiplied by
             after a rollback.
         max_rollbacks: How often to go back before giving up; 0 gives up at once.
@@ -42,7 +45,8 @@ class DivergenceGuard(BatchLoss):
         say: Prints a line; standard error by default.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or, while training, if the model takes
+            several steps at once.
         TrainingError: While training, when it has to give up; the model is rolled back.
 
     Example:
@@ -57,7 +61,7 @@ class DivergenceGuard(BatchLoss):
     def __init__(
         self,
         factor: float = 4.0,
-        window: int = 10,
+        window: int = WINDOW,
         rate_factor: float = 0.3,
         max_rollbacks: int = 2,
         snapshot_steps: int | None = None,
@@ -95,6 +99,7 @@ class DivergenceGuard(BatchLoss):
             # The first step would do so; the state to go back to includes its slots.
             optimizer.build(self.model.trainable_variables)
         self._good, self._best_then = ModelState(self.model), None
+        self._check_window()
 
     def on_train_end(self, logs=None):
         self._good = self._candidate = None
@@ -152,6 +157,16 @@ class DivergenceGuard(BatchLoss):
         if candidate:
             self._candidate[0].replace(candidate[0])
         set_schedule_factors(self.model, state["factors"])
+
+    def _check_window(self) -> None:
+        planned = (self.params.get("steps") or np.inf) * self.params.get("epochs", 1)
+        # Tiny trainings with the usual window have nothing to lower it to.
+        if WINDOW < self.window >= planned:
+            warnings.warn(
+                f"`window={self.window}` is never left in a training of {planned} steps, so that "
+                "DivergenceGuard sees no explosion, only a loss that is not finite. Lower it.",
+                stacklevel=2,
+            )
 
     def _problem(self, loss: float) -> str:
         if not np.isfinite(loss):

@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -240,3 +242,13 @@ def test_arguments_are_checked(arguments):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"`{name}` must be"):
         DivergenceGuard(**arguments)
+
+
+def test_a_window_that_is_never_left_is_told_of():
+    model = new_model()
+    with pytest.warns(UserWarning, match="`window=1000` is never left in a training of 20 steps"):
+        with pytest.raises(TrainingError, match="nan at step 8"):
+            fit(model, poisoned(7), quiet(window=1000, max_rollbacks=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.fit(ONES, ONES, verbose=0, callbacks=[quiet()])  # 2 steps
