@@ -88,7 +88,7 @@ def test_a_recall_that_cannot_be_read_is_wrong_usage(kr, photos, recalls, messag
             "`min_recall` must be above 0 and at most 1, or None for no limit, not 95.0",
         ),
         (["--min-recall", "dots=0.9"], "Unknown class 'dots'. Did you mean 'dot'"),
-        (["--max-ms", "0"], "`max_latency_ms` must be above 0, or None for no limit, not 0.0"),
+        (["--max-ms", "0"], "`--max-ms` must be above 0, or None for no limit, not 0.0"),
     ],
 )
 def test_errors_are_one_clear_line(kr, photos, arguments, message):
