@@ -51,7 +51,13 @@ class MissingDependencyError(KerasRecipesError, ImportError):
 
 
 def is_number(
-    value: object, low: float, high: float, *, whole: bool = False, above: bool = False
+    value: object,
+    low: float,
+    high: float,
+    *,
+    whole: bool = False,
+    above: bool = False,
+    below: bool = False,
 ) -> bool:
     """Tell whether an argument is a number in a range; True, False and NaN are not.
 
@@ -61,6 +67,7 @@ def is_number(
         high: Largest legal value.
         whole: Whether it must be a whole number.
         above: Whether `low` itself is not legal.
+        below: Whether `high` itself is not legal.
 
     Example:
         >>> is_number(1.5, 1, 10), is_number(1.5, 1, 10, whole=True), is_number(True, 1, 10)
@@ -68,7 +75,8 @@ def is_number(
     """
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         return False
-    return bool(low <= value <= high and not (above and value == low))
+    at_an_end = (above and value == low) or (below and value == high)
+    return bool(low <= value <= high and not at_an_end)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

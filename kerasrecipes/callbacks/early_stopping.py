@@ -1,13 +1,13 @@
 """Stopping when validation no longer improves, with the best weights put back."""
 
-from numbers import Integral, Real
+import math
 
 import keras
 import numpy as np
 
 from kerasrecipes.callbacks.metric_direction import higher_is_better
 from kerasrecipes.callbacks.resumable import Resumable
-from kerasrecipes.errors import did_you_mean
+from kerasrecipes.errors import did_you_mean, is_number
 
 
 class EarlyStopping(Resumable, keras.callbacks.Callback):
@@ -139,12 +139,11 @@ def _check(monitor, patience, mode, baseline) -> None:
         raise ValueError(
             f"`monitor` must be the name of a value in the logs, e.g. 'val_loss', not {monitor!r}."
         )
-    whole = isinstance(patience, Integral) and not isinstance(patience, bool)
-    if patience is not None and (not whole or patience < 1):
+    if patience is not None and not is_number(patience, 1, math.inf, whole=True):
         raise ValueError(
             f"`patience` must be a whole number of epochs, at least 1, or None, not {patience!r}."
         )
     if mode not in {"auto", "min", "max"}:
         raise ValueError(f"`mode` must be 'auto', 'min' or 'max', not {mode!r}.")
-    if baseline is not None and (not isinstance(baseline, Real) or np.isnan(baseline)):
+    if baseline is not None and not is_number(baseline, -math.inf, math.inf):
         raise ValueError(f"`baseline` must be a number or None, not {baseline!r}.")

@@ -1,7 +1,5 @@
 """The learning-rate range test: raise the rate step by step and watch the loss."""
 
-from numbers import Integral, Real
-
 import numpy as np
 
 from kerasrecipes.callbacks.batch_loss import BatchLoss
@@ -18,6 +16,7 @@ from kerasrecipes.callbacks.model_state import (
     fresh_optimizer,
     synchronise,
 )
+from kerasrecipes.errors import is_number
 
 
 class LRFinder(BatchLoss):
@@ -64,7 +63,7 @@ class LRFinder(BatchLoss):
                 f"`lowest` and `highest` must be 0 < lowest < highest, not {lowest} and {highest}."
             )
         for name, value, least in (("steps", steps, 20), ("sweeps", sweeps, 1)):
-            if not isinstance(value, Integral) or value < least:
+            if not is_number(value, least, np.inf, whole=True):
                 raise ValueError(
                     f"`{name}` must be a whole number of at least {least}, not {value!r}."
                 )
@@ -144,5 +143,5 @@ def check_fallback(rate: float) -> None:
     Raises:
         ValueError: If it is not a finite number above 0.
     """
-    if not isinstance(rate, Real) or not 0 < rate < np.inf:
+    if not is_number(rate, 0, np.inf, above=True, below=True):
         raise ValueError(f"`fallback` must be a learning rate above 0, e.g. 1e-3, not {rate!r}.")

@@ -79,11 +79,12 @@ def write(
     check_backend("A .tflite file")
     image_size = check_model(model, class_names)
     _check_quantization(model, image_size, quantization, calibration, keep_float, keep_int8)
-    kept = _kept(model, quantization, calibration, keep_float)
+    kept: frozenset[str] = frozenset()
     if signatures:
         check_signatures(model, signatures, quantization)
         content = convert_signatures(model, image_size, signatures)
     else:
+        kept = _kept(model, quantization, calibration, keep_float)
         content = convert(model, image_size, quantization, calibration, kept, keep_int8)
     content = finish(
         content,

@@ -1,13 +1,12 @@
 """Making a model faster by leaving out channels, which needs nothing special to run."""
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasrecipes.backbones.rebuilding import flattened
-from kerasrecipes.errors import unknown_name
+from kerasrecipes.errors import is_number, unknown_name
 from kerasrecipes.optimization.channel_choice import ChannelChoice, MultiplyAdds
 from kerasrecipes.optimization.channel_groups import (
     ChannelGroup,
@@ -160,7 +159,7 @@ def check_fractions(channels: float | None = None, max_multiply_adds: float | No
         ("channels", channels, "of the channels that go"),
         ("max_multiply_adds", max_multiply_adds, "of the multiply-adds that may be left"),
     ):
-        if value is not None and not (isinstance(value, Real) and 0 < value < 1):
+        if value is not None and not is_number(value, 0, 1, above=True, below=True):
             raise ValueError(
                 f"`{name}` is the fraction {meaning}; it must lie between 0 and 1, not {value!r}."
             )

@@ -1,5 +1,6 @@
 """Taking away from a fitted recipe's model what matters least, and training the rest on."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from kerasrecipes.backbones.rebuilding import copied, flattened
 from kerasrecipes.data.batches import to_dataset
 from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.errors import is_number
 from kerasrecipes.optimization.channel_pruning import (
     PrunedChannels,
     check_fractions,
@@ -126,7 +128,7 @@ def check_epochs(epochs: int) -> None:
     Example:
         >>> check_epochs(12)
     """
-    if not isinstance(epochs, int) or epochs < 1:
+    if not is_number(epochs, 1, math.inf, whole=True):
         raise ValueError(f"`epochs` must be a whole number from 1 on, not {epochs!r}.")
 
 

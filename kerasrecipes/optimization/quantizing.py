@@ -3,14 +3,13 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.data.seen import on_side
-from kerasrecipes.errors import unknown_name
+from kerasrecipes.errors import is_number, unknown_name
 from kerasrecipes.optimization.pruning import check_epochs
 from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
@@ -134,7 +133,7 @@ def _check_arguments(mode, calibration, kept: dict, engine, training: dict, opti
     if training["epochs"] is not None:
         check_epochs(training["epochs"])
     rate = training["learning_rate"]
-    if rate is not None and not (isinstance(rate, Real) and 0 < rate < 10):
+    if rate is not None and not is_number(rate, 0, 10, above=True, below=True):
         raise ValueError(f"`learning_rate` must be above 0 and below 10, not {rate!r}.")
     if engine == "tfmot":
         from kerasrecipes.optimization.tfmot_training import checked_scheme

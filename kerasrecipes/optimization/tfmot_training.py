@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.errors import DataError, TrainingError, unknown_name
+from kerasrecipes.errors import DataError, TrainingError, is_number, unknown_name
 from kerasrecipes.optimization.tf_keras_bridge import import_tfmot
 from kerasrecipes.optimization.tfmot_stages import (
     SCHEMES,
@@ -239,7 +239,7 @@ def checked_scheme(
                 "'pcqat', or leave it out."
             )
     sparsity, clusters = 0.5 if sparsity is None else sparsity, 16 if clusters is None else clusters
-    if not (isinstance(sparsity, int | float) and 0 < sparsity < 1):
+    if not is_number(sparsity, 0, 1, above=True, below=True):
         raise ValueError(f"`sparsity` must lie between 0 and 1, not {sparsity!r}.")
     if not isinstance(clusters, int) or not 2 <= clusters <= 256:
         raise ValueError(f"`clusters` must be a whole number from 2 to 256, not {clusters!r}.")

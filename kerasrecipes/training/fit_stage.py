@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -131,7 +131,7 @@ class StageRunner:
         )
         return report, interrupted
 
-    @property
+    @cached_property
     def _learner(self):
         """The model up to what the loss is computed on; a head may have weights behind it."""
         import keras

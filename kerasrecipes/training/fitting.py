@@ -76,7 +76,7 @@ def fit_classifier(
         model, spec = adapted.model, adapted.spec
     if recipe.rematerialise:
         check_blocks(model, spec, schedule, recipe.batch_norm == "train")
-    sides = _sides(recipe, augmentation, train, val, tuple(model.input.shape[1:3]))
+    sides = sides_of(recipe, augmentation, train, val, tuple(model.input.shape[1:3]))
     frozen = FrozenPart(model, spec, sides, recipe.cache_gb, say, memory)
     runner = _runner(recipe, model, spec, head, loss, sides, frozen, callbacks, say)
     runner.devices, runner.precision = devices, choose_precision(recipe.precision)
@@ -160,17 +160,15 @@ def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
     }
 
 
-def _sides(recipe, augmentation: Augmentation, train: PhotoSet, val: PhotoSet, size: tuple):
-    views = views_of(recipe, augmentation)
+def sides_of(
+    recipe, augmentation: Augmentation, train: PhotoSet, val: PhotoSet, size: tuple[int, int]
+) -> tuple[Side, Side]:
+    """Return the photos of a fit, of one size; those to learn from are augmented."""
+    views = 1 if augmentation == Augmentation() else recipe.views
     return (
         Side(PhotoReader(train, size, augmentation, recipe.seed), views),
         Side(PhotoReader(val, size), 1),
     )
-
-
-def views_of(recipe, augmentation: Augmentation) -> int:
-    """Return the number of views per training photo."""
-    return 1 if augmentation == Augmentation() else recipe.views
 
 
 def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, say):

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.data.augment import get_augmentation
-from kerasrecipes.data.batches import PhotoReader, one_hot
+from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads.classification import LOGITS, POOL
@@ -29,7 +29,7 @@ from kerasrecipes.training.fitting import (
     head_of,
     prepare,
     run_stages,
-    views_of,
+    sides_of,
 )
 from kerasrecipes.training.frozen_part import FrozenPart, Side, show_progress
 from kerasrecipes.training.idle_settings import idle_sentence, settings_without_effect
@@ -216,11 +216,7 @@ def run_schedule(
     prepare(recipe)
     head = head_of(recipe)
     augmentation = get_augmentation(recipe.augment)
-    size, views = tuple(model.input.shape[1:3]), views_of(recipe, augmentation)
-    sides = (
-        Side(PhotoReader(train, size, augmentation, recipe.seed), views),
-        Side(PhotoReader(val, size), 1),
-    )
+    sides = sides_of(recipe, augmentation, train, val, tuple(model.input.shape[1:3]))
     graph = goal.training_model(model, head, recipe.seed)
     spec = _spec(recipe, graph, schedule)
     _judge_settings(recipe, graph, spec, schedule, goal, say)

@@ -51,7 +51,8 @@ class Stage:
         _check("epochs", self.epochs, "at least 1", 1, whole=True, where=where)
         if not isinstance(self.learning_rate, str) or self.learning_rate != "auto":
             words = "between 0 and 10, or 'auto'"
-            _check("learning_rate", self.learning_rate, words, 0, 10, above=True, where=where)
+            ends = {"above": True, "below": True}
+            _check("learning_rate", self.learning_rate, words, 0, 10, **ends, where=where)
         words = "above 0 and at most 1"
         _check("layer_decay", self.layer_decay, words, 0, 1, above=True, where=where)
         if self.patience is not None:
@@ -216,10 +217,10 @@ def _stage(facts: Mapping) -> Stage:
 
 
 def _check(
-    name: str, value, words: str, low, high=math.inf, *, whole=False, above=False, where=""
+    name: str, value, words: str, low, high=math.inf, *, whole=False, where="", **ends: bool
 ) -> None:
     """Raise unless an argument is a number in a range; `words` say which one."""
-    if is_number(value, low, high, whole=whole, above=above):
+    if is_number(value, low, high, whole=whole, **ends):
         return
     known = is_number(value, -math.inf, math.inf, whole=whole)
     kind = "" if known or not whole else "a whole number of "

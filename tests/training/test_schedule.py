@@ -34,6 +34,7 @@ def test_schedules_survive_json():
         ("learning_rate", True),
         ("learning_rate", None),
         ("learning_rate", math.nan),
+        ("learning_rate", 10),
         ("open_fraction", True),
         ("open_fraction", "0.5"),
     ],
