@@ -204,7 +204,7 @@ def exported_once(tmp_path_factory, trained):
 @pytest.fixture
 def exported(exported_once, tmp_path):
     """A copy of the bundle with exports, free to be damaged."""
-    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.bundles.bundle import Bundle
 
     folder = tmp_path / "colours" / "1"
     shutil.copytree(exported_once.folder, folder)
@@ -221,8 +221,8 @@ def bundle(exported):
 @pytest.fixture
 def photo_set(tiny, tmp_path):
     """Twelve labelled photos of the colours, scanned."""
-    from kerasrecipes.data.photos import Photo, PhotoFacts, PhotoSet
     from kerasrecipes.files import digest
+    from kerasrecipes.photos.photo_set import Photo, PhotoFacts, PhotoSet
 
     pixels, labels = tiny.colour_photos(12, seed=21)
     photos = []

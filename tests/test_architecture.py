@@ -287,7 +287,12 @@ def test_every_module_keeps_the_rule(rule):
         (wrong_arrows, "data/x.py", "def f():\n    from kerasrecipes.cli import app", "'cli'"),
         (wrong_arrows, "data/x.py", "import kerasrecipes", "'__init__'"),
         (wrong_arrows, "data/x.py", "import torch", "add the library"),
-        (wrong_arrows, "verify/x.py", "from kerasrecipes.bundle import Bundle", "into the func"),
+        (
+            wrong_arrows,
+            "verify/x.py",
+            "from kerasrecipes.bundles.bundle import Bundle",
+            "into the func",
+        ),
         (wrong_arrows, "heads/x.py", "def f():\n    require('keras_hub', 'hub', '')", "keras_hub"),
         (late_libraries_at_the_top, "heads/x.py", "import keras.layers", "TYPE_CHECKING"),
         (late_libraries_at_the_top, "callbacks/x.py", "import tensorflow as tf", "tensorflow"),
@@ -310,7 +315,11 @@ def test_the_rules_see_what_they_are_for(rule, file, text, complaint):
     [
         (wrong_arrows, "data/x.py", "from typing import Any\nfrom .scan import scan_photos"),
         (wrong_arrows, "heads/x.py", "if TYPE_CHECKING:\n    from kerasrecipes.cli import app"),
-        (wrong_arrows, "verify/x.py", "def f():\n    from kerasrecipes.bundle import Bundle"),
+        (
+            wrong_arrows,
+            "verify/x.py",
+            "def f():\n    from kerasrecipes.bundles.bundle import Bundle",
+        ),
         (late_libraries_at_the_top, "callbacks/x.py", "import keras"),
         (late_libraries_at_the_top, "heads/x.py", "def f():\n    import keras"),
         (too_long, "data/x.py", "def f():\n    '''a\n" + "\n" * 50 + "    '''\n" + "    0\n" * 39),

@@ -52,9 +52,9 @@ def get_backbone(name: str | BackboneSpec) -> BackboneSpec:
         )
     kind, colon, preset = name.partition(":")
     if colon and kind in {"hub", "cv"}:
-        from kerasrecipes.backbones import cv, hub
+        from kerasrecipes.backbones.presets import cv_spec, hub_spec
 
-        return {"hub": hub, "cv": cv}[kind].spec_of_preset(preset)
+        return {"hub": hub_spec, "cv": cv_spec}[kind](preset)
     if colon and kind == "model":
         raise ValueError(
             f"The backbone {name!r} was made of a Keras model and has no other place. Make it "

@@ -9,22 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from kerasrecipes.backbones.graph import anchored
-from kerasrecipes.backbones.rebuilding import rebuild
+from kerasrecipes.backbones.scaling import IMAGENET, PLAIN
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.backbones.weights_files import reason_of
 from kerasrecipes.errors import DataError, DownloadError
+from kerasrecipes.surgery.graph import anchored
+from kerasrecipes.surgery.rebuilding import rebuild
 
 if TYPE_CHECKING:
     import keras
 
 WEIGHTS_HOST = "storage.googleapis.com"
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PLAIN = (1 / 127.5, -1.0)
-IMAGENET = (
-    tuple(1 / (255 * deviation) for deviation in DEVIATION),
-    tuple(-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)),
-)
 
 
 class _Entry(NamedTuple):

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kerasrecipes.backbones.graph import anchored
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.backbones.torch_checkpoint import read_torch_checkpoint
 from kerasrecipes.backbones.weights_cache import cached_arrays
 from kerasrecipes.backbones.weights_files import assign_arrays
 from kerasrecipes.errors import DataError, MissingDependencyError
+from kerasrecipes.surgery.graph import anchored
 
 if TYPE_CHECKING:
     import keras

@@ -5,31 +5,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.backbones.applications import IMAGENET, PLAIN
-from kerasrecipes.backbones.graph import blocks_from_graph, find_cuts, nodes_in_order
-from kerasrecipes.backbones.rebuilding import (
+from kerasrecipes.backbones.scaling import SCALINGS
+from kerasrecipes.backbones.weights_files import reason_of
+from kerasrecipes.errors import listed, unknown_name
+from kerasrecipes.surgery.graph import blocks_from_graph, find_cuts, model_name, nodes_in_order
+from kerasrecipes.surgery.rebuilding import (
     TAKEN,
     as_functional,
     copy_weights,
     is_functional,
     rebuild,
 )
-from kerasrecipes.backbones.spec import BackboneSpec, ImageSize, model_name
-from kerasrecipes.backbones.weights_files import reason_of
-from kerasrecipes.errors import listed, unknown_name
 
 if TYPE_CHECKING:
     import keras
 
-SCALINGS = {"none": None, "0..1": (1 / 255, 0.0), "-1..1": PLAIN, "imagenet": IMAGENET}
 FREE_SIZE = (224, 224)
 TOLERANCE = 1e-4
 
 
-def spec_of_model(
+def facts_of_model(
     model: "keras.Model", scaling: str, name: str | None, features: str | None, licence: str
-) -> BackboneSpec:
-    """Describe a model that the user brings; see `BackboneSpec.from_model`."""
+) -> dict[str, Any]:
+    """Find the fields of a `BackboneSpec` for a model of the user; see its `from_model`."""
     _check_arguments(model, scaling)
     template = _template(model, scaling, features)
     smallest, resizable = _smallest_size(template)
@@ -44,7 +42,7 @@ def spec_of_model(
             )
         return rebuild(template, photo, weights=False)
 
-    return BackboneSpec(
+    return dict(
         name=name,
         family="user's model",
         summary=f"The Keras model {model.name!r}.",
@@ -211,7 +209,7 @@ def _smallest_size(template: "keras.Model") -> tuple[int, bool]:
     """Find a small image size that leaves a feature map, and whether sizes can differ at all."""
     import keras
 
-    own: ImageSize = template.inputs[0].shape[1:3]
+    own: tuple[int, int] = template.inputs[0].shape[1:3]
     shapes = [tuple(weight.shape) for weight in template.weights]
     side = max(math.ceil(a / b) for a, b in zip(own, template.output_shape[1:3], strict=True))
     while side < min(own):

@@ -5,14 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from kerasrecipes.backbones.graph import blocks_from_graph
-from kerasrecipes.backbones.rebuilding import rebuild
-from kerasrecipes.backbones.spec import BackboneSpec, ImageSize, model_name
+from kerasrecipes.backbones.spec import BackboneSpec, ImageSize
 from kerasrecipes.backbones.weights_files import reason_of
-from kerasrecipes.errors import DataError, DownloadError
+from kerasrecipes.environment import import_keras
+from kerasrecipes.errors import DataError, DownloadError, require, unknown_name
+from kerasrecipes.surgery.graph import blocks_from_graph, model_name
+from kerasrecipes.surgery.rebuilding import rebuild
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import keras
+
 
 Scaling = tuple[float | list[float], float | list[float]]
 
@@ -164,3 +168,83 @@ def check_source(source: str, name: str, known: set[str], error: ValueError) -> 
         )
     if source not in known and "://" not in source and not Path(source).is_dir():
         raise error
+
+
+def cv_spec(source: str) -> BackboneSpec:
+    """Describe a KerasCV preset; see `get_backbone`.
+
+    Args:
+        source: A built-in preset, a `kaggle://` address or a local folder.
+
+    Returns:
+        Its specification. `weights="default"` are the preset's own.
+
+    Raises:
+        ValueError: If there is no such preset, or it gives no feature map.
+        DataError: If a local folder is not a preset.
+        DownloadError: If the preset cannot be fetched.
+        MissingDependencyError: If keras_cv is not installed.
+    """
+    name = f"cv:{source}"
+    import_keras()  # keras_cv would let tensorflow greet
+    models = require("keras_cv", "cv", f"The backbone {name!r}").models
+    known = _presets(models)
+    see = "keras_cv.models.<Family>Backbone.presets"
+    check_source(source, name, set(known), unknown_name("KerasCV preset", source, known, see))
+    family = getattr(models, known.get(source, "Backbone"))
+
+    def load(weights: bool) -> "keras.Model":
+        return family.from_preset(source, load_weights=weights)
+
+    return spec_of(Preset(name, "KerasCV", source, load, _scaling))
+
+
+def _presets(models: "ModuleType") -> dict[str, str]:
+    """Map each preset to the class that knows it; the base class knows none of them."""
+    families = [name for name in dir(models) if name.endswith("Backbone")]
+    return {preset: name for name in families for preset in getattr(models, name).presets}
+
+
+def _scaling(model: "keras.Model") -> tuple[Scaling | None, ImageSize | None]:
+    """Scale to 0 to 1, unless the model does that itself."""
+    inside = model.get_config().get("include_rescaling", False)
+    return (None if inside else (1 / 255, 0.0)), None
+
+
+def hub_spec(source: str) -> BackboneSpec:
+    """Describe a KerasHub preset; see `get_backbone`.
+
+    Args:
+        source: A built-in preset, an address (`hf://…`, `kaggle://…`) or a local folder.
+
+    Returns:
+        Its specification, whose `build()` scales photos as the preset's image
+        converter says. `weights="default"` are the preset's own.
+
+    Raises:
+        ValueError: If there is no such preset, or it gives no feature map.
+        DataError: If a local folder is not a preset.
+        DownloadError: If the preset cannot be fetched.
+        MissingDependencyError: If keras_hub is not installed.
+    """
+    name = f"hub:{source}"
+    import_keras()  # keras_hub would let tensorflow greet
+    hub = require("keras_hub", "hub", f"The backbone {name!r}")
+    known = set(hub.models.Backbone.presets)
+    see = "keras_hub.models.Backbone.presets"
+    check_source(source, name, known, unknown_name("KerasHub preset", source, known, see))
+
+    def load(weights: bool) -> "keras.Model":
+        return hub.models.Backbone.from_preset(source, load_weights=weights, dtype="float32")
+
+    def scaling(model: "keras.Model") -> tuple[Scaling | None, ImageSize | None]:
+        try:
+            converter = hub.layers.ImageConverter.from_preset(source)
+        except FileNotFoundError:
+            warn_unknown_scaling(name)
+            return None, None
+        factor = 1.0 if converter.scale is None else converter.scale
+        offset = 0.0 if converter.offset is None else converter.offset
+        return (factor, offset), converter.image_size
+
+    return spec_of(Preset(name, "KerasHub", source, load, scaling))

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kerasrecipes.backbones.weights_files import loader_of
+from kerasrecipes.surgery.graph import find_boundary, model_name
+
 if TYPE_CHECKING:
     import keras
 
@@ -101,9 +104,9 @@ class BackboneSpec:
             >>> spec.name, spec.feature_size, len(spec.blocks)
             ('model:mine', 1280, 16)
         """
-        from kerasrecipes.backbones.from_model import spec_of_model
+        from kerasrecipes.backbones.from_model import facts_of_model
 
-        return spec_of_model(model, scaling, name, features, licence)
+        return cls(**facts_of_model(model, scaling, name, features, licence))
 
     def build(
         self, image_size: int | ImageSize | None = None, weights: str | Path | None = "default"
@@ -190,8 +193,6 @@ class BackboneSpec:
             >>> spec.boundary(spec.build(64, weights=None), 1).shape
             (None, 32, 32, 32)
         """
-        from kerasrecipes.backbones.graph import find_boundary
-
         return find_boundary(model, self, block)
 
     def _checked_size(self, image_size: int | ImageSize | None) -> ImageSize:
@@ -214,8 +215,6 @@ class BackboneSpec:
         return height, width
 
     def _loader(self, weights: str | Path | None) -> Callable[["keras.Model"], None] | None:
-        from kerasrecipes.backbones import weights_files
-
         if weights is None:
             return None
         if weights == "default" and self.load_default is not None:
@@ -226,7 +225,7 @@ class BackboneSpec:
             raise ValueError(
                 f"`weights={weights!r}` is not possible for {self.name!r}: pass {self._choices()}."
             )
-        return weights_files.loader_of(self, Path(weights))
+        return loader_of(self, Path(weights))
 
     def _choices(self) -> str:
         choices = []
@@ -239,13 +238,3 @@ class BackboneSpec:
             )
         choices.append("the path of a local weights file (.weights.h5, .keras or .npz)")
         return ", ".join(choices) + ", or weights=None for random initialisation"
-
-
-def model_name(name: str) -> str:
-    """Make a name that Keras accepts, e.g. `hub_resnet_18` from `hub:resnet/18`.
-
-    Example:
-        >>> model_name("hub:./My Net")
-        'hub_My_Net'
-    """
-    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "backbone"

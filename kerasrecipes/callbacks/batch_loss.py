@@ -3,9 +3,8 @@
 import keras
 import numpy as np
 
-from kerasrecipes.callbacks.model_state import synchronise
-from kerasrecipes.callbacks.resumable import Resumable
-from kerasrecipes.callbacks.single_steps import require_single_steps
+from kerasrecipes.callbacks.base import Resumable, require_single_steps
+from kerasrecipes.callbacks.state.model_state import synchronise
 from kerasrecipes.errors import TrainingError
 
 

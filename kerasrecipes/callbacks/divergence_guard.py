@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasrecipes.callbacks.batch_loss import BatchLoss
-from kerasrecipes.callbacks.learning_rates import (
+from kerasrecipes.callbacks.learning_rates.rates import (
     current_rates,
     scale_rates,
     schedule_factors,
     set_schedule_factors,
 )
-from kerasrecipes.callbacks.model_state import ModelState, synchronise
+from kerasrecipes.callbacks.state.model_state import ModelState, synchronise
 from kerasrecipes.errors import TrainingError
 
 # Ratios of tiny losses mean nothing: 0.001 after 0.0001 is no explosion.

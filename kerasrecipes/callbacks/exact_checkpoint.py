@@ -9,8 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasrecipes.callbacks.model_state import ModelState, RandomState
-from kerasrecipes.callbacks.state_folder import StateFolder
+from kerasrecipes.callbacks.state.model_state import ModelState, RandomState
+from kerasrecipes.callbacks.state.state_folder import StateFolder
 from kerasrecipes.errors import DataError, TrainingError, printable
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasrecipes.callbacks.resumable import Resumable
-from kerasrecipes.callbacks.single_steps import require_single_steps
-from kerasrecipes.callbacks.weight_groups import group_weights
+from kerasrecipes.callbacks.base import Resumable, require_single_steps
+from kerasrecipes.callbacks.learning_rates.weight_groups import group_weights
 from kerasrecipes.errors import require
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from kerasrecipes.callbacks.learning_rates import current_rates
+from kerasrecipes.callbacks.learning_rates.rates import current_rates
 from kerasrecipes.errors import printable
 from kerasrecipes.files import complete_file
 

@@ -3,8 +3,7 @@
 import keras
 import numpy as np
 
-from kerasrecipes.callbacks.resumable import Resumable
-from kerasrecipes.callbacks.single_steps import require_single_steps
+from kerasrecipes.callbacks.base import Resumable, require_single_steps
 
 
 class MovingAverage(Resumable, keras.callbacks.Callback):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from kerasrecipes.callbacks.resumable import Resumable
+from kerasrecipes.callbacks.base import Resumable
 
 
 class OverfitMonitor(Resumable, keras.callbacks.Callback):

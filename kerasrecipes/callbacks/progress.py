@@ -1,12 +1,15 @@
-"""One line per epoch, for people who watch a terminal."""
+"""What a stage tells and keeps of its epochs, and how Ctrl-C ends it."""
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 
 import keras
 
-from kerasrecipes.callbacks.resumable import Resumable
+from kerasrecipes.callbacks.base import Resumable
+from kerasrecipes.callbacks.learning_rates.rates import current_rates
 
 
 class Progress(Resumable, keras.callbacks.Callback):
@@ -47,3 +50,76 @@ class Progress(Resumable, keras.callbacks.Callback):
 
     def _place(self) -> str:
         return f"{self.title} {self._epoch:>2}/{self.params.get('epochs', '?')}".strip()
+
+
+class Interrupts(Resumable, keras.callbacks.Callback):
+    """Wait with a KeyboardInterrupt until the end of a step.
+
+    Raised where Ctrl-C finds the program, it may be lost in a finalizer, which prints it and
+    goes on, or leave the framework's own code half done, which can crash. Pressed again, it is
+    raised at once. Use it as a context around `fit` as well. Outside the main thread, or where
+    somebody else handles the signal, it does nothing.
+
+    Example:
+        >>> with Interrupts() as interrupts:
+        ...     interrupts.on_train_batch_end(0)
+    """
+
+    STATE = ()
+
+    def __init__(self):
+        super().__init__()
+        self._pressed = False
+        self._ours = False
+
+    def __enter__(self) -> "Interrupts":
+        self._pressed = False
+        handled = signal.getsignal(signal.SIGINT)
+        main = threading.current_thread() is threading.main_thread()
+        self._ours = main and handled is signal.default_int_handler
+        if self._ours:
+            signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self._ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if error == (None, None, None):
+            self._raise()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._raise()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._raise()
+
+    def on_train_end(self, logs=None):
+        self._raise()
+
+    def _raise(self) -> None:
+        if self._pressed:
+            self._pressed = False
+            raise KeyboardInterrupt
+
+    def _press(self, number, frame) -> None:
+        self._pressed = not self._pressed
+        if not self._pressed:
+            signal.default_int_handler(number, frame)
+
+
+class LearningRateLog(Resumable, keras.callbacks.Callback):
+    """Collect the logs of every finished epoch, and the learning rate, in `history`.
+
+    Unlike the `History` that `fit` returns, it survives an interrupted fit.
+    """
+
+    STATE = ("history",)
+
+    def on_train_begin(self, logs=None):
+        self.history: dict[str, list[float]] = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        # With one optimizer per block, the largest rate is that of the head.
+        rate = max(current_rates(self.model))
+        for name, value in {**(logs or {}), "learning_rate": rate}.items():
+            self.history.setdefault(name, []).append(float(value))

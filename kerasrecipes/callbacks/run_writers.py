@@ -6,8 +6,8 @@ from pathlib import Path
 
 import keras
 
-from kerasrecipes.callbacks.learning_rates import current_rates
-from kerasrecipes.callbacks.resumable import Resumable
+from kerasrecipes.callbacks.base import Resumable
+from kerasrecipes.callbacks.learning_rates.rates import current_rates
 from kerasrecipes.errors import require
 
 

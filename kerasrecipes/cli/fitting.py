@@ -100,9 +100,9 @@ def ablate(
 
     Fits about a dozen recipes on three splits of the photos that are not for the test.
     """
-    from kerasrecipes.training.ablation import ablate_recipe
+    from kerasrecipes.choosing.ablation import ablate_recipe
+    from kerasrecipes.engine.schedule import UnfreezeSchedule
     from kerasrecipes.training.image_classifier import ImageClassifier
-    from kerasrecipes.training.schedule import UnfreezeSchedule
 
     recipe = ImageClassifier(
         backbone,

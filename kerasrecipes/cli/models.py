@@ -50,7 +50,7 @@ def export_saved(
 
     Exits with 3, and keeps the file out of the model's folder, if it is not.
     """
-    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.release.bundle import Bundle
     from kerasrecipes.verify import Verification
 
     options = {} if signatures is None else {"signatures": tuple(signatures.split(","))}
@@ -87,7 +87,7 @@ def starter(
     ] = None,
 ) -> None:
     """Write a small project in another language that runs an exported file."""
-    from kerasrecipes.export.starter import write_starter
+    from kerasrecipes.release.starter import write_starter
 
     folder = write_starter(model, language, to, export)
     print(f"Written to '{printable(folder)}'. Begin with its README.md.")

@@ -155,10 +155,10 @@ def distil_saved(
 
     Photos of the model's own fit are recognised; all others are only for the final test.
     """
+    from kerasrecipes.engine.schedule import UnfreezeSchedule
     from kerasrecipes.optimization.bundle_optimization import remake_bundle
     from kerasrecipes.optimization.distilling import distil
     from kerasrecipes.training.image_classifier import ImageClassifier
-    from kerasrecipes.training.schedule import UnfreezeSchedule
 
     student = ImageClassifier(
         backbone,

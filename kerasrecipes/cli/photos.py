@@ -34,9 +34,9 @@ def doctor(
     """
     from dataclasses import replace
 
-    from kerasrecipes.data.check import check_photos
-    from kerasrecipes.data.scan import scan_photos
-    from kerasrecipes.data.split import split_photos
+    from kerasrecipes.data.splits import split_photos
+    from kerasrecipes.photos.check import check_photos
+    from kerasrecipes.photos.scan import scan_photos
 
     found = scan_photos(photos, group_by=group_by, max_unreadable_fraction=1.0)
     if fail_on_leak and split is None and not any(photo.split for photo in found.photos):
@@ -71,8 +71,8 @@ def show_augmentation(
     ] = False,
 ) -> None:
     """Draw photos and the views that training would see of them, to be looked at."""
-    from kerasrecipes.data.scan import scan_photos
     from kerasrecipes.files import temporary_folder, told_plainly
+    from kerasrecipes.photos.scan import scan_photos
     from kerasrecipes.report.contact_sheet import draw_augmentation
     from kerasrecipes.report.style import png
 

@@ -50,7 +50,7 @@ def recommend(
     Exits with 3 if none keeps to the limits.
     """
     least = _recalls(min_recall)
-    from kerasrecipes.training.recommend import recommend_backbone
+    from kerasrecipes.choosing.recommend import recommend_backbone
 
     found = recommend_backbone(
         photos,

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasrecipes.data.photos import Photo, PhotoSet
 from kerasrecipes.data.strata import SIDES
 from kerasrecipes.data.table import TABLE_SUFFIXES
+from kerasrecipes.photos.photo_set import Photo, PhotoSet
 
 EXAMPLES = 5
 

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
 from kerasrecipes.data.findings import Finding, Placed, things
-from kerasrecipes.data.similar import near_duplicates
+from kerasrecipes.photos.similar import near_duplicates
 
 _TOO_GOOD = "so the numbers measured on them are too good."
 

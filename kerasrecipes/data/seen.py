@@ -5,8 +5,8 @@ What was seen is a dict from the SHA-256 of a photo's file to the side that the 
 
 from collections.abc import Mapping
 
-from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos.photo_set import PhotoSet
 
 # Sides that a model is made with; on any other it was tested.
 FIT_SIDES = ("train", "val", "unlabelled", "calibration")

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from kerasrecipes.data.photos import Photo, PhotoSet
-from kerasrecipes.data.similar import near_duplicates
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.photos.photo_set import Photo, PhotoSet
+from kerasrecipes.photos.similar import near_duplicates
 
 SIDES = ("train", "val", "test")
 Unit = list[int]  # indices of photos that must stay together

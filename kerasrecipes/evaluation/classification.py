@@ -6,15 +6,15 @@ from functools import partial
 import numpy as np
 
 from kerasrecipes.errors import listed
-from kerasrecipes.evaluation import resampled
-from kerasrecipes.evaluation.estimate import Estimate
-from kerasrecipes.evaluation.intervals import (
+from kerasrecipes.evaluation.result import ClassResult, Evaluation
+from kerasrecipes.evaluation.scores import check_rows, checked_scores
+from kerasrecipes.statistics import resampled
+from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.intervals import (
     percentile_interval,
     resample_counts,
     wilson_interval,
 )
-from kerasrecipes.evaluation.result import ClassResult, Evaluation
-from kerasrecipes.evaluation.scores import check_rows, checked_scores
 
 __all__ = ["ClassResult", "Evaluation", "evaluate_scores", "most_confident_mistakes"]
 

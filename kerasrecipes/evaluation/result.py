@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.evaluation.estimate import Estimate
-from kerasrecipes.evaluation.tables import align_columns, shorten_text, underlined
+from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.tables import align_columns, shorten_text, underlined
 
 _METRICS = (
     "accuracy",

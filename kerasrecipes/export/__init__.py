@@ -4,21 +4,15 @@ Listing and loading never import tensorflow, but for a SavedModel; writing does.
 """
 
 from kerasrecipes.errors import unknown_name
-from kerasrecipes.export.exporting import export_model
 from kerasrecipes.export.format import ExportFormat, GraphFacts, LoadedModel
-from kerasrecipes.export.record import ExportRecord, check_digest, read_exports
 from kerasrecipes.registry import Registry
 
 __all__ = [
     "ExportFormat",
-    "ExportRecord",
     "GraphFacts",
     "LoadedModel",
-    "check_digest",
-    "export_model",
     "get_format",
     "list_formats",
-    "read_exports",
 ]
 
 _REGISTRY = Registry("kerasrecipes.export", "FORMATS")

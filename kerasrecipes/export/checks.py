@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.bundles.contract import check_class_names
+from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import VerificationError, listed
 from kerasrecipes.export.format import GraphFacts, LoadedModel
-from kerasrecipes.export.tflite_metadata import check_class_names
-from kerasrecipes.silence import import_keras
 
 if TYPE_CHECKING:
     import keras

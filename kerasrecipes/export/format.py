@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kerasrecipes.export.contract import Contract
+from kerasrecipes.bundles.contract import Contract
 
 
 class LoadedModel(Protocol):

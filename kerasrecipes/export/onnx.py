@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.bundles.contract import Contract
+from kerasrecipes.environment import silenced
 from kerasrecipes.errors import (
     DataError,
     IntegrityError,
@@ -23,11 +25,9 @@ from kerasrecipes.export.checks import (
     check_model,
     check_threads,
 )
-from kerasrecipes.export.contract import Contract
 from kerasrecipes.export.format import ExportFormat, GraphFacts
 from kerasrecipes.export.scoring import PhotoScorer
 from kerasrecipes.files import complete_file
-from kerasrecipes.silence import silenced
 
 if TYPE_CHECKING:
     import keras

@@ -48,10 +48,20 @@ _KINDS = {
         "keras.losses", "CategoricalFocalCrossentropy", LOGITS, ("alpha", "gamma"), smooths=True
     ),
     "balanced_softmax": LossKind(
-        f"{_HERE}.balanced_softmax", "BalancedSoftmax", LOGITS, ("tau",), smooths=True, counts=True
+        f"{_HERE}.adjusted_cross_entropy",
+        "BalancedSoftmax",
+        LOGITS,
+        ("tau",),
+        smooths=True,
+        counts=True,
     ),
     "ldam": LossKind(
-        f"{_HERE}.label_margin", "LDAM", LOGITS, ("max_margin", "scale"), smooths=True, counts=True
+        f"{_HERE}.adjusted_cross_entropy",
+        "LDAM",
+        LOGITS,
+        ("max_margin", "scale"),
+        smooths=True,
+        counts=True,
     ),
     "generalized_cross_entropy": LossKind(
         f"{_HERE}.robust", "GeneralizedCrossEntropy", LOGITS, ("q",)

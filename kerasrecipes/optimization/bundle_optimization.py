@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kerasrecipes.backbones import get_backbone
-from kerasrecipes.bundle import Bundle, check_model_folder
-from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.bundles.bundle import check_model_folder
 from kerasrecipes.data.seen import FIT_SIDES
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.result import Evaluation
 from kerasrecipes.optimization.distilling import check_student
-from kerasrecipes.optimization.optimizing import optimize
 from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
-from kerasrecipes.optimization.result import OptimizationResult
+from kerasrecipes.optimization.search.optimizing import optimize
+from kerasrecipes.optimization.search.result import OptimizationResult
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.refitting import refitted
 

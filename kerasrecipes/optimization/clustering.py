@@ -41,7 +41,7 @@ def cluster_weights(model: "keras.Model", clusters: int = 16, match: str = "") -
         Han et al., 2016, "Deep Compression", section 3 with linear initialisation,
         arXiv 1510.00149.
     """
-    from kerasrecipes.callbacks.kernels import find_kernels
+    from kerasrecipes.callbacks.zeros.kernels import find_kernels
 
     if not isinstance(clusters, int) or not 2 <= clusters <= 256:
         raise ValueError(f"`clusters` must be a whole number from 2 to 256, not {clusters!r}.")

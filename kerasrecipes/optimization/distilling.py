@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.console import say as say_aloud
 from kerasrecipes.data.seen import refuse_tested, with_seen
+from kerasrecipes.engine.cautions import warn_of_random_weights
 from kerasrecipes.errors import DataError, listed
-from kerasrecipes.optimization.facts import model_facts
+from kerasrecipes.optimization.weight_report import model_facts
+from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.training.callback_checks import check_callbacks
 from kerasrecipes.training.distillation import Distillation
 from kerasrecipes.training.fitting import build_model, checked_arguments, new_report, prepare
 from kerasrecipes.training.idle_settings import settings_without_effect
-from kerasrecipes.training.image_classifier import say as say_aloud
-from kerasrecipes.training.random_weights import warn_of_random_weights
 from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.refitting import checked_sides, refitted
 from kerasrecipes.training.retraining import Goal, run_schedule

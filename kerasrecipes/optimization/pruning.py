@@ -5,25 +5,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kerasrecipes.backbones.rebuilding import copied, flattened
-from kerasrecipes.data.batches import to_dataset
-from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.console import say as say_aloud
+from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import is_number
-from kerasrecipes.optimization.channel_pruning import (
+from kerasrecipes.optimization.channels.pruning import (
     PrunedChannels,
     check_fractions,
     prune_channels,
 )
-from kerasrecipes.optimization.channel_scores import Scores, score_by_gradient
+from kerasrecipes.optimization.channels.scores import Scores, score_by_gradient
 from kerasrecipes.optimization.clustering import cluster_weights
-from kerasrecipes.optimization.facts import model_facts, sparse_bytes
 from kerasrecipes.optimization.sparsity import check_zeros, zero_smallest
-from kerasrecipes.training.batch_norm import reestimate_batch_norm
+from kerasrecipes.optimization.weight_report import model_facts, sparse_bytes
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.photos.reader import to_dataset
+from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
+from kerasrecipes.surgery.rebuilding import copied, flattened
 from kerasrecipes.training.callback_checks import check_callbacks
-from kerasrecipes.training.image_classifier import say as say_aloud
 from kerasrecipes.training.refitting import checked_sides, refitted
 from kerasrecipes.training.retraining import retrain
-from kerasrecipes.training.schedule import UnfreezeSchedule
 
 if TYPE_CHECKING:
     import keras
@@ -240,7 +240,7 @@ def score_on_photos(model: "keras.Model", train: PhotoSet, seed: int) -> Scores:
 
 
 def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
-    from kerasrecipes.callbacks.magnitude_pruning import HoldZeros
+    from kerasrecipes.callbacks.zeros.magnitude_pruning import HoldZeros
     from kerasrecipes.export.checks import check_backend
 
     check_backend("`prune` to zeros")
@@ -300,7 +300,7 @@ def cluster(
         DataError: If the photos do not suit the model, or change while it runs.
         KeyboardInterrupt: If interrupted.
     """
-    from kerasrecipes.callbacks.shared_weights import HoldClusters
+    from kerasrecipes.callbacks.zeros.shared_weights import HoldClusters
     from kerasrecipes.export.checks import check_backend
 
     check_epochs(epochs)

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.backbones.rebuilding import clone_graph, copy_weights
 from kerasrecipes.errors import DataError
-from kerasrecipes.optimization.activation_ranges import measure_ranges
-from kerasrecipes.optimization.batch_norm_folding import fold_batch_norm
-from kerasrecipes.optimization.bias_correction import shift_biases
-from kerasrecipes.optimization.channel_rules import rule_name
-from kerasrecipes.optimization.quantization_plan import QuantizationPlan, plan_quantization
+from kerasrecipes.quantization.activation_ranges import measure_ranges
+from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
+from kerasrecipes.quantization.bias_correction import shift_biases
+from kerasrecipes.quantization.plan import QuantizationPlan, plan_quantization
+from kerasrecipes.surgery.channel_rules import rule_name
+from kerasrecipes.surgery.rebuilding import clone_graph, copy_weights
 
 if TYPE_CHECKING:
     import keras
@@ -81,7 +81,7 @@ def _check_calibration(model: "keras.Model", calibration: np.ndarray) -> None:
 
 
 def _with_rounding(folded: "keras.Model", plan: QuantizationPlan) -> "keras.Model":
-    from kerasrecipes.layers.fake_quantization import ActivationRange
+    from kerasrecipes.quantization.fake_quantization import ActivationRange
 
     fresh: dict[str, tuple[Any, Any]] = {}
 

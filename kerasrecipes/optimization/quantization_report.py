@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasrecipes.export.tflite_layers import StoredLayer
-    from kerasrecipes.optimization.range_outliers import RangeOutlier
-    from kerasrecipes.optimization.sensitivity_report import QuantizationSensitivity
+    from kerasrecipes.export.tflite.layers import StoredLayer
+    from kerasrecipes.quantization.range_outliers import RangeOutlier
+    from kerasrecipes.quantization.sensitivity_report import QuantizationSensitivity
 
 # Why a layer has float weights.
 FIRST_LAYERS = "first layers: small, and what follows inherits their rounding"
@@ -83,7 +83,7 @@ class QuantizationReport:
             sensitivity: What they were chosen by.
             outliers: What calibration found besides.
         """
-        from kerasrecipes.export.tflite_layers import read_layers
+        from kerasrecipes.export.tflite.layers import read_layers
 
         stored = read_layers(content)
         rounded = [i for i, layer in enumerate(stored) if layer.weights.startswith("int")]

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.decode import read_photo
-from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.data.seen import on_side, refuse_seen, with_seen
 from kerasrecipes.evaluation.classification import evaluate_scores
 from kerasrecipes.evaluation.scores import without_rounding
 from kerasrecipes.optimization.quantization_report import QuantizationReport
+from kerasrecipes.photos.decoding.decode import read_photo
+from kerasrecipes.photos.photo_set import PhotoSet
 
 if TYPE_CHECKING:
-    from kerasrecipes.bundle import Bundle
     from kerasrecipes.evaluation.result import Evaluation
+    from kerasrecipes.release.bundle import Bundle
     from kerasrecipes.training.image_classifier import ImageClassifier
     from kerasrecipes.verify import Tolerance
 
@@ -55,7 +55,7 @@ class QuantizedClassifier:
         Raises:
             DataError: If a photo cannot be read, or changed since it was scanned.
         """
-        from kerasrecipes.export.tflite_runtime import TFLiteModel
+        from kerasrecipes.export.tflite.runtime import TFLiteModel
 
         model = TFLiteModel(self.content, THREADS, name=f"the {self.quantization} file")
         rows = [model(pixels[None]) for pixels in self._pixels(photos, model.image_size)]
@@ -101,7 +101,7 @@ class QuantizedClassifier:
                 version is written nevertheless, without the file.
             OSError: If the folder cannot be written.
         """
-        from kerasrecipes.bundle import Bundle
+        from kerasrecipes.release.bundle import Bundle
 
         bundle = target if isinstance(target, Bundle) else self.recipe.save(target)
         bundle.export("tflite", self.quantization, content=self.content, tolerance=tolerance)

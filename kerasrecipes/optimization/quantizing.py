@@ -6,18 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasrecipes.data.batches import one_hot
-from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.console import say as say_aloud
 from kerasrecipes.data.seen import on_side
 from kerasrecipes.errors import is_number, unknown_name
 from kerasrecipes.optimization.pruning import check_epochs
 from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
-from kerasrecipes.optimization.range_outliers import find_outliers
-from kerasrecipes.optimization.sensitivity import check_keep_float, layers_to_keep
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.photos.reader import one_hot
+from kerasrecipes.quantization.range_outliers import find_outliers
+from kerasrecipes.quantization.sensitivity import check_keep_float, layers_to_keep
 from kerasrecipes.training.calibration import calibration_photos
 from kerasrecipes.training.idle_settings import idle_sentence, settings_without_effect
-from kerasrecipes.training.image_classifier import say as say_aloud
 from kerasrecipes.training.refitting import checked_sides, fit_photos, refitted
 from kerasrecipes.training.retraining import retrain
 
@@ -136,7 +136,7 @@ def _check_arguments(mode, calibration, kept: dict, engine, training: dict, opti
     if rate is not None and not is_number(rate, 0, 10, above=True, below=True):
         raise ValueError(f"`learning_rate` must be above 0 and below 10, not {rate!r}.")
     if engine == "tfmot":
-        from kerasrecipes.optimization.tfmot_training import checked_scheme
+        from kerasrecipes.optimization.tfmot.training import checked_scheme
 
         checked_scheme(**options)
         return engine
@@ -161,7 +161,7 @@ def _refuse_idle(mode: str, arguments: dict) -> None:
 
 
 def _refuse_rounded(model) -> None:
-    from kerasrecipes.layers.fake_quantization import is_quantization_aware
+    from kerasrecipes.quantization.fake_quantization import is_quantization_aware
 
     if is_quantization_aware(model):
         raise ValueError(
@@ -178,7 +178,7 @@ def _quantization(mode: str) -> str:
 def _written(recipe, mode: str, photos: PhotoSet | None, kept: dict, say) -> tuple[bytes, dict]:
     """Write the file; return its bytes, and what its report cannot read from it."""
     from kerasrecipes.export import get_format
-    from kerasrecipes.layers.fake_quantization import is_quantization_aware
+    from kerasrecipes.quantization.fake_quantization import is_quantization_aware
 
     pixels, facts = None, {}
     if photos is not None:
@@ -285,8 +285,8 @@ def _tfmot(
     say: Callable[[str], None],
 ):
     """Train with TFMOT towards what the float model says, and convert what comes of it."""
-    from kerasrecipes.export.tflite import finish
-    from kerasrecipes.optimization.tfmot_training import (
+    from kerasrecipes.export.tflite.tflite import finish
+    from kerasrecipes.optimization.tfmot.training import (
         TwinTrainer,
         checked_scheme,
         train_for_int8,

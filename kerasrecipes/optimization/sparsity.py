@@ -25,8 +25,8 @@ def zero_smallest(
     Raises:
         ValueError: If an argument is not usable, or nothing can become zero.
     """
-    from kerasrecipes.callbacks.kernels import find_kernels
-    from kerasrecipes.callbacks.magnitude_pruning import largest, largest_of_each
+    from kerasrecipes.callbacks.zeros.kernels import find_kernels
+    from kerasrecipes.callbacks.zeros.magnitude_pruning import largest, largest_of_each
 
     check_zeros(sparsity, pattern)
     kernels = find_kernels(model)
@@ -65,7 +65,7 @@ def check_zeros(sparsity: float | None = None, pattern: tuple[int, int] | None =
     Example:
         >>> check_zeros(pattern=(2, 4))
     """
-    from kerasrecipes.callbacks.magnitude_pruning import checked_sparsity
+    from kerasrecipes.callbacks.zeros.magnitude_pruning import checked_sparsity
 
     if isinstance(sparsity, Mapping):
         raise ValueError(

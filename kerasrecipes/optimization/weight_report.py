@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.evaluation.tables import align_columns
+from kerasrecipes.environment import silenced
+from kerasrecipes.statistics.tables import align_columns
+from kerasrecipes.surgery.multiply_adds import count_multiply_adds
 
 if TYPE_CHECKING:
     import keras
@@ -82,7 +84,7 @@ def report_weights(model: "keras.Model") -> WeightReport:
         >>> len(report.rows)
         33
     """
-    from kerasrecipes.callbacks.kernels import find_kernels
+    from kerasrecipes.callbacks.zeros.kernels import find_kernels
 
     rows = []
     for name, kernel in find_kernels(model).items():
@@ -93,3 +95,41 @@ def report_weights(model: "keras.Model") -> WeightReport:
         raise ValueError(f"The model {model.name!r} has no convolution and no dense layer.")
     content = b"".join(np.ascontiguousarray(weight).tobytes() for weight in model.get_weights())
     return WeightReport(tuple(rows), len(content), len(zlib.compress(content)))
+
+
+def model_facts(model: "keras.Model") -> dict[str, float]:
+    """Count a model's parameters, arithmetic, zeros and bytes.
+
+    Args:
+        model: A functional model of convolutions and dense layers.
+
+    Returns:
+        `parameters`, `weight_bytes`, `zipped_bytes`, `zero_fraction`, and `multiply_adds` where
+        it can be counted.
+    """
+    weights = report_weights(model)
+    facts = {
+        "parameters": model.count_params(),
+        "weight_bytes": weights.raw_bytes,
+        "zipped_bytes": weights.zipped_bytes,
+        "zero_fraction": weights.sparsity,
+    }
+    try:
+        facts["multiply_adds"] = count_multiply_adds(model)
+    except ValueError:
+        pass  # a layer with products that this cannot count
+    return facts
+
+
+def sparse_bytes(model: "keras.Model") -> int:
+    """Return the size of a float32 `.tflite` file whose zeros are left out.
+
+    Args:
+        model: A functional model, photos to scores.
+    """
+    import tensorflow as tf
+
+    with silenced():
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+        return len(converter.convert())

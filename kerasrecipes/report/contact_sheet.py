@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from kerasrecipes.data.augment import Augmentation
-    from kerasrecipes.data.photos import PhotoSet
+    from kerasrecipes.photos.augment import Augmentation
+    from kerasrecipes.photos.photo_set import PhotoSet
 
 CELL = 1.3
 MOST_CELLS = 1000
@@ -53,8 +53,8 @@ def draw_augmentation(
         >>> len(figure.axes)
         8
     """
-    from kerasrecipes.data.augment import Augmentation, get_augmentation
-    from kerasrecipes.data.batches import PhotoReader
+    from kerasrecipes.photos.augment import Augmentation, get_augmentation
+    from kerasrecipes.photos.reader import PhotoReader
 
     augmentation = get_augmentation(augment)
     if augmentation == Augmentation():

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasrecipes.errors import printable
-from kerasrecipes.evaluation.estimate import Estimate
 from kerasrecipes.evaluation.result import Evaluation
 from kerasrecipes.report.run_report import (
     RunReport,
@@ -17,6 +16,7 @@ from kerasrecipes.report.run_report import (
     stage_sentence,
 )
 from kerasrecipes.report.words import duration, found_of, size
+from kerasrecipes.statistics.estimate import Estimate
 
 _LEAKS_SHOWN = 5
 _CAPTIONS = {

@@ -15,7 +15,7 @@ from kerasrecipes.report.plots import (
 from kerasrecipes.report.run_report import RunReport
 
 if TYPE_CHECKING:
-    from kerasrecipes.data.photos import PhotoSet
+    from kerasrecipes.photos.photo_set import PhotoSet
 
 
 class Judged(Protocol):
@@ -51,7 +51,7 @@ def draw_pictures(report: RunReport, held_out: Judged) -> dict[str, bytes]:
 
 
 def _draw_mistakes(report: RunReport, held_out: Judged):
-    from kerasrecipes.data.decode import read_photo
+    from kerasrecipes.photos.decoding.decode import read_photo
 
     photos, names = held_out.photos, held_out.photos.class_names
     # Shown as the model sees them, squeezed to its input.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes.evaluation.estimate import encode_float
+from kerasrecipes.statistics.estimate import encode_float
 
 
 def plain(value: Any) -> Any:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.evaluation.classification import Evaluation
-from kerasrecipes.evaluation.intervals import wilson_interval
 from kerasrecipes.report.curves import plot_learning_curves
 from kerasrecipes.report.style import (
     BLUE,
@@ -21,6 +20,7 @@ from kerasrecipes.report.style import (
     short_name,
     tidy,
 )
+from kerasrecipes.statistics.intervals import wilson_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

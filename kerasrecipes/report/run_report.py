@@ -7,9 +7,9 @@ from typing import Any
 
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.evaluation.classification import Evaluation
-from kerasrecipes.evaluation.estimate import decode_float, encode_float
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.words import duration, share
+from kerasrecipes.statistics.estimate import decode_float, encode_float
 
 SCHEMA = 1
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kerasrecipes.evaluation.estimate import Estimate
 from kerasrecipes.report.style import BLUE, INK, MUTED, PLAIN_TEXT, new_figure, short_name, tidy
+from kerasrecipes.statistics.estimate import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,7 +2,7 @@
 
 import math
 
-from kerasrecipes.evaluation.estimate import Estimate
+from kerasrecipes.statistics.estimate import Estimate
 
 
 def duration(seconds: float) -> str:

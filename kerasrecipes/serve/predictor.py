@@ -7,20 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasrecipes.data.decode import DecodePolicy, decode_photo
-from kerasrecipes.data.inspection import looks_like_a_photo
+from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
 from kerasrecipes.errors import DataError, printable, unknown_name
-from kerasrecipes.export import (
-    ExportFormat,
-    ExportRecord,
-    check_digest,
-    get_format,
-    list_formats,
-)
-from kerasrecipes.export.record import no_exports
+from kerasrecipes.export import ExportFormat, get_format, list_formats
+from kerasrecipes.photos.decoding.decode import DecodePolicy, decode_photo
+from kerasrecipes.photos.inspection import looks_like_a_photo
 
 if TYPE_CHECKING:
-    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.bundles.bundle import BundleFolder
 
 
 _THREADS = 2
@@ -69,7 +63,7 @@ class Predictor:
 
     def __init__(
         self,
-        source: "Bundle | str | Path",
+        source: "BundleFolder | str | Path",
         threads: int | None = None,
         export: str | None = None,
     ):
@@ -166,12 +160,12 @@ class Predictor:
         return Prediction(name, self.class_names[order[0]], scores[order[0]], kept)
 
 
-def _load(source: "Bundle | str | Path") -> "Bundle":
+def _load(source: "BundleFolder | str | Path") -> "BundleFolder":
     if not isinstance(source, str | Path):
         return source
-    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.bundles.bundle import BundleFolder
 
-    return Bundle.load(source)
+    return BundleFolder.load(source)
 
 
 def _check_lone_file(path: Path, export: str | None) -> None:
@@ -199,7 +193,7 @@ def _format_of(path: Path) -> ExportFormat:
     return found.get(path.suffix, get_format("tflite"))
 
 
-def _choose(bundle: "Bundle", export: str | None) -> ExportRecord:
+def _choose(bundle: "BundleFolder", export: str | None) -> ExportRecord:
     records = bundle.exports()
     if not records:
         raise DataError(no_exports(bundle.folder))

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasrecipes.bundle import Bundle
-from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.evaluation.result import Evaluation
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.release.bundle import Bundle
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.decode import read_photo
-from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.heads.classification import POOL
-from kerasrecipes.inference import predict_scores
+from kerasrecipes.photos.decoding.decode import read_photo
+from kerasrecipes.photos.photo_set import PhotoSet
 
 if TYPE_CHECKING:
     import keras

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import printable
-from kerasrecipes.training.schedule import UnfreezeSchedule
 
 _ONE_STAGE = (
     "it would keep the part of the model that a stage trains, and each stage trains another. Call "

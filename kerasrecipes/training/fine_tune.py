@@ -4,16 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kerasrecipes.bundle import Bundle, check_model_folder
-from kerasrecipes.data.check import check_photos
-from kerasrecipes.data.scan import scan_photos
-from kerasrecipes.data.split import split_photos
+from kerasrecipes.bundles.bundle import check_model_folder
+from kerasrecipes.console import say
+from kerasrecipes.data.splits import split_photos
+from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
+from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.photos.check import check_photos
+from kerasrecipes.photos.scan import scan_photos
+from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.training.fitting import checked_arguments
-from kerasrecipes.training.image_classifier import ImageClassifier, say
-from kerasrecipes.training.run_folder import RunFolder, as_run_folder
-from kerasrecipes.training.schedule import UnfreezeSchedule
+from kerasrecipes.training.image_classifier import ImageClassifier
 
 
 @dataclass(frozen=True)

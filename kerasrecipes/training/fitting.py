@@ -5,38 +5,35 @@ from hashlib import sha256
 from pathlib import Path
 
 from kerasrecipes.backbones import get_backbone
-from kerasrecipes.data.augment import Augmentation, get_augmentation
-from kerasrecipes.data.batches import PhotoReader, one_hot
-from kerasrecipes.data.check import check_photos
-from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weights
+from kerasrecipes.engine.devices.devices import Devices, check_devices
+from kerasrecipes.engine.devices.precision import check_precision, choose_precision
+from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
+from kerasrecipes.engine.imbalance import WISHES, class_weights
+from kerasrecipes.engine.run_record import RunRecord
+from kerasrecipes.engine.schedule import UnfreezeSchedule
+from kerasrecipes.environment import be_deterministic, check_backend, import_keras, library_versions
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.files import digest
 from kerasrecipes.heads import make_head
-from kerasrecipes.inference import predict_scores
+from kerasrecipes.photos.augment import Augmentation, get_augmentation
+from kerasrecipes.photos.check import check_photos
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.photos.reader import PhotoReader, one_hot
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport, computing_clause
-from kerasrecipes.silence import import_keras
-from kerasrecipes.training.adapters import AdaptedModel, add_adapter
-from kerasrecipes.training.backend import be_deterministic, check_backend
-from kerasrecipes.training.batch_norm import reestimate_batch_norm
+from kerasrecipes.surgery.adapters import AdaptedModel, add_adapter
+from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
+from kerasrecipes.surgery.rematerialisation import check_blocks, check_rematerialise
+from kerasrecipes.surgery.stochastic_depth import residual_branches
 from kerasrecipes.training.calibration import calibration_photos
-from kerasrecipes.training.devices import Devices, check_devices
-from kerasrecipes.training.few_photos import warn_of_few_photos
-from kerasrecipes.training.frozen_part import FrozenPart, Side
-from kerasrecipes.training.imbalance import WISHES, class_weights
-from kerasrecipes.training.precision import check_precision, choose_precision
-from kerasrecipes.training.random_weights import warn_of_random_weights
-from kerasrecipes.training.recipe_settings import check_accumulation, check_settings, check_views
 from kerasrecipes.training.regularisers import (
     check_branches,
     check_open_norms,
     check_regularisers,
 )
-from kerasrecipes.training.rematerialisation import check_blocks, check_rematerialise
-from kerasrecipes.training.run_record import RunRecord
-from kerasrecipes.training.schedule import UnfreezeSchedule
-from kerasrecipes.training.stochastic_depth import residual_branches
-from kerasrecipes.versions import library_versions
+from kerasrecipes.training.settings import check_accumulation, check_settings, check_views
 
 STATISTICS_PHOTOS = 256
 
@@ -172,8 +169,8 @@ def sides_of(
 
 
 def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, say):
-    from kerasrecipes.training.block_optimizers import BlockOptimizers
-    from kerasrecipes.training.fit_stage import StageRunner
+    from kerasrecipes.engine.block_optimizers import BlockOptimizers
+    from kerasrecipes.engine.stage import StageRunner
 
     train = sides[0].photos
     return StageRunner(

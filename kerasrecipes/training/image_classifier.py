@@ -1,6 +1,5 @@
 """The recipe for photos with one label each."""
 
-import sys
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -9,17 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.backbones.spec import BackboneSpec
-from kerasrecipes.data.augment import Augmentation
-from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.console import say
 from kerasrecipes.data.seen import FIT_SIDES, on_side, refuse_seen, with_seen
+from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
+from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import NotFittedError
-from kerasrecipes.training.adapters import Adapter
+from kerasrecipes.photos.augment import Augmentation
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.surgery.adapters import Adapter
 from kerasrecipes.training.recipe import Recipe
-from kerasrecipes.training.run_folder import RunFolder, as_run_folder
-from kerasrecipes.training.schedule import UnfreezeSchedule
 
 if TYPE_CHECKING:
-    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.release.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,8 @@ class ImageClassifier(Recipe):
             OSError: If nothing can be written in the run folder.
             KeyboardInterrupt: If interrupted before there was anything to keep.
         """
+        from kerasrecipes.engine.devices.devices import check_run_folder
         from kerasrecipes.training.callback_checks import check_callbacks
-        from kerasrecipes.training.devices import check_run_folder
         from kerasrecipes.training.fitting import checked_arguments, fit_classifier
 
         checked_arguments(self)
@@ -203,7 +203,7 @@ class ImageClassifier(Recipe):
     def probe(self, train: PhotoSet, val: PhotoSet, *, verbose: bool = True):
         """Measure in seconds how far the backbone gets as it is, before anything is trained.
 
-        The recipe stays as it is; see `kerasrecipes.training.probe.probe_backbone`.
+        The recipe stays as it is; see `kerasrecipes.choosing.probe.probe_backbone`.
 
         Args:
             train: Photos to learn from.
@@ -217,9 +217,9 @@ class ImageClassifier(Recipe):
             ValueError: If an argument of the recipe is not usable.
             DataError: If the photos do not suit training, or change while it runs.
         """
-        from kerasrecipes.training.probe import probe_backbone
+        from kerasrecipes.training.probe import probe_recipe
 
-        return probe_backbone(self, train, val, verbose=verbose)
+        return probe_recipe(self, train, val, verbose)
 
     def predict(self, photos: PhotoSet) -> np.ndarray:
         """Return class probabilities.
@@ -234,7 +234,7 @@ class ImageClassifier(Recipe):
             NotFittedError: Before `fit`.
             DataError: If a photo cannot be read, or changed since it was scanned.
         """
-        from kerasrecipes.inference import predict_scores
+        from kerasrecipes.data.inference import predict_scores
 
         return predict_scores(self._fitted("model_"), photos)
 
@@ -252,8 +252,8 @@ class ImageClassifier(Recipe):
             NotFittedError: Before `fit`.
             DataError: If a photo cannot be read, or changed since it was scanned.
         """
+        from kerasrecipes.data.inference import predict_scores
         from kerasrecipes.heads.embedding import embedding_model
-        from kerasrecipes.inference import predict_scores
 
         return predict_scores(embedding_model(self._fitted("model_")), photos)
 
@@ -307,8 +307,8 @@ class ImageClassifier(Recipe):
             ValueError: In another worker than the first.
             OSError: If the folder cannot be written; nothing is left behind.
         """
+        from kerasrecipes.engine.devices.workers import check_first_worker
         from kerasrecipes.training.save import save_recipe
-        from kerasrecipes.training.workers import check_first_worker
 
         self._fitted("model_")
         if not hasattr(self, "train_"):
@@ -329,7 +329,7 @@ class ImageClassifier(Recipe):
             DataError: If there is no bundle.
             IntegrityError: If a file of it was changed.
         """
-        from kerasrecipes.bundle import Bundle
+        from kerasrecipes.release.bundle import Bundle
 
         bundle = Bundle.load(folder)
         recipe = cls.from_config(bundle.manifest.recipe)
@@ -338,8 +338,3 @@ class ImageClassifier(Recipe):
         recipe.report_ = bundle.report()
         recipe.policy_, recipe.seen_ = bundle.policy(), bundle.seen()
         return recipe
-
-
-def say(line: str) -> None:
-    """Print a line for the user, apart from what a program may read from stdout."""
-    print(line, file=sys.stderr, flush=True)

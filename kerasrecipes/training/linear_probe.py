@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.batches import PhotoReader
-from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.engine.frozen.frozen_part import show_progress
+from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.heads.classification import LOGITS, ClassificationHead
-from kerasrecipes.training.engine import frozen_engine
-from kerasrecipes.training.frozen_part import show_progress
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.photos.reader import PhotoReader
 
 if TYPE_CHECKING:
     import keras

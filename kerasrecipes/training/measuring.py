@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from kerasrecipes.data.photos import PhotoSet
-from kerasrecipes.inference import predict_scores
+from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.photos.photo_set import PhotoSet
 
 LATENCY_RUNS = 30
 

@@ -3,15 +3,14 @@
 import time
 from dataclasses import dataclass
 
-from kerasrecipes.backbones.spec import BackboneSpec
-from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.console import say
+from kerasrecipes.engine.imbalance import class_weights
+from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.classification import evaluate_scores
 from kerasrecipes.evaluation.result import Evaluation
-from kerasrecipes.silence import import_keras
+from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.training.fitting import checked_arguments, checked_photos
-from kerasrecipes.training.image_classifier import ImageClassifier, say
-from kerasrecipes.training.imbalance import class_weights
 from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
 
 
@@ -59,44 +58,8 @@ class ProbeResult:
         return "\n".join(lines)
 
 
-def probe_backbone(
-    backbone: str | BackboneSpec | ImageClassifier,
-    train: PhotoSet,
-    val: PhotoSet,
-    *,
-    verbose: bool = True,
-) -> ProbeResult:
-    """Measure what a backbone's features tell about photos, without training it.
-
-    Each photo goes through the frozen backbone once. A logistic regression on the pooled,
-    standardised features then learns in seconds; how strongly it is regularised is chosen by
-    its log-loss on `val`. Nothing is augmented. Sets Keras's global seed, as `fit` does.
-
-    Args:
-        backbone: A name of `list_backbones()`, a specification, or a recipe, of which the
-            backbone, image size, weights, class weights and seed are used. The recipe stays
-            as it is.
-        train: Photos to learn from.
-        val: Photos to choose and to judge by; none of them may be among `train`.
-        verbose: Whether to warn of leaks between the two.
-
-    Returns:
-        The result; print it.
-
-    Raises:
-        ValueError: If the backbone or an argument of the recipe is not usable.
-        DataError: If the photos do not suit training, or change while it runs.
-
-    Example:
-        >>> train, val, test = split_photos(photos)
-        >>> result = probe_backbone(ImageClassifier(image_size=(48, 48)), train, val)
-        >>> result.evaluation.accuracy.value > 0.4
-        True
-
-    Reference:
-        Kornblith et al., 2019, "Do Better ImageNet Models Transfer Better?", section 3.
-    """
-    recipe = backbone if isinstance(backbone, ImageClassifier) else ImageClassifier(backbone)
+def probe_recipe(recipe, train: PhotoSet, val: PhotoSet, verbose: bool = True) -> ProbeResult:
+    """Measure what the features of a recipe's backbone tell; see `probe_backbone`."""
     started = time.perf_counter()
     _, spec, _, _ = checked_arguments(recipe)
     leaks = checked_photos(train, val).leaks

@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from kerasrecipes.backbones.spec import BackboneSpec
-from kerasrecipes.data.augment import Augmentation
+from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import NotFittedError
-from kerasrecipes.training.adapters import Adapter, adapter_from_dict, adapter_to_dict
-from kerasrecipes.training.schedule import UnfreezeSchedule
+from kerasrecipes.photos.augment import Augmentation
+from kerasrecipes.surgery.adapters import Adapter, adapter_from_dict, adapter_to_dict
 
 
 class Recipe:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.data.seen import on_side, refuse_tested, with_seen
 from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.training.fitting import checked_photos
 

@@ -1,10 +1,10 @@
 """Whether what shall hold a backbone's training back can have an effect."""
 
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.engine.freezing import batch_norms
+from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import NoEffectError, unknown_name
-from kerasrecipes.training.adapters import check_adapter
-from kerasrecipes.training.freezing import batch_norms
-from kerasrecipes.training.schedule import UnfreezeSchedule
+from kerasrecipes.surgery.adapters import check_adapter
 
 # Argument of a recipe → its value that does nothing.
 FOR_OPEN_BLOCKS = {

@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from kerasrecipes.backbones import get_backbone
-from kerasrecipes.data.augment import get_augmentation
-from kerasrecipes.data.batches import one_hot
-from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.engine.cautions import warn_of_few_photos
+from kerasrecipes.engine.devices.precision import FLOAT32, choose_precision
+from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side, show_progress
+from kerasrecipes.engine.frozen.prefix_cache import PrefixCache
+from kerasrecipes.engine.imbalance import class_weights
+from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads.classification import LOGITS, POOL
-from kerasrecipes.inference import predict_scores
+from kerasrecipes.photos.augment import get_augmentation
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.photos.reader import one_hot
 from kerasrecipes.report.run_report import RunReport, StageReport
+from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.training.callback_checks import check_callbacks
 from kerasrecipes.training.distillation import (
     TRAINED,
@@ -23,7 +30,6 @@ from kerasrecipes.training.distillation import (
     output_of,
     soften,
 )
-from kerasrecipes.training.few_photos import warn_of_few_photos
 from kerasrecipes.training.fitting import (
     checked_photos,
     head_of,
@@ -31,14 +37,8 @@ from kerasrecipes.training.fitting import (
     run_stages,
     sides_of,
 )
-from kerasrecipes.training.frozen_part import FrozenPart, Side, show_progress
 from kerasrecipes.training.idle_settings import idle_sentence, settings_without_effect
-from kerasrecipes.training.imbalance import class_weights
-from kerasrecipes.training.precision import FLOAT32, choose_precision
-from kerasrecipes.training.prefix_cache import PrefixCache
-from kerasrecipes.training.recipe_settings import check_accumulation
-from kerasrecipes.training.rematerialisation import check_blocks
-from kerasrecipes.training.schedule import Stage, UnfreezeSchedule
+from kerasrecipes.training.settings import check_accumulation
 
 if TYPE_CHECKING:
     import keras
@@ -234,8 +234,8 @@ def run_schedule(
 
 
 def _runner(recipe, graph, spec, head, sides, goal, callbacks, say):
-    from kerasrecipes.training.block_optimizers import BlockOptimizers
-    from kerasrecipes.training.fit_stage import StageRunner
+    from kerasrecipes.engine.block_optimizers import BlockOptimizers
+    from kerasrecipes.engine.stage import StageRunner
 
     train = sides[0].photos
     classes = len(train.class_names)

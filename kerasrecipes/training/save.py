@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrecipes.bundle import Bundle
-from kerasrecipes.data.decode import read_unchanged
-from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.errors import IntegrityError, printable
+from kerasrecipes.photos.decoding.decode import read_unchanged
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.training.calibration import calibration_photos
 
 GOLDEN_PHOTOS = 200
@@ -100,8 +100,8 @@ def _write_report(folder: Path, recipe) -> None:
 
 def _compare_saved(path: Path, held_out, chosen: list[int], size: tuple[int, int]) -> None:
     """Load what was written: the model that was measured must be the one on the disk."""
-    from kerasrecipes.inference import predict_scores
-    from kerasrecipes.model_file import load_model
+    from kerasrecipes.bundles.model_file import load_model
+    from kerasrecipes.data.inference import predict_scores
 
     scores = predict_scores(load_model(path), held_out.photos.select(chosen))
     gap = float(np.abs(scores - held_out.scores[chosen]).max())

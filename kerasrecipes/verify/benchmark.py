@@ -5,15 +5,15 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from kerasrecipes.errors import printable
-from kerasrecipes.evaluation.estimate import Estimate
-from kerasrecipes.evaluation.tables import align_columns, shorten_text, underlined
+from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.tables import align_columns, shorten_text, underlined
 from kerasrecipes.verify.latency import Latency
 from kerasrecipes.verify.wording import to_plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from kerasrecipes.export.tflite_profile import OperatorTime
+    from kerasrecipes.export.tflite.profile import OperatorTime
 
 _KERNELS = 8
 _NAME = 24

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.decode import read_photo
-from kerasrecipes.data.photos import PhotoSet
+from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
 from kerasrecipes.errors import DataError, VerificationError
-from kerasrecipes.evaluation.estimate import Estimate
-from kerasrecipes.evaluation.intervals import wilson_interval
-from kerasrecipes.export import ExportRecord, check_digest, get_format
+from kerasrecipes.export import get_format
 from kerasrecipes.export.footprint import measure_footprint
-from kerasrecipes.export.record import no_exports
+from kerasrecipes.photos.decoding.decode import read_photo
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.intervals import wilson_interval
 from kerasrecipes.verify.benchmark import Benchmark, Variant
 from kerasrecipes.verify.benchmark_notes import find_notes
 from kerasrecipes.verify.changes import top_classes
@@ -22,14 +22,14 @@ from kerasrecipes.verify.held_out import AnsweredPhotos, hold_out, unseen_photos
 from kerasrecipes.verify.latency import Latency, calls_by_threads, check_timing, time_in_turns
 
 if TYPE_CHECKING:
-    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.bundles.bundle import BundleFolder
 
 _SECONDS_EACH = 4.0
 ORIGINAL = "the original model"
 
 
 def benchmark_bundle(
-    bundle: "Bundle | str | Path",
+    bundle: "BundleFolder | str | Path",
     photos: PhotoSet | str | Path | None = None,
     *,
     threads: Sequence[int] = (1, 2),
@@ -59,10 +59,10 @@ def benchmark_bundle(
         VerificationError: If a file cannot run.
         IntegrityError: If a file of the bundle was changed, added or removed.
     """
-    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.bundles.bundle import BundleFolder
 
     check_timing(threads, runs)
-    bundle = Bundle.load(bundle)
+    bundle = BundleFolder.load(bundle)
     records = _complete_exports(bundle)
     left_out, reference = 0, ORIGINAL
     if photos is None:
@@ -93,7 +93,7 @@ def benchmark_bundle(
     )
 
 
-def _complete_exports(bundle: "Bundle") -> list[ExportRecord]:
+def _complete_exports(bundle: "BundleFolder") -> list[ExportRecord]:
     """Return the exports, none of which was changed or lacks something."""
     records = list(bundle.exports().values())
     if not records:
@@ -114,9 +114,9 @@ def _stand_in(records: list[ExportRecord]) -> str:
     return min(exact, key=lambda name: (name != "tflite-float32", name), default=ORIGINAL)
 
 
-def _given(bundle: "Bundle", photos: PhotoSet, with_scores: bool) -> AnsweredPhotos:
+def _given(bundle: "BundleFolder", photos: PhotoSet, with_scores: bool) -> AnsweredPhotos:
     if with_scores:
-        from kerasrecipes.inference import predict_scores
+        from kerasrecipes.data.inference import predict_scores
 
         photos.labels_among(bundle.class_names)  # before the model is loaded
         return hold_out(bundle, photos, predict_scores(bundle.load_model(), photos))
@@ -127,7 +127,7 @@ def _given(bundle: "Bundle", photos: PhotoSet, with_scores: bool) -> AnsweredPho
 
 
 def _score(
-    bundle: "Bundle", records: list[ExportRecord], held_out: AnsweredPhotos
+    bundle: "BundleFolder", records: list[ExportRecord], held_out: AnsweredPhotos
 ) -> dict[str, np.ndarray]:
     """Ask every export about every photo, which is decoded once for all."""
     models = {}
@@ -155,7 +155,7 @@ def _time(
 
 
 def _variant(
-    bundle: "Bundle",
+    bundle: "BundleFolder",
     record: ExportRecord,
     labels: np.ndarray,
     expected: np.ndarray,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasrecipes.evaluation.intervals import paired_difference_interval
+from kerasrecipes.statistics.intervals import paired_difference_interval
 
 
 @dataclass(frozen=True)

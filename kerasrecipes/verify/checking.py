@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.policy import DecodePolicy
+from kerasrecipes.bundles.contract import Contract
+from kerasrecipes.bundles.export_record import RECORD_FILE, ExportRecord, check_digest, no_exports
 from kerasrecipes.errors import (
     DataError,
     IntegrityError,
@@ -15,12 +16,11 @@ from kerasrecipes.errors import (
     printable,
     unknown_name,
 )
-from kerasrecipes.evaluation.intervals import paired_difference_interval
-from kerasrecipes.evaluation.paired import bootstrap_difference, mcnemar_p_value
-from kerasrecipes.export import ExportRecord, GraphFacts, LoadedModel, check_digest, get_format
-from kerasrecipes.export.contract import Contract
+from kerasrecipes.export import GraphFacts, LoadedModel, get_format
 from kerasrecipes.export.footprint import measure_footprint
-from kerasrecipes.export.record import RECORD_FILE, no_exports
+from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.statistics.intervals import paired_difference_interval
+from kerasrecipes.statistics.paired import bootstrap_difference, mcnemar_p_value
 from kerasrecipes.verify.changes import compare_classes, find_flips, finite_or_none, top_classes
 from kerasrecipes.verify.held_out import AnsweredPhotos, hold_out
 from kerasrecipes.verify.latency import benchmark_export
@@ -28,12 +28,12 @@ from kerasrecipes.verify.tolerance import Tolerance
 from kerasrecipes.verify.verification import Verification, find_failures
 
 if TYPE_CHECKING:
-    from kerasrecipes.bundle import Bundle
-    from kerasrecipes.data.photos import PhotoSet
+    from kerasrecipes.bundles.bundle import BundleFolder
+    from kerasrecipes.photos.photo_set import PhotoSet
 
 
 def verify_export(
-    bundle: "Bundle",
+    bundle: "BundleFolder",
     export: ExportRecord | str,
     photos: "PhotoSet | None" = None,
     *,
@@ -90,7 +90,7 @@ def verify_export(
     )
 
 
-def verify_bundle(bundle: "Bundle | str | Path") -> list[Verification]:
+def verify_bundle(bundle: "BundleFolder | str | Path") -> list[Verification]:
     """Repeat the verification of every export from the bundle alone, without tensorflow.
 
     Args:
@@ -104,9 +104,9 @@ def verify_bundle(bundle: "Bundle | str | Path") -> list[Verification]:
         VerificationError: If a file cannot run at all; see `verify_export`.
         IntegrityError: If a file of the bundle was changed, added or removed.
     """
-    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.bundles.bundle import BundleFolder
 
-    bundle = Bundle.load(bundle)
+    bundle = BundleFolder.load(bundle)
     records = bundle.exports()
     if not records:
         raise DataError(no_exports(bundle.folder))
@@ -115,7 +115,7 @@ def verify_bundle(bundle: "Bundle | str | Path") -> list[Verification]:
     return [verify_export(bundle, record) for record in records.values()]
 
 
-def _record(bundle: "Bundle", export: ExportRecord | str) -> ExportRecord:
+def _record(bundle: "BundleFolder", export: ExportRecord | str) -> ExportRecord:
     if isinstance(export, ExportRecord):
         return export
     records = bundle.exports()
@@ -162,7 +162,7 @@ def refuse_incomplete(facts: GraphFacts, record: ExportRecord) -> None:
 
 
 def check_interface(
-    model: LoadedModel, contract: Contract, bundle: "Bundle", record: ExportRecord
+    model: LoadedModel, contract: Contract, bundle: "BundleFolder", record: ExportRecord
 ) -> None:
     """Compare what a file takes and gives with what its bundle says.
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.decode import decode_photo, read_photo
-from kerasrecipes.data.photos import PhotoSet
 from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
 from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.photos.decoding.decode import decode_photo, read_photo
+from kerasrecipes.photos.photo_set import PhotoSet
 
 if TYPE_CHECKING:
-    from kerasrecipes.bundle import Bundle
+    from kerasrecipes.bundles.bundle import BundleFolder
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class AnsweredPhotos:
 
 
 def hold_out(
-    bundle: "Bundle", photos: PhotoSet | None = None, scores: np.ndarray | None = None
+    bundle: "BundleFolder", photos: PhotoSet | None = None, scores: np.ndarray | None = None
 ) -> AnsweredPhotos:
     """Take the golden photos of a bundle, or photos with scores.
 
@@ -69,7 +69,7 @@ def hold_out(
     return AnsweredPhotos(names, labels, np.asarray(scores), pixels)
 
 
-def unseen_photos(bundle: "Bundle", source: PhotoSet | str | Path) -> tuple[PhotoSet, int]:
+def unseen_photos(bundle: "BundleFolder", source: PhotoSet | str | Path) -> tuple[PhotoSet, int]:
     """Leave out the photos that a model was trained or chosen on.
 
     Args:
@@ -96,7 +96,7 @@ def unseen_photos(bundle: "Bundle", source: PhotoSet | str | Path) -> tuple[Phot
     return photos.select(fresh), len(photos) - len(fresh)
 
 
-def _check_scores(scores: np.ndarray, count: int, bundle: "Bundle") -> None:
+def _check_scores(scores: np.ndarray, count: int, bundle: "BundleFolder") -> None:
     if count == 0:
         raise DataError("There are no held-out photos to verify on. Pass `photos` with some.")
     expected = (count, len(bundle.manifest.class_names))

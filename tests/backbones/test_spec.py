@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from kerasrecipes.backbones import get_backbone
-from kerasrecipes.backbones.graph import blocks_from_graph
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.surgery.graph import blocks_from_graph
 
 
 def toy_spec(graph, *blocks):

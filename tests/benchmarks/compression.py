@@ -20,9 +20,9 @@ from pathlib import Path
 from quality import elpv_splits, tile_splits
 
 import kerasrecipes as kr
+from kerasrecipes.environment import library_versions
 from kerasrecipes.export import get_format
-from kerasrecipes.optimization.candidate import FileJudge
-from kerasrecipes.versions import library_versions
+from kerasrecipes.optimization.search.candidate import FileJudge
 
 
 def main() -> None:

@@ -18,9 +18,9 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 import kerasrecipes as kr
-from kerasrecipes.inference import batch_runner
-from kerasrecipes.training.engine import frozen_engine
-from kerasrecipes.versions import library_versions
+from kerasrecipes.data.inference import batch_runner
+from kerasrecipes.engine.frozen.runtime import frozen_engine
+from kerasrecipes.environment import library_versions
 
 BATCH = 32
 FIRST = "Keras, predict"

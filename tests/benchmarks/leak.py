@@ -14,7 +14,7 @@ from quality import frozen_features, probe, summary
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 import kerasrecipes as kr
-from kerasrecipes.versions import library_versions
+from kerasrecipes.environment import library_versions
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 import kerasrecipes as kr
-from kerasrecipes.versions import library_versions
+from kerasrecipes.environment import library_versions
 
 COUNTS = (1000, 4000)
 

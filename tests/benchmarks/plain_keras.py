@@ -27,8 +27,8 @@ from memory import PeakMemory
 from quality import elpv_splits, few, probe_scores, summary, tile_splits
 
 import kerasrecipes as kr
-from kerasrecipes.inference import predict_scores
-from kerasrecipes.versions import library_versions
+from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.environment import library_versions
 
 METHODS = {
     "recipe": "kerasrecipes",

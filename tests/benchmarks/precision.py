@@ -15,13 +15,13 @@ import keras
 import numpy as np
 
 import kerasrecipes as kr
-from kerasrecipes.training.precision import (
+from kerasrecipes.engine.devices.precision import (
     PRECISIONS,
     choose_precision,
     computing_in,
     with_loss_scaling,
 )
-from kerasrecipes.versions import library_versions
+from kerasrecipes.environment import library_versions
 
 
 def main() -> None:

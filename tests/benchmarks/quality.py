@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 import kerasrecipes as kr
-from kerasrecipes.inference import predict_scores
-from kerasrecipes.versions import library_versions
+from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.environment import library_versions
 
 HEALTHY = ("good", "free")
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 import kerasrecipes as kr
-from kerasrecipes.versions import library_versions
+from kerasrecipes.environment import library_versions
 
 PHOTOS = 5000
 

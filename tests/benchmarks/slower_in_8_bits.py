@@ -14,7 +14,7 @@ from pathlib import Path
 from lr_finder import solar_cells
 
 import kerasrecipes as kr
-from kerasrecipes.versions import library_versions
+from kerasrecipes.environment import library_versions
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 import kerasrecipes as kr
-from kerasrecipes.training.freezing import FreezePolicy
+from kerasrecipes.engine.freezing import FreezePolicy
 
 STEPS = 12
 
@@ -149,7 +149,7 @@ def averaged_weights() -> tuple[str, str, str]:
 
 
 def repeated_order() -> tuple[str, str, str]:
-    from kerasrecipes.data.batches import epoch_order
+    from kerasrecipes.photos.reader import epoch_order
 
     orders: list[list[int]] = []
     keras.utils.set_random_seed(0)
@@ -197,8 +197,8 @@ def skipped_convolutions() -> tuple[str, str, str]:
         model.quantize("int8")
     done = sum(getattr(layer, "quantization_mode", None) == "int8" for layer in kernels)
 
-    from kerasrecipes.export.tflite import write
-    from kerasrecipes.export.tflite_graph import inspect_file
+    from kerasrecipes.export.tflite.graph import inspect_file
+    from kerasrecipes.export.tflite.tflite import write
 
     fresh = kr.get_backbone("mobilenet_v2").build((32, 32), weights=None)
     x = keras.layers.GlobalAveragePooling2D()(fresh.output)

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from pydantic import field_validator
 
-from kerasrecipes import Bundle, DataError, IntegrityError, bundle
-from kerasrecipes.bundle import check_model_folder
-from kerasrecipes.data.decode import DecodePolicy, decode_photo
+from kerasrecipes import Bundle, DataError, IntegrityError
+from kerasrecipes.bundles import bundle
+from kerasrecipes.bundles.bundle import check_model_folder
+from kerasrecipes.photos.decoding.decode import DecodePolicy, decode_photo
 
 FIELDS = {
     "name": "tiles", "created": "2026-01-01T00:00:00", "recipe_type": "test", "recipe": {},
@@ -126,7 +127,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch, where):
         return FIELDS if where != "photos" else full()
 
     if where == "bundle.json":
-        monkeypatch.setattr("kerasrecipes.bundle._seal", full)
+        monkeypatch.setattr("kerasrecipes.bundles.bundle._seal", full)
     if where == "sync":
         monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="Nothing was saved in .*tiles': No space left on device. "
@@ -326,7 +327,7 @@ def test_golden_photos_are_the_test_photos(saved_once, part_sets):
 
 
 def test_calibration_photos_are_training_photos(saved_once, part_sets):
-    from kerasrecipes.data.decode import read_photo
+    from kerasrecipes.photos.decoding.decode import read_photo
 
     train = part_sets[0]
     allowed = {read_photo(p, (48, 48), train.policy).tobytes() for p in train.photos}

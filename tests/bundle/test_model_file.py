@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kerasrecipes import IntegrityError
-from kerasrecipes.model_file import load_model
+from kerasrecipes.bundles.model_file import load_model
 
 pytest.importorskip("keras")
 

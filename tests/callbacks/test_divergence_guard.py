@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasrecipes import TrainingError
 from kerasrecipes.callbacks.divergence_guard import DivergenceGuard
-from kerasrecipes.callbacks.learning_rates import ScaledSchedule
+from kerasrecipes.callbacks.learning_rates.rates import ScaledSchedule
 
 ONES = np.ones((40, 1), dtype="float32")
 SCHEDULES = keras.optimizers.schedules

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import EarlyStopping
-from kerasrecipes.callbacks.metric_direction import higher_is_better
+from kerasrecipes.callbacks.early_stopping import higher_is_better
 
 
 def model_with_weight(value=0.0):

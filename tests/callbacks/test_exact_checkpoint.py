@@ -11,10 +11,9 @@ from kerasrecipes.callbacks.batch_loss import BatchLoss
 from kerasrecipes.callbacks.divergence_guard import DivergenceGuard
 from kerasrecipes.callbacks.early_stopping import EarlyStopping
 from kerasrecipes.callbacks.exact_checkpoint import Continuation, ExactCheckpoint
-from kerasrecipes.callbacks.learning_rate_log import LearningRateLog
 from kerasrecipes.callbacks.metrics_log import MetricsLog
 from kerasrecipes.callbacks.overfit_monitor import OverfitMonitor
-from kerasrecipes.callbacks.progress import Progress
+from kerasrecipes.callbacks.progress import LearningRateLog, Progress
 from kerasrecipes.callbacks.weight_averaging import StochasticWeightAveraging
 from kerasrecipes.errors import DataError, TrainingError
 

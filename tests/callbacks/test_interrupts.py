@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from kerasrecipes import UnfreezeSchedule
-from kerasrecipes.callbacks.interrupts import Interrupts
+from kerasrecipes.callbacks.progress import Interrupts
 
 
 @pytest.fixture(autouse=True)

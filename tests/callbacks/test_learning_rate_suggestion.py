@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kerasrecipes.callbacks.learning_rate_suggestion import (
+from kerasrecipes.callbacks.learning_rates.suggestion import (
     Sweep,
     combine_sweeps,
     noise_of,

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasrecipes.callbacks.dataset_copy import copy_dataset
-from kerasrecipes.callbacks.learning_rate_search import (
+from kerasrecipes.callbacks.learning_rates.lr_finder import LRFinder
+from kerasrecipes.callbacks.learning_rates.search import (
+    copy_dataset,
     find_group_learning_rates,
     find_learning_rate,
 )
-from kerasrecipes.callbacks.lr_finder import LRFinder
 
 QUICK = {"steps": 20, "sweeps": 2, "batch_size": 8}
 

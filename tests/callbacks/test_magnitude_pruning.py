@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from kerasrecipes.callbacks.early_stopping import EarlyStopping
-from kerasrecipes.callbacks.magnitude_pruning import (
+from kerasrecipes.callbacks.zeros.magnitude_pruning import (
     HoldZeros,
     MagnitudePruning,
     largest,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasrecipes.callbacks.state_folder import StateFolder
+from kerasrecipes.callbacks.state.state_folder import StateFolder
 from kerasrecipes.errors import DataError, IntegrityError
 
 STATE = {"number": 0, "array": np.arange(50.0), "nested": [{"a": None, "b": [True, "x", -0.0]}]}
@@ -82,7 +82,7 @@ def test_if_all_are_damaged_nothing_begins_anew(tmp_path):
 
 
 def test_a_state_of_a_newer_version_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("kerasrecipes.callbacks.state_tree.FORMAT", 99)
+    monkeypatch.setattr("kerasrecipes.callbacks.state.state_folder.FORMAT", 99)
     filled(tmp_path, 1)
     monkeypatch.undo()
     with pytest.raises(DataError, match="format 99, .* reads up to 1. Upgrade"):
@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 WRITER = """
 import sys
 import numpy as np
-from kerasrecipes.callbacks.state_folder import StateFolder
+from kerasrecipes.callbacks.state.state_folder import StateFolder
 states = StateFolder(sys.argv[1], print)
 for number in range(10**6):
     states.write({"number": number, "array": np.full(200_000, number)})

@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import EarlyStopping
-from kerasrecipes.callbacks.batch_norm_statistics import measure_batch_norms
-from kerasrecipes.callbacks.weight_averaging import StochasticWeightAveraging
+from kerasrecipes.callbacks.weight_averaging import StochasticWeightAveraging, measure_batch_norms
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(3, 2, size=(32, 3)).astype("float32")

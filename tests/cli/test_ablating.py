@@ -4,7 +4,7 @@ import json
 import re
 
 from kerasrecipes import UnfreezeSchedule
-from kerasrecipes.training import ablation
+from kerasrecipes.choosing import ablation
 
 TINY = ("--backbone", "tiny", "--image-size", 48, "--augment", "none")
 

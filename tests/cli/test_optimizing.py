@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from kerasrecipes import Bundle
-from kerasrecipes.optimization import search
 from kerasrecipes.optimization.bundle_optimization import photos_of_fit
+from kerasrecipes.optimization.search.search import search
 
 
 @pytest.fixture(autouse=True)

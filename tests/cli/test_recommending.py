@@ -6,9 +6,9 @@ import shlex
 
 import pytest
 
+from kerasrecipes.choosing.candidates import BackboneLimits
+from kerasrecipes.choosing.recommendation import Recommendation
 from kerasrecipes.training import recommend as recommending
-from kerasrecipes.training.candidates import BackboneLimits
-from kerasrecipes.training.recommendation import Recommendation
 
 
 def test_a_recommendation_ends_with_the_next_command(kr, photos, tiny_command):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from kerasrecipes.cli.options import Augment
-from kerasrecipes.data.augment import AUGMENTATIONS
+from kerasrecipes.photos.augment import AUGMENTATIONS
 
 SMALL = ("--views", 2, "--photos", 2, "--image-size", 48)
 

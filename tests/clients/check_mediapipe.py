@@ -20,9 +20,10 @@ import numpy as np
 from PIL import Image
 
 from kerasrecipes import Bundle, DecodePolicy, scan_photos
-from kerasrecipes.data.decode import decode_photo
-from kerasrecipes.export import check_digest, get_format
-from kerasrecipes.export.tflite_metadata import labels_text
+from kerasrecipes.bundles.export_record import check_digest
+from kerasrecipes.export import get_format
+from kerasrecipes.export.tflite.metadata import labels_text
+from kerasrecipes.photos.decoding.decode import decode_photo
 
 MEDIAPIPE = "mediapipe==1.2.2"
 CLASSIFIER = Path(__file__).parent / "mediapipe_classifier.py"

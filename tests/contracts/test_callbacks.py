@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import kerasrecipes.callbacks
-from kerasrecipes.callbacks.state_tree import pack_tree
+from kerasrecipes.callbacks.state.state_folder import pack_tree
 
 SCRATCH = Path(tempfile.mkdtemp(prefix="callbacks-"))
 PROBE = (np.ones((4, 3)), np.ones((4,)))

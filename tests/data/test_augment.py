@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import AUGMENTATIONS, Augmentation
-from kerasrecipes.data.augment import augment_photo, get_augmentation
+from kerasrecipes.photos.augment import augment_photo, get_augmentation
 
 
 @pytest.fixture

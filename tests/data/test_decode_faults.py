@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from kerasrecipes.data import DecodePolicy, Photo, decode_photo, pixels, read_photo
-from kerasrecipes.data.inspection import inspect_photo
+from kerasrecipes.data import DecodePolicy, Photo, decode_photo, read_photo
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos.decoding import pixels
+from kerasrecipes.photos.inspection import inspect_photo
 
 SIZE = (24, 32)
 

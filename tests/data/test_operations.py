@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from kerasrecipes.data.operations import OPERATIONS, apply_random_operations, mix_chains
-from kerasrecipes.data.warp import warp_photo
+from kerasrecipes.photos.operations import (
+    OPERATIONS,
+    apply_random_operations,
+    mix_chains,
+    warp_photo,
+)
 
 LEVELS = (-1.0, -0.37, 0.37, 1.0)
 

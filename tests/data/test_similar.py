@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from kerasrecipes.data import DecodePolicy, Photo, near_duplicates
-from kerasrecipes.data.inspection import inspect_photo
-from kerasrecipes.data.similar import fingerprint
+from kerasrecipes.photos.inspection import inspect_photo
+from kerasrecipes.photos.similar import fingerprint
 
 
 def scanned(path):
@@ -79,7 +79,7 @@ def test_identical_files_are_not_near_duplicates_and_order_does_not_matter(make)
 
 
 def test_blocks_cover_every_pair(make, monkeypatch):
-    monkeypatch.setattr("kerasrecipes.data.similar._BLOCK", 7)
+    monkeypatch.setattr("kerasrecipes.photos.similar._BLOCK", 7)
     photos = make.photo_set(["a"] * 50, alike=[i % 25 for i in range(50)]).photos
     assert near_duplicates(photos) == [(i, i + 25) for i in range(25)]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerasrecipes import DataError
-from kerasrecipes.evaluation.clustered import clustered_error, clustered_share
-from kerasrecipes.evaluation.intervals import wilson_interval
+from kerasrecipes.statistics.clustered import clustered_error, clustered_share
+from kerasrecipes.statistics.intervals import wilson_interval
 
 
 def test_rows_of_their_own_give_the_score_interval():

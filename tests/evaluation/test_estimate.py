@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from kerasrecipes.evaluation.estimate import Estimate, decode_float, encode_float
+from kerasrecipes.statistics.estimate import Estimate, decode_float, encode_float
 
 
 @pytest.mark.parametrize(

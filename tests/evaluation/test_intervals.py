@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from kerasrecipes.evaluation.intervals import (
+from kerasrecipes.statistics.intervals import (
     bootstrap_interval,
     paired_difference_interval,
     percentile_interval,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from kerasrecipes.evaluation.intervals import paired_difference_interval
-from kerasrecipes.evaluation.paired import bootstrap_difference, mcnemar_p_value
+from kerasrecipes.statistics.intervals import paired_difference_interval
+from kerasrecipes.statistics.paired import bootstrap_difference, mcnemar_p_value
 
 
 @pytest.mark.parametrize(("lost", "gained"), [(0, 1), (1, 1), (5, 0), (9, 1), (30, 17), (3, 3)])

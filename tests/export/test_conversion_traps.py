@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerasrecipes.export.tflite import load, write
-from kerasrecipes.export.tflite_graph import inspect_content, inspect_file
+from kerasrecipes.export.tflite.graph import inspect_content, inspect_file
+from kerasrecipes.export.tflite.tflite import load, write
 
 NAMES = ["blue", "green", "red"]
 

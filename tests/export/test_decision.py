@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from kerasrecipes import temperature_scale
-from kerasrecipes.bundle import Bundle
+from kerasrecipes.bundles.bundle import Bundle
+from kerasrecipes.bundles.decision import Decision
+from kerasrecipes.bundles.export_record import ExportRecord
 from kerasrecipes.errors import IntegrityError
 from kerasrecipes.export import get_format
-from kerasrecipes.export.decision import Decision
-from kerasrecipes.export.record import ExportRecord
-from kerasrecipes.export.tflite_metadata import read_metadata
+from kerasrecipes.export.tflite.metadata import read_metadata
 from kerasrecipes.serve.predictor import Predictor
 from kerasrecipes.verify import verify_bundle
 

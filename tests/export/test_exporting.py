@@ -10,19 +10,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from kerasrecipes.bundle import Bundle
+from kerasrecipes.bundles.bundle import Bundle
+from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports, read_exports
 from kerasrecipes.errors import DataError, IntegrityError, VerificationError
-from kerasrecipes.export import (
-    ExportRecord,
-    check_digest,
-    export_model,
-    get_format,
-    list_formats,
-    read_exports,
-)
-from kerasrecipes.export.record import no_exports
-from kerasrecipes.export.tflite_layers import read_layers
+from kerasrecipes.export import get_format, list_formats
+from kerasrecipes.export.tflite.layers import read_layers
 from kerasrecipes.files import digest
+from kerasrecipes.release.exporting import export_model
 from kerasrecipes.serve.predictor import Predictor
 from kerasrecipes.verify import Tolerance, verify_bundle, verify_export
 
@@ -47,7 +41,7 @@ def test_record_tells_everything(exported_once):
 
 
 def test_file_carries_labels_and_policy(exported_once):
-    from kerasrecipes.export.tflite_metadata import read_metadata
+    from kerasrecipes.export.tflite.metadata import read_metadata
 
     found = read_metadata(exported_once.exports()["tflite-int8"].path)
     assert list(found.class_names) == exported_once.manifest.class_names

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.data.decode import decode_photo
-from kerasrecipes.data.policy import DecodePolicy
 from kerasrecipes.errors import DataError, VerificationError
-from kerasrecipes.export import GraphFacts, saved_model
-from kerasrecipes.export.saved_model_decoding import decode_files
+from kerasrecipes.export import GraphFacts
+from kerasrecipes.export.saved_model.decoding import decode_files
+from kerasrecipes.export.saved_model.saved_model import saved_model
+from kerasrecipes.photos.decoding.decode import decode_photo
+from kerasrecipes.photos.decoding.policy import DecodePolicy
 
 NAMES = ["blue", "green", "rød\n1"]
 SIZE = (32, 32)

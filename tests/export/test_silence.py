@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kerasrecipes.silence import silenced
+from kerasrecipes.environment import silenced
 
 
 def test_hides_python_and_native_output(capfd):
@@ -27,7 +27,7 @@ def test_errors_keep_what_was_hidden():
 
 def test_keras_comes_without_a_greeting_and_its_logger_still_works():
     code = (
-        "from kerasrecipes.silence import import_keras; import_keras(); import_keras();"
+        "from kerasrecipes.environment import import_keras; import_keras(); import_keras();"
         "import tensorflow as tf; tf.get_logger().error('heard')"
     )
     settings = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"}

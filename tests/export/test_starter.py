@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.data.decode import decode_photo
 from kerasrecipes.errors import DataError, IntegrityError
-from kerasrecipes.export import get_format, starter
-from kerasrecipes.export.starter import list_starters, write_starter
+from kerasrecipes.export import get_format
+from kerasrecipes.photos.decoding.decode import decode_photo
+from kerasrecipes.release import starter
+from kerasrecipes.release.starter import list_starters, write_starter
 
 LITERT = Path(ai_edge_litert.__file__).parent
 HEADERS = Path(__file__).parents[1] / "clients" / "litert_2_3"

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from kerasrecipes.errors import DataError, VerificationError
-from kerasrecipes.export import tflite, tflite_convert
 from kerasrecipes.export.format import GraphFacts
-from kerasrecipes.export.tflite_graph import (
+from kerasrecipes.export.tflite.graph import (
     float_beginning,
     float_head,
     inspect_content,
     inspect_file,
 )
+from kerasrecipes.export.tflite.tflite import convert as tflite_convert
+from kerasrecipes.export.tflite.tflite import tflite
 
 NAMES = ["blue", "green", "red"]
 

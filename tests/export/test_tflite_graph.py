@@ -3,7 +3,7 @@
 import pytest
 
 from kerasrecipes.export import get_format
-from kerasrecipes.export.tflite_graph import inspect_content
+from kerasrecipes.export.tflite.graph import inspect_content
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def facts(exported_once):
 
 
 def test_multiply_adds_are_those_of_the_layers(facts, trained):
-    from kerasrecipes.optimization.multiply_adds import count_multiply_adds
+    from kerasrecipes.surgery.multiply_adds import count_multiply_adds
 
     # 16×16 places × 3·3·3·8 weights, 8×8 × 3·3·8·32, and a dense layer of 32·3.
     assert count_multiply_adds(trained) == 256 * 216 + 64 * 2304 + 96

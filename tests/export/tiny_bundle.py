@@ -55,8 +55,8 @@ def write_bundle(name_folder: Path, model):
     """Write `model` as a bundle with 60 golden photos and 30 for calibration."""
     import json
 
-    from kerasrecipes.bundle import Bundle
-    from kerasrecipes.data.decode import DecodePolicy
+    from kerasrecipes.bundles.bundle import Bundle
+    from kerasrecipes.photos.decoding.decode import DecodePolicy
 
     photos, labels = colour_photos(60, seed=3)
 

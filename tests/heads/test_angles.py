@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasrecipes import ImageClassifier
-from kerasrecipes.evaluation.retrieval import recall_at_k
+from kerasrecipes.evaluation.retrieval.ranking import recall_at_k
 from kerasrecipes.heads.embedding import EmbeddingHead, neighbour_hits
 from kerasrecipes.heads.margin import MarginHead
 

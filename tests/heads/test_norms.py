@@ -52,7 +52,7 @@ def test_groups_are_normalized_one_by_one():
 @pytest.mark.parametrize("norm", NORMS)
 def test_int8_files_need_built_in_operators_only(norm, tiny, tmp_path):
     from kerasrecipes.export import get_format
-    from kerasrecipes.export.tflite_graph import inspect_file
+    from kerasrecipes.export.tflite.graph import inspect_file
 
     photos, labels = tiny.colour_photos(96, seed=2)
     photo = keras.Input((32, 32, 3))

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from kerasrecipes.bundles.model_file import load_model
 from kerasrecipes.errors import IntegrityError
-from kerasrecipes.layers.fake_quantization import (
+from kerasrecipes.quantization.fake_quantization import (
     ActivationRange,
     QuantizedConv2D,
     QuantizedDense,
@@ -14,7 +15,6 @@ from kerasrecipes.layers.fake_quantization import (
     fake_quantized_weights,
     is_quantization_aware,
 )
-from kerasrecipes.model_file import load_model
 
 
 def noise(*shape, seed=0):

@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrecipes.losses.balanced_softmax import BalancedSoftmax
+from kerasrecipes.losses.adjusted_cross_entropy import LDAM, BalancedSoftmax
 from kerasrecipes.losses.expected_cost import ExpectedCost
-from kerasrecipes.losses.label_margin import LDAM
 from kerasrecipes.losses.robust import GeneralizedCrossEntropy
 
 LOGITS = np.random.default_rng(0).normal(0, 2, (6, 3))

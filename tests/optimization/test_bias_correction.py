@@ -4,8 +4,11 @@ import keras
 import numpy as np
 from keras import layers
 
-from kerasrecipes.layers.fake_quantization import fake_quantized_depthwise, fake_quantized_weights
-from kerasrecipes.optimization.bias_correction import correct_biases
+from kerasrecipes.quantization.bias_correction import correct_biases
+from kerasrecipes.quantization.fake_quantization import (
+    fake_quantized_depthwise,
+    fake_quantized_weights,
+)
 
 SIDE = 24
 
@@ -54,7 +57,7 @@ def means(model):
 
 
 def test_rounded_kernels_keep_the_mean_of_every_channel():
-    from kerasrecipes.optimization.batch_norm_folding import fold_batch_norm
+    from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
 
     model = network()
     exact = means(model)

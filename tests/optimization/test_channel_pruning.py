@@ -4,17 +4,17 @@ import pytest
 from keras import layers
 
 import kerasrecipes as kr
-from kerasrecipes.callbacks.batch_norm_statistics import measure_batch_norms
+from kerasrecipes.callbacks.weight_averaging import measure_batch_norms
 from kerasrecipes.errors import DataError
-from kerasrecipes.optimization.channel_choice import MultiplyAdds
-from kerasrecipes.optimization.channel_groups import find_channel_groups
-from kerasrecipes.optimization.channel_pruning import prune_channels
-from kerasrecipes.optimization.channel_scores import (
+from kerasrecipes.optimization.channels.choice import MultiplyAdds
+from kerasrecipes.optimization.channels.groups import find_channel_groups
+from kerasrecipes.optimization.channels.pruning import prune_channels
+from kerasrecipes.optimization.channels.scores import (
     score_by_batch_norm,
     score_by_gradient,
     score_by_kernel,
 )
-from kerasrecipes.optimization.multiply_adds import count_multiply_adds
+from kerasrecipes.surgery.multiply_adds import count_multiply_adds
 
 FAMILIES = [
     "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "mobilenet", "mobilenet_v2",

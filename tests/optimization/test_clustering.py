@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerasrecipes.callbacks.shared_weights import HoldClusters
+from kerasrecipes.callbacks.zeros.shared_weights import HoldClusters
 from kerasrecipes.optimization.clustering import cluster_weights, shared_values
 from kerasrecipes.optimization.weight_report import report_weights
 

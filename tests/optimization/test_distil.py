@@ -16,9 +16,9 @@ from kerasrecipes import (
     UnfreezeSchedule,
     distil,
 )
-from kerasrecipes.data.batches import PhotoReader
+from kerasrecipes.engine.frozen.frozen_part import Side
 from kerasrecipes.optimization.distilling import _joined
-from kerasrecipes.training.frozen_part import Side
+from kerasrecipes.photos.reader import PhotoReader
 from kerasrecipes.training.retraining import Goal
 
 

@@ -20,8 +20,9 @@ from kerasrecipes import (
 from kerasrecipes.errors import VerificationError
 from kerasrecipes.export import get_format
 from kerasrecipes.files import locked_folder
-from kerasrecipes.optimization import search, search_plans
-from kerasrecipes.optimization.optimizing import _with_seed
+from kerasrecipes.optimization.search.optimizing import _with_seed
+from kerasrecipes.optimization.search.search import plans as search_plans
+from kerasrecipes.optimization.search.search import search
 from kerasrecipes.report.style import png
 
 AGAINST, MEASURE_MIXED = search.Search._against, search.Search._measure_mixed
@@ -85,7 +86,7 @@ def test_every_candidate_is_a_real_file(found, small_fitted, part_sets):
 
 
 def _read(photo, size, policy):
-    from kerasrecipes.data.decode import read_photo
+    from kerasrecipes.photos.decoding.decode import read_photo
 
     return read_photo(photo, tuple(size), policy)
 

@@ -13,9 +13,9 @@ from kerasrecipes import (
     cluster,
     prune,
 )
-from kerasrecipes.callbacks.kernels import find_kernels
-from kerasrecipes.optimization.facts import model_facts
+from kerasrecipes.callbacks.zeros.kernels import find_kernels
 from kerasrecipes.optimization.pruning import pruned_model
+from kerasrecipes.optimization.weight_report import model_facts
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from keras import layers
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.errors import DataError
 from kerasrecipes.export import get_format
-from kerasrecipes.layers.fake_quantization import ActivationRange, QuantizedConv2D
-from kerasrecipes.optimization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.optimization.quantization_aware import make_quantization_aware
+from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
+from kerasrecipes.quantization.fake_quantization import ActivationRange, QuantizedConv2D
 
 SIDE = 32
 # Where integer and float arithmetic meet the middle between two levels, one of them goes up and

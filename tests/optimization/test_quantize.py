@@ -10,9 +10,6 @@ import pytest
 import kerasrecipes as kr
 from kerasrecipes.data.seen import on_side
 from kerasrecipes.export import get_format
-from kerasrecipes.optimization import tfmot_training
-from kerasrecipes.optimization.batch_norm_folding import fold_batch_norm
-from kerasrecipes.optimization.quantization_plan import plan_quantization
 from kerasrecipes.optimization.quantization_report import (
     BY_MODE,
     FIRST_LAYERS,
@@ -21,6 +18,9 @@ from kerasrecipes.optimization.quantization_report import (
     LayerPrecision,
     QuantizationReport,
 )
+from kerasrecipes.optimization.tfmot import training as tfmot_training
+from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
+from kerasrecipes.quantization.plan import plan_quantization
 from kerasrecipes.training.idle_settings import settings_without_effect
 from kerasrecipes.training.refitting import refitted
 

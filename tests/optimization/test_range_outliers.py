@@ -9,7 +9,7 @@ from keras import layers
 
 import kerasrecipes as kr
 from kerasrecipes.optimization.quantization_report import QuantizationReport
-from kerasrecipes.optimization.range_outliers import RangeOutlier, find_outliers
+from kerasrecipes.quantization.range_outliers import RangeOutlier, find_outliers
 
 SIDE = 16
 

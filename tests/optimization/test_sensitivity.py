@@ -9,11 +9,11 @@ from keras import layers
 
 import kerasrecipes as kr
 from kerasrecipes.export import get_format
-from kerasrecipes.export.tflite import finish
+from kerasrecipes.export.tflite.tflite import finish
 from kerasrecipes.optimization.quantization_aware import make_quantization_aware
 from kerasrecipes.optimization.quantization_report import KEPT, QuantizationReport
-from kerasrecipes.optimization.sensitivity import layer_sensitivity, layers_to_keep
-from kerasrecipes.optimization.sensitivity_report import LayerSensitivity, QuantizationSensitivity
+from kerasrecipes.quantization.sensitivity import layer_sensitivity, layers_to_keep
+from kerasrecipes.quantization.sensitivity_report import LayerSensitivity, QuantizationSensitivity
 
 SIDE = 16
 WILD = ("wild", "tamed")

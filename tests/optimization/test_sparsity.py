@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrecipes.callbacks.kernels import find_kernels
+from kerasrecipes.callbacks.zeros.kernels import find_kernels
 from kerasrecipes.optimization.sparsity import share_sparsity, zero_smallest
 
 

@@ -10,8 +10,8 @@ import pytest
 from keras import layers
 
 import kerasrecipes as kr
-from kerasrecipes.backbones.rebuilding import flattened
-from kerasrecipes.optimization.tf_keras_bridge import copy_back, import_tfmot, to_tf_keras
+from kerasrecipes.optimization.tfmot.bridge import copy_back, import_tfmot, to_tf_keras
+from kerasrecipes.surgery.rebuilding import flattened
 
 RNG = np.random.default_rng(0)
 FAMILIES = (
@@ -110,7 +110,7 @@ def test_what_cannot_be_repeated_is_named_before_anything_is_built(monkeypatch):
     x = keras.ops.add(keras.ops.sqrt(x), np.ones((8, 8, 4), "float32"))
     model = keras.Model(photo, layers.ReLU(name="fine")(x), name="strange")
     monkeypatch.setattr(
-        "kerasrecipes.optimization.tf_keras_bridge.import_tfmot", lambda: pytest.fail("it built")
+        "kerasrecipes.optimization.tfmot.bridge.import_tfmot", lambda: pytest.fail("it built")
     )
     with pytest.raises(ValueError, match="4 layers of 'strange' have no counterpart") as told:
         to_tf_keras(model)

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
-from kerasrecipes.callbacks.magnitude_pruning import MagnitudePruning, largest, largest_of_each
+from kerasrecipes.callbacks.zeros.magnitude_pruning import (
+    MagnitudePruning,
+    largest,
+    largest_of_each,
+)
 from kerasrecipes.optimization import clustering
-from kerasrecipes.optimization.tf_keras_bridge import import_tfmot
+from kerasrecipes.optimization.tfmot.bridge import import_tfmot
 
 RNG = np.random.default_rng(0)
 

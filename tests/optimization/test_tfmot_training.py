@@ -8,11 +8,11 @@ import pytest
 from keras import layers
 
 from kerasrecipes.errors import DataError, TrainingError
-from kerasrecipes.export.tflite_graph import inspect_content
-from kerasrecipes.export.tflite_runtime import TFLiteModel
-from kerasrecipes.optimization.tf_keras_bridge import import_tfmot, to_tf_keras
-from kerasrecipes.optimization.tfmot_stages import prune_by_tfmot, quantization_aware_twin
-from kerasrecipes.optimization.tfmot_training import TwinTrainer, train_for_int8
+from kerasrecipes.export.tflite.graph import inspect_content
+from kerasrecipes.export.tflite.runtime import TFLiteModel
+from kerasrecipes.optimization.tfmot.bridge import import_tfmot, to_tf_keras
+from kerasrecipes.optimization.tfmot.stages import prune_by_tfmot, quantization_aware_twin
+from kerasrecipes.optimization.tfmot.training import TwinTrainer, train_for_int8
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.data.photos import Photo, PhotoFacts, PhotoSet
 from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.classification import most_confident_mistakes
+from kerasrecipes.photos.photo_set import Photo, PhotoFacts, PhotoSet
 from kerasrecipes.report.html import render_html
 from kerasrecipes.report.pictures import draw_pictures
 

@@ -97,7 +97,7 @@ def test_lone_file_knows_its_labels_and_policy(exported, photos, tmp_path, predi
 
 
 def test_lone_file_with_wrong_number_of_labels(exported, tmp_path):
-    from kerasrecipes.export.tflite_metadata import add_metadata
+    from kerasrecipes.export.tflite.metadata import add_metadata
 
     path = tmp_path / "phone.tflite"
     content = exported.exports()["tflite-int8"].path.read_bytes()

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from kerasrecipes import UnfreezeSchedule, ablate_recipe, scan_photos
-from kerasrecipes.training import ablation
-from kerasrecipes.training.ablation import AblationRow, _row, _variants
-from kerasrecipes.training.prefix_cache import PrefixCache
+from kerasrecipes.choosing import ablation
+from kerasrecipes.choosing.ablation import AblationRow, _row, _variants
+from kerasrecipes.engine.frozen.prefix_cache import PrefixCache
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from kerasrecipes.backbones.spec import BackboneSpec
-from kerasrecipes.training.adapters import BitFit, Bottleneck, LowRank, add_adapter
+from kerasrecipes.surgery.adapters import BitFit, Bottleneck, LowRank, add_adapter
 
 ADAPTERS = [LowRank(2), Bottleneck(3), BitFit()]
 NAMES = ["low-rank", "bottleneck", "bitfit"]

@@ -7,7 +7,7 @@ from keras import layers
 
 from kerasrecipes import DataError, TrainingError
 from kerasrecipes.errors import NoEffectError
-from kerasrecipes.training.batch_norm import reestimate_batch_norm
+from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
 
 
 def photos(count=10, side=12):
@@ -150,7 +150,7 @@ def test_photo_sets_are_read_from_their_files(part_sets):
     train = part_sets[0]
     change = reestimate_batch_norm(model, train)
     assert change.photos == len(train)
-    from kerasrecipes.data.decode import read_photo
+    from kerasrecipes.photos.decoding.decode import read_photo
 
     pixels = [read_photo(one, (48, 48), train.policy) for one in train.photos]
     truth = np.stack(pixels).astype(np.float64)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from kerasrecipes import get_backbone
-from kerasrecipes.training.block_optimizers import BlockOptimizers
-from kerasrecipes.training.freezing import FreezePolicy
-from kerasrecipes.training.schedule import Stage
+from kerasrecipes.engine.block_optimizers import BlockOptimizers
+from kerasrecipes.engine.freezing import FreezePolicy
+from kerasrecipes.engine.schedule import Stage
 
 SPEC = replace(get_backbone("efficientnet_lite0"), name="two_convolutions", blocks=("stem", "top"))
 STEPS = 4

@@ -13,8 +13,8 @@ from kerasrecipes import (
     distil,
     prune,
 )
-from kerasrecipes.data.batches import one_hot
-from kerasrecipes.data.decode import read_photo
+from kerasrecipes.photos.decoding.decode import read_photo
+from kerasrecipes.photos.reader import one_hot
 from kerasrecipes.training.callback_checks import check_callbacks
 
 

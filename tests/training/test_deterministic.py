@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasrecipes.training.backend import be_deterministic, check_backend
+from kerasrecipes.environment import be_deterministic, check_backend
 
 
 @pytest.mark.slow

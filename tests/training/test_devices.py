@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasrecipes import TrainingError, UnfreezeSchedule
-from kerasrecipes.training.workers import told_of_lost_workers
+from kerasrecipes.engine.devices.workers import told_of_lost_workers
 
 SEARCHED = UnfreezeSchedule.full(learning_rate="auto")
 # Photos do not divide by the batch, nor the batch by two; an epoch's last batch has one photo,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kerasrecipes import get_backbone
+from kerasrecipes.engine.frozen import prefix_cache
+from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
+from kerasrecipes.engine.frozen.prefix_cache import PrefixCache
 from kerasrecipes.training import engine as engines
-from kerasrecipes.training import prefix_cache
-from kerasrecipes.training.frozen_part import FrozenPart, Side
-from kerasrecipes.training.prefix_cache import PrefixCache
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_an_engine_with_other_numbers_is_not_used(frozen, photos, monkeypatch):
 
 
 def test_features_beyond_half_precision_are_kept_in_single(part_sets):
-    from kerasrecipes.data.batches import PhotoReader
+    from kerasrecipes.photos.reader import PhotoReader
 
     photo = keras.Input((8, 8, 3))
     model = keras.Model(photo, [keras.layers.Rescaling(1e4)(photo)])
@@ -67,7 +67,7 @@ def test_features_beyond_half_precision_are_kept_in_single(part_sets):
 
 
 def test_cache_leaves_no_file_behind(part_sets, tmp_path, monkeypatch):
-    from kerasrecipes.data.batches import PhotoReader
+    from kerasrecipes.photos.reader import PhotoReader
 
     monkeypatch.setenv("KERASRECIPES_CACHE", str(tmp_path))
     photo = keras.Input((8, 8, 3))
@@ -92,7 +92,7 @@ def test_an_unwritable_cache_folder_is_replaced_by_the_temporary_one(tmp_path, m
 
 
 def test_a_disk_that_fills_up_costs_the_cache_and_says_so(part_sets, tiny_spec, monkeypatch):
-    from kerasrecipes.data.batches import PhotoReader
+    from kerasrecipes.photos.reader import PhotoReader
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from kerasrecipes import BackboneSpec, DataError, NotFittedError, UnfreezeSchedule, get_backbone
-from kerasrecipes.training import engine
+from kerasrecipes.engine.frozen import runtime as engine
+from kerasrecipes.engine.imbalance import class_weights
 from kerasrecipes.training.fitting import build_model, head_of
-from kerasrecipes.training.imbalance import class_weights
 
 LITE0 = "efficientnet_lite0"
 
@@ -91,7 +91,7 @@ def test_another_seed_gives_another_model(fitted_once, part_sets, small_recipe):
 @pytest.fixture
 def train_cached(part_sets, small_recipe, monkeypatch):
     """Fits with a cache of a type of number; returns how far each weight of the model moved."""
-    from kerasrecipes.training import prefix_cache
+    from kerasrecipes.engine.frozen import prefix_cache
 
     def trained(dtype, **settings):
         monkeypatch.setattr(prefix_cache.PrefixCache.__init__, "__defaults__", (dtype,))
@@ -200,7 +200,7 @@ def test_report_names_the_weights_that_were_used(fitted, part_sets, small_recipe
 
 def test_random_weights_are_warned_of_as_far_as_they_stay(quick_recipe, tiny_spec):
     from kerasrecipes import BitFit
-    from kerasrecipes.training.random_weights import warn_of_random_weights
+    from kerasrecipes.engine.cautions import warn_of_random_weights
 
     spec = tiny_spec()
     model, full = spec.build(None, None), UnfreezeSchedule.full()
@@ -268,7 +268,7 @@ def test_ctrl_c_keeps_the_best_so_far(part_sets, small_recipe, capsys):
 
 
 def test_ctrl_c_with_nothing_to_keep_is_raised(part_sets, small_recipe, monkeypatch):
-    from kerasrecipes.training import frozen_part
+    from kerasrecipes.engine.frozen import frozen_part
 
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import OverfitMonitor, Stage, UnfreezeSchedule, recall_at_k
-from kerasrecipes.training.imbalance import class_weights
+from kerasrecipes.engine.imbalance import class_weights
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import FreezePolicy, get_backbone
-from kerasrecipes.training.freezing import held_still
+from kerasrecipes.engine.freezing import held_still
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import keras
 import pytest
 
 from kerasrecipes import BackboneSpec, Stage, UnfreezeSchedule
-from kerasrecipes.training import prefix_cache
+from kerasrecipes.engine.frozen import prefix_cache
+from kerasrecipes.engine.frozen.frozen_part import FrozenPart
 from kerasrecipes.training.fitting import fit_classifier
-from kerasrecipes.training.frozen_part import FrozenPart
 
 # 24 training photos in 2 views and 12 validation photos, in half precision: at a cut between
 # blocks, and of the pooled features.

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from kerasrecipes import VerificationError
-from kerasrecipes.training.gradient_check import check_gradients
+from kerasrecipes.engine.gradient_check import check_gradients
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 4))

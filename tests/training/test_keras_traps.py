@@ -15,11 +15,11 @@ import pytest
 from keras import layers
 
 from kerasrecipes import BackboneSpec, Stage, get_backbone
-from kerasrecipes.callbacks.model_state import ModelState
-from kerasrecipes.callbacks.state_folder import StateFolder
-from kerasrecipes.training.adapters import LowRank, add_adapter
-from kerasrecipes.training.block_optimizers import BlockOptimizers
-from kerasrecipes.training.freezing import FreezePolicy
+from kerasrecipes.callbacks.state.model_state import ModelState
+from kerasrecipes.callbacks.state.state_folder import StateFolder
+from kerasrecipes.engine.block_optimizers import BlockOptimizers
+from kerasrecipes.engine.freezing import FreezePolicy
+from kerasrecipes.surgery.adapters import LowRank, add_adapter
 
 SPEC = replace(get_backbone("efficientnet_lite0"), name="small", blocks=("stem_.+", "top_.+"))
 RNG = np.random.default_rng(0)

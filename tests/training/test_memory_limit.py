@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from kerasrecipes import TrainingError, UnfreezeSchedule
 from kerasrecipes.callbacks.exact_checkpoint import ExactCheckpoint
+from kerasrecipes.data.inference import batch_runner
 from kerasrecipes.errors import out_of_memory
-from kerasrecipes.inference import batch_runner
 
 
 class TooSmall(keras.callbacks.Callback):
@@ -156,7 +156,9 @@ def test_a_search_without_memory_says_what_to_do(part_sets, make, monkeypatch):
     def fails(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
-    monkeypatch.setattr("kerasrecipes.callbacks.lr_finder.LRFinder.on_train_batch_begin", fails)
+    monkeypatch.setattr(
+        "kerasrecipes.callbacks.learning_rates.lr_finder.LRFinder.on_train_batch_begin", fails
+    )
     recipe = make(schedule=UnfreezeSchedule.head_only(epochs=1, learning_rate="auto"))
     with pytest.raises(TrainingError, match="search the learning rate of stage 'head', which take"):
         recipe.fit(*part_sets[:2], verbose=False)

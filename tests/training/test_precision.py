@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import UnfreezeSchedule
-from kerasrecipes.callbacks.learning_rates import current_rates
+from kerasrecipes.callbacks.learning_rates.rates import current_rates
 from kerasrecipes.training import precision as precisions
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from kerasrecipes import DataError, ImageClassifier, get_backbone
+from kerasrecipes.choosing.probe import probe_backbone
 from kerasrecipes.training.linear_probe import (
     STRENGTHS,
     build_linear,
     fit_linear_probe,
     pooled_features,
 )
-from kerasrecipes.training.probe import probe_backbone
 
 SIZE = (48, 48)
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from kerasrecipes import DataError, scan_photos, split_photos
-from kerasrecipes.evaluation.clustered import clustered_share
-from kerasrecipes.training.bench import Bench
+from kerasrecipes.choosing.bench import Bench
+from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits, choose
+from kerasrecipes.choosing.recommend import recommend_backbone
+from kerasrecipes.choosing.recommendation import Recommendation
+from kerasrecipes.choosing.trial_export import TrialExport
+from kerasrecipes.statistics.clustered import clustered_share
 from kerasrecipes.training.calibration import calibration_photos
-from kerasrecipes.training.candidates import BackboneFile, BackboneLimits, choose
 from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
-from kerasrecipes.training.recommend import recommend_backbone
-from kerasrecipes.training.recommendation import Recommendation
-from kerasrecipes.training.trial_export import TrialExport
 from kerasrecipes.verify import Latency
 
 UNITS = np.arange(200)
@@ -240,7 +240,7 @@ def test_only_files_that_nothing_beats_are_on_the_front():
 )
 def test_arguments_are_judged_before_a_photo_is_read(settings, message, monkeypatch):
     monkeypatch.setattr(
-        "kerasrecipes.training.bench.scan_photos", lambda *_, **__: pytest.fail("too late")
+        "kerasrecipes.choosing.bench.scan_photos", lambda *_, **__: pytest.fail("too late")
     )
     with pytest.raises(ValueError, match=message):
         recommend_backbone("photos", **settings)

@@ -46,7 +46,7 @@ def test_batch_norm_is_measured_once_and_then_stands_still(part_sets, quick_reci
     import keras
 
     from kerasrecipes import get_backbone
-    from kerasrecipes.training.batch_norm import reestimate_batch_norm
+    from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
     from kerasrecipes.training.calibration import calibration_photos
 
     train, val, _ = part_sets

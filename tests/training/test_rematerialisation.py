@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from kerasrecipes import UnfreezeSchedule
-from kerasrecipes.training.rematerialisation import rematerialised
-from kerasrecipes.training.split_step import stage_model
+from kerasrecipes.engine.devices.split_step import stage_model
+from kerasrecipes.surgery.rematerialisation import rematerialised
 
 
 @pytest.fixture(scope="module")

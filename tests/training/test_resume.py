@@ -22,7 +22,7 @@ from kerasrecipes import (
     fine_tune_images,
 )
 from kerasrecipes.callbacks.exact_checkpoint import ExactCheckpoint
-from kerasrecipes.training.run_folder import RunFolder
+from kerasrecipes.engine.run_folder import RunFolder
 
 
 class Cut(Exception):
@@ -234,7 +234,7 @@ def test_two_runs_in_one_folder(finished, part_sets, small):
 LOCK = """
 import sys, time
 from kerasrecipes.cli import main
-from kerasrecipes.training.run_folder import RunFolder
+from kerasrecipes.engine.run_folder import RunFolder
 with RunFolder(sys.argv[1], resume=True).locked():
     print("locked", flush=True)
     time.sleep(60)
@@ -270,7 +270,7 @@ def test_no_room_for_what_was_kept_before_the_break(part_sets, make, tmp_path, m
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kerasrecipes.training.prefix_cache._unnamed_array", full)
+    monkeypatch.setattr("kerasrecipes.engine.frozen.prefix_cache._unnamed_array", full)
     with pytest.raises(OSError, match="cannot go on as it was: .* Free some space, then resume"):
         make().fit(
             *part_sets[:2], verbose=False, callbacks=[CutAt(9)], run_folder=tmp_path, resume=True

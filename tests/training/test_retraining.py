@@ -8,9 +8,9 @@ import pytest
 from keras import layers
 
 from kerasrecipes import Bundle, DataError, Distillation, ImageClassifier, MovingAverage
-from kerasrecipes.data.batches import PhotoReader
+from kerasrecipes.engine.frozen.frozen_part import Side
+from kerasrecipes.photos.reader import PhotoReader
 from kerasrecipes.training.distillation import logits_of, soften
-from kerasrecipes.training.frozen_part import Side
 from kerasrecipes.training.refitting import refitted
 from kerasrecipes.training.retraining import Goal, retrain
 
@@ -37,7 +37,7 @@ def recipe():
 
 
 def loss_on(model, photos):
-    from kerasrecipes.inference import predict_scores
+    from kerasrecipes.data.inference import predict_scores
 
     scores = predict_scores(model, photos)
     return -np.log(scores[np.arange(len(photos)), photos.labels]).mean()
@@ -71,7 +71,7 @@ def test_the_start_wins_over_worse_epochs(recipe, part_sets):
 
 
 def test_a_teacher_is_asked_about_the_very_same_views(recipe, part_sets):
-    from kerasrecipes.data.augment import get_augmentation
+    from kerasrecipes.photos.augment import get_augmentation
 
     train = part_sets[0]
     augmentation = get_augmentation("light")
@@ -111,7 +111,7 @@ def test_training_shows_each_view_with_its_own_answer(recipe, part_sets):
         still, student, train, val, epochs=3, learning_rate=1e-12, teacher=teacher,
         distillation=alone,
     )  # fmt: skip
-    from kerasrecipes.data.augment import get_augmentation
+    from kerasrecipes.photos.augment import get_augmentation
 
     side = Side(PhotoReader(train, (SIDE, SIDE), get_augmentation("light"), 0), 3)
     answers = Goal(teacher, alone).targets((side, side))[0][..., 3:]

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from kerasrecipes import Stage, UnfreezeSchedule
-from kerasrecipes.training import fit_stage, stage_rates
-from kerasrecipes.training.stage_rates import RateSearch, StageRates, rates_found, search_rates
+from kerasrecipes.engine import rates as stage_rates
+from kerasrecipes.engine import stage as fit_stage
+from kerasrecipes.engine.rates import RateSearch, StageRates, rates_found, search_rates
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from kerasrecipes import UnfreezeSchedule, get_backbone
-from kerasrecipes.training.stochastic_depth import drop_branches, residual_branches
+from kerasrecipes.surgery.stochastic_depth import drop_branches, residual_branches
 
 
 def residual_graph(photo):

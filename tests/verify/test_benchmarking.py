@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from kerasrecipes import DataError, IntegrityError, VerificationError, benchmark_bundle
-from kerasrecipes.evaluation.estimate import Estimate
 from kerasrecipes.export import get_format
 from kerasrecipes.report.style import png
+from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.verify import Latency
 from kerasrecipes.verify.benchmark import Variant
 from kerasrecipes.verify.benchmark_notes import find_notes
@@ -168,7 +168,7 @@ def test_a_runtime_without_a_profiler_is_a_note(exported_once, monkeypatch):
 
 
 def test_the_profiler_says_why_it_cannot(tmp_path):
-    from kerasrecipes.export.tflite_profile import profile_file
+    from kerasrecipes.export.tflite.profile import profile_file
 
     (tmp_path / "x.tflite").write_bytes(b"\0" * 100)
     with pytest.raises(

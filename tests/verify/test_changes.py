@@ -137,7 +137,7 @@ def without_a_bias(bundle) -> bytes:
     """The float32 export with the dense layer's bias taken out."""
     from ai_edge_litert.tools import flatbuffer_utils
 
-    from kerasrecipes.export.tflite_metadata import add_metadata
+    from kerasrecipes.export.tflite.metadata import add_metadata
 
     model = flatbuffer_utils.read_model(str(bundle.exports()["tflite-float32"].path))
     graph = model.subgraphs[0]

@@ -1,0 +1,1 @@
+"""The folder that holds a finished model, and the records in it."""

@@ -1,0 +1,1 @@
+"""Everything that a training needs to go on as if never stopped."""

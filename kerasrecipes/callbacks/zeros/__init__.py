@@ -1,0 +1,1 @@
+"""Callbacks that hold weights at zero or equal to each other."""

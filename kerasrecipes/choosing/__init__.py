@@ -1,0 +1,1 @@
+"""What to try before a fit, measured."""

@@ -1,0 +1,219 @@
+"""What a photo set gains from each part of a recipe: one thing changed at a time."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.choosing.bench import Bench, scanned
+from kerasrecipes.console import say
+from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.errors import DataError, NoEffectError, printable
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.statistics.resampled import log_losses
+from kerasrecipes.statistics.tables import align_columns
+from kerasrecipes.training.fitting import checked_arguments, fit_classifier
+from kerasrecipes.training.image_classifier import ImageClassifier
+
+AS_IT_IS = "as it is"
+# Name to the arguments that are changed; what changes nothing in a recipe, or cannot be done
+# with its schedule or backbone, is left out.
+CHANGES: dict[str, dict[str, Any]] = {
+    "without augmentation": {"augment": "none"},
+    "without dropout": {"dropout": 0.0},
+    "without label smoothing": {"label_smoothing": 0.0},
+    "without weight decay": {"weight_decay": 0.0},
+    "without class weights": {"class_weights": None},
+    "without average of weights": {"ema": False},
+    "with mixup": {"mix": "mixup"},
+    "with L2-SP": {"l2_sp": 3.0},
+    "with stochastic depth": {"stochastic_depth": 0.2},
+    "with adaptive clipping": {"adaptive_clip": 0.05},
+    "with a normalized head": {"head_norm": "layer"},
+    "with BatchNorm re-estimated": {"batch_norm": "reestimate"},
+    "with balanced softmax": {"loss": "balanced_softmax"},
+}
+
+
+@dataclass(frozen=True)
+class AblationRow:
+    """One recipe, fitted on several splits.
+
+    Args:
+        name: What was changed.
+        accuracy: Mean on the validation photos.
+        balanced_accuracy: The same, each class counting alike.
+        log_loss: The same, of the scores.
+        difference: Log-loss minus that of the recipe as it is, mean over the splits.
+        interval: Its 95 % interval, by Student's t over the splits; NaN with one split.
+    """
+
+    name: str
+    accuracy: float
+    balanced_accuracy: float
+    log_loss: float
+    difference: float
+    interval: tuple[float, float]
+
+    @property
+    def verdict(self) -> str:
+        """What the interval says of the change, in two words."""
+        low, high = self.interval
+        if self.name == AS_IT_IS:
+            return ""
+        return "is better" if high < 0 else "is worse" if low > 0 else "cannot tell"
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """The rows of an ablation; print it.
+
+    Args:
+        rows: The recipe as it is, then one row per change.
+        splits: On how many splits each was fitted.
+        photos: Number of photos; test photos are not among them.
+    """
+
+    rows: tuple[AblationRow, ...]
+    splits: int
+    photos: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as plain values for JSON."""
+        rows = [{**asdict(row), "verdict": row.verdict} for row in self.rows]
+        return {"splits": self.splits, "photos": self.photos, "rows": rows}
+
+    def __str__(self) -> str:
+        rows = [("recipe", "accuracy", "balanced", "log-loss", "difference in log-loss")]
+        for row in self.rows:
+            low, high = row.interval
+            told = f"{row.difference:+.3f} ({low:+.3f} to {high:+.3f})  {row.verdict}"
+            numbers = f"{row.accuracy:.1%}", f"{row.balanced_accuracy:.1%}", f"{row.log_loss:.3f}"
+            rows.append((printable(row.name), *numbers, told if row.verdict else ""))
+        return "\n".join(
+            [
+                f"Each recipe was fitted on {self.splits} splits of {self.photos} photos.",
+                "",
+                *align_columns(rows, right={1, 2, 3}),
+                "",
+                "In brackets: 95 % intervals over the splits. Lower log-loss is better.",
+            ]
+        )
+
+
+def ablate_recipe(
+    recipe: ImageClassifier,
+    photos: PhotoSet | str | Path,
+    *,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+    group_by: str | None = None,
+    split_by: str = "auto",
+    test_fraction: float = 0.2,
+    val_fraction: float = 0.2,
+    verbose: bool = True,
+) -> Ablation:
+    """Fit a recipe on up to three splits, as it is and with one thing changed at a time.
+
+    The photos are split as `fine_tune_images` splits them with the same seed, and its test
+    photos are not touched. What the frozen blocks say of a photo is computed once for all
+    fits on a split that show the same views.
+
+    Args:
+        recipe: Where to begin; it stays as it is.
+        photos: A scanned set, or a folder or table; see `scan_photos`.
+        changes: Name to the arguments that are changed; `None` for the usual ones, as far as
+            the recipe can have them.
+        group_by: What photos of one part have in common; see `scan_photos`.
+        split_by: `"auto"`, `"random"`, `"group"` or `"time"`; see `split_photos`.
+        test_fraction: Share of the photos that is set aside.
+        val_fraction: Share of the photos that judges.
+        verbose: Whether to print what is being fitted.
+
+    Returns:
+        The table.
+
+    Raises:
+        ValueError: If a change changes nothing, or an argument is not usable.
+        DataError: If the photos do not suit training.
+    """
+    tell = say if verbose else lambda line: None
+    variants = _variants(recipe, changes)
+    photos = scanned(photos, group_by)
+    bench = Bench.of(photos, split_by, test_fraction, val_fraction, recipe.seed)
+    measured = {name: [] for name in variants}
+    for number, (learn, judge) in enumerate(bench.splits):
+        train, val = bench.photos.select(learn), bench.photos.select(judge)
+        memory: dict = {}
+        for name, variant in list(variants.items()):
+            tell(f"Split {number + 1} of {len(bench.splits)}: {name} …")
+            fitted = replace(variant, seed=recipe.seed + number)
+            try:
+                model, _ = fit_classifier(fitted, train, val, (), lambda line: None, memory=memory)
+            except NoEffectError as error:
+                # A backbone without residual blocks, say; nothing has been trained then.
+                if changes is not None or number or name == AS_IT_IS:
+                    raise
+                tell(f"  Left out: {error}")
+                del variants[name], measured[name]
+                continue
+            measured[name].append(_numbers(predict_scores(model, val), val.labels))
+    base = np.array(measured[AS_IT_IS])
+    rows = tuple(_row(name, np.array(found), base) for name, found in measured.items())
+    return Ablation(rows, len(bench.splits), len(bench.photos))
+
+
+def _variants(recipe: ImageClassifier, changes) -> dict[str, ImageClassifier]:
+    config = {name: getattr(recipe, name) for name in recipe.get_config()}
+    chosen = CHANGES if changes is None else changes
+    checked_arguments(recipe)  # or each change would seem to be what is wrong
+    variants = {AS_IT_IS: recipe}
+    for name, change in chosen.items():
+        if unknown := change.keys() - config.keys():
+            raise ValueError(
+                f"The change {name!r} names what a recipe does not have: "
+                f"{printable(', '.join(sorted(unknown)))}."
+            )
+        if all(config[key] == value for key, value in change.items()):
+            if changes is None:
+                continue
+            raise ValueError(f"The change {name!r} changes nothing. Leave it out.")
+        if change.get("augment") == "none":
+            change = {"views": 1, **change}  # each would be the photo itself
+        variant = replace(recipe, **change)
+        try:
+            checked_arguments(variant)
+        except ValueError:
+            if changes is None:
+                continue
+            raise
+        variants[name] = variant
+    if len(variants) == 1:
+        raise ValueError("`changes` is empty, so there is nothing to compare. Pass some.")
+    return variants
+
+
+def _numbers(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+    if len(np.unique(labels)) < 2:
+        raise DataError("The validation photos of a split show one class only. Add photos.")
+    answers = scores.argmax(axis=1)
+    return (
+        float(accuracy_score(labels, answers)),
+        float(balanced_accuracy_score(labels, answers)),
+        float(log_losses(labels, scores).mean()),
+    )
+
+
+def _row(name: str, found: np.ndarray, base: np.ndarray) -> AblationRow:
+    from scipy.stats import t
+
+    differences = (found - base)[:, 2]
+    mean, n = float(differences.mean()), len(differences)
+    half = math.nan
+    if n > 1:
+        half = float(t.ppf(0.975, n - 1) * differences.std(ddof=1) / math.sqrt(n))
+    return AblationRow(name, *found.mean(axis=0).tolist(), mean, (mean - half, mean + half))

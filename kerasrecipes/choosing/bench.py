@@ -1,0 +1,162 @@
+"""The photos on which several backbones are measured alike, and their splits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.choosing.trial_export import TrialExport
+from kerasrecipes.data.splits import split_photos
+from kerasrecipes.data.strata import join_units
+from kerasrecipes.engine.imbalance import class_weights
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.photos.scan import scan_photos
+from kerasrecipes.statistics.clustered import clustered_share
+from kerasrecipes.training.linear_probe import (
+    LinearProbe,
+    build_linear,
+    fit_linear_probe,
+    pooled_features,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+SPLITS = 3
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Photos to measure backbones on, split several times.
+
+    Args:
+        photos: All but the test photos.
+        splits: For each split, indices of the photos to learn from, and to judge by.
+        units: What each photo belongs to, shape `(n,)`: photos of one part, and look-alikes,
+            are one unit.
+        seed: Seed of what is drawn.
+    """
+
+    photos: PhotoSet
+    splits: tuple[tuple[np.ndarray, np.ndarray], ...]
+    units: np.ndarray
+    seed: int
+
+    @classmethod
+    def of(
+        cls, photos: PhotoSet, by: str, test_fraction: float, val_fraction: float, seed: int
+    ) -> "Bench":
+        """Set the test photos aside, and split the others up to three times.
+
+        Args:
+            photos: A scanned set.
+            by: How to split; see `split_photos`.
+            test_fraction: Share of the photos that is set aside.
+            val_fraction: Share of the photos that judges.
+            seed: Seed of the first split, which is the one that training would make.
+
+        Raises:
+            ValueError: If an argument is not usable.
+            DataError: If the photos cannot be split so.
+        """
+        fractions = {"test_fraction": test_fraction, "val_fraction": val_fraction}
+        train, val, test = split_photos(photos, **fractions, by=by, seed=seed)
+        aside = set(test.photos)
+        rest = photos.select(i for i, photo in enumerate(photos.photos) if photo not in aside)
+        sides = [(train, val)]
+        fractions = {"test_fraction": 0, "val_fraction": len(val) / len(rest)}
+        # By time there is one split only, and a declared one comes back every time.
+        for again in range(1, SPLITS if by != "time" and len(val) else 1):
+            train, val, _ = split_photos(rest, **fractions, by=by, seed=seed + again)
+            if all(set(val.photos) != set(other.photos) for _, other in sides):
+                sides.append((train, val))
+        place = {photo: i for i, photo in enumerate(rest.photos)}
+        splits = tuple(
+            tuple(np.array([place[photo] for photo in side.photos], np.int64) for side in pair)
+            for pair in sides
+        )
+        return cls(rest, splits, _units(rest), seed)
+
+    @property
+    def train(self) -> PhotoSet:
+        """The photos to learn from in the first split."""
+        return self.photos.select(self.splits[0][0])
+
+    @property
+    def val(self) -> PhotoSet:
+        """The photos to judge by in the first split."""
+        return self.photos.select(self.splits[0][1])
+
+    @property
+    def judged(self) -> np.ndarray:
+        """Indices of the photos to judge by, split after split."""
+        return np.concatenate([val for _, val in self.splits])
+
+    def probe(self, backbone: "keras.Model") -> tuple[dict, TrialExport]:
+        """Judge a backbone with a linear head on every split.
+
+        Args:
+            backbone: What `BackboneSpec.build` returned.
+
+        Returns:
+            `accuracy`, `recalls` and `right` of a `Candidate`, and the backbone with the head
+            of the first split, ready to be exported.
+
+        Raises:
+            DataError: If a photo cannot be read, or changed since it was scanned.
+        """
+        model = build_linear(backbone, len(self.photos.class_names))
+        (features,) = pooled_features(model, self.photos)
+        probes = [self._fitted(features, *split) for split in self.splits]
+        answers = [
+            probe.scores(features[val]).argmax(axis=1)
+            for probe, (_, val) in zip(probes, self.splits, strict=True)
+        ]
+        labels, units = self.photos.labels[self.judged], self.units[self.judged]
+        right = np.concatenate(answers) == labels
+        recalls = {
+            name: clustered_share(right[labels == k], units[labels == k])
+            for k, name in enumerate(self.photos.class_names)
+        }
+        quality = {"accuracy": clustered_share(right, units), "recalls": recalls, "right": right}
+        probes[0].put_into(model)
+        trial = TrialExport.of(model, self.train, self.val, answers[0], self.seed)
+        return quality, trial
+
+    def _fitted(self, features: np.ndarray, train: np.ndarray, val: np.ndarray) -> LinearProbe:
+        weights = class_weights(self.photos.select(train), "auto")
+        labels = self.photos.labels
+        return fit_linear_probe(features[train], labels[train], weights, features[val], labels[val])
+
+
+def scanned(
+    photos: PhotoSet | str | Path, group_by: str | None, drop_small_classes: bool = False
+) -> PhotoSet:
+    """Return photos as a set; what would say how to scan one is an error beside it.
+
+    Args:
+        photos: A scanned set, or a folder or table; see `scan_photos`.
+        group_by: What photos of one part have in common; see `scan_photos`.
+        drop_small_classes: Leave classes with fewer than 2 readable photos out.
+
+    Raises:
+        ValueError: If an argument would have no effect on a set.
+        DataError: If the photos cannot be scanned.
+    """
+    if not isinstance(photos, PhotoSet):
+        return scan_photos(photos, group_by=group_by, drop_small_classes=drop_small_classes)
+    if group_by is not None or drop_small_classes:
+        raise ValueError(
+            "`group_by` and `drop_small_classes` would have no effect on a set that is scanned "
+            "already. Pass them to scan_photos."
+        )
+    return photos
+
+
+def _units(photos: PhotoSet) -> np.ndarray:
+    units = np.empty(len(photos), dtype=np.int64)
+    grouped = any(photo.group is not None for photo in photos.photos)
+    for number, members in enumerate(join_units(photos.photos, grouped, near=True)):
+        units[members] = number
+    return units

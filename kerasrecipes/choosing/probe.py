@@ -1,0 +1,47 @@
+"""A first honest number in seconds: how far a frozen backbone gets on photos."""
+
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.training.image_classifier import ImageClassifier
+from kerasrecipes.training.probe import ProbeResult, probe_recipe
+
+
+def probe_backbone(
+    backbone: str | BackboneSpec | ImageClassifier,
+    train: PhotoSet,
+    val: PhotoSet,
+    *,
+    verbose: bool = True,
+) -> ProbeResult:
+    """Measure what a backbone's features tell about photos, without training it.
+
+    Each photo goes through the frozen backbone once. A logistic regression on the pooled,
+    standardised features then learns in seconds; how strongly it is regularised is chosen by
+    its log-loss on `val`. Nothing is augmented. Sets Keras's global seed, as `fit` does.
+
+    Args:
+        backbone: A name of `list_backbones()`, a specification, or a recipe, of which the
+            backbone, image size, weights, class weights and seed are used. The recipe stays
+            as it is.
+        train: Photos to learn from.
+        val: Photos to choose and to judge by; none of them may be among `train`.
+        verbose: Whether to warn of leaks between the two.
+
+    Returns:
+        The result; print it.
+
+    Raises:
+        ValueError: If the backbone or an argument of the recipe is not usable.
+        DataError: If the photos do not suit training, or change while it runs.
+
+    Example:
+        >>> train, val, test = split_photos(photos)
+        >>> result = probe_backbone(ImageClassifier(image_size=(48, 48)), train, val)
+        >>> result.evaluation.accuracy.value > 0.4
+        True
+
+    Reference:
+        Kornblith et al., 2019, "Do Better ImageNet Models Transfer Better?", section 3.
+    """
+    recipe = backbone if isinstance(backbone, ImageClassifier) else ImageClassifier(backbone)
+    return probe_recipe(recipe, train, val, verbose)

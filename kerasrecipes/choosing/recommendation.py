@@ -1,0 +1,105 @@
+"""Which backbone to take, as data and as a table to read."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits
+from kerasrecipes.errors import printable
+from kerasrecipes.evaluation.file_limits import pareto_front
+from kerasrecipes.statistics.tables import align_columns
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Backbones measured on photos and on this machine, and the one to take; print it.
+
+    Args:
+        candidates: What could be measured.
+        failed: What could not, with the reason.
+        limits: What was asked for.
+        best: The recommended file; `None` if none keeps to the limits.
+        reason: Why, in one sentence or two.
+        photos: Number of photos that were looked at.
+        test_photos: Number of photos that were set aside for the final test.
+        splits: Number of splits into photos to learn from and photos to judge by.
+    """
+
+    candidates: tuple[BackboneFile, ...]
+    failed: Mapping[str, str]
+    limits: BackboneLimits
+    best: BackboneFile | None
+    reason: str
+    photos: int
+    test_photos: int
+    splits: int
+
+    @property
+    def _front(self) -> list[BackboneFile]:
+        return pareto_front(self.candidates, lambda one: one.costs)
+
+    def to_dict(self) -> dict:
+        """Return everything as JSON-safe data."""
+        rows = [
+            {
+                **candidate.to_dict(),
+                "misses": [miss.text for miss in self.limits.misses(candidate)],
+                "on_front": candidate in self._front,
+            }
+            for candidate in self.candidates
+        ]
+        best = self.best and {key: self.best.to_dict()[key] for key in ("backbone", "quantization")}
+        return {
+            "recommended": best,
+            "reason": self.reason,
+            "limits": asdict(self.limits),
+            "candidates": rows,
+            "failed": dict(self.failed),
+            "photos": self.photos,
+            "test_photos": self.test_photos,
+            "splits": self.splits,
+        }
+
+    def __str__(self) -> str:
+        times = "1 split" if self.splits == 1 else f"{self.splits} splits"
+        lines = [
+            f"Measured on {self.photos:,} photos in {times} (the {self.test_photos:,} test photos "
+            "were not looked at):",
+            "",
+            *self._table(),
+            "",
+            "* No other file is as accurate, as fast and as small at once.",
+            "Accuracy is that of a linear classifier on the frozen backbone; fine-tuning usually "
+            "adds to it.",
+            "In brackets: 95% confidence intervals; photos of one part, and look-alikes, count as "
+            "far as they differ.",
+            "Times are medians for one photo on this machine; a phone's will differ.",
+        ]
+        lines += [
+            f"Not measured: {printable(name)}: {printable(why)}"
+            for name, why in self.failed.items()
+        ]
+        return "\n".join([*lines, "", self.reason])
+
+    def _table(self) -> list[str]:
+        rows = [
+            ("  backbone", "file", "accuracy", "weakest class", "1 thread", "2 threads", "size", "")
+        ]
+        for candidate in self.candidates:
+            weakest = candidate.weakest_class
+            rows.append(
+                (
+                    f"{'*' if candidate in self._front else ' '} {printable(candidate.backbone)}",
+                    candidate.quantization,
+                    candidate.accuracy.percent(1),
+                    f"{printable(weakest)} {candidate.recalls[weakest].percent()}",
+                    *(f"{found.median_ms:.1f} ms" for found in candidate.latency.values()),
+                    f"{candidate.size_bytes / 1e6:.1f} MB",
+                    self._verdict(candidate),
+                )
+            )
+        return align_columns(rows)
+
+    def _verdict(self, candidate: BackboneFile) -> str:
+        if candidate is self.best:
+            return "recommended"
+        return ", ".join(dict.fromkeys(miss.short for miss in self.limits.misses(candidate)))

@@ -1,0 +1,103 @@
+"""Exporting a backbone with a linear head for a trial: how large, how fast, still the same?"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.photos.decoding.decode import read_photo
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.training.calibration import calibration_photos
+
+if TYPE_CHECKING:
+    import keras
+
+COMPARED_PHOTOS = 200
+
+
+@dataclass(frozen=True)
+class TrialExport:
+    """A model, and the photos that its files are made and checked with.
+
+    Args:
+        model: A backbone with a linear head.
+        class_names: The classes, in the order of its outputs.
+        calibration: Training photos for int8, uint8 `(n, height, width, 3)`.
+        pixels: Photos to compare on, uint8 `(m, height, width, 3)`.
+        answers: The class that the head gives them in float32, shape `(m,)`.
+    """
+
+    model: "keras.Model"
+    class_names: tuple[str, ...]
+    calibration: np.ndarray
+    pixels: np.ndarray
+    answers: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        model: "keras.Model",
+        train: PhotoSet,
+        val: PhotoSet,
+        answers: np.ndarray,
+        seed: int,
+    ) -> "TrialExport":
+        """Read the photos.
+
+        Args:
+            model: A backbone with a linear head.
+            train: Photos to calibrate with.
+            val: Photos to compare on, of which some are drawn.
+            answers: The class that the model gives them, shape `(n,)`.
+            seed: Seed of what is drawn.
+
+        Raises:
+            DataError: If a photo cannot be read, or changed since it was scanned.
+        """
+        size = tuple(model.input.shape[1:3])
+        chosen = np.random.default_rng(seed).permutation(len(val))[:COMPARED_PHOTOS]
+        photos = [val.photos[i] for i in chosen]
+        return cls(
+            model=model,
+            class_names=train.class_names,
+            calibration=calibration_photos(train, size, seed),
+            pixels=np.stack([read_photo(photo, size, val.policy) for photo in photos]),
+            answers=answers[chosen],
+        )
+
+    def measure(self, quantization: str) -> dict:
+        """Write a file, time it, and compare its answers.
+
+        Args:
+            quantization: What the format offers, e.g. `"int8"`.
+
+        Returns:
+            `latency`, `size_bytes`, `agreement` and `same_model` of a `Candidate`.
+
+        Raises:
+            VerificationError: If the model cannot be converted so.
+        """
+        from kerasrecipes.export import get_format
+        from kerasrecipes.verify import Tolerance, benchmark_export
+
+        tflite = get_format("tflite")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"model{tflite.suffix}"
+            tflite.write(
+                self.model,
+                path,
+                quantization=quantization,
+                calibration=self.calibration,
+                class_names=self.class_names,
+            )
+            said = tflite.load(path)(self.pixels).argmax(axis=1)
+            agreement = float(np.mean(said == self.answers))
+            tolerance = Tolerance.for_quantization(quantization)
+            return {
+                "latency": benchmark_export(path, threads=(1, 2)),
+                "size_bytes": path.stat().st_size,
+                "agreement": agreement,
+                "same_model": tolerance.allows_flips(agreement, len(self.answers)),
+            }

@@ -1,0 +1,69 @@
+"""Running a Keras model over photos, from their files."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kerasrecipes.errors import TrainingError, out_of_memory
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.photos.reader import PhotoReader
+
+BATCH = 32
+
+
+def predict_scores(model, photos: PhotoSet) -> np.ndarray:
+    """Return what a model says about photos, a few in memory at a time.
+
+    Args:
+        model: A Keras model from float32 photos `(n, height, width, 3)`, 0…255, to one row each.
+        photos: What to run it on; labels are not looked at.
+
+    Returns:
+        float32, shape `(n, outputs)`.
+
+    Raises:
+        DataError: If a photo cannot be read, or changed since it was scanned.
+        TrainingError: If the memory does not suffice for a single photo.
+    """
+    reader, run = PhotoReader(photos, tuple(model.input.shape[1:3])), batch_runner(model)
+    rows = [run(pixels.numpy())[0] for pixels in reader.in_order(BATCH)]
+    return np.concatenate(rows) if rows else np.zeros((0, model.output.shape[-1]), np.float32)
+
+
+def batch_runner(model) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Return what runs a model, in smaller batches from when the memory has run out.
+
+    Args:
+        model: A Keras model.
+
+    Returns:
+        A function from photos to a list with an array for each output; it raises a
+        `TrainingError` if the memory does not suffice for a single photo.
+    """
+    import keras
+
+    largest = None
+
+    def run(photos: np.ndarray) -> list[np.ndarray]:
+        nonlocal largest
+        size = min(largest or len(photos), len(photos))
+        try:
+            # A model with a list of one output answers without the list.
+            parts = [
+                [np.asarray(output) for output in keras.tree.flatten(model.predict_on_batch(part))]
+                for part in np.split(photos, range(size, len(photos), size))
+            ]
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if size == 1:
+                raise TrainingError(
+                    "The memory is too small to run the model on a single photo. Lower "
+                    "`image_size`, or free what other programs take."
+                ) from error
+        else:
+            return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+        largest = size // 2
+        return run(photos)
+
+    return run

@@ -1,0 +1,1 @@
+"""One fit: stages, what trains in them, what feeds them, and what is kept of them."""

@@ -1,0 +1,80 @@
+"""What is said before a fit that cannot go well."""
+
+from collections.abc import Callable
+
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.engine.schedule import UnfreezeSchedule
+from kerasrecipes.errors import listed
+from kerasrecipes.photos.photo_set import PhotoSet
+
+FEW = 3
+
+
+def too_few(photos: PhotoSet) -> list[str]:
+    """Name the classes with so few photos that a loss on them is mostly chance.
+
+    Args:
+        photos: Photos to choose the weights by.
+    """
+    return [name for name, count in photos.counts().items() if count < FEW]
+
+
+def warn_of_few_photos(val: PhotoSet, say: Callable[[str], None]) -> list[str]:
+    """Say which classes have so few validation photos that chance would choose the weights.
+
+    Args:
+        val: Photos to choose the weights by.
+        say: Prints one line for the user.
+
+    Returns:
+        What was said, for the report; nothing if there are enough.
+    """
+    few = too_few(val)
+    if not few:
+        return []
+    warning = (
+        f"`val` has fewer than {FEW} photos of {listed(few)}, by which chance would choose the "
+        "weights. So each stage trains to its end, and its last weights are kept. With more "
+        "photos in `val`, e.g. by a larger `val_fraction`, training stops when it should."
+    )
+    say(f"Warning: {warning}")
+    return [warning]
+
+
+def warn_of_random_weights(
+    model, spec: BackboneSpec, recipe, schedule: UnfreezeSchedule, say: Callable[[str], None]
+) -> list[str]:
+    """Say how much of a backbone without pretrained weights never trains.
+
+    Args:
+        model: The whole model, photos to scores, without adapters.
+        spec: Its backbone.
+        recipe: An `ImageClassifier`.
+        schedule: Its stages.
+        say: Prints one line for the user.
+
+    Returns:
+        What was said, for the report; nothing if the weights are pretrained, or all train.
+    """
+    import keras
+
+    if recipe.weights is not None:
+        return []
+    frozen = schedule.first_open(len(spec.blocks)) if recipe.adapter is None else len(spec.blocks)
+    sizes = {False: 0, True: 0}
+    for layer in model.layers:
+        if (block := spec.block_of(layer.name)) is not None:
+            sizes[block < frozen] += layer.count_params()
+    norms = recipe.batch_norm == "frozen" and any(
+        isinstance(part, keras.layers.BatchNormalization) for part in model._flatten_layers()
+    )
+    faults = [f"{sizes[True] / sum(sizes.values()):.0%} of it never trains"] * (frozen > 0)
+    faults += ["its BatchNormalization scales by statistics that nothing measured"] * norms
+    if not faults:
+        return []
+    warning = (
+        f"`weights=None` draws the backbone at random, and {' and '.join(faults)}. Use pretrained "
+        "weights, or schedule=UnfreezeSchedule.full() with batch_norm='train'."
+    )
+    say(f"Warning: {warning}")
+    return [warning]

@@ -1,0 +1,1 @@
+"""What a step is computed on: devices, workers, precision and memory."""

@@ -1,0 +1,98 @@
+"""The batches of one stage, as Keras's `fit` takes them."""
+
+import math
+
+import numpy as np
+
+from kerasrecipes.data.mixing import mix_batches
+from kerasrecipes.photos.reader import index_batches, one_hot, with_targets
+
+
+def train_batches(runner, feed, epochs: range):
+    """Return `(inputs, target, weight)` batches of the training photos, epoch after epoch.
+
+    Args:
+        runner: A `StageRunner`.
+        feed: Turns a dataset of `(index, view)` into one of `(index, view, inputs)`.
+        epochs: The epochs to produce.
+    """
+    settings, photos = runner.settings, runner.train.photos
+    weights = one_hot(photos) @ runner.class_weights
+
+    def make(share):
+        size, views = settings.batch_size, runner.train.views
+        order = index_batches(len(photos), size, settings.seed, epochs, views)
+        # A device reads its own photos only, unless any two of a batch may be mixed.
+        order = order if settings.mix else share(order)
+        batches = with_targets(feed(order), _targets(runner, 0), weights)
+        if settings.mix:
+            first_step = epochs.start * math.ceil(len(photos) / size)
+            batches = share(_mixed(runner, batches, first_step))
+        return batches.prefetch(2)
+
+    return runner.devices.distributed(make)
+
+
+def val_batches(runner, feed):
+    """Return the same for validation, where every photo counts alike: weighted, the few photos
+    of a rare class would choose the weights alone. They come mixed, since a loss on embeddings
+    compares the photos of a batch.
+
+    Args:
+        runner: A `StageRunner`.
+        feed: Turns a dataset of `(index, view)` into one of `(index, view, inputs)`.
+    """
+    count = len(runner.val.photos)
+
+    def make(share):
+        order = index_batches(count, _val_batch(runner), runner.settings.seed, range(1), 1)
+        batches = with_targets(feed(share(order)), _targets(runner, 1), np.ones(count))
+        # Told the number of steps, Keras reads on where it stopped.
+        return (batches if val_steps(runner) is None else batches.repeat()).prefetch(2)
+
+    return runner.devices.distributed(make)
+
+
+def val_steps(runner) -> int | None:
+    """Return the steps of a validation, which Keras cannot count where devices share them.
+
+    Args:
+        runner: A `StageRunner`.
+    """
+    if runner.devices.count == 1:
+        return None
+    return math.ceil(len(runner.val.photos) / _val_batch(runner))
+
+
+def class_sides(runner, feeds) -> list[tuple]:
+    """Return `(inputs, labels)` of the training and of the validation photos, as they are and
+    in their order: inputs in batches for `predict`, labels of shape `(n,)`.
+
+    Args:
+        runner: A `StageRunner`.
+        feeds: For each side, what turns `(index, view)` into `(index, view, inputs)`.
+    """
+    found = []
+    for side, feed in zip((runner.train, runner.val), feeds, strict=True):
+        order = index_batches(len(side.photos), _val_batch(runner), None, range(1), 1)
+        inputs = feed(order).map(lambda index, view, inputs: inputs)
+        found.append((inputs, side.photos.labels))
+    return found
+
+
+def _val_batch(runner) -> int:
+    return math.ceil(runner.settings.batch_size / runner.parts)
+
+
+def _targets(runner, side: int) -> np.ndarray:
+    if runner.targets is not None:
+        return runner.targets[side]
+    return one_hot((runner.train, runner.val)[side].photos)
+
+
+def _mixed(runner, batches, first_step: int):
+    settings, kind = runner.settings, runner.settings.mix
+    if kind == "cutmix" and batches.element_spec[0].shape.rank == 2:
+        runner.say("  No box can be cut out of pooled features: this stage uses mixup.")
+        kind = "mixup"
+    return mix_batches(batches, kind, settings.mix_alpha, settings.seed, first_step=first_step)

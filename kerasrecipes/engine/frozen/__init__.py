@@ -1,0 +1,1 @@
+"""The part of a model that does not train, computed once."""

@@ -1,0 +1,127 @@
+"""Computing the frozen part of a model once, instead of once per epoch.
+
+While the first blocks are frozen and BatchNorm statistics stand still, their output for a
+photo never changes. So it is computed once per augmented view, kept on disk, and only what
+is open trains. Nothing is approximated but the storage, in half precision by default.
+"""
+
+import math
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from kerasrecipes.backbones.weights_cache import cache_folder
+from kerasrecipes.engine.frozen.runtime import frozen_engine
+from kerasrecipes.photos.reader import PhotoReader, index_batches
+
+FILL_BATCH = 32
+
+
+class PrefixCache:
+    """The outputs of a frozen model for every view of every photo, in memory-mapped files.
+
+    One pass over the photos fills the outputs at all cuts. The files have no names while
+    they are in use, so that they are gone with the process, however that ends, and two
+    runs cannot meet. `stored` has the outputs at each cut, shapes `(views, photos, …)`; a file
+    is gone with the last reference to its array, too.
+
+    Args:
+        frozen: The frozen part of the model, photos to a list with one output per cut.
+        reader: The photos.
+        views: Views per photo.
+        dtype: How outputs are stored; training sees float32 either way.
+
+    Raises:
+        OSError: If a file cannot be created.
+    """
+
+    def __init__(self, frozen, reader: PhotoReader, views: int, dtype: str = "float16"):
+        self._frozen = frozen
+        self._reader = reader
+        shapes = [tuple(output.shape[1:]) for output in frozen.outputs]
+        count = len(reader.photos)
+        self.stored = [_unnamed_array((views, count, *shape), dtype) for shape in shapes]
+
+    def fill(self, progress: Callable[[int, int], None] = lambda *_: None) -> None:
+        """Compute everything.
+
+        Args:
+            progress: Called with the number of views done and of all.
+
+        Raises:
+            OverflowError: If an output is too large for the storage type.
+            DataError: If a photo cannot be read.
+        """
+        views, count = self.stored[0].shape[:2]
+        order = index_batches(count, FILL_BATCH, None, range(views), None)
+        run = frozen_engine(self._frozen, views * count)
+        done = 0
+        with self._reader.errors():
+            for index, view, photos in self._reader.batches(order).prefetch(2):
+                outputs = run(photos.numpy())
+                for stored, output in zip(self.stored, outputs, strict=True):
+                    with np.errstate(over="ignore"):
+                        output = output.astype(stored.dtype)
+                    if not np.isfinite(output).all():
+                        raise OverflowError(
+                            f"An output of the frozen blocks exceeds {stored.dtype}."
+                        )
+                    stored[view.numpy(), index.numpy()] = output
+                done += len(index)
+                progress(done, views * count)
+
+
+def feed_of(outputs: np.ndarray) -> Callable:
+    """Return what turns a dataset of `(index, view)` into one of `(index, view, outputs)`.
+
+    It does not keep the outputs, which somebody must while it is used: tensorflow keeps each
+    Python function that a dataset has ever called, and with it would keep the file.
+
+    Args:
+        outputs: The outputs at one cut, shape `(views, photos, …)`. Training sees float32.
+    """
+    import tensorflow as tf
+
+    kept, shape = weakref.ref(outputs), outputs.shape[2:]
+
+    def gather(view, index):
+        return kept()[view, index].astype(np.float32)
+
+    def load(index, view):
+        found = tf.numpy_function(gather, [view, index], tf.float32)
+        return index, view, tf.ensure_shape(found, (None, *shape))
+
+    return lambda order: order.map(load, num_parallel_calls=2, deterministic=True)
+
+
+def cache_bytes(shape: tuple[int, ...], views: int, itemsize: int = 2) -> int:
+    """Return how much disk `views` outputs of one shape take."""
+    return views * math.prod(shape) * itemsize
+
+
+def free_bytes() -> int:
+    """Return how much disk is left where caches are kept."""
+    return shutil.disk_usage(_folder()).free
+
+
+def _folder() -> Path:
+    """Prefer the user's cache folder: the system's temporary one often lies in memory."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, AttributeError):
+        return Path(tempfile.gettempdir())
+
+
+def _unnamed_array(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    with tempfile.TemporaryFile(dir=_folder()) as file:
+        # Taken at once: a mapped file that outgrows the disk later kills the process.
+        os.posix_fallocate(file.fileno(), 0, math.prod(shape) * np.dtype(dtype).itemsize)
+        return np.memmap(file, dtype=dtype, mode="w+", shape=shape)

@@ -1,0 +1,188 @@
+"""A folder that explains one training run, and from which it can go on."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kerasrecipes.environment import library_versions
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.files import complete_file, locked_folder, remove_unfinished, told_plainly
+from kerasrecipes.report.plain_values import plain
+from kerasrecipes.report.run_report import RunReport
+
+CONFIG = "config.json"
+ENVIRONMENT = ("CUDA_", "KERAS_", "OMP_", "TF_")
+
+
+@dataclass
+class RunFolder:
+    """One run: what it is, what it said and measured, and where it stands.
+
+    It holds `config.json` (what was run; `ImageClassifier.from_config(config["recipe"])`
+    makes the recipe again), `environment.json` (one entry for each start), `console.log`,
+    `metrics.jsonl` (a line per epoch), `learning-rate-1.png` (where the first stage searched its
+    rate), `checkpoint/` and, at the end, `report.json` and `curves.png`.
+
+    Args:
+        path: The folder, for this run alone; made if it does not exist.
+        photos: How the photos were chosen and split, as plain values for `config.json`.
+        resume: Whether to go on with the run that is there; `fit` sets it.
+
+    Example:
+        >>> RunFolder("runs/tiles").resume
+        False
+    """
+
+    path: Path
+    photos: dict = field(default_factory=dict)
+    resume: bool = False
+
+    def __post_init__(self):
+        self.path = Path(self.path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out while the block runs. The lock ends with the process.
+
+        Raises:
+            DataError: If another run is in there, or one has been and `resume` is not set, or
+                there is none to resume.
+            OSError: If nothing can be written there.
+        """
+        config = self.path / CONFIG
+        if self.resume and not config.is_file():
+            raise DataError(
+                f"There is no run in '{printable(self.path)}' to resume. Name its folder, or leave "
+                "`resume` out to begin one."
+            )
+        with locked_folder(self.path):
+            if config.is_file() and not self.resume:
+                raise DataError(
+                    f"'{printable(self.path)}' holds a run already. Pass `resume=True` to go "
+                    "on with it, or name another folder."
+                )
+            remove_unfinished(self.path)
+            yield
+
+    def describe(self, config: dict) -> None:
+        """Write what is run into `config.json`; when resuming, compare it with what is there.
+
+        Args:
+            config: Nested plain values.
+
+        Raises:
+            DataError: If it is not what the run began with; the message names what differs.
+        """
+        config = plain({**config, "photos": self.photos, "versions": library_versions()})
+        if self.resume:
+            self._compare(config)
+        else:
+            self._write_json(CONFIG, config)
+        self._write_environment()
+
+    def log_lines(self, say: Callable[[str], None]) -> Callable[[str], None]:
+        """Return a function that says a line and also adds it to `console.log`."""
+
+        def say_and_log(line: str) -> None:
+            say(line)
+            with (self.path / "console.log").open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+
+        start = "Resumed" if self.resume else "Begun"
+        with (self.path / "console.log").open("a", encoding="utf-8") as file:
+            file.write(f"{start} {_now()}, process {os.getpid()}\n")
+        return say_and_log
+
+    def finish(self, report: RunReport) -> None:
+        """Write the report and the learning curves.
+
+        Args:
+            report: The facts of the fit.
+        """
+        from kerasrecipes.report.plots import plot_learning_curves, png
+
+        self._write("report.json", report.to_json().encode())
+        self._write("curves.png", png(plot_learning_curves(report)))
+
+    def _compare(self, config: dict) -> None:
+        try:
+            before = json.loads((self.path / CONFIG).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(
+                f"'{printable(self.path / CONFIG)}' is damaged: {error}. Restore it from a copy, "
+                "or begin again in another folder."
+            ) from error
+        # The same photos may have moved.
+        for one in (before, config):
+            one.get("photos", {}).pop("source", None)
+        differing = list(_differences(before, config))
+        if differing:
+            shown = "; ".join(differing[:5])
+            more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
+            raise DataError(
+                f"The run in '{printable(self.path)}' began with something else: {shown}{more}. "
+                "Resume it with what it began with, or begin another in another folder."
+            )
+
+    def _write_environment(self) -> None:
+        path = self.path / "environment.json"
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+        self._write_json(path.name, [*before, _environment()])
+
+    def _write_json(self, name: str, value: object) -> None:
+        self._write(name, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+    def _write(self, name: str, content: bytes) -> None:
+        with told_plainly(self.path), complete_file(self.path / name) as file:
+            file.write(content)
+
+
+def as_run_folder(folder: str | Path | RunFolder | None, resume: bool) -> RunFolder | None:
+    """Make a run folder of a path.
+
+    Args:
+        folder: The folder, or `None`.
+        resume: Whether to go on with the run that is there.
+
+    Raises:
+        ValueError: If there is no folder to resume from.
+    """
+    if folder is None:
+        if resume:
+            raise ValueError("`resume=True` has no effect without `run_folder`. Name the run.")
+        return None
+    run = folder if isinstance(folder, RunFolder) else RunFolder(Path(folder))
+    return replace(run, resume=resume)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _environment() -> dict:
+    packages = {one.name: one.version for one in importlib.metadata.distributions()}
+    return {
+        "started": _now(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "python": sys.version,
+        "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(ENVIRONMENT)},
+        "packages": dict(sorted(packages.items())),
+    }
+
+
+def _differences(before: object, now: object, where: str = "") -> Iterator[str]:
+    """Yield one sentence for every plain value that is not the same."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in {**before, **now}:
+            yield from _differences(before.get(name), now.get(name), f"{where}.{name}")
+    elif before != now:
+        yield f"{where.lstrip('.')} was {before!r:.80} and is {now!r:.80}"

@@ -1,0 +1,181 @@
+"""How far a run has come: the stages that are done, and the epochs of the one that runs."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from kerasrecipes.engine.schedule import Stage
+from kerasrecipes.engine.stage_state import put_state, take_state
+from kerasrecipes.errors import DataError, listed
+from kerasrecipes.report.run_report import StageReport
+
+
+@dataclass
+class Stopwatch:
+    """Seconds of work, counted on after a break."""
+
+    before: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return self.before + time.monotonic() - self.started
+
+    def get_state(self) -> dict:
+        """Return the seconds so far."""
+        return {"seconds": self.seconds}
+
+    def set_state(self, state: dict) -> None:
+        """Count on from there; what it took to get there again counts, too.
+
+        Args:
+            state: What `get_state` returned.
+        """
+        self.before = state["seconds"]
+
+
+@dataclass
+class RunRecord:
+    """Keeps a run on the disk, stage by stage and epoch by epoch.
+
+    Before each stage, and after the last, one state holds the whole model, the optimizers,
+    the random generators and the reports so far. Within a stage, an `ExactCheckpoint` holds
+    what this stage changes.
+
+    Args:
+        folder: The run's folder.
+        say: Prints one line for the user.
+        stages: The reports of the stages that are done; the runner adds to them.
+    """
+
+    folder: Path
+    say: Callable[[str], None]
+    stages: list[StageReport] = field(default_factory=list)
+    _saved: int | None = None
+    _logged: dict = field(default_factory=dict)
+
+    def restore(self, runner) -> bool:
+        """Put the last stage's beginning into a runner, and the reports into `stages`.
+
+        Args:
+            runner: A `StageRunner` that is new.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            IntegrityError: If all states are damaged.
+            DataError: If a state does not fit the model.
+        """
+        files = self._files
+        found = files.read()
+        if found is None:
+            self.say("Nothing was trained yet: the run begins at its beginning.")
+            return False
+        try:
+            put_state(runner, found)
+        except ValueError as error:
+            raise DataError(f"'{files.path}' is of another model: {error}.") from error
+        self._log().set_state(found["log"])
+        self._logged = found["log"]
+        self.stages[:] = [StageReport.from_dict(stage) for stage in found["stages"]]
+        self._saved = len(self.stages)
+        return True
+
+    def save(self, runner) -> None:
+        """Write the state between two stages, unless the run was just resumed there.
+
+        Args:
+            runner: The `StageRunner`.
+
+        Raises:
+            OSError: If it cannot be written; the state before is as it was.
+        """
+        if self._saved == len(self.stages):
+            return
+        if self._saved is None:
+            self._tell_forgetful(runner.callbacks)
+        self._logged = self._log().get_state()
+        self._files.write(
+            {
+                **take_state(runner),
+                "log": self._logged,
+                "stages": [stage.to_dict() for stage in self.stages],
+            }
+        )
+        self._saved = len(self.stages)
+        # Those of the stage before stay, should this state be damaged.
+        shutil.rmtree(self._epochs(self._saved - 2), ignore_errors=True)
+
+    def begin_again(self, runner) -> None:
+        """Forget the epochs of the stage that runs, which begins again as `runner` now stands.
+
+        Args:
+            runner: The `StageRunner`.
+
+        Raises:
+            OSError: If its state cannot be written.
+        """
+        shutil.rmtree(self._epochs(len(self.stages)), ignore_errors=True)
+        self._log().set_state(self._logged)
+        self._saved = -1
+        self.save(runner)
+
+    def resume_stage(self, trained, stage: Stage, callbacks: list, watch: Stopwatch):
+        """Add what writes to a stage's callbacks, and go to where the stage stood.
+
+        Args:
+            trained: The compiled model of the stage.
+            stage: The stage.
+            callbacks: Its callbacks.
+            watch: Counts its seconds.
+
+        Returns:
+            All callbacks, the number of epochs that are done, and the number to train up to.
+
+        Raises:
+            IntegrityError: If all checkpoints of the stage are damaged.
+            DataError: If they are not of this stage.
+        """
+        from kerasrecipes.callbacks.exact_checkpoint import ExactCheckpoint, has_state
+
+        callbacks = [*callbacks, self._log(stage=stage.name)]
+        checkpoint = ExactCheckpoint(
+            self._epochs(len(self.stages)),
+            every=None,
+            stateful=[*filter(has_state, callbacks), watch],
+            say=self.say,
+        )
+        now = checkpoint.restore(trained)
+        if now.epoch:
+            self.say(f"  Going on after epoch {now.epoch} of stage '{stage.name}'.")
+        last = now.epoch if now.stopped else stage.epochs
+        return [*callbacks, checkpoint], now.epoch, last
+
+    def _tell_forgetful(self, callbacks: tuple) -> None:
+        from kerasrecipes.callbacks.exact_checkpoint import has_state
+
+        forgetful = [type(one).__name__ for one in callbacks if not has_state(one)]
+        if forgetful:
+            self.say(
+                f"Note: {listed(forgetful)} cannot be resumed, having no `get_state` and "
+                "`set_state`: after a break, what it remembers begins anew."
+            )
+
+    @cached_property
+    def _files(self):
+        from kerasrecipes.callbacks.state.state_folder import StateFolder
+
+        return StateFolder(self.folder / "checkpoint" / "stages", self.say)
+
+    def _epochs(self, position: int) -> Path:
+        return self.folder / "checkpoint" / f"epochs-{position + 1}"
+
+    def _log(self, **labels: str):
+        from kerasrecipes.callbacks.metrics_log import MetricsLog
+
+        return MetricsLog(self.folder / "metrics.jsonl", **labels)

@@ -1,0 +1,307 @@
+"""Running one stage: freeze, cut, compile, fit, and keep the best weights."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import numpy as np
+
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.engine.block_optimizers import BlockOptimizers
+from kerasrecipes.engine.cautions import too_few
+from kerasrecipes.engine.devices.devices import Devices
+from kerasrecipes.engine.devices.memory_limit import search_within_memory, within_memory
+from kerasrecipes.engine.devices.precision import FLOAT16, FLOAT32, computing_in, with_loss_scaling
+from kerasrecipes.engine.devices.split_step import stage_model
+from kerasrecipes.engine.feeds import class_sides, train_batches, val_batches, val_steps
+from kerasrecipes.engine.freezing import FreezePolicy, held_still
+from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
+from kerasrecipes.engine.rates import (
+    RateSearch,
+    StageRates,
+    rates_found,
+    search_rates,
+)
+from kerasrecipes.engine.run_record import RunRecord, Stopwatch
+from kerasrecipes.engine.schedule import Stage
+from kerasrecipes.errors import TrainingError, listed
+from kerasrecipes.photos.reader import epoch_order
+from kerasrecipes.report.run_report import StageReport
+from kerasrecipes.surgery.rematerialisation import rematerialised
+from kerasrecipes.surgery.stochastic_depth import Branch, drop_branches
+
+
+@dataclass
+class StageRunner:
+    """What all stages of one fit share.
+
+    Args:
+        model: The whole model, photos to scores.
+        spec: Its backbone.
+        head: Its head, for the metrics and the name of the layer that the loss is computed on.
+        loss: The loss.
+        train: Training photos.
+        val: Validation photos.
+        class_weights: One loss weight per class, shape `(classes,)`.
+        frozen: Cached outputs of the frozen blocks.
+        optimizers: What updates the weights, block by block.
+        settings: The recipe, for its numbers.
+        callbacks: The user's own callbacks.
+        say: Prints one line for the user.
+        adapters: The only weights of the backbone that may train; see `FreezePolicy`.
+        branches: Residual branches that are left out at times, by the name of their addition.
+        devices: What shares the work.
+        precision: What the layers of the backbone compute in.
+        parts: In how many parts a batch is computed, one after the other, for lack of memory.
+        record: Keeps the run on the disk; `None` for no run folder.
+        targets: What the loss compares with on each side, `(n, …)` or `(views, n, …)`; `None`
+            for the labels.
+        summaries: What callbacks with a `summary()` had to say, by stage and callback.
+    """
+
+    model: object
+    spec: BackboneSpec
+    head: object
+    loss: object
+    train: Side
+    val: Side
+    class_weights: np.ndarray
+    frozen: FrozenPart
+    optimizers: BlockOptimizers
+    settings: object
+    callbacks: tuple
+    say: Callable[[str], None]
+    adapters: frozenset[int] | None = None
+    branches: dict[str, Branch] = field(default_factory=dict)
+    devices: Devices = field(default_factory=Devices)
+    precision: str = FLOAT32
+    parts: int = 1
+    record: RunRecord | None = None
+    targets: tuple[np.ndarray, np.ndarray] | None = None
+    summaries: dict[str, dict] = field(default_factory=dict)
+
+    def run(self, stage: Stage, later: list[Stage], first_epoch: int) -> tuple[StageReport, bool]:
+        """Train one stage and put its best weights into the model.
+
+        Args:
+            stage: What to train.
+            later: The stages that follow it.
+            first_epoch: Number of epochs planned before, so that no stage repeats the
+                order of another one.
+
+        Returns:
+            The facts, and whether the user interrupted it.
+
+        Raises:
+            KeyboardInterrupt: If interrupted before the first epoch began.
+        """
+        watch = Stopwatch()
+        first_open = self._first_open(stage)
+        train_norms = self.settings.batch_norm == "train"
+        opened = len(self.spec.blocks) - first_open
+        policy = FreezePolicy(opened, train_norms, self.adapters)
+        summary = policy.apply(self._learner, self.spec)
+        self.say(f"Stage '{stage.name}': up to {stage.epochs} epochs\n{summary}")
+        begin, feeds = self._sources(first_open, later)
+        rates = self._rates(begin, feeds[0], stage, first_epoch)
+        if self.record is not None:
+            self.record.save(self)
+
+        def fit():
+            with self.devices.scope(), computing_in(self.precision, self._backbone):
+                trained = self._trained(begin, first_open, first_epoch, self.parts)
+                return self._fit(trained, feeds, stage, first_epoch, watch, rates)
+
+        history, best_epoch, interrupted = within_memory(self, stage, fit)
+        self.frozen.trained_from(first_open)
+        report = StageReport(
+            name=stage.name,
+            epochs_planned=stage.epochs,
+            epochs_run=len(history.get("loss", ())),
+            best_epoch=best_epoch,
+            learning_rate=rates.head,
+            trainable_parameters=summary.trainable_parameters,
+            total_parameters=summary.total_parameters,
+            freeze_table=list(summary.rows),
+            history=history,
+            seconds=watch.seconds,
+            precision=self.precision,
+            devices=self.devices.count,
+        )
+        return report, interrupted
+
+    @cached_property
+    def _learner(self):
+        """The model up to what the loss is computed on; a head may have weights behind it."""
+        import keras
+
+        return keras.Model(self.model.input, self.model.get_layer(self.head.trains).output)
+
+    @property
+    def _steps(self) -> int:
+        """Steps per epoch."""
+        return math.ceil(len(self.train.photos) / self.settings.batch_size)
+
+    def _first_open(self, stage: Stage) -> int:
+        return stage.first_open(len(self.spec.blocks))
+
+    def _sources(self, first_open: int, later: list[Stage]):
+        """Return where training begins, and what feeds it on each side."""
+        cached = self.frozen.sources(first_open, [self._first_open(stage) for stage in later])
+        return cached or (self.model.input, [self.train.reader.batches, self.val.reader.batches])
+
+    def _trained(self, begin, first_open: int, first_epoch: int, parts: int):
+        """Return the model to train, up to what the loss wants."""
+        import keras
+
+        end = self.model.get_layer(self.head.trains).output
+        cut, entered = self.spec.boundary(self.model, first_open), begin
+        if first_open and begin is self.model.input:
+            # As in the cache, what is frozen drops nothing out while the rest trains.
+            entered = held_still(keras.Model(begin, cut))(begin)
+        if self.settings.rematerialise:
+            norms = self.settings.batch_norm == "train"
+            end = rematerialised(self.model, self.spec, first_open, entered, end, norms)
+            return stage_model(begin, end, parts, self.devices)
+        part = self._open_part(cut, end, first_epoch)
+        end = part.output if entered is cut else part(entered)
+        begin = part.input if entered is cut else begin
+        return stage_model(begin, end, parts, self.devices)
+
+    @property
+    def _backbone(self) -> list:
+        """The layers that compute in another precision than the head."""
+        import keras
+
+        if self.precision == FLOAT32:
+            return []
+        end = self.spec.boundary(self.model, len(self.spec.blocks))
+        return keras.Model(self.model.input, end).layers
+
+    def _open_part(self, begin, end, first_epoch: int):
+        """Return the model from one tensor to another, without branches that are left out."""
+        import keras
+
+        part = keras.Model(begin, end)
+        dropped = [one for one in part.operations if one.name in self.branches]
+        if not dropped:
+            return part
+        rates = [self.branches[one.name].rate for one in dropped]
+        self.say(
+            f"  {len(rates)} residual branches are left out at times, {min(rates):.2g} to "
+            f"{max(rates):.2g} of the steps."
+        )
+        return drop_branches(part, self.branches, (self.settings.seed, first_epoch))
+
+    def _fit(self, trained, feeds, stage: Stage, first_epoch: int, watch, rates: StageRates):
+        from kerasrecipes.callbacks.early_stopping import EarlyStopping
+        from kerasrecipes.callbacks.progress import Interrupts, LearningRateLog
+
+        val = val_batches(self, feeds[1])
+        self._compile(trained, stage, rates)
+        history, interrupts = LearningRateLog(), Interrupts()
+        with self.train.reader.errors(), self.val.reader.errors(), interrupts:
+            baseline = self._baseline(trained, val, stage)
+            stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
+            # Of a few photos, the loss would put back some weights from near the start.
+            judge = [] if too_few(self.val.photos) else [stopping]
+            callbacks = self._callbacks(stage, first_epoch, history, interrupts, *judge)
+            done, last = 0, stage.epochs
+            if self.record is not None:
+                callbacks, done, last = self.record.resume_stage(trained, stage, callbacks, watch)
+            self._show_classes(feeds)
+            # One epoch more than is used: Keras asks for it to see that there is none.
+            epochs = range(first_epoch + done, first_epoch + stage.epochs + 1)
+            try:
+                trained.fit(
+                    train_batches(self, feeds[0], epochs),
+                    initial_epoch=done,
+                    epochs=last,
+                    steps_per_epoch=self._steps,
+                    shuffle=False,
+                    validation_data=val,
+                    validation_steps=val_steps(self),
+                    callbacks=callbacks,
+                    verbose=0,
+                )
+            except KeyboardInterrupt:
+                stopping.restore()
+                return history.history, stopping.best_epoch, True
+        for callback in callbacks:
+            if hasattr(callback, "summary"):
+                self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
+        return history.history, stopping.best_epoch, False
+
+    def _compile(self, trained, stage: Stage, rates: StageRates) -> None:
+        optimizer = self.optimizers.for_stage(self._learner, stage, self._steps, rates)
+        optimizer = self.devices.prepare(with_loss_scaling(optimizer, self.precision))
+        trained.compile(optimizer, self.loss, metrics=self.head.metrics())
+
+    def _show_classes(self, feeds) -> None:
+        """Let callbacks that follow each class ask for the photos of both sides."""
+        for callback in self.callbacks:
+            if hasattr(callback, "follow_classes"):
+                names, sides = self.train.photos.class_names, partial(class_sides, self, feeds)
+                callback.follow_classes(names, sides)
+
+    def _rates(self, begin, feed, stage: Stage, first_epoch: int) -> StageRates:
+        """Return the stage's learning rates; those that are searched are searched once in a run."""
+        import keras
+
+        if stage.learning_rate != "auto":
+            return StageRates.of(stage)
+        name = f"{stage.name}: find_learning_rate"
+        if name not in self.summaries:
+            passes = math.ceil(RateSearch.steps / self._steps)
+            epochs = range(first_epoch, first_epoch + passes)
+            # A search runs steps of Keras's own, not in parts.
+            optimizer = keras.optimizers.AdamW()
+            if self.precision == FLOAT16:
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+            outside = [one for one in self.model.layers if self.spec.block_of(one.name) is None]
+            head = [w for layer in outside for w in layer.weights if w.trainable]
+            computing = computing_in(self.precision, self._backbone)
+            with self.train.reader.errors(), search_within_memory(stage), computing:
+                trained = self._trained(begin, self._first_open(stage), first_epoch, parts=1)
+                trained.compile(optimizer, self.loss)
+                found = search_rates(trained, train_batches(self, feed, epochs), stage, head)
+            self.summaries[name] = found.to_dict()
+            self.say(str(found))
+            if self.record is not None:
+                found.plot(self.record.folder, f"learning-rate-{len(self.record.stages) + 1}")
+        return rates_found(self.summaries[name])
+
+    def _baseline(self, trained, val, stage: Stage) -> float:
+        loss = trained.evaluate(val, steps=val_steps(self), verbose=0, return_dict=True)["loss"]
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"The validation loss is {loss} before stage '{stage.name}' begins. "
+                "Are the weights that were loaded damaged?"
+            )
+        return loss
+
+    def _patience(self, stage: Stage) -> int | None:
+        return self.settings.patience if stage.patience is None else stage.patience
+
+    def _callbacks(self, stage: Stage, first_epoch: int, *own) -> list:
+        import keras
+
+        from kerasrecipes.callbacks.divergence_guard import DivergenceGuard
+        from kerasrecipes.callbacks.progress import Progress
+
+        def files(step: int) -> str:
+            names = [self.train.photos.photos[i].path for i in self._indices(step, first_epoch)]
+            return f"photos {listed(names)}"
+
+        # First in the list: what follows it measures, and keeps, the averaged weights.
+        swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if self.settings.ema else []
+        guard = DivergenceGuard(describe=files, say=self.say)
+        return [*swap, *self.callbacks, guard, *own, Progress(stage.name, self.say)]
+
+    def _indices(self, step: int, first_epoch: int) -> np.ndarray:
+        """Return which photos a step of this stage trained on."""
+        count, size = len(self.train.photos), self.settings.batch_size
+        epoch, batch = divmod(step, self._steps)
+        order = epoch_order(count, self.settings.seed, first_epoch + epoch)
+        return order[batch * size : (batch + 1) * size]

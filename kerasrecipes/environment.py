@@ -1,0 +1,122 @@
+"""What the program runs under: the backend, its greetings, and the versions."""
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+
+from kerasrecipes._version import __version__
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Hide what is written to stdout and stderr, also by C++ code.
+
+    The converter and the runtime print from C++, past `sys.stdout`, so the file
+    descriptors themselves are pointed elsewhere, for the whole process while the block
+    runs. When the block raises, what was hidden is added to the exception as a note,
+    because it often holds the real reason.
+
+    Example:
+        >>> with silenced():
+        ...     print("not shown")
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as hidden:
+        _flush()
+        saved = [(fd, os.dup(fd)) for fd in (1, 2)]
+        try:
+            for fd, _ in saved:
+                os.dup2(hidden.fileno(), fd)
+            # In a notebook `sys.stdout` does not end at descriptor 1.
+            with redirect_stdout(hidden), redirect_stderr(hidden):
+                yield
+        except Exception as error:
+            hidden.flush()
+            hidden.seek(0)
+            if text := hidden.read().strip():
+                error.add_note("Output of the library:\n" + "\n".join(text.splitlines()[-20:]))
+            raise
+        finally:
+            _flush()
+            for fd, copy in saved:
+                os.dup2(copy, fd)
+                os.close(copy)
+
+
+def import_keras() -> ModuleType:
+    """Import keras and start tensorflow without the greetings of its native libraries."""
+    if "keras" not in sys.modules:
+        with silenced():
+            import keras
+            import tensorflow as tf
+
+            tf.constant(0)  # the first operation greets, too
+    import keras
+    import tensorflow as tf
+
+    # Made while its output was hidden, it would go on writing there; what it says of retracing
+    # is no business of a user.
+    logger = tf.get_logger()
+    logger.setLevel("ERROR")
+    for handler in logger.handlers:
+        # `setStream` would flush the old stream, which is closed.
+        handler.stream = sys.stderr
+    return keras
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+_LIBRARIES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "pillow")
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python, this package and what it computes with."""
+    found = {"kerasrecipes": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def check_backend() -> None:
+    """Find out before a fit whether it can run here.
+
+    Raises:
+        ValueError: If Keras runs on a backend that this package is not tested with.
+    """
+    import keras
+
+    backend = keras.backend.backend()
+    if backend not in {"tensorflow", "jax"}:
+        raise ValueError(
+            f"A recipe fits on the Keras backends 'tensorflow' and 'jax', not on {backend!r}. "
+            "Set KERAS_BACKEND=tensorflow, before keras is imported."
+        )
+
+
+def be_deterministic() -> None:
+    """Let operations give the same bits each time, at a cost on a GPU.
+
+    Raises:
+        ValueError: If that cannot be asked for from here.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "`deterministic` would have no effect: JAX is deterministic on a CPU, and on a GPU "
+            "when the environment has XLA_FLAGS=--xla_gpu_deterministic_ops=true. Leave it out."
+        )
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()

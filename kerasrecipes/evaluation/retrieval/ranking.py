@@ -1,0 +1,114 @@
+"""How well embeddings find other photos of the same class."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from kerasrecipes.errors import DataError
+from kerasrecipes.evaluation.retrieval.embeddings import checked_labels, unit_rows
+from kerasrecipes.evaluation.scores import check_rows
+from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.intervals import bootstrap_interval, wilson_interval
+
+# Queries compared at once: a few MB for each thousand photos.
+_QUERIES = 256
+
+
+def recall_at_k(
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    ks: Sequence[int] = (1, 5),
+    *,
+    groups: np.ndarray | None = None,
+) -> dict[int, Estimate]:
+    """Measure how often a photo of the same class is among the k nearest.
+
+    Each photo asks all others, by cosine similarity. Photos that have no other of their
+    class to find do not ask. Among equally similar ones, those of other classes come first.
+
+    Args:
+        embeddings: Shape `(n, length)`.
+        labels: True class indices, shape `(n,)`.
+        ks: How many of the nearest to look at, each at least 1.
+        groups: Which part each photo shows, shape `(n,)`; photos of the asking part are not
+            looked at, since finding them again proves nothing.
+
+    Returns:
+        For each k the share, with its Wilson interval.
+
+    Raises:
+        DataError: If the arrays do not fit together, or no photo has another to find.
+        ValueError: If a k is not usable.
+
+    Example:
+        >>> nearby = [[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.8, 0.6]]
+        >>> {k: share.value for k, share in recall_at_k(nearby, [0, 0, 1, 1], ks=[1, 2]).items()}
+        {1: 0.75, 2: 0.75}
+
+    Reference:
+        Jégou et al., 2011, "Product Quantization for Nearest Neighbor Search", section V.
+    """
+    for k in ks:
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+            raise ValueError(f"`ks` must be whole numbers of at least 1, not {k!r}.")
+    first = np.array([np.argmax(row) for row in _ranked_hits(embeddings, labels, groups)])
+    shares = {}
+    for k in ks:
+        found = int((first < k).sum())
+        shares[int(k)] = Estimate(found / len(first), *wilson_interval(found, len(first)))
+    return shares
+
+
+def mean_average_precision(
+    embeddings: np.ndarray, labels: np.ndarray, *, groups: np.ndarray | None = None
+) -> Estimate:
+    """Measure how far ahead of all others the photos of the same class are ranked.
+
+    The mean over the asking photos of the precision at each photo that belongs, as in
+    `recall_at_k`; 1 if all of the same class come first.
+
+    Args:
+        embeddings: Shape `(n, length)`.
+        labels: True class indices, shape `(n,)`.
+        groups: Which part each photo shows, shape `(n,)`; photos of the asking part are not
+            looked at.
+
+    Returns:
+        The mean, with its bootstrap interval over the asking photos.
+
+    Raises:
+        DataError: If the arrays do not fit together, or no photo has another to find.
+
+    Example:
+        >>> nearby = [[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.8, 0.6]]
+        >>> round(mean_average_precision(nearby, [0, 0, 1, 1]).value, 3)
+        0.833
+    """
+    values = []
+    for hits in _ranked_hits(embeddings, labels, groups):
+        places = np.flatnonzero(hits)
+        values.append(np.mean(np.arange(1, len(places) + 1) / (places + 1)))
+    values = np.array(values)
+    return Estimate(values.mean(), *bootstrap_interval(np.mean, values))
+
+
+def _ranked_hits(embeddings, labels, groups) -> Iterator[np.ndarray]:
+    """Yield for each asking photo which of the others are of its class, nearest first."""
+    rows = unit_rows(embeddings)
+    labels = checked_labels(labels, len(rows))
+    groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
+    check_rows("groups", groups, len(rows))
+    asked = 0
+    for start in range(0, len(rows), _QUERIES):
+        similar = rows[start : start + _QUERIES] @ rows.T
+        for query, similarity in enumerate(similar, start):
+            others = np.flatnonzero(groups != groups[query])
+            hits = labels[others] == labels[query]
+            if hits.any():
+                asked += 1
+                yield hits[np.lexsort((hits, -similarity[others]))]
+    if not asked:
+        raise DataError(
+            f"None of the {len(rows)} photos has another of its class (and another group) to "
+            "find. Pass at least two of a class."
+        )

@@ -1,0 +1,148 @@
+"""The conversion itself: a Keras 3 model to `.tflite` bytes, on the path that keeps its meaning."""
+
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.environment import silenced
+from kerasrecipes.errors import VerificationError, printable
+from kerasrecipes.export.tflite.four_bits import round_weights_to_four_bits
+from kerasrecipes.export.tflite.graph import float_beginning, float_head
+from kerasrecipes.export.tflite.layers import output_tensors
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+def convert(
+    model: "keras.Model",
+    image_size: tuple[int, int],
+    quantization: str,
+    calibration: np.ndarray | None,
+    keep_float: Collection[str] = (),
+    keep_int8: Sequence[str] | None = None,
+) -> bytes:
+    """Convert a classifier to `.tflite` bytes with built-in operators only.
+
+    Args:
+        model: Maps `(n, h, w, 3)` with values 0…255 to probabilities.
+        image_size: `(height, width)`.
+        quantization: One of `tflite.QUANTIZATIONS`.
+        calibration: uint8 photos, needed for `"int8"` unless the model has ranges of its own.
+        keep_float: Names of layers that stay in float.
+        keep_int8: Layers that get 8 bits in `"int4"`, see there.
+
+    Returns:
+        The bytes of a file without labels.
+
+    Raises:
+        ValueError: If a model that was trained to be int8 is to become anything else, or
+            `"int4"` has no use for one of the names.
+        MissingDependencyError: If `"int4"` is asked for without the extra `quantizer`.
+        VerificationError: If an operator of the model has no built-in counterpart.
+    """
+    import tensorflow as tf
+
+    from kerasrecipes.quantization.bias_correction import correct_biases
+
+    own_ranges = has_own_ranges(model)
+    if own_ranges and quantization != "int8":
+        raise ValueError(
+            f"The model {model.name!r} was trained to compute in 8 bits, so `quantization` must be "
+            f"'int8', not {quantization!r}. Export the model that it was made from."
+        )
+    calibrated = quantization == "int8" and not own_ranges
+    kept = frozenset(keep_float)
+    if calibrated:
+        model = correct_biases(model, calibration, kept)
+    converter = tf.lite.TFLiteConverter.from_keras_model(_one_uint8_photo(model, image_size))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if quantization not in {"float32", "int4"}:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if calibrated:
+        converter.representative_dataset = lambda: _batches(calibration)
+    run = partial(_int8, converter, kept) if calibrated else converter.convert
+    content = with_plain_errors(run)
+    if quantization == "int4":
+        return round_weights_to_four_bits(content, keep_int8 or (), kept)
+    return content
+
+
+def with_plain_errors(convert_now: Callable[[], bytes]) -> bytes:
+    """Run a conversion in silence, and say in one line why it failed.
+
+    Args:
+        convert_now: Runs TensorFlow's converter.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        VerificationError: If it fails.
+    """
+    try:
+        with silenced(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return convert_now()
+    except VerificationError:
+        raise
+    except Exception as error:
+        # The converter raises its own and built-in types; the last line names the operator.
+        lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
+        raise VerificationError(
+            "The model cannot be converted to TFLite with built-in operators only: "
+            f"{printable(lines[-1])[:300]} Replace the layer, or use another backbone."
+        ) from error
+
+
+def has_own_ranges(model: "keras.Model") -> bool:
+    """Say whether a model was made quantization-aware and needs no calibration."""
+    from kerasrecipes.quantization.fake_quantization import is_quantization_aware
+
+    return is_quantization_aware(model)
+
+
+def _one_uint8_photo(model: "keras.Model", image_size: tuple[int, int]) -> "keras.Model":
+    """Wrap the model so that one uint8 photo goes in.
+
+    `training=False` is passed on, because preprocessing layers such as Resizing otherwise
+    switch the layers after them to training mode. And the converter gets a Keras model, not
+    a concrete function: for Keras 3 models those convert to a file without weights.
+    """
+    import keras
+
+    photo = keras.Input(batch_shape=(1, *image_size, 3), dtype="uint8", name="photo")
+    scores = model(keras.ops.cast(photo, "float32"), training=False)
+    if scores.dtype != "float32":
+        scores = keras.ops.cast(scores, "float32")
+    return keras.Model(photo, scores, name="classifier")
+
+
+def _int8(converter: "tf.lite.TFLiteConverter", kept: frozenset[str]) -> bytes:
+    """Quantize to 8 bits, but leave the small ends of the model and `kept` layers in float.
+
+    Rounding the photo, the pooled features and the probabilities to 256 levels costs accuracy
+    and saves next to nothing. Only TensorFlow's debugger can exempt single operators.
+    """
+    import tensorflow as tf
+
+    debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
+    content = debugger.calibrated_model
+    exempt = float_beginning(content) + float_head(content) + output_tensors(content, kept)
+    debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=exempt)
+    return debugger.get_nondebug_quantized_model()
+
+
+def _batches(calibration: np.ndarray) -> Iterator[list[np.ndarray]]:
+    # One more photo with a black and a white pixel: the input's range becomes exactly 0…255, so
+    # pixels keep their values. Without it, pixels brighter than any seen here would be clipped.
+    extremes = calibration[:1].copy()
+    extremes[0, 0, 0], extremes[0, -1, -1] = 0, 255
+    for photo in (*calibration[:, None], extremes):
+        yield [photo]

@@ -1,1 +1,0 @@
-"""Keras layers that Keras lacks; models of them load from `.keras` files like any other."""

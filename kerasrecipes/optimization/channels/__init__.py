@@ -1,0 +1,1 @@
+"""Which channels to remove from a convnet, and removing them."""

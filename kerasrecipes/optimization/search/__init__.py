@@ -1,0 +1,1 @@
+"""Which of many smaller models is best within limits."""

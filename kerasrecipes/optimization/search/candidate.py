@@ -1,0 +1,242 @@
+"""One smaller or faster file, and what it was found to be."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrecipes.photos.decoding.decode import read_photo
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.statistics.intervals import paired_difference_interval
+
+if TYPE_CHECKING:
+    from kerasrecipes.verify import Tolerance
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file that was really written, run on validation photos, and timed.
+
+    Args:
+        model: What was done to the model: `"fitted"` for nothing, `"mixed"` if its most sensitive
+            layers stay in float, else e.g. `"channels-0.5"`.
+        quantization: How the file was written, e.g. `"int8"`.
+        accuracy: Share of the validation photos that the file gets right.
+        drop: How much lower that is than the float file of the model as it was fitted.
+        drop_interval: Its 95 % interval, of the same photos.
+        drop_error: Its standard error, from the photos on which the two differ.
+        recalls: Share of each class that the file finds, in the order of the classes; `None`
+            for a class without photos.
+        worst_class: The class that lost most.
+        worst_drop: How much it lost.
+        size_bytes: Size of the file.
+        latency_ms: Median time for one photo, one thread.
+        latency_ratio: The same by that of the float file, timed in turns with it.
+        seconds: What it took to train and write it; what it was made of is not counted.
+        photos: Number of the validation photos.
+        agreement: Share of them that the file calls the same as the model that is in it.
+        model_accuracy: Share of them that this model gets right.
+        largest_gap: Largest difference between a score of the two.
+        multiply_adds: Arithmetic for one photo, where it can be counted.
+    """
+
+    model: str
+    quantization: str
+    accuracy: float
+    drop: float
+    drop_interval: tuple[float, float]
+    drop_error: float
+    recalls: tuple[float | None, ...]
+    worst_class: str
+    worst_drop: float
+    size_bytes: int
+    latency_ms: float
+    latency_ratio: float
+    seconds: float
+    photos: int
+    agreement: float
+    model_accuracy: float
+    largest_gap: float
+    multiply_adds: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it, e.g. `"channels-0.5 int8"`."""
+        return self.quantization if self.model == "fitted" else f"{self.model} {self.quantization}"
+
+    @property
+    def judged_drop(self) -> float:
+        """The drop that it is judged by: one standard error worse than what was seen, since
+        the best of many candidates was also lucky."""
+        return self.drop + self.drop_error
+
+    @property
+    def costs(self) -> tuple[float, float, float]:
+        """Errors, size and time, by which no other file may beat it on the Pareto front."""
+        return -self.accuracy, self.size_bytes, self.latency_ratio
+
+    def cost(self, reference: "Candidate") -> float:
+        """Return size and latency in one number: the geometric mean of both by another's."""
+        return math.sqrt(self.size_bytes / reference.size_bytes * self.latency_ratio)
+
+    def refusals(self, tolerance: "Tolerance") -> tuple[str, ...]:
+        """Say why an export of the file would be refused, by the numbers of these photos.
+
+        Args:
+            tolerance: How far a file may differ from the model that is in it.
+        """
+        from kerasrecipes.verify.verification import find_failures
+
+        found = {
+            "photos": self.photos,
+            "agreement": self.agreement,
+            "accuracy": self.accuracy,
+            "reference_accuracy": self.model_accuracy,
+            "accuracy_difference": self.accuracy - self.model_accuracy,
+            "largest_gap": self.largest_gap,
+        }
+        # What is answered with NaN agrees with nothing.
+        return find_failures(found, tolerance, bad_rows=0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-safe data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Candidate":
+        """Build it from what `to_dict` returned."""
+        lists = {name: tuple(data[name]) for name in ("drop_interval", "recalls")}
+        return cls(**{**data, **lists})
+
+
+@dataclass
+class FileJudge:
+    """Measures exported files on the same photos, against the same float file.
+
+    Args:
+        val: The photos, which no candidate was trained on.
+        reference: The float file.
+        answers: What that one says about each photo; measured at first use.
+        right: Whether that is right.
+    """
+
+    val: PhotoSet
+    reference: Path
+    answers: np.ndarray | None = None
+    right: np.ndarray | None = None
+
+    def measure(
+        self,
+        path: Path,
+        model: str,
+        quantization: str,
+        seconds: float,
+        scores: np.ndarray | None = None,
+        **facts,
+    ) -> Candidate:
+        """Run a file on all photos and time it in turns with the float file.
+
+        Args:
+            path: The file.
+            model: What was done to the model.
+            quantization: How the file was written.
+            seconds: What it took so far.
+            scores: What the model in the file says about the photos, shape `(n, classes)`;
+                `None` for the answers of the float file.
+            **facts: Further arguments of `Candidate`.
+
+        Returns:
+            The `Candidate`.
+
+        Raises:
+            DataError: If a photo cannot be read, or changed since it was scanned.
+        """
+        answers = file_scores(path, self.val)
+        right = self._right(answers)
+        if self.answers is None:
+            same = path == self.reference
+            self.answers = answers if same else file_scores(self.reference, self.val)
+            self.right = self._right(self.answers)
+        lost, won = int((self.right & ~right).sum()), int((right & ~self.right).sum())
+        count, drop = len(right), (lost - won) / len(right)
+        drops = self._recalls(self.right) - self._recalls(right)
+        low, high = paired_difference_interval(self.right, right)
+        worst = int(np.nanargmax(drops))
+        median, ratio = self._latency(path)
+        return Candidate(
+            model=model,
+            quantization=quantization,
+            accuracy=float(right.mean()),
+            drop=drop,
+            drop_interval=(low, high),
+            drop_error=math.sqrt(max(0.0, lost + won - (lost - won) ** 2 / count)) / count,
+            recalls=tuple(None if np.isnan(r) else float(r) for r in self._recalls(right)),
+            worst_class=self.val.class_names[worst],
+            worst_drop=float(drops[worst]),
+            size_bytes=path.stat().st_size,
+            latency_ms=median,
+            latency_ratio=ratio,
+            seconds=seconds,
+            **self._likeness(answers, self.answers if scores is None else scores),
+            **facts,
+        )
+
+    def _likeness(self, answers: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+        """Compare a file's answers with those of the model that is in it."""
+        from kerasrecipes.verify.changes import top_classes
+
+        gaps = np.abs(answers - scores)
+        return {
+            "photos": len(scores),
+            "agreement": float((top_classes(answers) == scores.argmax(axis=1)).mean()),
+            "model_accuracy": float(self._right(scores).mean()),
+            "largest_gap": float(gaps[np.isfinite(gaps)].max(initial=0.0)),
+        }
+
+    def _right(self, answers: np.ndarray) -> np.ndarray:
+        from kerasrecipes.verify.changes import top_classes
+
+        return top_classes(answers) == self.val.labels
+
+    def _recalls(self, right: np.ndarray) -> np.ndarray:
+        labels = self.val.labels
+        shown = [labels == k for k in range(len(self.val.class_names))]
+        return np.array([right[mask].mean() if mask.any() else np.nan for mask in shown])
+
+    def _latency(self, path: Path) -> tuple[float, float]:
+        from kerasrecipes.export import get_format
+        from kerasrecipes.verify.latency import time_in_turns
+
+        load = get_format("tflite").load
+        models = {"float": load(self.reference), "candidate": load(path)}
+        photos = {
+            key: np.full((1, *model.image_size, 3), 127, np.uint8) for key, model in models.items()
+        }
+        calls = {key: partial(model, photos[key]) for key, model in models.items()}
+        found = time_in_turns(calls, runs=50)
+        ratio = found["candidate"].median_ms / found["float"].median_ms
+        return found["candidate"].median_ms, 1.0 if path == self.reference else ratio
+
+
+def file_scores(path: Path, photos: PhotoSet) -> np.ndarray:
+    """Return what an exported file says about photos, read one by one from their files.
+
+    Args:
+        path: A `.tflite` file.
+        photos: The photos.
+
+    Returns:
+        float32, shape `(n, classes)`.
+
+    Raises:
+        DataError: If a photo cannot be read, or changed since it was scanned.
+    """
+    from kerasrecipes.export import get_format
+
+    model = get_format("tflite").load(path)
+    pixels = (read_photo(photo, model.image_size, photos.policy) for photo in photos.photos)
+    return np.concatenate([model(photo[None]) for photo in pixels])

@@ -1,0 +1,261 @@
+"""What `optimize` found: a table, a picture, a choice with its reasons, and the file itself."""
+
+import shutil
+from copy import copy
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.evaluation.file_limits import pareto_front
+from kerasrecipes.optimization.search.candidate import Candidate, file_scores
+from kerasrecipes.optimization.search.limits import Limits
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.statistics.tables import align_columns, shorten_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from kerasrecipes.evaluation.result import Evaluation
+
+SLOWER = 1.05
+
+
+@dataclass
+class OptimizationResult:
+    """All that was tried, and the pick.
+
+    Args:
+        candidates: What was measured; the first one is the float file of the model as it was.
+        limits: What was asked for.
+        notes: What was not tried, and why.
+        minutes: What it took, earlier runs in the same folder included.
+        photos: Number of validation photos.
+        recipes: A fitted recipe for each `Candidate.model`.
+        folder: Where the files are.
+        keep_alive: Removes a temporary folder when it is forgotten.
+    """
+
+    candidates: list[Candidate]
+    limits: Limits
+    notes: list[str]
+    minutes: float
+    photos: int
+    recipes: dict[str, Any] = field(repr=False)
+    folder: Path = field(repr=False)
+    keep_alive: Any = field(default=None, repr=False)
+
+    @property
+    def pick(self) -> Candidate | None:
+        """The best candidate, in size and latency together, within all limits, or `None`."""
+        return self.limits.choose(self.candidates)
+
+    @property
+    def front(self) -> list[Candidate]:
+        """The candidates that none other beats in accuracy, size and latency.
+
+        A file that would be refused is none: it is not the model.
+        """
+        right = [one for one in self.candidates if not self.limits.refusals(one)]
+        return pareto_front(right, lambda one: one.costs)
+
+    @property
+    def message(self) -> str:
+        """What was picked and why, or that nothing could be, and what comes closest."""
+        pick = self.pick
+        if pick is None:
+            closest, broken = self.limits.closest(self.candidates)
+            return f"Not reachable: the closest is '{closest.name}', which {broken}."
+        low, high = (100 * end for end in pick.drop_interval)
+        reference = self.candidates[0]
+        size = pick.size_bytes / reference.size_bytes
+        within = sum(not self.limits.misses(one) for one in self.candidates)
+        why = (
+            f"Picked '{pick.name}': {pick.size_bytes / 1e6:.2f} MB ({size:.0%} of the float file) "
+            f"and {pick.latency_ms:.3g} ms ({pick.latency_ratio:.0%}), the best in size and "
+            f"latency together of {within} within the limits. "
+            f"On {self.photos} validation photos its accuracy drops by {100 * pick.drop:.1f} "
+            f"points (95% interval {low:.1f} to {high:.1f}), judged as "
+            f"{100 * pick.judged_drop:.1f}."
+        )
+        if pick.drop_interval[1] > self.limits.max_drop:
+            why += (
+                f" So many photos cannot rule out a drop of more than "
+                f"{100 * self.limits.max_drop:.1f} points; measure the pick on test photos with "
+                "`evaluate`."
+            )
+        return why
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is surprising about the candidates, such as an int8 file that is slower."""
+        found = []
+        for one in self.candidates[1:]:
+            # Against the file of the same model: fewer channels are faster in any case.
+            base = next(
+                (o for o in self.candidates if (o.model, o.quantization) == (one.model, "float32")),
+                None,
+            )
+            if base is not None and one.latency_ratio > SLOWER * base.latency_ratio:
+                found.append(
+                    f"{one.name} is slower than {base.name} on this machine: {one.latency_ms:.3g} "
+                    f"for {base.latency_ms:.3g} ms."
+                )
+        for one in self.candidates:
+            if refusals := self.limits.refusals(one):
+                found.append(
+                    f"{one.name} is not picked: its export would be refused, since "
+                    f"{'; '.join(refusals)}."
+                )
+        return found
+
+    def evaluate(self, photos: PhotoSet, candidate: Candidate | None = None) -> "Evaluation":
+        """Measure a candidate's file on photos that it has not seen.
+
+        As with a recipe, `save` afterwards keeps some of them as golden vectors.
+
+        Args:
+            photos: Labelled photos of the same classes; none of those that were tuned on.
+            candidate: Which one; `None` for the pick.
+
+        Returns:
+            The result, with the file's own answers.
+
+        Raises:
+            DataError: If there is no pick, or photos were used in the search.
+        """
+        from kerasrecipes.evaluation.classification import evaluate_scores
+        from kerasrecipes.evaluation.scores import without_rounding
+
+        candidate = self._chosen(candidate)
+        recipe = self.recipes[candidate.model]
+        recipe.evaluate(photos)
+        scores = without_rounding(file_scores(self._file(candidate), photos))
+        labels = recipe.held_out_.labels
+        return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
+
+    def save(self, folder: str | Path, candidate: Candidate | None = None):
+        """Write a candidate's model as a bundle, with its exported file.
+
+        Args:
+            folder: The model's folder; the bundle is its next free version.
+            candidate: Which one; `None` for the pick.
+
+        Returns:
+            The `Bundle`.
+
+        Raises:
+            DataError: If there is no pick.
+            VerificationError: If the file is not the model within the limits on the golden
+                photos; no bundle is left then.
+            OSError: If the folder cannot be written.
+        """
+        candidate = self._chosen(candidate)
+        recipe = self._told(candidate)
+        bundle = recipe.save(folder)
+        tolerance = self.limits.tolerance(candidate.quantization)
+        try:
+            # The very file that was measured, not one that is converted again.
+            content = self._file(candidate).read_bytes()
+            bundle.export("tflite", candidate.quantization, content=content, tolerance=tolerance)
+        except BaseException:
+            # The bundle was for this file: without it, the large model would pass for the pick.
+            shutil.rmtree(bundle.folder)
+            raise
+        return bundle
+
+    def _file(self, candidate: Candidate) -> Path:
+        return self.folder / file_name(candidate.model, candidate.quantization)
+
+    def plot(self) -> "Figure":
+        """Draw accuracy against time and against size, as a `matplotlib.figure.Figure`."""
+        from kerasrecipes.report.trade_off import TradeOff, plot_trade_off
+        from kerasrecipes.statistics.estimate import Estimate
+        from kerasrecipes.statistics.intervals import wilson_interval
+
+        def drawn(one: Candidate) -> TradeOff:
+            interval = wilson_interval(round(one.accuracy * self.photos), self.photos)
+            name = f"{one.name} (pick)" if one == self.pick else one.name
+            return TradeOff(name, Estimate(one.accuracy, *interval), one.latency_ms, one.size_bytes)
+
+        return plot_trade_off([drawn(one) for one in self.candidates])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-safe data."""
+        pick = self.pick
+        return {
+            "pick": pick and pick.name,
+            "message": self.message,
+            "warnings": self.warnings,
+            "notes": self.notes,
+            "minutes": self.minutes,
+            "photos": self.photos,
+            "candidates": [{"name": one.name, **one.to_dict()} for one in self.candidates],
+            "front": [one.name for one in self.front],
+        }
+
+    def __str__(self) -> str:
+        heads = ("", "accuracy", "drop (95% interval)", "worst class", "agreement", "size")
+        heads += ("latency", "")
+        rows = [heads, *(self._row(one) for one in self.candidates)]
+        lines = [
+            *align_columns(rows),
+            "",
+            "* none other is better in accuracy, size and latency at once",
+            "agreement: share of the photos that the file calls the same as the model in it",
+        ]
+        lines += [f"Note: {note}" for note in self.notes]
+        lines += [f"Warning: {warning}" for warning in self.warnings]
+        return "\n".join([*lines, "", self.message])
+
+    def _row(self, one: Candidate) -> tuple[str, ...]:
+        low, high = (100 * end for end in one.drop_interval)
+        mark = "*" if one in self.front else ""
+        mark += " ← pick" if one == self.pick else " refused" if self.limits.refusals(one) else ""
+        return (
+            one.name,
+            f"{one.accuracy:.1%}",
+            f"{100 * one.drop:+.1f} ({low:+.1f} to {high:+.1f})",
+            f"{shorten_text(printable(one.worst_class), 20)} {100 * one.worst_drop:+.1f}",
+            f"{one.agreement:.1%}",
+            f"{one.size_bytes / 1e6:.2f} MB",
+            f"{one.latency_ms:.3g} ms ({one.latency_ratio:.2f}×)",
+            mark.strip(),
+        )
+
+    def _told(self, candidate: Candidate):
+        """Return the recipe of a candidate with a report that tells of the search."""
+        recipe = copy(self.recipes[candidate.model])
+        report = recipe.report_
+        before, after = (
+            {
+                "file_accuracy": one.accuracy,
+                "file_size_bytes": one.size_bytes,
+                "file_latency_ms": one.latency_ms,
+            }
+            for one in (self.candidates[0], candidate)
+        )
+        step = {
+            "name": "optimize",
+            "summary": self.message,
+            "options": {**asdict(self.limits), "quantization": candidate.quantization},
+            "before": before,
+            "after": after,
+        }
+        recipe.report_ = replace(
+            report,
+            optimization=[*report.optimization, step],
+            warnings=[*report.warnings, *self.warnings],
+        )
+        return recipe
+
+    def _chosen(self, candidate: Candidate | None) -> Candidate:
+        chosen = self.pick if candidate is None else candidate
+        if chosen is None:
+            raise DataError(f"{self.message} Pass `candidate` to take one all the same.")
+        return chosen
+
+
+def file_name(model: str, quantization: str) -> str:
+    """Return the name of a candidate's file in the folder of a search."""
+    return f"{model}-{quantization}.tflite"

@@ -1,0 +1,362 @@
+"""Trying what makes a model smaller and faster, the cheap ways first, on the real files."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.engine.schedule import UnfreezeSchedule
+from kerasrecipes.environment import import_keras
+from kerasrecipes.errors import (
+    DataError,
+    DownloadError,
+    TrainingError,
+    VerificationError,
+    printable,
+)
+from kerasrecipes.files import complete_file, told_plainly
+from kerasrecipes.optimization.pruning import NORM_PHOTOS, SCORED_PHOTOS
+from kerasrecipes.optimization.search.candidate import Candidate, FileJudge
+from kerasrecipes.optimization.search.limits import Limits
+from kerasrecipes.optimization.search.plans import FITTED, QAT, Plan, plans_of
+from kerasrecipes.optimization.search.result import file_name
+from kerasrecipes.optimization.weight_report import model_facts
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.quantization.sensitivity import layers_to_keep
+from kerasrecipes.report.run_report import RunReport
+from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.refitting import refitted
+
+WITHOUT_TRAINING = ("float32", "float16", "dynamic", "int8")
+# A training step of everything costs about as much as so many predictions.
+STEP_COST = 4.0
+# Part of the time that is kept for writing and measuring files.
+MARGIN = 0.1
+RECORD = "search.json"
+# Its file is int8 with the most sensitive layers in float, up to this share of weights and work.
+MIXED, KEEP_FLOAT = "mixed", 0.05
+
+
+@dataclass
+class Search:
+    """One search, as far as it has come; it goes on where an earlier one in its folder ended.
+
+    Args:
+        recipe: A fitted recipe.
+        train: Photos to learn from.
+        val: Photos to judge by.
+        limits: When to stop looking.
+        max_seconds: Time in all, that of earlier runs in the folder included.
+        folder: Where records, files and models are; it exists, and nobody else writes into it.
+        say: Prints one line for the user.
+        students: Recipes to fit to what the fitted one says, by name.
+        candidates: What was measured.
+        notes: What was not tried, and why.
+        recipes: A fitted recipe for each `Candidate.model`.
+        spent: Seconds of earlier runs.
+        pace: By how much training took longer than estimated so far, for each `Plan.kind`.
+    """
+
+    recipe: Any
+    train: PhotoSet
+    val: PhotoSet
+    limits: Limits
+    max_seconds: float
+    folder: Path
+    say: Callable[[str], None]
+    students: dict[str, Any] = field(default_factory=dict)
+    candidates: list[Candidate] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    recipes: dict[str, Any] = field(default_factory=dict)
+    spent: float = 0.0
+    pace: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self._began = time.monotonic()
+        import_keras()
+        self._calibration: dict[tuple, np.ndarray] = {}
+        self._trained_for: dict[str, float] = {}
+        self._judge = FileJudge(self.val, self.folder / file_name(FITTED, "float32"))
+        self._read()
+        started = time.monotonic()
+        self.recipes[FITTED] = refitted(self.recipe, self.recipe.model_, self.train, self.val)
+        self._seconds_per_photo = (time.monotonic() - started) / len(self.val)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent, in earlier runs, too."""
+        return self.spent + time.monotonic() - self._began
+
+    @property
+    def _seconds_left(self) -> float:
+        """Time in which to train, so that there is some left to measure what comes of it."""
+        return self.max_seconds * (1 - MARGIN) - self.seconds
+
+    def run(self) -> None:
+        """Try everything that there is time for, until the limits are kept."""
+        try:
+            for quantization in WITHOUT_TRAINING:
+                self._measure(FITTED, quantization)
+            self._measure_mixed()
+            plans = plans_of(self.recipe, self.students)
+            self._restore(plans)
+            while plans:
+                if self._is_done():
+                    rest = ", ".join(plan.name for plan in plans)
+                    self._note(f"{rest}: not tried, since the limits are kept without.")
+                    break
+                plan = plans[0]
+                made = plan.name in self.recipes
+                if not made and (reason := self._against(plan)):
+                    self._note(f"{plan.name}: not tried, since {reason}.")
+                elif made or self._make(plan, plans):
+                    for quantization in plan.quantizations:
+                        self._measure(plan.name, quantization)
+                plans = plans[1:]
+        except KeyboardInterrupt:
+            if not self.candidates:
+                raise
+            self._note("The search was interrupted; the rest was not tried.")
+
+    def _is_done(self) -> bool:
+        """Whether a candidate keeps limits of size or latency, which is all that was asked."""
+        return not self.limits.open_ended and self.limits.choose(self.candidates) is not None
+
+    def _against(self, plan: Plan) -> str:
+        """Tell why a plan is not worth its time, as far as is known; `""` for nothing."""
+        files = {one.quantization: one for one in self.candidates if one.model == plan.base}
+        if "float32" not in files:
+            return f"there is no {plan.base}"
+        lost, most = files["float32"].drop, self.limits.max_drop
+        if lost > most:
+            return f"{plan.base} loses {100 * lost:.1f} points itself"
+        rounded = files.get("int8")
+        if plan.kind != QAT or rounded is None:
+            return ""
+        if rounded.drop > lost or rounded.judged_drop > most or self.limits.refusals(rounded):
+            return ""
+        return f"{plan.base} loses nothing by rounding"
+
+    def _budget(self, plans: list[Plan]) -> float:
+        """Return the seconds for the first plan: its part of what is left for all."""
+        known = {one.model for one in self.candidates}
+        open_plans = [x for x in plans if x.base not in known or not self._against(x)]
+        costs = []
+        for plan in open_plans:
+            once, epoch = self._estimates(plan)
+            costs.append(once + plan.most_epochs * epoch)
+        return self._seconds_left * costs[0] / sum(costs)
+
+    def _make(self, plan: Plan, plans: list[Plan]) -> bool:
+        """Train the model of the first of the plans left; tell whether there is one then."""
+        name = plan.name
+        once, epoch = self._estimates(plan)
+        epochs = min(plan.most_epochs, math.floor((self._budget(plans) - once) / epoch))
+        # Rather this one well than all of them badly.
+        half = -(-plan.most_epochs // 2)
+        epochs = max(epochs, min(half, math.floor((self._seconds_left - once) / epoch)))
+        if epochs < 1:
+            self._note(
+                f"{name}: not tried for want of time; it would take about "
+                f"{(once + epoch) / 60:.1f} minutes at least."
+            )
+            return False
+        self._tell_idle(plan)
+        self.say(f"{self._clock()}  {name}: training for up to {epochs} epochs …")
+        started = time.monotonic()
+        try:
+            base, callbacks = self.recipes[plan.base], [self._deadline()]
+            found = plan.make(base, self.train, self.val, epochs, callbacks)
+        except DataError:  # photos that changed, which no other plan can do without
+            raise
+        except (ValueError, TrainingError, DownloadError) as error:
+            self._note(f"{name}: not possible. {error}")
+            return False
+        took = (time.monotonic() - started) / (once + epochs * epoch)
+        self.pace[plan.kind] = took * self.pace.get(plan.kind, 1.0)
+        self.recipes[name] = found
+        path = self.folder / f"{name}.keras"
+        found.model_.save(path)
+        self._trained_for[name] = time.monotonic() - started
+        facts = {"seconds": self._trained_for[name], "report": found.report_.to_dict()}
+        self._write(path.with_suffix(".json"), facts)
+        return True
+
+    def _tell_idle(self, plan: Plan) -> None:
+        if (told := plan.idle_settings) and told not in self.notes:
+            self._note(told)
+
+    def _deadline(self):
+        """Return a callback that ends a training for which the time was estimated too short."""
+        import keras
+
+        end = time.monotonic() + self._seconds_left
+
+        def stop(batch, logs=None):
+            if time.monotonic() > end:
+                callback.model.stop_training = True
+
+        callback = keras.callbacks.LambdaCallback(on_train_batch_end=stop)
+        return callback
+
+    def _estimates(self, plan: Plan) -> tuple[float, float]:
+        """Return about how many seconds go by before training, and in each of its epochs."""
+        from keras.layers import BatchNormalization
+
+        norms = sum(isinstance(x, BatchNormalization) for x in self.recipe.model_.layers)
+        once = self.recipe.views * len(self.train) + STEP_COST * SCORED_PHOTOS
+        once += NORM_PHOTOS * norms / 2 + 3 * len(self.val)
+        epoch = STEP_COST * plan.share * len(self.train) + len(self.val)
+        unit = self._seconds_per_photo * self.pace.get(plan.kind, 1.0)
+        return unit * once, unit * epoch
+
+    def _measure(self, model: str, quantization: str, **options) -> None:
+        """Write a file and measure it, unless that is done already."""
+        from kerasrecipes.export import get_format
+
+        if self._found(model, quantization):
+            return
+        started = time.monotonic()
+        recipe, path = self.recipes[model], self.folder / file_name(model, quantization)
+        try:
+            get_format("tflite").write(
+                recipe.model_,
+                path,
+                quantization=quantization,
+                calibration=self._pixels(recipe) if quantization == "int8" else None,
+                class_names=list(recipe.labels_),
+                policy=self.train.policy.to_dict(),
+                **options,
+            )
+        except VerificationError as error:
+            if (model, quantization) == (FITTED, "float32"):
+                raise  # nothing can be compared with
+            self._note(f"{model} {quantization}: {error}")
+            return
+        found = self._judge.measure(
+            path,
+            model,
+            quantization,
+            self._trained_for.get(model, 0.0) + time.monotonic() - started,
+            recipe.held_out_.scores,
+            multiply_adds=model_facts(recipe.model_).get("multiply_adds"),
+        )
+        self.candidates.append(found)
+        self._save()
+        self.say(
+            f"{self._clock()}  {found.name}: accuracy {found.accuracy:.1%} "
+            f"({0.0 - 100 * found.drop:+.1f} points), {found.size_bytes / 1e6:.2f} MB, "
+            f"{found.latency_ms:.3g} ms ({found.latency_ratio:.2f} of float)"
+        )
+
+    def _measure_mixed(self) -> None:
+        """Leave the most sensitive layers in float, where rounding them costs anything."""
+        kept: frozenset[str] = frozenset()
+        if not self._found(MIXED, "int8"):
+            rounded = self._found(FITTED, "int8")
+            costs = rounded and (rounded.drop > 0 or self.limits.refusals(rounded))
+            if not costs or self._is_done():
+                return
+            recipe = self.recipes[FITTED]
+            kept, _ = layers_to_keep(recipe.model_, self._pixels(recipe), KEEP_FLOAT)
+            if not kept:
+                self._note(f"{MIXED} int8: not tried, since no sensitive layer is small enough.")
+                return
+        self.recipes[MIXED] = self.recipes[FITTED]
+        self._measure(MIXED, "int8", keep_float=tuple(sorted(kept)))
+
+    def _found(self, model: str, quantization: str) -> Candidate | None:
+        same = (one for one in self.candidates if one.model == model)
+        return next((one for one in same if one.quantization == quantization), None)
+
+    def _pixels(self, recipe) -> np.ndarray:
+        """Return calibration photos in a recipe's size."""
+        size = tuple(recipe.model_.input.shape[1:3])
+        if size not in self._calibration:
+            self._calibration[size] = calibration_photos(
+                self.train, size, self.recipe.seed, model=self.recipe.model_
+            )
+        return self._calibration[size]
+
+    def _note(self, note: str) -> None:
+        self.notes.append(note)
+        self.say(f"{self._clock()}  {note}")
+
+    def _clock(self) -> str:
+        minutes, seconds = divmod(round(self.seconds), 60)
+        return f"[{minutes}:{seconds:02} of {self.max_seconds / 60:g} min]"
+
+    def _restore(self, plans: list[Plan]) -> None:
+        """Load the models that are there already."""
+        for plan in plans:
+            path = self.folder / f"{plan.name}.keras"
+            if path.is_file() and path.with_suffix(".json").is_file():
+                self.recipes[plan.name] = self._restored(plan, path)
+
+    def _restored(self, plan: Plan, path: Path):
+        from kerasrecipes.bundles.model_file import load_model
+
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        self._trained_for[plan.name] = facts["seconds"]
+        report = RunReport.from_dict(facts["report"])
+        # A backbone of one's own is not in a report, and the schedule may have been cut.
+        schedule = report.recipe["schedule"]
+        before = replace(plan.settings, schedule=schedule and UnfreezeSchedule.from_dict(schedule))
+        before.model_, before.labels_ = load_model(path), self.recipe.labels_
+        before.report_, before.seen_ = report, self.recipe.seen_
+        return refitted(before, before.model_, self.train, self.val)
+
+    def identity(self) -> dict[str, str]:
+        """Return what the records of a folder hold for."""
+        weights = sha256()
+        for values in self.recipe.model_.get_weights():
+            weights.update(np.ascontiguousarray(values).tobytes())
+        return {
+            "weights": weights.hexdigest(),
+            "train": self.train.digest(),
+            "val": self.val.digest(),
+            "seed": str(self.recipe.seed),
+            "list of students": json.dumps([one.get_config() for one in self.students.values()]),
+        }
+
+    def _read(self) -> None:
+        path = self.folder / RECORD
+        if not path.is_file():
+            return
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            before = record["identity"]
+            self.candidates = [Candidate.from_dict(one) for one in record["candidates"]]
+            self.spent, self.pace = record["seconds"], record["pace"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"'{printable(path)}' is damaged: {error}. Remove the folder to begin again."
+            ) from error
+        differing = [name for name, value in self.identity().items() if before.get(name) != value]
+        if differing:
+            raise DataError(
+                f"The search in '{printable(self.folder)}' began with another "
+                f"{' and '.join(differing)}. Name another folder, or go on with what it began with."
+            )
+        self.say(f"Going on with {len(self.candidates)} candidates in '{printable(self.folder)}'.")
+
+    def _save(self) -> None:
+        self._write(
+            self.folder / RECORD,
+            {
+                "identity": self.identity(),
+                "candidates": [one.to_dict() for one in self.candidates],
+                "seconds": self.seconds,
+                "pace": self.pace,
+            },
+        )
+
+    def _write(self, path: Path, value: dict) -> None:
+        with told_plainly(self.folder), complete_file(path) as file:
+            file.write((json.dumps(value, indent=2) + "\n").encode())

@@ -1,0 +1,1 @@
+"""Training with TensorFlow Model Optimization, over a bridge to tf_keras."""

@@ -1,0 +1,1 @@
+"""Photos with labels: scanned from folders and tables, checked, decoded and augmented."""

@@ -1,0 +1,150 @@
+"""From the bytes of a photo to pixels, by one policy that every part of the package shares.
+
+Training, evaluation, export checks and prediction all call `decode_photo`. TensorFlow's own
+decoders are not used for photos: they round JPEGs differently, ignore EXIF, cannot read TIFF,
+and `tf.image.resize` aliases by default.
+"""
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.photos.decoding.pixels import load_rgb, open_photo
+from kerasrecipes.photos.decoding.policy import RESAMPLING, DecodePolicy
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from kerasrecipes.photos.photo_set import Photo
+
+MAX_FILE_BYTES = 2**30
+
+
+def decode_photo(
+    source: bytes | str | Path,
+    image_size: tuple[int, int],
+    policy: DecodePolicy = DecodePolicy(),
+    name: str | None = None,
+) -> np.ndarray:
+    """Decode one photo, given as bytes or as a path, to RGB pixels of one size.
+
+    Args:
+        source: The bytes of the file, or its path.
+        image_size: `(height, width)` of the result.
+        policy: How to decode.
+        name: What to call the photo in messages; the path if not given.
+
+    Returns:
+        uint8 array of shape `(height, width, 3)`.
+
+    Raises:
+        DataError: If the file is no photo, is damaged, or does not fit the policy.
+    """
+    size = _checked_size(image_size)
+    rgb = decode_upright(source, policy, name)
+    return np.array(rgb.resize(size, RESAMPLING[policy.interpolation]))
+
+
+def decode_upright(
+    source: bytes | str | Path, policy: DecodePolicy = DecodePolicy(), name: str | None = None
+) -> "Image.Image":
+    """Decode one photo like `decode_photo`, but leave it at its own size.
+
+    Args:
+        source: The bytes of the file, or its path.
+        policy: How to decode.
+        name: What to call the photo in messages; the path if not given.
+
+    Returns:
+        The picture, upright, in RGB.
+
+    Raises:
+        DataError: If the file is no photo, is damaged, or does not fit the policy.
+    """
+    name = name or ("the photo" if isinstance(source, bytes) else str(source))
+    try:
+        data = source if isinstance(source, bytes) else read_bytes(Path(source))
+        return load_rgb(open_photo(data, policy), data, policy)[0]
+    except DataError as error:
+        raise DataError(f"Cannot use '{printable(name)}': {error}.") from error.__cause__
+
+
+def read_photo(
+    photo: "Photo", image_size: tuple[int, int], policy: DecodePolicy = DecodePolicy()
+) -> np.ndarray:
+    """Read and decode a scanned photo, and notice if its file has changed since.
+
+    Args:
+        photo: A photo of a `PhotoSet`.
+        image_size: `(height, width)` of the result.
+        policy: How to decode.
+
+    Returns:
+        uint8 array of shape `(height, width, 3)`.
+
+    Raises:
+        DataError: If the file is gone, differs from what was scanned, or cannot be decoded.
+    """
+    return decode_photo(read_unchanged(photo), image_size, policy, name=str(photo.path))
+
+
+def read_unchanged(photo: "Photo") -> bytes:
+    """Read the bytes of a scanned photo.
+
+    Args:
+        photo: A photo of a `PhotoSet`.
+
+    Raises:
+        DataError: If the file is gone, or differs from what was scanned.
+    """
+    try:
+        data = read_bytes(photo.path)
+    except DataError as error:
+        raise DataError(f"Cannot use '{printable(photo.path)}': {error}.") from error.__cause__
+    if hashlib.sha256(data).hexdigest() != photo.facts.sha256:
+        raise DataError(
+            f"'{printable(photo.path)}' has changed since it was scanned. "
+            "Scan the photos again with scan_photos."
+        )
+    return data
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a regular file; pipes and devices, which could block for ever, are refused.
+
+    Raises:
+        DataError: With the bare reason, if the file cannot be read.
+    """
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+            raise DataError(f"it is {kind}, not a file")
+        if found.st_size > MAX_FILE_BYTES:
+            raise DataError(f"too large: a file of {found.st_size / 1e9:.1f} GB")
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise DataError(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
+    except ValueError as error:  # a null character in the path
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"cannot be read: {error}") from error
+
+
+def _checked_size(image_size: tuple[int, int]) -> tuple[int, int]:
+    """Turn our `(height, width)` into Pillow's `(width, height)`."""
+    try:
+        height, width = (int(side) for side in image_size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if min(height, width) < 1:
+        raise ValueError(
+            f"`image_size` must be (height, width), two positive integers, got {image_size!r}."
+        )
+    return width, height

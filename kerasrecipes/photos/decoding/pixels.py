@@ -1,0 +1,175 @@
+"""Open a photo by its content and decode it upright, in RGB, on the background."""
+
+import contextlib
+import struct
+import threading
+from collections.abc import Iterator
+from io import BytesIO
+
+from PIL import (
+    AvifImagePlugin,  # noqa: F401  (importing a plugin registers its format)
+    BmpImagePlugin,  # noqa: F401
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageFile,
+    JpegImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    PpmImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
+
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.photos.decoding.deep import has_deep_pixels, load_deep
+from kerasrecipes.photos.decoding.policy import DecodePolicy
+
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "AVIF")
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
+_LARGE_PIXELS = 25_000_000
+_LARGE_LOCK = threading.Lock()
+
+
+def open_photo(data: bytes, policy: DecodePolicy) -> ImageFile.ImageFile:
+    """Open a photo by its content and judge its size by its header, decoding nothing.
+
+    `Image.open` is not used, since it warns and raises by a limit of its own and tries every
+    format that Pillow knows, some of which start other programs.
+
+    Raises:
+        DataError: With the bare reason.
+    """
+    if not data:
+        raise DataError("empty file")
+    for name in FORMATS:
+        factory, accept = Image.OPEN[name]
+        if accept and accept(data[:16]) is not True:
+            continue
+        with _readable_errors(name):
+            image = factory(BytesIO(data), "")
+        _judge_size(image, policy)
+        return image
+    raise DataError(_not_a_photo(data))
+
+
+def load_rgb(
+    image: ImageFile.ImageFile, data: bytes, policy: DecodePolicy
+) -> tuple[Image.Image, int | None]:
+    """Decode an opened photo, upright and on the background.
+
+    Returns:
+        The RGB picture, and the largest value if it has more than 8 bits, else `None`.
+
+    Raises:
+        DataError: With the bare reason.
+    """
+    large = image.width * image.height > _LARGE_PIXELS
+    # One large photo at a time: memory stays bounded however many threads decode.
+    with _LARGE_LOCK if large else contextlib.nullcontext():
+        with _readable_errors(image.format or "image"), _no_truncated_images():
+            if has_deep_pixels(image):
+                picture, peak = load_deep(image, data, policy)
+            else:
+                if image.mode in {"F", "LAB", "HSV"}:
+                    raise DataError(_unusable_mode(image.mode))
+                image.load()
+                picture, peak = image, None
+            return _on_background(_upright(image, picture), policy.background), peak
+
+
+def _judge_size(image: Image.Image, policy: DecodePolicy) -> None:
+    width, height = image.size
+    if min(width, height) < policy.min_side:
+        raise DataError(
+            f"too small: {width}x{height} pixels, the shorter side must have {policy.min_side}"
+        )
+    if width * height > policy.max_pixels:
+        raise DataError(
+            f"too large: {width}x{height} is {width * height / 1e6:.0f} megapixels, "
+            f"the limit is {policy.max_pixels / 1e6:g}"
+        )
+
+
+def _not_a_photo(data: bytes) -> str:
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS:
+        return "a HEIC photo, which cannot be read here: convert it to JPEG or PNG"
+    if data.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the photo itself: run git lfs pull"
+    return f"not a photo: begins with '{printable(data[:12].decode('latin-1'))}'"
+
+
+def _unusable_mode(mode: str) -> str:
+    if mode == "F":
+        return "float pixels, which have no known range: save it with 8 or 16 bits"
+    return f"a picture in {mode} colours: convert it to RGB"
+
+
+@contextlib.contextmanager
+def _readable_errors(image_format: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on hostile bytes into one readable reason."""
+    try:
+        yield
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:
+        text = str(error).lower()
+        cut = isinstance(error.__cause__ or error, (EOFError, struct.error)) or any(
+            word in text for word in ("truncated", "unexpected end", "not enough data")
+        )
+        if cut:
+            raise DataError(f"truncated: the {image_format} data ends too early") from error
+        raise DataError(
+            f"damaged or truncated {image_format}: {printable(error) or 'unreadable'}"
+        ) from error
+
+
+class _Strictness:
+    """How many decodes run now, and what `LOAD_TRUNCATED_IMAGES` was before the first."""
+
+    lock = threading.Lock()
+    running = 0
+    before = False
+
+
+@contextlib.contextmanager
+def _no_truncated_images() -> Iterator[None]:
+    """Make Pillow raise on truncated files even where a program told it to fill them with grey."""
+    with _Strictness.lock:
+        if _Strictness.running == 0:
+            _Strictness.before = ImageFile.LOAD_TRUNCATED_IMAGES
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+        _Strictness.running += 1
+    try:
+        yield
+    finally:
+        with _Strictness.lock:
+            _Strictness.running -= 1
+            if _Strictness.running == 0:
+                ImageFile.LOAD_TRUNCATED_IMAGES = _Strictness.before
+
+
+def _upright(source: ImageFile.ImageFile, picture: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation, 1 to 8. Unreadable EXIF data means no rotation."""
+    if source.format == "TIFF":
+        return picture  # Pillow rotates TIFF files itself while loading
+    try:
+        orientation = source.getexif().get(0x0112, 1)
+    except Exception:  # EXIF is foreign data of any kind; the picture itself is fine
+        return picture
+    turn = Image.Transpose
+    method = {
+        2: turn.FLIP_LEFT_RIGHT,
+        3: turn.ROTATE_180,
+        4: turn.FLIP_TOP_BOTTOM,
+        5: turn.TRANSPOSE,
+        6: turn.ROTATE_270,
+        7: turn.TRANSVERSE,
+        8: turn.ROTATE_90,
+    }.get(orientation)
+    return picture if method is None else picture.transpose(method)
+
+
+def _on_background(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    if picture.has_transparency_data:
+        below = Image.new("RGBA", picture.size, (*background, 255))
+        picture = Image.alpha_composite(below, picture.convert("RGBA"))
+    return picture if picture.mode == "RGB" else picture.convert("RGB")

@@ -1,0 +1,163 @@
+"""Checks of single files: unreadable, misnamed, more than 8 bits, tiny, huge and the like."""
+
+from collections.abc import Callable
+
+from kerasrecipes.data.findings import EXAMPLES, Finding, Placed, things
+from kerasrecipes.photos.inspection import EXTENSIONS
+from kerasrecipes.photos.photo_set import Photo
+
+_TINY_SIDE = 64
+_HUGE_PIXELS = 25_000_000
+
+
+def find_excluded(placed: Placed) -> list[Finding]:
+    """Report what scanning left out, and why."""
+    excluded = [item for one in placed.sets for item in one.excluded]
+    if not excluded:
+        return []
+    examples = tuple(f"{placed.name(e.path)}: {e.reason}" for e in excluded[:EXAMPLES])
+    message = (
+        f"{things(len(excluded), 'file')} cannot be used and will not be trained on. Repair or "
+        "remove them."
+    )
+    return [Finding("unreadable", "warning", message, len(excluded), examples)]
+
+
+def find_ignored(placed: Placed) -> list[Finding]:
+    """Report files and folders that were passed over."""
+    ignored = [path for one in placed.sets for path in one.ignored]
+    if not ignored:
+        return []
+    examples = tuple(placed.name(path) for path in ignored[:EXAMPLES])
+    message = (
+        f"Passed over: {things(len(ignored), 'file or folder', 'files or folders')}, no photo by "
+        "name or with a name that begins with '.' (or '_', for folders). Rename what should count."
+    )
+    return [Finding("ignored", "info", message, len(ignored), examples)]
+
+
+def find_misnamed(placed: Placed) -> list[Finding]:
+    """Report photos whose extension belongs to another format."""
+    return _photos(
+        placed,
+        lambda p: not p.path.name.lower().endswith(EXTENSIONS[p.facts.image_format]),
+        "misnamed",
+        "warning",
+        "have",
+        "the extension of another format. They are read by their content here; other "
+        "programs may refuse them. Rename them.",
+        lambda p: f" is {p.facts.image_format}",
+    )
+
+
+def find_deep(placed: Placed) -> list[Finding]:
+    """Report photos of more than 8 bits, above all if the declared range looks wrong."""
+    deep = [
+        p for p in placed.photos if p.facts.max_value is not None and p.facts.image_format != "PPM"
+    ]
+    if not deep:
+        return []
+    peak, declared = max(p.facts.max_value for p in deep), placed.sets[0].policy.max_16bit
+    fits = next((bits for bits in (10, 12, 14) if peak < 2**bits), 16)
+    message = (
+        f"{things(len(deep), 'photo has', 'photos have')} more than 8 bits. Scaled so that "
+        f"{declared} is white; the brightest pixel is {peak}."
+    )
+    wrong = 2 * (2**fits - 1) < declared
+    if wrong:
+        message += (
+            f" That looks like {fits} bits, so the photos come out dark: "
+            f"pass max_16bit={2**fits - 1} in the DecodePolicy."
+        )
+    examples = tuple(f"{placed.name(p.path)}: {p.facts.max_value}" for p in deep[:EXAMPLES])
+    severity = "warning" if wrong else "info"
+    return [Finding("16-bit", severity, message, len(deep), examples)]
+
+
+def find_cmyk(placed: Placed) -> list[Finding]:
+    """Report photos in printing colours."""
+    return _photos(
+        placed,
+        lambda p: p.facts.mode == "CMYK",
+        "cmyk",
+        "warning",
+        "are",
+        "in CMYK and are converted without their colour profile. Save them as RGB if colours "
+        "matter.",
+    )
+
+
+def find_animated(placed: Placed) -> list[Finding]:
+    """Report animations and files with several pages."""
+    return _photos(
+        placed,
+        lambda p: p.facts.frames > 1,
+        "animated",
+        "warning",
+        "have",
+        "several frames or pages, of which only the first is used. Save the others as files "
+        "of their own if they matter.",
+        lambda p: f": {p.facts.frames} frames",
+    )
+
+
+def find_tiny(placed: Placed) -> list[Finding]:
+    """Report photos with hardly any pixels."""
+    return _photos(
+        placed,
+        lambda p: min(p.facts.width, p.facts.height) < _TINY_SIDE,
+        "tiny",
+        "warning",
+        "have",
+        f"a side shorter than {_TINY_SIDE} pixels and will be blurred when enlarged. Use the "
+        "originals if these are previews.",
+        _size,
+    )
+
+
+def find_huge(placed: Placed) -> list[Finding]:
+    """Report photos that are slow to decode."""
+    return _photos(
+        placed,
+        lambda p: p.facts.width * p.facts.height > _HUGE_PIXELS,
+        "huge",
+        "info",
+        "have",
+        "more than 25 megapixels: they are slow to read, and small faults vanish when the photo is "
+        "shrunk. Consider cutting or shrinking them once.",
+        _size,
+    )
+
+
+def _size(photo: Photo) -> str:
+    return f": {photo.facts.width}x{photo.facts.height}"
+
+
+def _photos(
+    placed: Placed,
+    concerns: Callable[[Photo], bool],
+    code: str,
+    severity: str,
+    verb: str,
+    text: str,
+    detail: Callable[[Photo], str] = lambda photo: "",
+) -> list[Finding]:
+    found = [photo for photo in placed.photos if concerns(photo)]
+    if not found:
+        return []
+    examples = tuple(placed.name(photo.path) + detail(photo) for photo in found[:EXAMPLES])
+    one, many = {"have": ("has", "have"), "are": ("is", "are")}[verb]
+    message = f"{things(len(found), f'photo {one}', f'photos {many}')} {text}"
+    return [Finding(code, severity, message, len(found), examples)]
+
+
+CHECKS = (
+    find_excluded,
+    find_misnamed,
+    find_deep,
+    find_cmyk,
+    find_animated,
+    find_tiny,
+    find_huge,
+    find_ignored,
+)

@@ -1,0 +1,83 @@
+"""The one pass over a photo's file that learns everything that scanning wants to know."""
+
+import hashlib
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageFile
+
+from kerasrecipes.errors import DataError
+from kerasrecipes.photos.decoding.decode import read_bytes
+from kerasrecipes.photos.decoding.deep import has_deep_pixels
+from kerasrecipes.photos.decoding.pixels import load_rgb, open_photo
+from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.photo_set import PhotoFacts
+from kerasrecipes.photos.similar import FINGERPRINT_SIDE, fingerprint
+
+EXTENSIONS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif", ".avifs"),
+    "HEIC": (".heic", ".heif"),  # cannot be read, but is a photo: it is reported, not ignored
+}
+_BITS = {"1": 1, "I": 32, "I;16": 16, "I;16B": 16, "I;16L": 16}
+
+
+def looks_like_a_photo(name: str) -> bool:
+    """Tell from a file's name whether it is meant to be a photo."""
+    return name.lower().endswith(tuple(end for ends in EXTENSIONS.values() for end in ends))
+
+
+def inspect_photo(path: Path, policy: DecodePolicy) -> PhotoFacts:
+    """Read a file once: digest, header, a full decode as a check, and the fingerprint.
+
+    Args:
+        path: A regular file.
+        policy: Decides which photos are refused.
+
+    Returns:
+        The facts; no pixels are kept.
+
+    Raises:
+        DataError: With the bare reason, if the photo cannot be used.
+    """
+    data = read_bytes(path)
+    image = open_photo(data, policy)
+    width, height, mode, bits = *image.size, image.mode, _bits(image)
+    if image.format in {"JPEG", "MPO"} and mode in {"RGB", "L"}:
+        # Decodes all data, so truncation is noticed, but in fewer pixels and grey only.
+        image.draft("L", (4 * FINGERPRINT_SIDE, 4 * FINGERPRINT_SIDE))
+    rgb, peak = load_rgb(image, data, policy)
+    # A phone's MPO is a JPEG with a preview behind it, not an animation.
+    phone = image.format == "MPO"
+    return PhotoFacts(
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+        width=width,
+        height=height,
+        mode=mode,
+        image_format="JPEG" if phone else image.format,
+        bits=bits,
+        frames=1 if phone else _frames(image.format, data),
+        fingerprint=fingerprint(rgb),
+        max_value=peak,
+    )
+
+
+def _bits(image: ImageFile.ImageFile) -> int:
+    if image.mode in _BITS:
+        return _BITS[image.mode]
+    return 16 if has_deep_pixels(image) else 8
+
+
+def _frames(image_format: str, data: bytes) -> int:
+    """Count frames on a fresh handle, so that seeking cannot disturb the decoded picture."""
+    try:
+        return int(getattr(Image.OPEN[image_format][0](BytesIO(data), ""), "n_frames", 1))
+    except Exception as error:  # the first frame decoded, a later one is damaged
+        raise DataError(f"damaged {image_format}: a later frame cannot be read") from error

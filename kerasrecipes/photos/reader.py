@@ -1,0 +1,233 @@
+"""Photos as a `tf.data.Dataset`: decoded in parallel, in an order that we own.
+
+Keras repeats one permutation every epoch after `set_random_seed`, and tf.data's shuffle
+buffer depends on its history. Here the order is a pure function of the seed and the epoch.
+"""
+
+import math
+from contextlib import contextmanager
+
+import numpy as np
+
+from kerasrecipes.errors import is_number
+from kerasrecipes.photos.augment import Augmentation, augment_photo, get_augmentation
+from kerasrecipes.photos.decoding.decode import read_photo
+from kerasrecipes.photos.photo_set import PhotoSet
+
+BATCHES_IN_FLIGHT = 4
+
+
+def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the permutation of `count` photos in one epoch, int64, shape `(count,)`."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def epoch_views(order: np.ndarray, epoch: int, views: int | None) -> np.ndarray:
+    """Return which view of each photo an epoch shows, int64, shape `(count,)`.
+
+    Args:
+        order: Photo indices.
+        epoch: The epoch, from 0.
+        views: Number of distinct views per photo; `None` for a fresh one each epoch.
+    """
+    return np.full(len(order), epoch) if views is None else (order + epoch) % views
+
+
+def index_batches(count: int, batch_size: int, seed: int | None, epochs: range, views: int | None):
+    """Return a dataset of `(photo index, view)` batches, epoch after epoch.
+
+    Args:
+        count: Number of photos.
+        batch_size: Photos per batch; the last batch of an epoch may be smaller.
+        seed: Seed of the order; `None` keeps the order as it is.
+        epochs: Which epochs to produce, e.g. `range(3, 8)` when resuming at the fourth.
+        views: Number of distinct views per photo; `None` for a fresh one each epoch.
+    """
+    import tensorflow as tf
+
+    def one_epoch(epoch):
+        epoch = int(epoch)
+        order = np.arange(count) if seed is None else epoch_order(count, seed, epoch)
+        return order.astype(np.int64), epoch_views(order, epoch, views).astype(np.int64)
+
+    def batches(epoch):
+        order, view = tf.numpy_function(one_epoch, [epoch], [tf.int64, tf.int64])
+        pairs = (tf.ensure_shape(order, (count,)), tf.ensure_shape(view, (count,)))
+        return tf.data.Dataset.from_tensor_slices(pairs).batch(batch_size)
+
+    total = len(epochs) * math.ceil(count / batch_size)
+    # Keras warns at the end of every data set whose length it does not know.
+    known_length = tf.data.experimental.assert_cardinality(total)
+    return tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(batches).apply(known_length)
+
+
+class PhotoReader:
+    """Reads batches of photos inside tf.data, and remembers what went wrong.
+
+    tf.data turns every Python exception into its own type. `errors()` restores the original,
+    so that a user reads about a changed file and not about an `UnknownError`.
+
+    Args:
+        photos: What to read.
+        image_size: `(height, width)` in pixels.
+        augmentation: How views differ from the photo.
+        seed: Seed of the views.
+    """
+
+    def __init__(
+        self,
+        photos: PhotoSet,
+        image_size: tuple[int, int],
+        augmentation: Augmentation = Augmentation(),
+        seed: int = 0,
+    ):
+        self.photos = photos
+        self._image_size = tuple(image_size)
+        self._augmentation = augmentation
+        self._seed = seed
+        self._error: Exception | None = None
+
+    def identity(self) -> tuple:
+        """Return what the pixels of a view depend on besides its number; two readers that
+        agree in it read the same."""
+        files = tuple(photo.facts.sha256 for photo in self.photos.photos)
+        seed = None if self._augmentation == Augmentation() else self._seed
+        return files, self.photos.policy, self._image_size, self._augmentation, seed
+
+    def resized(self, image_size: tuple[int, int]) -> "PhotoReader":
+        """Return a reader of the same views at another size."""
+        return PhotoReader(self.photos, image_size, self._augmentation, self._seed)
+
+    def in_order(self, batch_size: int):
+        """Yield batches of all photos as they are, once, in their own order.
+
+        A batch is a float32 tensor of shape `(batch, height, width, 3)`, 0…255.
+        """
+        order = index_batches(len(self.photos), batch_size, None, range(1), 1)
+        with self.errors():
+            for _, _, pixels in self.batches(order).prefetch(2):
+                yield pixels
+
+    def batches(self, order):
+        """Turn a dataset of `(index, view)` batches into `(index, view, photos)`.
+
+        Photos are float32, shape `(batch, height, width, 3)`, 0…255.
+        """
+        import tensorflow as tf
+
+        def load(index, view):
+            pixels = tf.numpy_function(self._read_all, [index, view], tf.float32)
+            return index, view, tf.ensure_shape(pixels, (None, *self._image_size, 3))
+
+        return order.map(load, num_parallel_calls=BATCHES_IN_FLIGHT, deterministic=True)
+
+    def read(self, index: int, view: int) -> np.ndarray:
+        """Return one view of one photo, float32, shape `(height, width, 3)`, 0…255.
+
+        Args:
+            index: Which photo.
+            view: Which view of it, from 0; the first is the photo itself.
+
+        Raises:
+            DataError: If the photo cannot be read, or changed since it was scanned.
+        """
+        pixels = read_photo(self.photos.photos[index], self._image_size, self.photos.policy)
+        # The first view is the photo as it is: training on changed photos alone would leave
+        # the model, whose BatchNorm statistics are frozen, a little off on real ones.
+        if view == 0 or self._augmentation == Augmentation():
+            return pixels.astype(np.float32)
+        # One generator per photo and view, whatever batch they meet in.
+        rng = np.random.default_rng([self._seed, index, view])
+        return augment_photo(pixels, rng, self._augmentation)
+
+    @contextmanager
+    def errors(self):
+        """Raise the reader's own error in place of the one that tf.data made of it."""
+        try:
+            yield
+        except Exception as error:
+            if self._error is None:
+                raise
+            raise self._error from error
+
+    def _read_all(self, indices: np.ndarray, views: np.ndarray) -> np.ndarray:
+        try:
+            photos = [self.read(i, v) for i, v in zip(indices, views, strict=True)]
+            # One of several devices may have no share of an epoch's last batch.
+            return np.stack(photos) if photos else np.empty((0, *self._image_size, 3), np.float32)
+        except Exception as error:
+            self._error = error
+            raise
+
+
+def with_targets(batches, targets: np.ndarray, weights: np.ndarray):
+    """Turn `(index, view, inputs)` into Keras's `(inputs, target, weight)`.
+
+    Args:
+        batches: The dataset.
+        targets: One row per photo, or per view and photo, shape `(views, n, …)`.
+        weights: One number per photo.
+    """
+    import tensorflow as tf
+
+    by_view = targets.ndim == 3
+    targets, weights = tf.constant(targets), tf.constant(weights, tf.float32)
+
+    def look_up(index, view, inputs):
+        place = tf.stack([view, index], axis=-1) if by_view else index[:, None]
+        return inputs, tf.gather_nd(targets, place), tf.gather(weights, index)
+
+    return batches.map(look_up)
+
+
+def one_hot(photos: PhotoSet) -> np.ndarray:
+    """Return the labels as float32 rows, shape `(n, classes)`."""
+    return np.eye(len(photos.class_names), dtype=np.float32)[photos.labels]
+
+
+def to_dataset(
+    photos: PhotoSet,
+    image_size: tuple[int, int],
+    *,
+    batch_size: int = 32,
+    seed: int | None = None,
+    epochs: range = range(1),
+    augment: str | Augmentation = "none",
+    views: int | None = None,
+):
+    """Return photos as a `tf.data.Dataset` for a bare `model.fit`.
+
+    Args:
+        photos: What to read.
+        image_size: `(height, width)` in pixels.
+        batch_size: Photos per batch; the last one of an epoch may be smaller.
+        seed: Seed of order and augmentation; `None` keeps the order of `photos`.
+        epochs: The epochs to produce, e.g. `range(5)`; each has its own order and views. With
+            more than one, pass `steps_per_epoch=ceil(len(photos) / batch_size)` to `fit`.
+        augment: A preset of `AUGMENTATIONS`, or an `Augmentation`.
+        views: Number of distinct views per photo; `None` for fresh ones every epoch. The first
+            view, that of epoch 0, is the photo itself.
+
+    Returns:
+        A dataset of `(photos, targets)`: float32 `(batch, height, width, 3)` in 0…255, and
+        one-hot float32 `(batch, classes)`.
+
+    Raises:
+        ValueError: If `augment` is unknown, only the first view would ever be shown, or
+            `batch_size` is below 1.
+    """
+    import tensorflow as tf
+
+    if not is_number(batch_size, 1, math.inf, whole=True):
+        raise ValueError(f"`batch_size` must be a whole number of at least 1, not {batch_size!r}.")
+    augmentation = get_augmentation(augment)
+    only_first_view = views == 1 or (views is None and epochs == range(1))
+    if augmentation != Augmentation() and only_first_view:
+        raise ValueError(
+            "`augment` would have no effect: the first view is the photo itself. Pass the epochs "
+            "of the training, e.g. epochs=range(10), and at least 2 `views` or None."
+        )
+    indices = index_batches(len(photos), batch_size, seed, epochs, views)
+    batches = PhotoReader(photos, image_size, augmentation, seed or 0).batches(indices)
+    targets = tf.constant(one_hot(photos))
+    return batches.map(lambda i, _, x: (x, tf.gather(targets, i))).prefetch(2)

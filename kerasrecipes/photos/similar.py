@@ -1,0 +1,110 @@
+"""Near duplicates: photos that show the same thing in the same way."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from kerasrecipes.photos.photo_set import Photo
+
+FINGERPRINT_SIDE = 48
+NEAR_THRESHOLD = 0.94
+_REACH = 2  # pixels around each that count as its surroundings
+_SCALE = 40.0
+_FLAT = 0.5  # grey levels of detail below which a photo says nothing
+_SHRINK = 32  # photos of prior belief that a set has nothing in common
+_BLOCK = 1024
+
+
+def fingerprint(picture: Image.Image) -> bytes:
+    """Reduce a picture to its fine structure at 48x48 pixels.
+
+    Every pixel is compared with its surroundings and divided by their contrast, so that neither
+    brightness, contrast nor uneven light shows. A flat picture gives zeros, which match nothing.
+
+    Args:
+        picture: Any Pillow picture.
+
+    Returns:
+        48 * 48 int8 values as bytes.
+    """
+    side = FINGERPRINT_SIDE
+    grey = picture.convert("L").resize((side, side), Image.Resampling.BOX)
+    pixels = np.asarray(grey, dtype=np.float32)
+    detail = pixels - _surroundings(pixels)
+    overall = np.sqrt((detail * detail).mean())
+    if overall < _FLAT:
+        return bytes(side * side)
+    local = np.sqrt(np.maximum(_surroundings(detail * detail), 0.0))
+    even = detail / (local + 0.2 * overall)
+    return np.clip(np.rint(even * _SCALE), -127, 127).astype(np.int8).tobytes()
+
+
+def near_duplicates(
+    photos: Sequence[Photo], threshold: float = NEAR_THRESHOLD
+) -> list[tuple[int, int]]:
+    """Find pairs of photos that look the same, up to light, size and compression.
+
+    Fingerprints are correlated after what all photos of the set have in common (a fixture, a
+    frame, bus bars) is removed. Precision comes first: two photos of one part under other light
+    or from another side are usually *not* found; declare the part as the group.
+
+    Measured at the default threshold. 2,624 solar cells that all look alike: 331 of 3.4 million
+    pairs, of which 263 are polycrystalline cells, mostly numbered in sequence (they seem to be
+    sister wafers of one block), and 68 featureless ones that are probably false; the largest
+    cluster has 14 cells. 1,344 photos of magnetic tiles: 29 pairs of one part, 4 pairs of parts
+    declared different. Found in samples of 200, after JPEG at quality 50: 94 % (cells), 97 %
+    (tiles); at half the size: 99 %, 77 %; darkened by 40 % and JPEG 75: 92 %, 96 %. At 0.96
+    about half as many pairs of cells remain, but 52 to 88 % of the copies are found.
+
+    Args:
+        photos: Scanned photos. Of identical files only the first is compared.
+        threshold: Least correlation, up to 1.
+
+    Returns:
+        Pairs `(i, j)` of indices, `i < j`, sorted.
+
+    Raises:
+        ValueError: If `threshold` is not above 0 and at most 1.
+    """
+    if not 0 < threshold <= 1:
+        raise ValueError(f"`threshold` must be above 0 and at most 1, got {threshold!r}.")
+    first: dict[str, int] = {}
+    for i, photo in enumerate(photos):
+        if any(photo.facts.fingerprint):
+            first.setdefault(photo.facts.sha256, i)
+    # In the order of contents, so that the order of the photos cannot turn a close call.
+    order = [first[digest] for digest in sorted(first)]
+    if len(order) < 2:
+        return []
+    prints = np.frombuffer(b"".join(photos[i].facts.fingerprint for i in order), dtype=np.int8)
+    prints = prints.reshape(len(order), -1)
+    common = prints.sum(axis=0, dtype=np.int64) / (len(order) + _SHRINK)
+    pairs = []
+    starts = range(0, len(order), _BLOCK)
+    for top in starts:
+        left = _comparable(prints[top : top + _BLOCK], common)
+        for start in starts:
+            if start < top:
+                continue
+            alike = left @ _comparable(prints[start : start + _BLOCK], common).T
+            for i, j in np.argwhere(alike >= threshold):
+                if top + i < start + j:
+                    pairs.append(tuple(sorted((order[top + i], order[start + j]))))
+    return sorted(pairs)
+
+
+def _surroundings(pixels: np.ndarray) -> np.ndarray:
+    """Mean of the square around every pixel, by summed areas."""
+    width = 2 * _REACH + 1
+    padded = np.pad(pixels, _REACH, mode="reflect").astype(np.float64)
+    sums = np.pad(padded, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    total = sums[width:, width:] - sums[:-width, width:] - sums[width:, :-width]
+    return (total + sums[:-width, :-width]) / width**2
+
+
+def _comparable(prints: np.ndarray, common: np.ndarray) -> np.ndarray:
+    """Rows whose dot products are correlations."""
+    rows = prints.astype(np.float32) - common.astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)

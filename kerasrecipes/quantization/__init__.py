@@ -1,0 +1,1 @@
+"""The mathematics of rounding: ranges, folding, corrections and sensitivity."""

@@ -1,0 +1,224 @@
+"""From a bundle to an exported file that was verified before anyone can use it."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kerasrecipes.bundles.decision import Decision
+from kerasrecipes.bundles.export_record import ExportRecord
+from kerasrecipes.errors import (
+    VerificationError,
+    did_you_mean,
+    listed,
+    printable,
+    unknown_name,
+)
+from kerasrecipes.export.checks import check_backend
+from kerasrecipes.files import digest, size_bytes, sync_folder, temporary_folder
+
+if TYPE_CHECKING:
+    from kerasrecipes.bundles.bundle import BundleFolder
+    from kerasrecipes.export.format import ExportFormat
+    from kerasrecipes.photos.photo_set import PhotoSet
+    from kerasrecipes.verify import Tolerance, Verification
+
+
+def export_model(
+    bundle: "BundleFolder",
+    format: str = "tflite",
+    quantization: str = "float32",
+    *,
+    photos: "PhotoSet | None" = None,
+    tolerance: "Tolerance | None" = None,
+    overwrite: bool = False,
+    temperature: float = 1.0,
+    threshold: Mapping[str, float] | None = None,
+    content: bytes | None = None,
+    **options: object,
+) -> ExportRecord:
+    """Write a bundle's model in another format, verify the file, and add it to the bundle.
+
+    Args:
+        bundle: The bundle to export; the file goes to `exports/<format>-<quantization>/`.
+        format: One of `kerasrecipes.list_formats()`.
+        quantization: What the format offers, e.g. `"float32"`, `"float16"`, `"dynamic"`, `"int8"`,
+            `"int4"`.
+        photos: Held-out photos to verify on, besides the golden photos of the bundle; the
+            numbers are then theirs.
+        tolerance: How far the file may differ; by default strict for the quantization.
+        overwrite: Replace an export of the same name.
+        temperature: Calibrates the file's scores: its logits are divided by this number, which
+            `temperature_scale` finds. Fit it again for a quantized file.
+        threshold: Of a model with two classes, one class to the probability (after `temperature`)
+            from which it is to be chosen. The file's top class then follows it, and its scores
+            are no probabilities any more; see `kerasrecipes.bundles.decision`.
+        content: The file's bytes, if it was written before, e.g. by `quantize`; they are
+            checked and verified like any others. Only for `"tflite"`, without `options`.
+        **options: What only this format takes, see `ExportFormat.options` and the `write` of its
+            module: `signatures` for `"tflite"`, e.g. `("embed", "train")`, and `keep_float`, e.g.
+            0.05, for its `"int8"`; `version` for `"saved_model"`, by default that of the bundle.
+
+    Returns:
+        The record of the new file; its `verification` holds all numbers.
+
+    Raises:
+        ValueError: If a name or an option is unknown, `temperature` or `threshold` cannot be
+            used with this model, or the export exists and `overwrite` is off.
+        DataError: If `photos` or the calibration photos do not fit the model.
+        VerificationError: If the file is not the same model within `tolerance`, or `content` is
+            not what `quantization` says. Nothing is added.
+        IntegrityError: If files of the bundle changed.
+    """
+    from kerasrecipes.data.inference import predict_scores
+    from kerasrecipes.verify import verify_export
+
+    chosen = _chosen_format(format, quantization)
+    options = _checked_options(chosen, options, bundle, content)
+    decision = _checked_decision(Decision(temperature, threshold), bundle, content)
+    target = _target(bundle, f"{format}-{quantization}", overwrite)
+    _check_backend(bundle, format, quantization)
+    model = bundle.load_model()
+    if photos is not None:
+        scores = predict_scores(model, replace(photos, policy=bundle.policy()))
+    decision.fold(model, bundle.class_names)
+    facts = _facts(bundle, decision, quantization)
+    with _folder_in_the_making(target) as folder:
+        path = folder / f"model{chosen.suffix}"
+        _write(chosen, model, path, content, {**facts, **options})
+        found = {"sha256": digest(path), "size_bytes": size_bytes(path), "decision": decision}
+        record = ExportRecord(format, quantization, path.name, **found, folder=folder)
+        # The golden photos must pass in any case: `verify` will judge by them later.
+        found = _passed(verify_export(bundle, record, tolerance=tolerance))
+        if photos is not None:
+            judge = {"scores": scores, "tolerance": tolerance}
+            found = _passed(verify_export(bundle, record, photos, **judge))
+        record = replace(record, verification=found.to_dict())
+        record.write()
+    return replace(record, folder=target)
+
+
+def _chosen_format(format: str, quantization: str) -> "ExportFormat":
+    from kerasrecipes.export import get_format
+
+    chosen = get_format(format)
+    if quantization not in chosen.quantizations:
+        raise unknown_name(
+            "quantization", quantization, chosen.quantizations, "kerasrecipes.list_formats()"
+        )
+    return chosen
+
+
+def _checked_decision(
+    decision: Decision, bundle: "BundleFolder", content: bytes | None
+) -> Decision:
+    decision.check(bundle.class_names)
+    if content is not None and decision.changes:
+        raise ValueError(
+            "`temperature` and `threshold` have no effect on `content`, a file that was written. "
+            "Leave them out, or leave out `content` and let the file be written anew."
+        )
+    return decision
+
+
+def _facts(bundle: "BundleFolder", decision: Decision, quantization: str) -> dict[str, object]:
+    """Return what every format is told of a model."""
+    folder = Path(bundle.folder)
+    changed = f"; {decision}" if decision.changes else ""
+    return {
+        "class_names": list(bundle.manifest.class_names),
+        "description": f"{folder.parent.name}, version {folder.name}{changed}",
+        "policy": bundle.policy().to_dict(),
+        "quantization": quantization,
+        "calibration": bundle.calibration() if quantization == "int8" else None,
+    }
+
+
+def _write(
+    chosen: "ExportFormat", model: object, path: Path, content: bytes | None, told: dict
+) -> None:
+    if content is None:
+        chosen.write(model, path, **told)
+    else:
+        chosen.check_content(content, model, told["quantization"])
+        path.write_bytes(content)
+
+
+def _check_without_options(chosen: "ExportFormat", options: dict[str, object]) -> None:
+    """Refuse what a file that was written before cannot follow any more."""
+    if chosen.check_content is None:
+        raise ValueError(
+            f"The format '{chosen.name}' takes no `content`. Leave it out, and let the file be "
+            "written."
+        )
+    if options:
+        raise ValueError(
+            f"{listed(sorted(options))} would have no effect on `content`, a file that was "
+            "written. Leave them out, or leave out `content` and let the file be written anew."
+        )
+
+
+def _checked_options(
+    chosen: "ExportFormat",
+    options: dict[str, object],
+    bundle: "BundleFolder",
+    content: bytes | None,
+) -> dict[str, object]:
+    """Refuse options that the format does not know, before any work."""
+    for name in options.keys() - set(chosen.options):
+        known = f"It takes {listed(chosen.options)}." if chosen.options else "It takes none."
+        raise ValueError(
+            f"`{name}` is no option of the format '{chosen.name}'."
+            f"{did_you_mean(name, chosen.options)} {known}"
+        )
+    if content is not None:
+        _check_without_options(chosen, options)
+    if "version" in chosen.options and Path(bundle.folder).name.isdecimal():
+        return {"version": int(Path(bundle.folder).name), **options}
+    return options
+
+
+def _check_backend(bundle: "BundleFolder", format: str, quantization: str) -> None:
+    check_backend(
+        "An export",
+        f"Run: KERAS_BACKEND=tensorflow kerasrecipes export {printable(bundle.folder)} "
+        f"--format {format} --quantization {quantization}",
+    )
+
+
+def _target(bundle: "BundleFolder", name: str, overwrite: bool) -> Path:
+    target = Path(bundle.folder) / "exports" / name
+    if target.exists() and not overwrite:
+        raise ValueError(
+            f"'{printable(target)}' exists already. Pass overwrite=True (--overwrite) to "
+            "replace it."
+        )
+    return target
+
+
+def _passed(found: "Verification") -> "Verification":
+    if found.failures:
+        raise VerificationError(
+            f"The export '{found.name}' was not added to the bundle: {'; '.join(found.failures)}."
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _folder_in_the_making(target: Path) -> Iterator[Path]:
+    """Give a hidden folder that becomes `target` if the block succeeds, and vanishes if not."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(target.parent) as outer:
+        folder, old = outer / target.name, outer / "old"
+        folder.mkdir()
+        yield folder
+        sync_folder(folder)
+        if target.exists():
+            target.rename(old)
+        try:
+            folder.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise

@@ -1,0 +1,164 @@
+"""Small projects around an exported file, for developers of apps to begin with."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
+from kerasrecipes.errors import DataError, listed, unknown_name
+from kerasrecipes.export.tflite.metadata import LABELS_FILE, labels_text
+from kerasrecipes.files import check_new_folder, sync_folder, temporary_folder
+
+if TYPE_CHECKING:
+    from kerasrecipes.bundles.bundle import BundleFolder
+
+_TEMPLATES = Path(__file__).parent / "starters"
+_SUFFIX = ".j2"
+# Where the model, labels and golden photos go.
+_ASSETS = {"kotlin": "app/src/main/assets", "swift": "PhotoClassifier/Resources"}
+_GOLDEN_PHOTOS = 5
+_LONGEST_SIDE = 512
+# Runtimes round differently; 8 bits make a step of a score out of it.
+_TOLERANCE = {"float32": 0.01, "float16": 0.02}
+_TOLERANCE_8_BIT = 0.06
+
+
+def list_starters() -> list[str]:
+    """List the languages that `write_starter` knows.
+
+    Example:
+        >>> list_starters()
+        ['cpp', 'kotlin', 'python', 'swift']
+    """
+    return sorted(folder.name for folder in _TEMPLATES.iterdir() if folder.is_dir())
+
+
+def write_starter(
+    bundle: "BundleFolder | str | Path", language: str, to: str | Path, export: str | None = None
+) -> Path:
+    """Write a small project that runs an exported `.tflite` file in another language.
+
+    It loads the file, prepares a photo as the model wants it (the same resize as in training,
+    in plain code), checks some golden photos, and names the top class. The golden photos are
+    the bundle's, decoded, shrunk to 512 pixels and stored without loss, with the scores that the
+    exported file gives them.
+
+    Args:
+        bundle: A bundle, or its folder; a model's folder stands for its latest version.
+        language: One of `list_starters()`.
+        to: The new folder; it must not exist, or be empty.
+        export: Which export, e.g. `"tflite-int8"`; by default the smallest verified `.tflite`.
+
+    Returns:
+        The folder; its `README.md` says how to build it.
+
+    Raises:
+        ValueError: If the language or the export is unknown.
+        DataError: If the bundle has no verified `.tflite` export, or the folder is not empty.
+        IntegrityError: If a file of the bundle changed.
+    """
+    from kerasrecipes.bundles.bundle import BundleFolder
+
+    if language not in list_starters():
+        raise unknown_name("language", language, list_starters(), "kerasrecipes.list_starters()")
+    to = Path(to)
+    check_new_folder(to)
+    bundle = BundleFolder.load(bundle)
+    record = _chosen(bundle, export)
+    check_digest(record)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(to.parent) as outer:
+        folder = outer / "starter"
+        assets = folder / _ASSETS.get(language, ".")
+        (assets / "golden").mkdir(parents=True)
+        (assets / "model.tflite").write_bytes(record.path.read_bytes())
+        (assets / LABELS_FILE).write_text(labels_text(bundle.class_names), encoding="utf-8")
+        count = _write_golden(bundle, record, assets / "golden", language)
+        _render(language, folder, {**_facts(bundle, record), "golden": count})
+        sync_folder(folder)
+        folder.rename(to)  # onto an empty folder, or none
+    return to
+
+
+def _chosen(bundle: "BundleFolder", export: str | None) -> ExportRecord:
+    records = {name: r for name, r in bundle.exports().items() if r.format == "tflite"}
+    if export is not None and export not in records:
+        raise unknown_name("export", export, records, "Bundle.exports()")
+    verified = [record for record in records.values() if record.verification.get("passed")]
+    if not verified:
+        raise DataError(no_exports(bundle.folder))
+    if export is not None:
+        return records[export]
+    return min(verified, key=lambda record: (record.size_bytes, record.name))
+
+
+def _facts(bundle: "BundleFolder", record: ExportRecord) -> dict[str, object]:
+    """Return what the templates may mention. No name of a class: those are data, not code."""
+    height, width = bundle.manifest.image_size
+    policy = bundle.policy()
+    return {
+        "height": height,
+        "width": width,
+        "class_count": len(bundle.class_names),
+        "interpolation": policy.interpolation,
+        "background": policy.background,
+        "max_16bit": policy.max_16bit,
+        "tolerance": _TOLERANCE.get(record.quantization, _TOLERANCE_8_BIT),
+        "model": listed([f"{bundle.folder.parent.name}, version {bundle.folder.name}"]),
+        "export": record.name,
+        "megabytes": f"{record.size_bytes / 1e6:.2f}",
+        "sha256": record.sha256,
+    }
+
+
+def _write_golden(bundle: "BundleFolder", record: ExportRecord, folder: Path, language: str) -> int:
+    """Write photos without loss, as every decoder reads them alike, and their scores."""
+    from kerasrecipes.export import get_format
+    from kerasrecipes.photos.decoding.decode import decode_photo
+
+    model = get_format("tflite").load(record.path)
+    lines = []
+    for photo in _golden_photos(bundle):
+        content = BytesIO()
+        # C++ reads the one format that needs no library.
+        photo.save(content, "PPM" if language == "cpp" else "PNG")
+        name = f"{len(lines)}.{'ppm' if language == 'cpp' else 'png'}"
+        (folder / name).write_bytes(content.getvalue())
+        pixels = decode_photo(content.getvalue(), model.image_size, bundle.policy())
+        scores = model(pixels[None])[0]
+        lines.append(" ".join([name, *(f"{score:.6f}" for score in scores)]))
+    (folder / "golden.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
+    return len(lines)
+
+
+def _golden_photos(bundle: "BundleFolder") -> Iterator:
+    """Yield a few golden photos, of as many classes as there are."""
+    from kerasrecipes.photos.decoding.decode import decode_upright
+
+    golden = bundle.golden()
+    # The first of each class, then the second of each, and so on.
+    seen = [int(np.sum(golden.labels[:i] == label)) for i, label in enumerate(golden.labels)]
+    order = sorted(range(len(seen)), key=lambda i: (seen[i], golden.labels[i]))
+    for i in order[:_GOLDEN_PHOTOS]:
+        photo = decode_upright(golden.photos[i], bundle.policy(), name=golden.names[i])
+        photo.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+        yield photo
+
+
+def _render(language: str, folder: Path, facts: dict[str, object]) -> None:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([_TEMPLATES / language, _TEMPLATES]),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # nothing but numbers, names of ours and one escaped line
+    )
+    for path in sorted((_TEMPLATES / language).rglob(f"*{_SUFFIX}")):
+        name = path.relative_to(_TEMPLATES / language).as_posix()
+        target = folder / name.removesuffix(_SUFFIX)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(environment.get_template(name).render(facts), encoding="utf-8")

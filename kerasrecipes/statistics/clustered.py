@@ -1,0 +1,97 @@
+"""Shares counted on photos that are not independent: several of one part, or one photo twice."""
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+
+from kerasrecipes.errors import DataError
+from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.intervals import wilson_interval
+
+
+def clustered_share(right: np.ndarray, units: np.ndarray) -> Estimate:
+    """Estimate a share from rows of which some belong together.
+
+    Ten photos of one part tell less than photos of ten parts. How much less is measured on
+    the rows themselves (the design effect), and the score interval counts so many fewer. Where
+    all rows agree, nothing can be measured, and every unit counts once.
+
+    Args:
+        right: Whether it happened, per row, shape `(n,)`.
+        units: What each row belongs to, shape `(n,)`; rows of one unit depend on each other.
+
+    Returns:
+        The share of all rows, with a 95 % interval; NaN without rows.
+
+    Raises:
+        DataError: If the lengths differ.
+
+    Example:
+        >>> right = np.arange(60) % 6 < 5
+        >>> print(clustered_share(right, np.arange(60)).percent())
+        83% (72–91)
+        >>> print(clustered_share(np.repeat(right, 5), np.repeat(np.arange(60), 5)).percent())
+        83% (72–91)
+
+    Reference:
+        Dean and Pagano, 2015, "Evaluating Confidence Interval Methods for Binomial Proportions
+        in Clustered Surveys"; the correction for few units is of Korn and Graubard, 1998.
+    """
+    right, units = np.asarray(right, dtype=np.float64), np.asarray(units)
+    _check(right, units)
+    if not len(right):
+        return Estimate(math.nan)
+    share, count = float(right.mean()), len(np.unique(units))
+    plain = share * (1 - share) / len(right)
+    if count == len(right) or plain == 0:
+        effective = float(count)
+    elif count == 1:
+        return Estimate(share, 0.0, 1.0)
+    else:
+        from scipy.stats import t
+
+        fewer = NormalDist().inv_cdf(0.975) / t.ppf(0.975, count - 1)
+        effective = len(right) * min(1.0, plain / _variance(right, units)) * fewer**2
+    return Estimate(share, *wilson_interval(share * effective, effective))
+
+
+def clustered_error(values: np.ndarray, units: np.ndarray) -> float:
+    """Return the standard error of the mean of rows of which some belong together.
+
+    Args:
+        values: One number per row, shape `(n,)`, e.g. differences of two models.
+        units: What each row belongs to, shape `(n,)`.
+
+    Returns:
+        The error; infinite if all rows belong to one unit.
+
+    Raises:
+        DataError: If the lengths differ.
+
+    Example:
+        >>> round(clustered_error([0, 1, 0, 1], [1, 2, 3, 4]), 3)
+        0.289
+    """
+    values, units = np.asarray(values, dtype=np.float64), np.asarray(units)
+    _check(values, units)
+    return math.sqrt(_variance(values, units)) if len(np.unique(units)) > 1 else math.inf
+
+
+def _check(values: np.ndarray, units: np.ndarray) -> None:
+    if values.ndim != 1 or values.shape != units.shape:
+        raise DataError(
+            "Rows and `units` must be one-dimensional and of equal length. Received shapes: "
+            f"{values.shape} and {units.shape}."
+        )
+
+
+def _variance(values: np.ndarray, units: np.ndarray) -> float:
+    """Return the variance of the mean, from the sums of each unit's deviations."""
+    _, places = np.unique(units, return_inverse=True)
+    sums = np.bincount(places, weights=values - values.mean())
+    # Two units that happen to agree would otherwise claim to know everything.
+    return max(
+        len(sums) / (len(sums) - 1) * float(sums @ sums) / len(values) ** 2,
+        np.finfo(np.float64).tiny,
+    )

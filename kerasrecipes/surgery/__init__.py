@@ -1,0 +1,1 @@
+"""Reading and rebuilding the graphs of Keras models."""

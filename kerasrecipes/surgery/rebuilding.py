@@ -1,0 +1,216 @@
+"""Repeating a functional model's graph on another input."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from kerasrecipes.surgery.graph import nodes_in_order
+
+if TYPE_CHECKING:
+    import keras
+
+# What this toolkit calls its own layers; a copied layer of that name gets a longer one.
+TAKEN = frozenset(
+    {"photo", "scale", "average_pool", "max_pool", "pool", "dropout", "logits", "scores"}
+)
+
+
+def rebuild(
+    model: "keras.Model",
+    photo: "keras.KerasTensor",
+    scale: Callable[["keras.KerasTensor"], "keras.KerasTensor"] = lambda x: x,
+    *,
+    skip: tuple[type, ...] = (),
+    names: dict[str, str] | None = None,
+    taken: frozenset[str] = frozenset(),
+    weights: bool = True,
+    after: Callable[[Any, "keras.KerasTensor"], "keras.KerasTensor"] = lambda old, new: new,
+) -> "keras.KerasTensor":
+    """Repeat a model's graph on another input, with fresh layers and no nested models.
+
+    Calling the model itself would make it one opaque layer; calling its layers a second
+    time would tie the two models together. The new layers are all trainable; low-rank
+    weights come out merged into their kernels; and `training=False` in a call is left out,
+    since Keras overrides it anyway (keras#20285): `trainable` is what holds a layer still.
+
+    Args:
+        model: A functional model with one image input.
+        photo: The input of the model to be.
+        scale: Applied to `photo` before anything else.
+        skip: Layer classes to leave out (a scaling that `scale` replaces).
+        names: New names, by the beginning of the old one, for layers that Keras numbered.
+        taken: Names that no layer may get; one that has such a name is renamed.
+        weights: Whether the new layers get the old ones' weights, or random ones.
+        after: Called with each tensor of the old graph and its new counterpart; returns
+            what the layers behind it shall see.
+
+    Returns:
+        The output tensor; a list of them if the model has several.
+    """
+    copier = _Copier(skip, names or {}, taken, after)
+    outputs = copier.run(model, [scale(photo)])
+    if weights:
+        for old, new in copier.fresh.values():
+            copy_weights(old, new)
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+class _Copier:
+    """Walks a graph, and those of the models nested in it, and calls a copy of each layer."""
+
+    def __init__(
+        self, skip: tuple[type, ...], names: dict[str, str], taken: frozenset[str], after: Callable
+    ):
+        self.skip, self.names, self.taken, self.after = skip, names, set(taken), after
+        self.fresh: dict[int, tuple[Any, Any]] = {}
+
+    def run(self, model: "keras.Model", inputs: list[Any], prefix: str = "") -> list[Any]:
+        """Repeat a model's graph on `inputs`; names that are taken begin with `prefix`."""
+        import keras
+
+        made = dict(zip(map(id, model.inputs), inputs, strict=True))
+        for node in nodes_in_order(model):
+            if node.is_input:
+                continue
+            args, kwargs = node.arguments.fill_in(made)
+            outputs = keras.tree.flatten(self.call(node.operation, args, kwargs, prefix))
+            for old, new in zip(node.outputs, outputs, strict=True):
+                made[id(old)] = self.after(old, new)
+        return [made[id(output)] for output in model.outputs]
+
+    def call(self, layer: Any, args: tuple, kwargs: dict, prefix: str) -> Any:
+        """Apply the copy of a layer, or of the layers of a nested model."""
+        import keras
+
+        if isinstance(layer, self.skip):
+            return args[0]
+        if is_functional(layer):
+            # A Sequential has a functional graph; a model made of it shares its layers.
+            graph = layer if hasattr(layer, "_nodes_by_depth") else as_functional(layer)
+            given = keras.tree.flatten(args[0] if args else kwargs["inputs"])
+            outputs = self.run(graph, given, f"{prefix}{layer.name}_")
+            return outputs[0] if len(outputs) == 1 else outputs
+        if kwargs.get("training") is False:
+            kwargs = {name: value for name, value in kwargs.items() if name != "training"}
+        return self._renewed(layer, prefix)(*args, **kwargs)
+
+    def _renewed(self, layer: Any, prefix: str) -> Any:
+        """Make a new layer of the same configuration, once per old layer."""
+        if id(layer) not in self.fresh:
+            config = layer.get_config()
+            for start, name in self.names.items():
+                config["name"] = name if layer.name.startswith(start) else config["name"]
+            config["name"] = self._free_name(config.get("name", layer.name), prefix)
+            for lora in ("lora_rank", "lora_alpha"):
+                config.pop(lora, None)
+            if "trainable" in config:
+                config["trainable"] = True
+            self.fresh[id(layer)] = (layer, type(layer).from_config(config))
+        return self.fresh[id(layer)][1]
+
+    def _free_name(self, name: str, prefix: str) -> str:
+        # A scope may not begin with an underscore: SavedModel export would fail.
+        name = name.lstrip("_") or "layer"
+        base = f"{prefix}{name}" if name in self.taken else name
+        number, free = 1, base
+        while free in self.taken:
+            number, free = number + 1, f"{base}_{number}"
+        self.taken.add(free)
+        return free
+
+
+def is_functional(model: Any) -> bool:
+    """Say whether something is a model whose graph can be read, nested or not."""
+    import keras
+
+    if isinstance(model, keras.Sequential):
+        return model.built
+    return isinstance(model, keras.Model) and hasattr(model, "_nodes_by_depth")
+
+
+def as_functional(model: "keras.Model") -> "keras.Model":
+    """Return a functional model over the same layers, as one from `Sequential`."""
+    import keras
+
+    return keras.Model(model.inputs, model.outputs, name=model.name)
+
+
+def flattened(model: "keras.Model") -> "keras.Model":
+    """Return a model without nested models, whose low-rank weights are merged.
+
+    Args:
+        model: Any model.
+
+    Returns:
+        The model itself where it is flat, not functional, or has several inputs; otherwise
+        a flat copy.
+    """
+    import keras
+
+    if not is_functional(model):
+        return model
+    layers = [layer for layer in model.layers if isinstance(layer, keras.Layer)]
+    nested = any(is_functional(layer) or getattr(layer, "lora_enabled", 0) for layer in layers)
+    if not nested or len(model.inputs) != 1:
+        return model
+    photo = keras.Input(batch_shape=model.inputs[0].shape, name=model.inputs[0].name)
+    graph = keras.Model(model.input, model.output, name=model.name)
+    return keras.Model(photo, rebuild(graph, photo), name=model.name)
+
+
+def clone_graph(
+    model: "keras.Model",
+    renewed: Callable[[Any], Any],
+    called: Callable[..., Any] | None = None,
+) -> "keras.Model":
+    """Repeat a flat model's graph with other layers.
+
+    Args:
+        model: A flat functional model.
+        renewed: Gives the layer that takes a layer's place; asked again for each further call.
+        called: Called as `called(layer, *args, **kwargs)` with what `renewed` gave; returns
+            what the layers behind it see. By default it calls the layer.
+
+    Returns:
+        The new model, not compiled.
+    """
+    import keras
+
+    # Over the same layers, but not compiled, so that its optimizer is not copied.
+    bare = keras.Model(model.input, model.output, name=model.name)
+    return keras.models.clone_model(bare, clone_function=renewed, call_function=called)
+
+
+def copied(model: "keras.Model") -> "keras.Model":
+    """Return a copy of a functional model with its weights, not compiled.
+
+    Args:
+        model: The model; it stays as it is.
+    """
+    import keras
+
+    # Over the same layers, but not compiled, so that its optimizer is not copied.
+    copy = keras.models.clone_model(keras.Model(model.input, model.output, name=model.name))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def copy_weights(old: Any, new: Any) -> None:
+    """Copy the weights of a layer, or of a model of the same layers.
+
+    This is done as by saving and loading: low-rank weights come out merged, and an adapted
+    Normalization learns of its new values, which `set_weights` does not tell it.
+
+    Args:
+        old: A layer or a model.
+        new: One of the same configuration.
+    """
+    import keras
+
+    if not isinstance(old, keras.Layer):
+        return
+    # The traversal behind `Model.layers`, down into layers that are made of others.
+    for one, other in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+        store: dict[str, Any] = {}
+        one.save_own_variables(store)
+        if store:
+            other.load_own_variables(store)

@@ -1,0 +1,117 @@
+"""Computing blocks once more for their gradient, instead of keeping all that happens in them.
+
+Keras's `RematScope` works layer by layer, which keeps every layer's input and saves nothing in
+a chain of convolutions. Here a whole block is computed again from what went into it.
+"""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kerasrecipes.backbones.spec import BackboneSpec
+
+
+def check_rematerialise(recipe, schedule) -> None:
+    """Judge `rematerialise` without importing keras.
+
+    Args:
+        recipe: An `ImageClassifier`.
+        schedule: Its stages.
+
+    Raises:
+        ValueError: If it would have no effect.
+    """
+    if recipe.rematerialise and not any(stage.open_fraction for stage in schedule.stages):
+        raise ValueError(
+            "`rematerialise` would have no effect: no stage of the schedule opens a block. Leave "
+            "it out, or open some."
+        )
+    if recipe.rematerialise and recipe.stochastic_depth:
+        raise ValueError(
+            "`rematerialise` does not go with `stochastic_depth`: a block computed once more would "
+            "leave out another branch. Leave one of the two out."
+        )
+
+
+def check_blocks(model, spec: "BackboneSpec", schedule, train_batch_norm: bool) -> None:
+    """Find out before the training whether any block can be computed again.
+
+    Args:
+        model: The whole model, photos to scores.
+        spec: Its backbone.
+        schedule: Its stages.
+        train_batch_norm: Whether BatchNormalization trains.
+
+    Raises:
+        ValueError: If none can.
+    """
+    parts = _parts(model, spec, schedule.first_open(len(spec.blocks)))
+    if not any(_same_again(part, train_batch_norm) for part in parts):
+        raise ValueError(
+            f"`rematerialise` would have no effect: each open block of {spec.name!r} drops "
+            "something out at random, or trains BatchNormalization, and computed once more would "
+            "be another. Leave it out."
+        )
+
+
+def rematerialised(
+    model, spec: "BackboneSpec", first_open: int, inputs, end, train_batch_norm: bool
+):
+    """Rebuild the open part of a model from blocks that are computed again for their gradient.
+
+    A block that draws random numbers, or moves statistics, is left as it is.
+
+    Args:
+        model: The whole model.
+        spec: Its backbone.
+        first_open: Its first block that trains.
+        inputs: What goes into that block, a Keras tensor.
+        end: What the loss is computed on, a tensor of `model`.
+        train_batch_norm: Whether BatchNormalization trains.
+
+    Returns:
+        The same as `end`, a tensor computed from `inputs` by the same variables.
+
+    Reference:
+        Chen et al., 2016, "Training Deep Nets with Sublinear Memory Cost", section 3.
+    """
+    import keras
+
+    class Again(keras.layers.Layer):
+        def __init__(self, part):
+            super().__init__(name=f"again_{part.name}")
+            self.part = part
+
+        def call(self, inputs):
+            # A new function for each trace: JAX remembers one that it knows, with its weights.
+            return keras.remat(lambda x: self.part(x))(inputs)
+
+    for part in _parts(model, spec, first_open):
+        again = _same_again(part, train_batch_norm)
+        inputs = Again(part)(inputs) if again else part(inputs)
+    head = keras.Model(spec.boundary(model, len(spec.blocks)), end)
+    return head(inputs)
+
+
+def _parts(model, spec: "BackboneSpec", first_open: int) -> list:
+    """Cut the open blocks apart, where a single tensor passes."""
+    import keras
+
+    cuts = []
+    for block in range(first_open, len(spec.blocks) + 1):
+        try:
+            cut = spec.boundary(model, block)
+        except ValueError:  # Several tensors cross here: two blocks stay one.
+            continue
+        if not cuts or cut is not cuts[-1]:
+            cuts.append(cut)
+    return [keras.Model(*pair, name=f"part_{i}") for i, pair in enumerate(pairwise(cuts))]
+
+
+def _same_again(part, train_batch_norm: bool) -> bool:
+    import keras
+
+    # The states of random generators are variables and no weights.
+    draws = len(part.variables) > len(part.weights)
+    norms = (isinstance(one, keras.layers.BatchNormalization) for one in part._flatten_layers())
+    return not draws and not (train_batch_norm and any(norms))
