@@ -14,14 +14,18 @@ from PIL import Image
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def _module(path: str):
-    spec = importlib.util.spec_from_file_location(Path(path).stem, Path(__file__).parent / path)
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def _module(name: str):
+    spec = importlib.util.spec_from_file_location(name, FIXTURES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-_tiny = _module("export/tiny_bundle.py")
+_tiny, _textures, _children = _module("tiny_bundle"), _module("textures"), _module("children")
+make, start_child, end_child = _textures.make, _children.start_child, _children.end_child
 
 CLASSES = ("dot", "plain", "stripe")
 SIDE, SMALL_SIDE = 48, 24
@@ -67,7 +71,7 @@ def part_sets(part_photos):
 @pytest.fixture(scope="session")
 def tiny_spec():
     """Makes backbones of two layers with weights that are always the same; wider is slower."""
-    return _module("training/tiny_backbone.py").tiny_backbone
+    return _module("tiny_backbone").tiny_backbone
 
 
 CATALOGUED = """
@@ -87,7 +91,7 @@ def tiny_command(monkeypatch, tiny_spec) -> list[str]:
     from kerasrecipes import backbones
 
     monkeypatch.setitem(backbones._REGISTRY._load(), "tiny", tiny_spec())
-    return [sys.executable, "-c", CATALOGUED, str(Path(__file__).parent / "training")]
+    return [sys.executable, "-c", CATALOGUED, str(FIXTURES)]
 
 
 @pytest.fixture(scope="session")
@@ -204,7 +208,7 @@ def exported_once(tmp_path_factory, trained):
 @pytest.fixture
 def exported(exported_once, tmp_path):
     """A copy of the bundle with exports, free to be damaged."""
-    from kerasrecipes.bundles.bundle import Bundle
+    from kerasrecipes.release.bundle import Bundle
 
     folder = tmp_path / "colours" / "1"
     shutil.copytree(exported_once.folder, folder)

@@ -7,7 +7,7 @@ import pytest
 
 from kerasrecipes import Bundle
 from kerasrecipes.optimization.bundle_optimization import photos_of_fit
-from kerasrecipes.optimization.search.search import search
+from kerasrecipes.optimization.search import search
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ import shlex
 
 import pytest
 
+from kerasrecipes.choosing import recommend as recommending
 from kerasrecipes.choosing.candidates import BackboneLimits
 from kerasrecipes.choosing.recommendation import Recommendation
-from kerasrecipes.training import recommend as recommending
 
 
 def test_a_recommendation_ends_with_the_next_command(kr, photos, tiny_command):

@@ -31,8 +31,9 @@ ARGUMENTS = {
 
 def callbacks():
     found = {}
-    for module in pkgutil.iter_modules(kerasrecipes.callbacks.__path__):
-        loaded = importlib.import_module(f"kerasrecipes.callbacks.{module.name}")
+    package = kerasrecipes.callbacks
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        loaded = importlib.import_module(module.name)
         for name, one in inspect.getmembers(loaded, inspect.isclass):
             if issubclass(one, keras.callbacks.Callback) and one.__module__ == loaded.__name__:
                 found[name] = one

@@ -9,7 +9,7 @@ import pytest
 from kerasrecipes.export import GraphFacts, get_format, list_formats
 
 _spec = importlib.util.spec_from_file_location(
-    "tiny_bundle", Path(__file__).parents[1] / "export" / "tiny_bundle.py"
+    "tiny_bundle", Path(__file__).parents[1] / "fixtures" / "tiny_bundle.py"
 )
 tiny = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tiny)

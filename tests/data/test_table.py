@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kerasrecipes.data import scan_photos
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos.scan import scan_photos
 
 
 @pytest.fixture

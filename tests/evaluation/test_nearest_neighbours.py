@@ -3,8 +3,8 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from kerasrecipes import DataError, NotFittedError
+from kerasrecipes.evaluation.retrieval import nearest_neighbours
 from kerasrecipes.evaluation.retrieval.nearest_neighbours import UNKNOWN, NearestNeighbours
-from kerasrecipes.evaluation.retrieval.ranking import nearest_neighbours
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(3, size=90)

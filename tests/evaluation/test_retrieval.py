@@ -3,8 +3,8 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from kerasrecipes import DataError
+from kerasrecipes.evaluation.retrieval import ranking as retrieval
 from kerasrecipes.evaluation.retrieval.ranking import mean_average_precision, recall_at_k
-from kerasrecipes.evaluation.retrieval.ranking import ranking as retrieval
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(5, size=120)

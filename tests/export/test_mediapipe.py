@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.bundles.bundle import Bundle
+from kerasrecipes.release.bundle import Bundle
 
 SCRIPT = Path(__file__).parents[1] / "clients" / "check_mediapipe.py"
 _spec = importlib.util.spec_from_file_location("check_mediapipe", SCRIPT)

@@ -10,8 +10,8 @@ from PIL import Image
 
 from kerasrecipes.errors import DataError, VerificationError
 from kerasrecipes.export import GraphFacts
+from kerasrecipes.export.saved_model import saved_model
 from kerasrecipes.export.saved_model.decoding import decode_files
-from kerasrecipes.export.saved_model.saved_model import saved_model
 from kerasrecipes.photos.decoding.decode import decode_photo
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 

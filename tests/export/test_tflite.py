@@ -8,14 +8,14 @@ import pytest
 
 from kerasrecipes.errors import DataError, VerificationError
 from kerasrecipes.export.format import GraphFacts
+from kerasrecipes.export.tflite import convert as tflite_convert
+from kerasrecipes.export.tflite import tflite
 from kerasrecipes.export.tflite.graph import (
     float_beginning,
     float_head,
     inspect_content,
     inspect_file,
 )
-from kerasrecipes.export.tflite.tflite import convert as tflite_convert
-from kerasrecipes.export.tflite.tflite import tflite
 
 NAMES = ["blue", "green", "red"]
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from kerasrecipes.errors import DataError, IntegrityError
+from kerasrecipes.export.tflite import tflite
 from kerasrecipes.export.tflite.metadata import (
     add_metadata,
     check_class_names,
     read_metadata,
 )
-from kerasrecipes.export.tflite.tflite import tflite
 
 AWKWARD = [
     "two\nlines",
@@ -148,8 +148,8 @@ def test_labels_of_the_wrong_type_are_refused(plain, tmp_path):
 
 
 def test_labels_of_another_tool_are_read(plain, tmp_path):
+    from kerasrecipes.export.tflite import metadata as tflite_metadata
     from kerasrecipes.export.tflite.metadata_table import build_table
-    from kerasrecipes.export.tflite.tflite import metadata as tflite_metadata
 
     path = tmp_path / "other.tflite"
     path.write_bytes(tflite_metadata._with_entry(plain, build_table("", "labels.txt", "x")))

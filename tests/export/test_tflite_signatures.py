@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerasrecipes.export import get_format
+from kerasrecipes.export.tflite import tflite
 from kerasrecipes.export.tflite.graph import inspect_file
-from kerasrecipes.export.tflite.tflite import tflite
 
 NAMES = ["blue", "green", "red"]
 

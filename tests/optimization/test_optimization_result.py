@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from kerasrecipes.optimization.search import plans as search_plans
+from kerasrecipes.optimization.search import search
 from kerasrecipes.optimization.search.candidate import Candidate
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.optimization.search.result import OptimizationResult
-from kerasrecipes.optimization.search.search import plans as search_plans
-from kerasrecipes.optimization.search.search import search
 
 FLOAT = Candidate(
     "fitted", "float32", accuracy=0.95, drop=0.0, drop_interval=(-0.01, 0.01), drop_error=0.0,

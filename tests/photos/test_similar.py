@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from kerasrecipes.data import DecodePolicy, Photo, near_duplicates
+from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.inspection import inspect_photo
-from kerasrecipes.photos.similar import fingerprint
+from kerasrecipes.photos.photo_set import Photo
+from kerasrecipes.photos.similar import fingerprint, near_duplicates
 
 
 def scanned(path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.data import decode_photo
+from kerasrecipes.photos.decoding.decode import decode_photo
 
 SIZE = (48, 64)
 

@@ -6,7 +6,7 @@ import pytest
 
 from kerasrecipes import UnfreezeSchedule
 from kerasrecipes.callbacks.learning_rates.rates import current_rates
-from kerasrecipes.training import precision as precisions
+from kerasrecipes.engine.devices import precision as precisions
 
 
 @pytest.fixture(scope="module")

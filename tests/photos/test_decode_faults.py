@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from kerasrecipes.data import DecodePolicy, Photo, decode_photo, read_photo
 from kerasrecipes.errors import DataError
 from kerasrecipes.photos.decoding import pixels
+from kerasrecipes.photos.decoding.decode import decode_photo, read_photo
+from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.inspection import inspect_photo
+from kerasrecipes.photos.photo_set import Photo
 
 SIZE = (24, 32)
 

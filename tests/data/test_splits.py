@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kerasrecipes.data import split_photos
+from kerasrecipes.data.splits import split_photos
 from kerasrecipes.errors import DataError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.data import DecodePolicy, decode_photo
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos.decoding.decode import decode_photo
+from kerasrecipes.photos.decoding.policy import DecodePolicy
 
 SIZE = (24, 32)
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from kerasrecipes import temperature_scale
-from kerasrecipes.bundles.bundle import Bundle
 from kerasrecipes.bundles.decision import Decision
 from kerasrecipes.bundles.export_record import ExportRecord
 from kerasrecipes.errors import IntegrityError
 from kerasrecipes.export import get_format
 from kerasrecipes.export.tflite.metadata import read_metadata
+from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.serve.predictor import Predictor
 from kerasrecipes.verify import verify_bundle
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from kerasrecipes import get_backbone
-from kerasrecipes.engine.frozen import prefix_cache
+from kerasrecipes.engine.frozen import prefix_cache, runtime
 from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
 from kerasrecipes.engine.frozen.prefix_cache import PrefixCache
-from kerasrecipes.training import engine as engines
+from kerasrecipes.engine.frozen.runtime import frozen_engine
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def photos():
 
 def test_litert_gives_the_numbers_of_keras(frozen, photos):
     expected = frozen.predict_on_batch(photos)
-    found = engines.frozen_engine(frozen, photos=10**6)(photos)
+    found = frozen_engine(frozen, photos=10**6)(photos)
     for one, other in zip(found, expected, strict=True):
         assert one.shape == other.shape
         assert np.abs(one - other).max() < 1e-3 * max(1, np.abs(other).max())
@@ -36,8 +36,8 @@ def test_a_model_that_does_not_convert_runs_in_keras(frozen, photos, monkeypatch
     def refuse(*_):
         raise RuntimeError("no such operation")
 
-    monkeypatch.setattr(engines, "_litert_engine", refuse)
-    found = engines.frozen_engine(frozen, photos=10**6)(photos)
+    monkeypatch.setattr(runtime, "_litert_engine", refuse)
+    found = frozen_engine(frozen, photos=10**6)(photos)
     np.testing.assert_array_equal(found[0], frozen.predict_on_batch(photos)[0])
 
 
@@ -45,8 +45,8 @@ def test_an_engine_with_other_numbers_is_not_used(frozen, photos, monkeypatch):
     def wrong(model, threads):
         return lambda batch: [output + 0.1 for output in model.predict_on_batch(batch)]
 
-    monkeypatch.setattr(engines, "_litert_engine", wrong)
-    found = engines.frozen_engine(frozen, photos=10**6)(photos)
+    monkeypatch.setattr(runtime, "_litert_engine", wrong)
+    found = frozen_engine(frozen, photos=10**6)(photos)
     np.testing.assert_array_equal(found[1], frozen.predict_on_batch(photos)[1])
 
 

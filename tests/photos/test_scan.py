@@ -7,8 +7,9 @@ import socket
 import pytest
 from PIL import Image
 
-from kerasrecipes.data import DecodePolicy, scan_photos
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.scan import scan_photos
 
 
 def test_one_folder_per_class(tmp_path, make):

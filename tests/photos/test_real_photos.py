@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.data import check_photos, near_duplicates, scan_photos, split_photos
+from kerasrecipes.data.splits import split_photos
+from kerasrecipes.photos.check import check_photos
+from kerasrecipes.photos.scan import scan_photos
+from kerasrecipes.photos.similar import near_duplicates
 
 pytestmark = pytest.mark.slow
 SHARED = Path(

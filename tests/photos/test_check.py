@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.data import DecodePolicy, check_photos, scan_photos, split_photos
+from kerasrecipes.data.splits import split_photos
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos.check import check_photos
+from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.scan import scan_photos
 
 
 def codes(report):

@@ -10,12 +10,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from kerasrecipes.bundles.bundle import Bundle
 from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports, read_exports
 from kerasrecipes.errors import DataError, IntegrityError, VerificationError
 from kerasrecipes.export import get_format, list_formats
 from kerasrecipes.export.tflite.layers import read_layers
 from kerasrecipes.files import digest
+from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.release.exporting import export_model
 from kerasrecipes.serve.predictor import Predictor
 from kerasrecipes.verify import Tolerance, verify_bundle, verify_export

@@ -3,8 +3,8 @@
 The other traps have their tests beside what avoids them: running means in `logs` in
 `callbacks/test_batch_loss.py`, rates of schedules in `callbacks/test_divergence_guard.py`,
 averaged weights in `callbacks/test_moving_average.py`, the repeated order in
-`data/test_batches.py`, inexact resuming in `callbacks/test_exact_checkpoint.py`, malicious files
-in `bundle/test_model_file.py`, misspelled monitors in `callbacks/test_early_stopping.py`.
+`photos/test_reader.py`, inexact resuming in `callbacks/test_exact_checkpoint.py`, malicious files
+in `bundles/test_model_file.py`, misspelled monitors in `callbacks/test_early_stopping.py`.
 """
 
 from dataclasses import replace
