@@ -1,6 +1,5 @@
 """Small photos of three kinds of part, easy to tell apart but for their noise; tiny bundles."""
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -11,22 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tiny_bundle
+from children import end_child, start_child
+from textures import make
+from tiny_backbone import tiny_backbone
+
+__all__ = ["end_child", "make", "start_child"]  # fixtures
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-
 FIXTURES = Path(__file__).parent / "fixtures"
-
-
-def _module(name: str):
-    spec = importlib.util.spec_from_file_location(name, FIXTURES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_tiny, _textures, _children = _module("tiny_bundle"), _module("textures"), _module("children")
-make, start_child, end_child = _textures.make, _children.start_child, _children.end_child
-
 CLASSES = ("dot", "plain", "stripe")
 SIDE, SMALL_SIDE = 48, 24
 
@@ -71,7 +64,7 @@ def part_sets(part_photos):
 @pytest.fixture(scope="session")
 def tiny_spec():
     """Makes backbones of two layers with weights that are always the same; wider is slower."""
-    return _module("tiny_backbone").tiny_backbone
+    return tiny_backbone
 
 
 CATALOGUED = """
@@ -188,18 +181,18 @@ def small_saved(small_fitted, part_sets, tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny():
     """The module that makes tiny photos, models and bundles."""
-    return _tiny
+    return tiny_bundle
 
 
 @pytest.fixture(scope="session")
 def trained():
-    return _tiny.trained_model()
+    return tiny_bundle.trained_model()
 
 
 @pytest.fixture(scope="session")
 def exported_once(tmp_path_factory, trained):
     """A bundle with a float32 and an int8 export; not to be changed."""
-    bundle = _tiny.write_bundle(tmp_path_factory.mktemp("saved_models") / "colours", trained)
+    bundle = tiny_bundle.write_bundle(tmp_path_factory.mktemp("saved_models") / "colours", trained)
     bundle.export("tflite", "float32")
     bundle.export("tflite", "int8")
     return bundle

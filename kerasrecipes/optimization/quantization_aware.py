@@ -112,7 +112,7 @@ def _rounding(layer: Any, quantized: bool) -> Any:
     """Make the layer that takes a layer's place."""
     import keras
 
-    from kerasrecipes.layers import fake_quantization as quantization
+    from kerasrecipes.quantization import fake_quantization as quantization
 
     if not isinstance(layer, keras.Layer):
         return layer  # an operation without state, such as x + 3

@@ -1,18 +1,10 @@
 """What every export format promises; new formats are found by themselves."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+import tiny_bundle as tiny
 from kerasrecipes.export import GraphFacts, get_format, list_formats
-
-_spec = importlib.util.spec_from_file_location(
-    "tiny_bundle", Path(__file__).parents[1] / "fixtures" / "tiny_bundle.py"
-)
-tiny = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny)
 
 COMBINATIONS = [(name, q) for name in list_formats() for q in get_format(name).quantizations]
 
