@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from kerasrecipes._version import __version__
 
 if TYPE_CHECKING:
-    from kerasrecipes.backbones import BackboneSpec, get_backbone, list_backbones
+    from kerasrecipes.backbones import (
+        BackboneSpec,
+        get_backbone,
+        list_backbones,
+        register_backbone,
+    )
     from kerasrecipes.bundles.bundle import check_model_folder
     from kerasrecipes.callbacks.divergence_guard import DivergenceGuard
     from kerasrecipes.callbacks.early_stopping import EarlyStopping
@@ -49,9 +54,9 @@ if TYPE_CHECKING:
     from kerasrecipes.evaluation.classification import evaluate_scores
     from kerasrecipes.evaluation.retrieval.nearest_neighbours import NearestNeighbours
     from kerasrecipes.evaluation.retrieval.ranking import mean_average_precision, recall_at_k
-    from kerasrecipes.export import list_formats
-    from kerasrecipes.heads import list_heads
-    from kerasrecipes.losses import get_loss, list_losses
+    from kerasrecipes.export import list_formats, register_format
+    from kerasrecipes.heads import list_heads, register_head
+    from kerasrecipes.losses import get_loss, list_losses, register_loss
     from kerasrecipes.losses.costs import cheapest_decisions, cost_matrix
     from kerasrecipes.optimization.bundle_optimization import optimize_bundle
     from kerasrecipes.optimization.channels.pruning import prune_channels
@@ -66,7 +71,7 @@ if TYPE_CHECKING:
     from kerasrecipes.optimization.sensitivity import measure_sensitivity
     from kerasrecipes.optimization.weight_report import report_weights
     from kerasrecipes.optimizers.fine_tuning_adamw import FineTuningAdamW
-    from kerasrecipes.photos.augment import AUGMENTATIONS, Augmentation
+    from kerasrecipes.photos.augment import AUGMENTATIONS, Augmentation, register_augmentation
     from kerasrecipes.photos.check import check_photos
     from kerasrecipes.photos.decoding.decode import DecodePolicy, decode_photo
     from kerasrecipes.photos.photo_set import Photo, PhotoSet
@@ -103,7 +108,7 @@ if TYPE_CHECKING:
     )
 
 _WHERE = {
-    "backbones": ("BackboneSpec", "get_backbone", "list_backbones"),
+    "backbones": ("BackboneSpec", "get_backbone", "list_backbones", "register_backbone"),
     "bundles.bundle": ("check_model_folder",),
     "release.bundle": ("Bundle",),
     "callbacks.divergence_guard": ("DivergenceGuard",),
@@ -120,7 +125,7 @@ _WHERE = {
     "callbacks.overfit_monitor": ("OverfitMonitor",),
     "callbacks.snapshot_ensemble": ("SnapshotEnsemble",),
     "callbacks.weight_averaging": ("StochasticWeightAveraging",),
-    "photos.augment": ("AUGMENTATIONS", "Augmentation"),
+    "photos.augment": ("AUGMENTATIONS", "Augmentation", "register_augmentation"),
     "photos.reader": ("to_dataset",),
     "photos.check": ("check_photos",),
     "photos.decoding.decode": ("DecodePolicy", "decode_photo"),
@@ -141,11 +146,11 @@ _WHERE = {
     "evaluation.classification": ("evaluate_scores",),
     "evaluation.retrieval.nearest_neighbours": ("NearestNeighbours",),
     "evaluation.retrieval.ranking": ("mean_average_precision", "recall_at_k"),
-    "export": ("list_formats",),
+    "export": ("list_formats", "register_format"),
     "release.exporting": ("export_model",),
     "release.starter": ("list_starters", "write_starter"),
-    "heads": ("list_heads",),
-    "losses": ("get_loss", "list_losses"),
+    "heads": ("list_heads", "register_head"),
+    "losses": ("get_loss", "list_losses", "register_loss"),
     "losses.costs": ("cheapest_decisions", "cost_matrix"),
     "optimization.bundle_optimization": ("optimize_bundle",),
     "optimization.channels.pruning": ("prune_channels",),

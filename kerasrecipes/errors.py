@@ -50,6 +50,10 @@ class MissingDependencyError(KerasRecipesError, ImportError):
     """An optional package is needed and not installed."""
 
 
+class PluginError(KerasRecipesError, ImportError):
+    """An installed package adds an entry to a catalogue, and it cannot be used."""
+
+
 def is_number(
     value: object,
     low: float,

@@ -71,9 +71,9 @@ CATALOGUED = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
 from tiny_backbone import tiny_backbone
-from kerasrecipes import backbones
+from kerasrecipes import register_backbone
 from kerasrecipes.cli import main
-backbones._REGISTRY._load()["tiny"] = tiny_backbone()
+register_backbone(tiny_backbone())
 main()
 """
 
@@ -83,7 +83,7 @@ def tiny_command(monkeypatch, tiny_spec) -> list[str]:
     """Begins a command line for a process whose catalogue has the backbone `tiny`, as here."""
     from kerasrecipes import backbones
 
-    monkeypatch.setitem(backbones._REGISTRY._load(), "tiny", tiny_spec())
+    monkeypatch.setitem(backbones._REGISTRY.added, "tiny", tiny_spec())
     return [sys.executable, "-c", CATALOGUED, str(FIXTURES)]
 
 

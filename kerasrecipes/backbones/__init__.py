@@ -1,12 +1,35 @@
 """A catalogue of pretrained backbones; keras is imported only when one is built."""
 
+from dataclasses import replace as changed
+
 from kerasrecipes.backbones.spec import BackboneSpec
-from kerasrecipes.errors import unknown_name
 from kerasrecipes.registry import Registry
 
-__all__ = ["BackboneSpec", "get_backbone", "list_backbones"]
+__all__ = [
+    "BackboneSpec",
+    "get_backbone",
+    "list_backbones",
+    "register_backbone",
+    "usable_backbones",
+]
 
-_REGISTRY = Registry("kerasrecipes.backbones", "SPECS")
+
+def _check_spec(spec: object) -> None:
+    if not isinstance(spec, BackboneSpec):
+        raise ValueError(
+            f"A backbone must be a BackboneSpec, not {type(spec).__name__}. Make one, or take "
+            "BackboneSpec.from_model for a Keras model."
+        )
+
+
+_REGISTRY: Registry[BackboneSpec] = Registry(
+    __name__,
+    "SPECS",
+    "backbone",
+    "kerasrecipes.list_backbones(), or kerasrecipes ls",
+    check=_check_spec,
+    group="kerasrecipes.backbones",
+)
 
 
 def list_backbones() -> list[str]:
@@ -19,7 +42,33 @@ def list_backbones() -> list[str]:
         >>> "efficientnet_lite0" in list_backbones()
         True
     """
-    return sorted(_REGISTRY)
+    return list(_REGISTRY)
+
+
+def usable_backbones() -> dict[str, BackboneSpec]:
+    """Return the whole catalogue by name; those that cannot be imported are named in warnings."""
+    return _REGISTRY.entries()
+
+
+def register_backbone(spec: BackboneSpec, name: str | None = None, replace: bool = False) -> None:
+    """Add a backbone to the catalogue, for this process.
+
+    Register it before a bundle is loaded that was trained on it. A package of yours can do it
+    for every process, by an entry point `name = module:spec` in the group
+    `kerasrecipes.backbones`.
+
+    Args:
+        spec: The backbone.
+        name: What to call it; by default the specification's own name. One that was made by
+            `BackboneSpec.from_model` needs a name here.
+        replace: Whether it may take the place of one that was registered before.
+
+    Raises:
+        ValueError: If it is no specification, or the name cannot be used or is taken.
+    """
+    _check_spec(spec)
+    spec = spec if name is None else changed(spec, name=name)
+    _REGISTRY.add(spec.name, spec, replace)
 
 
 def get_backbone(name: str | BackboneSpec) -> BackboneSpec:
@@ -36,6 +85,7 @@ def get_backbone(name: str | BackboneSpec) -> BackboneSpec:
 
     Raises:
         ValueError: If there is no such backbone, or it is of a kind without feature maps.
+        PluginError: If an installed package adds it, and it cannot be used.
         MissingDependencyError: If `hub:` or `cv:` needs a package that is not installed.
         DownloadError: If a preset is not on this machine and cannot be fetched.
 
@@ -60,8 +110,4 @@ def get_backbone(name: str | BackboneSpec) -> BackboneSpec:
             f"The backbone {name!r} was made of a Keras model and has no other place. Make it "
             "again with BackboneSpec.from_model, and pass the specification instead of its name."
         )
-    if name not in set(_REGISTRY):
-        raise unknown_name(
-            "backbone", name, _REGISTRY, "kerasrecipes.list_backbones(), or kerasrecipes ls"
-        )
-    return _REGISTRY[name]
+    return _REGISTRY.get(name)

@@ -208,4 +208,9 @@ def _spec(entry: _Entry) -> BackboneSpec:
     )
 
 
+NAMES = (
+    "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0",
+    "efficientnet_v2_b0", "efficientnet_v2_b1", "efficientnet_v2_b2", "efficientnet_v2_b3",
+    "resnet50_v2", "densenet121", "convnext_tiny",
+)  # fmt: skip
 SPECS = tuple(_spec(entry) for entry in ENTRIES)

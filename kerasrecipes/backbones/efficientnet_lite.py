@@ -250,4 +250,5 @@ def _spec(name: str, variant: _Variant) -> BackboneSpec:
     )
 
 
-SPECS = tuple(_spec(name, variant) for name, variant in VARIANTS.items())
+NAMES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+SPECS = tuple(_spec(name, VARIANTS[name]) for name in NAMES)

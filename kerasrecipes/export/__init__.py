@@ -3,7 +3,8 @@
 Listing and loading never import tensorflow, but for a SavedModel; writing does.
 """
 
-from kerasrecipes.errors import unknown_name
+from pathlib import Path
+
 from kerasrecipes.export.format import ExportFormat, GraphFacts, LoadedModel
 from kerasrecipes.registry import Registry
 
@@ -11,11 +12,28 @@ __all__ = [
     "ExportFormat",
     "GraphFacts",
     "LoadedModel",
+    "find_format",
     "get_format",
+    "is_of_this_process",
     "list_formats",
+    "register_format",
+    "usable_formats",
 ]
 
-_REGISTRY = Registry("kerasrecipes.export", "FORMATS")
+
+def _check_format(format: object) -> None:
+    if not isinstance(format, ExportFormat):
+        raise ValueError(f"A format must be an ExportFormat, not {type(format).__name__}.")
+
+
+_REGISTRY: Registry[ExportFormat] = Registry(
+    __name__,
+    "FORMATS",
+    "format",
+    "kerasrecipes.list_formats()",
+    check=_check_format,
+    group="kerasrecipes.formats",
+)
 
 
 def list_formats() -> list[str]:
@@ -25,7 +43,42 @@ def list_formats() -> list[str]:
         >>> list_formats()
         ['onnx', 'saved_model', 'tflite']
     """
-    return sorted(_REGISTRY)
+    return list(_REGISTRY)
+
+
+def usable_formats() -> dict[str, ExportFormat]:
+    """Return all formats by name; those that cannot be imported are named in warnings."""
+    return _REGISTRY.entries()
+
+
+def register_format(format: ExportFormat, replace: bool = False) -> None:
+    """Add an export format, for this process.
+
+    The time that its files need to load, and their memory, are measured by a new process, which
+    does not know the format: they are left out. A package of yours can add it for every process,
+    by an entry point `name = module:format` in the group `kerasrecipes.formats`.
+
+    Args:
+        format: The format.
+        replace: Whether it may take the place of one that was registered before.
+
+    Raises:
+        ValueError: If it is no format, or its name cannot be used or is taken.
+    """
+    _check_format(format)
+    _REGISTRY.add(format.name, format, replace)
+
+
+def is_of_this_process(name: str) -> bool:
+    """Tell whether a format was registered here, so that a new process does not know it."""
+    return name in _REGISTRY.added
+
+
+def find_format(path: str | Path) -> ExportFormat | None:
+    """Return the format whose files end like `path`, or `None`."""
+    suffix = Path(path).suffix
+    found = (format for format in usable_formats().values() if format.suffix == suffix)
+    return next(found, None)
 
 
 def get_format(name: str) -> ExportFormat:
@@ -39,11 +92,10 @@ def get_format(name: str) -> ExportFormat:
 
     Raises:
         ValueError: If there is no such format.
+        PluginError: If an installed package adds it, and it cannot be used.
 
     Example:
         >>> get_format("tflite").quantizations
         ('float32', 'float16', 'dynamic', 'int8', 'int4')
     """
-    if name not in set(_REGISTRY):
-        raise unknown_name("format", name, _REGISTRY, "kerasrecipes.list_formats()")
-    return _REGISTRY[name]
+    return _REGISTRY.get(name)

@@ -23,12 +23,13 @@ class Footprint:
     """Time and memory of one exported file, beyond what its runtime needs for itself.
 
     Args:
-        load_ms: Milliseconds until the file is ready to answer, the median of three times.
+        load_ms: Milliseconds until the file is ready to answer, the median of three times;
+            `None` for a format that was registered in this process alone.
         memory_bytes: Peak memory of loading and running it, above the same process without
-            it; `None` where the system does not tell.
+            it; `None` then, too, and where the system does not tell.
     """
 
-    load_ms: float
+    load_ms: float | None
     memory_bytes: int | None
 
 
@@ -42,11 +43,15 @@ def measure_footprint(path: str | Path, format_name: str) -> Footprint:
         format_name: One of `kerasrecipes.list_formats()`.
 
     Returns:
-        What it cost.
+        What it cost; nothing is known of it where a new process does not know the format.
 
     Raises:
         VerificationError: If the process fails, which the file would do elsewhere, too.
     """
+    from kerasrecipes.export import is_of_this_process
+
+    if is_of_this_process(format_name):
+        return Footprint(None, None)
     found = measure_alone(__name__, "report_footprint", format_name, path)
     return Footprint(**found)
 

@@ -1,16 +1,53 @@
 """Heads: one task per file, with its layers, its loss and its metrics."""
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 
-from kerasrecipes.errors import did_you_mean, listed, unknown_name
+from kerasrecipes.errors import did_you_mean, listed
 from kerasrecipes.registry import Registry
 
-_HEADS = Registry(__name__, "HEADS")
+_HAS = ("name", "trains", "build", "loss", "metrics")
+
+
+def _check_class(head: object) -> None:
+    if not isinstance(head, type) or not is_dataclass(head):
+        raise ValueError(f"A head must be a dataclass, the class itself, not {head!r}.")
+    if lacks := [name for name in _HAS if not hasattr(head, name)]:
+        raise ValueError(
+            f"The head {head.__name__} lacks {listed(lacks, 8)}. See ClassificationHead, which "
+            "has them."
+        )
+
+
+_REGISTRY: Registry[type] = Registry(
+    __name__,
+    "HEADS",
+    "head",
+    "kerasrecipes.list_heads()",
+    check=_check_class,
+    group="kerasrecipes.heads",
+)
 
 
 def list_heads() -> list[str]:
     """Return the names of all heads."""
-    return sorted(_HEADS)
+    return list(_REGISTRY)
+
+
+def register_head(head: type, replace: bool = False) -> None:
+    """Add a head, for this process.
+
+    Register it before a bundle is loaded that has it. A package of yours can do it for every
+    process, by an entry point `name = module:class` in the group `kerasrecipes.heads`.
+
+    Args:
+        head: The class: a dataclass like those of this package.
+        replace: Whether it may take the place of one that was registered before.
+
+    Raises:
+        ValueError: If it is no head, or its name cannot be used or is taken.
+    """
+    _check_class(head)
+    _REGISTRY.add(head.name, head, replace)
 
 
 def get_head(name: str):
@@ -18,14 +55,13 @@ def get_head(name: str):
 
     Raises:
         ValueError: If there is no such head.
+        PluginError: If an installed package adds it, and it cannot be used.
 
     Example:
         >>> get_head("classification").name
         'classification'
     """
-    if name not in set(_HEADS):
-        raise unknown_name("head", name, _HEADS, "kerasrecipes.list_heads()")
-    return _HEADS[name]
+    return _REGISTRY.get(name)
 
 
 def make_head(name: str, **options):

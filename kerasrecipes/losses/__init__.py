@@ -3,83 +3,104 @@
 Listing and checking names never imports keras; building a loss does.
 """
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from kerasrecipes.errors import did_you_mean, listed, unknown_name
 from kerasrecipes.losses.checks import checked_number
+from kerasrecipes.registry import Registry
 
 if TYPE_CHECKING:
     import keras
 
 # What a loss is computed on: raw scores per class, scaled cosines per class, or embeddings.
 LOGITS, COSINES, EMBEDDINGS = "logits", "cosines", "embeddings"
+_OF_KERAS = {"name", "reduction", "dtype"}
 
 
 @dataclass(frozen=True)
 class LossKind:
-    """How to build one loss, said without importing it.
+    """How to make one loss; a file of losses says it in its `LOSSES`, for names without imports.
 
     Args:
-        module: Module of the class.
-        class_name: Name of the class.
+        make: The class, or a function that makes the loss; in a file, the name of either.
         on: What the predictions are: `"logits"`, `"cosines"` or `"embeddings"`.
         options: The arguments that a caller may set.
         needs: Those of them that a caller must set.
         smooths: Whether it has a `label_smoothing`.
         counts: Whether it needs the number of photos of each class.
+        module: The file's module; empty where `make` is no name.
     """
 
-    module: str
-    class_name: str
+    make: Callable[..., "keras.losses.Loss"] | str
     on: str
     options: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     smooths: bool = False
     counts: bool = False
+    module: str = ""
+
+    def maker(self) -> Callable[..., "keras.losses.Loss"]:
+        """Return what makes the loss; its file is imported now."""
+        if isinstance(self.make, str):
+            return getattr(import_module(self.module), self.make)
+        return self.make
 
 
-_HERE = "kerasrecipes.losses"
-_KINDS = {
-    "cross_entropy": LossKind("keras.losses", "CategoricalCrossentropy", LOGITS, smooths=True),
-    "focal": LossKind(
-        "keras.losses", "CategoricalFocalCrossentropy", LOGITS, ("alpha", "gamma"), smooths=True
-    ),
-    "balanced_softmax": LossKind(
-        f"{_HERE}.adjusted_cross_entropy",
-        "BalancedSoftmax",
-        LOGITS,
-        ("tau",),
-        smooths=True,
-        counts=True,
-    ),
-    "ldam": LossKind(
-        f"{_HERE}.adjusted_cross_entropy",
-        "LDAM",
-        LOGITS,
-        ("max_margin", "scale"),
-        smooths=True,
-        counts=True,
-    ),
-    "generalized_cross_entropy": LossKind(
-        f"{_HERE}.robust", "GeneralizedCrossEntropy", LOGITS, ("q",)
-    ),
-    "expected_cost": LossKind(
-        f"{_HERE}.expected_cost", "ExpectedCost", LOGITS, ("costs",), ("costs",)
-    ),
-    "arcface": LossKind(
-        f"{_HERE}.angular_margin", "ArcFace", COSINES, ("margin", "scale"), smooths=True
-    ),
-    "cosface": LossKind(
-        f"{_HERE}.angular_margin", "CosFace", COSINES, ("margin", "scale"), smooths=True
-    ),
-    "supervised_contrastive": LossKind(
-        f"{_HERE}.contrastive", "SupervisedContrastive", EMBEDDINGS, ("temperature",)
-    ),
-    "semi_hard_triplet": LossKind(f"{_HERE}.triplet", "SemiHardTriplet", EMBEDDINGS, ("margin",)),
-}
+def _check_kind(kind: object) -> None:
+    if not isinstance(kind, LossKind):
+        raise ValueError(f"A loss must be described by a LossKind, not {type(kind).__name__}.")
+
+
+_REGISTRY: Registry[LossKind] = Registry(
+    __name__,
+    "LOSSES",
+    "loss",
+    "kerasrecipes.list_losses()",
+    check=_check_kind,
+    from_facts=lambda module, facts: LossKind(**facts, module=module),
+)
+
+
+def register_loss(
+    name: str,
+    make: Callable[..., "keras.losses.Loss"],
+    on: str = LOGITS,
+    replace: bool = False,
+) -> None:
+    """Add a loss, for this process, so that recipes and heads take it by name.
+
+    Its arguments become the options of the loss. `label_smoothing` is set by the head, and
+    `class_counts`, the number of training photos of each class, by the fit.
+
+    Args:
+        name: What to call it.
+        make: The class, or a function that makes the loss.
+        on: What it is computed on; see `list_losses`.
+        replace: Whether it may take the place of one that was registered before.
+
+    Raises:
+        ValueError: If `make` cannot be called, or the name cannot be used or is taken.
+    """
+    _check_prediction(on)
+    if not callable(make):
+        raise ValueError(f"`make` must be a class or a function of losses, not {make!r}.")
+    given = inspect.signature(make).parameters.values()
+    taken = [p for p in given if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}]
+    names = {p.name for p in taken}
+    own = [p for p in taken if p.name not in {*_OF_KERAS, "label_smoothing", "class_counts"}]
+    kind = LossKind(
+        make,
+        on,
+        options=tuple(p.name for p in own),
+        needs=tuple(p.name for p in own if p.default is p.empty),
+        smooths="label_smoothing" in names,
+        counts="class_counts" in names,
+    )
+    _REGISTRY.add(name, kind, replace)
 
 
 def list_losses(on: str = LOGITS) -> list[str]:
@@ -99,9 +120,13 @@ def list_losses(on: str = LOGITS) -> list[str]:
         >>> list_losses("embeddings")
         ['semi_hard_triplet', 'supervised_contrastive']
     """
+    _check_prediction(on)
+    return [name for name in _REGISTRY if _REGISTRY.get(name).on == on]
+
+
+def _check_prediction(on: str) -> None:
     if on not in {LOGITS, COSINES, EMBEDDINGS}:
         raise unknown_name("prediction", on, (LOGITS, COSINES, EMBEDDINGS), "list_losses()")
-    return sorted(name for name, kind in _KINDS.items() if kind.on == on)
 
 
 def check_loss(name: str, on: str = LOGITS, label_smoothing: float = 0.0, **options) -> None:
@@ -117,14 +142,14 @@ def check_loss(name: str, on: str = LOGITS, label_smoothing: float = 0.0, **opti
         ValueError: If there is no such loss on `on`, it does not have an option, or lacks one.
     """
     known = list_losses(on)
-    if name in _KINDS and name not in known:
+    if name in _REGISTRY and name not in known:
         raise ValueError(
-            f"The loss {name!r} works on {_KINDS[name].on}, not on {on}. "
+            f"The loss {name!r} works on {_REGISTRY.get(name).on}, not on {on}. "
             f"Choose from: {listed(known, 8)}, or another head."
         )
     if name not in known:
         raise unknown_name("loss", name, known, f"kerasrecipes.list_losses({on!r})")
-    kind = _KINDS[name]
+    kind = _REGISTRY.get(name)
     for option in options:
         if option not in kind.options:
             has = f"Its options: {listed(kind.options)}." if kind.options else "It has none."
@@ -145,9 +170,9 @@ def can_smooth(name: str) -> bool:
     """Return whether a loss has a `label_smoothing`.
 
     Raises:
-        KeyError: If there is no such loss.
+        ValueError: If there is no such loss.
     """
-    return _KINDS[name].smooths
+    return _REGISTRY.get(name).smooths
 
 
 def get_loss(
@@ -180,7 +205,7 @@ def get_loss(
         0.5
     """
     check_loss(name, on, label_smoothing, **options)
-    kind = _KINDS[name]
+    kind = _REGISTRY.get(name)
     if kind.counts and class_counts is None:
         raise ValueError(
             f"The loss {name!r} needs `class_counts`, the number of training photos of each "
@@ -191,9 +216,7 @@ def get_loss(
         arguments["label_smoothing"] = label_smoothing
     if kind.counts:
         arguments["class_counts"] = class_counts
-    if kind.module == "keras.losses":
-        arguments["from_logits"] = True
-    loss = getattr(import_module(kind.module), kind.class_name)(**arguments)
+    loss = kind.maker()(**arguments)
     if class_counts is not None:
         _try_on_one_row(loss, len(class_counts))
     return loss

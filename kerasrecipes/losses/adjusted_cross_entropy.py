@@ -155,3 +155,21 @@ class LDAM(AdjustedCrossEntropy):
             "scale": self.scale,
         }
         return {**super().get_config(), **own}
+
+
+LOSSES = {
+    "balanced_softmax": {
+        "make": "BalancedSoftmax",
+        "on": "logits",
+        "options": ("tau",),
+        "smooths": True,
+        "counts": True,
+    },
+    "ldam": {
+        "make": "LDAM",
+        "on": "logits",
+        "options": ("max_margin", "scale"),
+        "smooths": True,
+        "counts": True,
+    },
+}

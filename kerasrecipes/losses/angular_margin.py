@@ -99,3 +99,19 @@ class CosFace(AdjustedCrossEntropy):
 
     def get_config(self) -> dict:
         return {**super().get_config(), "margin": self.margin, "scale": self.scale}
+
+
+LOSSES = {
+    "arcface": {
+        "make": "ArcFace",
+        "on": "cosines",
+        "options": ("margin", "scale"),
+        "smooths": True,
+    },
+    "cosface": {
+        "make": "CosFace",
+        "on": "cosines",
+        "options": ("margin", "scale"),
+        "smooths": True,
+    },
+}

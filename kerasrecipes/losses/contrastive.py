@@ -55,3 +55,12 @@ class SupervisedContrastive(keras.losses.Loss):
     def get_config(self) -> dict:
         """Return the arguments that make the same loss again."""
         return {**super().get_config(), "temperature": self.temperature}
+
+
+LOSSES = {
+    "supervised_contrastive": {
+        "make": "SupervisedContrastive",
+        "on": "embeddings",
+        "options": ("temperature",),
+    }
+}

@@ -49,3 +49,13 @@ class ExpectedCost(keras.losses.Loss):
     def get_config(self) -> dict:
         """Return the arguments that make the same loss again."""
         return {**super().get_config(), "costs": self.costs}
+
+
+LOSSES = {
+    "expected_cost": {
+        "make": "ExpectedCost",
+        "on": "logits",
+        "options": ("costs",),
+        "needs": ("costs",),
+    }
+}

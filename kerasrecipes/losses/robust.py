@@ -43,3 +43,12 @@ class GeneralizedCrossEntropy(keras.losses.Loss):
     def get_config(self) -> dict:
         """Return the arguments that make the same loss again."""
         return {**super().get_config(), "q": self.q}
+
+
+LOSSES = {
+    "generalized_cross_entropy": {
+        "make": "GeneralizedCrossEntropy",
+        "on": "logits",
+        "options": ("q",),
+    }
+}

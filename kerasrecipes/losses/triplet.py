@@ -64,3 +64,8 @@ class SemiHardTriplet(keras.losses.Loss):
     def get_config(self) -> dict:
         """Return the arguments that make the same loss again."""
         return {**super().get_config(), "margin": self.margin}
+
+
+LOSSES = {
+    "semi_hard_triplet": {"make": "SemiHardTriplet", "on": "embeddings", "options": ("margin",)}
+}

@@ -107,6 +107,28 @@ AUGMENTATIONS = {
     "randaugment": Augmentation(flip_horizontal=True, random_operations=2, operation_strength=0.5),
     "augmix": Augmentation(flip_horizontal=True, mixed_chains=3, operation_strength=0.3),
 }
+_OURS = frozenset(AUGMENTATIONS)
+
+
+def register_augmentation(name: str, augmentation: Augmentation, replace: bool = False) -> None:
+    """Add a preset to `AUGMENTATIONS`, for this process.
+
+    Args:
+        name: What to call it.
+        augmentation: What it may change, and how far.
+        replace: Whether it may take the place of one that was registered before.
+
+    Raises:
+        ValueError: If it is no augmentation, or the name is taken.
+    """
+    if not isinstance(augmentation, Augmentation):
+        raise ValueError(f"`augmentation` must be an Augmentation, not {augmentation!r}.")
+    if name in _OURS or (name in AUGMENTATIONS and not replace):
+        raise ValueError(
+            f"The name {name!r} of an augmentation is taken. Choose another name, or, for one "
+            "that you registered yourself, pass replace=True."
+        )
+    AUGMENTATIONS[name] = augmentation
 
 
 def get_augmentation(name: str | Augmentation) -> Augmentation:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
 from kerasrecipes.errors import DataError, printable, unknown_name
-from kerasrecipes.export import ExportFormat, get_format, list_formats
+from kerasrecipes.export import ExportFormat, find_format, get_format
 from kerasrecipes.photos.decoding.decode import DecodePolicy, decode_photo
 from kerasrecipes.photos.inspection import looks_like_a_photo
 
@@ -189,8 +189,7 @@ def _check_lone_file(path: Path, export: str | None) -> None:
 
 def _format_of(path: Path) -> ExportFormat:
     """Return the format of a lone file by its ending; any other is taken for TFLite."""
-    found = {get_format(name).suffix: get_format(name) for name in list_formats()}
-    return found.get(path.suffix, get_format("tflite"))
+    return find_format(path) or get_format("tflite")
 
 
 def _choose(bundle: "BundleFolder", export: str | None) -> ExportRecord:

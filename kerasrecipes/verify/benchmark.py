@@ -43,7 +43,7 @@ class Variant:
     name: str
     quantization: str
     size_bytes: int
-    load_ms: float
+    load_ms: float | None
     memory_bytes: int | None
     latency: Mapping[int, Latency]
     accuracy: Estimate
@@ -170,7 +170,7 @@ class Benchmark:
                     found.name,
                     f"{found.size_bytes / 1e6:.2f} MB",
                     "–" if memory is None else f"{memory / 1e6:.1f} MB",
-                    f"{found.load_ms:.1f} ms",
+                    "–" if found.load_ms is None else f"{found.load_ms:.1f} ms",
                     *(_times(found.latency.get(n)) for n in counts),
                 )
             )

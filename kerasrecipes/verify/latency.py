@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from kerasrecipes.errors import DataError, listed, printable
-from kerasrecipes.export import ExportFormat, LoadedModel, get_format, list_formats
+from kerasrecipes.export import ExportFormat, LoadedModel, find_format, usable_formats
 
 _WARM_UP = 5
 _MIN_ROUNDS = 10
@@ -75,14 +75,13 @@ def benchmark_export(
     """
     check_timing(threads, runs)
     path = Path(path)
-    formats = [get_format(name) for name in list_formats()]
-    fitting = [f for f in formats if f.suffix == path.suffix]
-    if not fitting:
+    if (chosen := find_format(path)) is None:
+        known = (format.suffix for format in usable_formats().values())
         raise DataError(
             f"'{printable(path)}' is no exported file: known suffixes are "
-            f"{listed(f.suffix for f in formats)}. Pass the file inside a bundle's exports/."
+            f"{listed(known)}. Pass the file inside a bundle's exports/."
         )
-    return time_in_turns(calls_by_threads(fitting[0], path, threads), runs)
+    return time_in_turns(calls_by_threads(chosen, path, threads), runs)
 
 
 def calls_by_threads(

@@ -176,7 +176,7 @@ def test_the_folder_explains_itself(finished, part_sets, small):
 
 def test_the_folder_is_enough_to_run_it_again(part_sets, make, tiny_spec, tmp_path, monkeypatch):
     """Its `config.json` makes the recipe again, whose fit ends with the very same weights."""
-    monkeypatch.setitem(backbones._REGISTRY._load(), "tiny", tiny_spec())
+    monkeypatch.setitem(backbones._REGISTRY.added, "tiny", tiny_spec())
     settings = {"augment": Augmentation(flip_vertical=True), "adapter": BitFit(), "loss": "focal"}
     recipe = make(**settings, loss_options={"gamma": 3.0})
     recipe.fit(*part_sets[:2], verbose=False, run_folder=tmp_path)
