@@ -29,7 +29,7 @@ ROOMS = {
     "_version": Room(),
     "errors": Room(),
     "files": Room("errors"),
-    "registry": Room(),
+    "registry": Room("errors"),
     "console": Room(),
     "environment": Room("_version", later_libraries="keras tensorflow"),
     "templates": Room("errors files"),
@@ -43,7 +43,7 @@ ROOMS = {
         libraries="numpy",
         later_libraries="h5py keras keras_cv keras_hub",
     ),
-    "losses": Room("errors", libraries="keras numpy"),
+    "losses": Room("errors registry", libraries="keras numpy"),
     "heads": Room("errors registry", later="losses", later_libraries="keras"),
     "optimizers": Room(libraries="keras"),
     "callbacks": Room(

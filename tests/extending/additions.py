@@ -1,6 +1,7 @@
 """What somebody adds in a module of their own: one of everything that has a name."""
 
 import json
+import tempfile
 import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
@@ -83,8 +84,8 @@ class AddedCallback(keras.callbacks.Callback):
 
 class Loaded:
     def __init__(self, path, threads=1):
-        with zipfile.ZipFile(path) as whole, whole.open("model.keras") as inner:
-            self.model = keras.saving.load_model(_file(path, inner.read()))
+        with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as whole:
+            self.model = keras.saving.load_model(whole.extract("model.keras", folder))
         self.image_size = tuple(self.model.input.shape[1:3])
         self.class_count = self.model.output.shape[-1]
 
@@ -92,19 +93,11 @@ class Loaded:
         return np.asarray(self.model(photos.astype("float32")))
 
 
-def _file(path, content):
-    inner = path.with_name("unpacked.keras")
-    inner.write_bytes(content)
-    return inner
-
-
 def write(model, path, *, quantization, calibration, class_names, description, policy):
-    inner = path.with_name("packed.keras")
-    model.save(inner)
-    with zipfile.ZipFile(path, "w") as whole:
-        whole.write(inner, "model.keras")
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path, "w") as whole:
+        model.save(f"{folder}/model.keras")
+        whole.write(f"{folder}/model.keras", "model.keras")
         whole.writestr("contract.json", Contract(class_names, policy, description).to_json())
-    inner.unlink()
 
 
 def inspect(path):

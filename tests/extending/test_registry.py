@@ -1,5 +1,7 @@
 """Names are read from files, one file is imported for one name, and users add their own."""
 
+import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -148,14 +150,14 @@ def installed(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
 
-    def install(package: str, text: str, *names: str) -> None:
+    def install(package: str, text: str, *names: str, group: str = "some.things") -> None:
         module = package.replace("-", "_")
         (tmp_path / f"{module}.py").write_text(text)
         info = tmp_path / f"{module}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
         points = "\n".join(f"{name} = {module}:{name}" for name in names)
-        (info / "entry_points.txt").write_text(f"[some.things]\n{points}\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{points}\n")
 
     yield install
     for name in set(sys.modules) - before:
@@ -208,3 +210,21 @@ def test_two_that_offer_one_name_are_refused_where_it_is_asked_for(catalogue, in
         registry.get("a")
     with pytest.raises(ValueError, match="'both' is offered by 'things-"):
         registry.get("both")
+
+
+@pytest.mark.parametrize("kind", ["backbones", "heads", "formats"])
+def test_packages_add_to_the_catalogues_of_this_package(kind, installed, tmp_path):
+    """In a new process, where a package that is broken does not stop `ls`."""
+    installed("things-broken", "broken", "theirs", group=f"kerasrecipes.{kind}")
+    code = (
+        f"import kerasrecipes as kr; assert 'theirs' in kr.list_{kind}()\n"
+        "from kerasrecipes.cli import main; main(['ls'])"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert "efficientnet_lite0" in done.stdout and "tflite" in done.stdout
+    if kind != "heads":
+        assert "'theirs' of the package 'things-broken' cannot be used: NameError" in done.stderr

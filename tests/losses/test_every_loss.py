@@ -38,7 +38,7 @@ def test_all_names_are_walked():
     assert len(OURS) == 8
 
 
-@pytest.mark.parametrize("name", _REGISTRY)
+@pytest.mark.parametrize("name", list(_REGISTRY))
 def test_the_table_says_what_the_class_takes(name):
     kind = _REGISTRY.get(name)
     loss = kind.maker()
