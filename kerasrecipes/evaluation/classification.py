@@ -6,20 +6,16 @@ from functools import partial
 import numpy as np
 
 from kerasrecipes.errors import listed
+from kerasrecipes.evaluation.base import latency_summary, notes_on_size
 from kerasrecipes.evaluation.result import ClassResult, Evaluation
 from kerasrecipes.evaluation.scores import check_rows, checked_scores
 from kerasrecipes.statistics import resampled
+from kerasrecipes.statistics.bootstrap import REPEATS, bootstrap_estimates
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import (
-    percentile_interval,
-    resample_counts,
-    wilson_interval,
-)
+from kerasrecipes.statistics.intervals import percentile_interval, resample_counts
+from kerasrecipes.statistics.shares import counted_share, f1_from_shares
 
 __all__ = ["ClassResult", "Evaluation", "evaluate_scores", "most_confident_mistakes"]
-
-REPEATS = 1000
-FEW_PHOTOS = 30
 
 
 def evaluate_scores(
@@ -70,7 +66,7 @@ def evaluate_scores(
     return Evaluation(
         n=len(labels),
         class_names=class_names,
-        accuracy=Estimate(right / len(labels), *wilson_interval(right, len(labels))),
+        accuracy=counted_share(right, len(labels)),
         balanced_accuracy=shares["balanced_accuracy"],
         auc=shares["auc"],
         average_precision=shares["average_precision"],
@@ -79,7 +75,7 @@ def evaluate_scores(
         calibration_null=null,
         classes=classes,
         confusion=tuple(tuple(int(count) for count in row) for row in confusion[0]),
-        latency_ms=_latency(latency_ms),
+        latency_ms=latency_summary(latency_ms),
         notes=_notes(labels, class_names, shares["auc"]),
     )
 
@@ -116,22 +112,13 @@ def _bootstrap_by_class(
 ) -> dict:
     """Compute what depends on the classes, on the sample and on one set of resamples."""
     measure = partial(_by_class, labels, predicted, scores)
-    value = measure(np.ones((1, len(labels))))
-    drawn = [measure(counts) for counts in resample_counts(len(labels), REPEATS, seed, labels)]
-    columns = np.concatenate(drawn)
-    estimates = []
-    for i in range(columns.shape[1]):
-        low, high = percentile_interval(columns[:, i])
-        # Resamples that all agree (no mistake at all) say nothing about the uncertainty.
-        ends = (low, high) if high > low else (np.nan, np.nan)
-        estimates.append(Estimate(value[0, i], *ends))
+    estimates = bootstrap_estimates(measure, len(labels), seed=seed, stratify=labels)
     balanced, auc, average_precision, *f1 = estimates
     if np.isnan(balanced.low):
         balanced = _balanced_from_recalls(balanced.value, confusion[0])
-    f1 = [
-        _f1_from_shares(found.value, i, confusion[0]) if np.isnan(found.low) else found
-        for i, found in enumerate(f1)
-    ]
+    for i, found in enumerate(f1):
+        if np.isnan(found.low):
+            f1[i] = f1_from_shares(found.value, *_precision_and_recall(confusion[0], i))
     return {
         "balanced_accuracy": balanced,
         "auc": auc,
@@ -158,39 +145,21 @@ def _by_class(
 
 
 def _class_result(name: str, place: int, confusion: np.ndarray, f1: Estimate) -> ClassResult:
-    support, named = confusion[place].sum(), confusion[:, place].sum()
-    return ClassResult(
-        name=name,
-        support=int(support),
-        precision=_share(confusion[place, place], named),
-        recall=_share(confusion[place, place], support),
-        f1=f1,
+    precision, recall = _precision_and_recall(confusion, place)
+    support = int(confusion[place].sum())
+    return ClassResult(name=name, support=support, precision=precision, recall=recall, f1=f1)
+
+
+def _precision_and_recall(confusion: np.ndarray, place: int) -> tuple[Estimate, Estimate]:
+    right = confusion[place, place]
+    return (
+        counted_share(right, confusion[:, place].sum()),
+        counted_share(right, confusion[place].sum()),
     )
-
-
-def _share(successes: float, trials: float) -> Estimate:
-    if not trials:
-        return Estimate(np.nan)
-    return Estimate(successes / trials, *wilson_interval(successes, trials))
-
-
-def _f1_from_shares(value: float, place: int, confusion: np.ndarray) -> Estimate:
-    """Bound F1 by the ends of precision and recall, where resampling shows no spread."""
-    if np.isnan(value):
-        return Estimate(np.nan)
-    precision = _share(confusion[place, place], confusion[:, place].sum())
-    recall = _share(confusion[place, place], confusion[place].sum())
-    if np.isnan(precision.value):
-        precision = Estimate(0.0, 0.0, 1.0)
-    low, high = (
-        2 * p * r / (p + r) if p + r else 0.0
-        for p, r in ((precision.low, recall.low), (precision.high, recall.high))
-    )
-    return Estimate(value, low, high)
 
 
 def _balanced_from_recalls(value: float, confusion: np.ndarray) -> Estimate:
-    recalls = [_share(row[i], row.sum()) for i, row in enumerate(confusion) if row.sum()]
+    recalls = [counted_share(row[i], row.sum()) for i, row in enumerate(confusion) if row.sum()]
     low, high = (np.mean([getattr(r, end) for r in recalls]) for end in ("low", "high"))
     return Estimate(value, low, high)
 
@@ -223,13 +192,6 @@ def _calibration(
     )
 
 
-def _latency(latency_ms: Sequence[float] | None) -> dict[str, float] | None:
-    if latency_ms is None or not len(latency_ms):
-        return None
-    values = np.asarray(latency_ms, dtype=np.float64)
-    return {"median": float(np.median(values)), "p95": float(np.quantile(values, 0.95))}
-
-
 def _notes(labels: np.ndarray, class_names: tuple[str, ...], auc: Estimate) -> tuple[str, ...]:
     notes = []
     support = np.bincount(labels, minlength=len(class_names))
@@ -244,6 +206,4 @@ def _notes(labels: np.ndarray, class_names: tuple[str, ...], auc: Estimate) -> t
         notes.append("All photos are of one class, so AUC and average precision are undefined.")
     elif np.isnan(auc.low):
         notes.append("Every resample gives the same AUC, so it has no interval.")
-    if len(labels) < FEW_PHOTOS:
-        notes.append(f"Only {len(labels)} photos: read the intervals, not the numbers.")
-    return tuple(notes)
+    return (*notes, *notes_on_size(len(labels), Evaluation.item))

@@ -1,23 +1,14 @@
 """What a test of a classifier found, as data and as a table to read."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import printable
+from kerasrecipes.evaluation.base import Result
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.tables import align_columns, shorten_text, underlined
-
-_METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "auc",
-    "average_precision",
-    "log_loss",
-    "calibration_error",
-    "calibration_null",
-)
+from kerasrecipes.statistics.tables import Table, shorten_text
 
 
 @dataclass(frozen=True)
@@ -40,7 +31,7 @@ class ClassResult:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Result):
     """The result of a test. Every number has a 95 % interval; undefined ones are NaN.
 
     Args:
@@ -61,6 +52,10 @@ class Evaluation:
         notes: What a reader should know about these numbers.
     """
 
+    task: ClassVar[str] = "classification"
+    headline_name: ClassVar[str] = "accuracy"
+    item: ClassVar[str] = "photo"
+
     n: int
     class_names: tuple[str, ...]
     accuracy: Estimate
@@ -75,6 +70,11 @@ class Evaluation:
     latency_ms: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def headline(self) -> Estimate:
+        """Accuracy."""
+        return self.accuracy
+
     def worst_first(self) -> list[ClassResult]:
         """Return the classes by rising recall; classes without photos come last."""
         return sorted(
@@ -88,62 +88,9 @@ class Evaluation:
 
     def confusions(self) -> list[tuple[str, str, int]]:
         """Return `(true class, taken for, photos)`, most frequent first, without the right ones."""
-        found = [
-            (self.class_names[i], self.class_names[j], count)
-            for i, row in enumerate(self.confusion)
-            for j, count in enumerate(row)
-            if i != j and count
-        ]
-        return sorted(found, key=lambda item: -item[2])
+        return confusions_of(self.class_names, self.confusion)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON-safe data; each estimate is `[value, low, high]`."""
-        return {
-            "n": self.n,
-            "class_names": list(self.class_names),
-            **{name: getattr(self, name).to_list() for name in _METRICS},
-            "classes": [
-                {
-                    "name": found.name,
-                    "support": found.support,
-                    "precision": found.precision.to_list(),
-                    "recall": found.recall.to_list(),
-                    "f1": found.f1.to_list(),
-                }
-                for found in self.classes
-            ],
-            "confusion": [list(row) for row in self.confusion],
-            "latency_ms": self.latency_ms,
-            "notes": list(self.notes),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Evaluation":
-        """Build the result from what `to_dict` returned.
-
-        Raises:
-            DataError: If a part is missing.
-        """
-        try:
-            return cls(
-                n=data["n"],
-                class_names=tuple(data["class_names"]),
-                **{name: Estimate.from_list(data[name]) for name in _METRICS},
-                classes=tuple(_class_from_dict(found) for found in data["classes"]),
-                confusion=tuple(tuple(row) for row in data["confusion"]),
-                latency_ms=data["latency_ms"],
-                notes=tuple(data["notes"]),
-            )
-        except KeyError as error:
-            raise DataError(
-                f"The evaluation lacks {error.args[0]!r}. The file is damaged or was edited; "
-                "restore it or evaluate again."
-            ) from error
-
-    def __str__(self) -> str:
-        return "\n".join([*self._headline(), "", *self._table(), *self._footer()])
-
-    def _headline(self) -> list[str]:
+    def summary(self) -> list[str]:
         right = sum(row[i] for i, row in enumerate(self.confusion))
         lines = [
             f"{right:,} of {self.n:,} photos right: accuracy {self.accuracy.percent(1)}, "
@@ -159,43 +106,48 @@ class Evaluation:
             f"calibration error {self.calibration_error.number()}; a perfectly calibrated model "
             f"shows {null.low:.3f}–{null.high:.3f} on so many photos"
         )
-        if self.latency_ms:
-            median, p95 = self.latency_ms["median"], self.latency_ms["p95"]
-            lines.append(f"latency per photo {median:.1f} ms, 95th percentile {p95:.1f} ms")
         return lines
 
-    def _table(self) -> list[str]:
-        rows = [("class, worst first", "photos", "found (recall)", "right when named", "F1")]
-        rows += [
+    def tables(self) -> list[Table]:
+        rows = tuple(
             (
-                _short(found.name),
+                found.name,
                 f"{found.support:,}",
                 found.recall.percent(),
                 found.precision.percent(),
                 found.f1.number(2),
             )
             for found in self.worst_first()
-        ]
-        return underlined(align_columns(rows, right={1}), rows)
+        )
+        columns = ("class, worst first", "photos", "found (recall)", "right when named", "F1")
+        return [Table("Classes, worst first", columns, rows, right=(1,))]
 
-    def _footer(self) -> list[str]:
-        taken = [
-            f"{_short(true)} taken for {_short(said)} {n:,}×"
-            for true, said, n in self.confusions()[:3]
-        ]
-        lines = ["", f"Most frequent mistakes: {'; '.join(taken)}"] if taken else []
-        lines += ["", "In brackets: 95% confidence intervals."]
-        return lines + [f"Note: {printable(note)}" for note in self.notes]
+    def remarks(self) -> list[str]:
+        return most_frequent(self.confusions())
 
 
-def _class_from_dict(data: Mapping[str, Any]) -> ClassResult:
-    return ClassResult(
-        name=data["name"],
-        support=data["support"],
-        precision=Estimate.from_list(data["precision"]),
-        recall=Estimate.from_list(data["recall"]),
-        f1=Estimate.from_list(data["f1"]),
-    )
+def confusions_of(
+    class_names: Sequence[str], confusion: Sequence[Sequence[int]]
+) -> list[tuple[str, str, int]]:
+    """Return `(true class, taken for, count)`, most frequent first, without the right ones.
+
+    Args:
+        class_names: The classes.
+        confusion: Counts, true class in rows, predicted class in columns.
+    """
+    found = [
+        (class_names[i], class_names[j], count)
+        for i, row in enumerate(confusion)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    return sorted(found, key=lambda item: -item[2])
+
+
+def most_frequent(confusions: Sequence[tuple[str, str, int]]) -> list[str]:
+    """Name the first three confusions in a line; nothing if there are none."""
+    taken = [f"{_short(true)} taken for {_short(said)} {n:,}×" for true, said, n in confusions[:3]]
+    return [f"Most frequent mistakes: {'; '.join(taken)}"] if taken else []
 
 
 def _short(name: str) -> str:

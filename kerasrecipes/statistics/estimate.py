@@ -98,7 +98,9 @@ class Estimate:
             return "–"
         if math.isnan(self.low):
             return f"{self.value:.{digits}f}"
-        return f"{self.value:.{digits}f} ({self.low:.{digits}f}–{self.high:.{digits}f})"
+        # A dash before a minus sign would read as two of them.
+        to = " to " if self.low < 0 else "–"
+        return f"{self.value:.{digits}f} ({self.low:.{digits}f}{to}{self.high:.{digits}f})"
 
     def __str__(self) -> str:
         return self.number(2)

@@ -152,7 +152,11 @@ def paired_difference_interval(
 
 
 def resample_counts(
-    rows: int, repeats: int, seed: int, stratify: np.ndarray | None = None
+    rows: int,
+    repeats: int,
+    seed: int,
+    stratify: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Draw bootstrap resamples as how often each row was drawn, in chunks of bounded size.
 
@@ -161,25 +165,29 @@ def resample_counts(
         repeats: Number of resamples in all.
         seed: Seed; the same one gives the same resamples.
         stratify: Class of each row; each class then keeps its number of rows.
+        groups: Number of each row's group, 0 to the largest: whole groups are drawn, as many as
+            there are. Not with `stratify`.
 
     Yields:
-        Float arrays of shape `(some, rows)`; each line adds up to `rows`.
+        Float arrays of shape `(some, rows)`; each line adds up to `rows`, unless groups of
+        different sizes are drawn.
     """
     generator = np.random.default_rng(seed)
+    units = rows if groups is None else int(groups.max()) + 1
     if stratify is None:
-        strata = [np.arange(rows)]
+        strata = [np.arange(units)]
     else:
         strata = [np.flatnonzero(stratify == name) for name in np.unique(stratify)]
     size = max(1, _CELLS // rows)
     for start in range(0, repeats, size):
         chunk = min(size, repeats - start)
-        counts = np.zeros((chunk, rows))
+        counts = np.zeros((chunk, units))
         offset = np.arange(chunk)[:, None]
         for members in strata:
             drawn = generator.integers(len(members), size=(chunk, len(members)))
             flat = np.bincount((drawn + offset * len(members)).ravel(), minlength=drawn.size)
             counts[:, members] = flat.reshape(drawn.shape)
-        yield counts
+        yield counts if groups is None else counts[:, groups]
 
 
 def percentile_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:

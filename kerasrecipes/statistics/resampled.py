@@ -99,3 +99,79 @@ def calibration_errors(
     members[np.arange(len(confidence)), bin_of] = 1
     gaps = (counts * (correct - confidence)) @ members
     return np.abs(gaps).sum(axis=1) / counts.sum(axis=1)
+
+
+def means_of_defined(values: np.ndarray) -> np.ndarray:
+    """Average each line over what is not NaN; NaN where nothing is."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, values, 0).sum(axis=1) / defined.sum(axis=1)
+
+
+def quantiles(values: np.ndarray, counts: np.ndarray, share: float) -> np.ndarray:
+    """Compute a quantile per resample, linear between the two nearest values.
+
+    Args:
+        values: One number per row, shape `(n,)`.
+        counts: Resamples, shape `(resamples, n)`.
+        share: 0.5 for the median.
+
+    Returns:
+        One quantile per resample, shape `(resamples,)`.
+    """
+    order = np.argsort(values, kind="stable")
+    upto = np.cumsum(counts[:, order], axis=1)
+    position = (upto[:, -1] - 1) * share
+    low, high = (
+        values[order][np.argmax(upto > end(position)[:, None], axis=1)]
+        for end in (np.floor, np.ceil)
+    )
+    return low + (high - low) * (position % 1)
+
+
+def rank_correlations(first: np.ndarray, second: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Compute Spearman's correlation per resample; NaN where either is constant.
+
+    Args:
+        first, second: Two numbers per row, shape `(n,)` each.
+        counts: Resamples, shape `(resamples, n)`.
+
+    Returns:
+        One correlation per resample, shape `(resamples,)`.
+    """
+    middle = (counts.sum(axis=1, keepdims=True) + 1) / 2
+    a, b = (_ranks(values, counts) - middle for values in (first, second))
+    with np.errstate(invalid="ignore"):
+        both = np.sqrt((counts * a * a).sum(axis=1) * (counts * b * b).sum(axis=1))
+        return (counts * a * b).sum(axis=1) / both
+
+
+def _ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Rank the rows of each resample from 1; equal ones share the mean of their ranks."""
+    distinct, place = np.unique(values, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(len(distinct)))
+    sizes = np.add.reduceat(counts[:, order], starts, axis=1)
+    return (np.cumsum(sizes, axis=1) - (sizes - 1) / 2)[:, place]
+
+
+def quadratic_kappas(confusion: np.ndarray) -> np.ndarray:
+    """Compute Cohen's kappa with weights of the squared distance between classes.
+
+    Args:
+        confusion: Counts, shape `(resamples, classes, classes)`.
+
+    Returns:
+        One kappa per resample, shape `(resamples,)`; NaN where all that is true and said is one
+        class.
+
+    Reference:
+        Cohen, 1968, "Weighted kappa: Nominal scale agreement with provision for scaled
+        disagreement or partial credit".
+    """
+    place = np.arange(confusion.shape[1])
+    weights = (place[:, None] - place) ** 2
+    by_chance = np.einsum("ri,rj,ij->r", confusion.sum(axis=2), confusion.sum(axis=1), weights)
+    found = (confusion * weights).sum(axis=(1, 2)) * confusion.sum(axis=(1, 2))
+    with np.errstate(invalid="ignore"):
+        return 1 - found / by_chance

@@ -2,6 +2,42 @@
 
 import unicodedata
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from kerasrecipes.errors import printable
+
+_NAME_WIDTH = 28
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text with a heading, for a terminal or a page.
+
+    Args:
+        title: What the table is about.
+        columns: Heading of each column.
+        rows: Equally many cells each; the first one names the row.
+        right: Numbers of the columns that are aligned to the right.
+
+    Example:
+        >>> rows = ("ok", "120"), ("crack", "8")
+        >>> print("\\n".join(Table("Classes", ("class", "n"), rows, right=(1,)).lines()))
+        class    n
+        ─────  ───
+        ok     120
+        crack    8
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    right: tuple[int, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Return the table for a terminal, without its title; long names are cut."""
+        named = [(shorten_text(printable(first), _NAME_WIDTH), *rest) for first, *rest in self.rows]
+        rows = [self.columns, *named]
+        return underlined(align_columns(rows, self.right), rows)
 
 
 def align_columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:

@@ -8,7 +8,8 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.retrieval.embeddings import checked_labels, unit_rows
 from kerasrecipes.evaluation.scores import check_rows
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import bootstrap_interval, wilson_interval
+from kerasrecipes.statistics.intervals import bootstrap_interval
+from kerasrecipes.statistics.shares import counted_share
 
 # Queries compared at once: a few MB for each thousand photos.
 _QUERIES = 256
@@ -55,7 +56,7 @@ def recall_at_k(
     shares = {}
     for k in ks:
         found = int((first < k).sum())
-        shares[int(k)] = Estimate(found / len(first), *wilson_interval(found, len(first)))
+        shares[int(k)] = counted_share(found, len(first))
     return shares
 
 

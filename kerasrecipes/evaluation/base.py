@@ -1,0 +1,144 @@
+"""What the results of all tasks have in common: text, tables and JSON."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.statistics.estimate import Estimate, decode_float, encode_float
+from kerasrecipes.statistics.tables import Table
+
+FEW_EXAMPLES = 30
+FEW_GROUPS = 10
+
+
+class Result(ABC):
+    """The result of a test, whatever the task.
+
+    A task's result is a frozen dataclass of numbers, texts, `Estimate`s, and tuples of such or
+    of further dataclasses. Its text and its JSON are made here, from these.
+    """
+
+    task: ClassVar[str]
+    headline_name: ClassVar[str]
+    higher_is_better: ClassVar[bool] = True
+    item: ClassVar[str] = "example"
+    n: int
+    latency_ms: dict[str, float] | None
+    notes: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def headline(self) -> Estimate:
+        """The number that models are compared by."""
+
+    @abstractmethod
+    def summary(self) -> list[str]:
+        """Return the first lines of the text: the numbers about all of the test."""
+
+    @abstractmethod
+    def tables(self) -> list[Table]:
+        """Return what a page or a terminal shows below the summary."""
+
+    def remarks(self) -> list[str]:
+        """Return what is to be said below the tables."""
+        return []
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-safe data; each estimate is `[value, low, high]`."""
+        return {"task": self.task, **_plain_fields(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Build the result from what `to_dict` returned.
+
+        Raises:
+            DataError: If a part is missing, or the result is of another task.
+        """
+        if (task := data.get("task", cls.task)) != cls.task:
+            raise DataError(
+                f"The evaluation is of the task {task!r}, and {cls.__name__} reads {cls.task!r}. "
+                "Read it with the class of its task."
+            )
+        return _build(cls, data)
+
+    def __str__(self) -> str:
+        lines, tables = self.summary(), self.tables()
+        if self.latency_ms:
+            median, p95 = self.latency_ms["median"], self.latency_ms["p95"]
+            lines.append(f"latency per {self.item} {median:.1f} ms, 95th percentile {p95:.1f} ms")
+        for table in tables:
+            lines += ["", *([table.title] if len(tables) > 1 else []), *table.lines()]
+        lines += [f"\n{remark}" for remark in self.remarks()]
+        lines += ["", "In brackets: 95% confidence intervals."]
+        return "\n".join(lines + [f"Note: {printable(note)}" for note in self.notes])
+
+
+def latency_summary(latency_ms: Sequence[float] | None) -> dict[str, float] | None:
+    """Reduce milliseconds per prediction to `{"median": …, "p95": …}`; `None` if there are none."""
+    if latency_ms is None or not len(latency_ms):
+        return None
+    values = np.asarray(latency_ms, dtype=np.float64)
+    return {"median": float(np.median(values)), "p95": float(np.quantile(values, 0.95))}
+
+
+def notes_on_size(n: int, item: str, groups: np.ndarray | None = None) -> list[str]:
+    """Say what a small test, or one of few groups, means for its numbers.
+
+    Args:
+        n: Number of examples.
+        item: What an example is, e.g. `"photo"`.
+        groups: Number of each one's group, from 0; `None` if they are independent.
+    """
+    notes = []
+    if groups is not None:
+        count = int(groups.max()) + 1
+        few = " With so few they are too narrow." if 1 < count < FEW_GROUPS else ""
+        notes.append(
+            f"Intervals are from whole groups, {count} in all.{few}"
+            if count > 1
+            else f"All {item}s are of one group, so nothing is known of how others would differ."
+        )
+    if n < FEW_EXAMPLES:
+        notes.append(f"Only {n} {item}s: read the intervals, not the numbers.")
+    return notes
+
+
+def _plain_fields(record: Any) -> dict[str, Any]:
+    return {field.name: _plain(getattr(record, field.name)) for field in fields(record)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Estimate):
+        return value.to_list()
+    if is_dataclass(value):
+        return _plain_fields(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return encode_float(value) if isinstance(value, float) else value
+
+
+def _build(cls: type, data: Mapping[str, Any]) -> Any:
+    kinds, known = get_type_hints(cls), {}
+    for field in fields(cls):
+        if field.name in data:
+            known[field.name] = _read(kinds[field.name], data[field.name])
+        elif field.default is MISSING:
+            raise DataError(
+                f"The evaluation lacks {field.name!r}. The file is damaged or was edited; "
+                "restore it or evaluate again."
+            )
+    return cls(**known)
+
+
+def _read(kind: Any, value: Any) -> Any:
+    if kind is Estimate:
+        return Estimate.from_list(value)
+    if is_dataclass(kind):
+        return _build(kind, value)
+    if get_origin(kind) is tuple:
+        return tuple(_read(get_args(kind)[0], item) for item in value)
+    return decode_float(value) if kind is float else value
