@@ -96,7 +96,7 @@ def notes_on_size(n: int, item: str, groups: np.ndarray | None = None) -> list[s
     notes = []
     if groups is not None:
         count = int(groups.max()) + 1
-        few = " With so few they are too narrow." if 1 < count < FEW_GROUPS else ""
+        few = " With so few, those from resamples are too narrow." if count < FEW_GROUPS else ""
         notes.append(
             f"Intervals are from whole groups, {count} in all.{few}"
             if count > 1

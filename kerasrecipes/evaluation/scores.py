@@ -1,5 +1,7 @@
 """What labels and scores must be before anything is computed from them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kerasrecipes.errors import DataError, listed
@@ -78,14 +80,88 @@ def without_rounding(scores: np.ndarray) -> np.ndarray:
     return scores / np.where(near & (sums > 0), sums, 1)
 
 
-def check_rows(name: str, values: np.ndarray, rows: int) -> None:
+def check_rows(name: str, values: Sequence[object], rows: int, of: str = "label") -> None:
     """Raise unless an array has one row per photo.
+
+    Args:
+        name: The argument.
+        values: What was passed.
+        rows: How many rows it must have.
+        of: What there are so many of.
 
     Raises:
         DataError: If it has more or fewer.
     """
     if len(values) != rows:
         raise DataError(
-            f"`{name}` must have one row per label. Received: {len(values)} rows for "
-            f"{rows} labels. Pass both from the same photos, in the same order."
+            f"`{name}` must have one row per {of}. Received: {len(values)} rows for "
+            f"{rows} {of}s. Pass both from the same photos, in the same order."
         )
+
+
+def checked_numbers(name: str, values: np.ndarray) -> np.ndarray:
+    """Return one finite float64 per example, or say what is wrong with them.
+
+    Raises:
+        DataError: If they are not one-dimensional finite numbers, at least one.
+    """
+    try:
+        values = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"`{name}` must be numbers. Received: {error}.") from error
+    if values.ndim != 1:
+        raise DataError(
+            f"`{name}` must be one-dimensional, one number per example. "
+            f"Received shape: {values.shape}."
+        )
+    check_finite(name, values)
+    return values
+
+
+def check_finite(name: str, values: np.ndarray) -> None:
+    """Raise unless there is at least one row, and no NaN or infinity in any.
+
+    Raises:
+        DataError: If there are no rows, or some are not finite.
+    """
+    if not len(values):
+        raise DataError("There are no examples to evaluate. Pass at least one.")
+    broken = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+    if len(broken):
+        raise DataError(
+            f"`{name}` must be finite. Received: NaN or infinity for {len(broken)} of "
+            f"{len(values)} examples, first in row {broken[0]}."
+        )
+
+
+def group_numbers(groups: Sequence[object] | None, rows: int) -> np.ndarray | None:
+    """Number the groups of examples from 0, as resampling takes them.
+
+    Args:
+        groups: One id per example; one that is `None` is of a group of its own.
+        rows: Number of examples.
+
+    Returns:
+        int64 `(n,)`; `None` if there are no groups, or none with two examples.
+
+    Raises:
+        DataError: If there is not one id per example.
+
+    Example:
+        >>> group_numbers(["a", None, "a", None], 4)
+        array([0, 1, 0, 2])
+    """
+    if groups is None:
+        return None
+    if np.ndim(groups) != 1:
+        raise DataError(
+            "`groups` must be one-dimensional, one id per example. "
+            f"Received shape: {np.shape(groups)}."
+        )
+    check_rows("groups", groups, rows, "example")
+    first: dict[object, int] = {}
+    for i, group in enumerate(groups):
+        first.setdefault((i,) if group is None else group, len(first))
+    if len(first) == rows:
+        return None
+    return np.array([first[(i,) if group is None else group] for i, group in enumerate(groups)])

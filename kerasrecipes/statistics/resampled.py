@@ -25,20 +25,37 @@ def ranking_metrics(
     Reference:
         Hanley and McNeil, 1982, "The meaning and use of the area under a ROC curve".
     """
-    order = np.argsort(-score, kind="stable")
-    ranked = score[order]
-    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-    drawn = counts[:, order]
-    hits = np.add.reduceat(drawn * positive[order], starts, axis=1)
-    named = np.cumsum(np.add.reduceat(drawn, starts, axis=1), axis=1)
-    found = np.cumsum(hits, axis=1)
+    hits, found, named = _ranked(positive, score, counts)
     positives, total = found[:, -1], named[:, -1]
     false = np.diff(named - found, axis=1, prepend=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         auc = np.sum(false * (found - hits / 2), axis=1) / (positives * (total - positives))
-        precision = np.divide(found, named, out=np.zeros_like(found), where=named > 0)
-        average_precision = np.sum(hits * precision, axis=1) / positives
-    return auc, average_precision
+    return auc, _average_precisions(hits, found, named)
+
+
+def average_precisions(positive: np.ndarray, score: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Compute average precision alone, as `ranking_metrics` does."""
+    return _average_precisions(*_ranked(positive, score, counts))
+
+
+def _ranked(
+    positive: np.ndarray, score: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return hits at each distinct score from the highest down, and hits and rows down to it."""
+    order = np.argsort(-score, kind="stable")
+    ranked = score[order]
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+    named = np.take(counts, order, axis=1)
+    hits = named * positive[order]
+    if len(starts) < len(order):
+        hits, named = (np.add.reduceat(rows, starts, axis=1) for rows in (hits, named))
+    return hits, np.cumsum(hits, axis=1), np.cumsum(named, axis=1)
+
+
+def _average_precisions(hits: np.ndarray, found: np.ndarray, named: np.ndarray) -> np.ndarray:
+    precision = np.divide(found, named, out=np.zeros_like(found), where=named > 0)
+    with np.errstate(invalid="ignore"):
+        return np.sum(hits * precision, axis=1) / found[:, -1]
 
 
 def confusion_counts(
