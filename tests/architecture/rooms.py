@@ -56,7 +56,7 @@ ROOMS = {
         "errors evaluation statistics",
         later="photos",  # the mistakes are shown as photos
         libraries="numpy",
-        later_libraries="jinja2 matplotlib",
+        later_libraries="jinja2 matplotlib sklearn",
     ),
     "engine": Room(
         "backbones data environment errors files photos report surgery",

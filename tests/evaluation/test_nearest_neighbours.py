@@ -28,6 +28,14 @@ def test_a_known_photo_decides_alone():
     np.testing.assert_allclose(shares, np.eye(3)[LABELS], atol=1e-6)
 
 
+def test_among_equally_near_photos_those_that_were_passed_first_vote():
+    rows, labels = np.array([[1.0, 0.0]] * 40), np.repeat([2, 0, 1], [3, 20, 17])
+    shares = NearestNeighbours(3).fit(rows, labels).predict_proba([[1.0, 0.2]])
+    np.testing.assert_array_equal(shares, [[0, 0, 1]])
+    shares = NearestNeighbours(3).fit(rows[::-1], labels[::-1]).predict_proba([[1.0, 0.2]])
+    np.testing.assert_array_equal(shares, [[0, 1, 0]])
+
+
 def test_far_photos_are_of_no_known_class():
     known = NearestNeighbours(3).fit(KNOWN, LABELS)
     limit = float(np.quantile(known.distances(NEW), 0.75))

@@ -25,6 +25,7 @@ def test_shares_are_written_as_percentages(estimate, text):
 def test_numbers_are_written_with_their_interval():
     assert Estimate(0.93512, 0.91, 0.95).number() == "0.935 (0.910–0.950)"
     assert Estimate(0.93512).number(2) == "0.94"
+    assert Estimate(-0.2, -0.3, -0.1).number(1) == "-0.2 (-0.3 to -0.1)"
     assert Estimate(math.nan).number() == "–"
     assert Estimate(0.84, 0.78, 0.89).percent(1) == "84.0% (78.0–89.0)"
 

@@ -31,15 +31,13 @@ def test_wilson_gives_the_published_values(successes, trials, low, high):
 def test_wilson_agrees_with_scipy():
     from scipy.stats import binomtest
 
-    for successes, trials, confidence in [
-        (0, 7, 0.95),
-        (7, 7, 0.95),
-        (3, 50, 0.9),
-        (199, 200, 0.99),
-    ]:
+    tried = [(k, n, 0.95) for n in (1, 2, 7, 30, 263, 5000) for k in {*range(0, n, 1 + n // 9), n}]
+    tried += [(3, 50, 0.9), (199, 200, 0.99)]
+    for successes, trials, confidence in tried:
         expected = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
         found = wilson_interval(successes, trials, confidence)
         assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert len(tried) > 40
 
 
 def test_wilson_of_no_trials_is_undefined_and_ends_are_exact():
@@ -89,6 +87,22 @@ def test_stratified_resamples_keep_the_class_counts():
         assert (per_class == [[3], [40], [7]]).all()
     free = np.concatenate(list(resample_counts(50, 20, seed=0)))
     assert (free.sum(axis=1) == 50).all() and free.shape == (20, 50)
+
+
+def test_whole_groups_are_drawn():
+    groups = np.repeat([0, 1, 2], [3, 40, 7])
+    counts = np.concatenate(list(resample_counts(50, 200, seed=0, groups=groups)))
+    assert counts.shape == (200, 50)
+    first = counts[:, [0, 3, 43]]
+    assert (counts == first[:, groups]).all()
+    assert (first.sum(axis=1) == 3).all() and first.std(axis=0).min() > 0
+    sizes = [
+        rows
+        for rows, _ in (
+            c.shape for c in resample_counts(10**6, 9, 0, groups=np.arange(10**6) // 10**5)
+        )
+    ]
+    assert max(sizes) <= 2 and sum(sizes) == 9
 
 
 def test_resamples_of_a_large_set_come_in_bounded_chunks():

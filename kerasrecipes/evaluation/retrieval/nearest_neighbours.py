@@ -13,7 +13,7 @@ class NearestNeighbours:
     """Let the k nearest photos vote on the class of a new one.
 
     Classes can be added without training: fit again with more photos. Distances are
-    `1 − cosine`, 0…2.
+    `1 − cosine`, 0…2. Of equally near photos those that were fitted first vote.
 
     Args:
         k: How many of the nearest photos vote.
