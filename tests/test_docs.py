@@ -93,6 +93,9 @@ def documented_arguments(doc: str) -> list[str] | None:
     return [name for together in names for name in together.split(", ")]
 
 
+PUBLIC = {name: getattr(kerasrecipes, name) for name in kerasrecipes.__all__}
+for _room in [value for value in PUBLIC.values() if inspect.ismodule(value)]:
+    PUBLIC |= {name: getattr(_room, name) for name in _room.__all__}
 DOCUMENTED = [
     documented
     for module, path in SOURCES.items()
@@ -135,9 +138,9 @@ def test_args_are_the_arguments():
 
 def test_public_functions_and_classes_have_args():
     public = {
-        f"{getattr(kerasrecipes, name).__module__}.{name}"
-        for name in kerasrecipes.__all__
-        if hasattr(getattr(kerasrecipes, name), "__module__")
+        f"{value.__module__}.{name}"
+        for name, value in PUBLIC.items()
+        if hasattr(value, "__module__")
     }
     found = [documented for documented in DOCUMENTED if str(documented) in public]
     missing = [
@@ -187,9 +190,8 @@ def photos_folder(tmp_path_factory, part_photos) -> Path:
 def test_examples_give_what_they_say(name, photos_folder, monkeypatch):
     monkeypatch.chdir(photos_folder)
     module = import_module(name)
-    known = {public: getattr(kerasrecipes, public) for public in kerasrecipes.__all__}
     # A reader has imported these, and scanned the folder.
-    known |= {"np": import_module("numpy"), "photos": kerasrecipes.scan_photos("photos")}
+    known = {**PUBLIC, "np": import_module("numpy"), "photos": kerasrecipes.scan_photos("photos")}
     ran, said = 0, []
     for test in doctest.DocTestFinder().find(module, globs={**known, **vars(module)}):
         runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
@@ -219,7 +221,7 @@ def test_readme_python_names_what_exists():
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "kr":
                 names.add(node.attr)
-                assert node.attr in kerasrecipes.__all__, f"README: there is no kr.{node.attr}."
+                assert node.attr in PUBLIC, f"README: there is no kr.{node.attr}."
             if isinstance(node, ast.Call) and getattr(node.func, "value", None):
                 if getattr(node.func.value, "id", "") == "kr":
                     _check_call(getattr(kerasrecipes, node.func.attr), node)

@@ -1,17 +1,20 @@
 """A catalogue of pretrained backbones; keras is imported only when one is built."""
 
 from dataclasses import replace as changed
+from typing import TYPE_CHECKING
 
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import BackboneSpec as BackboneSpec
+from kerasrecipes.lazy import lazy_names
 from kerasrecipes.registry import Registry
 
-__all__ = [
-    "BackboneSpec",
-    "get_backbone",
-    "list_backbones",
-    "register_backbone",
-    "usable_backbones",
-]
+if TYPE_CHECKING:
+    from kerasrecipes.backbones.weights_files import save_npz as save_npz
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {"weights_files": "save_npz"},
+    own="BackboneSpec get_backbone list_backbones register_backbone usable_backbones",
+)
 
 
 def _check_spec(spec: object) -> None:

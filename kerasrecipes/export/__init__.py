@@ -5,20 +5,21 @@ Listing and loading never import tensorflow, but for a SavedModel; writing does.
 
 from pathlib import Path
 
-from kerasrecipes.export.format import ExportFormat, GraphFacts, LoadedModel
+from kerasrecipes.bundles.contract import Contract as Contract
+from kerasrecipes.export.format import (
+    ExportFormat,
+    GraphFacts as GraphFacts,
+    LoadedModel as LoadedModel,
+)
+from kerasrecipes.lazy import lazy_names
 from kerasrecipes.registry import Registry
 
-__all__ = [
-    "ExportFormat",
-    "GraphFacts",
-    "LoadedModel",
-    "find_format",
-    "get_format",
-    "is_of_this_process",
-    "list_formats",
-    "register_format",
-    "usable_formats",
-]
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {},
+    own="Contract ExportFormat GraphFacts LoadedModel find_format get_format list_formats "
+    "register_format usable_formats",
+)
 
 
 def _check_format(format: object) -> None:
@@ -75,7 +76,14 @@ def is_of_this_process(name: str) -> bool:
 
 
 def find_format(path: str | Path) -> ExportFormat | None:
-    """Return the format whose files end like `path`, or `None`."""
+    """Return the format whose files end like a path.
+
+    Args:
+        path: An exported file; it need not exist.
+
+    Returns:
+        The format, or `None`.
+    """
     suffix = Path(path).suffix
     found = (format for format in usable_formats().values() if format.suffix == suffix)
     return next(found, None)

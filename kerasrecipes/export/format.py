@@ -11,7 +11,12 @@ from kerasrecipes.bundles.contract import Contract
 
 
 class LoadedModel(Protocol):
-    """An exported file that is ready to answer. It knows its own input size."""
+    """An exported file that is ready to answer.
+
+    Args:
+        image_size: `(height, width)` of the photos that it takes.
+        class_count: Number of scores that it gives.
+    """
 
     image_size: tuple[int, int]
     class_count: int

@@ -1,9 +1,26 @@
 """Heads: one task per file, with its layers, its loss and its metrics."""
 
 from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING
 
 from kerasrecipes.errors import did_you_mean, listed
+from kerasrecipes.lazy import lazy_names
 from kerasrecipes.registry import Registry
+
+if TYPE_CHECKING:
+    from kerasrecipes.heads.classification import ClassificationHead as ClassificationHead
+    from kerasrecipes.heads.embedding import EmbeddingHead as EmbeddingHead
+    from kerasrecipes.heads.margin import MarginHead as MarginHead
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "classification": "ClassificationHead",
+        "embedding": "EmbeddingHead",
+        "margin": "MarginHead",
+    },
+    own="get_head list_heads make_head register_head",
+)
 
 _HAS = ("name", "trains", "build", "loss", "metrics")
 
@@ -52,6 +69,9 @@ def register_head(head: type, replace: bool = False) -> None:
 
 def get_head(name: str):
     """Return the class of a head by name.
+
+    Args:
+        name: One of `list_heads()`.
 
     Raises:
         ValueError: If there is no such head.

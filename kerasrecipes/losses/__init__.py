@@ -10,11 +10,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from kerasrecipes.errors import did_you_mean, listed, unknown_name
+from kerasrecipes.lazy import lazy_names
 from kerasrecipes.losses.checks import checked_number
 from kerasrecipes.registry import Registry
 
 if TYPE_CHECKING:
     import keras
+
+    from kerasrecipes.losses.adjusted_cross_entropy import (
+        LDAM as LDAM,
+        BalancedSoftmax as BalancedSoftmax,
+    )
+    from kerasrecipes.losses.angular_margin import ArcFace as ArcFace, CosFace as CosFace
+    from kerasrecipes.losses.class_weights import (
+        effective_number_weights as effective_number_weights,
+    )
+    from kerasrecipes.losses.contrastive import SupervisedContrastive as SupervisedContrastive
+    from kerasrecipes.losses.costs import (
+        cheapest_decisions as cheapest_decisions,
+        cost_matrix as cost_matrix,
+    )
+    from kerasrecipes.losses.expected_cost import ExpectedCost as ExpectedCost
+    from kerasrecipes.losses.robust import GeneralizedCrossEntropy as GeneralizedCrossEntropy
+    from kerasrecipes.losses.triplet import SemiHardTriplet as SemiHardTriplet
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "adjusted_cross_entropy": "BalancedSoftmax LDAM",
+        "angular_margin": "ArcFace CosFace",
+        "class_weights": "effective_number_weights",
+        "contrastive": "SupervisedContrastive",
+        "costs": "cheapest_decisions cost_matrix",
+        "expected_cost": "ExpectedCost",
+        "robust": "GeneralizedCrossEntropy",
+        "triplet": "SemiHardTriplet",
+    },
+    own="get_loss list_losses register_loss",
+)
 
 # What a loss is computed on: raw scores per class, scaled cosines per class, or embeddings.
 LOGITS, COSINES, EMBEDDINGS = "logits", "cosines", "embeddings"

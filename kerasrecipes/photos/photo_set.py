@@ -66,7 +66,13 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A file that was left out, and why. `row` is its row in the table, if there is one."""
+    """A file that was left out, and why.
+
+    Args:
+        path: The file.
+        reason: What is wrong with it.
+        row: Its row in the table, if there is one.
+    """
 
     path: Path
     reason: str

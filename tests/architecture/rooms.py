@@ -30,28 +30,29 @@ ROOMS = {
     "errors": Room(),
     "files": Room("errors"),
     "registry": Room("errors"),
+    "lazy": Room(later="errors"),
     "console": Room(),
     "environment": Room("_version", later_libraries="keras tensorflow"),
     "templates": Room("errors files"),
-    "statistics": Room("errors", libraries="numpy", later_libraries="scipy"),
+    "statistics": Room("errors lazy", libraries="numpy", later_libraries="scipy"),
     "data": Room("errors", libraries="numpy", later_libraries="keras tensorflow"),
-    "photos": Room("data errors", libraries="numpy PIL", later_libraries="tensorflow"),
-    "surgery": Room("errors photos", libraries="numpy", later_libraries="keras"),
-    "quantization": Room("data errors statistics surgery", libraries="keras numpy"),
+    "photos": Room("data errors lazy", libraries="numpy PIL", later_libraries="tensorflow"),
+    "surgery": Room("errors lazy photos", libraries="numpy", later_libraries="keras"),
+    "quantization": Room("data errors lazy statistics surgery", libraries="keras numpy"),
     "backbones": Room(
-        "environment errors files registry surgery",
+        "environment errors files lazy registry surgery",
         libraries="numpy",
         later_libraries="h5py keras keras_cv keras_hub",
     ),
-    "losses": Room("errors registry", libraries="keras numpy"),
-    "heads": Room("errors registry", later="losses", later_libraries="keras"),
-    "optimizers": Room(libraries="keras"),
+    "losses": Room("errors lazy registry", libraries="keras numpy"),
+    "heads": Room("errors lazy registry", later="losses", later_libraries="keras"),
+    "optimizers": Room("lazy", libraries="keras"),
     "callbacks": Room(
-        "errors files",
+        "errors files lazy",
         libraries="keras numpy",
         later_libraries="matplotlib mlflow tensorboard tensorflow",
     ),
-    "evaluation": Room("errors statistics", libraries="numpy", later_libraries="scipy"),
+    "evaluation": Room("errors lazy statistics", libraries="numpy", later_libraries="scipy"),
     "report": Room(
         "errors evaluation statistics",
         later="photos",  # the mistakes are shown as photos
@@ -59,7 +60,7 @@ ROOMS = {
         later_libraries="jinja2 matplotlib sklearn",
     ),
     "engine": Room(
-        "backbones data environment errors files photos report surgery",
+        "backbones data environment errors files lazy photos report surgery",
         later="callbacks losses optimizers",
         libraries="numpy",
         later_libraries="ai_edge_litert jax keras tensorflow",
@@ -71,7 +72,7 @@ ROOMS = {
         later_libraries="keras",
     ),
     "export": Room(
-        "bundles environment errors files quantization registry",
+        "bundles environment errors files lazy quantization registry",
         later="photos",
         libraries="flatbuffers numpy",
         later_libraries="ai_edge_litert keras litert_quantizer onnx onnxruntime tensorflow tf2onnx",
@@ -100,7 +101,7 @@ ROOMS = {
         later_libraries="scipy sklearn",
     ),
     "optimization": Room(
-        "backbones bundles console data engine environment errors evaluation files photos "
+        "backbones bundles console data engine environment errors evaluation files lazy photos "
         "quantization release report statistics surgery training",
         later="callbacks export verify",
         libraries="numpy",
@@ -113,7 +114,7 @@ ROOMS = {
         libraries="typer",
     ),
     "__main__": Room("cli"),
-    "__init__": Room("_version", later="errors"),
+    "__init__": Room("_version lazy"),
 }
 
 # Arrows that go up, each with what must happen before it can go. Keep it empty.

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import Stage, UnfreezeSchedule
-from kerasrecipes.engine import rates as stage_rates
-from kerasrecipes.engine import stage as fit_stage
+from kerasrecipes.engine import rates as stage_rates, stage as fit_stage
 from kerasrecipes.engine.rates import RateSearch, StageRates, rates_found, search_rates
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from kerasrecipes.errors import DataError, VerificationError
 from kerasrecipes.export.format import GraphFacts
-from kerasrecipes.export.tflite import convert as tflite_convert
-from kerasrecipes.export.tflite import tflite
+from kerasrecipes.export.tflite import convert as tflite_convert, tflite
 from kerasrecipes.export.tflite.graph import (
     float_beginning,
     float_head,

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kerasrecipes.optimization.search import plans as search_plans
-from kerasrecipes.optimization.search import search
+from kerasrecipes.optimization.search import plans as search_plans, search
 from kerasrecipes.optimization.search.candidate import Candidate
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.optimization.search.result import OptimizationResult

@@ -20,8 +20,7 @@ from kerasrecipes import (
 from kerasrecipes.errors import VerificationError
 from kerasrecipes.export import get_format
 from kerasrecipes.files import locked_folder
-from kerasrecipes.optimization.search import plans as search_plans
-from kerasrecipes.optimization.search import search
+from kerasrecipes.optimization.search import plans as search_plans, search
 from kerasrecipes.optimization.search.optimizing import _with_seed
 from kerasrecipes.report.style import png
 
