@@ -51,7 +51,12 @@ if TYPE_CHECKING:
         TrainingError as TrainingError,
         VerificationError as VerificationError,
     )
-    from kerasrecipes.evaluation import Evaluation as Evaluation
+    from kerasrecipes.evaluation import (
+        Evaluation as Evaluation,
+        MultiLabelEvaluation as MultiLabelEvaluation,
+        OrdinalEvaluation as OrdinalEvaluation,
+        RegressionEvaluation as RegressionEvaluation,
+    )
     from kerasrecipes.export import list_formats as list_formats, register_format as register_format
     from kerasrecipes.heads import list_heads as list_heads, register_head as register_head
     from kerasrecipes.losses import list_losses as list_losses, register_loss as register_loss
@@ -127,7 +132,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "errors": "DataError DownloadError IntegrityError KerasRecipesError "
         "MissingDependencyError NoEffectError NotFittedError PluginError "
         "TrainingError VerificationError",
-        "evaluation": "Evaluation",
+        "evaluation": "Evaluation MultiLabelEvaluation OrdinalEvaluation RegressionEvaluation",
         "export": "list_formats register_format",
         "heads": "list_heads register_head",
         "losses": "list_losses register_loss",

@@ -5,8 +5,23 @@ from typing import TYPE_CHECKING
 from kerasrecipes.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from kerasrecipes.evaluation.base import Result as Result
     from kerasrecipes.evaluation.calibration import temperature_scale as temperature_scale
     from kerasrecipes.evaluation.classification import evaluate_scores as evaluate_scores
+    from kerasrecipes.evaluation.multi_label import (
+        LabelResult as LabelResult,
+        MultiLabelEvaluation as MultiLabelEvaluation,
+        evaluate_labels as evaluate_labels,
+    )
+    from kerasrecipes.evaluation.ordinal import (
+        OrderedClassResult as OrderedClassResult,
+        OrdinalEvaluation as OrdinalEvaluation,
+        evaluate_order as evaluate_order,
+    )
+    from kerasrecipes.evaluation.regression import (
+        RegressionEvaluation as RegressionEvaluation,
+        evaluate_numbers as evaluate_numbers,
+    )
     from kerasrecipes.evaluation.result import ClassResult as ClassResult, Evaluation as Evaluation
     from kerasrecipes.evaluation.retrieval.nearest_neighbours import (
         NearestNeighbours as NearestNeighbours,
@@ -19,8 +34,12 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
+        "base": "Result",
         "calibration": "temperature_scale",
         "classification": "evaluate_scores",
+        "multi_label": "LabelResult MultiLabelEvaluation evaluate_labels",
+        "ordinal": "OrderedClassResult OrdinalEvaluation evaluate_order",
+        "regression": "RegressionEvaluation evaluate_numbers",
         "result": "ClassResult Evaluation",
         "retrieval.nearest_neighbours": "NearestNeighbours",
         "retrieval.ranking": "mean_average_precision recall_at_k",

@@ -20,6 +20,11 @@ class Result(ABC):
 
     A task's result is a frozen dataclass of numbers, texts, `Estimate`s, and tuples of such or
     of further dataclasses. Its text and its JSON are made here, from these.
+
+    Args:
+        n: Number of examples.
+        latency_ms: `median` and `p95` of the time per example, if it was measured.
+        notes: What a reader must know to trust the numbers no further than they go.
     """
 
     task: ClassVar[str]
