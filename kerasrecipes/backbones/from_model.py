@@ -8,7 +8,8 @@ import numpy as np
 from kerasrecipes.backbones.scaling import SCALINGS
 from kerasrecipes.backbones.weights_files import reason_of
 from kerasrecipes.errors import listed, unknown_name
-from kerasrecipes.surgery.graph import blocks_from_graph, find_cuts, model_name, nodes_in_order
+from kerasrecipes.keras_private import nodes_in_order
+from kerasrecipes.surgery.graph import blocks_from_graph, find_cuts, model_name
 from kerasrecipes.surgery.rebuilding import (
     TAKEN,
     as_functional,
@@ -83,7 +84,7 @@ def _template(model: "keras.Model", scaling: str, features: str | None) -> "kera
     """Copy a model, flat and with its weights, from a photo of 0 to 255 to its feature map."""
     import keras
 
-    graph = model if hasattr(model, "_nodes_by_depth") else as_functional(model)
+    graph = as_functional(model)
     sides = zip(model.inputs[0].shape[1:3], FREE_SIZE, strict=True)
     photo = keras.Input((*(own or free for own, free in sides), 3), name="photo", dtype="float32")
     values = SCALINGS[scaling]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.errors import listed, unknown_name
+from kerasrecipes.keras_private import maker_of
 
 if TYPE_CHECKING:
     import keras
@@ -169,7 +170,7 @@ def last_dense(model: "keras.Model") -> "keras.layers.Dense | None":
 
     last = model.layers[-1]
     if isinstance(last, layers.Softmax):
-        last, wanted = last.input._keras_history.operation, activations.linear
+        last, wanted = maker_of(last.input), activations.linear
     else:
         wanted = activations.softmax
     fits = isinstance(last, layers.Dense) and last.activation is wanted and last.use_bias

@@ -12,6 +12,7 @@ import numpy as np
 from kerasrecipes.callbacks.state.model_state import ModelState, RandomState
 from kerasrecipes.callbacks.state.state_folder import StateFolder
 from kerasrecipes.errors import DataError, TrainingError, printable
+from kerasrecipes.keras_private import averages_are_in, say_averages_are_in
 
 
 @dataclass(frozen=True)
@@ -207,12 +208,12 @@ def has_state(one: object) -> bool:
 def _get_state(one: object) -> dict:
     if isinstance(one, keras.callbacks.SwapEMAWeights):
         # Whether the averages are in the model, and its own weights in the optimizer.
-        return {"swapped": one._ema_weights_in_model}
+        return {"swapped": averages_are_in(one)}
     return one.get_state()
 
 
 def _set_state(one: object, state: dict) -> None:
     if isinstance(one, keras.callbacks.SwapEMAWeights):
-        one._ema_weights_in_model = state["swapped"]
+        say_averages_are_in(one, state["swapped"])
     else:
         one.set_state(state)

@@ -9,15 +9,14 @@ import numpy as np
 
 from kerasrecipes.callbacks.base import Resumable
 from kerasrecipes.callbacks.state.model_state import RandomState
+from kerasrecipes.keras_private import parts_of
 
 
 def trained_batch_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """Find the BatchNormalization layers whose statistics move in training."""
-    # The traversal behind `Model.layers`, which stops at the first level.
-    layers = model._flatten_layers()
     return [
         layer
-        for layer in layers
+        for layer in parts_of(model)
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
     ]
 

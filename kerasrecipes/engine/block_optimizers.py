@@ -8,6 +8,7 @@ import numpy as np
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.engine.rates import StageRates
 from kerasrecipes.engine.schedule import Stage
+from kerasrecipes.keras_private import averages_of, trained_by
 
 
 @dataclass
@@ -95,7 +96,7 @@ class BlockOptimizers:
         places = {id(variable): i for i, variable in enumerate(model.variables)}
         return {
             str(part): {
-                "trains": [places[id(variable)] for variable in kept._trainable_variables],
+                "trains": [places[id(variable)] for variable in trained_by(kept)],
                 "values": [np.array(keras.ops.convert_to_numpy(v)) for v in kept.variables],
             }
             for part, kept in self._kept.items()
@@ -143,8 +144,8 @@ class BlockOptimizers:
         kept.ema_momentum = momentum
         if self.ema:
             # The average begins anew at the weights that the last stage chose.
-            averages = kept._model_variables_moving_average
-            for average, variable in zip(averages, kept._trainable_variables, strict=True):
+            averages = averages_of(kept)
+            for average, variable in zip(averages, trained_by(kept), strict=True):
                 # A copy: with JAX, both would hold one array, which a step may use up once.
                 average.assign(np.array(keras.ops.convert_to_numpy(variable)))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import listed
+from kerasrecipes.keras_private import parts_of
 from kerasrecipes.photos.photo_set import PhotoSet
 
 FEW = 3
@@ -66,7 +67,7 @@ def warn_of_random_weights(
         if (block := spec.block_of(layer.name)) is not None:
             sizes[block < frozen] += layer.count_params()
     norms = recipe.batch_norm == "frozen" and any(
-        isinstance(part, keras.layers.BatchNormalization) for part in model._flatten_layers()
+        isinstance(part, keras.layers.BatchNormalization) for part in parts_of(model)
     )
     faults = [f"{sizes[True] / sum(sizes.values()):.0%} of it never trains"] * (frozen > 0)
     faults += ["its BatchNormalization scales by statistics that nothing measured"] * norms

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.errors import is_number
+from kerasrecipes.keras_private import parts_of
 from kerasrecipes.report.run_report import FreezeRow
 
 
@@ -146,9 +147,9 @@ def batch_norms(layer) -> list:
     """
     import keras
 
-    # The traversal behind `Model.layers`; KerasHub's blocks hide theirs two levels down.
-    parts = layer._flatten_layers()
-    return [part for part in parts if isinstance(part, keras.layers.BatchNormalization)]
+    # KerasHub's blocks hide theirs two levels down.
+    norm = keras.layers.BatchNormalization
+    return [part for part in parts_of(layer) if isinstance(part, norm)]
 
 
 def _norm_state(trained: bool) -> str:

@@ -28,6 +28,7 @@ from kerasrecipes.export.checks import (
 from kerasrecipes.export.format import ExportFormat, GraphFacts
 from kerasrecipes.export.scoring import PhotoScorer
 from kerasrecipes.files import complete_file
+from kerasrecipes.keras_private import patch_tf2onnx
 
 if TYPE_CHECKING:
     import keras
@@ -94,7 +95,6 @@ def write(
 def _convert(model: "keras.Model", contract: Contract) -> bytes:
     import tensorflow as tf
     import tf2onnx
-    from keras.src.export.tf2onnx_lib import patch_tf2onnx
 
     # `training=False`: preprocessing layers such as Resizing otherwise switch the layers after
     # them to training mode. Without autograph, tf2onnx would fail on what it rewrites.
@@ -107,7 +107,7 @@ def _convert(model: "keras.Model", contract: Contract) -> bytes:
     try:
         with silenced(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            patch_tf2onnx()  # tf2onnx predates numpy 2
+            patch_tf2onnx()
             found, _ = tf2onnx.convert.from_function(classify, signature, opset=_OPSET)
     except Exception as error:  # the converter raises whatever it stumbles over
         raise VerificationError(

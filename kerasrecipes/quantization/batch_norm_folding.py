@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.keras_private import nodes_in_order
 from kerasrecipes.surgery.channel_rules import rule_name
-from kerasrecipes.surgery.graph import consumers, nodes_in_order
+from kerasrecipes.surgery.graph import consumers
 from kerasrecipes.surgery.rebuilding import (
     as_functional,
     clone_graph,
@@ -47,7 +48,7 @@ def fold_batch_norm(model: "keras.Model") -> "keras.Model":
             f"`model` must be a functional keras.Model with one input, the photo, not "
             f"{getattr(model, 'name', model)!r}, a {type(model).__name__}."
         )
-    flat = flattened(model if hasattr(model, "_nodes_by_depth") else as_functional(model))
+    flat = flattened(as_functional(model))
     folded = _foldable(flat)
     affine = {name: _factor_and_offset(flat.get_layer(name)) for name in folded.values()}
     fresh: dict[str, tuple[Any, Any]] = {}

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.keras_private import count_calls, nodes_in_order
 from kerasrecipes.quantization.activation_ranges import mean_answers, measure_ranges
 from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.quantization.plan import (
@@ -12,7 +13,6 @@ from kerasrecipes.quantization.plan import (
     plan_quantization,
 )
 from kerasrecipes.surgery.channel_rules import rule_name
-from kerasrecipes.surgery.graph import nodes_in_order
 from kerasrecipes.surgery.rebuilding import is_functional
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _can_be_shifted(node: Any, plan: QuantizationPlan) -> bool:
         layer.name in plan.quantized
         and rule_name(layer) in CONVOLUTIONS
         and layer.use_bias
-        and len(layer._inbound_nodes) == 1
+        and count_calls(layer) == 1
     )
 
 

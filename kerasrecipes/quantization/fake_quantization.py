@@ -8,6 +8,8 @@ and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference"
 import keras
 from keras import ops
 
+from kerasrecipes.keras_private import parts_of
+
 BITS = 8
 # A channel of zeros would have the scale 0, by which the converter cannot divide.
 SMALLEST_RANGE = 1e-6
@@ -188,4 +190,4 @@ def is_quantization_aware(model: "keras.Model") -> bool:
     Args:
         model: A Keras model.
     """
-    return any(isinstance(layer, ActivationRange) for layer in model._flatten_layers())
+    return any(isinstance(layer, ActivationRange) for layer in parts_of(model))

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.keras_private import nodes_in_order
 from kerasrecipes.surgery.channel_rules import rule_name
-from kerasrecipes.surgery.graph import consumers, nodes_in_order
+from kerasrecipes.surgery.graph import consumers
 
 if TYPE_CHECKING:
     import keras

@@ -8,12 +8,12 @@ import numpy as np
 
 from kerasrecipes.data.inference import BATCH, batch_runner
 from kerasrecipes.errors import unknown_name
+from kerasrecipes.keras_private import nodes_in_order, parts_of
 from kerasrecipes.quantization.activation_ranges import measure_ranges
 from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.quantization.bias_correction import rounded_kernel, shift_biases
 from kerasrecipes.quantization.plan import QuantizationPlan, plan_quantization
 from kerasrecipes.quantization.sensitivity_report import LayerSensitivity, QuantizationSensitivity
-from kerasrecipes.surgery.graph import nodes_in_order
 from kerasrecipes.surgery.multiply_adds import node_multiply_adds
 from kerasrecipes.surgery.rebuilding import clone_graph
 
@@ -102,7 +102,7 @@ def layers_to_keep(
         found = layer_sensitivity(model, calibration)
         return frozenset(found.most_sensitive(keep_float)), found
     rounded = plan_quantization(fold_batch_norm(model)).quantized
-    known = {layer.name for layer in model._flatten_layers()}
+    known = {layer.name for layer in parts_of(model)}
     for name in keep_float:
         if name in rounded:
             continue

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
+from kerasrecipes.keras_private import parts_of
 from kerasrecipes.surgery.adapter_table import AdapterSummary, summarise
 from kerasrecipes.surgery.low_rank import enable_low_rank
 from kerasrecipes.surgery.rebuilding import is_functional, rebuild
@@ -251,7 +252,7 @@ def _freeze(layer: "keras.Layer", head: bool) -> None:
     import keras
 
     layer.trainable = head
-    for part in layer._flatten_layers():
+    for part in parts_of(layer):
         if isinstance(part, keras.layers.BatchNormalization):
             part.trainable = False
 
@@ -262,8 +263,8 @@ def _parts(
     """Yield the innermost layers of the backbone's blocks with their names."""
     block = spec.block_of(layer.name)
     if block is not None and block >= first_block:
-        for part in layer._flatten_layers():
-            if len(list(part._flatten_layers())) == 1:
+        for part in parts_of(layer):
+            if len(parts_of(part)) == 1:
                 yield (layer.name if part is layer else f"{layer.name}/{part.name}"), part
 
 

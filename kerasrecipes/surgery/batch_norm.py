@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.errors import DataError, NoEffectError, TrainingError, listed
+from kerasrecipes.keras_private import nodes_in_order, parts_of
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.reader import PhotoReader
-from kerasrecipes.surgery.graph import nodes_in_order
 from kerasrecipes.surgery.rebuilding import is_functional
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _levels(model: "keras.Model") -> Levels:
         layer.name
         for layer in model.layers
         if not isinstance(layer, norm_kind)
-        and any(isinstance(part, norm_kind) for part in layer._flatten_layers())
+        and any(isinstance(part, norm_kind) for part in parts_of(layer))
     ]
     if inside:
         raise ValueError(

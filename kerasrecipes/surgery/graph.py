@@ -1,14 +1,12 @@
-"""Reading the graph of a functional model: where it can be cut, and into which blocks.
-
-The nodes of a graph are the one piece of Keras that has no public name: only
-`nodes_in_order` finds them.
-"""
+"""Reading the graph of a functional model: where it can be cut, and into which blocks."""
 
 import math
 import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+
+from kerasrecipes.keras_private import nodes_in_order
 
 if TYPE_CHECKING:
     import keras
@@ -24,12 +22,6 @@ def anchored(pattern: str) -> str:
         '^(?:a|b)$'
     """
     return f"^(?:{pattern})$"
-
-
-def nodes_in_order(model: "keras.Model") -> list[Any]:
-    """List one node per call of a layer in a functional model, inputs first."""
-    depths = sorted(model._nodes_by_depth, reverse=True)
-    return [node for depth in depths for node in model._nodes_by_depth[depth]]
 
 
 def consumers(nodes: list[Any]) -> dict[int, list[Any]]:

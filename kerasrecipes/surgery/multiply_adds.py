@@ -4,9 +4,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import listed
+from kerasrecipes.keras_private import nodes_in_order
 from kerasrecipes.surgery.channel_rules import rule_name
-from kerasrecipes.surgery.graph import nodes_in_order
-from kerasrecipes.surgery.rebuilding import is_functional
+from kerasrecipes.surgery.rebuilding import as_functional, is_functional
 
 if TYPE_CHECKING:
     import keras
@@ -46,7 +46,7 @@ def count_by_layer(model: "keras.Model") -> dict[str, int]:
         raise ValueError(f"`model` must be a functional keras.Model, not a {type(model).__name__}.")
     counts: dict[str, int] = {}
     unknown = []
-    for node in nodes_in_order(model if hasattr(model, "_nodes_by_depth") else _graph(model)):
+    for node in nodes_in_order(as_functional(model)):
         layer, kind = node.operation, _kind(node.operation)
         if kind in COUNTED:
             counts[layer.name] = counts.get(layer.name, 0) + node_multiply_adds(node)
@@ -68,12 +68,6 @@ def _kind(operation: Any) -> str:
     if kind.__module__ == ROUNDING:
         return kind.__name__.removeprefix("Quantized")
     return rule_name(operation)
-
-
-def _graph(model: "keras.Model") -> "keras.Model":
-    import keras
-
-    return keras.Model(model.inputs, model.outputs, name=model.name)
 
 
 def node_multiply_adds(node: Any) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kerasrecipes.surgery.graph import nodes_in_order
+from kerasrecipes.keras_private import has_graph, nodes_in_order, parts_of
 
 if TYPE_CHECKING:
     import keras
@@ -84,8 +84,7 @@ class _Copier:
         if isinstance(layer, self.skip):
             return args[0]
         if is_functional(layer):
-            # A Sequential has a functional graph; a model made of it shares its layers.
-            graph = layer if hasattr(layer, "_nodes_by_depth") else as_functional(layer)
+            graph = as_functional(layer)
             given = keras.tree.flatten(args[0] if args else kwargs["inputs"])
             outputs = self.run(graph, given, f"{prefix}{layer.name}_")
             return outputs[0] if len(outputs) == 1 else outputs
@@ -124,13 +123,15 @@ def is_functional(model: Any) -> bool:
 
     if isinstance(model, keras.Sequential):
         return model.built
-    return isinstance(model, keras.Model) and hasattr(model, "_nodes_by_depth")
+    return isinstance(model, keras.Model) and has_graph(model)
 
 
 def as_functional(model: "keras.Model") -> "keras.Model":
-    """Return a functional model over the same layers, as one from `Sequential`."""
+    """Return a functional model over the same layers where a model, as `Sequential`, is none."""
     import keras
 
+    if has_graph(model):
+        return model
     return keras.Model(model.inputs, model.outputs, name=model.name)
 
 
@@ -208,8 +209,7 @@ def copy_weights(old: Any, new: Any) -> None:
 
     if not isinstance(old, keras.Layer):
         return
-    # The traversal behind `Model.layers`, down into layers that are made of others.
-    for one, other in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+    for one, other in zip(parts_of(old), parts_of(new), strict=True):
         store: dict[str, Any] = {}
         one.save_own_variables(store)
         if store:

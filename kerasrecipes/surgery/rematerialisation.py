@@ -7,6 +7,8 @@ a chain of convolutions. Here a whole block is computed again from what went int
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from kerasrecipes.keras_private import parts_of
+
 if TYPE_CHECKING:
     from kerasrecipes.backbones.spec import BackboneSpec
 
@@ -113,5 +115,5 @@ def _same_again(part, train_batch_norm: bool) -> bool:
 
     # The states of random generators are variables and no weights.
     draws = len(part.variables) > len(part.weights)
-    norms = (isinstance(one, keras.layers.BatchNormalization) for one in part._flatten_layers())
+    norms = (isinstance(one, keras.layers.BatchNormalization) for one in parts_of(part))
     return not draws and not (train_batch_norm and any(norms))

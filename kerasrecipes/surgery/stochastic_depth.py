@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.keras_private import nodes_in_order
 from kerasrecipes.surgery.adapters import DETOUR
-from kerasrecipes.surgery.graph import nodes_in_order
 
 if TYPE_CHECKING:
     import keras

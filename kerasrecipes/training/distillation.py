@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasrecipes.errors import DataError, did_you_mean, listed
 from kerasrecipes.heads.classification import LOGITS
+from kerasrecipes.keras_private import maker_of
 
 if TYPE_CHECKING:
     import keras
@@ -213,7 +214,7 @@ def logits_of(model: "keras.Model") -> "keras.KerasTensor":
     """
     import keras
 
-    last: Any = model.outputs[0]._keras_history.operation
+    last = maker_of(model.outputs[0])
     if isinstance(last, keras.layers.Softmax):
         return last.input
     names = [layer.name for layer in model.layers]

@@ -24,97 +24,98 @@ class Room:
     later_libraries: str = ""
 
 
+# Files below the rooms, which all that stands above them may import.
+FOR_ALL = {
+    "_version", "errors", "files", "registry", "lazy", "console", "keras_private", "environment",
+}  # fmt: skip
+
 # From the bottom of the house to its top. Types (`if TYPE_CHECKING:`) are free.
 ROOMS = {
     "_version": Room(),
     "errors": Room(),
-    "files": Room("errors"),
-    "registry": Room("errors"),
-    "lazy": Room(later="errors"),
+    "files": Room(),
+    "registry": Room(),
+    "lazy": Room(),
     "console": Room(),
-    "environment": Room("_version", later_libraries="keras tensorflow"),
-    "templates": Room("errors files"),
-    "statistics": Room("errors lazy", libraries="numpy", later_libraries="scipy"),
-    "data": Room("errors", libraries="numpy", later_libraries="keras tensorflow"),
-    "photos": Room("data errors lazy", libraries="numpy PIL", later_libraries="tensorflow"),
-    "surgery": Room("errors lazy photos", libraries="numpy", later_libraries="keras"),
-    "quantization": Room("data errors lazy statistics surgery", libraries="keras numpy"),
+    "keras_private": Room(later_libraries="keras"),
+    "environment": Room(later_libraries="keras tensorflow"),
+    "templates": Room(),
+    "statistics": Room(libraries="numpy", later_libraries="scipy"),
+    "data": Room(libraries="numpy", later_libraries="keras tensorflow"),
+    "photos": Room("data", libraries="numpy PIL", later_libraries="tensorflow"),
+    "surgery": Room("photos", libraries="numpy", later_libraries="keras"),
+    "quantization": Room("data statistics surgery", libraries="keras numpy"),
     "backbones": Room(
-        "environment errors files lazy registry surgery",
+        "surgery",
         libraries="numpy",
         later_libraries="h5py keras keras_cv keras_hub",
     ),
-    "losses": Room("errors lazy registry", libraries="keras numpy"),
-    "heads": Room("errors lazy registry", later="losses", later_libraries="keras"),
-    "optimizers": Room("lazy", libraries="keras"),
+    "losses": Room(libraries="keras numpy"),
+    "heads": Room(later="losses", later_libraries="keras"),
+    "optimizers": Room(libraries="keras"),
     "callbacks": Room(
-        "errors files lazy",
         libraries="keras numpy",
         later_libraries="matplotlib mlflow tensorboard tensorflow",
     ),
-    "evaluation": Room("errors lazy statistics", libraries="numpy", later_libraries="scipy"),
+    "evaluation": Room("statistics", libraries="numpy", later_libraries="scipy"),
     "report": Room(
-        "errors evaluation statistics",
+        "evaluation statistics",
         later="photos",  # the mistakes are shown as photos
         libraries="numpy",
         later_libraries="jinja2 matplotlib sklearn",
     ),
     "engine": Room(
-        "backbones data environment errors files lazy photos report surgery",
+        "backbones data photos report surgery",
         later="callbacks losses optimizers",
         libraries="numpy",
         later_libraries="ai_edge_litert jax keras tensorflow",
     ),
     "bundles": Room(
-        "environment errors files photos report",
+        "photos report",
         later="quantization",
         libraries="numpy pydantic",
         later_libraries="keras",
     ),
     "export": Room(
-        "bundles environment errors files lazy quantization registry",
+        "bundles quantization",
         later="photos",
         libraries="flatbuffers numpy",
         later_libraries="ai_edge_litert keras litert_quantizer onnx onnxruntime tensorflow tf2onnx",
     ),
-    "verify": Room(
-        "bundles data errors export photos statistics", later="report", libraries="numpy"
-    ),
-    "serve": Room("bundles errors export photos"),
+    "verify": Room("bundles data export photos statistics", later="report", libraries="numpy"),
+    "serve": Room("bundles export photos"),
     "release": Room(
-        "bundles errors export files",
+        "bundles export",
         later="data photos verify",
         libraries="numpy",
         later_libraries="jinja2",
     ),
     "training": Room(
-        "backbones bundles console data engine environment errors evaluation files heads photos "
-        "release report surgery",
+        "backbones bundles data engine evaluation heads photos release report surgery",
         later="verify",
         libraries="numpy",
         later_libraries="keras sklearn",
     ),
     "choosing": Room(
-        "backbones console data engine environment errors evaluation photos statistics training",
+        "backbones data engine evaluation photos statistics training",
         later="export verify",
         libraries="numpy",
         later_libraries="scipy sklearn",
     ),
     "optimization": Room(
-        "backbones bundles console data engine environment errors evaluation files lazy photos "
+        "backbones bundles data engine evaluation photos "
         "quantization release report statistics surgery training",
         later="callbacks export verify",
         libraries="numpy",
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
     "cli": Room(
-        "_version errors",
-        later="backbones choosing data engine export files optimization photos release report "
+        later="backbones choosing data engine export optimization photos release report "
         "serve templates training verify",
         libraries="typer",
     ),
     "__main__": Room("cli"),
-    "__init__": Room("_version lazy"),
+    "__init__": Room(),
 }
 
 # Arrows that go up, each with what must happen before it can go. Keep it empty.

@@ -4,6 +4,7 @@
 """
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -16,6 +17,7 @@ from rooms import (
     BUILT_ON_KERAS,
     CROWDED,
     FILE_LINES,
+    FOR_ALL,
     FOLDER_FILES,
     FUNCTION_LINES,
     LATE_LIBRARIES,
@@ -27,14 +29,16 @@ from rooms import (
 )
 
 BY_NAME = {module.name: module for module in MODULES}
+KERAS_PRIVATE = "keras_private.py"
 
 
 def wrong_arrows(module: Module) -> Iterator[str]:
-    room = ROOMS[module.room]
+    room, order = ROOMS[module.room], list(ROOMS)
+    below = FOR_ALL & set(order[: order.index(module.room)])
     for found in module.imports:
         always = (room.rooms if found.is_room else room.libraries).split()
         later = (room.later if found.is_room else room.later_libraries).split()
-        if found.name in (module.room, *always) or (found.later and found.name in later):
+        if found.name in (module.room, *below, *always) or (found.later and found.name in later):
             continue
         if (module.room, found.name) in UPWARD:
             continue
@@ -104,6 +108,36 @@ def forbidden_statements(module: Module) -> Iterator[str]:
             )
 
 
+def own_private_names(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if ast.unparse(node.value) in {"self", "found"}:
+                yield node.attr
+
+
+OWN = {name for module in MODULES for name in own_private_names(module)}
+OWN |= {"_asdict", "_replace"}  # of a named tuple, and public
+
+
+def private_names_of_keras(module: Module) -> Iterator[str]:
+    """Find what a new version of a library may change without a word."""
+    if module.file == KERAS_PRIVATE:
+        return
+    fix = f"take it through kerasrecipes/{KERAS_PRIVATE}, and say in its test what needs it."
+    for found in module.imports:
+        if ".src." in f"{found.target}.":
+            yield f"{module.file}:{found.line} imports {found.target}, which is private: {fix}"
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Attribute) or ast.unparse(node.value) in {"self", "cls"}:
+            continue
+        if re.match("_[a-z]", node.attr) and node.attr not in OWN:
+            yield f"{module.file}:{node.lineno} uses {ast.unparse(node)}, which is private: {fix}"
+
+
 def names_of_neighbours(module: Module) -> Iterator[str]:
     """Find what a package offers under the name of a module in it, which would hide the other."""
     if not module.file.endswith("__init__.py"):
@@ -129,7 +163,8 @@ def levels(module: Module) -> Iterator[str]:
 
 
 RULES = [
-    wrong_arrows, heavy_when_loaded, too_long, forbidden_statements, names_of_neighbours, levels,
+    wrong_arrows, heavy_when_loaded, too_long, forbidden_statements,
+    private_names_of_keras, names_of_neighbours, levels,
 ]  # fmt: skip
 
 
@@ -169,6 +204,7 @@ BUNDLE = "from kerasrecipes.bundles.bundle import BundleFolder"
         (wrong_arrows, "data/x.py", "from kerasrecipes import verify", "'verify'"),
         (wrong_arrows, "data/x.py", "def f():\n    from kerasrecipes.cli import app", "'cli'"),
         (wrong_arrows, "data/x.py", "import kerasrecipes", "'__init__'"),
+        (wrong_arrows, "files.py", "from kerasrecipes.environment import import_keras", "'environ"),
         (wrong_arrows, "data/x.py", "import torch", "add the library"),
         (wrong_arrows, "heads/x.py", "from kerasrecipes.losses import robust", "into the func"),
         (wrong_arrows, "heads/x.py", f"def f():\n    {BUNDLE}", "goes down"),
@@ -185,6 +221,8 @@ BUNDLE = "from kerasrecipes.bundles.bundle import BundleFolder"
         (too_long, "data/x.py", "def f():\n" + "    0\n" * 40, "f has 41 lines"),
         (forbidden_statements, "data/x.py", "assert True", "python -O"),
         (forbidden_statements, "data/x.py", "try:\n    0\nexcept:\n    0", "bare `except`"),
+        (private_names_of_keras, "heads/x.py", "layer._flatten_layers()", "keras_private.py"),
+        (private_names_of_keras, "heads/x.py", "from keras.src import ops", "keras.src"),
         (names_of_neighbours, "photos/__init__.py", "def scan(): 0", "'scan'"),
         (names_of_neighbours, "photos/__init__.py", "from .folder import x as scan", "'scan'"),
         (names_of_neighbours, "__init__.py", "from kerasrecipes.cli import export", "'export'"),
@@ -205,9 +243,12 @@ def test_the_rules_see_what_they_are_for(rule, file, text, complaint):
         (wrong_arrows, "heads/x.py", "if TYPE_CHECKING:\n    from kerasrecipes.cli import app"),
         (wrong_arrows, "heads/x.py", "def f():\n    from kerasrecipes.losses import robust"),
         (wrong_arrows, "export/x.py", BUNDLE),
+        (wrong_arrows, "export/x.py", "from kerasrecipes.environment import import_keras"),
         (heavy_when_loaded, "callbacks/x.py", "import keras"),
         (heavy_when_loaded, "heads/x.py", "def f():\n    import keras"),
         (too_long, "data/x.py", "def f():\n    '''a\n" + "\n" * 50 + "    '''\n" + "    0\n" * 39),
+        (private_names_of_keras, "heads/x.py", "self._symbolic_build()\nlayer.__class__"),
+        (private_names_of_keras, "keras_private.py", "layer._flatten_layers()"),
         (names_of_neighbours, "photos/x.py", "def scan(): 0"),
         (names_of_neighbours, "photos/__init__.py", "from kerasrecipes.photos import scan"),
         (levels, "data/a/x.py", ""),

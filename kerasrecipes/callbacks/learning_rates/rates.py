@@ -2,6 +2,8 @@
 
 import keras
 
+from kerasrecipes.keras_private import rate_or_schedule
+
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
 class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -45,7 +47,7 @@ def scale_rates(model: keras.Model, rates: list[float], factor: float) -> None:
         factor: What they are multiplied by; of a schedule, every rate is.
     """
     for optimizer, rate in zip(_optimizers(model), rates, strict=True):
-        schedule = optimizer._learning_rate  # Keras has no public way to ask for the schedule
+        schedule = rate_or_schedule(optimizer)
         if isinstance(schedule, ScaledSchedule):
             optimizer.learning_rate = ScaledSchedule(schedule.schedule, schedule.factor * factor)
         elif isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
@@ -58,7 +60,7 @@ def scale_rates(model: keras.Model, rates: list[float], factor: float) -> None:
 
 def schedule_factors(model: keras.Model) -> list[float]:
     """Return what the schedule of each of a model's optimizers is multiplied by."""
-    rates = [optimizer._learning_rate for optimizer in _optimizers(model)]
+    rates = [rate_or_schedule(optimizer) for optimizer in _optimizers(model)]
     return [rate.factor if isinstance(rate, ScaledSchedule) else 1.0 for rate in rates]
 
 
@@ -70,7 +72,7 @@ def set_schedule_factors(model: keras.Model, factors: list[float]) -> None:
         factors: What `schedule_factors` returned.
     """
     for optimizer, factor in zip(_optimizers(model), factors, strict=True):
-        rate = optimizer._learning_rate
+        rate = rate_or_schedule(optimizer)
         if isinstance(rate, ScaledSchedule):
             rate = rate.schedule
         if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):

@@ -4,8 +4,13 @@ import random
 
 import keras
 import numpy as np
-from keras.src.backend.common import global_state
-from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
+
+from kerasrecipes.keras_private import (
+    copy_decay_exclusions,
+    find_global_generator,
+    make_global_generator,
+    put_global_generator,
+)
 
 
 class ModelState:
@@ -84,8 +89,7 @@ class RandomState:
     def __init__(self):
         self._python = random.getstate()
         self._numpy = np.random.get_state()
-        # Keras makes it when it is first used, and has no public way to ask whether it is there.
-        self._generator = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+        self._generator = find_global_generator()
         self._keras = self._generator and _copied(self._generator.state)
 
     def to_dict(self) -> dict:
@@ -100,14 +104,14 @@ class RandomState:
         found._python = (version, tuple(internal), gauss)
         found._numpy, found._keras = tuple(states["numpy"]), states["keras"]
         # Making one draws from Python's generator, which `restore` puts back.
-        found._generator = None if found._keras is None else global_seed_generator()
+        found._generator = None if found._keras is None else make_global_generator()
         return found
 
     def restore(self) -> None:
         """Put every state back."""
         random.setstate(self._python)
         np.random.set_state(self._numpy)
-        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, self._generator)
+        put_global_generator(self._generator)
         if self._generator is not None:
             self._generator.state.assign(self._keras)
 
@@ -137,9 +141,7 @@ def fresh_optimizer(model: keras.Model, learning_rate: float) -> keras.optimizer
     copy = type(optimizer).from_config(config)
     # What `exclude_from_weight_decay` was told is not in the config.
     for old, new in ((optimizer, copy), (_inner(optimizer), _inner(copy))):
-        for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
-            if hasattr(old, name):
-                setattr(new, name, getattr(old, name))
+        copy_decay_exclusions(old, new)
     return copy
 
 

@@ -2,6 +2,8 @@
 
 import keras
 
+from kerasrecipes.keras_private import parts_of
+
 KINDS = (
     keras.layers.Conv1D,
     keras.layers.Conv2D,
@@ -21,7 +23,7 @@ def find_kernels(model: keras.Model) -> dict[str, keras.Variable]:
             called by the path of its kernel.
     """
     found: dict[str, keras.Variable] = {}
-    for layer in model._flatten_layers():
+    for layer in parts_of(model):
         kernel = getattr(layer, "kernel", None) if isinstance(layer, KINDS) else None
         if kernel is not None:
             found[layer.name if layer.name not in found else kernel.path] = kernel

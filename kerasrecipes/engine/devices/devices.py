@@ -11,6 +11,7 @@ from kerasrecipes.engine.devices.workers import (
     told_of_lost_workers,
     worker_place,
 )
+from kerasrecipes.keras_private import take_gradients_as_they_are
 
 
 def check_devices(recipe, schedule) -> None:
@@ -184,7 +185,7 @@ class Devices:
         if self.mirrored:
             inner = getattr(optimizer, "inner_optimizer", optimizer)
             for part in getattr(inner, "optimizers", None) or [inner]:
-                part._all_reduce_sum_gradients = list
+                take_gradients_as_they_are(part)
         return optimizer
 
     def summed(self, values: list) -> list:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kerasrecipes.errors import unknown_name
+from kerasrecipes.keras_private import parts_of, trained_by
 
 FLOAT32, FLOAT16, BFLOAT16 = "float32", "mixed_float16", "mixed_bfloat16"
 PRECISIONS = ("auto", FLOAT32, FLOAT16, BFLOAT16)
@@ -69,7 +70,7 @@ def computing_in(precision: str, layers: list) -> Iterator[None]:
         for layer in layers
         if type(layer).__name__ not in SCALING
         # A layer made of layers: each has a policy of its own.
-        for part in layer._flatten_layers()
+        for part in parts_of(layer)
     ]
     policies = [part.dtype_policy for part in parts]
     try:
@@ -96,7 +97,7 @@ def with_loss_scaling(optimizer, precision: str):
     import keras
 
     scaled = keras.optimizers.LossScaleOptimizer(optimizer)
-    scaled.build(optimizer._trainable_variables)
+    scaled.build(trained_by(optimizer))
     return scaled
 
 

@@ -20,6 +20,7 @@ from kerasrecipes.bundles.decision import last_dense
 from kerasrecipes.environment import silenced
 from kerasrecipes.errors import unknown_name
 from kerasrecipes.export.tflite.convert import with_plain_errors
+from kerasrecipes.keras_private import keep_in_archive
 
 if TYPE_CHECKING:
     import keras
@@ -87,7 +88,7 @@ def convert_signatures(
     head = _Head(model, image_size, learns)
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive._tf_trackable.head = head.variables  # restore would assign to what is not tracked
+    keep_in_archive(archive, head.variables)  # restore would assign to what is not tracked
     for name, (function, takes) in head.endpoints().items():
         archive.add_endpoint(name, function, takes)
     with TemporaryDirectory() as folder:

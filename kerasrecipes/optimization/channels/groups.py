@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.errors import listed
+from kerasrecipes.keras_private import nodes_in_order
 from kerasrecipes.surgery.channel_rules import RULES, ChannelTracker, rule_name
-from kerasrecipes.surgery.graph import nodes_in_order
 from kerasrecipes.surgery.rebuilding import is_functional
 
 if TYPE_CHECKING:

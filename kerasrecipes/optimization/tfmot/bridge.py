@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.errors import listed
-from kerasrecipes.surgery.graph import nodes_in_order
+from kerasrecipes.keras_private import has_graph, nodes_in_order, run_graph
 from kerasrecipes.surgery.rebuilding import is_functional
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def to_tf_keras(model: "keras.Model") -> "tf_keras.Model":
 
     photo = model.inputs[0]
     given = tf_keras.Input(batch_shape=photo.shape, dtype=photo.dtype, name=photo.name)
-    outputs = model._run_through_graph([given], counterpart)
+    outputs = run_graph(model, [given], counterpart)
     twin = tf_keras.Model(given, outputs, name=model.name)
     for layer in _weighted(model):
         twin.get_layer(layer.name).set_weights(layer.get_weights())
@@ -152,7 +152,7 @@ def _weighted(model: "keras.Model") -> list["keras.Layer"]:
 
 def _check(model: "keras.Model") -> None:
     """Name all that cannot be repeated, before anything is built."""
-    if not is_functional(model) or len(model.inputs) != 1 or not hasattr(model, "_nodes_by_depth"):
+    if not is_functional(model) or len(model.inputs) != 1 or not has_graph(model):
         raise ValueError(
             f"`model` must be a functional keras.Model of one input, and {model.name!r} is a "
             f"{type(model).__name__}. Build it from keras.Input to outputs."

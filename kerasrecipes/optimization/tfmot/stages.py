@@ -9,9 +9,9 @@ import numpy as np
 
 from kerasrecipes.environment import silenced
 from kerasrecipes.errors import VerificationError, listed, printable, unknown_name
+from kerasrecipes.keras_private import nodes_in_order
 from kerasrecipes.optimization.tfmot.bridge import copy_back, import_tfmot, to_tf_keras
 from kerasrecipes.quantization.plan import SMALL_HEAD
-from kerasrecipes.surgery.graph import nodes_in_order
 from kerasrecipes.surgery.rebuilding import is_functional
 
 if TYPE_CHECKING:

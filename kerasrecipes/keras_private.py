@@ -1,0 +1,133 @@
+"""What this package takes from Keras that has no public name: here, and nowhere else.
+
+`tests/test_keras_private.py` says which of it a new version of Keras has changed.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+
+def parts_of(layer: "keras.Layer") -> list["keras.Layer"]:
+    """List a layer or a model and all layers inside it, down to those that hide in others.
+
+    `Model.layers` stops at the first level.
+
+    Args:
+        layer: A Keras layer or model.
+    """
+    return list(layer._flatten_layers())
+
+
+def has_graph(model: Any) -> bool:
+    """Say whether something is a functional model, whose `nodes_in_order` can be listed."""
+    return hasattr(model, "_nodes_by_depth")
+
+
+def nodes_in_order(model: "keras.Model") -> list[Any]:
+    """List one node per call of a layer in a functional model, inputs first.
+
+    A node has an `operation`, `arguments`, `input_tensors`, `outputs` and `is_input`.
+
+    Args:
+        model: A model that `has_graph`.
+    """
+    depths = sorted(model._nodes_by_depth, reverse=True)
+    return [node for depth in depths for node in model._nodes_by_depth[depth]]
+
+
+def run_graph(model: "keras.Model", inputs: list[Any], counterpart: Callable) -> Any:
+    """Run a functional model's graph with other layers, also of another library.
+
+    Args:
+        model: A model that `has_graph`.
+        inputs: What takes the place of its inputs.
+        counterpart: Gives what is called in an operation's place.
+    """
+    return model._run_through_graph(inputs, counterpart)
+
+
+def maker_of(tensor: "keras.KerasTensor") -> Any:
+    """Return the operation that makes a symbolic tensor."""
+    return tensor._keras_history.operation
+
+
+def count_calls(layer: "keras.Layer") -> int:
+    """Count how often a layer was called on symbolic tensors."""
+    return len(layer._inbound_nodes)
+
+
+def rate_or_schedule(optimizer: "keras.optimizers.Optimizer") -> Any:
+    """Return what an optimizer was given as its learning rate, a schedule as such."""
+    return optimizer._learning_rate
+
+
+def trained_by(optimizer: "keras.optimizers.Optimizer") -> list["keras.Variable"]:
+    """List the variables that a built optimizer updates."""
+    return optimizer._trainable_variables
+
+
+def averages_of(optimizer: "keras.optimizers.Optimizer") -> list["keras.Variable"]:
+    """List the moving averages of `trained_by`, of an optimizer with `use_ema`."""
+    return optimizer._model_variables_moving_average
+
+
+def copy_decay_exclusions(
+    old: "keras.optimizers.Optimizer", new: "keras.optimizers.Optimizer"
+) -> None:
+    """Tell an optimizer what another's `exclude_from_weight_decay` was told."""
+    for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
+        if hasattr(old, name):
+            setattr(new, name, getattr(old, name))
+
+
+def take_gradients_as_they_are(optimizer: "keras.optimizers.Optimizer") -> None:
+    """Keep an optimizer from adding gradients up over the replicas of a strategy."""
+    optimizer._all_reduce_sum_gradients = list
+
+
+def averages_are_in(callback: "keras.callbacks.SwapEMAWeights") -> bool:
+    """Say whether the callback has put the averages into the model at present."""
+    return callback._ema_weights_in_model
+
+
+def say_averages_are_in(callback: "keras.callbacks.SwapEMAWeights", swapped: bool) -> None:
+    """Tell the callback whether the averages are in the model."""
+    callback._ema_weights_in_model = swapped
+
+
+def find_global_generator() -> Any:
+    """Return the generator behind unseeded random layers; `None` until one is drawn from."""
+    from keras.src.backend.common.global_state import get_global_attribute
+    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+    return get_global_attribute(GLOBAL_SEED_GENERATOR)
+
+
+def make_global_generator() -> Any:
+    """Return the generator behind unseeded random layers; a new one draws from Python's."""
+    from keras.src.random.seed_generator import global_seed_generator
+
+    return global_seed_generator()
+
+
+def put_global_generator(generator: Any) -> None:
+    """Put back what `find_global_generator` returned."""
+    from keras.src.backend.common.global_state import set_global_attribute
+    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+    set_global_attribute(GLOBAL_SEED_GENERATOR, generator)
+
+
+def keep_in_archive(archive: "keras.export.ExportArchive", variables: list[Any]) -> None:
+    """Write variables that belong to no layer into a SavedModel, so that it may assign to them."""
+    archive._tf_trackable.head = variables
+
+
+def patch_tf2onnx() -> None:
+    """Let tf2onnx, which predates numpy 2, run with it."""
+    from keras.src.export.tf2onnx_lib import patch_tf2onnx
+
+    patch_tf2onnx()
