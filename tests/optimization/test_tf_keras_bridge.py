@@ -144,7 +144,7 @@ loss = model.fit(np.ones((4, 2)), np.ones(4), verbose=0).history["loss"][0]
 legacy = tf.keras.layers.Dense.__module__.startswith("tf_keras")
 print(os.environ.get("TF_USE_LEGACY_KERAS"), keras.__version__[0], legacy, loss < 99)
 """
-OURS = "from kerasrecipes.optimization import tf_keras_bridge; tf_keras_bridge.import_tfmot()"
+OURS = "from kerasrecipes.optimization.tfmot.bridge import import_tfmot; import_tfmot()"
 
 
 @pytest.mark.parametrize(
