@@ -17,8 +17,8 @@ from rooms import (
     BUILT_ON_KERAS,
     CROWDED,
     FILE_LINES,
-    FOR_ALL,
     FOLDER_FILES,
+    FOR_ALL,
     FUNCTION_LINES,
     LATE_LIBRARIES,
     LEVELS,
@@ -115,7 +115,7 @@ def own_private_names(module: Module) -> Iterator[str]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            if ast.unparse(node.value) in {"self", "found"}:
+            if ast.unparse(node.value) == "self":
                 yield node.attr
 
 
