@@ -13,29 +13,14 @@ from kerasrecipes.console import say
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.errors import DataError, NoEffectError, printable
 from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.settings.judging import Judged, judge_recipe
+from kerasrecipes.settings.setting import usual_changes
 from kerasrecipes.statistics.resampled import log_losses
 from kerasrecipes.statistics.tables import align_columns
-from kerasrecipes.training.fitting import checked_arguments, fit_classifier
+from kerasrecipes.training.fitting import fit_classifier
 from kerasrecipes.training.image_classifier import ImageClassifier
 
 AS_IT_IS = "as it is"
-# Name to the arguments that are changed; what changes nothing in a recipe, or cannot be done
-# with its schedule or backbone, is left out.
-CHANGES: dict[str, dict[str, Any]] = {
-    "without augmentation": {"augment": "none"},
-    "without dropout": {"dropout": 0.0},
-    "without label smoothing": {"label_smoothing": 0.0},
-    "without weight decay": {"weight_decay": 0.0},
-    "without class weights": {"class_weights": None},
-    "without average of weights": {"ema": False},
-    "with mixup": {"mix": "mixup"},
-    "with L2-SP": {"l2_sp": 3.0},
-    "with stochastic depth": {"stochastic_depth": 0.2},
-    "with adaptive clipping": {"adaptive_clip": 0.05},
-    "with a normalized head": {"head_norm": "layer"},
-    "with BatchNorm re-estimated": {"batch_norm": "reestimate"},
-    "with balanced softmax": {"loss": "balanced_softmax"},
-}
 
 
 @dataclass(frozen=True)
@@ -147,9 +132,10 @@ def ablate_recipe(
     for number, (learn, judge) in enumerate(bench.splits):
         train, val = bench.photos.select(learn), bench.photos.select(judge)
         memory: dict = {}
-        for name, variant in list(variants.items()):
+        for name, judged in list(variants.items()):
             tell(f"Split {number + 1} of {len(bench.splits)}: {name} …")
-            fitted = replace(variant, seed=recipe.seed + number)
+            seeded = replace(judged.recipe, seed=recipe.seed + number)
+            fitted = replace(judged, recipe=seeded)
             try:
                 model, _ = fit_classifier(fitted, train, val, (), lambda line: None, memory=memory)
             except NoEffectError as error:
@@ -165,11 +151,11 @@ def ablate_recipe(
     return Ablation(rows, len(bench.splits), len(bench.photos))
 
 
-def _variants(recipe: ImageClassifier, changes) -> dict[str, ImageClassifier]:
+def _variants(recipe: ImageClassifier, changes) -> dict[str, Judged]:
     config = {name: getattr(recipe, name) for name in recipe.get_config()}
-    chosen = CHANGES if changes is None else changes
-    checked_arguments(recipe)  # or each change would seem to be what is wrong
-    variants = {AS_IT_IS: recipe}
+    chosen = usual_changes(recipe.table) if changes is None else changes
+    # Or each change would seem to be what is wrong.
+    variants = {AS_IT_IS: judge_recipe(recipe)}
     for name, change in chosen.items():
         if unknown := change.keys() - config.keys():
             raise ValueError(
@@ -182,14 +168,12 @@ def _variants(recipe: ImageClassifier, changes) -> dict[str, ImageClassifier]:
             raise ValueError(f"The change {name!r} changes nothing. Leave it out.")
         if change.get("augment") == "none":
             change = {"views": 1, **change}  # each would be the photo itself
-        variant = replace(recipe, **change)
         try:
-            checked_arguments(variant)
+            variants[name] = judge_recipe(replace(recipe, **change))
         except ValueError:
             if changes is None:
                 continue
             raise
-        variants[name] = variant
     if len(variants) == 1:
         raise ValueError("`changes` is empty, so there is nothing to compare. Pass some.")
     return variants

@@ -11,6 +11,8 @@ Rate = float | Literal["auto"]
 
 # More than what products of fractions are off by: 0.1 * 3 * 10 is a little above 3.
 ROUNDING = 1e-9
+# Of `UnfreezeSchedule.gradual`; no backbone has so many blocks.
+MOST_STEPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +166,15 @@ class UnfreezeSchedule:
             head_learning_rate: Peak of the head alone.
 
         Raises:
-            ValueError: If `steps` is below 1, no block would ever be opened, or a number does
-                not suit a stage.
+            ValueError: If `steps` is below 1 or above 1000, no block would ever be opened, or a
+                number does not suit a stage.
 
         Reference:
             Howard & Ruder, 2018, "Universal Language Model Fine-tuning for Text
             Classification", section 3.3.
         """
         _check("steps", steps, "at least 1", 1, whole=True)
+        _check("steps", steps, f"at most {MOST_STEPS}", 1, MOST_STEPS, whole=True)
         _check("open_fraction", open_fraction, "above 0 and at most 1", 0, 1, above=True)
         opened = (
             Stage(
@@ -208,6 +211,8 @@ class UnfreezeSchedule:
 
 def _stage(facts: Mapping) -> Stage:
     known = {field.name: field.default is MISSING for field in fields(Stage)}
+    if not isinstance(facts, Mapping):
+        raise ValueError(f"A stage must be a table of its settings, not {facts!r}.")
     for name in facts:
         if name not in known:
             raise unknown_name("setting of a stage", name, known, "Stage")

@@ -12,10 +12,11 @@ from kerasrecipes.engine.cautions import warn_of_random_weights
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.optimization.weight_report import model_facts
 from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.training.callback_checks import check_callbacks
+from kerasrecipes.settings.callback_checks import check_callbacks
+from kerasrecipes.settings.idle import settings_without_effect
+from kerasrecipes.settings.judging import Judged, judge_recipe
 from kerasrecipes.training.distillation import Distillation
-from kerasrecipes.training.fitting import build_model, checked_arguments, new_report, prepare
-from kerasrecipes.training.idle_settings import settings_without_effect
+from kerasrecipes.training.fitting import build_model, new_report, prepare
 from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.refitting import checked_sides, refitted
 from kerasrecipes.training.retraining import Goal, run_schedule
@@ -74,7 +75,8 @@ def distil(
     teachers = list(teacher) if isinstance(teacher, list | tuple) else [teacher]
     if not teachers:
         raise ValueError("`teacher` is empty: pass a fitted recipe, or a list of them.")
-    schedule, spec, head = check_student(student)
+    judged = check_student(student)
+    schedule, spec = judged.schedule, judged.spec
     check_callbacks(callbacks, student, schedule, taught=True)
     for one in teachers:
         data = checked_sides(one, train, val)
@@ -87,7 +89,7 @@ def distil(
     say = say_aloud if verbose else lambda line: None
     shown = train if unlabelled is None else _joined(train, val, unlabelled, teachers)
     prepare(student)
-    model = build_model(spec, head, student, len(train.class_names))
+    model = build_model(spec, judged.head, student, len(train.class_names))
     warnings = warn_of_random_weights(model, spec, student, schedule, say)
     stages = run_schedule(student, model, shown, val, schedule, goal, callbacks=callbacks, say=say)
     base = replace(student)
@@ -100,14 +102,14 @@ def distil(
     return refitted(base, model, train, val, step, stages, unlabelled)
 
 
-def check_student(student) -> tuple:
+def check_student(student) -> Judged:
     """Judge a student, and refuse what only a fit without teachers does.
 
     Args:
         student: A recipe.
 
     Returns:
-        Its schedule, backbone and head.
+        It, judged.
 
     Raises:
         ValueError: If it is no recipe, or an argument is not usable.
@@ -116,13 +118,13 @@ def check_student(student) -> tuple:
         raise ValueError(
             f"A student must be a recipe, e.g. an ImageClassifier, not {type(student).__name__}."
         )
-    schedule, spec, head, _ = checked_arguments(student)
+    judged = judge_recipe(student)
     for setting, why in settings_without_effect(student, teachers=True).items():
         raise ValueError(
             f"`{setting}` of the student would have no effect while distilling: {why}. Leave it "
             "out."
         )
-    return schedule, spec, head
+    return judged
 
 
 def _step(teachers: Sequence, model, goal: Goal, labelled: int) -> dict:

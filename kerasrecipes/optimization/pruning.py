@@ -19,9 +19,9 @@ from kerasrecipes.optimization.sparsity import check_zeros, zero_smallest
 from kerasrecipes.optimization.weight_report import model_facts, sparse_bytes
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.reader import to_dataset
+from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
 from kerasrecipes.surgery.rebuilding import copied, flattened
-from kerasrecipes.training.callback_checks import check_callbacks
 from kerasrecipes.training.refitting import checked_sides, refitted
 from kerasrecipes.training.retraining import retrain
 

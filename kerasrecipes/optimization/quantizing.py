@@ -16,8 +16,8 @@ from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.reader import one_hot
 from kerasrecipes.quantization.range_outliers import find_outliers
 from kerasrecipes.quantization.sensitivity import check_keep_float, layers_to_keep
+from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
 from kerasrecipes.training.calibration import calibration_photos
-from kerasrecipes.training.idle_settings import idle_sentence, settings_without_effect
 from kerasrecipes.training.refitting import checked_sides, fit_photos, refitted
 from kerasrecipes.training.retraining import retrain
 

@@ -143,7 +143,7 @@ def get_augmentation(name: str | Augmentation) -> Augmentation:
     """
     if isinstance(name, Augmentation):
         return name
-    if name not in AUGMENTATIONS:
+    if not isinstance(name, str) or name not in AUGMENTATIONS:
         raise unknown_name("augmentation", name, AUGMENTATIONS, "kerasrecipes.AUGMENTATIONS")
     return AUGMENTATIONS[name]
 

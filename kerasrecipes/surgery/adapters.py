@@ -3,12 +3,15 @@
 Everything else stands still, BatchNorm statistics included; the head trains as ever.
 """
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, get_args
 
+from kerasrecipes.errors import is_number
 from kerasrecipes.keras_private import parts_of
 from kerasrecipes.surgery.adapter_table import AdapterSummary, summarise
 from kerasrecipes.surgery.low_rank import enable_low_rank
@@ -52,7 +55,7 @@ class LowRank:
 
     def __post_init__(self):
         _check_count("rank", self.rank)
-        if self.alpha is not None and not self.alpha > 0:
+        if self.alpha is not None and not is_number(self.alpha, 0, math.inf, above=True):
             raise ValueError(f"`alpha` must be above 0, or None for `rank`, not {self.alpha!r}.")
         try:
             re.compile(self.match)
@@ -85,6 +88,7 @@ class Bottleneck:
 
     def __post_init__(self):
         _check_count("units", self.units)
+        _check_blocks(self.blocks)
         if self.blocks is not None and not len(self.blocks):
             raise ValueError("`blocks` is empty, so nothing would be added. Pass None for all.")
 
@@ -220,6 +224,12 @@ def add_adapter(
     summary = summarise(copy, spec, adapted=adapted, added=added, left_alone=left_alone)
     blocks = (f"{block}|{DETOUR}{index}_.+" for index, block in enumerate(spec.blocks))
     return AdaptedModel(copy, summary, replace(spec, blocks=tuple(blocks)))
+
+
+def _check_blocks(blocks: Any) -> None:
+    whole = isinstance(blocks, Iterable) and all(isinstance(one, Integral) for one in blocks)
+    if blocks is not None and not whole:
+        raise ValueError(f"`blocks` must be whole numbers, e.g. (3, 4), or None, not {blocks!r}.")
 
 
 def _check_count(name: str, value: int) -> None:

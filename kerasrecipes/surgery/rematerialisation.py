@@ -13,28 +13,6 @@ if TYPE_CHECKING:
     from kerasrecipes.backbones.spec import BackboneSpec
 
 
-def check_rematerialise(recipe, schedule) -> None:
-    """Judge `rematerialise` without importing keras.
-
-    Args:
-        recipe: An `ImageClassifier`.
-        schedule: Its stages.
-
-    Raises:
-        ValueError: If it would have no effect.
-    """
-    if recipe.rematerialise and not any(stage.open_fraction for stage in schedule.stages):
-        raise ValueError(
-            "`rematerialise` would have no effect: no stage of the schedule opens a block. Leave "
-            "it out, or open some."
-        )
-    if recipe.rematerialise and recipe.stochastic_depth:
-        raise ValueError(
-            "`rematerialise` does not go with `stochastic_depth`: a block computed once more would "
-            "leave out another branch. Leave one of the two out."
-        )
-
-
 def check_blocks(model, spec: "BackboneSpec", schedule, train_batch_norm: bool) -> None:
     """Find out before the training whether any block can be computed again.
 

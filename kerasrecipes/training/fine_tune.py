@@ -14,7 +14,7 @@ from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.scan import scan_photos
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.report.run_report import RunReport
-from kerasrecipes.training.fitting import checked_arguments
+from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.training.image_classifier import ImageClassifier
 
 
@@ -95,10 +95,10 @@ def fine_tune_images(
     }
     run = as_run_folder(None if run_folder is None else RunFolder(run_folder, chosen), resume)
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
-    checked_arguments(recipe)
+    judged = judge_recipe(recipe)
     _check_destination(Path(source), Path(to), run)
     train, val, test = _split(chosen, seed, fail_on_leak, tell)
-    recipe.fit(train, val, verbose=verbose, run_folder=run, resume=resume)
+    recipe._fit(judged, train, val, verbose=verbose, run=run)
     if len(test):
         tell(f"\nOn {len(test)} test photos:\n{recipe.evaluate(test)}")
     bundle = recipe.save(to)

@@ -4,47 +4,41 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from kerasrecipes.backbones import get_backbone
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weights
-from kerasrecipes.engine.devices.devices import Devices, check_devices
-from kerasrecipes.engine.devices.precision import check_precision, choose_precision
+from kerasrecipes.engine.devices.devices import Devices
+from kerasrecipes.engine.devices.precision import choose_precision
 from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
-from kerasrecipes.engine.imbalance import WISHES, class_weights
+from kerasrecipes.engine.imbalance import class_weights
 from kerasrecipes.engine.run_record import RunRecord
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.environment import be_deterministic, check_backend, import_keras, library_versions
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.files import digest
-from kerasrecipes.heads import make_head
 from kerasrecipes.photos.augment import Augmentation, get_augmentation
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.reader import PhotoReader, one_hot
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport, computing_clause
+from kerasrecipes.settings.judging import Judged, check_accumulation
+from kerasrecipes.settings.model_checks import check_branches, check_open_norms
 from kerasrecipes.surgery.adapters import AdaptedModel, add_adapter
 from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
-from kerasrecipes.surgery.rematerialisation import check_blocks, check_rematerialise
+from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.surgery.stochastic_depth import residual_branches
 from kerasrecipes.training.calibration import calibration_photos
-from kerasrecipes.training.regularisers import (
-    check_branches,
-    check_open_norms,
-    check_regularisers,
-)
-from kerasrecipes.training.settings import check_accumulation, check_settings, check_views
 
 STATISTICS_PHOTOS = 256
 
 
 def fit_classifier(
-    recipe, train: PhotoSet, val: PhotoSet, callbacks: tuple, say, run=None, memory=None
+    judged: Judged, train: PhotoSet, val: PhotoSet, callbacks: tuple, say, run=None, memory=None
 ):
-    """Run `recipe` on photos.
+    """Run a recipe on photos.
 
     Args:
-        recipe: An `ImageClassifier`.
+        judged: The recipe, judged.
         train: Photos to learn from.
         val: Photos to choose by.
         callbacks: The user's own callbacks.
@@ -55,7 +49,7 @@ def fit_classifier(
     Returns:
         The fitted model and its `RunReport`, still without evaluations.
     """
-    schedule, spec, head, augmentation = checked_arguments(recipe)
+    recipe, schedule, spec, head = judged.recipe, judged.schedule, judged.spec, judged.head
     data = checked_photos(train, val)
     check_accumulation(recipe, schedule, len(train))
     for leak in data.leaks:
@@ -73,6 +67,7 @@ def fit_classifier(
         model, spec = adapted.model, adapted.spec
     if recipe.rematerialise:
         check_blocks(model, spec, schedule, recipe.batch_norm == "train")
+    augmentation = get_augmentation(recipe.augment)
     sides = sides_of(recipe, augmentation, train, val, tuple(model.input.shape[1:3]))
     frozen = FrozenPart(model, spec, sides, recipe.cache_gb, say, memory)
     runner = _runner(recipe, model, spec, head, loss, sides, frozen, callbacks, say)
@@ -205,44 +200,6 @@ def _weights_used(recipe, spec) -> dict[str, str]:
         "source": f"{path.name}, SHA-256 {digest(path)}",
         "licence": "not known: the weights came from a local file",
     }
-
-
-def checked_arguments(recipe):
-    """Judge every argument that can be judged without reading or loading anything."""
-    schedule = recipe.schedule or UnfreezeSchedule.two_phase()
-    if not isinstance(schedule, UnfreezeSchedule):
-        raise ValueError(
-            f"`schedule` must be an UnfreezeSchedule, not {type(schedule).__name__}. "
-            "Pass e.g. UnfreezeSchedule.two_phase(epochs=12)."
-        )
-    if recipe.class_weights is not None and recipe.class_weights not in WISHES:
-        raise ValueError(
-            "`class_weights` must be 'auto', 'sqrt', 'balanced', 'effective' or None, "
-            f"not {recipe.class_weights!r}."
-        )
-    check_settings(recipe)
-    check_regularisers(recipe, schedule)
-    check_precision(recipe.precision)
-    check_devices(recipe, schedule)
-    check_rematerialise(recipe, schedule)
-    head = head_of(recipe)
-    augmentation = get_augmentation(recipe.augment)
-    check_views(recipe, augmentation)
-    spec = get_backbone(recipe.backbone)
-    spec.check(recipe.image_size, recipe.weights)
-    return schedule, spec, head, augmentation
-
-
-def head_of(recipe):
-    """Make the head; what the recipe leaves open is for the head to choose."""
-    wishes = {
-        "norm": recipe.head_norm,
-        "label_smoothing": recipe.label_smoothing,
-        "loss_name": recipe.loss,
-        "loss_options": recipe.loss_options,
-    }
-    chosen = {name: value for name, value in wishes.items() if value is not None}
-    return make_head(recipe.head, dropout=recipe.dropout, **chosen)
 
 
 def checked_photos(train: PhotoSet, val: PhotoSet) -> DataReport:

@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import NotFittedError
 from kerasrecipes.photos.augment import Augmentation
 from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.settings.judging import Judged, judge_recipe
+from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
+from kerasrecipes.settings.setting import Setting
 from kerasrecipes.surgery.adapters import Adapter
 from kerasrecipes.training.recipe import Recipe
 
@@ -108,6 +111,8 @@ class ImageClassifier(Recipe):
         ImageClassifier(seed=7)
     """
 
+    table: ClassVar[tuple[Setting, ...]] = IMAGE_CLASSIFIER
+
     backbone: str | BackboneSpec = "efficientnet_lite0"
     _: KW_ONLY
     head: str = "classification"
@@ -178,19 +183,32 @@ class ImageClassifier(Recipe):
             OSError: If nothing can be written in the run folder.
             KeyboardInterrupt: If interrupted before there was anything to keep.
         """
-        from kerasrecipes.engine.devices.devices import check_run_folder
-        from kerasrecipes.training.callback_checks import check_callbacks
-        from kerasrecipes.training.fitting import checked_arguments, fit_classifier
+        from kerasrecipes.settings.callback_checks import check_callbacks
 
-        checked_arguments(self)
+        judged = judge_recipe(self)
         check_callbacks(callbacks, self)
-        callbacks = tuple(callbacks)
-        speak = say if verbose else lambda line: None
         run = as_run_folder(run_folder, resume)
+        return self._fit(judged, train, val, callbacks=callbacks, verbose=verbose, run=run)
+
+    def _fit(
+        self,
+        judged: Judged,
+        train: PhotoSet,
+        val: PhotoSet,
+        *,
+        callbacks=(),
+        verbose: bool = True,
+        run: RunFolder | None = None,
+    ):
+        """Fit what was judged already."""
+        from kerasrecipes.engine.devices.devices import check_run_folder
+        from kerasrecipes.training.fitting import fit_classifier
+
+        speak = say if verbose else lambda line: None
         check_run_folder(self, run)
         with nullcontext() if run is None else run.locked():
             speak = speak if run is None else run.log_lines(speak)
-            fitted = fit_classifier(self, train, val, callbacks, speak, run)
+            fitted = fit_classifier(judged, train, val, tuple(callbacks), speak, run)
             self.model_, self.report_ = fitted
             self.labels_ = train.class_names
             self.train_, self.val_ = train, val

@@ -10,7 +10,8 @@ from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.classification import evaluate_scores
 from kerasrecipes.evaluation.result import Evaluation
 from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.training.fitting import checked_arguments, checked_photos
+from kerasrecipes.settings.judging import judge_recipe
+from kerasrecipes.training.fitting import checked_photos
 from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
 
 
@@ -61,7 +62,7 @@ class ProbeResult:
 def probe_recipe(recipe, train: PhotoSet, val: PhotoSet, verbose: bool = True) -> ProbeResult:
     """Measure what the features of a recipe's backbone tell; see `probe_backbone`."""
     started = time.perf_counter()
-    _, spec, _, _ = checked_arguments(recipe)
+    spec = judge_recipe(recipe).spec
     leaks = checked_photos(train, val).leaks
     for leak in leaks if verbose else ():
         say(f"Warning: {leak}")

@@ -20,8 +20,10 @@ from kerasrecipes.photos.augment import get_augmentation
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.reader import one_hot
 from kerasrecipes.report.run_report import RunReport, StageReport
+from kerasrecipes.settings.callback_checks import check_callbacks
+from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
+from kerasrecipes.settings.judging import check_accumulation, head_of
 from kerasrecipes.surgery.rematerialisation import check_blocks
-from kerasrecipes.training.callback_checks import check_callbacks
 from kerasrecipes.training.distillation import (
     TRAINED,
     Distillation,
@@ -32,13 +34,10 @@ from kerasrecipes.training.distillation import (
 )
 from kerasrecipes.training.fitting import (
     checked_photos,
-    head_of,
     prepare,
     run_stages,
     sides_of,
 )
-from kerasrecipes.training.idle_settings import idle_sentence, settings_without_effect
-from kerasrecipes.training.settings import check_accumulation
 
 if TYPE_CHECKING:
     import keras

@@ -10,6 +10,7 @@ from kerasrecipes import UnfreezeSchedule, ablate_recipe, scan_photos
 from kerasrecipes.choosing import ablation
 from kerasrecipes.choosing.ablation import AblationRow, _row, _variants
 from kerasrecipes.engine.frozen.prefix_cache import PrefixCache
+from kerasrecipes.settings.judging import judge_recipe
 
 
 @pytest.fixture
@@ -47,9 +48,10 @@ def test_shared_blocks_change_no_result(part_photos, small_recipe):
     photos = scan_photos(part_photos)
     train, val = photos.select(range(0, 48, 2)), photos.select(range(1, 48, 2))
     memory: dict = {}
-    fit_classifier(small_recipe(), train, val, (), print, memory=memory)
-    shared, _ = fit_classifier(small_recipe(dropout=0.0), train, val, (), print, memory=memory)
-    alone, _ = fit_classifier(small_recipe(dropout=0.0), train, val, (), print)
+    small = judge_recipe(small_recipe(dropout=0.0))
+    fit_classifier(judge_recipe(small_recipe()), train, val, (), print, memory=memory)
+    shared, _ = fit_classifier(small, train, val, (), print, memory=memory)
+    alone, _ = fit_classifier(small, train, val, (), print)
     assert len(memory) == 2
     for one, other in zip(shared.get_weights(), alone.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -83,19 +85,20 @@ def test_the_usual_changes_are_those_that_the_recipe_can_have(part_photos, tiny_
 def test_augmentation_is_left_out_with_its_views(quick_recipe):
     recipe = quick_recipe(views=8)
     for changes in (None, {"without augmentation": {"augment": "none"}}):
-        assert _variants(recipe, changes)["without augmentation"].views == 1
+        assert _variants(recipe, changes)["without augmentation"].recipe.views == 1
 
 
 def test_what_the_backbone_cannot_have_is_told_and_left_out(
     part_photos, tiny_spec, quick_recipe, monkeypatch, capsys
 ):
-    monkeypatch.setattr(ablation, "CHANGES", {"no norms": {"batch_norm": "reestimate"}})
+    changes = {"no norms": {"batch_norm": "reestimate"}}
+    monkeypatch.setattr(ablation, "usual_changes", lambda table: changes)
     recipe = quick_recipe(backbone=tiny_spec(), schedule=UnfreezeSchedule.head_only(epochs=1))
     found = ablate_recipe(recipe, part_photos)
     assert [row.name for row in found.rows] == ["as it is"]
     assert "Left out: " in capsys.readouterr().err
     with pytest.raises(ValueError, match="BatchNormalization"):
-        ablate_recipe(recipe, part_photos, changes=dict(ablation.CHANGES), verbose=False)
+        ablate_recipe(recipe, part_photos, changes=changes, verbose=False)
 
 
 def test_one_split_has_no_interval():

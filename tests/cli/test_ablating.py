@@ -22,7 +22,8 @@ def test_each_change_gets_a_row(kr, photos, tiny_command, monkeypatch):
         return cls.head_only(epochs)
 
     monkeypatch.setattr(UnfreezeSchedule, "two_phase", classmethod(short))
-    monkeypatch.setattr(ablation, "CHANGES", {"without dropout": {"dropout": 0.0}})
+    changes = {"without dropout": {"dropout": 0.0}}
+    monkeypatch.setattr(ablation, "usual_changes", lambda table: changes)
     monkeypatch.setattr(ablation, "ablate_recipe", once)
     code, out, err = kr("ablate", photos, *TINY, "--epochs", 2)
     assert code == 0, err

@@ -9,6 +9,7 @@ import pytest
 from kerasrecipes import BackboneSpec, Stage, UnfreezeSchedule
 from kerasrecipes.engine.frozen import prefix_cache
 from kerasrecipes.engine.frozen.frozen_part import FrozenPart
+from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.training.fitting import fit_classifier
 
 # 24 training photos in 2 views and 12 validation photos, in half precision: at a cut between
@@ -96,7 +97,7 @@ def test_fits_that_share_what_is_frozen_keep_to_the_limit_together(
     memory: dict = {}
     for dropout in (0.2, 0.0):
         recipe = quick_recipe(backbone=four_blocks, dropout=dropout, **settings)
-        fit_classifier(recipe, *part_sets[:2], (), lambda line: None, memory=memory)
+        fit_classifier(judge_recipe(recipe), *part_sets[:2], (), lambda line: None, memory=memory)
     assert [blocks for blocks, _ in alive] == [[4, 3], [2], [1]] * 2
     assert max(kept for _, kept in alive) <= 1.5 * CUT
     assert memory

@@ -21,7 +21,7 @@ from kerasrecipes.optimization.quantization_report import (
 from kerasrecipes.optimization.tfmot import training as tfmot_training
 from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.quantization.plan import plan_quantization
-from kerasrecipes.training.idle_settings import settings_without_effect
+from kerasrecipes.settings.idle import settings_without_effect
 from kerasrecipes.training.refitting import refitted
 
 

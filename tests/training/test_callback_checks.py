@@ -15,7 +15,7 @@ from kerasrecipes import (
 )
 from kerasrecipes.photos.decoding.decode import read_photo
 from kerasrecipes.photos.reader import one_hot
-from kerasrecipes.training.callback_checks import check_callbacks
+from kerasrecipes.settings.callback_checks import check_callbacks
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ def test_without_test_photos_the_validation_photos_are_golden(quick, part_photos
 
 
 def test_a_leak_is_refused_before_the_training(part_photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(ImageClassifier, "fit", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr(ImageClassifier, "_fit", lambda *_, **__: pytest.fail("it was trained"))
     with pytest.raises(DataError, match="The split leaks: 2 of 2 groups .* Nothing was trained"):
         fine_tune_images(
             part_photos, tmp_path / "m", group_by=r"/(\d)\d", split_by="random", fail_on_leak=True,
@@ -94,7 +94,7 @@ def test_a_leak_is_told_otherwise(part_photos, tmp_path, monkeypatch, capsys):
     def stop(*_, **__):
         raise Stop
 
-    monkeypatch.setattr(ImageClassifier, "fit", stop)
+    monkeypatch.setattr(ImageClassifier, "_fit", stop)
     with pytest.raises(Stop):
         fine_tune_images(
             part_photos, tmp_path / "m", group_by=r"/(\d)\d", split_by="random",

@@ -9,7 +9,8 @@ import pytest
 from kerasrecipes import BackboneSpec, DataError, NotFittedError, UnfreezeSchedule, get_backbone
 from kerasrecipes.engine.frozen import runtime as engine
 from kerasrecipes.engine.imbalance import class_weights
-from kerasrecipes.training.fitting import build_model, head_of
+from kerasrecipes.settings.judging import head_of
+from kerasrecipes.training.fitting import build_model
 
 LITE0 = "efficientnet_lite0"
 

@@ -22,7 +22,7 @@ from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.export import get_format
 from kerasrecipes.photos.decoding.decode import read_photo
 from kerasrecipes.photos.reader import one_hot
-from kerasrecipes.training.fitting import head_of
+from kerasrecipes.settings.judging import head_of
 
 # The validation loss is logged from cached features in half precision.
 TOLERANCE = 3e-3

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import ImageClassifier, UnfreezeSchedule
-from kerasrecipes.training.regularisers import check_open_norms
+from kerasrecipes.settings.model_checks import check_open_norms
 
 
 def distance(recipe, layer="top_conv"):

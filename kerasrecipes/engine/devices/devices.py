@@ -14,17 +14,15 @@ from kerasrecipes.engine.devices.workers import (
 from kerasrecipes.keras_private import take_gradients_as_they_are
 
 
-def check_devices(recipe, schedule) -> None:
-    """Judge a wish for devices, and what cannot be had together with it, without tensorflow.
+def check_devices(devices) -> None:
+    """Judge a wish for devices without tensorflow.
 
     Args:
-        recipe: An `ImageClassifier`.
-        schedule: Its stages.
+        devices: The recipe's `devices`.
 
     Raises:
-        ValueError: If it is no wish for devices, or another argument has no meaning with it.
+        ValueError: If it is no wish for devices, or for fewer than two.
     """
-    devices = recipe.devices
     if devices is None:
         return
     named = isinstance(devices, list | tuple) and all(isinstance(one, str) for one in devices)
@@ -40,12 +38,6 @@ def check_devices(recipe, schedule) -> None:
     if asked < 2:
         raise ValueError(
             f"`devices={devices!r}` asks for fewer than 2 devices to share the work. Pass None."
-        )
-    _check_combinations(recipe)
-    if any(stage.learning_rate == "auto" for stage in schedule.stages):
-        raise ValueError(
-            "A searched learning rate does not work together with `devices`: the search runs on "
-            "one. Give each stage a rate, e.g. one that a search on one device has found."
         )
 
 
@@ -63,29 +55,6 @@ def check_run_folder(recipe, run) -> None:
         raise ValueError(
             "`run_folder` does not work together with `devices='workers'`: after a break, the "
             "workers would not all go on from the same epoch. Leave it out."
-        )
-
-
-def _check_combinations(recipe) -> None:
-    reasons = {
-        "accumulate": "raise `batch_size` instead, which the devices share",
-        "adapter": "adapters are made and merged on one device",
-        "stochastic_depth": "each device would leave out branches of its own",
-        "l2_sp": "it is made for one device",
-        "adaptive_clip": "it is made for one device",
-    }
-    for name, why in reasons.items():
-        if getattr(recipe, name) != getattr(type(recipe), name):
-            raise ValueError(f"`{name}` does not work together with `devices`: {why}.")
-    if recipe.batch_norm == "train":
-        raise ValueError(
-            "`batch_norm='train'` does not work together with `devices`: each device would measure "
-            "statistics of its own share. Pass 'frozen' or 'reestimate'."
-        )
-    if recipe.head == "embedding":
-        raise ValueError(
-            "The head 'embedding' does not work together with `devices`: its loss compares the "
-            "photos of a whole batch, and each device would see its share alone."
         )
 
 

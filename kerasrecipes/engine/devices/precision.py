@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kerasrecipes.errors import unknown_name
 from kerasrecipes.keras_private import parts_of, trained_by
 
 FLOAT32, FLOAT16, BFLOAT16 = "float32", "mixed_float16", "mixed_bfloat16"
@@ -12,19 +11,6 @@ PRECISIONS = ("auto", FLOAT32, FLOAT16, BFLOAT16)
 TENSOR_CORES = (7, 0)
 # What brings photos to the range of the first convolution needs all the digits there are.
 SCALING = ("Rescaling", "Normalization")
-
-
-def check_precision(precision: str) -> None:
-    """Judge a wish without importing keras.
-
-    Args:
-        precision: A name of `PRECISIONS`.
-
-    Raises:
-        ValueError: If it is none of them.
-    """
-    if precision not in PRECISIONS:
-        raise unknown_name("precision", precision, PRECISIONS, "ImageClassifier")
 
 
 def choose_precision(precision: str) -> str:

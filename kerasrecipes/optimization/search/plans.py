@@ -11,8 +11,8 @@ from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.optimization.distilling import check_student, distil
 from kerasrecipes.optimization.pruning import prune
 from kerasrecipes.optimization.quantizing import EPOCHS, LEARNING_RATE, train_with_rounding
+from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
 from kerasrecipes.surgery.multiply_adds import count_multiply_adds
-from kerasrecipes.training.idle_settings import idle_sentence, settings_without_effect
 
 FITTED = "fitted"
 # Shares of the arithmetic that channel pruning leaves, the likeliest to be worth its time first.

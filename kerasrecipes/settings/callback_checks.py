@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import printable
+from kerasrecipes.settings.judging import schedule_of
 
 _ONE_STAGE = (
     "it would keep the part of the model that a stage trains, and each stage trains another. Call "
@@ -68,7 +69,7 @@ def check_callbacks(
 
     Args:
         callbacks: The user's own callbacks.
-        recipe: An `ImageClassifier`.
+        recipe: A recipe.
         schedule: What is trained; `None` for the recipe's own.
         taught: Whether the targets are a teacher's answers, and not the labels.
 
@@ -77,7 +78,7 @@ def check_callbacks(
     """
     _check_kinds(callbacks)
     refused = _ALWAYS | (_WITH_AVERAGE if recipe.ema else {}) | (_WITH_TEACHER if taught else {})
-    schedule = schedule or recipe.schedule or UnfreezeSchedule.two_phase()
+    schedule = schedule or schedule_of(recipe)
     cached = recipe.cache_gb and any(stage.open_fraction < 1 for stage in schedule.stages)
     for callback in callbacks:
         for kind in type(callback).__mro__:

@@ -1,0 +1,281 @@
+"""The table of settings that every recipe has, whatever it learns from."""
+
+from math import inf
+
+from kerasrecipes.settings.engine_kinds import (
+    ADAPTER,
+    BATCH_NORM,
+    CLASS_WEIGHTS,
+    HEAD,
+    HEAD_NORM,
+    LOSS_NAME,
+    MIX,
+    PRECISION,
+    SCHEDULE,
+    WEIGHTS,
+)
+from kerasrecipes.settings.kinds import Number, Switch
+from kerasrecipes.settings.rules import needs_open_blocks, no_effect, not_on_devices, not_with
+from kerasrecipes.settings.setting import Idle, Rule, Setting, Situation
+from kerasrecipes.settings.structures import DeviceWish, Options
+
+ON, TAUGHT, NO_BLOCKS, TFMOT = Situation
+MODEL, DATA, STAGES = "The model", "Examples and batches", "Stages"
+LOSS, STEP, COMPUTING = "The loss", "Optimizer and regularisation", "Computing"
+# In the order in which people read them.
+GROUPS = (MODEL, DATA, STAGES, LOSS, STEP, COMPUTING)
+
+_BY_TEACHERS = Idle("the loss is that of distillation")
+_ALONE = Idle("teachers are asked about single photos")
+_LOST = Idle("the model no longer has the layers of the backbone, by name")
+_PLAINLY = Idle("TFMOT's training is plain Adam along a cosine")
+_FLOAT32 = Idle("TFMOT trains in 32 bits")
+_ONE_DEVICE = "it is made for one device"
+
+
+_THE_MODEL = (
+    Setting(
+        "weights",
+        MODEL,
+        WEIGHTS,
+    ),
+    Setting(
+        "head",
+        MODEL,
+        HEAD,
+        idle={TAUGHT: _BY_TEACHERS},
+        rules=(
+            Rule(
+                "The head `'embedding'` does not work together with `devices`.",
+                lambda asked: asked.value == "embedding" and asked.recipe.devices is not None,
+                "The head 'embedding' does not work together with `devices`: its loss compares the "
+                "photos of a whole batch, and each device would see its share alone.",
+            ),
+        ),
+    ),
+    Setting(
+        "head_norm",
+        MODEL,
+        HEAD_NORM,
+        ablations={"with a normalized head": "layer"},
+    ),
+    Setting("dropout", MODEL, Number(low=0, high=0.95), ablations={"without dropout": 0.0}),
+)
+_EXAMPLES = (
+    Setting("batch_size", DATA, Number(low=1, high=4096, whole=True)),
+    Setting(
+        "mix",
+        DATA,
+        MIX,
+        idle={TAUGHT: _ALONE},
+        rules=(
+            not_with(
+                "Needs a `batch_size` of at least 2.",
+                lambda recipe: recipe.mix is not None and recipe.batch_size < 2,
+                "`mix` needs a `batch_size` of at least 2: it mixes photos of a batch.",
+            ),
+        ),
+        ablations={"with mixup": "mixup"},
+    ),
+    Setting(
+        "mix_alpha",
+        DATA,
+        Number(low=1e-3, high=100),
+        rules=(
+            not_with(
+                "Has no effect without `mix`.",
+                lambda recipe: recipe.mix is None and recipe.mix_alpha != type(recipe).mix_alpha,
+                "`mix_alpha` would have no effect without `mix`. Pass mix='mixup' or 'cutmix'.",
+            ),
+        ),
+    ),
+)
+_IN_STAGES = (
+    Setting(
+        "schedule",
+        STAGES,
+        SCHEDULE,
+        rules=(
+            Rule(
+                "A searched learning rate does not work together with `devices`.",
+                lambda asked: (
+                    asked.recipe.devices is not None
+                    and any(stage.learning_rate == "auto" for stage in asked.schedule.stages)
+                ),
+                "A searched learning rate does not work together with `devices`: the search runs "
+                "on one. Give each stage a rate, e.g. one that a search on one device has found.",
+            ),
+        ),
+    ),
+    Setting(
+        "patience",
+        STAGES,
+        Number(optional=True, low=1, high=10**6, whole=True),
+        idle={TFMOT: Idle("all epochs run")},
+    ),
+    Setting(
+        "adapter",
+        STAGES,
+        ADAPTER,
+        idle={ON: Idle("the weights themselves train")},
+        rules=(
+            needs_open_blocks(),
+            not_on_devices("adapters are made and merged on one device"),
+        ),
+    ),
+    Setting(
+        "batch_norm",
+        STAGES,
+        BATCH_NORM,
+        idle={
+            ON: Idle("statistics are not measured before it", only=("reestimate",)),
+            TFMOT: Idle("statistics are held still"),
+        },
+        rules=(
+            not_with(
+                "`'train'` has no effect with `adapter`.",
+                lambda recipe: recipe.batch_norm == "train" and recipe.adapter is not None,
+                "`batch_norm='train'` would have no effect with `adapter`, under which statistics "
+                "stand still. Pass 'frozen' or 'reestimate'.",
+            ),
+            needs_open_blocks(only="train"),
+            not_on_devices(
+                "each device would measure statistics of its own share. Pass 'frozen' or "
+                "'reestimate'",
+                only="train",
+            ),
+        ),
+        ablations={"with BatchNorm re-estimated": "reestimate"},
+    ),
+)
+_THE_LOSS = (
+    Setting(
+        "loss",
+        LOSS,
+        LOSS_NAME,
+        idle={TAUGHT: _BY_TEACHERS},
+        ablations={"with balanced softmax": "balanced_softmax"},
+    ),
+    Setting("loss_options", LOSS, Options(optional=True), off=({},), idle={TAUGHT: _BY_TEACHERS}),
+    Setting(
+        "label_smoothing",
+        LOSS,
+        Number(optional=True, low=0, high=0.5),
+        off=(0,),
+        idle={TAUGHT: _BY_TEACHERS},
+        ablations={"without label smoothing": 0.0},
+    ),
+    Setting(
+        "class_weights",
+        LOSS,
+        CLASS_WEIGHTS,
+        off=(None,),
+        idle={TFMOT: Idle("all classes count alike")},
+        ablations={"without class weights": None},
+    ),
+)
+_THE_STEP = (
+    Setting(
+        "weight_decay",
+        STEP,
+        Number(low=0, high=1),
+        off=(0,),
+        idle={TFMOT: _PLAINLY},
+        ablations={"without weight decay": 0.0},
+    ),
+    Setting("ema", STEP, Switch(), ablations={"without average of weights": False}),
+    Setting(
+        "l2_sp",
+        STEP,
+        Number(low=0, high=1000),
+        idle={NO_BLOCKS: _LOST, TFMOT: _PLAINLY},
+        rules=(
+            not_with(
+                "Has no effect with `adapter`.",
+                lambda recipe: recipe.l2_sp and recipe.adapter is not None,
+                "`l2_sp` would have no effect with `adapter`, which leaves pretrained weights "
+                "where they are. Leave one of the two out.",
+            ),
+            no_effect(
+                "Needs pretrained weights.",
+                lambda recipe: recipe.l2_sp and recipe.weights is None,
+                "`l2_sp` would pull toward random weights with `weights=None`, and there are no "
+                "pretrained ones to hold on to. Leave it out, or use pretrained weights.",
+            ),
+            needs_open_blocks(),
+            not_on_devices(_ONE_DEVICE),
+        ),
+        ablations={"with L2-SP": 3.0},
+    ),
+    Setting(
+        "stochastic_depth",
+        STEP,
+        Number(low=0, high=0.95),
+        idle={ON: Idle("all branches take part")},
+        rules=(
+            needs_open_blocks(),
+            not_on_devices("each device would leave out branches of its own"),
+        ),
+        ablations={"with stochastic depth": 0.2},
+    ),
+    Setting("clip_norm", STEP, Number(optional=True, low=1e-6, high=inf), idle={TFMOT: _PLAINLY}),
+    Setting(
+        "adaptive_clip",
+        STEP,
+        Number(optional=True, low=1e-6, high=1000),
+        idle={NO_BLOCKS: _LOST, TFMOT: _PLAINLY},
+        rules=(needs_open_blocks(), not_on_devices(_ONE_DEVICE)),
+        ablations={"with adaptive clipping": 0.05},
+    ),
+    Setting(
+        "accumulate",
+        STEP,
+        Number(low=1, high=1000, whole=True),
+        idle={TFMOT: _PLAINLY},
+        rules=(not_on_devices("raise `batch_size` instead, which the devices share"),),
+    ),
+)
+_COMPUTING = (
+    Setting("cache_gb", COMPUTING, Number(low=0, high=inf)),
+    Setting(
+        "precision",
+        COMPUTING,
+        PRECISION,
+        off=("float32",),
+        idle={NO_BLOCKS: _LOST, TFMOT: _FLOAT32},
+    ),
+    Setting(
+        "rematerialise",
+        COMPUTING,
+        Switch(),
+        idle={NO_BLOCKS: _LOST, TFMOT: _PLAINLY},
+        rules=(
+            Rule(
+                "Needs a schedule that opens blocks of the backbone.",
+                lambda asked: asked.value and not asked.opens_blocks,
+                "`rematerialise` would have no effect: no stage of the schedule opens a block. "
+                "Leave it out, or open some.",
+            ),
+            not_with(
+                "Does not go with `stochastic_depth`.",
+                lambda recipe: recipe.rematerialise and recipe.stochastic_depth,
+                "`rematerialise` does not go with `stochastic_depth`: a block computed once more "
+                "would leave out another branch. Leave one of the two out.",
+            ),
+        ),
+    ),
+    Setting(
+        "devices",
+        COMPUTING,
+        DeviceWish(optional=True),
+        idle={ON: Idle("it runs on one device")},
+    ),
+    Setting("seed", COMPUTING, Number(low=0, high=2**31 - 1, whole=True)),
+    Setting(
+        "deterministic",
+        COMPUTING,
+        Switch(),
+        idle={TFMOT: Idle("TFMOT's operations are as they are")},
+    ),
+)
+ENGINE_ROWS = (*_THE_MODEL, *_EXAMPLES, *_IN_STAGES, *_THE_LOSS, *_THE_STEP, *_COMPUTING)

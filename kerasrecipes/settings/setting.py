@@ -1,0 +1,130 @@
+"""One row of the table of settings: what may be set, when it acts, with what it goes together."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Protocol
+
+from kerasrecipes.engine.schedule import UnfreezeSchedule
+from kerasrecipes.settings.kinds import Kind
+
+
+class Situation(IntEnum):
+    """Trainings in which some settings have no use; where two apply, the later one is told."""
+
+    ON = 1  # a finished model is trained on
+    TAUGHT = 2  # it follows teachers, too
+    NO_BLOCKS = 3  # it no longer has the layers of the backbone
+    TFMOT = 4  # TFMOT trains it, through tf_keras
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Why a setting has no use in a situation.
+
+    Args:
+        why: The reason, in a few words.
+        only: Values that it concerns; empty for all that ask for something.
+    """
+
+    why: str
+    only: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Something that a setting does not go with.
+
+    Args:
+        briefly: The rule in a few words, for the reference.
+        broken: Tells whether what is asked for breaks it.
+        told: What to say then; it may hold `{name}` and `{value!r}`.
+        error: What to raise.
+    """
+
+    briefly: str
+    broken: Callable[["Asked"], bool]
+    told: str
+    error: type[ValueError] = ValueError
+
+    def check(self, asked: "Asked") -> None:
+        """Raise `error` if the rule is broken."""
+        if self.broken(asked):
+            raise self.error(self.told.format(name=asked.setting.name, value=asked.value))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a recipe. Its default and its meaning stand in the recipe's class.
+
+    Args:
+        name: The field of the recipe.
+        group: What it belongs to, as a heading.
+        kind: What it may be.
+        off: Values besides the default that ask for nothing.
+        idle: Where it has no use, and why.
+        rules: What it does not go with.
+        ablations: What to try in its place: what that is called → the value.
+    """
+
+    name: str
+    group: str
+    kind: Kind
+    off: tuple[Any, ...] = ()
+    idle: Mapping[Situation, Idle] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    ablations: Mapping[str, Any] = field(default_factory=dict)
+
+    def asks(self, recipe: "HasSettings") -> bool:
+        """Tell whether a recipe asks for anything by it."""
+        value = getattr(recipe, self.name)
+        return value not in (getattr(type(recipe), self.name), *self.off)
+
+
+class HasSettings(Protocol):
+    """A recipe: an object with a field for each row of its class's table."""
+
+    table: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One setting, and all that is asked for beside it.
+
+    Args:
+        setting: Its row.
+        recipe: The recipe.
+        schedule: The stages that are trained.
+    """
+
+    setting: Setting
+    recipe: Any
+    schedule: UnfreezeSchedule
+
+    @property
+    def value(self) -> Any:
+        """What it is set to."""
+        return getattr(self.recipe, self.setting.name)
+
+    @property
+    def asks(self) -> bool:
+        """Whether that asks for anything."""
+        return self.setting.asks(self.recipe)
+
+    @property
+    def opens_blocks(self) -> bool:
+        """Whether any stage trains a part of the backbone."""
+        return any(stage.open_fraction > 0 for stage in self.schedule.stages)
+
+
+def usual_changes(table: Iterable[Setting]) -> dict[str, dict[str, Any]]:
+    """Return what an ablation tries: what is left out, then what is added.
+
+    Args:
+        table: The rows of a recipe.
+
+    Returns:
+        What a change is called → the settings that it changes.
+    """
+    found = {words: {row.name: value} for row in table for words, value in row.ablations.items()}
+    return dict(sorted(found.items(), key=lambda one: not one[0].startswith("without ")))
