@@ -81,11 +81,9 @@ def distil(
     for one in teachers:
         data = checked_sides(one, train, val)
         refuse_tested(one.seen_, unlabelled=unlabelled)
-    goal = Goal(
-        [one.model_ for one in teachers],
-        Distillation(temperature, alpha, feature_weight),
-        0 if unlabelled is None else len(unlabelled),
-    )
+    wish = Distillation(temperature, alpha, feature_weight)
+    count = 0 if unlabelled is None else len(unlabelled)
+    goal = Goal([one.model_ for one in teachers], wish, count)
     say = say_aloud if verbose else lambda line: None
     shown = train if unlabelled is None else _joined(train, val, unlabelled, teachers)
     prepare(student)

@@ -70,6 +70,12 @@ ROOMS = {
         libraries="numpy",
         later_libraries="ai_edge_litert jax keras tensorflow",
     ),
+    "settings": Room(
+        "backbones engine heads",
+        later="data photos surgery",
+        libraries="numpy",
+        later_libraries="keras",
+    ),
     "bundles": Room(
         "photos report",
         later="quantization",
@@ -91,20 +97,20 @@ ROOMS = {
         later_libraries="jinja2",
     ),
     "training": Room(
-        "backbones bundles data engine evaluation heads photos release report surgery",
+        "backbones bundles data engine evaluation heads photos release report settings surgery",
         later="verify",
         libraries="numpy",
         later_libraries="keras sklearn",
     ),
     "choosing": Room(
-        "backbones data engine evaluation photos statistics training",
+        "backbones data engine evaluation photos settings statistics training",
         later="export verify",
         libraries="numpy",
         later_libraries="scipy sklearn",
     ),
     "optimization": Room(
-        "backbones bundles data engine evaluation photos "
-        "quantization release report statistics surgery training",
+        "backbones bundles data engine evaluation photos quantization release report settings "
+        "statistics surgery training",
         later="callbacks export verify",
         libraries="numpy",
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
@@ -123,7 +129,7 @@ UPWARD = {
     ("data", "photos"): "Splits, findings and predicting know examples as photos.",
 }
 # Folders with more files than FOLDER_FILES, which are to be divided.
-CROWDED = {"training"}
+CROWDED: set[str] = set()
 
 FILE_LINES = 400
 FUNCTION_LINES = 40
