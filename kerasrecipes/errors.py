@@ -26,7 +26,7 @@ class NotFittedError(KerasRecipesError, RuntimeError):
     """Something that `fit` learns was asked for before `fit`."""
 
 
-class TrainingError(KerasRecipesError, FloatingPointError):
+class TrainingError(KerasRecipesError, RuntimeError):
     """A training cannot go on: its numbers are not finite, or memory or a worker is missing."""
 
 

@@ -198,36 +198,6 @@ def _load_default(model: "keras.Model", name: str) -> None:
     assign_arrays(model, backbone, origin=f"the checkpoint of {name!r}")
 
 
-def build_imagenet_classifier(name: str = "efficientnet_lite0") -> "keras.Model":
-    """Build an EfficientNet-Lite with its original head of 1000 ImageNet classes.
-
-    Transfer learning replaces this head; it is here to see what the weights know and
-    to check that they were read correctly.
-
-    Args:
-        name: `"efficientnet_lite0"`, `"efficientnet_lite1"` or `"efficientnet_lite2"`.
-
-    Returns:
-        A model from photos (0 to 255, at the variant's size) to 1000 probabilities.
-
-    Raises:
-        ValueError: If `name` is not an EfficientNet-Lite.
-        MissingDependencyError: If the package with the weights is not installed.
-        DataError: If the weights file is damaged.
-    """
-    if name not in VARIANTS:
-        raise ValueError(f"`name` must be one of {', '.join(VARIANTS)}, not {name!r}.")
-    import keras
-
-    side, arrays = VARIANTS[name].image_size, _arrays(name)
-    photo = keras.Input((side, side, 3), name="photo", dtype="float32")
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(_graph(photo, VARIANTS[name]))
-    scores = keras.layers.Dense(1000, activation="softmax", name="classifier")(x)
-    model = keras.Model(photo, scores, name=f"{name}_imagenet")
-    assign_arrays(model, arrays, origin=f"the checkpoint of {name!r}")
-    return model
-
-
 def _spec(name: str, variant: _Variant) -> BackboneSpec:
     numbered = [f"block{number:02d}_.+" for number, _ in enumerate(_blocks(variant), start=1)]
     return BackboneSpec(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -67,13 +66,12 @@ class ExportFormat:
     Args:
         name: As users type it, e.g. `"tflite"`.
         suffix: With the dot, of the file, or of the folder if that is what it writes.
-        requires: Packages that loading needs.
         quantizations: Legal values of `quantization`; the first is the default.
         summary: One line for listings.
         write: `write(model, path, *, quantization, calibration, class_names, description,
             policy)`; writes the file or raises and leaves nothing behind.
-        load: `load(path, threads=1) -> LoadedModel`, without tensorflow unless `requires` it.
-        inspect: `inspect(path) -> GraphFacts`, without tensorflow unless `requires` it.
+        load: `load(path, threads=1) -> LoadedModel`, without tensorflow unless it runs the files.
+        inspect: `inspect(path) -> GraphFacts`, without tensorflow unless it runs the files.
         read_contract: `read_contract(path)`, an object with the `class_names`, decoding `policy`
             and `description` inside the file, without tensorflow.
         options: Further arguments that `write` takes, and `export_model` passes on.
@@ -90,7 +88,6 @@ class ExportFormat:
 
     name: str
     suffix: str
-    requires: tuple[str, ...]
     quantizations: tuple[str, ...]
     summary: str
     write: Callable[..., object] = field(repr=False)
@@ -102,7 +99,3 @@ class ExportFormat:
     runtime: str = ""
     check_content: Callable[..., None] | None = field(default=None, repr=False)
     profile: Callable[..., tuple] | None = field(default=None, repr=False)
-
-    def read_labels(self, path: str | Path) -> tuple[str, ...]:
-        """Return the class names inside a file, in the order of the scores."""
-        return self.read_contract(path).class_names

@@ -292,7 +292,6 @@ FORMATS = (
     ExportFormat(
         name="onnx",
         suffix=".onnx",
-        requires=("onnx", "onnxruntime"),
         quantizations=QUANTIZATIONS,
         summary="ONNX for ONNX Runtime on servers, PCs and gateways; labels inside (extra: onnx)",
         write=write,

@@ -100,7 +100,6 @@ class DataReport:
         digests: SHA-256 of each split's contents and labels.
         excluded: Number of files that could not be used.
         leaks: One sentence per leak found between the splits.
-        split_by: How the photos were split: `"random"`, `"group"`, `"time"` or `"given"`.
     """
 
     source: str = ""
@@ -108,7 +107,6 @@ class DataReport:
     digests: dict[str, str] = field(default_factory=dict)
     excluded: int = 0
     leaks: list[str] = field(default_factory=list)
-    split_by: str = ""
 
     def __post_init__(self) -> None:
         self.counts = plain(self.counts)

@@ -64,8 +64,7 @@ def refitted(
     new.report_ = replace(
         RunReport.from_dict(former.to_dict()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        # What is known of the split stays known.
-        data=replace(data, split_by=former.data.split_by),
+        data=data,
         evaluations={},
         exports=[],
         stages=[*former.stages, *stages],

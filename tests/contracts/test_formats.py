@@ -53,7 +53,7 @@ def test_answers_are_those_of_the_model(written, model, photos):
 
 def test_labels_come_back(written):
     chosen, path, _ = written
-    assert list(chosen.read_labels(path)) == tiny.CLASS_NAMES
+    assert list(chosen.read_contract(path).class_names) == tiny.CLASS_NAMES
 
 
 def test_contents_are_known(written):
@@ -73,4 +73,4 @@ def test_unknown_quantization_is_refused(written, model, tmp_path):
 def test_format_describes_itself(written):
     chosen, _, _ = written
     assert chosen.summary and "\n" not in chosen.summary
-    assert chosen.suffix.startswith(".") and chosen.requires
+    assert chosen.suffix.startswith(".")

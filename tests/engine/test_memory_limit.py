@@ -150,6 +150,7 @@ def test_frozen_blocks_are_computed_in_batches_that_fit():
     assert model.sizes == [11, 5, *[2, 2, 2, 2, 2, 1] * 2]
     with pytest.raises(TrainingError, match="too small to run the model on a single photo. Lower"):
         batch_runner(Small(room=0))(photos)
+    assert not issubclass(TrainingError, ArithmeticError)
 
 
 def test_a_search_without_memory_says_what_to_do(part_sets, make, monkeypatch):

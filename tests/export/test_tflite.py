@@ -273,7 +273,7 @@ def test_loading_needs_no_tensorflow(files):
         "from kerasrecipes.export import get_format\n"
         "f = get_format('tflite')\n"
         f"path = {str(files / 'int8.tflite')!r}\n"
-        "f.inspect(path); f.read_labels(path)\n"
+        "f.inspect(path); f.read_contract(path)\n"
         "f.load(path)(np.zeros((2, 32, 32, 3), np.uint8))\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )

@@ -52,7 +52,7 @@ def test_it_still_is_the_classifier_and_carries_its_labels(learner):
     model, path, photos, _ = learner
     expected = model.predict(photos.astype("float32"), verbose=0)
     np.testing.assert_allclose(tflite.load(path)(photos), expected, atol=1e-5)
-    assert get_format("tflite").read_labels(path) == tuple(NAMES)
+    assert get_format("tflite").read_contract(path).class_names == tuple(NAMES)
 
 
 def test_the_head_learns_on_the_device_and_is_kept(learner):

@@ -113,7 +113,7 @@ def read_contract(path):
 
 
 added_format = ExportFormat(
-    name="added_format", suffix=".packed", requires=("keras",), quantizations=("float32",),
+    name="added_format", suffix=".packed", quantizations=("float32",),
     summary="a Keras model and its labels in one file", write=write, load=Loaded,
     inspect=inspect, read_contract=read_contract, sets_threads=False,
 )  # fmt: skip

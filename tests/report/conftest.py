@@ -59,7 +59,6 @@ def report_of(class_names, name="tiles"):
             digests={"train": "ab" * 32},
             excluded=3,
             leaks=["part 7 is in train and test."],
-            split_by="random",
         ),
         stages=[
             StageReport("head", 2, 2, 1, 1e-3, 2562, 3_374_000, rows, history, 41.2),

@@ -324,7 +324,6 @@ FORMATS = (
     ExportFormat(
         name="saved_model",
         suffix=".saved_model",
-        requires=("tensorflow",),
         quantizations=QUANTIZATIONS,
         summary="SavedModel for TensorFlow Serving; takes photos or JPEG and PNG files",
         write=write,

@@ -270,7 +270,6 @@ FORMATS = (
     ExportFormat(
         name="tflite",
         suffix=".tflite",
-        requires=("ai-edge-litert", "flatbuffers"),
         quantizations=QUANTIZATIONS,
         summary="TFLite/LiteRT for phones and edge boxes; labels and normalisation inside",
         write=write,
