@@ -9,7 +9,7 @@ PARALLEL ?= --numprocesses 2 --dist loadfile
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo test quick lint picture clean
+.PHONY: setup demo test quick lint docs picture clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make demo PHOTOS=dir    the same on your own photos, one folder per class"
 	@echo "make test               all tests"
 	@echo "make quick              the tests that need no real weights or data"
+	@echo "make docs               the reference, from the docstrings, into build/docs/"
 	@echo "make picture            draw the rooms and their arrows into CONTRIBUTING.md"
 
 setup: $(STAMP)
@@ -40,6 +41,9 @@ quick: setup lint
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: setup
+	$(BIN)/python docs/build.py build/docs
 
 picture:
 	$(PYTHON) tests/architecture/picture.py

@@ -1,4 +1,4 @@
-"""What the docstrings and the README say is so: examples run, names and arguments exist."""
+"""What docstrings, README and the pages in docs/ say is so: examples run, names exist."""
 
 import ast
 import doctest
@@ -17,7 +17,7 @@ import kerasrecipes
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kerasrecipes"
-README = ROOT / "README.md"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SECTIONS = {"Args", "Returns", "Yields", "Raises", "Example", "Reference"}
 
 SOURCES = {
@@ -208,25 +208,53 @@ def test_examples_are_found_and_none_is_skipped():
     assert sum(text.count(">>> ") for text in texts) > 50
 
 
-def blocks(language: str) -> list[str]:
-    """Return the fenced blocks of the README in one language; `""` for none."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", README.read_text("utf-8"), re.M | re.S)
-    return [text for kind, text in found if kind == language]
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Return the page and the text of each fenced block in one language; `""` for none."""
+    return [
+        (page.name, text)
+        for page in PAGES
+        for kind, text in re.findall(
+            r"^```(\w*)\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+        )
+        if kind == language
+    ]
 
 
-def test_readme_python_names_what_exists():
-    names = set()
-    for text in blocks("python"):
-        tree = ast.parse(text)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "kr":
-                names.add(node.attr)
-                assert node.attr in PUBLIC, f"README: there is no kr.{node.attr}."
-            if isinstance(node, ast.Call) and getattr(node.func, "value", None):
-                if getattr(node.func.value, "id", "") == "kr":
-                    _check_call(getattr(kerasrecipes, node.func.attr), node)
-    assert len(names) >= 3
-    assert len(blocks("python")) >= 1
+def _named(node: ast.AST, page: str):
+    """Follow a name such as `kr.callbacks.EarlyStopping`; `None` if it does not begin so."""
+    names = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    if getattr(node, "id", "") != "kr":
+        return None
+    found = kerasrecipes
+    for name in reversed(names):
+        assert hasattr(found, name), f"{page}: there is no kr.{'.'.join(reversed(names))}."
+        found = getattr(found, name)
+    return found
+
+
+def test_pages_python_names_what_exists():
+    named = 0
+    for page, text in blocks("python"):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Attribute):
+                named += _named(node, page) is not None
+            if isinstance(node, ast.Call) and (called := _named(node.func, page)):
+                _check_call(called, node)
+    assert named >= 30
+    assert {page for page, _ in blocks("python")} >= {"README.md", "extend.md", "optimize.md"}
+
+
+def test_pages_mention_names_that_exist():
+    """In sentences and tables, between backticks."""
+    for page in PAGES:
+        for text in re.findall(r"`(?:kr|kerasrecipes)((?:\.\w+)+)[`(]", page.read_text("utf-8")):
+            found = kerasrecipes
+            for name in text.split(".")[1:]:
+                assert hasattr(found, name), f"{page.name}: there is no kr{text}."
+                found = getattr(found, name)
 
 
 def _check_call(function, call: ast.Call, *first: str) -> None:
@@ -237,7 +265,7 @@ def _check_call(function, call: ast.Call, *first: str) -> None:
     inspect.signature(function).bind(*first, *call.args, **keywords)
 
 
-def test_readme_methods_exist():
+def test_pages_methods_exist():
     """Follow the names that the blocks assign from the public functions."""
     made = {
         "recipe": kerasrecipes.ImageClassifier,
@@ -245,7 +273,7 @@ def test_readme_methods_exist():
         "report": kerasrecipes.RunReport,
     }
     seen = set()
-    for text in blocks("python"):
+    for _, text in blocks("python"):
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 owner = made.get(getattr(node.func.value, "id", ""))
@@ -256,50 +284,54 @@ def test_readme_methods_exist():
 
 
 def commands() -> list[str]:
-    """Return the command lines of the README, without comments."""
+    """Return the command lines of the pages, without comments."""
     lines = [
         line
         for kind in ("", "sh", "bash", "console")
-        for text in blocks(kind)
+        for _, text in blocks(kind)
         for line in text.splitlines()
     ]
     lines = [line.removeprefix("$ ").partition(" #")[0].strip() for line in lines]
     return [line for line in lines if line.startswith("kerasrecipes ")]
 
 
-def test_readme_commands_parse():
+def test_pages_commands_parse():
     from typer.main import get_command
 
     verbs = get_command(import_module("kerasrecipes.cli").app).commands
     used = set()
     for line in commands():
         verb, *arguments = shlex.split(line.replace("[", " ").replace("]", " "))[1:]
-        assert verb in verbs, f"README: there is no verb in '{line}'."
+        assert verb in verbs, f"There is no verb in '{line}'."
         used.add(verb)
         options = {name for parameter in verbs[verb].params for name in parameter.opts}
         named = [word.partition("=")[0] for word in arguments if word.startswith("-")]
         unknown = set(named) - options - {"--help"}
-        assert not unknown, f"README: {unknown} is no option in '{line}'."
+        assert not unknown, f"{unknown} is no option in '{line}'."
         if "…" not in line and "[" not in line and "<" not in line:
             verbs[verb].make_context(verb, arguments)  # raises if it does not parse
-    assert used == set(verbs), f"README shows no {set(verbs) - used}."
+    assert used == set(verbs), f"No page shows {set(verbs) - used}."
     assert len(commands()) >= 8
 
 
-def test_readme_make_targets_exist():
+def test_pages_make_targets_exist():
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     named = {
         target
-        for text in (README.read_text("utf-8"), (ROOT / ".ci" / "run").read_text())
-        for target in re.findall(r"(?:^|`|exec )make (\w+)", text, flags=re.MULTILINE)
+        for page in [*PAGES, ROOT / ".ci" / "run"]
+        for target in re.findall(r"(?:^|`|exec )make (\w+)", page.read_text("utf-8"), re.MULTILINE)
     }
     assert named <= targets
-    assert {"demo", "test"} <= named
+    assert {"demo", "docs", "test"} <= named
 
 
-def test_readme_links_lead_somewhere():
-    links = re.findall(r"\]\(([^)#\s]+)\)", README.read_text("utf-8"))
-    local = [link for link in links if "://" not in link]
-    missing = [link for link in local if not (ROOT / link).exists()]
-    assert not missing, f"README links to files that do not exist: {missing}"
-    assert len(local) >= 1
+def test_pages_links_lead_somewhere():
+    local = [
+        page.parent / link
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#\s]+)\)", page.read_text("utf-8"))
+        if "://" not in link
+    ]
+    missing = [link for link in local if not link.exists()]
+    assert not missing, f"Links to files that do not exist: {missing}"
+    assert len(local) >= 9

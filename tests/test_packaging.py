@@ -22,6 +22,7 @@ EXTRAS = {
     "all",
     "cv",
     "demo",
+    "docs",
     "hub",
     "jax",
     "lite",
