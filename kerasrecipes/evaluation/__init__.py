@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kerasrecipes.evaluation.multi_label import (
         LabelResult as LabelResult,
         MultiLabelEvaluation as MultiLabelEvaluation,
+        best_thresholds as best_thresholds,
         evaluate_labels as evaluate_labels,
     )
     from kerasrecipes.evaluation.ordinal import (
@@ -37,7 +38,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "base": "Result",
         "calibration": "temperature_scale",
         "classification": "evaluate_scores",
-        "multi_label": "LabelResult MultiLabelEvaluation evaluate_labels",
+        "multi_label": "LabelResult MultiLabelEvaluation best_thresholds evaluate_labels",
         "ordinal": "OrderedClassResult OrdinalEvaluation evaluate_order",
         "regression": "RegressionEvaluation evaluate_numbers",
         "result": "ClassResult Evaluation",
