@@ -1,7 +1,7 @@
 """What a photo set gains from each part of a recipe: one thing changed at a time."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.settings.judging import Judged, judge_recipe
 from kerasrecipes.settings.setting import usual_changes
 from kerasrecipes.statistics.resampled import log_losses
-from kerasrecipes.statistics.tables import align_columns
+from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.tables import Table
 from kerasrecipes.training.fitting import fit_classifier
 from kerasrecipes.training.image_classifier import ImageClassifier
 
@@ -53,7 +54,7 @@ class AblationRow:
 
 
 @dataclass(frozen=True)
-class Ablation:
+class Ablation(Shown):
     """The rows of an ablation; print it.
 
     Args:
@@ -71,22 +72,18 @@ class Ablation:
         rows = [{**asdict(row), "verdict": row.verdict} for row in self.rows]
         return {"splits": self.splits, "photos": self.photos, "rows": rows}
 
-    def __str__(self) -> str:
-        rows = [("recipe", "accuracy", "balanced", "log-loss", "difference in log-loss")]
+    def parts(self) -> Iterator[Part]:
+        """Yield how often was fitted, the rows, and how to read them."""
+        rows = []
         for row in self.rows:
             low, high = row.interval
             told = f"{row.difference:+.3f} ({low:+.3f} to {high:+.3f})  {row.verdict}"
             numbers = f"{row.accuracy:.1%}", f"{row.balanced_accuracy:.1%}", f"{row.log_loss:.3f}"
-            rows.append((printable(row.name), *numbers, told if row.verdict else ""))
-        return "\n".join(
-            [
-                f"Each recipe was fitted on {self.splits} splits of {self.photos} photos.",
-                "",
-                *align_columns(rows, right={1, 2, 3}),
-                "",
-                "In brackets: 95 % intervals over the splits. Lower log-loss is better.",
-            ]
-        )
+            rows.append((row.name, *numbers, told if row.verdict else ""))
+        heads = ("recipe", "accuracy", "balanced", "log-loss", "difference in log-loss")
+        yield f"Each recipe was fitted on {self.splits} splits of {self.photos} photos."
+        yield from ("", Table("", heads, tuple(rows), right=(1, 2, 3), name_width=60), "")
+        yield "In brackets: 95 % intervals over the splits. Lower log-loss is better."
 
 
 def ablate_recipe(

@@ -1,16 +1,17 @@
 """Which backbone to take, as data and as a table to read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.file_limits import pareto_front
-from kerasrecipes.statistics.tables import align_columns
+from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.tables import Table
 
 
 @dataclass(frozen=True)
-class Recommendation:
+class Recommendation(Shown):
     """Backbones measured on photos and on this machine, and the one to take; print it.
 
     Args:
@@ -59,31 +60,31 @@ class Recommendation:
             "splits": self.splits,
         }
 
-    def __str__(self) -> str:
+    def parts(self) -> Iterator[Part]:
+        """Yield what was measured, what its numbers mean, and the recommendation."""
         times = "1 split" if self.splits == 1 else f"{self.splits} splits"
-        lines = [
+        yield (
             f"Measured on {self.photos:,} photos in {times} (the {self.test_photos:,} test photos "
-            "were not looked at):",
-            "",
-            *self._table(),
-            "",
-            "* No other file is as accurate, as fast and as small at once.",
+            "were not looked at):"
+        )
+        yield from ("", self._table(), "")
+        yield "* No other file is as accurate, as fast and as small at once."
+        yield (
             "Accuracy is that of a linear classifier on the frozen backbone; fine-tuning usually "
-            "adds to it.",
+            "adds to it."
+        )
+        yield (
             "In brackets: 95% confidence intervals; photos of one part, and look-alikes, count as "
-            "far as they differ.",
-            "Times are medians for one photo on this machine; a phone's will differ.",
-        ]
-        lines += [
-            f"Not measured: {printable(name)}: {printable(why)}"
-            for name, why in self.failed.items()
-        ]
-        return "\n".join([*lines, "", self.reason])
+            "far as they differ."
+        )
+        yield "Times are medians for one photo on this machine; a phone's will differ."
+        for name, why in self.failed.items():
+            yield f"Not measured: {printable(name)}: {printable(why)}"
+        yield from ("", self.reason)
 
-    def _table(self) -> list[str]:
-        rows = [
-            ("  backbone", "file", "accuracy", "weakest class", "1 thread", "2 threads", "size", "")
-        ]
+    def _table(self) -> Table:
+        heads = ("  backbone", "file", "accuracy", "weakest class", "1 thread", "2 threads")
+        rows = []
         for candidate in self.candidates:
             weakest = candidate.weakest_class
             rows.append(
@@ -97,7 +98,7 @@ class Recommendation:
                     self._verdict(candidate),
                 )
             )
-        return align_columns(rows)
+        return Table("", (*heads, "size", ""), tuple(rows), name_width=60)
 
     def _verdict(self, candidate: BackboneFile) -> str:
         if candidate is self.best:

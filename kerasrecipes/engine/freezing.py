@@ -1,16 +1,19 @@
 """Freezing blocks, keeping BatchNorm statistics still, and saying what trains."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.errors import is_number
 from kerasrecipes.keras_private import parts_of
 from kerasrecipes.report.run_report import FreezeRow
+from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.tables import Table
 
 
 @dataclass(frozen=True)
-class FreezeSummary:
+class FreezeSummary(Shown):
     """What trains in one stage, block by block.
 
     Args:
@@ -23,20 +26,19 @@ class FreezeSummary:
     trainable_parameters: int
     total_parameters: int
 
-    def __str__(self) -> str:
-        lines = [f"  {'block':<12} {'layers':>6} {'parameters':>12}  trains"]
+    def parts(self) -> Iterator[Part]:
+        """Yield what trains, block by block, and how much that is."""
+        rows = []
         for row in _merged(self.rows):
             note = f", {row.batch_norm}" if row.batch_norm and row.trained else ""
-            lines.append(
-                f"  {row.block:<12} {row.layers:>6} {row.parameters:>12,}  "
-                f"{'yes' + note if row.trained else 'no'}"
-            )
+            trains = "yes" + note if row.trained else "no"
+            rows.append((f"  {row.block}", str(row.layers), f"{row.parameters:,}", trains))
+        yield Table("", ("  block", "layers", "parameters", "trains"), tuple(rows), right=(1, 2))
         share = self.trainable_parameters / max(self.total_parameters, 1)
-        lines.append(
+        yield (
             f"  {self.trainable_parameters:,} of {self.total_parameters:,} "
             f"parameters train ({share:.1%})."
         )
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the results of all tasks have in common: text, tables and JSON."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.statistics.estimate import Estimate, decode_float, encode_float
+from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.statistics.tables import Table
 
 FEW_EXAMPLES = 30
 FEW_GROUPS = 10
 
 
-class Result(ABC):
+class Result(Shown, ABC):
     """The result of a test, whatever the task.
 
     A task's result is a frozen dataclass of numbers, texts, `Estimate`s, and tuples of such or
@@ -70,16 +71,16 @@ class Result(ABC):
             )
         return _build(cls, data)
 
-    def __str__(self) -> str:
-        lines, tables = self.summary(), self.tables()
+    def parts(self) -> Iterator[Part]:
+        """Yield the text and the tables, from the headline to the notes."""
+        yield from self.summary()
         if self.latency_ms:
             median, p95 = self.latency_ms["median"], self.latency_ms["p95"]
-            lines.append(f"latency per {self.item} {median:.1f} ms, 95th percentile {p95:.1f} ms")
-        for table in tables:
-            lines += ["", *([table.title] if len(tables) > 1 else []), *table.lines()]
-        lines += [f"\n{remark}" for remark in self.remarks()]
-        lines += ["", "In brackets: 95% confidence intervals."]
-        return "\n".join(lines + [f"Note: {printable(note)}" for note in self.notes])
+            yield f"latency per {self.item} {median:.1f} ms, 95th percentile {p95:.1f} ms"
+        for part in (*self.tables(), *self.remarks()):
+            yield from ("", part)
+        yield from ("", "In brackets: 95% confidence intervals.")
+        yield from (f"Note: {printable(note)}" for note in self.notes)
 
 
 def latency_summary(latency_ms: Sequence[float] | None) -> dict[str, float] | None:

@@ -1,6 +1,6 @@
 """Optimizing a saved model with the photos of its own fit, told by their digests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from kerasrecipes.optimization.search.optimizing import optimize
 from kerasrecipes.optimization.search.result import OptimizationResult
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.refitting import refitted
 
 
 @dataclass(frozen=True)
-class OptimizedBundle:
+class OptimizedBundle(Shown):
     """What optimizing a saved model gave.
 
     Args:
@@ -42,18 +43,17 @@ class OptimizedBundle:
             "folder": self.bundle and str(self.bundle.folder),
         }
 
-    def __str__(self) -> str:
-        parts = [str(self.result)]
+    def parts(self) -> Iterator[Part]:
+        """Yield the search, then how the file does on photos that were not used."""
+        yield self.result
         if self.evaluation is not None:
-            parts.append(
-                f"The exported file on {self.evaluation.n} photos that were not used:\n"
-                f"{self.evaluation}"
-            )
-        return "\n\n".join(parts)
+            yield ""
+            yield f"The exported file on {self.evaluation.n} photos that were not used:"
+            yield self.evaluation
 
 
 @dataclass(frozen=True)
-class RemadeBundle:
+class RemadeBundle(Shown):
     """A model that was made of a saved one.
 
     Args:
@@ -72,10 +72,12 @@ class RemadeBundle:
             "folder": str(self.bundle.folder),
         }
 
-    def __str__(self) -> str:
+    def parts(self) -> Iterator[Part]:
+        """Yield how the model does on photos that were not used."""
         if self.evaluation is None:
-            return "There are no other photos than those of the fit to measure it on."
-        return f"On {self.evaluation.n} photos that were not used:\n{self.evaluation}"
+            yield "There are no other photos than those of the fit to measure it on."
+        else:
+            yield from (f"On {self.evaluation.n} photos that were not used:", self.evaluation)
 
 
 def optimize_bundle(

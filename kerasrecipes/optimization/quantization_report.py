@@ -1,9 +1,12 @@
 """What of a file is quantized, what is not, and why: read from the file that was written."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.tables import Table
 
 if TYPE_CHECKING:
     from kerasrecipes.export.tflite.layers import StoredLayer
@@ -47,7 +50,7 @@ class LayerPrecision:
 
 
 @dataclass(frozen=True)
-class QuantizationReport:
+class QuantizationReport(Shown):
     """What of a file is quantized; print it.
 
     Args:
@@ -137,31 +140,35 @@ class QuantizationReport:
         """Return the report as data for JSON."""
         return asdict(self)
 
-    def __str__(self) -> str:
+    def parts(self) -> Iterator[Part]:
+        """Yield how far the file is quantized, and why no further."""
         size, count = self.size_bytes / 1e6, len(self.layers)
-        lines = [
-            f"{self.mode}: {self._state}, {size:.2f} MB, {count} layers with weights",
-            f"  weights     {_told(self.parameter_fractions())}",
-            f"  arithmetic  {_told(self.work_fractions())}",
-        ]
+        yield f"{self.mode}: {self._state}, {size:.2f} MB, {count} layers with weights"
+        rows = (
+            ("  weights", _told(self.parameter_fractions())),
+            ("  arithmetic", _told(self.work_fractions())),
+        )
+        yield Table("", ("", ""), rows)
+        yield from self._limits()
+
+    def _limits(self) -> Iterator[str]:
         reasons: dict[str, list[str]] = {}
         for layer in self.layers:
             if layer.reason:
                 reasons.setdefault(layer.reason, []).append(layer.name)
         if reasons:
-            lines.append("  in float:")
+            yield "  in float:"
         for reason, names in reasons.items():
             more = f" and {len(names) - SHOWN} more" if names[SHOWN:] else ""
             shown = ", ".join(names[:SHOWN]) + more
-            lines.append(f"    {shown} ({reason})")
+            yield f"    {shown} ({reason})"
         if self.sensitivity is not None and KEPT not in reasons:
-            lines.append("  no sensitive layer is small enough for `keep_float`")
+            yield "  no sensitive layer is small enough for `keep_float`"
         if self.outliers:
-            lines.append("  a few values stretch ranges, which makes the others coarse:")
-            lines += [f"    {outlier}" for outlier in self.outliers[:SHOWN]]
+            yield "  a few values stretch ranges, which makes the others coarse:"
+            yield from (f"    {outlier}" for outlier in self.outliers[:SHOWN])
         if len(self.outliers) > SHOWN:
-            lines.append(f"    and {len(self.outliers) - SHOWN} more")
-        return "\n".join(lines)
+            yield f"    and {len(self.outliers) - SHOWN} more"
 
 
 def _told(fractions: dict[str, float]) -> str:

@@ -13,6 +13,7 @@ from kerasrecipes.evaluation.scores import without_rounding
 from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.photos.decoding.decode import read_photo
 from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.statistics.shown import Part, Shown
 
 if TYPE_CHECKING:
     from kerasrecipes.evaluation.result import Evaluation
@@ -24,7 +25,7 @@ THREADS = 2
 
 
 @dataclass(frozen=True)
-class QuantizedClassifier:
+class QuantizedClassifier(Shown):
     """What `quantize` made: a `.tflite` file, its report, and the recipe behind it.
 
     Args:
@@ -110,5 +111,6 @@ class QuantizedClassifier:
     def _pixels(self, photos: PhotoSet, size: tuple[int, int]) -> Iterator[np.ndarray]:
         return (read_photo(photo, size, photos.policy) for photo in photos.photos)
 
-    def __str__(self) -> str:
-        return str(self.report)
+    def parts(self) -> Iterator[Part]:
+        """Yield the report about the file."""
+        yield self.report

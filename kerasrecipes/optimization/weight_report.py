@@ -1,13 +1,15 @@
 """What zeros and shared values in the weights are worth, in bytes."""
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasrecipes.environment import silenced
-from kerasrecipes.statistics.tables import align_columns
+from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.tables import Table
 from kerasrecipes.surgery.multiply_adds import count_multiply_adds
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class KernelRow:
 
 
 @dataclass(frozen=True)
-class WeightReport:
+class WeightReport(Shown):
     """How sparse and how compressible the weights of a model are.
 
     Zeros and repeated values take as much room as others until a file is compressed: the
@@ -53,18 +55,18 @@ class WeightReport:
         """Fraction of zeros in the kernels."""
         return sum(row.zeros for row in self.rows) / sum(row.weights for row in self.rows)
 
-    def __str__(self) -> str:
-        rows = [("layer", "weights", "zero", "values")]
-        rows += [
+    def parts(self) -> Iterator[Part]:
+        """Yield the kernels, and what all weights take."""
+        rows = tuple(
             (row.layer, str(row.weights), f"{row.zeros / row.weights:.0%}", str(row.values))
             for row in self.rows
-        ]
-        lines = align_columns(rows, right={1, 2, 3})
-        lines.append(
+        )
+        heads = ("layer", "weights", "zero", "values")
+        yield Table("", heads, rows, right=(1, 2, 3), name_width=60)
+        yield (
             f"{self.sparsity:.1%} of the kernels' weights are zero. All weights take "
             f"{self.raw_bytes / 1e6:.2f} MB, zipped {self.zipped_bytes / 1e6:.2f} MB."
         )
-        return "\n".join(lines)
 
 
 def report_weights(model: "keras.Model") -> WeightReport:

@@ -1,6 +1,6 @@
 """What is wrong with a set of photos, or with a split of it, in plain words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from kerasrecipes.data import label_findings, leak_findings
@@ -8,6 +8,8 @@ from kerasrecipes.data.findings import Finding, Placed
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.photos import file_findings
 from kerasrecipes.photos.photo_set import Photo, PhotoSet
+from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.tables import Table
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 _CHECKS: tuple[Callable[[Placed], list[Finding]], ...] = (
@@ -18,7 +20,7 @@ _CHECKS: tuple[Callable[[Placed], list[Finding]], ...] = (
 
 
 @dataclass(frozen=True)
-class CheckReport:
+class CheckReport(Shown):
     """The findings about photos; the gravest first.
 
     Args:
@@ -49,19 +51,21 @@ class CheckReport:
             "findings": findings,
         }
 
-    def __str__(self) -> str:
+    def parts(self) -> Iterator[Part]:
+        """Yield the photos of each class and side, then the findings."""
         names = sorted({name for counts in self.counts.values() for name in counts})
-        width = max([len("class"), *(len(printable(name)) for name in names)])
-        lines = [" ".join(["class".ljust(width), *(side.rjust(7) for side in self.counts)])]
-        for name in names:
-            cells = (str(counts.get(name, 0)).rjust(7) for counts in self.counts.values())
-            lines.append(" ".join([printable(name).ljust(width), *cells]))
-        total = (str(sum(counts.values())).rjust(7) for counts in self.counts.values())
-        lines += [" ".join(["photos".ljust(width), *total]), ""]
+        rows = [
+            (name, *(str(counts.get(name, 0)) for counts in self.counts.values())) for name in names
+        ]
+        rows.append(("photos", *(str(sum(counts.values())) for counts in self.counts.values())))
+        right = tuple(range(1, 1 + len(self.counts)))
+        yield Table("", ("class", *self.counts), tuple(rows), right, name_width=60)
+        yield ""
         for finding in self.findings:
-            lines.append(f"{finding.severity.upper():7} {finding.code}: {finding.message}")
-            lines += [f"          {printable(example)}" for example in finding.examples]
-        return "\n".join(lines + ([] if self.findings else ["Nothing found."]))
+            yield f"{finding.severity.upper():7} {finding.code}: {finding.message}"
+            yield from (f"          {printable(example)}" for example in finding.examples)
+        if not self.findings:
+            yield "Nothing found."
 
 
 def check_photos(*sets: PhotoSet, near: bool = True) -> CheckReport:

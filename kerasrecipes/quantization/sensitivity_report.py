@@ -1,10 +1,12 @@
 """The table of how much each layer changes the answers when it computes in 8 bits."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from kerasrecipes.errors import printable
-from kerasrecipes.statistics.tables import align_columns, underlined
+from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.tables import Table
 
 ROWS = 12
 
@@ -34,7 +36,7 @@ class LayerSensitivity:
 
 
 @dataclass(frozen=True)
-class QuantizationSensitivity:
+class QuantizationSensitivity(Shown):
     """How much the rounding of each layer changes the answers; print it.
 
     Args:
@@ -83,18 +85,17 @@ class QuantizationSensitivity:
         """Return it as data for JSON."""
         return asdict(self)
 
-    def __str__(self) -> str:
+    def parts(self) -> Iterator[Part]:
+        """Yield the most sensitive layers, and all together."""
         heads = ("alone in 8 bits", "score gap", "logit error", "flips", "weights", "arithmetic")
         shown = self.ranked[:ROWS]
-        rows = [heads, *(self._row(layer) for layer in (*shown, self.together))]
-        lines = underlined(align_columns(rows, right=range(1, len(heads))), rows)
-        if len(self.layers) > len(shown):
-            lines.insert(-1, f"… and {len(self.layers) - len(shown)} less sensitive layers")
+        rows = [self._row(layer) for layer in (*shown, self.together)]
+        if more := len(self.layers) - len(shown):
+            rows.insert(-1, (f"… and {more} less sensitive layers", *[""] * (len(heads) - 1)))
+        yield f"What 8 bits change on {self.photos} photos, most sensitive first:"
+        yield Table("", heads, tuple(rows), tuple(range(1, len(heads))), name_width=60)
         if any(not layer.rounded for layer in shown):
-            lines.append("* stays in float in an int8 file")
-        return "\n".join(
-            [f"What 8 bits change on {self.photos} photos, most sensitive first:", *lines]
-        )
+            yield "* stays in float in an int8 file"
 
     def _row(self, layer: LayerSensitivity) -> tuple[str, ...]:
         weights, work = self._totals()

@@ -1,7 +1,7 @@
 """The facts of one fit, as data: JSON goes in and out, pictures and pages are made elsewhere."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
@@ -10,6 +10,7 @@ from kerasrecipes.evaluation.classification import Evaluation
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.words import duration, share
 from kerasrecipes.statistics.estimate import decode_float, encode_float
+from kerasrecipes.statistics.shown import Part, Shown
 
 SCHEMA = 1
 
@@ -118,7 +119,7 @@ class DataReport:
 
 
 @dataclass
-class RunReport:
+class RunReport(Shown):
     """Everything worth knowing about one fit.
 
     Args:
@@ -227,21 +228,21 @@ class RunReport:
             ) from error
         return cls.from_dict(data)
 
-    def __str__(self) -> str:
-        lines = [f"{printable(self.name)}, {self.created}"]
+    def parts(self) -> Iterator[Part]:
+        """Yield what was trained on what, what to know of it, and how well it does."""
+        yield f"{printable(self.name)}, {self.created}"
         if self.interrupted:
-            lines.append("Stopped by hand before its end; the best weights so far were kept.")
+            yield "Stopped by hand before its end; the best weights so far were kept."
         splits = [f"{self.data.total(s)} {printable(s)}" for s in self.data.counts]
         if splits:
             left_out = f" ({self.data.excluded} files left out)" if self.data.excluded else ""
-            lines.append(f"Photos: {', '.join(splits)}{left_out}.")
-        lines += [stage_sentence(stage) for stage in self.stages]
-        lines += [optimization_sentence(step) for step in self.optimization]
-        lines += [f"Warning: {printable(text)}" for text in self.warnings]
-        lines += [f"Leak: {printable(text)}" for text in self.data.leaks]
+            yield f"Photos: {', '.join(splits)}{left_out}."
+        yield from map(stage_sentence, self.stages)
+        yield from map(optimization_sentence, self.optimization)
+        yield from (f"Warning: {printable(text)}" for text in self.warnings)
+        yield from (f"Leak: {printable(text)}" for text in self.data.leaks)
         for split, evaluation in self.evaluations.items():
-            lines += ["", f"On the {printable(split)} photos:", str(evaluation)]
-        return "\n".join(lines)
+            yield from ("", f"On the {printable(split)} photos:", evaluation)
 
 
 def stage_sentence(stage: StageReport) -> str:

@@ -15,9 +15,10 @@ class Table:
 
     Args:
         title: What the table is about.
-        columns: Heading of each column.
+        columns: Heading of each column; empty texts for none.
         rows: Equally many cells each; the first one names the row.
         right: Numbers of the columns that are aligned to the right.
+        name_width: Columns of a terminal that the first cell of a row may take.
 
     Example:
         >>> rows = ("ok", "120"), ("crack", "8")
@@ -32,11 +33,16 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: tuple[int, ...] = ()
+    name_width: int = _NAME_WIDTH
 
     def lines(self) -> list[str]:
         """Return the table for a terminal, without its title; long names are cut."""
-        named = [(shorten_text(printable(first), _NAME_WIDTH), *rest) for first, *rest in self.rows]
-        rows = [self.columns, *named]
+        width = self.name_width
+        cells = [[printable(cell) for cell in row] for row in self.rows]
+        rows = [(shorten_text(first, width), *rest) for first, *rest in cells]
+        if not any(self.columns):
+            return align_columns(rows, self.right) if rows else []
+        rows = [[printable(head) for head in self.columns], *rows]
         return underlined(align_columns(rows, self.right), rows)
 
 

@@ -1,8 +1,12 @@
 """What trains in a model with adapters, as a table."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.tables import Table
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +32,7 @@ class AdapterRow:
 
 
 @dataclass(frozen=True)
-class AdapterSummary:
+class AdapterSummary(Shown):
     """What trains in a model with adapters, block by block.
 
     Args:
@@ -49,23 +53,26 @@ class AdapterSummary:
         """Number of weights in the model, adapters included."""
         return sum(row.parameters for row in self.rows)
 
-    def __str__(self) -> str:
-        lines = [f"  {'block':<12} {'adapted':>7} {'trainable':>12} {'parameters':>12}"]
-        lines += [
-            f"  {row.block:<12} {row.adapted:>7} {row.trainable_parameters:>12,} "
-            f"{row.parameters:>12,}"
+    def parts(self) -> Iterator[Part]:
+        """Yield what trains, block by block, and how much that is."""
+        heads = ("  block", "adapted", "trainable", "parameters")
+        rows = (
+            (
+                f"  {row.block}",
+                str(row.adapted),
+                f"{row.trainable_parameters:,}",
+                f"{row.parameters:,}",
+            )
             for row in self.rows
-        ]
-        lines += [
-            f"  {count} matching layers left alone: {reason}."
-            for reason, count in self.left_alone.items()
-        ]
+        )
+        yield Table("", heads, tuple(rows), right=(1, 2, 3))
+        for reason, count in self.left_alone.items():
+            yield f"  {count} matching layers left alone: {reason}."
         share = self.trainable_parameters / max(self.total_parameters, 1)
-        lines.append(
+        yield (
             f"  {self.trainable_parameters:,} of {self.total_parameters:,} "
             f"parameters train ({share:.1%})."
         )
-        return "\n".join(lines)
 
 
 def summarise(

@@ -1,15 +1,17 @@
 """Measuring a saved model on photos, leaving out those that it has learned from."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrecipes.evaluation.result import Evaluation
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.statistics.shown import Part, Shown
 
 
 @dataclass(frozen=True)
-class BundleEvaluation:
+class BundleEvaluation(Shown):
     """A saved model's result on photos.
 
     Args:
@@ -24,13 +26,11 @@ class BundleEvaluation:
         """Return the result as JSON-safe data."""
         return {**self.evaluation.to_dict(), "left_out": self.left_out}
 
-    def __str__(self) -> str:
-        note = (
-            f"{self.left_out} photos are left out: the model was trained or chosen on them.\n"
-            if self.left_out
-            else ""
-        )
-        return f"{note}{self.evaluation}"
+    def parts(self) -> Iterator[Part]:
+        """Yield how many photos were left out, and the result."""
+        if self.left_out:
+            yield f"{self.left_out} photos are left out: the model was trained or chosen on them."
+        yield self.evaluation
 
 
 def evaluate_bundle(bundle: Bundle | str | Path, photos: PhotoSet | str | Path) -> BundleEvaluation:

@@ -1,6 +1,7 @@
 """A first honest number in seconds: how far a frozen backbone gets on photos."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kerasrecipes.console import say
@@ -11,12 +12,13 @@ from kerasrecipes.evaluation.classification import evaluate_scores
 from kerasrecipes.evaluation.result import Evaluation
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.settings.judging import judge_recipe
+from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.training.fitting import checked_photos
 from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
 
 
 @dataclass(frozen=True)
-class ProbeResult:
+class ProbeResult(Shown):
     """How well a linear classifier does on the features of a frozen backbone.
 
     Args:
@@ -46,17 +48,18 @@ class ProbeResult:
             "evaluation": self.evaluation.to_dict(),
         }
 
-    def __str__(self) -> str:
-        lines = [
+    def parts(self) -> Iterator[Part]:
+        """Yield what was done, and the result."""
+        yield (
             f"A first number for {printable(self.backbone)}, in {self.seconds:.0f} s: the "
             f"backbone as it is, and a logistic regression (C={self.strength:g}) that learned from "
-            f"{self.photos:,} photos.",
+            f"{self.photos:,} photos."
+        )
+        yield (
             "C was chosen by the photos that are judged here, which flatters the result a little. "
-            "What fine-tuning adds to it is what training is worth.",
-            "",
-            str(self.evaluation),
-        ]
-        return "\n".join(lines)
+            "What fine-tuning adds to it is what training is worth."
+        )
+        yield from ("", self.evaluation)
 
 
 def probe_recipe(recipe, train: PhotoSet, val: PhotoSet, verbose: bool = True) -> ProbeResult:

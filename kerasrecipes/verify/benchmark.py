@@ -1,12 +1,13 @@
 """What was measured of the exports of a bundle, as data, as a table and as a picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from kerasrecipes.errors import printable
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.tables import align_columns, shorten_text, underlined
+from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.tables import Table, shorten_text
 from kerasrecipes.verify.latency import Latency
 from kerasrecipes.verify.wording import to_plain
 
@@ -66,7 +67,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Benchmark(Shown):
     """All exports of a bundle, measured alike on this machine; print it.
 
     Args:
@@ -124,26 +125,31 @@ class Benchmark:
             threads,
         )
 
-    def __str__(self) -> str:
+    def parts(self) -> Iterator[Part]:
+        """Yield what was measured: quality, costs, kernels, and what to know of them."""
         kind = "golden photos" if self.golden else "photos"
         count = f"{len(self.variants)} export{'' if len(self.variants) == 1 else 's'}"
-        lines = [f"{count} of {printable(self.folder)}, judged by {self.photos:,} {kind}"]
+        yield f"{count} of {printable(self.folder)}, judged by {self.photos:,} {kind}"
         if self.left_out:
-            lines.append(f"{self.left_out:,} photos are left out: the model learned from them.")
-        lines += ["", *_table(self._quality(), {2}), "", *_table(self._costs(), {1, 2, 3})]
+            yield f"{self.left_out:,} photos are left out: the model learned from them."
+        yield from ("", self._quality(), "", self._costs())
         for name, rows in self.profiles.items():
-            lines += ["", *_profile(name, rows)]
-        lines += ["", "In brackets: 95% confidence intervals. Times are for one photo on this"]
-        lines[-1] += " machine; a phone's will differ. Memory is the peak beyond the runtime's own."
+            yield from ("", *_profile(name, rows))
+        yield ""
+        yield (
+            "In brackets: 95% confidence intervals. Times are for one photo on this machine; a "
+            "phone's will differ. Memory is the peak beyond the runtime's own."
+        )
         if self.original_accuracy is None:
-            lines.append(f"The answers of the original are taken from {printable(self.reference)}.")
-        return "\n".join(lines + [f"Note: {printable(note)}" for note in self.notes])
+            yield f"The answers of the original are taken from {printable(self.reference)}."
+        yield from (f"Note: {printable(note)}" for note in self.notes)
 
     def _threads(self) -> list[int]:
         return sorted({count for variant in self.variants for count in variant.latency})
 
-    def _quality(self) -> list[tuple[str, ...]]:
-        rows = [("export", "accuracy", "same top class", "worst class", "8-bit layers, work")]
+    def _quality(self) -> Table:
+        heads = ("export", "accuracy", "same top class", "worst class", "8-bit layers, work")
+        rows = []
         if self.original_accuracy is not None:
             rows.append(("the original", self.original_accuracy.percent(1), "", "", ""))
         for found in self.variants:
@@ -157,12 +163,12 @@ class Benchmark:
                     f"{100 * found.int8_fraction:.0f} %, {100 * found.int8_work_fraction:.0f} %",
                 )
             )
-        return rows
+        return Table("", heads, tuple(rows), right=(2,))
 
-    def _costs(self) -> list[tuple[str, ...]]:
+    def _costs(self) -> Table:
         counts = self._threads()
         titles = [f"{n} thread{'s' if n > 1 else ''}: p50, p95, p99" for n in counts]
-        rows = [("export", "size", "memory", "load", *titles)]
+        rows = []
         for found in self.variants:
             memory = found.memory_bytes
             rows.append(
@@ -174,11 +180,7 @@ class Benchmark:
                     *(_times(found.latency.get(n)) for n in counts),
                 )
             )
-        return rows
-
-
-def _table(rows: list[tuple[str, ...]], right: set[int]) -> list[str]:
-    return underlined(align_columns(rows, right), rows)
+        return Table("", ("export", "size", "memory", "load", *titles), tuple(rows), (1, 2, 3))
 
 
 def _times(found: Latency | None) -> str:
@@ -187,14 +189,13 @@ def _times(found: Latency | None) -> str:
     return f"{found.median_ms:.2f}, {found.p95_ms:.2f}, {found.p99_ms:.2f} ms"
 
 
-def _profile(name: str, rows: Sequence["OperatorTime"]) -> list[str]:
+def _profile(name: str, rows: Sequence["OperatorTime"]) -> Iterator[Part]:
     total = sum(row.ms for row in rows)
-    table = [(f"kernels of {name}", "number", "time", "share")]
-    table += [
-        (printable(row.name), str(row.count), f"{row.ms:.3f} ms", f"{row.ms / total:.0%}")
+    cells = tuple(
+        (row.name, str(row.count), f"{row.ms:.3f} ms", f"{row.ms / total:.0%}")
         for row in rows[:_KERNELS]
         if total
-    ]
-    more = len(rows) - _KERNELS
-    rest = [f"and {more} more kinds, with {sum(r.ms for r in rows[_KERNELS:]):.3f} ms"]
-    return _table(table, {1, 2, 3}) + (rest if more > 0 else [])
+    )
+    yield Table("", (f"kernels of {name}", "number", "time", "share"), cells, right=(1, 2, 3))
+    if (more := len(rows) - _KERNELS) > 0:
+        yield f"and {more} more kinds, with {sum(r.ms for r in rows[_KERNELS:]):.3f} ms"

@@ -1,9 +1,10 @@
 """The numbers of one verification, and which limits they break."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.verify.changes import ClassChange, Flip
 from kerasrecipes.verify.latency import Latency
 from kerasrecipes.verify.tolerance import Tolerance
@@ -11,7 +12,7 @@ from kerasrecipes.verify.wording import describe, to_plain
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(Shown):
     """How an exported file compares with the model it was made from.
 
     Args:
@@ -105,7 +106,8 @@ class Verification:
                 f"This is not a verification: {printable(error)}. Verify the bundle again."
             ) from error
 
-    def __str__(self) -> str:
+    def parts(self) -> Iterator[Part]:
+        """Yield the verdict, the numbers and what failed."""
         return describe(self)
 
 

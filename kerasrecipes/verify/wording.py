@@ -5,6 +5,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import printable
+from kerasrecipes.statistics.shown import Part
+from kerasrecipes.statistics.tables import Table
 
 if TYPE_CHECKING:
     from kerasrecipes.verify.changes import ClassChange, Flip
@@ -26,16 +28,15 @@ def to_plain(value: Any) -> Any:
     return [to_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
-def describe(found: "Verification") -> str:
-    """Write a verification as a table with its failures, the classes and photos that changed.
+def describe(found: "Verification") -> Iterator[Part]:
+    """Describe a verification by a table, with the classes and photos that changed; its failures.
 
     Args:
         found: The numbers.
     """
-    lines = [f"{printable(found.name)}: {'verified' if found.passed else 'FAILED'}"]
-    lines += [f"  {label:<20}{text}" for label, text in _rows(found)]
-    lines += [f"  FAILED: {printable(failure)}" for failure in found.failures]
-    return "\n".join(lines)
+    yield f"{printable(found.name)}: {'verified' if found.passed else 'FAILED'}"
+    yield Table("", ("", ""), tuple((f"  {label}", text) for label, text in _rows(found)))
+    yield from (f"  FAILED: {printable(failure)}" for failure in found.failures)
 
 
 def _rows(found: "Verification") -> Iterator[tuple[str, str]]:

@@ -42,8 +42,8 @@ ROOMS = {
     "templates": Room(),
     "statistics": Room(libraries="numpy", later_libraries="scipy"),
     "data": Room(libraries="numpy", later_libraries="keras tensorflow"),
-    "photos": Room("data", libraries="numpy PIL", later_libraries="tensorflow"),
-    "surgery": Room("photos", libraries="numpy", later_libraries="keras"),
+    "photos": Room("data statistics", libraries="numpy PIL", later_libraries="tensorflow"),
+    "surgery": Room("photos statistics", libraries="numpy", later_libraries="keras"),
     "quantization": Room("data statistics surgery", libraries="keras numpy"),
     "backbones": Room(
         "surgery",
@@ -65,7 +65,7 @@ ROOMS = {
         later_libraries="jinja2 matplotlib sklearn",
     ),
     "engine": Room(
-        "backbones data photos report surgery",
+        "backbones data photos report statistics surgery",
         later="callbacks losses optimizers",
         libraries="numpy",
         later_libraries="ai_edge_litert jax keras tensorflow",
@@ -97,7 +97,8 @@ ROOMS = {
         later_libraries="jinja2",
     ),
     "training": Room(
-        "backbones bundles data engine evaluation heads photos release report settings surgery",
+        "backbones bundles data engine evaluation heads photos release report settings statistics "
+        "surgery",
         later="verify",
         libraries="numpy",
         later_libraries="keras sklearn",

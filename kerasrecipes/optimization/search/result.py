@@ -1,6 +1,7 @@
 """What `optimize` found: a table, a picture, a choice with its reasons, and the file itself."""
 
 import shutil
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from kerasrecipes.evaluation.file_limits import pareto_front
 from kerasrecipes.optimization.search.candidate import Candidate, file_scores
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.statistics.tables import align_columns, shorten_text
+from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.tables import Table, shorten_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +24,7 @@ SLOWER = 1.05
 
 
 @dataclass
-class OptimizationResult:
+class OptimizationResult(Shown):
     """All that was tried, and the pick.
 
     Args:
@@ -194,19 +196,17 @@ class OptimizationResult:
             "front": [one.name for one in self.front],
         }
 
-    def __str__(self) -> str:
+    def parts(self) -> Iterator[Part]:
+        """Yield the candidates, what is to be known of them, and the pick."""
         heads = ("", "accuracy", "drop (95% interval)", "worst class", "agreement", "size")
         heads += ("latency", "")
-        rows = [heads, *(self._row(one) for one in self.candidates)]
-        lines = [
-            *align_columns(rows),
-            "",
-            "* none other is better in accuracy, size and latency at once",
-            "agreement: share of the photos that the file calls the same as the model in it",
-        ]
-        lines += [f"Note: {note}" for note in self.notes]
-        lines += [f"Warning: {warning}" for warning in self.warnings]
-        return "\n".join([*lines, "", self.message])
+        rows = tuple(self._row(one) for one in self.candidates)
+        yield from (Table("", heads, rows, name_width=60), "")
+        yield "* none other is better in accuracy, size and latency at once"
+        yield "agreement: share of the photos that the file calls the same as the model in it"
+        yield from (f"Note: {note}" for note in self.notes)
+        yield from (f"Warning: {warning}" for warning in self.warnings)
+        yield from ("", self.message)
 
     def _row(self, one: Candidate) -> tuple[str, ...]:
         low, high = (100 * end for end in one.drop_interval)
