@@ -8,6 +8,7 @@ from kerasrecipes.errors import is_number, unknown_name
 
 # How `None` is written where there is no word for it: in TOML, and on the command line.
 NONE = "none"
+OR_NONE = f', or "{NONE}"'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ class Number(Kind):
         kind = "a whole number" if self.whole else "a number"
         # `inf` is no end.
         ends = f"from {self.low}" if self.high == float("inf") else f"{self.low} to {self.high}"
-        return f"{kind}, {ends}" + f", or {NONE!r}" * self.optional
+        return f"{kind}, {ends}" + OR_NONE * self.optional
 
     def allows(self, value: Any) -> bool:
         return is_number(value, self.low, self.high, whole=self.whole)
@@ -133,8 +134,7 @@ class Choice(Kind):
 
     @property
     def words(self) -> str:
-        names = [*self.names(), *([NONE] if self.optional else [])]
-        return ", ".join(f'"{name}"' for name in names)
+        return ", ".join(f'"{name}"' for name in self.names()) + OR_NONE * self.optional
 
     def allows(self, value: Any) -> bool:
         return isinstance(value, str) and value in set(self.names())

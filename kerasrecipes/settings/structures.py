@@ -7,7 +7,8 @@ from typing import Any
 
 from kerasrecipes.engine.devices.devices import check_devices
 from kerasrecipes.errors import is_number, unknown_name
-from kerasrecipes.settings.kinds import NONE, Kind
+from kerasrecipes.report.plain_values import plain
+from kerasrecipes.settings.kinds import NONE, OR_NONE, Kind
 
 KIND = "kind"
 LARGEST_SIDE = 16384
@@ -42,7 +43,7 @@ class Made(Kind):
             names += [f'"{name}"' for name in makers]
         table = f"a table [{self.called}]" + " of one `kind`" * (len(makers) > 1)
         tables = [table] + [f"a list [[{self.called}]]"] * bool(self.from_list)
-        return ", ".join([*names, *tables, *([f'"{NONE}"'] if self.optional else [])])
+        return ", ".join([*names, *tables]) + OR_NONE * self.optional
 
     def check(self, name: str, value: Any) -> None:
         if value is not None or not self.optional:
@@ -70,7 +71,8 @@ class Made(Kind):
             if key not in known:
                 owner = self.called if len(makers) == 1 else f"a {kind} {self.called}"
                 raise unknown_name(f"setting of {owner}", key, known, self._see)
-        return makers[kind](**options)
+        given = {k: None if v == NONE and known[k] is None else v for k, v in options.items()}
+        return makers[kind](**given)
 
     @property
     def _see(self) -> str:
@@ -90,7 +92,7 @@ class Options(Kind):
 
     @property
     def words(self) -> str:
-        return f'a table, or "{NONE}"'
+        return f"a table{OR_NONE}"
 
     def allows(self, value: Any) -> bool:
         return isinstance(value, dict) and all(isinstance(key, str) for key in value)
@@ -101,6 +103,9 @@ class Options(Kind):
             f"{value!r}."
         )
 
+    def to_plain(self, value: Any) -> Any:
+        return plain(value)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSize(Kind):
@@ -108,7 +113,7 @@ class ImageSize(Kind):
 
     @property
     def words(self) -> str:
-        return f'[height, width], each at most {LARGEST_SIDE}, or "{NONE}"'
+        return f"[height, width], each at most {LARGEST_SIDE}{OR_NONE}"
 
     def allows(self, value: Any) -> bool:
         # What is none of these, or too small, a backbone names with the size that it needs.
@@ -130,7 +135,7 @@ class DeviceWish(Kind):
 
     @property
     def words(self) -> str:
-        return f'"auto", "workers", a number of GPUs, a list of names, or "{NONE}"'
+        return f'"auto", "workers", a number of GPUs, a list of names{OR_NONE}'
 
     def check(self, name: str, value: Any) -> None:
         check_devices(value)
