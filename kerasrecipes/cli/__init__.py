@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from kerasrecipes._version import __version__
-from kerasrecipes.cli import catalogue, fitting, models, optimizing, photos, recommending
+from kerasrecipes.cli import catalogue, fitting, models, optimizing, photos, recipes, recommending
 from kerasrecipes.errors import KerasRecipesError, printable
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ COMMANDS = {
     "doctor": photos.doctor,
     "show-augmentation": photos.show_augmentation,
     "recommend": recommending.recommend,
+    "init": recipes.init,
     "train": fitting.train,
     "ablate": fitting.ablate,
     "evaluate": models.evaluate,

@@ -1,5 +1,6 @@
 """Commands that train."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,8 @@ from kerasrecipes.cli.options import (
     TopEpochs,
     Weights,
     print_json,
-    recipe_settings,
 )
+from kerasrecipes.cli.recipes import Assignments, Config, told_recipe
 from kerasrecipes.errors import printable
 
 ValFraction = Annotated[
@@ -37,6 +38,7 @@ Resume = Annotated[
 
 
 def train(
+    context: typer.Context,
     photos: Photos,
     to: Annotated[Path, typer.Option(help="The model's folder, e.g. saved_models/tiles.")],
     backbone: Backbone = "efficientnet_lite0",
@@ -52,39 +54,46 @@ def train(
     seed: Seed = 0,
     drop_small_classes: DropSmallClasses = False,
     fail_on_leak: FailOnLeak = False,
+    config: Config = None,
+    assignments: Assignments = None,
     run: Run = None,
     resume: Resume = False,
 ) -> None:
-    """Fine-tune a backbone on photos, evaluate it, and save it."""
+    """Fine-tune a backbone on photos, evaluate it, and save it.
+
+    With --run, the run keeps a recipe.toml that repeats it.
+    """
+    settings, split = told_recipe(context, config, assignments)
     from kerasrecipes.training.fine_tune import fine_tune_images
 
     done = fine_tune_images(
         photos,
         to,
-        backbone=backbone,
-        group_by=group_by,
-        split_by=split_by.value,
-        test_fraction=test_fraction,
-        val_fraction=val_fraction,
         epochs=epochs,
-        drop_small_classes=drop_small_classes,
         fail_on_leak=fail_on_leak,
         run_folder=run,
         resume=resume,
-        **recipe_settings(image_size, augment, seed, weights, loss),
+        **settings,
+        **split,
     )
-    _tell(done)
+    _tell(done, photos, run)
 
 
-def _tell(done) -> None:
+def _tell(done, photos: Path, run: Path | None) -> None:
+    from kerasrecipes.engine.run_folder import RECIPE
+
     folder = printable(done.bundle.folder)
     print(f"\nSaved to {folder}. The report: {folder}/report.html")
     print(f"Next: kerasrecipes export {folder} --format tflite --quantization int8")
+    if run is not None:
+        words = ["kerasrecipes", "train", str(photos), "--config", str(run / RECIPE)]
+        print(f"To repeat it: {printable(shlex.join(words))} --to saved_models/…")
     if done.report.interrupted:
         raise typer.Exit(130)
 
 
 def ablate(
+    context: typer.Context,
     photos: Photos,
     backbone: Backbone = "efficientnet_lite0",
     image_size: Side = None,
@@ -94,20 +103,24 @@ def ablate(
     augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
     loss: ChosenLoss = None,
     seed: Seed = 0,
+    config: Config = None,
+    assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
     """Say what each part of the training is worth on photos, by leaving it out.
 
     Fits about a dozen recipes on three splits of the photos that are not for the test.
     """
+    settings, split = told_recipe(context, config, assignments)
     from kerasrecipes.choosing.ablation import ablate_recipe
-    from kerasrecipes.engine.schedule import UnfreezeSchedule
+    from kerasrecipes.photos.scan import scan_photos
+    from kerasrecipes.training.fine_tune import with_epochs
     from kerasrecipes.training.image_classifier import ImageClassifier
 
-    recipe = ImageClassifier(
-        backbone,
-        schedule=None if epochs is None else UnfreezeSchedule.two_phase(epochs),
-        **recipe_settings(image_size, augment, seed, loss=loss),
-    )
-    found = ablate_recipe(recipe, photos, group_by=group_by, split_by=split_by.value)
+    recipe = ImageClassifier(**with_epochs(epochs, settings))
+    chosen = photos
+    if split.pop("drop_small_classes", False):
+        group = split.pop("group_by", None)
+        chosen = scan_photos(photos, group_by=group, drop_small_classes=True)
+    found = ablate_recipe(recipe, chosen, **split)
     print_json(found.to_dict()) if as_json else print(found)

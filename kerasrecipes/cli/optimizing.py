@@ -18,8 +18,8 @@ from kerasrecipes.cli.options import (
     TopEpochs,
     Weights,
     print_json,
-    recipe_settings,
 )
+from kerasrecipes.cli.recipes import Assignments, Config, told_recipe
 from kerasrecipes.errors import printable
 
 MaxDrop = Annotated[float, typer.Option(help="Accuracy that may be lost, e.g. 0.01 for one point.")]
@@ -140,6 +140,7 @@ def quantize_saved(
 
 
 def distil_saved(
+    context: typer.Context,
     model: Model,
     photos: Photos,
     to: NewFolder,
@@ -149,22 +150,21 @@ def distil_saved(
     epochs: TopEpochs = None,
     augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
     seed: Seed = 0,
+    config: Config = None,
+    assignments: Assignments = None,
     as_json: Json = False,
 ) -> None:
     """Teach another backbone what a saved model says about its photos.
 
     Photos of the model's own fit are recognised; all others are only for the final test.
     """
-    from kerasrecipes.engine.schedule import UnfreezeSchedule
+    settings, _ = told_recipe(context, config, assignments)
     from kerasrecipes.optimization.bundle_optimization import remake_bundle
     from kerasrecipes.optimization.distilling import distil
+    from kerasrecipes.training.fine_tune import with_epochs
     from kerasrecipes.training.image_classifier import ImageClassifier
 
-    student = ImageClassifier(
-        backbone,
-        schedule=None if epochs is None else UnfreezeSchedule.two_phase(epochs),
-        **recipe_settings(image_size, augment, seed, weights),
-    )
+    student = ImageClassifier(**with_epochs(epochs, settings))
 
     def taught(teacher, train, val):
         return distil(teacher, student, train, val)

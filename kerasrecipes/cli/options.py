@@ -97,19 +97,6 @@ TopEpochs = Annotated[
 ]
 
 
-def recipe_settings(
-    image_size: int | None, augment: Augment, seed: int, weights: str = "default", loss=None
-) -> dict[str, object]:
-    """Say what was typed as arguments of `ImageClassifier`."""
-    return {
-        "image_size": None if image_size is None else (image_size, image_size),
-        "augment": augment.value,
-        "seed": seed,
-        "weights": None if weights == "none" else weights,
-        "loss": None if loss is None else loss.value,
-    }
-
-
 def print_json(value: object) -> None:
     """Print plain values for a program to read."""
     print(json.dumps(value, indent=2))

@@ -17,7 +17,7 @@ from kerasrecipes.files import complete_file, locked_folder, remove_unfinished, 
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import RunReport
 
-CONFIG = "config.json"
+CONFIG, RECIPE = "config.json", "recipe.toml"
 ENVIRONMENT = ("CUDA_", "KERAS_", "OMP_", "TF_")
 
 
@@ -26,7 +26,8 @@ class RunFolder:
     """One run: what it is, what it said and measured, and where it stands.
 
     It holds `config.json` (what was run; `ImageClassifier.from_config(config["recipe"])`
-    makes the recipe again), `environment.json` (one entry for each start), `console.log`,
+    makes the recipe again), `recipe.toml` (the same for people, and for `kerasrecipes train
+    --config`), `environment.json` (one entry for each start), `console.log`,
     `metrics.jsonl` (a line per epoch), `learning-rate-1.png` (where the first stage searched its
     rate), `checkpoint/` and, at the end, `report.json` and `curves.png`.
 
@@ -135,6 +136,15 @@ class RunFolder:
         path = self.path / "environment.json"
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
         self._write_json(path.name, [*before, _environment()])
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file of text, whole or not at all.
+
+        Args:
+            name: Its name in the folder.
+            text: What it says; what is no valid text is escaped.
+        """
+        self._write(name, text.encode("utf-8", "backslashreplace"))
 
     def _write_json(self, name: str, value: object) -> None:
         self._write(name, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())

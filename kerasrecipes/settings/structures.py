@@ -7,7 +7,6 @@ from typing import Any
 
 from kerasrecipes.engine.devices.devices import check_devices
 from kerasrecipes.errors import is_number, unknown_name
-from kerasrecipes.report.plain_values import plain
 from kerasrecipes.settings.kinds import NONE, OR_NONE, Kind
 
 KIND = "kind"
@@ -104,6 +103,8 @@ class Options(Kind):
         )
 
     def to_plain(self, value: Any) -> Any:
+        from kerasrecipes.report.plain_values import plain
+
         return plain(value)
 
 

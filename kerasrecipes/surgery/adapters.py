@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import is_number
 from kerasrecipes.keras_private import parts_of
@@ -149,13 +149,6 @@ class AdaptedModel:
 def adapter_to_dict(adapter: Adapter) -> dict[str, Any]:
     """Return an adapter as JSON-safe data."""
     return {"kind": type(adapter).__name__, **asdict(adapter)}
-
-
-def adapter_from_dict(values: dict[str, Any]) -> Adapter:
-    """Make an adapter of what `adapter_to_dict` returned, also after JSON made tuples lists."""
-    kinds = {kind.__name__: kind for kind in get_args(Adapter)}
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k != "kind"}
-    return kinds[values["kind"]](**options)
 
 
 def check_adapter(adapter: Any) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kerasrecipes.bundles.bundle import check_model_folder
 from kerasrecipes.console import say
@@ -84,7 +85,7 @@ def fine_tune_images(
         OSError: If nothing can be written in `to`; nothing is trained then.
     """
     tell = say if verbose else lambda line: None
-    settings |= _schedule(epochs, settings.get("schedule"))
+    settings = with_epochs(epochs, settings)
     chosen = {
         "source": str(source),
         "group_by": group_by,
@@ -126,12 +127,21 @@ def _split(chosen: dict, seed: int, fail_on_leak: bool, tell: Callable[[str], No
     return train, val, test
 
 
-def _schedule(epochs: int | None, schedule: UnfreezeSchedule | None) -> dict:
+def with_epochs(epochs: int | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with a schedule of so many epochs with open blocks; `None` as they are.
+
+    Args:
+        epochs: The epochs.
+        settings: Arguments of a recipe.
+
+    Raises:
+        ValueError: If there is a schedule among them.
+    """
     if epochs is None:
-        return {}
-    if schedule is not None:
+        return settings
+    if settings.get("schedule") is not None:
         raise ValueError("Pass `epochs` or `schedule`, not both: a schedule has its own epochs.")
-    return {"schedule": UnfreezeSchedule.two_phase(epochs=epochs)}
+    return {**settings, "schedule": UnfreezeSchedule.two_phase(epochs=epochs)}
 
 
 def _check_destination(source: Path, to: Path, run: RunFolder | None) -> None:

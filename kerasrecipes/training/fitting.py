@@ -10,6 +10,7 @@ from kerasrecipes.engine.devices.devices import Devices
 from kerasrecipes.engine.devices.precision import choose_precision
 from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
 from kerasrecipes.engine.imbalance import class_weights
+from kerasrecipes.engine.run_folder import RECIPE
 from kerasrecipes.engine.run_record import RunRecord
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.environment import be_deterministic, check_backend, import_keras, library_versions
@@ -23,6 +24,7 @@ from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport, computing_clause
 from kerasrecipes.settings.judging import Judged, check_accumulation
 from kerasrecipes.settings.model_checks import check_branches, check_open_norms
+from kerasrecipes.settings.written.recipe_file import recipe_text
 from kerasrecipes.surgery.adapters import AdaptedModel, add_adapter
 from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
 from kerasrecipes.surgery.rematerialisation import check_blocks
@@ -129,6 +131,7 @@ def _begin(runner, report: RunReport, run) -> None:
     if run is not None:
         config = _config(runner.settings, report, (train, runner.val))
         run.describe(config | {"precision": runner.precision})
+        run.write_text(RECIPE, recipe_text(runner.settings, run.photos))
         runner.record = RunRecord(run.path, runner.say, report.stages)
         begun = run.resume and runner.record.restore(runner)
     if runner.settings.batch_norm == "reestimate" and not begun:

@@ -72,7 +72,7 @@ ROOMS = {
     ),
     "settings": Room(
         "backbones engine heads",
-        later="data photos surgery",
+        later="data photos report surgery",
         libraries="numpy",
         later_libraries="keras",
     ),
@@ -117,8 +117,8 @@ ROOMS = {
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
     "cli": Room(
-        later="backbones choosing data engine export optimization photos release report "
-        "serve templates training verify",
+        later="backbones choosing data engine export optimization photos release report serve "
+        "settings templates training verify",
         libraries="typer",
     ),
     "__main__": Room("cli"),

@@ -16,7 +16,7 @@ from kerasrecipes.cli import OPTIONS, app
 from kerasrecipes.cli.options import Loss
 
 VERBS = [
-    "ls", "cp", "doctor", "show-augmentation", "recommend", "train", "ablate",
+    "ls", "cp", "doctor", "show-augmentation", "recommend", "init", "train", "ablate",
     "evaluate", "export", "starter", "verify", "benchmark", "predict", "optimize",
     "prune", "quantize", "distil",
 ]  # fmt: skip

@@ -1,8 +1,12 @@
+import inspect
 import json
+from dataclasses import dataclass
 
 import pytest
 
 from kerasrecipes import Augmentation, ImageClassifier, Stage, UnfreezeSchedule
+from kerasrecipes.settings.written.meanings import meanings
+from kerasrecipes.training.recipe import Recipe, with_arguments_of
 
 
 def test_constructor_only_stores():
@@ -60,3 +64,25 @@ def test_schedules_are_data():
         UnfreezeSchedule.full(),
     ):
         assert UnfreezeSchedule.from_dict(schedule.to_dict()) == schedule
+
+
+def test_the_docstring_of_a_recipe_tells_of_all_its_settings():
+    """Its own, then those that its base tells of, as `help` and an editor show them."""
+    told = list(meanings(ImageClassifier))
+    assert sorted(told) == sorted(list(inspect.signature(ImageClassifier).parameters))
+    assert told[:4] == ["backbone", "image_size", "augment", "views"]
+    assert told[4:] == list(meanings(Recipe))
+    assert ImageClassifier.__doc__.count("Args:") == ImageClassifier.__doc__.count("Example:") == 1
+    assert ImageClassifier.__doc__.endswith("ImageClassifier(seed=7)")
+    assert with_arguments_of(None, "B.") is None  # python -OO
+    assert with_arguments_of("A.", Recipe.__doc__) == "A."
+
+
+def test_recipes_of_ones_own_have_settings_of_their_own():
+    @dataclass(kw_only=True, repr=False, eq=False)
+    class Small(ImageClassifier):
+        batch_size: int = 4
+
+    assert repr(Small(batch_size=4)) == "Small()"
+    assert repr(Small(batch_size=32)) == "Small(batch_size=32)"
+    assert Small.from_config(Small(seed=3).get_config()).get_config() == Small(seed=3).get_config()

@@ -9,7 +9,7 @@ from typing import Any
 from kerasrecipes._version import __version__
 from kerasrecipes.errors import DataError, printable, unknown_name
 from kerasrecipes.settings.engine_rows import GROUPS
-from kerasrecipes.settings.kinds import NONE, Kind
+from kerasrecipes.settings.kinds import Kind
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.settings.split_rows import SPLIT_ROWS
 from kerasrecipes.settings.structures import KIND, Made, is_made
@@ -67,8 +67,10 @@ class RecipeFile:
         if not equals or not name or (dot and not key):
             raise ValueError(f"{printable(text)!r} is not <setting>=<value>, e.g. dropout=0.3.")
         if not dot:
-            self._check_keys({name: NONE if name != SPLIT else {}})
-            self.plain[name] = _typed(value, self._kinds()[name].is_text)
+            is_text = name in self._kinds() and self._kinds()[name].is_text
+            said = {name: _typed(value, is_text)}
+            self._check_keys(said)
+            self.plain |= said
             return
         kind = None if name == SPLIT else self._kinds().get(name)
         if name != SPLIT and (kind is None or not is_made(kind)):

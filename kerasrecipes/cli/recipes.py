@@ -1,0 +1,138 @@
+"""Recipes on the command line: from a file, from options, from single settings; and new ones."""
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kerasrecipes._version import __version__
+from kerasrecipes.cli.options import Photos
+from kerasrecipes.errors import printable
+
+if TYPE_CHECKING:
+    from kerasrecipes.settings.written.recipe_file import RecipeFile
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="A recipe in TOML, as init writes one and each run with --run keeps one. Options "
+        "count more.",
+    ),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SETTING=VALUE",
+        help="Any setting of a recipe, as often as you like: dropout=0.3, schedule.epochs=4, "
+        "class_weights=none. Counts most.",
+    ),
+]
+
+
+def told_recipe(
+    context: typer.Context, config: Path | None, assignments: list[str] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Join what a file, the options of a command and `--set` say; the later one counts.
+
+    Args:
+        context: The command that runs; its options have the names of settings.
+        config: The file, if there is one.
+        assignments: Texts such as `"dropout=0.3"`.
+
+    Returns:
+        The settings of the recipe, and how the photos are chosen and split.
+
+    Raises:
+        BadParameter: If a setting is not known, or its value cannot be made.
+    """
+    from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
+    from kerasrecipes.settings.written.recipe_file import RecipeFile
+
+    found = RecipeFile(IMAGE_CLASSIFIER)
+    with _usage("--config"):
+        if config is not None:
+            found.read(config)
+    _take_options(found, context)
+    with _usage("--set"):
+        for text in assignments or []:
+            found.assign(text)
+    with _usage("--set" if config is None else "--config"):
+        return found.settings(), found.split()
+
+
+def _take_options(found: "RecipeFile", context: typer.Context) -> None:
+    """Take what was typed, and not what an option is without."""
+    from kerasrecipes.settings.split_rows import SPLIT_ROWS
+    from kerasrecipes.settings.written.recipe_file import SPLIT
+
+    typed = {
+        name: value.value if isinstance(value, Enum) else value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name).name != "DEFAULT"
+    }
+    if "image_size" in typed:
+        typed["image_size"] = [typed["image_size"]] * 2
+    settings = {row.name for row in found.table}
+    split = {row.name for row in SPLIT_ROWS}
+    found.plain |= {name: value for name, value in typed.items() if name in settings}
+    said = {name: value for name, value in typed.items() if name in split}
+    found.plain[SPLIT] = {**found.plain.get(SPLIT, {}), **said}
+
+
+@contextmanager
+def _usage(option: str) -> Iterator[None]:
+    """Tell of a wrong setting as of a wrong option."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=f"'{option}'") from None
+    except OSError as error:
+        told = f"'{printable(error.filename)}' cannot be read: {error.strerror}."
+        raise typer.BadParameter(told, param_hint=f"'{option}'") from None
+
+
+def init(
+    photos: Photos,
+    to: Annotated[Path, typer.Option(help="The file to write.")] = Path("recipe.toml"),
+) -> None:
+    """Write a recipe in which each setting is explained, to be changed and trained with."""
+    from kerasrecipes.settings.written.template import recipe_template
+    from kerasrecipes.training.fine_tune import fine_tune_images
+    from kerasrecipes.training.image_classifier import ImageClassifier
+
+    count, classes = _counted(photos)
+    words = ["kerasrecipes", "train", str(photos), "--config", str(to)]
+    line = f"{printable(shlex.join(words))} --to saved_models/…"
+    begins = (
+        f"A recipe for {count:,} photos of {classes:,} classes, by kerasrecipes {__version__}.\n"
+        "Each setting stands here as it is by default. To change one, take the # before it away.\n"
+        f"Then: {line}"
+    )
+    text = recipe_template(ImageClassifier, fine_tune_images, begins)
+    try:
+        with to.open("x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except FileExistsError:
+        raise typer.BadParameter(
+            f"'{printable(to)}' exists already. Name another file.", param_hint="'--to'"
+        ) from None
+    print(f"Written to {printable(to)}. Change what you like.\nNext: {line}")
+
+
+def _counted(source: Path) -> tuple[int, int]:
+    """Count photos and classes without reading a photo."""
+    from kerasrecipes.data.table import TABLE_SUFFIXES, read_table
+    from kerasrecipes.photos.folder import walk_folder
+
+    root = Path(os.path.abspath(source))
+    if root.is_file() and root.suffix.lower() in TABLE_SUFFIXES:
+        rows = read_table(root, None)
+        return len(rows), len({row.label for row in rows})
+    found, *_, classes = walk_folder(root)
+    return len(found), len(classes)
