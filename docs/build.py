@@ -13,9 +13,9 @@ from types import ModuleType
 
 import pdoc.doc
 import pdoc.render
-from settings_table import settings_table
 
 import kerasrecipes
+from kerasrecipes.settings.written.reference import settings_sections
 
 HERE = Path(__file__).parent
 INDEX = "README.md"
@@ -44,7 +44,8 @@ def topics() -> Iterator[ModuleType]:
     """Make a module of each topic's Markdown, since modules are what pdoc writes pages of."""
     for path in sorted(HERE.glob("*.md")):
         text = path.read_text("utf-8").replace(f"({INDEX})", "(index.html)")
-        text += settings_table() if path.stem == "settings" else ""
+        if path.stem == "settings":
+            text += settings_sections(kerasrecipes.ImageClassifier, kerasrecipes.fine_tune_images)
         page = ModuleType("index" if path.name == INDEX else path.stem)
         page.__doc__ = re.sub(r"\]\((\w+)\.md\b", r"](\1.html", text)
         page.__all__, page.title = [], text.partition("\n")[0].removeprefix("# ")

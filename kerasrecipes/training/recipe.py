@@ -1,6 +1,5 @@
 """What every recipe has in common: an inert constructor, a config, and a fitted state."""
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import NotFittedError
 from kerasrecipes.settings.engine_rows import ENGINE_ROWS
 from kerasrecipes.settings.setting import Setting
+from kerasrecipes.settings.written.meanings import with_arguments_of
 from kerasrecipes.surgery.adapters import Adapter
 
 
@@ -149,26 +149,3 @@ class Recipe:
             if getattr(self, row.name) != getattr(type(self), row.name)
         )
         return f"{type(self).__name__}({changed})"
-
-
-def with_arguments_of(doc: str | None, base: str | None) -> str | None:
-    """Add what a base class says of its arguments to the docstring of a subclass.
-
-    Args:
-        doc: The docstring of the subclass, with a section `Args`; `None` under `python -OO`.
-        base: That of the base.
-
-    Example:
-        >>> print(with_arguments_of("A.\n\nArgs:\n    x: Own.", "B.\n\nArgs:\n    y: Its."))
-        A.
-        <BLANKLINE>
-        Args:
-            x: Own.
-            y: Its.
-    """
-    if doc is None or base is None or "Args:\n" not in doc:
-        return doc
-    before, _, after = inspect.cleandoc(doc).partition("Args:\n")
-    own, gap, rest = after.partition("\n\n")
-    arguments = inspect.cleandoc(base).partition("Args:\n")[2].partition("\n\n")[0]
-    return f"{before}Args:\n{own}\n{arguments}{gap}{rest}"

@@ -23,7 +23,7 @@ from kerasrecipes.settings.split_rows import SPLIT_ROWS
 from kerasrecipes.settings.structures import is_made
 from kerasrecipes.settings.written.meanings import meanings
 from kerasrecipes.settings.written.recipe_file import RecipeFile, recipe_text
-from kerasrecipes.settings.written.reference import settings_page
+from kerasrecipes.settings.written.reference import settings_sections
 from kerasrecipes.settings.written.template import recipe_template
 from kerasrecipes.settings.written.toml_text import toml_key, toml_value
 
@@ -113,15 +113,15 @@ def test_a_new_file_explains_each_setting():
 
 
 def test_the_reference_has_each_setting_with_its_meaning_and_its_rules():
-    page = settings_page(ImageClassifier, fine_tune_images)
+    page = settings_sections(ImageClassifier, fine_tune_images)
     said = meanings(ImageClassifier)
     for row in IMAGE_CLASSIFIER:
-        section = page.partition(f"\n### `{row.name}`\n")[2].partition("\n#")[0]
+        section = page.partition(f"\n#### `{row.name}`\n")[2].partition("\n#")[0]
         assert said[row.name] in section and "- Default: `" in section
         assert row.kind.words in section
         assert all(rule.briefly in section for rule in row.rules)
         assert all(idle.why in section for idle in row.idle.values())
-    assert len(re.findall(r"^### ", page, flags=re.M)) == len(IMAGE_CLASSIFIER) + len(SPLIT_ROWS)
+    assert len(re.findall(r"^#### ", page, flags=re.M)) == len(IMAGE_CLASSIFIER) + len(SPLIT_ROWS)
 
 
 # A setting that is typed → what it becomes.

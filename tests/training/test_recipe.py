@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from kerasrecipes import Augmentation, ImageClassifier, Stage, UnfreezeSchedule
-from kerasrecipes.settings.written.meanings import meanings
-from kerasrecipes.training.recipe import Recipe, with_arguments_of
+from kerasrecipes.settings.written.meanings import meanings, with_arguments_of
+from kerasrecipes.training.recipe import Recipe
 
 
 def test_constructor_only_stores():

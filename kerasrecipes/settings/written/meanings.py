@@ -29,11 +29,16 @@ def _entries(owner: type | Callable[..., Any]) -> list[tuple[str, str]]:
     )
 
 
-def first_sentence(meaning: str) -> str:
-    """Return the first sentence of a meaning, or its first clause.
+def with_arguments_of(doc: str | None, base: str | None) -> str | None:
+    """Add what a base class says of its arguments to the docstring of a subclass.
 
-    Example:
-        >>> first_sentence("Disk that it may take. More is computed anew.")
-        'Disk that it may take.'
+    Args:
+        doc: The docstring of the subclass, with a section `Args`; `None` under `python -OO`.
+        base: That of the base.
     """
-    return re.split(r"(?<=\.) (?=[A-Z])", meaning, maxsplit=1)[0]
+    if doc is None or base is None or "Args:\n" not in doc:
+        return doc
+    before, _, after = inspect.cleandoc(doc).partition("Args:\n")
+    own, gap, rest = after.partition("\n\n")
+    arguments = inspect.cleandoc(base).partition("Args:\n")[2].partition("\n\n")[0]
+    return f"{before}Args:\n{own}\n{arguments}{gap}{rest}"

@@ -1,8 +1,10 @@
 """The page of the reference that lists all settings of a recipe, made from their table."""
 
+from collections.abc import Callable
 from typing import Any
 
 from kerasrecipes.settings.engine_rows import GROUPS
+from kerasrecipes.settings.kinds import NONE
 from kerasrecipes.settings.setting import Setting, Situation
 from kerasrecipes.settings.split_rows import SPLIT_ROWS
 from kerasrecipes.settings.structures import KIND
@@ -18,8 +20,8 @@ _WHERE = {
 }
 
 
-def settings_page(recipe_type: type, splits: Any) -> str:
-    """Return the reference of a recipe's settings as Markdown.
+def settings_sections(recipe_type: type, splits: Callable[..., Any]) -> str:
+    """Return the reference of a recipe's settings as Markdown, below a heading of level 2.
 
     Args:
         recipe_type: The class of the recipe, with the table of its settings.
@@ -33,28 +35,26 @@ def settings_page(recipe_type: type, splits: Any) -> str:
     told, split_told = meanings(recipe_type), meanings(splits)
     name = recipe_type.__name__
     lines = [
-        f"# Settings of `{name}`",
         "",
-        f"Each is an argument of `{name}`, a line of a file for `kerasrecipes train --config`, and "
-        "`--set name=value` on the command line; `kerasrecipes init` writes a file with all of "
-        "them. In a file and on the command line, `none` is Python's `None`.",
+        f"Each is an argument of `{name}`, a line of a file, and `--set name=value`. In a file and "
+        f"on the command line, `{NONE}` is Python's `None`.",
     ]
     for group in GROUPS:
-        lines += ["", f"## {group}"]
+        lines += ["", f"### {group}"]
         for row in table:
             if row.group == group:
-                default = getattr(recipe_type, row.name)
-                lines += _section(row, told[row.name], default)
-    lines += ["", f"## How photos are split: `[{SPLIT}]`"]
+                lines += _section(row, told[row.name], getattr(recipe_type, row.name))
+    lines += ["", f"### How photos are split: the table `[{SPLIT}]` of a file"]
+    defaults = splits.__kwdefaults__ or {}
     for row in SPLIT_ROWS:
-        lines += _section(row, split_told[row.name], splits.__kwdefaults__[row.name])
+        lines += _section(row, split_told[row.name], defaults[row.name])
     return "\n".join(lines) + "\n"
 
 
 def _section(row: Setting, meaning: str, default: Any) -> list[str]:
     lines = [
         "",
-        f"### `{row.name}`",
+        f"#### `{row.name}`",
         "",
         meaning,
         "",
