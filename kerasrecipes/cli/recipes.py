@@ -50,6 +50,7 @@ def told_recipe(
 
     Raises:
         BadParameter: If a setting is not known, or its value cannot be made.
+        ValueError: If the way to split is not usable.
     """
     from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
     from kerasrecipes.settings.written.recipe_file import RecipeFile
@@ -63,7 +64,9 @@ def told_recipe(
         for text in assignments or []:
             found.assign(text)
     with _usage("--set" if config is None else "--config"):
-        return found.settings(), found.split()
+        settings = found.settings()
+    # Values are judged as they are anywhere else.
+    return settings, found.split()
 
 
 def _take_options(found: "RecipeFile", context: typer.Context) -> None:

@@ -161,7 +161,7 @@ def test_the_folder_explains_itself(finished, part_sets, small):
     names = {path.name for path in finished.iterdir()}
     assert names == {
         "checkpoint", "config.json", "console.log", "curves.png", "environment.json", "lock",
-        "metrics.jsonl", "report.json",
+        "metrics.jsonl", "recipe.toml", "report.json",
     }  # fmt: skip
     config = json.loads((finished / "config.json").read_text())
     assert ImageClassifier.from_config(config["recipe"]).get_config() == small(1).get_config()
