@@ -2,13 +2,19 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 import tomllib
+from enum import EnumType
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 
-from kerasrecipes import Bundle, UnfreezeSchedule
+from kerasrecipes import Bundle, ImageClassifier, UnfreezeSchedule
 from kerasrecipes.choosing import ablation
+from kerasrecipes.cli import fitting, optimizing
+from kerasrecipes.settings.split_rows import SPLIT_ROWS
 from kerasrecipes.training import fine_tune
 
 TINY = ("--backbone", "tiny", "--image-size", 48)
@@ -150,3 +156,30 @@ def test_the_file_of_a_run_repeats_it_to_the_bit(kr, photos, tmp_path, tiny_comm
     # And goes on with the run itself.
     code, _, err = kr("train", photos, *again[2:], "--to", tmp_path / "two", "--resume")
     assert code == 0, err
+
+
+def test_options_have_the_ranges_and_names_of_the_table():
+    """They are typed by their own names, and say of a value what the table says."""
+    rows = {row.name: row.kind for row in (*ImageClassifier.table, *SPLIT_ROWS)}
+    seen = set()
+    for command in (fitting.train, fitting.ablate, optimizing.distil_saved):
+        for name, hint in get_type_hints(command, include_extras=True).items():
+            if name not in rows:
+                continue
+            seen.add(name)
+            typed, option = get_args(hint)[0], get_args(hint)[-1]
+            if name == "seed":
+                assert (option.min, option.max) == (rows[name].low, rows[name].high)
+            if isinstance(typed, EnumType):
+                assert [one.value for one in typed] == list(rows[name].names())
+    assert seen == {
+        "backbone", "image_size", "weights", "augment", "loss", "seed", "group_by", "split_by",
+        "test_fraction", "val_fraction", "drop_small_classes",
+    }  # fmt: skip
+
+
+def test_a_recipe_is_written_without_docstrings_too(photos, tmp_path):
+    command = [sys.executable, "-OO", "-m", "kerasrecipes", "init", photos, "--to", "r.toml"]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "\n#dropout = 0.2\n" in (tmp_path / "r.toml").read_text(encoding="utf-8")

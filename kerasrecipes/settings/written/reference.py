@@ -43,11 +43,11 @@ def settings_sections(recipe_type: type, splits: Callable[..., Any]) -> str:
         lines += ["", f"### {group}"]
         for row in table:
             if row.group == group:
-                lines += _section(row, told[row.name], getattr(recipe_type, row.name))
+                lines += _section(row, told.get(row.name, ""), getattr(recipe_type, row.name))
     lines += ["", f"### How photos are split: the table `[{SPLIT}]` of a file"]
     defaults = splits.__kwdefaults__ or {}
     for row in SPLIT_ROWS:
-        lines += _section(row, split_told[row.name], defaults[row.name])
+        lines += _section(row, split_told.get(row.name, ""), defaults[row.name])
     return "\n".join(lines) + "\n"
 
 

@@ -33,7 +33,7 @@ def recipe_template(recipe_type: type, splits: Callable[..., Any], begins: str) 
     for group in GROUPS:
         rows = [row for row in table if row.group == group]
         parts.append(f"# {f' {group} ':─^{WIDTH - 2}}")
-        parts += [_entry(row, told[row.name], getattr(recipe_type, row.name)) for row in rows]
+        parts += [_entry(row, told, getattr(recipe_type, row.name)) for row in rows]
     parts.append(f"# {' Tables, which come last in a file ':─^{WIDTH - 2}}")
     parts.append(_comment("How photos are chosen and split."))
     defaults = splits.__kwdefaults__ or {}
@@ -51,16 +51,17 @@ def _comment(text: str) -> str:
     return "\n".join(f"# {line}".rstrip() for line in lines)
 
 
-def _entry(row: Setting, meaning: str, default: Any) -> str:
+def _entry(row: Setting, told: Mapping[str, str], default: Any) -> str:
     value = toml_value(row.kind.to_plain(default))
     allowed = f"{row.kind.words[0].upper()}{row.kind.words[1:]}."
+    meaning = told.get(row.name, "")  # python -OO has no docstrings
     return "\n".join([_comment(meaning), _comment(allowed), f"#{row.name} = {value}"])
 
 
 def _table(
     name: str, rows: Iterable[Setting], told: Mapping[str, str], defaults: Mapping[str, Any]
 ) -> str:
-    entries = [_entry(row, told[row.name], defaults[row.name]) for row in rows]
+    entries = [_entry(row, told, defaults[row.name]) for row in rows]
     return "\n".join([f"#[{name}]", *entries])
 
 
