@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from kerasrecipes.choosing.probe import probe_backbone as probe_backbone
     from kerasrecipes.choosing.recommend import recommend_backbone as recommend_backbone
     from kerasrecipes.choosing.recommendation import Recommendation as Recommendation
-    from kerasrecipes.data.splits import split_photos as split_photos
     from kerasrecipes.engine import Stage as Stage, UnfreezeSchedule as UnfreezeSchedule
     from kerasrecipes.errors import (
         DataError as DataError,
@@ -83,6 +82,7 @@ if TYPE_CHECKING:
         register_augmentation as register_augmentation,
         scan_photos as scan_photos,
     )
+    from kerasrecipes.photos.split import split_photos as split_photos
     from kerasrecipes.quantization import QuantizationSensitivity as QuantizationSensitivity
     from kerasrecipes.release.bundle import Bundle as Bundle
     from kerasrecipes.release.exporting import export_model as export_model
@@ -127,7 +127,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "choosing.probe": "probe_backbone",
         "choosing.recommend": "recommend_backbone",
         "choosing.recommendation": "Recommendation",
-        "data.splits": "split_photos",
+        "photos.split": "split_photos",
         "engine": "Stage UnfreezeSchedule",
         "errors": "DataError DownloadError IntegrityError KerasRecipesError "
         "MissingDependencyError NoEffectError NotFittedError PluginError "

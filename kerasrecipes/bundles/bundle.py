@@ -16,54 +16,27 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from kerasrecipes.bundles.export_record import ExportRecord, read_exports
+from kerasrecipes.bundles.manifest import MANIFEST, Manifest, new_manifest, parse_manifest
 from kerasrecipes.bundles.model_file import load_model
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.modality import Modality, get_modality
+from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
 from kerasrecipes.files import digest, sync_folder, temporary_folder, told_plainly
-from kerasrecipes.photos.decoding.decode import DecodePolicy
-from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.photos.scan import scan_photos
 from kerasrecipes.report.run_report import RunReport
 
-MANIFEST = "bundle.json"
 SEAL = "bundle.sha256"
 EXPORTS = "exports"
-FORMAT_VERSION = 1
 # What file managers leave behind in folders that were merely looked at.
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
-
-
-class Manifest(BaseModel):
-    """The content of `bundle.json`."""
-
-    model_config = ConfigDict(extra="forbid", strict=False)
-
-    format_version: int
-    name: str
-    created: str
-    recipe_type: str
-    recipe: dict
-    class_names: list[str]
-    image_size: tuple[int, int]
-    policy: dict
-    data_digests: dict[str, str]
-    counts: dict[str, dict[str, int]]
-    excluded: int
-    class_balance: dict[str, float]
-    golden_split: str
-    metrics: dict[str, dict]
-    seeds: dict[str, int]
-    versions: dict[str, str]
-    weights: dict[str, str]
-    optimization: list[dict] = []
-    sha256: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -145,24 +118,47 @@ class BundleFolder:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes, in the order of the scores."""
-        return tuple(self.manifest.class_names)
+        return self.output.class_names
 
-    def policy(self) -> DecodePolicy:
-        """Return how photos become pixels."""
-        return DecodePolicy.from_dict(self.manifest.policy)
+    @property
+    def input(self) -> InputSpec:
+        """What the model takes."""
+        return self.manifest.input
 
-    def scan(self, photos: PhotoSet | str | Path) -> PhotoSet:
-        """Return photos for this model, to be decoded as in its training.
+    @property
+    def output(self) -> OutputSpec:
+        """What the model answers with, first of all."""
+        return self.manifest.outputs[0]
+
+    @property
+    def modality(self) -> Modality:
+        """The kind of data."""
+        return get_modality(self.manifest.modality)
+
+    def decode(self, source: bytes | str | Path, name: str | None = None) -> np.ndarray:
+        """Turn one example into what the model takes, as in its training.
 
         Args:
-            photos: A scanned set, or a folder or table; see `scan_photos`.
+            source: A file, or its bytes.
+            name: What to call bytes in messages.
 
         Raises:
-            DataError: If the photos cannot be scanned.
+            DataError: If it cannot be read.
         """
-        if isinstance(photos, PhotoSet):
-            return replace(photos, policy=self.policy())
-        return scan_photos(photos, policy=self.policy(), for_training=False)
+        return self.modality.decode(source, self.input, name)
+
+    def scan(self, source: Examples | str | Path) -> Examples:
+        """Return examples for this model, to be prepared as in its training.
+
+        Args:
+            source: A scanned set, or a folder or table; see e.g. `scan_photos`.
+
+        Raises:
+            DataError: If they cannot be scanned.
+        """
+        if isinstance(source, Examples):
+            return self.modality.prepared(source, self.input)
+        return self.modality.scan(source, self.input)
 
     def golden(self) -> Golden:
         """Return the golden vectors."""
@@ -222,7 +218,7 @@ class BundleFolder:
             with temporary_folder(name_folder) as folder:
                 fields = fill(folder)
                 hashes = {name: digest(path) for name, path in _files(folder)}
-                manifest = Manifest(format_version=FORMAT_VERSION, sha256=hashes, **fields)
+                manifest = new_manifest(sha256=hashes, **fields)
                 content = (manifest.model_dump_json(indent=2) + "\n").encode()
                 (folder / MANIFEST).write_bytes(content)
                 (folder / SEAL).write_bytes(_seal(content))
@@ -322,16 +318,7 @@ def _read_manifest(folder: Path) -> Manifest:
     content = (folder / MANIFEST).read_bytes()
     _check_seal(folder, content)
     try:
-        version = json.loads(content).get("format_version")
-    except (ValueError, AttributeError, RecursionError):
-        version = None
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise DataError(
-            f"'{printable(folder)}' has bundle format {version}, and this version of "
-            f"kerasrecipes reads up to {FORMAT_VERSION}. Upgrade kerasrecipes."
-        )
-    try:
-        return Manifest.model_validate_json(content)
+        return parse_manifest(content, folder)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"])) or "its beginning"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.choosing.trial_export import TrialExport
-from kerasrecipes.data.splits import split_photos
 from kerasrecipes.data.strata import join_units
-from kerasrecipes.engine.imbalance import class_weights
+from kerasrecipes.losses.class_weights import class_weights
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.scan import scan_photos
+from kerasrecipes.photos.split import split_photos
 from kerasrecipes.statistics.clustered import clustered_share
 from kerasrecipes.training.linear_probe import (
     LinearProbe,
@@ -125,7 +125,7 @@ class Bench:
         return quality, trial
 
     def _fitted(self, features: np.ndarray, train: np.ndarray, val: np.ndarray) -> LinearProbe:
-        weights = class_weights(self.photos.select(train), "auto")
+        weights = class_weights(list(self.photos.select(train).counts().values()), "auto")
         labels = self.photos.labels
         return fit_linear_probe(features[train], labels[train], weights, features[val], labels[val])
 
@@ -157,6 +157,6 @@ def scanned(
 def _units(photos: PhotoSet) -> np.ndarray:
     units = np.empty(len(photos), dtype=np.int64)
     grouped = any(photo.group is not None for photo in photos.photos)
-    for number, members in enumerate(join_units(photos.photos, grouped, near=True)):
+    for number, members in enumerate(join_units(photos, grouped, near=True)):
         units[members] = number
     return units

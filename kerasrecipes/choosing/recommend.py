@@ -12,7 +12,7 @@ from kerasrecipes.console import say
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.training.fitting import checked_photos
+from kerasrecipes.training.fitting import checked_examples
 
 if TYPE_CHECKING:
     import keras
@@ -73,7 +73,7 @@ def recommend_backbone(
     photos = scanned(photos, group_by, drop_small_classes)
     limits.check_classes(photos.class_names)
     bench = Bench.of(photos, split_by, test_fraction, val_fraction, seed)
-    for leak in checked_photos(bench.train, bench.val).leaks:
+    for leak in checked_examples(bench.train, bench.val).leaks:
         tell(f"Warning: {leak}")
     import_keras().utils.set_random_seed(seed)
     candidates, failed = _measured(bench, names, image_size, tell)

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasrecipes.photos.decoding.decode import read_photo
 from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.calibration import calibration_inputs
 
 if TYPE_CHECKING:
     import keras
@@ -62,7 +62,7 @@ class TrialExport:
         return cls(
             model=model,
             class_names=train.class_names,
-            calibration=calibration_photos(train, size, seed),
+            calibration=calibration_inputs(train, (*size, 3), seed),
             pixels=np.stack([read_photo(photo, size, val.policy) for photo in photos]),
             answers=answers[chosen],
         )

@@ -34,9 +34,9 @@ def doctor(
     """
     from dataclasses import replace
 
-    from kerasrecipes.data.splits import split_photos
     from kerasrecipes.photos.check import check_photos
     from kerasrecipes.photos.scan import scan_photos
+    from kerasrecipes.photos.split import split_photos
 
     found = scan_photos(photos, group_by=group_by, max_unreadable_fraction=1.0)
     if fail_on_leak and split is None and not any(photo.split for photo in found.photos):

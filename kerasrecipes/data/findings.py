@@ -1,13 +1,13 @@
-"""One thing that a check found, and the photos that the checks look at."""
+"""One thing that a check found, and the examples that the checks look at."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasrecipes.data.examples import NUMBER, Example, Examples
 from kerasrecipes.data.strata import SIDES
 from kerasrecipes.data.table import TABLE_SUFFIXES
-from kerasrecipes.photos.photo_set import Photo, PhotoSet
 
 EXAMPLES = 5
 
@@ -35,11 +35,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Placed:
-    """Photos, each with the side of the split on which it lies (`"all"` without a split)."""
+    """Examples, each with the side of the split on which it lies (`"all"` without a split)."""
 
-    photos: tuple[Photo, ...]
+    items: tuple[Example, ...]
     sides: tuple[str, ...]
-    sets: tuple[PhotoSet, ...]
+    sets: tuple[Examples, ...]
     near: bool
 
     @property
@@ -48,31 +48,35 @@ class Placed:
         return len(set(self.sides)) > 1
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Photos per class of every side."""
+        """Examples per class of every side."""
         sides = [side for side in (*SIDES, "all") if side in self.sides]
+        first = self.sets[0]
         found = Counter(
-            (side, photo.label) for side, photo in zip(self.sides, self.photos, strict=True)
+            (side, name)
+            for side, item in zip(self.sides, self.items, strict=True)
+            for name in first.names_of(item) or ("number",) * (first.target == NUMBER)
         )
-        classes = sorted({name for one in self.sets for name in one.class_names})
+        classes = sorted({name for one in self.sets for name in one.counts()})
         return {side: {name: found[side, name] for name in classes} for side in sides}
 
-    def name(self, path: Path) -> str:
-        """Path of a file relative to what was scanned."""
+    def name(self, name: str | Path) -> str:
+        """Name of an example or a file, relative to what was scanned."""
+        path = Path(name)
         root = self.sets[0].root
         if root.suffix.lower() in TABLE_SUFFIXES:
             root = root.parent
         return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
     def examples(self, indices: Iterable[int]) -> tuple[str, ...]:
-        """Names of the first photos of `indices`."""
-        return tuple(self.name(self.photos[i].path) for i in list(indices)[:EXAMPLES])
+        """Names of the first examples of `indices`."""
+        return tuple(self.name(self.items[i].name) for i in list(indices)[:EXAMPLES])
 
     def pairs(self, pairs: Iterable[tuple[int, int]]) -> tuple[str, ...]:
         """Names of the first pairs, with their sides if there is a split."""
         texts = []
         for i, j in list(pairs)[:EXAMPLES]:
             a, b = (
-                f"{self.name(self.photos[k].path)}" + (f" ({self.sides[k]})" * self.is_split)
+                f"{self.name(self.items[k].name)}" + (f" ({self.sides[k]})" * self.is_split)
                 for k in (i, j)
             )
             texts.append(f"{a} = {b}")

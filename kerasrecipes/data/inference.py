@@ -1,36 +1,39 @@
-"""Running a Keras model over photos, from their files."""
+"""Running a Keras model over examples, a few in memory at a time."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import TrainingError, out_of_memory
-from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.photos.reader import PhotoReader
+
+if TYPE_CHECKING:
+    import keras
 
 BATCH = 32
 
 
-def predict_scores(model, photos: PhotoSet) -> np.ndarray:
-    """Return what a model says about photos, a few in memory at a time.
+def predict_scores(model: "keras.Model", examples: Examples) -> np.ndarray:
+    """Return what a model says about examples, a few in memory at a time.
 
     Args:
-        model: A Keras model from float32 photos `(n, height, width, 3)`, 0…255, to one row each.
-        photos: What to run it on; labels are not looked at.
+        model: A Keras model from what `examples` are read as, to one row each.
+        examples: What to run it on; labels are not looked at.
 
     Returns:
         float32, shape `(n, outputs)`.
 
     Raises:
-        DataError: If a photo cannot be read, or changed since it was scanned.
-        TrainingError: If the memory does not suffice for a single photo.
+        DataError: If an example cannot be read, or changed since it was scanned.
+        TrainingError: If the memory does not suffice for a single one.
     """
-    reader, run = PhotoReader(photos, tuple(model.input.shape[1:3])), batch_runner(model)
-    rows = [run(pixels.numpy())[0] for pixels in reader.in_order(BATCH)]
+    reader, run = examples.reader(model), batch_runner(model)
+    rows = [run(batch.numpy())[0] for batch in reader.in_order(BATCH)]
     return np.concatenate(rows) if rows else np.zeros((0, model.output.shape[-1]), np.float32)
 
 
-def batch_runner(model) -> Callable[[np.ndarray], list[np.ndarray]]:
+def batch_runner(model: "keras.Model") -> Callable[[np.ndarray], list[np.ndarray]]:
     """Return what runs a model, in smaller batches from when the memory has run out.
 
     Args:

@@ -5,15 +5,14 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
 from kerasrecipes.data.findings import Finding, Placed, things
-from kerasrecipes.photos.similar import near_duplicates
 
 _TOO_GOOD = "so the numbers measured on them are too good."
 
 
 def find_exact_duplicates(placed: Placed) -> list[Finding]:
     """Report identical files: with two labels, on two sides, or merely double."""
-    same = _same(placed, (photo.facts.sha256 for photo in placed.photos))
-    conflicts = [m for m in same if len({placed.photos[i].label for i in m}) > 1]
+    same = _same(placed, (item.key for item in placed.items))
+    conflicts = [m for m in same if len({placed.items[i].label for i in m}) > 1]
     across = [m for m in same if len({placed.sides[i] for i in m}) > 1]
     double = [m for m in same if m not in across and m not in conflicts]
     findings = []
@@ -23,7 +22,7 @@ def find_exact_duplicates(placed: Placed) -> list[Finding]:
             "so one of them is wrong. Keep the right one."
         )
         pairs = placed.pairs(
-            _first_differing(m, [p.label for p in placed.photos]) for m in conflicts
+            _first_differing(m, [item.label for item in placed.items]) for m in conflicts
         )
         findings.append(Finding("conflicting-labels", "error", message, len(conflicts), pairs))
     if across:
@@ -47,7 +46,7 @@ def find_exact_duplicates(placed: Placed) -> list[Finding]:
 
 def find_group_leaks(placed: Placed) -> list[Finding]:
     """Report groups on two sides, and photos whose group nobody declared."""
-    groups = [photo.group for photo in placed.photos]
+    groups = [item.group for item in placed.items]
     findings = []
     across = [m for m in _same(placed, groups) if len({placed.sides[i] for i in m}) > 1]
     if across:
@@ -76,8 +75,8 @@ def find_near_duplicates(placed: Placed) -> list[Finding]:
     """Report photos that look the same; where groups are declared, they decide what leaks."""
     if not placed.near:
         return []
-    pairs = near_duplicates(placed.photos)
-    groups, sides = [p.group for p in placed.photos], placed.sides
+    pairs = placed.sets[0].with_items(placed.items).near_duplicates()
+    groups, sides = [item.group for item in placed.items], placed.sides
     across = [(i, j) for i, j in pairs if sides[i] != sides[j]]
     known = {(i, j) for i, j in across if None not in (groups[i], groups[j])}
     leaks = [pair for pair in across if pair not in known]

@@ -5,21 +5,21 @@ What was seen is a dict from the SHA-256 of a photo's file to the side that the 
 
 from collections.abc import Mapping
 
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError
-from kerasrecipes.photos.photo_set import PhotoSet
 
 # Sides that a model is made with; on any other it was tested.
 FIT_SIDES = ("train", "val", "unlabelled", "calibration")
 
 
-def on_side(photos: PhotoSet, side: str) -> dict[str, str]:
+def on_side(examples: Examples, side: str) -> dict[str, str]:
     """Return the digests of photos, each with the side that they are on.
 
     Args:
-        photos: The photos.
+        examples: The examples.
         side: One of `FIT_SIDES`, or what a test is called.
     """
-    return {photo.facts.sha256: side for photo in photos.photos}
+    return {item.key: side for item in examples.items}
 
 
 def with_seen(seen: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
@@ -34,25 +34,25 @@ def with_seen(seen: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str
     return {**seen, **more, **made}
 
 
-def refuse_seen(seen: Mapping[str, str], photos: PhotoSet) -> None:
+def refuse_seen(seen: Mapping[str, str], examples: Examples) -> None:
     """Refuse to measure a model on photos that it was made with.
 
     Args:
         seen: What the model has seen.
-        photos: What it is to be measured on.
+        examples: What it is to be measured on.
 
     Raises:
         DataError: If it was trained, chosen or calibrated with any of them.
     """
-    again = sum(seen.get(photo.facts.sha256) in FIT_SIDES for photo in photos.photos)
+    again = sum(seen.get(item.key) in FIT_SIDES for item in examples.items)
     if again:
         raise DataError(
-            f"{again} of {len(photos)} photos were used in the fit, so the result would be too "
-            "good. Evaluate on photos that the model has not seen."
+            f"{again} of {len(examples)} {examples.noun[1]} were used in the fit, so the result "
+            f"would be too good. Evaluate on {examples.noun[1]} that the model has not seen."
         )
 
 
-def refuse_tested(seen: Mapping[str, str], **sides: PhotoSet | None) -> None:
+def refuse_tested(seen: Mapping[str, str], **sides: Examples | None) -> None:
     """Refuse to train, choose or calibrate a model with photos that it was tested on.
 
     Args:
@@ -62,12 +62,12 @@ def refuse_tested(seen: Mapping[str, str], **sides: PhotoSet | None) -> None:
     Raises:
         DataError: If it was tested on any of them.
     """
-    for name, photos in sides.items():
-        found = [seen.get(photo.facts.sha256, "train") for photo in photos.photos] if photos else []
+    for name, examples in sides.items():
+        found = [seen.get(item.key, "train") for item in examples.items] if examples else []
         tested = [side for side in found if side not in FIT_SIDES]
         if tested:
             raise DataError(
-                f"{len(tested)} of {len(photos)} photos in `{name}` are those of the split "
-                f"{tested[0]!r} that the model was tested on, so that no honest test would be "
-                "left. Pass photos of the fit."
+                f"{len(tested)} of {len(examples)} {examples.noun[1]} in `{name}` are those of the "
+                f"split {tested[0]!r} that the model was tested on, so that no honest test would "
+                f"be left. Pass {examples.noun[1]} of the fit."
             )

@@ -1,13 +1,12 @@
 """Which photos must stay together, and how to share them out so that every side has its part."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from kerasrecipes.data.examples import Example, Examples
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.photos.photo_set import Photo, PhotoSet
-from kerasrecipes.photos.similar import near_duplicates
 
 SIDES = ("train", "val", "test")
 Unit = list[int]  # indices of photos that must stay together
@@ -16,10 +15,11 @@ _MANY_UNITS = 2000
 
 
 def join_units(
-    photos: Sequence[Photo], by_group: bool, near: bool, among: Iterable[int] | None = None
+    examples: Examples, by_group: bool, near: bool, among: Iterable[int] | None = None
 ) -> list[Unit]:
-    """Join the photos that must stay together, and return those `among` the given ones."""
-    parent = list(range(len(photos)))
+    """Join the examples that must stay together, and return those `among` the given ones."""
+    items = examples.items
+    parent = list(range(len(items)))
 
     def root(i: int) -> int:
         while parent[i] != i:
@@ -27,25 +27,25 @@ def join_units(
             i = parent[i]
         return i
 
-    keys: list[Callable[[Photo], object]] = [lambda photo: photo.facts.sha256]
+    keys: list[Callable[[Example], object]] = [lambda item: item.key]
     if by_group:
-        keys.append(lambda photo: photo.group)
+        keys.append(lambda item: item.group)
     for key in keys:
         first: dict[object, int] = {}
-        for i, photo in enumerate(photos):
-            if key(photo) is not None:
-                parent[root(i)] = root(first.setdefault(key(photo), i))
-    for i, j in near_duplicates(photos) if near else []:
-        if not (by_group and photos[i].group is not None and photos[j].group is not None):
+        for i, item in enumerate(items):
+            if key(item) is not None:
+                parent[root(i)] = root(first.setdefault(key(item), i))
+    for i, j in examples.near_duplicates() if near else []:
+        if not (by_group and items[i].group is not None and items[j].group is not None):
             parent[root(i)] = root(j)
     members = defaultdict(list)
-    for i in range(len(photos)) if among is None else among:
+    for i in range(len(items)) if among is None else among:
         members[root(i)].append(i)
     return list(members.values())
 
 
 def stratify(
-    photos: PhotoSet,
+    examples: Examples,
     among: Iterable[int],
     units: list[Unit],
     fractions: dict[str, float],
@@ -53,11 +53,11 @@ def stratify(
 ) -> dict[str, list[int]]:
     """Place whole units so that every side comes close to its share of every class."""
     sides = [side for side in SIDES if side == "train" or fractions.get(side, 0) > 0]
-    labels = photos.labels
-    contents = _in_order_of_content(photos, units)
+    labels = examples.strata()
+    contents = _in_order_of_content(examples, units)
     counts = [Counter(labels[unit].tolist()) for unit in contents]
     targets = _targets(Counter(labels[list(among)].tolist()), sides, fractions)
-    _check_enough_units(photos, counts, sides)
+    _check_enough_units(examples, counts, sides)
     best, best_cost = [], (np.inf, np.inf)
     # Among very many units the first attempt is as good as any.
     for attempt in range(_ATTEMPTS if len(units) <= _MANY_UNITS else 3):
@@ -68,18 +68,19 @@ def stratify(
         if cost == (0, 0):
             break
     if best_cost[0]:
-        _refuse_gaps(photos, counts, best, sides)
+        _refuse_gaps(examples, counts, best, sides)
     result: dict[str, list[int]] = {side: [] for side in SIDES}
     for unit, side in zip(contents, best, strict=True):
         result[sides[side]] += unit
     return result
 
 
-def _in_order_of_content(photos: PhotoSet, units: list[Unit]) -> list[Unit]:
+def _in_order_of_content(examples: Examples, units: list[Unit]) -> list[Unit]:
     """Order units by what is in them, so that file names and disks do not matter."""
+    items = examples.items
     return sorted(
         units,
-        key=lambda unit: min((photos.photos[i].facts.sha256, photos.photos[i].label) for i in unit),
+        key=lambda unit: min((items[i].key, str(items[i].label)) for i in unit),
     )
 
 
@@ -130,14 +131,14 @@ def _cost(
     return lacking, float(sum(((have[k] - t) ** 2 / t).sum() for k, t in targets.items()))
 
 
-def _check_enough_units(photos: PhotoSet, counts: list[Counter[int]], sides: list[str]) -> None:
+def _check_enough_units(examples: Examples, counts: list[Counter[int]], sides: list[str]) -> None:
     units_of = Counter(label for count in counts for label in count)
     photos_of = sum(counts, Counter())
     short = [label for label in sorted(units_of) if units_of[label] < len(sides)]
     if not short:
         return
     shown = ", ".join(
-        f"'{printable(photos.class_names[label])}' ({photos_of[label]} photos, "
+        f"'{printable(examples.stratum_name(label))}' ({photos_of[label]} photos, "
         f"{units_of[label]} independent)"
         for label in short[:5]
     )
@@ -152,14 +153,14 @@ def _check_enough_units(photos: PhotoSet, counts: list[Counter[int]], sides: lis
 
 
 def _refuse_gaps(
-    photos: PhotoSet, counts: list[Counter[int]], chosen: list[int], sides: list[str]
+    examples: Examples, counts: list[Counter[int]], chosen: list[int], sides: list[str]
 ) -> None:
     there = [set() for _ in sides]
     for count, side in zip(counts, chosen, strict=True):
         there[side] |= set(count)
     classes = set().union(*there)
     gaps = [
-        f"{side} has no '{printable(photos.class_names[label])}'"
+        f"{side} has no '{printable(examples.stratum_name(label))}'"
         for side, found in zip(sides, there, strict=True)
         for label in sorted(classes - found)
     ]

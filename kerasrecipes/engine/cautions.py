@@ -3,24 +3,24 @@
 from collections.abc import Callable
 
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import listed
 from kerasrecipes.keras_private import parts_of
-from kerasrecipes.photos.photo_set import PhotoSet
 
 FEW = 3
 
 
-def too_few(photos: PhotoSet) -> list[str]:
+def too_few(examples: Examples) -> list[str]:
     """Name the classes with so few photos that a loss on them is mostly chance.
 
     Args:
-        photos: Photos to choose the weights by.
+        examples: Examples to choose the weights by.
     """
-    return [name for name, count in photos.counts().items() if count < FEW]
+    return [name for name, count in examples.counts().items() if count < FEW]
 
 
-def warn_of_few_photos(val: PhotoSet, say: Callable[[str], None]) -> list[str]:
+def warn_of_few_photos(val: Examples, say: Callable[[str], None]) -> list[str]:
     """Say which classes have so few validation photos that chance would choose the weights.
 
     Args:

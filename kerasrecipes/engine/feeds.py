@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from kerasrecipes.data.batches import index_batches, with_targets
 from kerasrecipes.data.mixing import mix_batches
-from kerasrecipes.photos.reader import index_batches, one_hot, with_targets
 
 
 def train_batches(runner, feed, epochs: range):
@@ -16,17 +16,16 @@ def train_batches(runner, feed, epochs: range):
         feed: Turns a dataset of `(index, view)` into one of `(index, view, inputs)`.
         epochs: The epochs to produce.
     """
-    settings, photos = runner.settings, runner.train.photos
-    weights = one_hot(photos) @ runner.class_weights
+    settings, count = runner.settings, len(runner.train.examples)
 
     def make(share):
         size, views = settings.batch_size, runner.train.views
-        order = index_batches(len(photos), size, settings.seed, epochs, views)
+        order = index_batches(count, size, settings.seed, epochs, views)
         # A device reads its own photos only, unless any two of a batch may be mixed.
         order = order if settings.mix else share(order)
-        batches = with_targets(feed(order), _targets(runner, 0), weights)
+        batches = with_targets(feed(order), runner.targets[0], runner.weights)
         if settings.mix:
-            first_step = epochs.start * math.ceil(len(photos) / size)
+            first_step = epochs.start * math.ceil(count / size)
             batches = share(_mixed(runner, batches, first_step))
         return batches.prefetch(2)
 
@@ -42,11 +41,11 @@ def val_batches(runner, feed):
         runner: A `StageRunner`.
         feed: Turns a dataset of `(index, view)` into one of `(index, view, inputs)`.
     """
-    count = len(runner.val.photos)
+    count = len(runner.val.examples)
 
     def make(share):
         order = index_batches(count, _val_batch(runner), runner.settings.seed, range(1), 1)
-        batches = with_targets(feed(share(order)), _targets(runner, 1), np.ones(count))
+        batches = with_targets(feed(share(order)), runner.targets[1], np.ones(count))
         # Told the number of steps, Keras reads on where it stopped.
         return (batches if val_steps(runner) is None else batches.repeat()).prefetch(2)
 
@@ -61,7 +60,7 @@ def val_steps(runner) -> int | None:
     """
     if runner.devices.count == 1:
         return None
-    return math.ceil(len(runner.val.photos) / _val_batch(runner))
+    return math.ceil(len(runner.val.examples) / _val_batch(runner))
 
 
 def class_sides(runner, feeds) -> list[tuple]:
@@ -74,20 +73,14 @@ def class_sides(runner, feeds) -> list[tuple]:
     """
     found = []
     for side, feed in zip((runner.train, runner.val), feeds, strict=True):
-        order = index_batches(len(side.photos), _val_batch(runner), None, range(1), 1)
+        order = index_batches(len(side.examples), _val_batch(runner), None, range(1), 1)
         inputs = feed(order).map(lambda index, view, inputs: inputs)
-        found.append((inputs, side.photos.labels))
+        found.append((inputs, side.examples.labels))
     return found
 
 
 def _val_batch(runner) -> int:
     return math.ceil(runner.settings.batch_size / runner.parts)
-
-
-def _targets(runner, side: int) -> np.ndarray:
-    if runner.targets is not None:
-        return runner.targets[side]
-    return one_hot((runner.train, runner.val)[side].photos)
 
 
 def _mixed(runner, batches, first_step: int):

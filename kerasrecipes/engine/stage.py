@@ -8,6 +8,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.data.batches import epoch_order
 from kerasrecipes.engine.block_optimizers import BlockOptimizers
 from kerasrecipes.engine.cautions import too_few
 from kerasrecipes.engine.devices.devices import Devices
@@ -26,7 +27,6 @@ from kerasrecipes.engine.rates import (
 from kerasrecipes.engine.run_record import RunRecord, Stopwatch
 from kerasrecipes.engine.schedule import Stage
 from kerasrecipes.errors import TrainingError, listed
-from kerasrecipes.photos.reader import epoch_order
 from kerasrecipes.report.run_report import StageReport
 from kerasrecipes.surgery.rematerialisation import rematerialised
 from kerasrecipes.surgery.stochastic_depth import Branch, drop_branches
@@ -43,7 +43,8 @@ class StageRunner:
         loss: The loss.
         train: Training photos.
         val: Validation photos.
-        class_weights: One loss weight per class, shape `(classes,)`.
+        targets: What the loss compares with on each side, `(n, …)` or `(views, n, …)`.
+        weights: How much each training example counts, shape `(n,)`.
         frozen: Cached outputs of the frozen blocks.
         optimizers: What updates the weights, block by block.
         settings: The recipe, for its numbers.
@@ -55,8 +56,6 @@ class StageRunner:
         precision: What the layers of the backbone compute in.
         parts: In how many parts a batch is computed, one after the other, for lack of memory.
         record: Keeps the run on the disk; `None` for no run folder.
-        targets: What the loss compares with on each side, `(n, …)` or `(views, n, …)`; `None`
-            for the labels.
         summaries: What callbacks with a `summary()` had to say, by stage and callback.
     """
 
@@ -66,7 +65,8 @@ class StageRunner:
     loss: object
     train: Side
     val: Side
-    class_weights: np.ndarray
+    targets: tuple[np.ndarray, ...]
+    weights: np.ndarray
     frozen: FrozenPart
     optimizers: BlockOptimizers
     settings: object
@@ -78,7 +78,6 @@ class StageRunner:
     precision: str = FLOAT32
     parts: int = 1
     record: RunRecord | None = None
-    targets: tuple[np.ndarray, np.ndarray] | None = None
     summaries: dict[str, dict] = field(default_factory=dict)
 
     def run(self, stage: Stage, later: list[Stage], first_epoch: int) -> tuple[StageReport, bool]:
@@ -141,7 +140,7 @@ class StageRunner:
     @property
     def _steps(self) -> int:
         """Steps per epoch."""
-        return math.ceil(len(self.train.photos) / self.settings.batch_size)
+        return math.ceil(len(self.train.examples) / self.settings.batch_size)
 
     def _first_open(self, stage: Stage) -> int:
         return stage.first_open(len(self.spec.blocks))
@@ -205,7 +204,7 @@ class StageRunner:
             baseline = self._baseline(trained, val, stage)
             stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
             # Of a few photos, the loss would put back some weights from near the start.
-            judge = [] if too_few(self.val.photos) else [stopping]
+            judge = [] if too_few(self.val.examples) else [stopping]
             callbacks = self._callbacks(stage, first_epoch, history, interrupts, *judge)
             done, last = 0, stage.epochs
             if self.record is not None:
@@ -242,7 +241,7 @@ class StageRunner:
         """Let callbacks that follow each class ask for the photos of both sides."""
         for callback in self.callbacks:
             if hasattr(callback, "follow_classes"):
-                names, sides = self.train.photos.class_names, partial(class_sides, self, feeds)
+                names, sides = self.train.examples.class_names, partial(class_sides, self, feeds)
                 callback.follow_classes(names, sides)
 
     def _rates(self, begin, feed, stage: Stage, first_epoch: int) -> StageRates:
@@ -291,8 +290,9 @@ class StageRunner:
         from kerasrecipes.callbacks.progress import Progress
 
         def files(step: int) -> str:
-            names = [self.train.photos.photos[i].path for i in self._indices(step, first_epoch)]
-            return f"photos {listed(names)}"
+            examples = self.train.examples
+            names = [examples.items[i].name for i in self._indices(step, first_epoch)]
+            return f"{examples.noun[1]} {listed(names)}"
 
         # First in the list: what follows it measures, and keeps, the averaged weights.
         swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if self.settings.ema else []
@@ -301,7 +301,7 @@ class StageRunner:
 
     def _indices(self, step: int, first_epoch: int) -> np.ndarray:
         """Return which photos a step of this stage trained on."""
-        count, size = len(self.train.photos), self.settings.batch_size
+        count, size = len(self.train.examples), self.settings.batch_size
         epoch, batch = divmod(step, self._steps)
         order = epoch_order(count, self.settings.seed, first_epoch + epoch)
         return order[batch * size : (batch + 1) * size]

@@ -165,3 +165,9 @@ def group_numbers(groups: Sequence[object] | None, rows: int) -> np.ndarray | No
     if len(first) == rows:
         return None
     return np.array([first[(i,) if group is None else group] for i, group in enumerate(groups)])
+
+
+def top_classes(scores: np.ndarray) -> np.ndarray:
+    """Return the class with the highest score per row; −1 for rows with NaN or infinity."""
+    finite = np.isfinite(scores).all(axis=1)
+    return np.where(finite, np.nan_to_num(scores).argmax(axis=1), -1)

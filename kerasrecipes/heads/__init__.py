@@ -1,9 +1,11 @@
 """Heads: one task per file, with its layers, its loss and its metrics."""
 
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import did_you_mean, listed
+from kerasrecipes.evaluation.task import Task
+from kerasrecipes.heads.head import Head
 from kerasrecipes.lazy import lazy_names
 from kerasrecipes.registry import Registry
 
@@ -19,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "embedding": "EmbeddingHead",
         "margin": "MarginHead",
     },
-    own="get_head list_heads make_head register_head",
+    own="Head Task get_head get_task list_heads make_head register_head",
 )
 
 _HAS = ("name", "trains", "build", "loss", "metrics")
@@ -43,6 +45,7 @@ _REGISTRY: Registry[type] = Registry(
     check=_check_class,
     group="kerasrecipes.heads",
 )
+_TASKS: Registry[Task] = Registry(__name__, "TASKS", "task", "the files of kerasrecipes/heads/")
 
 
 def list_heads() -> list[str]:
@@ -67,7 +70,20 @@ def register_head(head: type, replace: bool = False) -> None:
     _REGISTRY.add(head.name, head, replace)
 
 
-def get_head(name: str):
+def get_task(name: str) -> Task:
+    """Return a task by name, as a bundle or a file says it.
+
+    Raises:
+        ValueError: If there is no such task.
+
+    Example:
+        >>> get_task("classification").quality_name
+        'accuracy'
+    """
+    return _TASKS.get(name)
+
+
+def get_head(name: str) -> type[Head]:
     """Return the class of a head by name.
 
     Args:
@@ -84,7 +100,7 @@ def get_head(name: str):
     return _REGISTRY.get(name)
 
 
-def make_head(name: str, **options):
+def make_head(name: str, **options: Any) -> Head:
     """Make a head by name.
 
     Args:

@@ -1,11 +1,20 @@
 """One label per photo."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
+from kerasrecipes.data.examples import CLASS, Examples
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import unknown_name
+from kerasrecipes.evaluation.classification import evaluate_scores
+from kerasrecipes.evaluation.result import Evaluation
+from kerasrecipes.evaluation.scores import top_classes
+from kerasrecipes.evaluation.task import Answer, Task
+from kerasrecipes.heads.head import ClassHead
 
 if TYPE_CHECKING:
     import keras
@@ -17,8 +26,56 @@ NORMS = ("layer", "group")
 GROUPS = 32
 
 
+class Classification(Task):
+    """One class for each example, that with the highest score."""
+
+    name: ClassVar[str] = "classification"
+    target: ClassVar[str] = CLASS
+    quality_name: ClassVar[str] = "accuracy"
+
+    def targets(self, examples: Examples, output: OutputSpec) -> np.ndarray:
+        """Return class indices, int64, shape `(n,)`."""
+        return examples.labels_among(output.class_names)
+
+    def evaluate(
+        self,
+        targets: np.ndarray,
+        answers: np.ndarray,
+        output: OutputSpec,
+        *,
+        groups: Sequence[str | None] | None = None,
+        latency_ms: Sequence[float] | None = None,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Judge class probabilities; see `kerasrecipes.evaluate_scores`."""
+        names = output.class_names
+        return evaluate_scores(targets, answers, names, latency_ms=latency_ms, seed=seed)
+
+    def read(self, found: Mapping[str, Any]) -> Evaluation:
+        """Build an evaluation from what its `to_dict` returned."""
+        return Evaluation.from_dict(found)
+
+    def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Return 1 where the class is right, else 0."""
+        return (top_classes(answers) == targets).astype(np.float64)
+
+    def agree(self, reference: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Tell where the top class is the same."""
+        return top_classes(answers) == reference.argmax(axis=1)
+
+    def decode(self, answer: np.ndarray, output: OutputSpec) -> Answer:
+        """Name the class with the highest score."""
+        scores = [float(score) for score in answer]
+        order = sorted(range(len(scores)), key=lambda i: -scores[i])
+        named = {output.class_names[i]: scores[i] for i in order}
+        return Answer(output.class_names[order[0]], scores[order[0]], named)
+
+
+CLASSIFICATION = Classification()
+
+
 @dataclass(frozen=True)
-class ClassificationHead:
+class ClassificationHead(ClassHead):
     """Global pooling, perhaps a normalization, dropout and one dense layer.
 
     Training works on the logits, which is numerically safer; the finished model ends in
@@ -37,6 +94,7 @@ class ClassificationHead:
     """
 
     name: ClassVar[str] = "classification"
+    task: ClassVar[Task] = CLASSIFICATION
     trains: ClassVar[str] = LOGITS
     dropout: float = 0.2
     label_smoothing: float | None = None
@@ -50,26 +108,26 @@ class ClassificationHead:
         check_norm(self.norm)
         check_loss(self.loss_name, LOGITS, self.label_smoothing or 0.0, **self.loss_options)
 
-    def build(self, features: "keras.KerasTensor", class_count: int, seed: int):
+    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
         """Append the head to a feature map.
 
         Args:
             features: Tensor of shape `(batch, height, width, channels)`.
-            class_count: Number of classes.
+            width: Number of classes.
             seed: Seed of the initial weights and of the dropout masks.
 
         Returns:
-            The softmax scores, shape `(batch, class_count)`; the layer before them is
+            The softmax scores, shape `(batch, width)`; the layer before them is
             named `"logits"`.
         """
         from keras import initializers, layers
 
         x = pooled(features, self.dropout, seed, self.norm)
         initializer = initializers.GlorotUniform(seed=seed)
-        x = layers.Dense(class_count, kernel_initializer=initializer, name=LOGITS)(x)
+        x = layers.Dense(width, kernel_initializer=initializer, name=LOGITS)(x)
         return layers.Softmax(name="scores")(x)
 
-    def loss(self, class_counts: Sequence[int] | None = None):
+    def loss(self, class_counts: Sequence[int] | None = None) -> "keras.losses.Loss":
         """Return the loss on logits and one-hot targets.
 
         Args:
@@ -88,7 +146,7 @@ class ClassificationHead:
             **self.loss_options,
         )
 
-    def metrics(self) -> list:
+    def metrics(self) -> list["keras.metrics.Metric"]:
         """Return the metrics shown while training."""
         from keras import metrics
 
@@ -132,3 +190,4 @@ def pooled(features: "keras.KerasTensor", dropout: float, seed: int, norm: str |
 
 
 HEADS = (ClassificationHead,)
+TASKS = (CLASSIFICATION,)

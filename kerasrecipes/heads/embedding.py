@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from kerasrecipes.heads.classification import LOGITS, check_norm, pooled
+from kerasrecipes.evaluation.task import Task
+from kerasrecipes.heads.classification import CLASSIFICATION, LOGITS, check_norm, pooled
+from kerasrecipes.heads.head import ClassHead
 
 if TYPE_CHECKING:
     import keras
@@ -15,7 +17,7 @@ CLASS_MEANS = "class_means"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbeddingHead:
+class EmbeddingHead(ClassHead):
     """Pooling, one dense layer, and embeddings of length 1; a softmax of class similarities.
 
     Training works on the embeddings alone. The scores come from their cosines to one
@@ -36,7 +38,9 @@ class EmbeddingHead:
     """
 
     name: ClassVar[str] = "embedding"
+    task: ClassVar[Task] = CLASSIFICATION
     trains: ClassVar[str] = EMBEDDING
+    finishes: ClassVar[bool] = True
     dropout: float = 0.2
     units: int = 128
     loss_name: str = "supervised_contrastive"
@@ -50,25 +54,25 @@ class EmbeddingHead:
         check_norm(self.norm)
         check_loss(self.loss_name, EMBEDDINGS, **self.loss_options)
 
-    def build(self, features: "keras.KerasTensor", class_count: int, seed: int):
+    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
         """Append the head to a feature map.
 
         Args:
             features: Tensor of shape `(batch, height, width, channels)`.
-            class_count: Number of classes.
+            width: Number of classes.
             seed: Seed of the initial weights and of the dropout masks.
 
         Returns:
-            The softmax scores, shape `(batch, class_count)`, of no use before `finish`. Before
+            The softmax scores, shape `(batch, width)`, of no use before `finish`. Before
             them come the layers `"logits"` and `"embedding"`.
         """
         from keras import layers
 
         embedding = unit_embedding(features, self.units, self.dropout, seed, self.norm)
-        logits = scaled_cosines(embedding, class_count, 1 / self.temperature, CLASS_MEANS, seed)
+        logits = scaled_cosines(embedding, width, 1 / self.temperature, CLASS_MEANS, seed)
         return layers.Softmax(name="scores", dtype="float32")(logits)
 
-    def loss(self, class_counts: Sequence[int] | None = None):
+    def loss(self, class_counts: Sequence[int] | None = None) -> "keras.losses.Loss":
         """Return the loss on embeddings and one-hot targets.
 
         Args:
@@ -78,7 +82,7 @@ class EmbeddingHead:
 
         return get_loss(self.loss_name, EMBEDDINGS, class_counts=class_counts, **self.loss_options)
 
-    def metrics(self) -> list:
+    def metrics(self) -> list["keras.metrics.Metric"]:
         """Return the metrics shown while training."""
         from keras import metrics
 

@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from kerasrecipes.heads.classification import LOGITS, check_norm
+from kerasrecipes.evaluation.task import Task
+from kerasrecipes.heads.classification import CLASSIFICATION, LOGITS, check_norm
 from kerasrecipes.heads.embedding import scaled_cosines, unit_embedding
+from kerasrecipes.heads.head import ClassHead
 
 if TYPE_CHECKING:
     import keras
 
 
 @dataclass(frozen=True)
-class MarginHead:
+class MarginHead(ClassHead):
     """Embeddings of length 1, and scaled cosines to a learned direction for each class.
 
     The margin is in the loss, so that the model itself is an ordinary one from photos to
@@ -38,6 +40,7 @@ class MarginHead:
     """
 
     name: ClassVar[str] = "margin"
+    task: ClassVar[Task] = CLASSIFICATION
     trains: ClassVar[str] = LOGITS
     dropout: float = 0.2
     label_smoothing: float = 0.0
@@ -59,25 +62,25 @@ class MarginHead:
             )
         check_loss(self.loss_name, COSINES, self.label_smoothing, **self.loss_options)
 
-    def build(self, features: "keras.KerasTensor", class_count: int, seed: int):
+    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
         """Append the head to a feature map.
 
         Args:
             features: Tensor of shape `(batch, height, width, channels)`.
-            class_count: Number of classes.
+            width: Number of classes.
             seed: Seed of the initial weights and of the dropout masks.
 
         Returns:
-            The softmax scores, shape `(batch, class_count)`; before them come the layers
+            The softmax scores, shape `(batch, width)`; before them come the layers
             `"logits"` and `"embedding"`.
         """
         from keras import layers
 
         embedding = unit_embedding(features, self.units, self.dropout, seed, self.norm)
-        logits = scaled_cosines(embedding, class_count, self.scale, "class_directions", seed)
+        logits = scaled_cosines(embedding, width, self.scale, "class_directions", seed)
         return layers.Softmax(name="scores", dtype="float32")(logits)
 
-    def loss(self, class_counts: Sequence[int] | None = None):
+    def loss(self, class_counts: Sequence[int] | None = None) -> "keras.losses.Loss":
         """Return the loss on scaled cosines and one-hot targets.
 
         Args:
@@ -94,7 +97,7 @@ class MarginHead:
             **self.loss_options,
         )
 
-    def metrics(self) -> list:
+    def metrics(self) -> list["keras.metrics.Metric"]:
         """Return the metrics shown while training."""
         from keras import metrics
 

@@ -6,6 +6,13 @@ import numpy as np
 
 from kerasrecipes.losses.checks import checked_counts, checked_number
 
+IMBALANCE = 1.5
+# Full balancing lets the few photos of a rare class dominate; its square root keeps more of both.
+POWERS = {"auto": 0.5, "sqrt": 0.5, "balanced": 1.0}
+WISHES = ("auto", "sqrt", "balanced", "effective")
+# Losses that weigh rarity or costs themselves.
+WEIGHING_LOSSES = {"balanced_softmax", "ldam", "expected_cost"}
+
 
 def effective_number_weights(class_counts: Sequence[int], beta: float = 0.999) -> np.ndarray:
     """Weigh classes by the inverse of their effective number of photos.
@@ -40,4 +47,22 @@ def effective_number_weights(class_counts: Sequence[int], beta: float = 0.999) -
     # expm1 keeps the digits where beta^n is close to 1.
     effective = -np.expm1(counts * np.log(beta)) / (1 - beta) if beta else np.ones_like(counts)
     weights = 1 / effective
+    return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)
+
+
+def class_weights(counts: Sequence[int], wish: str | None, loss_name: str = "") -> np.ndarray:
+    """Return one loss weight per class, mean 1 over the examples; float32, `(classes,)`.
+
+    Args:
+        counts: Training examples of each class.
+        wish: One of `WISHES`, or `None` for equal weights.
+        loss_name: Name of the loss; `"auto"` leaves those alone that weigh rarity themselves.
+    """
+    counts = np.array(counts, dtype=np.float64)
+    balanced = counts.max() <= IMBALANCE * counts.min() or loss_name in WEIGHING_LOSSES
+    if wish is None or (wish == "auto" and balanced):
+        return np.ones(len(counts), dtype=np.float32)
+    if wish == "effective":
+        return effective_number_weights(counts).astype(np.float32)
+    weights = counts ** -POWERS[wish]
     return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)

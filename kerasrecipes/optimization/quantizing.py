@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrecipes.console import say as say_aloud
+from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.seen import on_side
 from kerasrecipes.errors import is_number, unknown_name
 from kerasrecipes.optimization.pruning import check_epochs
 from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
 from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.photos.reader import one_hot
 from kerasrecipes.quantization.range_outliers import find_outliers
 from kerasrecipes.quantization.sensitivity import check_keep_float, layers_to_keep
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
-from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import checked_sides, fit_photos, refitted
 from kerasrecipes.training.retraining import retrain
 
@@ -182,8 +182,8 @@ def _written(recipe, mode: str, photos: PhotoSet | None, kept: dict, say) -> tup
 
     pixels, facts = None, {}
     if photos is not None:
-        size = tuple(recipe.model_.input.shape[1:3])
-        pixels = calibration_photos(photos, size, recipe.seed, model=recipe.model_)
+        shape = tuple(recipe.model_.input.shape[1:])
+        pixels = calibration_inputs(photos, shape, recipe.seed, model=recipe.model_)
     if mode == "int8" and not is_quantization_aware(recipe.model_):
         facts["outliers"] = find_outliers(recipe.model_, pixels)
     if mode == "int8" and kept["keep_float"] is not None:
@@ -245,8 +245,8 @@ def train_with_rounding(
     from kerasrecipes.optimization.quantization_aware import make_quantization_aware
 
     checked_sides(recipe, train, val)
-    size = tuple(recipe.model_.input.shape[1:3])
-    pixels = calibration_photos(train, size, recipe.seed, model=recipe.model_)
+    shape = tuple(recipe.model_.input.shape[1:])
+    pixels = calibration_inputs(train, shape, recipe.seed, model=recipe.model_)
     aware = make_quantization_aware(recipe.model_, pixels)
     model, stage = retrain(
         # Of 16 bits, the rounding to 8 that is learned would be another.

@@ -3,7 +3,7 @@
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.quantization.sensitivity import layer_sensitivity
 from kerasrecipes.quantization.sensitivity_report import QuantizationSensitivity
-from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import fit_photos
 
 
@@ -29,5 +29,5 @@ def measure_sensitivity(recipe, calibration: PhotoSet | None = None) -> Quantiza
     """
     model = recipe._fitted("model_")
     photos = fit_photos(recipe, "calibration", calibration)
-    size = tuple(model.input.shape[1:3])
-    return layer_sensitivity(model, calibration_photos(photos, size, recipe.seed, model=model))
+    shape = tuple(model.input.shape[1:])
+    return layer_sensitivity(model, calibration_inputs(photos, shape, recipe.seed, model=model))

@@ -1,10 +1,13 @@
 """Checks of single files: unreadable, misnamed, more than 8 bits, tiny, huge and the like."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kerasrecipes.data.findings import EXAMPLES, Finding, Placed, things
-from kerasrecipes.photos.inspection import EXTENSIONS
-from kerasrecipes.photos.photo_set import Photo
+from kerasrecipes.photos.decoding.names import EXTENSIONS
+
+if TYPE_CHECKING:
+    from kerasrecipes.photos.photo_set import Photo
 
 _TINY_SIDE = 64
 _HUGE_PIXELS = 25_000_000
@@ -53,7 +56,7 @@ def find_misnamed(placed: Placed) -> list[Finding]:
 def find_deep(placed: Placed) -> list[Finding]:
     """Report photos of more than 8 bits, above all if the declared range looks wrong."""
     deep = [
-        p for p in placed.photos if p.facts.max_value is not None and p.facts.image_format != "PPM"
+        p for p in placed.items if p.facts.max_value is not None and p.facts.image_format != "PPM"
     ]
     if not deep:
         return []
@@ -129,20 +132,20 @@ def find_huge(placed: Placed) -> list[Finding]:
     )
 
 
-def _size(photo: Photo) -> str:
+def _size(photo: "Photo") -> str:
     return f": {photo.facts.width}x{photo.facts.height}"
 
 
 def _photos(
     placed: Placed,
-    concerns: Callable[[Photo], bool],
+    concerns: Callable[["Photo"], bool],
     code: str,
     severity: str,
     verb: str,
     text: str,
-    detail: Callable[[Photo], str] = lambda photo: "",
+    detail: Callable[["Photo"], str] = lambda photo: "",
 ) -> list[Finding]:
-    found = [photo for photo in placed.photos if concerns(photo)]
+    found = [photo for photo in placed.items if concerns(photo)]
     if not found:
         return []
     examples = tuple(placed.name(photo.path) + detail(photo) for photo in found[:EXAMPLES])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kerasrecipes.data.table import SPLITS, Candidate
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable
-from kerasrecipes.photos.inspection import looks_like_a_photo
+from kerasrecipes.photos.decoding.names import looks_like_a_photo
 from kerasrecipes.photos.photo_set import Excluded
 
 Found = tuple[list[Candidate], list[Excluded], list[Path], list[str]]

@@ -14,23 +14,7 @@ from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.photo_set import PhotoFacts
 from kerasrecipes.photos.similar import FINGERPRINT_SIDE, fingerprint
 
-EXTENSIONS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png", ".apng"),
-    "TIFF": (".tif", ".tiff"),
-    "BMP": (".bmp", ".dib"),
-    "GIF": (".gif",),
-    "WEBP": (".webp",),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
-    "AVIF": (".avif", ".avifs"),
-    "HEIC": (".heic", ".heif"),  # cannot be read, but is a photo: it is reported, not ignored
-}
 _BITS = {"1": 1, "I": 32, "I;16": 16, "I;16B": 16, "I;16L": 16}
-
-
-def looks_like_a_photo(name: str) -> bool:
-    """Tell from a file's name whether it is meant to be a photo."""
-    return name.lower().endswith(tuple(end for ends in EXTENSIONS.values() for end in ends))
 
 
 def inspect_photo(path: Path, policy: DecodePolicy) -> PhotoFacts:

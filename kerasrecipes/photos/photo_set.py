@@ -1,17 +1,25 @@
 """The photos of one data set: what they are called, what they show, what was found in them."""
 
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from kerasrecipes.errors import DataError, listed
-from kerasrecipes.photos.decoding.decode import DecodePolicy
+from kerasrecipes.data.check import CheckReport
+from kerasrecipes.data.examples import CLASS, Examples
+from kerasrecipes.data.specs import InputSpec
+from kerasrecipes.photos.augment import Augmentation
+from kerasrecipes.photos.check import check_photos
+from kerasrecipes.photos.decoding.decode import read_photo, read_unchanged
+from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.reader import PhotoReader, image_size_of
+from kerasrecipes.photos.similar import near_duplicates
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class Photo:
 
     Args:
         path: The file.
-        label: Its class.
+        label: Its class; its labels, as a tuple; or its number: see `PhotoSet.target`.
         facts: What reading it once told about it.
         group: The part, patient or board that it shows, if that is known.
         time: When it was taken, if that is known.
@@ -57,11 +65,26 @@ class Photo:
     """
 
     path: Path
-    label: str
+    label: str | tuple[str, ...] | float
     facts: PhotoFacts
     group: str | None = None
     time: datetime | None = None
     split: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The digest of the file's bytes: photos with the same one are the same."""
+        return self.facts.sha256
+
+    @property
+    def name(self) -> str:
+        """The path, as text."""
+        return str(self.path)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
+        return self.facts.size_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +102,8 @@ class Excluded:
     row: int | None = None
 
 
-@dataclass(frozen=True)
-class PhotoSet:
+@dataclass(frozen=True, repr=False)
+class PhotoSet(Examples):
     """An immutable list of labelled photos with one list of classes.
 
     Args:
@@ -90,7 +113,11 @@ class PhotoSet:
         excluded: Files that could not be used as photos.
         ignored: Files that are no photos at all (notes, thumbnails databases), as paths.
         policy: How the photos are turned into pixels.
+        target: What a photo is answered with: `"class"`, `"labels"` or `"number"`.
     """
+
+    modality: ClassVar[str] = "photos"
+    noun: ClassVar[tuple[str, str]] = ("photo", "photos")
 
     photos: tuple[Photo, ...]
     class_names: tuple[str, ...]
@@ -98,62 +125,42 @@ class PhotoSet:
     excluded: tuple[Excluded, ...] = ()
     ignored: tuple[Path, ...] = ()
     policy: DecodePolicy = field(default_factory=DecodePolicy)
-
-    def __len__(self) -> int:
-        return len(self.photos)
+    target: str = CLASS
 
     @property
-    def labels(self) -> np.ndarray:
-        """Class indices, int64, shape `(n,)`."""
-        return self.labels_among(self.class_names)
+    def items(self) -> tuple[Photo, ...]:
+        """The photos."""
+        return self.photos
 
-    def labels_among(self, class_names: Sequence[str]) -> np.ndarray:
-        """Return the class of each photo by its number in a model.
+    def with_items(self, items: Iterable[Photo]) -> "PhotoSet":
+        """Return other photos under the same classes; what was left out is not theirs."""
+        return replace(self, photos=tuple(items), excluded=(), ignored=())
 
-        Args:
-            class_names: The classes that the model knows, in the order of its scores.
+    def reader(
+        self, model: "keras.Model", augmentation: Augmentation | None = None, seed: int = 0
+    ) -> PhotoReader:
+        """Return what reads the photos at the size that a model takes."""
+        size = image_size_of(model)
+        return PhotoReader(self, size, augmentation or Augmentation(), seed)
 
-        Returns:
-            int64, shape `(n,)`.
+    def near_duplicates(self) -> list[tuple[int, int]]:
+        """Find photos that look the same; see `kerasrecipes.photos.similar`."""
+        return near_duplicates(self.photos)
 
-        Raises:
-            DataError: If a photo is of another class.
-        """
-        index = {name: i for i, name in enumerate(class_names)}
-        unknown = sorted({photo.label for photo in self.photos} - index.keys())
-        if unknown:
-            raise DataError(
-                f"The model does not know the classes {listed(unknown)}; it was trained on "
-                f"{listed(class_names, 8)}. Correct the labels, or leave these photos out."
-            )
-        return np.array([index[photo.label] for photo in self.photos], dtype=np.int64)
+    def each(self, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+        """Yield the photos at one size, uint8, of this shape."""
+        size = (shape[0], shape[1])
+        return (read_photo(photo, size, self.policy) for photo in self.photos)
 
-    def counts(self) -> dict[str, int]:
-        """Number of photos of every class, zero included."""
-        found = Counter(photo.label for photo in self.photos)
-        return {name: found[name] for name in self.class_names}
+    def file_of(self, index: int) -> tuple[str, bytes]:
+        """Return the ending and the bytes of a photo's file."""
+        photo = self.photos[index]
+        return photo.facts.image_format.lower(), read_unchanged(photo)
 
-    def select(self, indices: Iterable[int]) -> "PhotoSet":
-        """Return the photos at `indices`, in that order, under the same classes."""
-        return replace(self, photos=tuple(self.photos[i] for i in indices), excluded=(), ignored=())
+    def input_spec(self, model: "keras.Model") -> InputSpec:
+        """Describe the photos that a model takes, and how they are decoded."""
+        return InputSpec.of(model, "uint8", self.policy.to_dict())
 
-    def draw(self, count: int, seed: int) -> "PhotoSet":
-        """Draw about `count` photos, as many of each class as there are up to an equal share.
-
-        Args:
-            count: How many, about.
-            seed: Seed of the choice.
-        """
-        rng = np.random.default_rng(seed)
-        labels, share = self.labels, -(-count // len(self.class_names))
-        of_class = [np.flatnonzero(labels == k) for k in range(len(self.class_names))]
-        return self.select(np.concatenate([rng.permutation(found)[:share] for found in of_class]))
-
-    def digest(self) -> str:
-        """SHA-256 over contents and labels; independent of where the photos lie."""
-        lines = sorted(f"{photo.facts.sha256} {json.dumps(photo.label)}" for photo in self.photos)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-    def __repr__(self) -> str:
-        counts = ", ".join(f"{name!r}: {n}" for name, n in self.counts().items())
-        return f"PhotoSet({len(self)} photos, {{{counts}}})"
+    def check(self, *others: "PhotoSet") -> CheckReport:
+        """Look for damage and leaks; see `kerasrecipes.check_photos`."""
+        return check_photos(self, *others)

@@ -1,67 +1,32 @@
-"""Photos as a `tf.data.Dataset`: decoded in parallel, in an order that we own.
-
-Keras repeats one permutation every epoch after `set_random_seed`, and tf.data's shuffle
-buffer depends on its history. Here the order is a pure function of the seed and the epoch.
-"""
+"""Photos as a `tf.data.Dataset`: decoded in parallel, in an order that we own."""
 
 import math
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.data.batches import index_batches, one_hot
+from kerasrecipes.data.examples import Reader
 from kerasrecipes.errors import is_number
 from kerasrecipes.photos.augment import Augmentation, augment_photo, get_augmentation
 from kerasrecipes.photos.decoding.decode import read_photo
-from kerasrecipes.photos.photo_set import PhotoSet
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasrecipes.photos.photo_set import PhotoSet
 
 BATCHES_IN_FLIGHT = 4
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the permutation of `count` photos in one epoch, int64, shape `(count,)`."""
-    return np.random.default_rng([seed, epoch]).permutation(count)
+def image_size_of(model: "keras.Model") -> tuple[int, int]:
+    """Return the `(height, width)` of the photos that a model takes."""
+    height, width = model.inputs[0].shape[1:3]
+    return height, width
 
 
-def epoch_views(order: np.ndarray, epoch: int, views: int | None) -> np.ndarray:
-    """Return which view of each photo an epoch shows, int64, shape `(count,)`.
-
-    Args:
-        order: Photo indices.
-        epoch: The epoch, from 0.
-        views: Number of distinct views per photo; `None` for a fresh one each epoch.
-    """
-    return np.full(len(order), epoch) if views is None else (order + epoch) % views
-
-
-def index_batches(count: int, batch_size: int, seed: int | None, epochs: range, views: int | None):
-    """Return a dataset of `(photo index, view)` batches, epoch after epoch.
-
-    Args:
-        count: Number of photos.
-        batch_size: Photos per batch; the last batch of an epoch may be smaller.
-        seed: Seed of the order; `None` keeps the order as it is.
-        epochs: Which epochs to produce, e.g. `range(3, 8)` when resuming at the fourth.
-        views: Number of distinct views per photo; `None` for a fresh one each epoch.
-    """
-    import tensorflow as tf
-
-    def one_epoch(epoch):
-        epoch = int(epoch)
-        order = np.arange(count) if seed is None else epoch_order(count, seed, epoch)
-        return order.astype(np.int64), epoch_views(order, epoch, views).astype(np.int64)
-
-    def batches(epoch):
-        order, view = tf.numpy_function(one_epoch, [epoch], [tf.int64, tf.int64])
-        pairs = (tf.ensure_shape(order, (count,)), tf.ensure_shape(view, (count,)))
-        return tf.data.Dataset.from_tensor_slices(pairs).batch(batch_size)
-
-    total = len(epochs) * math.ceil(count / batch_size)
-    # Keras warns at the end of every data set whose length it does not know.
-    known_length = tf.data.experimental.assert_cardinality(total)
-    return tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(batches).apply(known_length)
-
-
-class PhotoReader:
+class PhotoReader(Reader):
     """Reads batches of photos inside tf.data, and remembers what went wrong.
 
     tf.data turns every Python exception into its own type. `errors()` restores the original,
@@ -76,12 +41,12 @@ class PhotoReader:
 
     def __init__(
         self,
-        photos: PhotoSet,
+        photos: "PhotoSet",
         image_size: tuple[int, int],
         augmentation: Augmentation = Augmentation(),
         seed: int = 0,
     ):
-        self.photos = photos
+        self.examples = photos
         self._image_size = tuple(image_size)
         self._augmentation = augmentation
         self._seed = seed
@@ -90,20 +55,20 @@ class PhotoReader:
     def identity(self) -> tuple:
         """Return what the pixels of a view depend on besides its number; two readers that
         agree in it read the same."""
-        files = tuple(photo.facts.sha256 for photo in self.photos.photos)
+        files = tuple(photo.facts.sha256 for photo in self.examples.photos)
         seed = None if self._augmentation == Augmentation() else self._seed
-        return files, self.photos.policy, self._image_size, self._augmentation, seed
+        return files, self.examples.policy, self._image_size, self._augmentation, seed
 
-    def resized(self, image_size: tuple[int, int]) -> "PhotoReader":
-        """Return a reader of the same views at another size."""
-        return PhotoReader(self.photos, image_size, self._augmentation, self._seed)
+    def for_model(self, model: "keras.Model") -> "PhotoReader":
+        """Return a reader of the same views, at the size that another model takes."""
+        return PhotoReader(self.examples, image_size_of(model), self._augmentation, self._seed)
 
     def in_order(self, batch_size: int):
         """Yield batches of all photos as they are, once, in their own order.
 
         A batch is a float32 tensor of shape `(batch, height, width, 3)`, 0…255.
         """
-        order = index_batches(len(self.photos), batch_size, None, range(1), 1)
+        order = index_batches(len(self.examples), batch_size, None, range(1), 1)
         with self.errors():
             for _, _, pixels in self.batches(order).prefetch(2):
                 yield pixels
@@ -131,7 +96,7 @@ class PhotoReader:
         Raises:
             DataError: If the photo cannot be read, or changed since it was scanned.
         """
-        pixels = read_photo(self.photos.photos[index], self._image_size, self.photos.policy)
+        pixels = read_photo(self.examples.photos[index], self._image_size, self.examples.policy)
         # The first view is the photo as it is: training on changed photos alone would leave
         # the model, whose BatchNorm statistics are frozen, a little off on real ones.
         if view == 0 or self._augmentation == Augmentation():
@@ -160,33 +125,8 @@ class PhotoReader:
             raise
 
 
-def with_targets(batches, targets: np.ndarray, weights: np.ndarray):
-    """Turn `(index, view, inputs)` into Keras's `(inputs, target, weight)`.
-
-    Args:
-        batches: The dataset.
-        targets: One row per photo, or per view and photo, shape `(views, n, …)`.
-        weights: One number per photo.
-    """
-    import tensorflow as tf
-
-    by_view = targets.ndim == 3
-    targets, weights = tf.constant(targets), tf.constant(weights, tf.float32)
-
-    def look_up(index, view, inputs):
-        place = tf.stack([view, index], axis=-1) if by_view else index[:, None]
-        return inputs, tf.gather_nd(targets, place), tf.gather(weights, index)
-
-    return batches.map(look_up)
-
-
-def one_hot(photos: PhotoSet) -> np.ndarray:
-    """Return the labels as float32 rows, shape `(n, classes)`."""
-    return np.eye(len(photos.class_names), dtype=np.float32)[photos.labels]
-
-
 def to_dataset(
-    photos: PhotoSet,
+    photos: "PhotoSet",
     image_size: tuple[int, int],
     *,
     batch_size: int = 32,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kerasrecipes.data.table import TABLE_SUFFIXES, Candidate, read_table
 from kerasrecipes.errors import DataError, listed, printable
-from kerasrecipes.photos.decoding.decode import DecodePolicy
+from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.folder import folder_group, walk_folder
 from kerasrecipes.photos.inspection import inspect_photo
 from kerasrecipes.photos.photo_set import Excluded, Photo, PhotoFacts, PhotoSet

@@ -1,11 +1,13 @@
 """Near duplicates: photos that show the same thing in the same way."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from kerasrecipes.photos.photo_set import Photo
+if TYPE_CHECKING:
+    from kerasrecipes.photos.photo_set import Photo
 
 FINGERPRINT_SIDE = 48
 NEAR_THRESHOLD = 0.94
@@ -41,7 +43,7 @@ def fingerprint(picture: Image.Image) -> bytes:
 
 
 def near_duplicates(
-    photos: Sequence[Photo], threshold: float = NEAR_THRESHOLD
+    photos: Sequence["Photo"], threshold: float = NEAR_THRESHOLD
 ) -> list[tuple[int, int]]:
     """Find pairs of photos that look the same, up to light, size and compression.
 

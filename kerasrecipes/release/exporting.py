@@ -81,7 +81,7 @@ def export_model(
     _check_backend(bundle, format, quantization)
     model = bundle.load_model()
     if photos is not None:
-        scores = predict_scores(model, replace(photos, policy=bundle.policy()))
+        scores = predict_scores(model, bundle.scan(photos))
     decision.fold(model, bundle.class_names)
     facts = _facts(bundle, decision, quantization)
     with _folder_in_the_making(target) as folder:
@@ -127,9 +127,9 @@ def _facts(bundle: "BundleFolder", decision: Decision, quantization: str) -> dic
     folder = Path(bundle.folder)
     changed = f"; {decision}" if decision.changes else ""
     return {
-        "class_names": list(bundle.manifest.class_names),
+        "class_names": list(bundle.class_names),
         "description": f"{folder.parent.name}, version {folder.name}{changed}",
-        "policy": bundle.policy().to_dict(),
+        "policy": bundle.input.preparation,
         "quantization": quantization,
         "calibration": bundle.calibration() if quantization == "int8" else None,
     }

@@ -11,6 +11,7 @@ from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_ex
 from kerasrecipes.errors import DataError, listed, unknown_name
 from kerasrecipes.export.tflite.metadata import LABELS_FILE, labels_text
 from kerasrecipes.files import check_new_folder, sync_folder, temporary_folder
+from kerasrecipes.photos.modality import policy_of
 
 if TYPE_CHECKING:
     from kerasrecipes.bundles.bundle import BundleFolder
@@ -97,8 +98,8 @@ def _chosen(bundle: "BundleFolder", export: str | None) -> ExportRecord:
 
 def _facts(bundle: "BundleFolder", record: ExportRecord) -> dict[str, object]:
     """Return what the templates may mention. No name of a class: those are data, not code."""
-    height, width = bundle.manifest.image_size
-    policy = bundle.policy()
+    height, width = bundle.input.shape[:2]
+    policy = policy_of(bundle.input)
     return {
         "height": height,
         "width": width,
@@ -117,7 +118,6 @@ def _facts(bundle: "BundleFolder", record: ExportRecord) -> dict[str, object]:
 def _write_golden(bundle: "BundleFolder", record: ExportRecord, folder: Path, language: str) -> int:
     """Write photos without loss, as every decoder reads them alike, and their scores."""
     from kerasrecipes.export import get_format
-    from kerasrecipes.photos.decoding.decode import decode_photo
 
     model = get_format("tflite").load(record.path)
     lines = []
@@ -127,7 +127,7 @@ def _write_golden(bundle: "BundleFolder", record: ExportRecord, folder: Path, la
         photo.save(content, "PPM" if language == "cpp" else "PNG")
         name = f"{len(lines)}.{'ppm' if language == 'cpp' else 'png'}"
         (folder / name).write_bytes(content.getvalue())
-        pixels = decode_photo(content.getvalue(), model.image_size, bundle.policy())
+        pixels = bundle.decode(content.getvalue())
         scores = model(pixels[None])[0]
         lines.append(" ".join([name, *(f"{score:.6f}" for score in scores)]))
     (folder / "golden.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
@@ -143,7 +143,7 @@ def _golden_photos(bundle: "BundleFolder") -> Iterator:
     seen = [int(np.sum(golden.labels[:i] == label)) for i, label in enumerate(golden.labels)]
     order = sorted(range(len(seen)), key=lambda i: (seen[i], golden.labels[i]))
     for i in order[:_GOLDEN_PHOTOS]:
-        photo = decode_upright(golden.photos[i], bundle.policy(), name=golden.names[i])
+        photo = decode_upright(golden.photos[i], policy_of(bundle.input), name=golden.names[i])
         photo.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
         yield photo
 

@@ -22,9 +22,9 @@ class Judged(Protocol):
     """Photos that a model was measured on, and what it said about them."""
 
     split: str
-    photos: "PhotoSet"
-    labels: np.ndarray
-    scores: np.ndarray
+    examples: "PhotoSet"
+    targets: np.ndarray
+    answers: np.ndarray
 
 
 def draw_pictures(report: RunReport, held_out: Judged) -> dict[str, bytes]:
@@ -40,7 +40,7 @@ def draw_pictures(report: RunReport, held_out: Judged) -> dict[str, bytes]:
     Raises:
         DataError: If a photo that is to be shown has changed since it was scanned.
     """
-    labels, scores = held_out.labels, held_out.scores
+    labels, scores = held_out.targets, held_out.answers
     pictures = {
         "learning_curves": plot_learning_curves(report),
         "confusion_matrix": plot_confusion_matrix(report.evaluations[held_out.split]),
@@ -53,13 +53,13 @@ def draw_pictures(report: RunReport, held_out: Judged) -> dict[str, bytes]:
 def _draw_mistakes(report: RunReport, held_out: Judged):
     from kerasrecipes.photos.decoding.decode import read_photo
 
-    photos, names = held_out.photos, held_out.photos.class_names
+    photos, names = held_out.examples, held_out.examples.class_names
     # Shown as the model sees them, squeezed to its input.
     height, width = report.recipe.get("image_size") or (240, 240)
     shown, titles = [], []
-    for i in most_confident_mistakes(held_out.labels, held_out.scores):
+    for i in most_confident_mistakes(held_out.targets, held_out.answers):
         shown.append(read_photo(photos.photos[i], (height, width), photos.policy))
-        said = int(held_out.scores[i].argmax())
-        sure = held_out.scores[i, said]
-        titles.append(f"shows {names[held_out.labels[i]]}\nsays {names[said]}\n{sure:.0%} sure")
+        said = int(held_out.answers[i].argmax())
+        sure = held_out.answers[i, said]
+        titles.append(f"shows {names[held_out.targets[i]]}\nsays {names[said]}\n{sure:.0%} sure")
     return plot_mistakes(shown, titles)

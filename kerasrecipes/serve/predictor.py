@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
+from kerasrecipes.data.modality import get_modality
+from kerasrecipes.data.specs import InputSpec
 from kerasrecipes.errors import DataError, printable, unknown_name
 from kerasrecipes.export import ExportFormat, find_format, get_format
-from kerasrecipes.photos.decoding.decode import DecodePolicy, decode_photo
-from kerasrecipes.photos.inspection import looks_like_a_photo
+from kerasrecipes.photos.decoding.names import looks_like_a_photo
 
 if TYPE_CHECKING:
     from kerasrecipes.bundles.bundle import BundleFolder
@@ -74,18 +75,20 @@ class Predictor:
             contract = chosen.read_contract(path)
             self.export = path.name
             self.class_names = contract.class_names
-            self.policy = DecodePolicy.from_dict(dict(contract.policy))
+            self._modality, policy = get_modality("photos"), dict(contract.policy)
         else:
             bundle = _load(source)
             record = _choose(bundle, export)
             check_digest(record)
             self.export = record.name
-            self.class_names = tuple(bundle.manifest.class_names)
-            self.policy = bundle.policy()
+            self.class_names = bundle.class_names
+            self._modality, policy = bundle.modality, bundle.input.preparation
             chosen, path = get_format(record.format), record.path
         if threads is None and chosen.sets_threads:
             threads = _THREADS
         self._model = chosen.load(path, threads=threads)
+        shape = (*self._model.image_size, 3)
+        self._input = InputSpec(name="photo", shape=shape, dtype="uint8", preparation=policy)
         if self._model.class_count != len(self.class_names):
             raise DataError(
                 f"The export '{printable(self.export)}' gives {self._model.class_count} scores "
@@ -140,7 +143,7 @@ class Predictor:
             yield self._answer(source, top)
             return
         found = False
-        for path in _walk(Path(source)):
+        for path in self._modality.find(Path(source)):
             found = True
             yield self._answer(path, top)
         if not found:
@@ -149,7 +152,7 @@ class Predictor:
     def _answer(self, source: str | Path | bytes, top: int | None) -> Prediction:
         name = "" if isinstance(source, bytes) else str(source)
         try:
-            photo = decode_photo(source, self._model.image_size, self.policy)
+            photo = self._modality.decode(source, self._input)
         except DataError as error:
             return Prediction(name, error=str(error))
         scores = [float(score) for score in self._model(photo[None])[0]]
@@ -208,17 +211,3 @@ def _choose(bundle: "BundleFolder", export: str | None) -> ExportRecord:
         )
     phone = [record for record in verified if record.format == "tflite"]
     return min(phone or verified, key=lambda record: (record.size_bytes, record.name))
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the photos in a folder and its subfolders, sorted, without following links.
-
-    In a folder a photo is known by its ending; a file that is named is always tried.
-    """
-    for parent, folders, files in os.walk(folder, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(parent, name)
-            if looks_like_a_photo(name) and not name.startswith("."):
-                if path.is_file() and not path.is_symlink():
-                    yield path

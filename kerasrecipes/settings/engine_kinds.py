@@ -29,7 +29,7 @@ def _mixers() -> Iterable[str]:
 
 
 def _class_weights() -> Iterable[str]:
-    from kerasrecipes.engine.imbalance import WISHES
+    from kerasrecipes.losses.class_weights import WISHES
 
     return WISHES
 

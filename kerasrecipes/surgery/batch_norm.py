@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError, NoEffectError, TrainingError, listed
 from kerasrecipes.keras_private import nodes_in_order, parts_of
-from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.photos.reader import PhotoReader
 from kerasrecipes.surgery.rebuilding import is_functional
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class BatchNormChange:
 
 def reestimate_batch_norm(
     model: "keras.Model",
-    photos: PhotoSet | Iterable[Any],
+    photos: Examples | Iterable[Any],
     *,
     batch_size: int = BATCH,
     keep_answers: bool = False,
@@ -157,11 +156,11 @@ def _levels(model: "keras.Model") -> Levels:
 
 
 def _reader(
-    model: "keras.Model", photos: PhotoSet | Iterable[Any], batch_size: int
+    model: "keras.Model", photos: Examples | Iterable[Any], batch_size: int
 ) -> Callable[[], Iterator[Any]]:
     """Return a function that begins a new pass and yields batches of photos."""
-    if isinstance(photos, PhotoSet):
-        reader = PhotoReader(photos, tuple(model.inputs[0].shape[1:3]))
+    if isinstance(photos, Examples):
+        reader = photos.reader(model)
         return lambda: reader.in_order(batch_size)
     if isinstance(photos, np.ndarray):
         photos = [photos[i : i + batch_size] for i in range(0, len(photos), batch_size)]

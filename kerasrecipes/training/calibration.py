@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.heads.classification import POOL
-from kerasrecipes.photos.decoding.decode import read_photo
-from kerasrecipes.photos.photo_set import PhotoSet
 
 if TYPE_CHECKING:
     import keras
@@ -18,18 +17,18 @@ CALIBRATION_PHOTOS = 128
 LOOKED_AT = 4
 
 
-def calibration_photos(
-    train: PhotoSet,
-    size: tuple[int, int],
+def calibration_inputs(
+    train: Examples,
+    shape: tuple[int, ...],
     seed: int,
     count: int = CALIBRATION_PHOTOS,
     model: "keras.Model | None" = None,
 ) -> np.ndarray:
-    """Read training photos of every class, as calibration wants to see the whole range.
+    """Read training examples of every class, as calibration wants to see the whole range.
 
     Args:
-        train: Photos to draw from.
-        size: `(height, width)` of the photos.
+        train: Examples to draw from.
+        shape: Shape of one, as the model takes it.
         seed: Seed of the choice.
         count: How many, about; each class gives the same number, if it has so many.
         model: What chooses among four times as many: photos of each class are clustered by their
@@ -37,7 +36,7 @@ def calibration_photos(
             there, too. `None` to draw them.
 
     Returns:
-        uint8, shape `(n, height, width, 3)`.
+        As a file takes them, e.g. uint8, shape `(n, *shape)`.
 
     Raises:
         DataError: If a photo cannot be read, or changed since it was scanned.
@@ -45,22 +44,22 @@ def calibration_photos(
     chosen = train.draw(count, seed)
     many = train.draw(LOOKED_AT * count, seed)
     if model is not None and len(many) > len(chosen):
-        features, labels = _features(model, many), many.labels
+        features, strata = _features(model, many), many.strata()
         kept: list[int] = []
-        for k, wanted in enumerate(chosen.counts().values()):
-            of_class = np.flatnonzero(labels == k)
-            kept += list(of_class[representatives(features[of_class], wanted, seed)])
+        for k, wanted in zip(*np.unique(chosen.strata(), return_counts=True), strict=True):
+            members = np.flatnonzero(strata == k)
+            kept += list(members[representatives(features[members], wanted, seed)])
         chosen = many.select(kept)
-    return np.stack([read_photo(photo, size, train.policy) for photo in chosen.photos])
+    return chosen.stack(shape)
 
 
-def _features(model: "keras.Model", photos: PhotoSet) -> np.ndarray:
+def _features(model: "keras.Model", examples: Examples) -> np.ndarray:
     """Return pooled features, or the scores of a model that has none by that name."""
     import keras
 
     known = {layer.name: layer for layer in model.layers}
     output = known[POOL].output if POOL in known else model.output
-    return predict_scores(keras.Model(model.input, output), photos)
+    return predict_scores(keras.Model(model.input, output), examples)
 
 
 def representatives(rows: np.ndarray, count: int, seed: int) -> np.ndarray:

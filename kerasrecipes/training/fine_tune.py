@@ -7,12 +7,12 @@ from typing import Any
 
 from kerasrecipes.bundles.bundle import check_model_folder
 from kerasrecipes.console import say
-from kerasrecipes.data.splits import split_photos
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.scan import scan_photos
+from kerasrecipes.photos.split import split_photos
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.settings.judging import judge_recipe

@@ -3,23 +3,22 @@
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weights
 from kerasrecipes.engine.devices.devices import Devices
 from kerasrecipes.engine.devices.precision import choose_precision
 from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
-from kerasrecipes.engine.imbalance import class_weights
 from kerasrecipes.engine.run_folder import RECIPE
 from kerasrecipes.engine.run_record import RunRecord
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.environment import be_deterministic, check_backend, import_keras, library_versions
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.files import digest
+from kerasrecipes.heads import Head, make_head
 from kerasrecipes.photos.augment import Augmentation, get_augmentation
-from kerasrecipes.photos.check import check_photos
-from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.photos.reader import PhotoReader, one_hot
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport, computing_clause
 from kerasrecipes.settings.judging import Judged, check_accumulation
@@ -29,13 +28,16 @@ from kerasrecipes.surgery.adapters import AdaptedModel, add_adapter
 from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
 from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.surgery.stochastic_depth import residual_branches
-from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.calibration import calibration_inputs
+
+if TYPE_CHECKING:
+    import keras
 
 STATISTICS_PHOTOS = 256
 
 
 def fit_classifier(
-    judged: Judged, train: PhotoSet, val: PhotoSet, callbacks: tuple, say, run=None, memory=None
+    judged: Judged, train: Examples, val: Examples, callbacks: tuple, say, run=None, memory=None
 ):
     """Run a recipe on photos.
 
@@ -52,7 +54,7 @@ def fit_classifier(
         The fitted model and its `RunReport`, still without evaluations.
     """
     recipe, schedule, spec, head = judged.recipe, judged.schedule, judged.spec, judged.head
-    data = checked_photos(train, val)
+    data = checked_examples(train, val, head)
     check_accumulation(recipe, schedule, len(train))
     for leak in data.leaks:
         say(f"Warning: {leak}")
@@ -61,7 +63,7 @@ def fit_classifier(
     prepare(recipe)
     loss = head.loss(list(train.counts().values()))
     with devices.scope():
-        model = build_model(spec, head, recipe, len(train.class_names))
+        model = build_model(spec, head, recipe, train)
     check_open_norms(model, spec, recipe, schedule)
     warnings = _warnings(model, spec, recipe, schedule, val, say)
     adapted = _adapted(model, spec, recipe, schedule, say)
@@ -70,7 +72,7 @@ def fit_classifier(
     if recipe.rematerialise:
         check_blocks(model, spec, schedule, recipe.batch_norm == "train")
     augmentation = get_augmentation(recipe.augment)
-    sides = sides_of(recipe, augmentation, train, val, tuple(model.input.shape[1:3]))
+    sides = sides_of(recipe, augmentation, train, val, model)
     frozen = FrozenPart(model, spec, sides, recipe.cache_gb, say, memory)
     runner = _runner(recipe, model, spec, head, loss, sides, frozen, callbacks, say)
     runner.devices, runner.precision = devices, choose_precision(recipe.precision)
@@ -84,7 +86,7 @@ def fit_classifier(
     run_stages(runner, schedule, report, say)
     model = model if adapted is None else adapted.merge()
     if devices.mirrored:
-        model = _without_devices(model, build_model(spec, head, recipe, len(train.class_names)))
+        model = _without_devices(model, build_model(spec, head, recipe, train))
     _finish_head(model, head, train)
     return model, report
 
@@ -106,7 +108,7 @@ def prepare(recipe) -> None:
         be_deterministic()
 
 
-def _warnings(model, spec, recipe, schedule, val: PhotoSet, say) -> list[str]:
+def _warnings(model, spec, recipe, schedule, val: Examples, say) -> list[str]:
     random_weights = warn_of_random_weights(model, spec, recipe, schedule, say)
     return [*random_weights, *warn_of_few_photos(val, say)]
 
@@ -117,12 +119,12 @@ def _without_devices(model, fresh):
     return fresh
 
 
-def _finish_head(model, head, train: PhotoSet) -> None:
+def _finish_head(model, head, train: Examples) -> None:
     import keras
 
-    if hasattr(head, "finish"):
-        embedding = keras.Model(model.input, model.get_layer(head.trains).output)
-        head.finish(model, predict_scores(embedding, train), one_hot(train))
+    if head.finishes:
+        features = keras.Model(model.input, model.get_layer(head.trains).output)
+        head.finish(model, predict_scores(features, train), head.targets(train))
 
 
 def _begin(runner, report: RunReport, run) -> None:
@@ -135,14 +137,14 @@ def _begin(runner, report: RunReport, run) -> None:
         runner.record = RunRecord(run.path, runner.say, report.stages)
         begun = run.resume and runner.record.restore(runner)
     if runner.settings.batch_norm == "reestimate" and not begun:
-        size, seed = tuple(runner.model.input.shape[1:3]), runner.settings.seed
-        photos = calibration_photos(train.photos, size, seed, STATISTICS_PHOTOS)
+        shape, seed = tuple(runner.model.input.shape[1:]), runner.settings.seed
+        photos = calibration_inputs(train.examples, shape, seed, STATISTICS_PHOTOS)
         runner.say(str(reestimate_batch_norm(runner.model, photos.astype("float32"))))
 
 
 def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
     """Return what a run is made of, in plain values."""
-    ordered = [[photo.facts.sha256 for photo in side.photos.photos] for side in sides]
+    ordered = [[item.key for item in side.examples.items] for side in sides]
     return {
         "recipe_type": type(recipe).__name__,
         "recipe": report.recipe,
@@ -156,13 +158,13 @@ def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
 
 
 def sides_of(
-    recipe, augmentation: Augmentation, train: PhotoSet, val: PhotoSet, size: tuple[int, int]
+    recipe, augmentation: Augmentation, train: Examples, val: Examples, model: "keras.Model"
 ) -> tuple[Side, Side]:
-    """Return the photos of a fit, of one size; those to learn from are augmented."""
+    """Return the examples of a fit, as a model takes them; those to learn from are augmented."""
     views = 1 if augmentation == Augmentation() else recipe.views
     return (
-        Side(PhotoReader(train, size, augmentation, recipe.seed), views),
-        Side(PhotoReader(val, size), 1),
+        Side(train.reader(model, augmentation, recipe.seed), views),
+        Side(val.reader(model), 1),
     )
 
 
@@ -170,7 +172,7 @@ def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, sa
     from kerasrecipes.engine.block_optimizers import BlockOptimizers
     from kerasrecipes.engine.stage import StageRunner
 
-    train = sides[0].photos
+    train, val = (side.examples for side in sides)
     return StageRunner(
         model=model,
         spec=spec,
@@ -178,7 +180,8 @@ def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, sa
         loss=loss,
         train=sides[0],
         val=sides[1],
-        class_weights=class_weights(train, recipe.class_weights, head.loss_name),
+        targets=(head.targets(train), head.targets(val)),
+        weights=head.weights(train, recipe.class_weights),
         frozen=frozen,
         optimizers=BlockOptimizers.of(recipe, spec),
         settings=recipe,
@@ -205,53 +208,66 @@ def _weights_used(recipe, spec) -> dict[str, str]:
     }
 
 
-def checked_photos(train: PhotoSet, val: PhotoSet) -> DataReport:
-    """Judge whether photos can be trained on, and say what they are.
+def checked_examples(train: Examples, val: Examples, head: Head | None = None) -> DataReport:
+    """Judge whether examples can be trained on, and say what they are.
 
     Args:
-        train: Photos to learn from.
-        val: Photos to choose or judge by.
+        train: Examples to learn from.
+        val: Examples to choose or judge by.
+        head: What is to learn from them; `None` for one that learns one class each.
 
     Raises:
-        ValueError: If a side is no `PhotoSet`.
-        DataError: If the classes differ, are fewer than 2, or a side lacks photos.
+        ValueError: If a side is no set of examples.
+        DataError: If the classes differ, there is nothing to tell apart, or a side is empty.
     """
-    for name, photos in (("train", train), ("val", val)):
-        if not isinstance(photos, PhotoSet):
-            raise ValueError(
-                f"`{name}` must be a PhotoSet, not {type(photos).__name__}. Pass what "
-                "split_photos returns, e.g. of scan_photos('photos/')."
-            )
+    check_examples(train=train, val=val)
+    head = head or make_head("classification")
+    for side in (train, val):
+        head.check(side)
     if train.class_names != val.class_names:
         raise DataError(
             f"`train` has the classes {listed(train.class_names)}, and `val` "
             f"{listed(val.class_names)}. Make both from one set with split_photos."
         )
-    empty = [name for name, count in train.counts().items() if not count]
-    if empty or len(train.class_names) < 2:
-        raise DataError(
-            f"Training needs at least 2 classes with photos; without any are {listed(empty)}."
-            if empty
-            else f"Training needs at least 2 classes, not {listed(train.class_names)}."
-        )
+    _check_variety(train)
     if not len(val):
-        raise DataError("`val` is empty. Without validation photos no weights can be chosen.")
+        noun = val.noun[1]
+        raise DataError(f"`val` is empty. Without validation {noun} no weights can be chosen.")
     return DataReport(
         source=str(train.root),
         counts={"train": train.counts(), "val": val.counts()},
         digests={"train": train.digest(), "val": val.digest()},
         excluded=len(train.excluded),
-        leaks=[finding.message for finding in check_photos(train, val).leaks],
+        leaks=[finding.message for finding in train.check(val).leaks],
     )
 
 
-def build_model(spec, head, recipe, class_count: int):
+def _check_variety(train: Examples) -> None:
+    """Refuse to learn from examples that all say the same."""
+    noun = train.noun[1]
+    if train.target == NUMBER:
+        if len({item.label for item in train.items}) < 2:
+            raise DataError(f"Training needs {noun} with at least 2 different numbers.")
+        return
+    empty = [name for name, count in train.counts().items() if not count]
+    least = 2 if train.target == CLASS else 1
+    if empty:
+        raise DataError(
+            f"Training needs at least {least} classes with {noun}; without any are {listed(empty)}."
+        )
+    if len(train.class_names) < least:
+        raise DataError(
+            f"Training needs at least {least} classes, not {listed(train.class_names)}."
+        )
+
+
+def build_model(spec, head, recipe, train: Examples) -> "keras.Model":
     """Build a recipe's backbone with its head, with the weights that it starts from."""
     import keras
 
     backbone = spec.build(recipe.image_size, recipe.weights)
-    scores = head.build(backbone.output, class_count, recipe.seed)
-    return keras.Model(backbone.input, scores, name=backbone.name)
+    answers = head.build(backbone.output, head.output(train).width, recipe.seed)
+    return keras.Model(backbone.input, answers, name=backbone.name)
 
 
 def _adapted(model, spec, recipe, schedule: UnfreezeSchedule, say) -> AdaptedModel | None:

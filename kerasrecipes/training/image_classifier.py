@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.console import say
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import FIT_SIDES, on_side, refuse_seen, with_seen
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
 from kerasrecipes.errors import NotFittedError
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Photos that a model was measured on, and what it said about them."""
+    """Examples that a model was measured on, and what it said about them."""
 
     split: str
-    photos: PhotoSet
-    labels: np.ndarray
-    scores: np.ndarray
+    examples: Examples
+    targets: np.ndarray
+    answers: np.ndarray
 
 
 @dataclass(repr=False, eq=False)
@@ -64,8 +65,8 @@ class ImageClassifier(Recipe):
 
     def fit(
         self,
-        train: PhotoSet,
-        val: PhotoSet,
+        train: Examples,
+        val: Examples,
         *,
         callbacks=(),
         verbose: bool = True,
@@ -108,8 +109,8 @@ class ImageClassifier(Recipe):
     def _fit(
         self,
         judged: Judged,
-        train: PhotoSet,
-        val: PhotoSet,
+        train: Examples,
+        val: Examples,
         *,
         callbacks=(),
         verbose: bool = True,
@@ -125,6 +126,7 @@ class ImageClassifier(Recipe):
             speak = speak if run is None else run.log_lines(speak)
             fitted = fit_classifier(judged, train, val, tuple(callbacks), speak, run)
             self.model_, self.report_ = fitted
+            self.output_ = judged.head.output(train)
             self.labels_ = train.class_names
             self.train_, self.val_ = train, val
             self.policy_, self.seen_ = train.policy, on_side(train, "train")
@@ -133,7 +135,7 @@ class ImageClassifier(Recipe):
                 run.finish(self.report_)
         return self.report_
 
-    def probe(self, train: PhotoSet, val: PhotoSet, *, verbose: bool = True):
+    def probe(self, train: Examples, val: Examples, *, verbose: bool = True):
         """Measure in seconds how far the backbone gets as it is, before anything is trained.
 
         The recipe stays as it is; see `kerasrecipes.choosing.probe.probe_backbone`.
@@ -217,8 +219,8 @@ class ImageClassifier(Recipe):
     def _measure(self, photos: PhotoSet, split: str):
         from kerasrecipes.training.measuring import measure
 
-        labels, scores, evaluation = measure(self.model_, photos, self.labels_, self.seed)
-        self.held_out_ = HeldOut(split, photos, labels, scores)
+        targets, answers, evaluation = measure(self.model_, photos, self.output_, self.seed)
+        self.held_out_ = HeldOut(split, photos, targets, answers)
         self.seen_ = with_seen(self.seen_, on_side(photos, split))
         self.report_.evaluations[split] = evaluation
         self.report_.data.counts[split] = photos.counts()
@@ -267,7 +269,8 @@ class ImageClassifier(Recipe):
         bundle = Bundle.load(folder)
         recipe = cls.from_config(bundle.manifest.recipe)
         recipe.model_ = bundle.load_model()
-        recipe.labels_ = tuple(bundle.manifest.class_names)
+        recipe.labels_ = bundle.class_names
+        recipe.output_ = bundle.output
         recipe.report_ = bundle.report()
         recipe.policy_, recipe.seen_ = bundle.policy(), bundle.seen()
         return recipe

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.engine.frozen.frozen_part import show_progress
 from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.heads.classification import LOGITS, ClassificationHead
-from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.photos.reader import PhotoReader
 
 if TYPE_CHECKING:
     import keras
@@ -61,7 +60,7 @@ def build_linear(backbone: "keras.Model", class_count: int) -> "keras.Model":
     return keras.Model(backbone.input, scores, name=backbone.name)
 
 
-def pooled_features(model: "keras.Model", *sets: PhotoSet) -> list[np.ndarray]:
+def pooled_features(model: "keras.Model", *sets: Examples) -> list[np.ndarray]:
     """Run a frozen backbone over photos once, up to what the dense layer of the head sees.
 
     Args:
@@ -81,7 +80,7 @@ def pooled_features(model: "keras.Model", *sets: PhotoSet) -> list[np.ndarray]:
     run = frozen_engine(pooled, total)
     progress, found, done = show_progress("computing features"), [], 0
     for photos in sets:
-        reader = PhotoReader(photos, tuple(model.input.shape[1:3]))
+        reader = photos.reader(model)
         rows = []
         for pixels in reader.in_order(BATCH):
             rows.append(run(pixels.numpy())[0])

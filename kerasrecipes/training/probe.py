@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kerasrecipes.console import say
-from kerasrecipes.engine.imbalance import class_weights
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.classification import evaluate_scores
 from kerasrecipes.evaluation.result import Evaluation
-from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.losses.class_weights import class_weights
 from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.statistics.shown import Part, Shown
-from kerasrecipes.training.fitting import checked_photos
+from kerasrecipes.training.fitting import checked_examples
 from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
 
 
@@ -62,11 +62,11 @@ class ProbeResult(Shown):
         yield from ("", self.evaluation)
 
 
-def probe_recipe(recipe, train: PhotoSet, val: PhotoSet, verbose: bool = True) -> ProbeResult:
+def probe_recipe(recipe, train: Examples, val: Examples, verbose: bool = True) -> ProbeResult:
     """Measure what the features of a recipe's backbone tell; see `probe_backbone`."""
     started = time.perf_counter()
     spec = judge_recipe(recipe).spec
-    leaks = checked_photos(train, val).leaks
+    leaks = checked_examples(train, val).leaks
     for leak in leaks if verbose else ():
         say(f"Warning: {leak}")
     keras = import_keras()
@@ -74,7 +74,7 @@ def probe_recipe(recipe, train: PhotoSet, val: PhotoSet, verbose: bool = True) -
     backbone = spec.build(recipe.image_size, recipe.weights)
     model = build_linear(backbone, len(train.class_names))
     learned, held_out = pooled_features(model, train, val)
-    weights = class_weights(train, recipe.class_weights)
+    weights = class_weights(list(train.counts().values()), recipe.class_weights)
     probe = fit_linear_probe(learned, train.labels, weights, held_out, val.labels)
     scores = probe.scores(held_out)
     return ProbeResult(

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.seen import on_side, refuse_tested, with_seen
 from kerasrecipes.errors import DataError, listed, printable
-from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.heads import get_task
 from kerasrecipes.report.run_report import RunReport, StageReport
-from kerasrecipes.training.fitting import checked_photos
+from kerasrecipes.training.fitting import checked_examples, head_of
 
 if TYPE_CHECKING:
     import keras
@@ -24,11 +25,11 @@ LOST_PHOTOS = 2
 def refitted(
     recipe,
     model: "keras.Model",
-    train: PhotoSet,
-    val: PhotoSet,
+    train: Examples,
+    val: Examples,
     step: Mapping[str, Any] | None = None,
     stages: Sequence[StageReport] = (),
-    unlabelled: PhotoSet | None = None,
+    unlabelled: Examples | None = None,
 ):
     """Make a fitted recipe of another one and a new model, and measure it on `val`.
 
@@ -53,7 +54,7 @@ def refitted(
     data = checked_sides(recipe, train, val)
     former = recipe.report_
     new = replace(recipe)
-    new.model_, new.labels_ = model, recipe.labels_
+    new.model_, new.labels_, new.output_ = model, recipe.labels_, recipe.output_
     new.train_, new.val_ = train, val
     new.policy_ = train.policy
     learned = {**on_side(train, "train"), **on_side(val, "val")}
@@ -70,15 +71,17 @@ def refitted(
         stages=[*former.stages, *stages],
         optimization=[*former.optimization, *([dict(step)] if step else [])],
     )
-    after = new._measure(val, "val").accuracy.value
+    new._measure(val, "val")
     if not step:
         return new
-    labels = new.held_out_.labels
-    before = recipe.predict(val).argmax(axis=1) == labels
-    _warn_of_lost_classes(new, labels, before, new.held_out_.scores.argmax(axis=1) == labels)
-    for side, accuracy in (("before", before.mean()), ("after", after)):
+    task, held_out = get_task(new.output_.task), new.held_out_
+    before = task.quality(held_out.targets, recipe.predict(val), new.output_)
+    after = task.quality(held_out.targets, held_out.answers, new.output_)
+    if task.target == CLASS:
+        _warn_of_lost_classes(new, held_out.targets, before > 0, after > 0)
+    for side, quality in (("before", before.mean()), ("after", after.mean())):
         facts = new.report_.optimization[-1].setdefault(side, {})
-        facts["val_accuracy"] = float(accuracy)
+        facts[f"val_{task.quality_name}"] = float(quality)
     return new
 
 
@@ -98,7 +101,7 @@ def _warn_of_lost_classes(
         warnings.warn(warning, stacklevel=4)
 
 
-def fit_photos(recipe, argument: str, given: PhotoSet | None) -> PhotoSet:
+def fit_photos(recipe, argument: str, given: Examples | None) -> Examples:
     """Return photos that were given, or else those of a recipe's own fit.
 
     Args:
@@ -116,7 +119,7 @@ def fit_photos(recipe, argument: str, given: PhotoSet | None) -> PhotoSet:
             f"This recipe was loaded and has no photos of its own. Pass `{argument}`, the {side} "
             "photos of its fit."
         )
-    if not isinstance(photos, PhotoSet) or not len(photos):
+    if not isinstance(photos, Examples) or not len(photos):
         raise DataError(
             f"`{argument}` must be {side} photos of the fit, at least one, as a PhotoSet of "
             f"scan_photos or split_photos, not {printable(repr(photos))}."
@@ -125,7 +128,7 @@ def fit_photos(recipe, argument: str, given: PhotoSet | None) -> PhotoSet:
     return photos
 
 
-def checked_sides(recipe, train: PhotoSet, val: PhotoSet):
+def checked_sides(recipe, train: Examples, val: Examples):
     """Judge photos for a recipe that is fitted already.
 
     Args:
@@ -142,7 +145,7 @@ def checked_sides(recipe, train: PhotoSet, val: PhotoSet):
             are among those that it was tested on.
     """
     labels = recipe._fitted("labels_")
-    data = checked_photos(train, val)
+    data = checked_examples(train, val, head_of(recipe))
     if tuple(train.class_names) != tuple(labels):
         raise DataError(
             f"`train` has the classes {listed(train.class_names)}, and the model knows "

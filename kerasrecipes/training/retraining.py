@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from kerasrecipes.backbones import get_backbone
+from kerasrecipes.data.batches import one_hot
+from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.engine.cautions import warn_of_few_photos
 from kerasrecipes.engine.devices.precision import FLOAT32, choose_precision
 from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side, show_progress
 from kerasrecipes.engine.frozen.prefix_cache import PrefixCache
-from kerasrecipes.engine.imbalance import class_weights
 from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
 from kerasrecipes.errors import DataError
+from kerasrecipes.heads import Head
 from kerasrecipes.heads.classification import LOGITS, POOL
+from kerasrecipes.losses.class_weights import class_weights
 from kerasrecipes.photos.augment import get_augmentation
-from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.photos.reader import one_hot
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
@@ -33,7 +34,7 @@ from kerasrecipes.training.distillation import (
     soften,
 )
 from kerasrecipes.training.fitting import (
-    checked_photos,
+    checked_examples,
     prepare,
     run_stages,
     sides_of,
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
 def retrain(
     recipe,
     model: "keras.Model",
-    train: PhotoSet,
-    val: PhotoSet,
+    train: Examples,
+    val: Examples,
     *,
     epochs: int,
     learning_rate: float,
@@ -127,16 +128,16 @@ class Goal:
                 "several have nothing to do with each other."
             )
 
-    def targets(self, sides: tuple[Side, ...]) -> tuple[np.ndarray, ...] | None:
-        """Ask the teachers about every view of every photo, or return `None` without any."""
+    def targets(self, sides: tuple[Side, ...], head: Head) -> tuple[np.ndarray, ...]:
+        """Ask the teachers about every view of every example; without any, take the labels."""
         if not self.teachers:
-            return None
+            return tuple(head.targets(side.examples) for side in sides)
         found = []
         for side, unlabelled in zip(sides, (self.unlabelled, 0), strict=True):
             answers = [self._answers(teacher, side) for teacher in self.teachers]
             features = answers[0][1] if self.distillation.feature_weight else None
             logits = [scores for scores, *_ in answers]
-            labels = one_hot(side.photos)
+            labels = head.targets(side.examples)
             if unlabelled:
                 last = slice(len(labels) - unlabelled, None)
                 labels[last] = np.mean([soften(raw[0, last], 1.0) for raw in logits], axis=0)
@@ -150,13 +151,13 @@ class Goal:
         outputs = [logits_of(teacher)]
         if self.distillation.feature_weight:
             outputs.append(output_of(teacher, POOL))
-        classes = len(side.photos.class_names)
+        classes = len(side.examples.class_names)
         if outputs[0].shape[-1] != classes:
             raise DataError(
                 f"The teacher {teacher.name!r} knows {outputs[0].shape[-1]} classes, and the "
                 f"photos have {classes}. A teacher must have been trained on the same classes."
             )
-        reader = side.reader.resized(tuple(teacher.input.shape[1:3]))
+        reader = side.reader.for_model(teacher)
         cache = PrefixCache(keras.Model(teacher.input, outputs), reader, side.views, "float32")
         cache.fill(show_progress("asking the teacher"))
         return cache.stored
@@ -198,8 +199,8 @@ class _Trained:
 def run_schedule(
     recipe,
     model: "keras.Model",
-    train: PhotoSet,
-    val: PhotoSet,
+    train: Examples,
+    val: Examples,
     schedule: UnfreezeSchedule,
     goal: Goal,
     *,
@@ -207,26 +208,26 @@ def run_schedule(
     say: Callable[[str], None] | None = None,
 ) -> list[StageReport]:
     """Train a model, in place, through the stages of a schedule; see `retrain`."""
-    checked_photos(train, val)
+    head = head_of(recipe)
+    checked_examples(train, val, head)
     check_accumulation(recipe, schedule, len(train))
     check_callbacks(callbacks, recipe, schedule, taught=bool(goal.teachers))
     say = say or (lambda line: None)
     warn_of_few_photos(val, say)
     prepare(recipe)
-    head = head_of(recipe)
     augmentation = get_augmentation(recipe.augment)
-    sides = sides_of(recipe, augmentation, train, val, tuple(model.input.shape[1:3]))
+    sides = sides_of(recipe, augmentation, train, val, model)
     graph = goal.training_model(model, head, recipe.seed)
     spec = _spec(recipe, graph, schedule)
     _judge_settings(recipe, graph, spec, schedule, goal, say)
     runner = _runner(recipe, graph, spec, head, sides, goal, tuple(callbacks), say)
     report = RunReport(name=model.name, created="")
     run_stages(runner, schedule, report, say)
-    if hasattr(head, "finish") and not goal.teachers:
+    if head.finishes and not goal.teachers:
         import keras
 
         embedding = keras.Model(model.input, output_of(model, head.trains))
-        head.finish(model, predict_scores(embedding, train), one_hot(train))
+        head.finish(model, predict_scores(embedding, train), head.targets(train))
     if report.interrupted:
         raise KeyboardInterrupt
     return report.stages
@@ -236,16 +237,23 @@ def _runner(recipe, graph, spec, head, sides, goal, callbacks, say):
     from kerasrecipes.engine.block_optimizers import BlockOptimizers
     from kerasrecipes.engine.stage import StageRunner
 
-    train = sides[0].photos
+    train = sides[0].examples
     classes = len(train.class_names)
     if goal.teachers:
+        if head.task.target != CLASS:
+            raise ValueError(
+                f"A teacher's answers are probabilities of one class each; the head {head.name!r} "
+                f"learns {head.task.target}. Train it with labels."
+            )
         # Teachers have seen the views as they are, and not their mixtures.
         recipe = replace(recipe, mix=None)
-        loss, loss_name = goal.distillation.loss(classes), "distillation"
+        loss = goal.distillation.loss(classes)
+        counts = list(train.counts().values())
+        weights = one_hot(train) @ class_weights(counts, recipe.class_weights, "distillation")
         metrics = lambda: [goal.distillation.accuracy(classes)]  # noqa: E731
     else:
         loss, metrics = head.loss(list(train.counts().values())), head.metrics
-        loss_name = head.loss_name
+        weights = head.weights(train, recipe.class_weights)
     return StageRunner(
         model=graph,
         spec=spec,
@@ -253,14 +261,14 @@ def _runner(recipe, graph, spec, head, sides, goal, callbacks, say):
         loss=loss,
         train=sides[0],
         val=sides[1],
-        class_weights=class_weights(train, recipe.class_weights, loss_name),
+        targets=goal.targets(sides, head),
+        weights=weights,
         frozen=FrozenPart(graph, spec, sides, recipe.cache_gb, say),
         optimizers=BlockOptimizers.of(recipe, spec),
         settings=recipe,
         callbacks=callbacks,
         say=say,
         precision=choose_precision(recipe.precision) if spec.blocks else FLOAT32,
-        targets=goal.targets(sides),
     )
 
 

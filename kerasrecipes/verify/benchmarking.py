@@ -8,15 +8,14 @@ import numpy as np
 
 from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
 from kerasrecipes.errors import DataError, VerificationError
+from kerasrecipes.evaluation.scores import top_classes
 from kerasrecipes.export import get_format
 from kerasrecipes.export.footprint import measure_footprint
-from kerasrecipes.photos.decoding.decode import read_photo
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.intervals import wilson_interval
 from kerasrecipes.verify.benchmark import Benchmark, Variant
 from kerasrecipes.verify.benchmark_notes import find_notes
-from kerasrecipes.verify.changes import top_classes
 from kerasrecipes.verify.checking import check_interface, refuse_incomplete
 from kerasrecipes.verify.held_out import AnsweredPhotos, hold_out, unseen_photos
 from kerasrecipes.verify.latency import Latency, calls_by_threads, check_timing, time_in_turns
@@ -120,10 +119,8 @@ def _given(bundle: "BundleFolder", photos: PhotoSet, with_scores: bool) -> Answe
 
         photos.labels_among(bundle.class_names)  # before the model is loaded
         return hold_out(bundle, photos, predict_scores(bundle.load_model(), photos))
-    size, policy = tuple(bundle.manifest.image_size), bundle.policy()
-    pixels = (read_photo(photo, size, policy) for photo in photos.photos)
-    names = [str(photo.path) for photo in photos.photos]
-    return AnsweredPhotos(names, photos.labels_among(bundle.class_names), np.empty((0, 0)), pixels)
+    inputs, names = photos.each(bundle.input.shape), [item.name for item in photos.items]
+    return AnsweredPhotos(names, photos.labels_among(bundle.class_names), np.empty((0, 0)), inputs)
 
 
 def _score(
@@ -137,7 +134,7 @@ def _score(
         contract = chosen.read_contract(record.path)
         check_interface(models[record.name], contract, bundle, record)
     rows = {name: [] for name in models}
-    for photo in held_out.pixels:
+    for photo in held_out.inputs:
         for name, model in models.items():
             rows[name].append(model(photo[None])[0])
     return {name: np.stack(found) for name, found in rows.items()}

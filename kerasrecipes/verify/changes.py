@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasrecipes.evaluation.scores import top_classes
 from kerasrecipes.statistics.intervals import paired_difference_interval
 
 
@@ -57,12 +58,6 @@ class ClassChange:
     def difference(self) -> float:
         """Recall of the file minus that of the original."""
         return self.recall - self.reference_recall
-
-
-def top_classes(scores: np.ndarray) -> np.ndarray:
-    """Return the class with the highest score per row; −1 for rows with NaN or infinity."""
-    finite = np.isfinite(scores).all(axis=1)
-    return np.where(finite, np.nan_to_num(scores).argmax(axis=1), -1)
 
 
 def find_flips(

@@ -16,12 +16,12 @@ from kerasrecipes.errors import (
     printable,
     unknown_name,
 )
+from kerasrecipes.evaluation.scores import top_classes
 from kerasrecipes.export import GraphFacts, LoadedModel, get_format
 from kerasrecipes.export.footprint import measure_footprint
-from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.statistics.intervals import paired_difference_interval
 from kerasrecipes.statistics.paired import bootstrap_difference, mcnemar_p_value
-from kerasrecipes.verify.changes import compare_classes, find_flips, finite_or_none, top_classes
+from kerasrecipes.verify.changes import compare_classes, find_flips, finite_or_none
 from kerasrecipes.verify.held_out import AnsweredPhotos, hold_out
 from kerasrecipes.verify.latency import benchmark_export
 from kerasrecipes.verify.tolerance import Tolerance
@@ -70,7 +70,7 @@ def verify_export(
     held_out = hold_out(bundle, photos, scores)
     expected = record.decision.apply(held_out.scores, bundle.class_names)
     held_out = replace(held_out, scores=expected)
-    answers = np.concatenate([model(photo[None]) for photo in held_out.pixels])
+    answers = np.concatenate([model(photo[None]) for photo in held_out.inputs])
     numbers = _compare(answers, held_out, bundle.class_names)
     bad_rows = int(np.sum(~np.isfinite(answers).all(axis=1)))
     footprint = measure_footprint(record.path, record.format)
@@ -175,7 +175,7 @@ def check_interface(
     Raises:
         DataError: If it is another model's.
     """
-    names, size = list(bundle.manifest.class_names), tuple(bundle.manifest.image_size)
+    names, size = list(bundle.class_names), bundle.input.shape[:2]
     if model.image_size != size or model.class_count != len(names):
         raise DataError(
             f"The export '{record.name}' takes photos of {model.image_size} and knows "
@@ -188,7 +188,7 @@ def check_interface(
             f"bundle {listed(names)}. Export again with --overwrite."
         )
     # Away from its bundle a file is used with its own policy; without any that is the default.
-    policy, expected = DecodePolicy.from_dict(dict(contract.policy)), bundle.policy()
+    policy, expected = dict(contract.policy), bundle.input.preparation
     if policy != expected:
         raise DataError(
             f"The export '{record.name}' says that photos are decoded by {policy}, and the "

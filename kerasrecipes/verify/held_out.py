@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
 from kerasrecipes.errors import DataError, listed, printable
-from kerasrecipes.photos.decoding.decode import decode_photo, read_photo
-from kerasrecipes.photos.photo_set import PhotoSet
 
 if TYPE_CHECKING:
     from kerasrecipes.bundles.bundle import BundleFolder
@@ -24,17 +23,17 @@ class AnsweredPhotos:
         names: What the photos are called.
         labels: True class indices, shape `(n,)`.
         scores: Scores of the original model, shape `(n, classes)`.
-        pixels: The decoded photos one by one, uint8; they can be gone through once.
+        inputs: What a file takes, one by one; they can be gone through once.
     """
 
     names: list[str]
     labels: np.ndarray
     scores: np.ndarray
-    pixels: Iterator[np.ndarray]
+    inputs: Iterator[np.ndarray]
 
 
 def hold_out(
-    bundle: "BundleFolder", photos: PhotoSet | None = None, scores: np.ndarray | None = None
+    bundle: "BundleFolder", photos: Examples | None = None, scores: np.ndarray | None = None
 ) -> AnsweredPhotos:
     """Take the golden photos of a bundle, or photos with scores.
 
@@ -47,14 +46,13 @@ def hold_out(
         DataError: If there are no photos, they or the scores do not fit the model, or it was
             made with them.
     """
-    size, policy = tuple(bundle.manifest.image_size), bundle.policy()
     if photos is None:
         golden = bundle.golden()
         _check_scores(golden.scores, len(golden.photos), bundle)
         named = zip(golden.photos, golden.names, strict=True)
-        pixels = (decode_photo(data, size, policy, name=name) for data, name in named)
+        inputs = (bundle.decode(data, name) for data, name in named)
         return AnsweredPhotos(
-            golden.names, np.asarray(golden.labels), np.asarray(golden.scores), pixels
+            golden.names, np.asarray(golden.labels), np.asarray(golden.scores), inputs
         )
     if scores is None:
         raise DataError(
@@ -64,12 +62,12 @@ def hold_out(
     refuse_seen(bundle.seen(), photos)
     labels = photos.labels_among(bundle.class_names)
     _check_scores(scores, len(photos), bundle)
-    names = [str(photo.path) for photo in photos.photos]
-    pixels = (read_photo(photo, size, policy) for photo in photos.photos)
-    return AnsweredPhotos(names, labels, np.asarray(scores), pixels)
+    names = [item.name for item in photos.items]
+    inputs = photos.each(bundle.input.shape)
+    return AnsweredPhotos(names, labels, np.asarray(scores), inputs)
 
 
-def unseen_photos(bundle: "BundleFolder", source: PhotoSet | str | Path) -> tuple[PhotoSet, int]:
+def unseen_photos(bundle: "BundleFolder", source: Examples | str | Path) -> tuple[Examples, int]:
     """Leave out the photos that a model was trained or chosen on.
 
     Args:
@@ -84,10 +82,10 @@ def unseen_photos(bundle: "BundleFolder", source: PhotoSet | str | Path) -> tupl
         DataError: If no photo is left, or the photos cannot be scanned.
     """
     photos = bundle.scan(source)
-    if any(photo.split == "test" for photo in photos.photos):
-        photos = photos.select(i for i, p in enumerate(photos.photos) if p.split == "test")
+    if any(item.split == "test" for item in photos.items):
+        photos = photos.select(i for i, item in enumerate(photos.items) if item.split == "test")
     seen = bundle.seen()
-    fresh = [i for i, p in enumerate(photos.photos) if seen.get(p.facts.sha256) not in FIT_SIDES]
+    fresh = [i for i, one in enumerate(photos.items) if seen.get(one.key) not in FIT_SIDES]
     if not fresh:
         raise DataError(
             f"The model in '{printable(bundle.folder)}' was trained on all {len(photos)} photos of "
@@ -99,7 +97,7 @@ def unseen_photos(bundle: "BundleFolder", source: PhotoSet | str | Path) -> tupl
 def _check_scores(scores: np.ndarray, count: int, bundle: "BundleFolder") -> None:
     if count == 0:
         raise DataError("There are no held-out photos to verify on. Pass `photos` with some.")
-    expected = (count, len(bundle.manifest.class_names))
+    expected = (count, bundle.output.width)
     if np.shape(scores) != expected or not np.isfinite(scores).all():
         raise DataError(
             f"The original model's scores must be finite and of shape {expected}, received "

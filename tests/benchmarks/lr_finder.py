@@ -19,11 +19,12 @@ import keras
 import numpy as np
 
 import kerasrecipes as kr
+from kerasrecipes.data.batches import one_hot
 from kerasrecipes.engine.freezing import FreezePolicy
 from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.environment import library_versions
 from kerasrecipes.heads import make_head
-from kerasrecipes.photos.reader import PhotoReader, one_hot
+from kerasrecipes.photos.reader import PhotoReader
 
 BATCH = 32
 TIMED_STEPS, WARM_STEPS = 8, 3

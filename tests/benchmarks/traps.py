@@ -149,7 +149,7 @@ def averaged_weights() -> tuple[str, str, str]:
 
 
 def repeated_order() -> tuple[str, str, str]:
-    from kerasrecipes.photos.reader import epoch_order
+    from kerasrecipes.data.batches import epoch_order
 
     orders: list[list[int]] = []
     keras.utils.set_random_seed(0)

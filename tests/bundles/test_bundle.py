@@ -15,7 +15,8 @@ from pydantic import field_validator
 from kerasrecipes import Bundle, DataError, IntegrityError
 from kerasrecipes.bundles import bundle
 from kerasrecipes.bundles.bundle import check_model_folder
-from kerasrecipes.photos.decoding.decode import DecodePolicy, decode_photo
+from kerasrecipes.photos.decoding.decode import decode_photo
+from kerasrecipes.photos.decoding.policy import DecodePolicy
 
 FIELDS = {
     "name": "tiles", "created": "2026-01-01T00:00:00", "recipe_type": "test", "recipe": {},

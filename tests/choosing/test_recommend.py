@@ -14,7 +14,7 @@ from kerasrecipes.choosing.recommend import recommend_backbone
 from kerasrecipes.choosing.recommendation import Recommendation
 from kerasrecipes.choosing.trial_export import TrialExport
 from kerasrecipes.statistics.clustered import clustered_share
-from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
 from kerasrecipes.verify import Latency
 
@@ -127,7 +127,7 @@ def test_calibration_sees_every_class_alike(part_sets, monkeypatch):
 
     monkeypatch.setattr("kerasrecipes.training.calibration.read_photo", read)
     few = train.select([0, *np.flatnonzero(train.labels)])  # one dot, eight of the others
-    assert calibration_photos(few, (8, 8), seed=0, count=10).shape == (9, 8, 8, 3)
+    assert calibration_inputs(few, (8, 8, 3), seed=0, count=10).shape == (9, 8, 8, 3)
     assert sorted(seen) == ["dot"] + 4 * ["plain"] + 4 * ["stripe"]
 
 

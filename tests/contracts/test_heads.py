@@ -23,7 +23,7 @@ def test_head_builds_trains_and_repeats(name):
 
     def build():
         features = keras.Input((4, 4, 6))
-        return keras.Model(features, head.build(features, class_count=3, seed=5))
+        return keras.Model(features, head.build(features, width=3, seed=5))
 
     model, again = build(), build()
     assert model.get_layer("logits").output.shape == (None, 3)

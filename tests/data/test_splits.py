@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from kerasrecipes.data.splits import split_photos
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos.split import split_photos
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -27,7 +27,7 @@ def features(count, seed):
 
 def built(head):
     given = keras.Input((2, 2, 8))
-    return keras.Model(given, head.build(given, class_count=CLASSES, seed=0))
+    return keras.Model(given, head.build(given, width=CLASSES, seed=0))
 
 
 def fit(head, ema=False, epochs=20):

@@ -12,7 +12,7 @@ NORMS = ["layer", "group"]
 def model_of(norm, name="classification"):
     features = keras.Input((4, 4, 48))
     head = make_head(name, norm=norm)
-    return keras.Model(features, head.build(features, class_count=3, seed=5))
+    return keras.Model(features, head.build(features, width=3, seed=5))
 
 
 @pytest.mark.parametrize("norm", NORMS)

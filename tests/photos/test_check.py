@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.data.splits import split_photos
 from kerasrecipes.errors import DataError
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.scan import scan_photos
+from kerasrecipes.photos.split import split_photos
 
 
 def codes(report):

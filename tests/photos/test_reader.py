@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kerasrecipes import DataError, to_dataset
+from kerasrecipes.data.batches import epoch_order, epoch_views, index_batches
 from kerasrecipes.photos.decoding.decode import read_photo
-from kerasrecipes.photos.reader import epoch_order, epoch_views, index_batches
 
 SIZE = (24, 32)
 
@@ -55,7 +55,7 @@ def test_order_is_a_function_of_seed_and_epoch_alone():
 
 
 def test_order_is_the_same_in_another_process():
-    code = "from kerasrecipes.photos.reader import epoch_order; print(*epoch_order(20, 5, 2))"
+    code = "from kerasrecipes.data.batches import epoch_order; print(*epoch_order(20, 5, 2))"
     command = [sys.executable, "-c", code]
     there = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     np.testing.assert_array_equal(epoch_order(20, 5, 2), [int(one) for one in there.split()])

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes.data.splits import split_photos
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.scan import scan_photos
 from kerasrecipes.photos.similar import near_duplicates
+from kerasrecipes.photos.split import split_photos
 
 pytestmark = pytest.mark.slow
 SHARED = Path(

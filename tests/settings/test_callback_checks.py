@@ -13,8 +13,8 @@ from kerasrecipes import (
     distil,
     prune,
 )
+from kerasrecipes.data.batches import one_hot
 from kerasrecipes.photos.decoding.decode import read_photo
-from kerasrecipes.photos.reader import one_hot
 from kerasrecipes.settings.callback_checks import check_callbacks
 
 

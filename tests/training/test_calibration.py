@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from kerasrecipes import scan_photos
-from kerasrecipes.training.calibration import calibration_photos, representatives
+from kerasrecipes.training.calibration import calibration_inputs, representatives
 
 RARE = 3
 
@@ -38,24 +38,24 @@ def bright(pixels):
 
 
 def test_a_rare_kind_is_among_the_photos_of_each_class(uneven, model):
-    drawn = [calibration_photos(uneven, (8, 8), seed, 20) for seed in range(6)]
+    drawn = [calibration_inputs(uneven, (8, 8, 3), seed, 20) for seed in range(6)]
     assert not all(bright(pixels).any(axis=1).all() for pixels in drawn)  # by chance it is not
     for seed in range(6):
-        chosen = calibration_photos(uneven, (8, 8), seed, 20, model)
+        chosen = calibration_inputs(uneven, (8, 8, 3), seed, 20, model)
         assert chosen.shape == (20, 8, 8, 3)
         assert bright(chosen).any(axis=1).all()
-    again = calibration_photos(uneven, (8, 8), 5, 20, model)
+    again = calibration_inputs(uneven, (8, 8, 3), 5, 20, model)
     np.testing.assert_array_equal(chosen, again)
 
 
 def test_photos_are_read_in_another_size_than_they_are_compared_in(uneven, model):
-    assert calibration_photos(uneven, (12, 10), 0, 8, model).shape == (8, 12, 10, 3)
+    assert calibration_inputs(uneven, (12, 10, 3), 0, 8, model).shape == (8, 12, 10, 3)
 
 
 def test_without_a_choice_no_model_is_asked(uneven):
     few = uneven.select(range(6))
     # No model could have such an input.
-    assert len(calibration_photos(few, (8, 8), 0, 20, model="never asked")) == 6
+    assert len(calibration_inputs(few, (8, 8, 3), 0, 20, model="never asked")) == 6
 
 
 def test_equal_rows_are_chosen_once(recwarn):

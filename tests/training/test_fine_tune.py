@@ -29,7 +29,9 @@ def test_one_call(done):
     assert done.report.stages[1].epochs_run == 1
     assert Bundle.load(done.bundle.folder.parent).manifest.metrics.keys() == {"val", "test"}
     assert done.bundle.manifest.seeds == {"seed": 5}
-    assert sum(map(len, (done.recipe.train_, done.recipe.val_, done.recipe.held_out_.photos))) == 48
+    assert (
+        sum(map(len, (done.recipe.train_, done.recipe.val_, done.recipe.held_out_.examples))) == 48
+    )
 
 
 def test_it_is_the_same_as_the_steps_one_by_one(done, quick, part_photos):
@@ -45,7 +47,7 @@ def test_it_is_the_same_as_the_steps_one_by_one(done, quick, part_photos):
 
 def test_a_loaded_recipe_answers_alike(done):
     loaded = ImageClassifier.load(done.bundle.folder)
-    photos = done.recipe.held_out_.photos
+    photos = done.recipe.held_out_.examples
     np.testing.assert_allclose(loaded.predict(photos), done.recipe.predict(photos), atol=1e-6)
     assert loaded.get_config() == done.recipe.get_config()
     assert loaded.labels_ == done.recipe.labels_

@@ -18,10 +18,10 @@ from kerasrecipes import (
     StochasticWeightAveraging,
     UnfreezeSchedule,
 )
+from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.export import get_format
 from kerasrecipes.photos.decoding.decode import read_photo
-from kerasrecipes.photos.reader import one_hot
 from kerasrecipes.settings.judging import head_of
 
 # The validation loss is logged from cached features in half precision.

@@ -47,7 +47,7 @@ def test_batch_norm_is_measured_once_and_then_stands_still(part_sets, quick_reci
 
     from kerasrecipes import get_backbone
     from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
-    from kerasrecipes.training.calibration import calibration_photos
+    from kerasrecipes.training.calibration import calibration_inputs
 
     train, val, _ = part_sets
     schedule = UnfreezeSchedule.two_phase(1, head_epochs=1, open_fraction=0.1)
@@ -55,7 +55,9 @@ def test_batch_norm_is_measured_once_and_then_stands_still(part_sets, quick_reci
     recipe.fit(train, val)
     assert "BatchNormalization layers re-estimated on" in capsys.readouterr().err
     expected = get_backbone("efficientnet_lite0").build((48, 48))
-    reestimate_batch_norm(expected, calibration_photos(train, (48, 48), 0, 256).astype("float32"))
+    reestimate_batch_norm(
+        expected, calibration_inputs(train, (48, 48, 3), 0, 256).astype("float32")
+    )
     norms = [one for one in expected.layers if isinstance(one, keras.layers.BatchNormalization)]
     for norm in norms:
         found = recipe.model_.get_layer(norm.name)

@@ -9,28 +9,27 @@ from hashlib import sha256
 import numpy as np
 
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.data.examples import Examples, Reader
 from kerasrecipes.engine.frozen.prefix_cache import PrefixCache, cache_bytes, feed_of, free_bytes
-from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.photos.reader import PhotoReader
 from kerasrecipes.report.words import size
 
 
 @dataclass(frozen=True)
 class Side:
-    """The photos of one side of the split, for training or for validation.
+    """The examples of one side of the split, for training or for validation.
 
     Args:
         reader: Reads them.
-        views: Number of views of each photo.
+        views: Number of views of each.
     """
 
-    reader: PhotoReader
+    reader: Reader
     views: int
 
     @property
-    def photos(self) -> PhotoSet:
+    def examples(self) -> Examples:
         """What the reader reads."""
-        return self.reader.photos
+        return self.reader.examples
 
 
 @dataclass
@@ -146,7 +145,7 @@ class FrozenPart:
         if block in self._caches:
             return sum(outputs.nbytes for outputs in self._caches[block])
         shape = tuple(self.spec.boundary(self.model, block).shape[1:])
-        return cache_bytes(shape, sum(len(side.photos) * side.views for side in self.sides))
+        return cache_bytes(shape, sum(len(side.examples) * side.views for side in self.sides))
 
     def _fill(self, blocks: list[int]) -> bool:
         import keras
@@ -176,7 +175,7 @@ class FrozenPart:
         key = (*side.reader.identity(), side.views, self.spec.name, shapes, _digest(frozen))
         if key not in self.memory:
             self._forget(
-                sum(cache_bytes(shape[1:], side.views * len(side.photos)) for shape in shapes)
+                sum(cache_bytes(shape[1:], side.views * len(side.examples)) for shape in shapes)
             )
             self.memory[key] = self._filled(frozen, side)
         return self.memory[key]

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.backbones.weights_cache import cache_folder
+from kerasrecipes.data.batches import index_batches
+from kerasrecipes.data.examples import Reader
 from kerasrecipes.engine.frozen.runtime import frozen_engine
-from kerasrecipes.photos.reader import PhotoReader, index_batches
 
 FILL_BATCH = 32
 
@@ -40,11 +41,11 @@ class PrefixCache:
         OSError: If a file cannot be created.
     """
 
-    def __init__(self, frozen, reader: PhotoReader, views: int, dtype: str = "float16"):
+    def __init__(self, frozen, reader: Reader, views: int, dtype: str = "float16"):
         self._frozen = frozen
         self._reader = reader
         shapes = [tuple(output.shape[1:]) for output in frozen.outputs]
-        count = len(reader.photos)
+        count = len(reader.examples)
         self.stored = [_unnamed_array((views, count, *shape), dtype) for shape in shapes]
 
     def fill(self, progress: Callable[[int, int], None] = lambda *_: None) -> None:
@@ -62,8 +63,8 @@ class PrefixCache:
         run = frozen_engine(self._frozen, views * count)
         done = 0
         with self._reader.errors():
-            for index, view, photos in self._reader.batches(order).prefetch(2):
-                outputs = run(photos.numpy())
+            for index, view, inputs in self._reader.batches(order).prefetch(2):
+                outputs = run(inputs.numpy())
                 for stored, output in zip(self.stored, outputs, strict=True):
                     with np.errstate(over="ignore"):
                         output = output.astype(stored.dtype)

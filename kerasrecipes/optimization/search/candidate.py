@@ -187,7 +187,7 @@ class FileJudge:
 
     def _likeness(self, answers: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
         """Compare a file's answers with those of the model that is in it."""
-        from kerasrecipes.verify.changes import top_classes
+        from kerasrecipes.evaluation.scores import top_classes
 
         gaps = np.abs(answers - scores)
         return {
@@ -198,7 +198,7 @@ class FileJudge:
         }
 
     def _right(self, answers: np.ndarray) -> np.ndarray:
-        from kerasrecipes.verify.changes import top_classes
+        from kerasrecipes.evaluation.scores import top_classes
 
         return top_classes(answers) == self.val.labels
 

@@ -133,7 +133,7 @@ class OptimizationResult(Shown):
         recipe = self.recipes[candidate.model]
         recipe.evaluate(photos)
         scores = without_rounding(file_scores(self._file(candidate), photos))
-        labels = recipe.held_out_.labels
+        labels = recipe.held_out_.targets
         return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
 
     def save(self, folder: str | Path, candidate: Candidate | None = None):

@@ -30,7 +30,7 @@ from kerasrecipes.optimization.weight_report import model_facts
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.quantization.sensitivity import layers_to_keep
 from kerasrecipes.report.run_report import RunReport
-from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import refitted
 
 WITHOUT_TRAINING = ("float32", "float16", "dynamic", "int8")
@@ -244,7 +244,7 @@ class Search:
             model,
             quantization,
             self._trained_for.get(model, 0.0) + time.monotonic() - started,
-            recipe.held_out_.scores,
+            recipe.held_out_.answers,
             multiply_adds=model_facts(recipe.model_).get("multiply_adds"),
         )
         self.candidates.append(found)
@@ -277,12 +277,12 @@ class Search:
 
     def _pixels(self, recipe) -> np.ndarray:
         """Return calibration photos in a recipe's size."""
-        size = tuple(recipe.model_.input.shape[1:3])
-        if size not in self._calibration:
-            self._calibration[size] = calibration_photos(
-                self.train, size, self.recipe.seed, model=self.recipe.model_
+        shape = tuple(recipe.model_.input.shape[1:])
+        if shape not in self._calibration:
+            self._calibration[shape] = calibration_inputs(
+                self.train, shape, self.recipe.seed, model=self.recipe.model_
             )
-        return self._calibration[size]
+        return self._calibration[shape]
 
     def _note(self, note: str) -> None:
         self.notes.append(note)

@@ -18,7 +18,7 @@ from kerasrecipes.optimization.tfmot.stages import (
     prune_by_tfmot,
     quantization_aware_twin,
 )
-from kerasrecipes.training.calibration import calibration_photos
+from kerasrecipes.training.calibration import calibration_inputs
 
 if TYPE_CHECKING:
     import keras
@@ -126,8 +126,9 @@ class TwinTrainer:
         return history
 
     def _data(self, image_size: tuple[int, int]):
+        from kerasrecipes.data.batches import index_batches, one_hot, with_targets
         from kerasrecipes.photos.augment import get_augmentation
-        from kerasrecipes.photos.reader import PhotoReader, index_batches, one_hot, with_targets
+        from kerasrecipes.photos.reader import PhotoReader
 
         augmentation = get_augmentation(self.augment)
         readers = (
@@ -196,8 +197,8 @@ def train_for_int8(
     twin = quantization_aware_twin(copy, scheme)
     _, tf_keras = import_tfmot()
     _hold_batch_norm(twin.model, tf_keras)
-    size = tuple(model.input.shape[1:3])
-    photos = calibration_photos(trainer.train, size, trainer.seed, model=model)
+    shape = tuple(model.input.shape[1:])
+    photos = calibration_inputs(trainer.train, shape, trainer.seed, model=model)
     learn_ranges(twin.model, photos)
     say(f"TFMOT trains for int8 ({scheme}) in {trainer.steps} steps.")
     history = trainer.fit(twin.model, keep_best=True)

@@ -1,0 +1,95 @@
+"""What `bundle.json` says, in this version of the format and in those before it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kerasrecipes.data.specs import InputSpec, OutputSpec
+from kerasrecipes.errors import DataError, printable
+
+MANIFEST = "bundle.json"
+FORMAT_VERSION = 2
+
+
+class Manifest(BaseModel):
+    """The content of `bundle.json`."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    format_version: int
+    name: str
+    created: str
+    recipe_type: str
+    recipe: dict[str, Any]
+    modality: str
+    input: InputSpec
+    outputs: tuple[OutputSpec, ...] = Field(min_length=1)
+    counts: dict[str, dict[str, int]]
+    excluded: int
+    golden_split: str
+    metrics: dict[str, dict[str, Any]]
+    seeds: dict[str, int]
+    versions: dict[str, str]
+    weights: dict[str, str]
+    optimization: list[dict[str, Any]] = []
+    sha256: dict[str, str]
+
+
+def new_manifest(**fields: Any) -> Manifest:
+    """Make a manifest of this version of the format.
+
+    Args:
+        **fields: Everything but `format_version`.
+    """
+    return Manifest(format_version=FORMAT_VERSION, **fields)
+
+
+def parse_manifest(content: bytes, folder: Path) -> Manifest:
+    """Read a manifest of any version of the format, as one of this version.
+
+    Args:
+        content: The file's bytes.
+        folder: Where it lies, for the message.
+
+    Raises:
+        DataError: If a newer version of kerasrecipes wrote it.
+        pydantic.ValidationError: If it is damaged.
+    """
+    try:
+        values = json.loads(content)
+        version = values["format_version"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        version = None
+    if not isinstance(version, int) or isinstance(version, bool):
+        return Manifest.model_validate_json(content)
+    if version > FORMAT_VERSION:
+        raise DataError(
+            f"'{printable(folder)}' has bundle format {version}, and this version of "
+            f"kerasrecipes reads up to {FORMAT_VERSION}. Upgrade kerasrecipes."
+        )
+    for old in range(version, FORMAT_VERSION):
+        if old in _MIGRATIONS:
+            values = _MIGRATIONS[old](values)
+    return Manifest.model_validate(values)
+
+
+def _from_1(values: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 knew photos with one label each, and said so by `image_size` and `policy`."""
+    values = dict(values)
+    size, policy = values.pop("image_size", None), values.pop("policy", None)
+    names = values.pop("class_names", None)
+    for written_and_never_read in ("class_balance", "data_digests"):
+        values.pop(written_and_never_read, None)
+    if isinstance(size, list) and len(size) == 2:
+        shape = (*size, 3)
+        told = {"name": "photo", "shape": shape, "dtype": "uint8", "preparation": policy}
+        values |= {"modality": "photos", "input": told}
+    if isinstance(names, list):
+        values["outputs"] = [{"name": "scores", "task": "classification", "class_names": names}]
+    return values | {"format_version": 2}
+
+
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}

@@ -1,0 +1,283 @@
+"""Examples of any kind: what they are called, what they should be answered with, what reads them.
+
+The seam between what is common to all kinds of data and what belongs to one of them: the rest of
+the package knows photos, texts or signals only through these types.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+import numpy as np
+
+from kerasrecipes.data.specs import InputSpec
+from kerasrecipes.errors import DataError, listed
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasrecipes.data.check import CheckReport
+
+# What an example may be answered with: one class, any number of labels, or a number.
+CLASS, LABELS, NUMBER = "class", "labels", "number"
+FEW = 9
+
+
+class Example(Protocol):
+    """One thing to learn from or to answer.
+
+    Args:
+        key: Hex digest of its content: two with the same key are the same.
+        name: What people call it, e.g. its path.
+        label: A class; a tuple of labels; or a number: as `Examples.target` says.
+        group: The part, patient or board that it belongs to, if that is known.
+        time: When it was taken, if that is known.
+        split: The side that its source gives it: `"train"`, `"val"` or `"test"`.
+        size_bytes: Bytes that keeping it takes.
+    """
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def label(self) -> Any: ...
+    @property
+    def group(self) -> str | None: ...
+    @property
+    def time(self) -> datetime | None: ...
+    @property
+    def split(self) -> str | None: ...
+    @property
+    def size_bytes(self) -> int: ...
+
+
+class Reader(ABC):
+    """Reads examples as a model takes them, in batches, view by view."""
+
+    examples: "Examples"
+
+    @abstractmethod
+    def identity(self) -> tuple:
+        """Return what a view depends on besides its number; readers that agree in it read alike."""
+
+    @abstractmethod
+    def for_model(self, model: "keras.Model") -> "Reader":
+        """Return a reader of the same views, as another model takes them."""
+
+    @abstractmethod
+    def in_order(self, batch_size: int) -> Iterator[Any]:
+        """Yield batches of all examples as they are, once, in their own order."""
+
+    @abstractmethod
+    def batches(self, order: Any) -> Any:
+        """Turn a dataset of `(index, view)` batches into `(index, view, inputs)`."""
+
+    @abstractmethod
+    def errors(self) -> AbstractContextManager[None]:
+        """Raise the reader's own error in place of the one that tf.data makes of it."""
+
+
+class Examples(ABC):
+    """An immutable list of examples with one list of classes.
+
+    A subclass is a kind of data. It has the attributes `class_names`, all classes or labels,
+    sorted (none for numbers); `target`, what an example is answered with: `"class"`, `"labels"`
+    or `"number"`; `root`, the folder or table it came from; and `excluded`, what was left out.
+    """
+
+    # Name of the kind of data, and what people call one and several of it.
+    modality: ClassVar[str]
+    noun: ClassVar[tuple[str, str]]
+
+    class_names: tuple[str, ...]
+    target: str
+    root: Path
+    excluded: tuple
+
+    @property
+    @abstractmethod
+    def items(self) -> tuple[Example, ...]:
+        """The examples, in a stable order."""
+
+    @abstractmethod
+    def with_items(self, items: Iterable[Example]) -> Self:
+        """Return other examples under the same classes, as a set like this one."""
+
+    @abstractmethod
+    def reader(self, model: "keras.Model", augmentation: Any = None, seed: int = 0) -> Reader:
+        """Return what reads the examples as a model takes them.
+
+        Args:
+            model: The model.
+            augmentation: How views differ from the example; `None` for not at all.
+            seed: Seed of the views.
+        """
+
+    @abstractmethod
+    def near_duplicates(self) -> list[tuple[int, int]]:
+        """Find examples that look the same: pairs `(i, j)` of indices, `i < j`, sorted."""
+
+    @abstractmethod
+    def each(self, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+        """Yield the examples one by one as a file takes them, in this shape."""
+
+    def stack(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return all examples as a file takes them, one row of this shape each."""
+        return np.stack(list(self.each(shape)))
+
+    @abstractmethod
+    def file_of(self, index: int) -> tuple[str, bytes]:
+        """Return the ending, without a dot, and the bytes of a file that holds one example.
+
+        Raises:
+            DataError: If it changed since it was scanned.
+        """
+
+    @abstractmethod
+    def input_spec(self, model: "keras.Model") -> InputSpec:
+        """Describe what a model that learned from these examples takes."""
+
+    @abstractmethod
+    def check(self, *others: Self) -> "CheckReport":
+        """Look for what is wrong with the examples, and for leaks between them and others."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class indices, int64, shape `(n,)`."""
+        return self.labels_among(self.class_names)
+
+    def labels_among(self, class_names: Sequence[str]) -> np.ndarray:
+        """Return the class of each example by its number in a model.
+
+        Args:
+            class_names: The classes that the model knows, in the order of its scores.
+
+        Returns:
+            int64, shape `(n,)`.
+
+        Raises:
+            DataError: If an example is of another class, or has no single class.
+        """
+        if self.target != CLASS:
+            raise DataError(
+                f"These {self.noun[1]} have no single class each, but {self.target}. Use a head "
+                "that learns these, e.g. "
+                + ("head='multi_label'." if self.target == LABELS else "head='regression'.")
+            )
+        index = {name: i for i, name in enumerate(class_names)}
+        self.check_known(class_names)
+        return np.array([index[item.label] for item in self.items], dtype=np.int64)
+
+    def check_known(self, class_names: Sequence[str]) -> None:
+        """Make sure that a model knows every class or label that occurs.
+
+        Args:
+            class_names: What the model knows.
+
+        Raises:
+            DataError: If it does not know all.
+        """
+        unknown = sorted(self._names_that_occur() - set(class_names))
+        if unknown:
+            raise DataError(
+                f"The model does not know the classes {listed(unknown)}; it was trained on "
+                f"{listed(class_names, 8)}. Correct the labels, or leave these {self.noun[1]} out."
+            )
+
+    def _names_that_occur(self) -> set[str]:
+        return {name for item in self.items for name in self.names_of(item)}
+
+    def names_of(self, item: Example) -> tuple[str, ...]:
+        """Return the classes or labels of one example; none where it has a number."""
+        if self.target == CLASS:
+            return (item.label,)
+        return tuple(item.label) if self.target == LABELS else ()
+
+    def counts(self) -> dict[str, int]:
+        """Number of examples of every class or label, zero included."""
+        if self.target == NUMBER:
+            return {"number": len(self)}
+        found = Counter(name for item in self.items for name in self.names_of(item))
+        return {name: found[name] for name in self.class_names}
+
+    def strata(self) -> np.ndarray:
+        """Return what every side of a split must have some of, int64, shape `(n,)`.
+
+        The class; of several labels the rarest; of numbers the fifth that it lies in.
+        """
+        if self.target == CLASS:
+            return self.labels
+        if self.target == NUMBER:
+            numbers = np.array([item.label for item in self.items], dtype=np.float64)
+            fifths = np.quantile(numbers, [0.2, 0.4, 0.6, 0.8]) if len(numbers) else []
+            found = np.searchsorted(np.unique(fifths), numbers)
+        else:
+            counts, index = self.counts(), {name: i for i, name in enumerate(self.class_names)}
+            rarest = (min(one.label, key=counts.get, default=None) for one in self.items)
+            found = np.array([index.get(name, len(index)) for name in rarest], dtype=np.int64)
+        # A stratum too small to be shared out is no reason not to split.
+        sizes = np.bincount(found) if len(found) else np.zeros(1)
+        return np.where(sizes[found] < FEW, sizes.argmax(), found).astype(np.int64)
+
+    def stratum_name(self, stratum: int) -> str:
+        """Name one of `strata` to people."""
+        if self.target == NUMBER:
+            return f"numbers, fifth {stratum + 1}"
+        return self.class_names[stratum] if stratum < len(self.class_names) else "no label"
+
+    def select(self, indices: Iterable[int]) -> Self:
+        """Return the examples at `indices`, in that order, under the same classes."""
+        return self.with_items(self.items[i] for i in indices)
+
+    def draw(self, count: int, seed: int) -> Self:
+        """Draw about `count` examples, as many of each stratum as there are up to an equal share.
+
+        Args:
+            count: How many, about.
+            seed: Seed of the choice.
+        """
+        rng = np.random.default_rng(seed)
+        strata = self.strata()
+        names = range(len(self.class_names)) if self.target == CLASS else np.unique(strata)
+        share = -(-count // max(1, len(names)))
+        members = [np.flatnonzero(strata == k) for k in names]
+        return self.select(np.concatenate([rng.permutation(found)[:share] for found in members]))
+
+    def digest(self) -> str:
+        """SHA-256 over contents and labels; independent of where the examples lie."""
+        lines = sorted(f"{item.key} {json.dumps(item.label)}" for item in self.items)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name!r}: {n}" for name, n in self.counts().items())
+        return f"{type(self).__name__}({len(self)} {self.noun[1]}, {{{counts}}})"
+
+
+def check_examples(**sides: Any) -> None:
+    """Refuse what is no set of examples.
+
+    Args:
+        **sides: What was given, by the name of the argument that it came in.
+
+    Raises:
+        ValueError: If a side is no `Examples`.
+    """
+    for name, given in sides.items():
+        if not isinstance(given, Examples):
+            raise ValueError(
+                f"`{name}` must be a PhotoSet, not {type(given).__name__}. Pass what "
+                "split_photos returns, e.g. of scan_photos('photos/')."
+            )
+
+
+Feed = Callable[[Any], Any]

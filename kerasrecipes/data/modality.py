@@ -1,0 +1,95 @@
+"""What a kind of data can do away from training: be scanned, and turned into a model's input."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.specs import InputSpec
+from kerasrecipes.errors import DataError
+
+
+class Modality(ABC):
+    """One kind of data: a folder of the package, whose `modality.py` holds one as `MODALITY`."""
+
+    name: ClassVar[str]
+    # What people call one and several of it.
+    noun: ClassVar[tuple[str, str]]
+
+    @abstractmethod
+    def scan(self, source: str | Path, spec: InputSpec) -> Examples:
+        """Find examples for a finished model, to be prepared as in its training.
+
+        Args:
+            source: A folder or a table.
+            spec: What the model takes.
+
+        Raises:
+            DataError: If they cannot be scanned.
+        """
+
+    @abstractmethod
+    def prepared(self, examples: Examples, spec: InputSpec) -> Examples:
+        """Return examples that were scanned otherwise, to be prepared as in training.
+
+        Args:
+            examples: What was scanned.
+            spec: What the model takes.
+        """
+
+    @abstractmethod
+    def decode(
+        self, source: bytes | str | Path, spec: InputSpec, name: str | None = None
+    ) -> np.ndarray:
+        """Turn one example into an input, as in training.
+
+        Args:
+            source: A file, or its bytes.
+            spec: What the model takes.
+            name: What to call bytes in messages.
+
+        Returns:
+            An array of `spec.shape` and `spec.dtype`.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+
+    @abstractmethod
+    def find(self, folder: Path) -> Iterator[Path]:
+        """Yield the examples in a folder and its subfolders, sorted, without following links."""
+
+    def name_of_input(self, spec: InputSpec) -> str:
+        """Describe an input to people, e.g. `"photos of (224, 224)"`."""
+        return f"{self.noun[1]} of {spec.shape}"
+
+
+def get_modality(name: str) -> Modality:
+    """Return a kind of data by name, as a bundle or a file says it.
+
+    Args:
+        name: E.g. `"photos"`.
+
+    Raises:
+        DataError: If this version has no such kind of data.
+
+    Example:
+        >>> get_modality("photos").noun
+        ('photo', 'photos')
+    """
+    module = f"kerasrecipes.{name}.modality"
+    if (
+        not name.isidentifier()
+        or find_spec(f"kerasrecipes.{name}") is None
+        or not find_spec(module)
+    ):
+        raise DataError(
+            f"The model takes {name!r}, a kind of data that this version of kerasrecipes does not "
+            "know. Upgrade kerasrecipes."
+        )
+    return import_module(module).MODALITY

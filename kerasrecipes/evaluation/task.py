@@ -1,0 +1,131 @@
+"""What a task is: how answers are read, judged and compared. Without keras."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.statistics.estimate import Estimate
+
+
+class Evaluated(Protocol):
+    """The result of a test, whatever the task is.
+
+    Args:
+        n: Number of examples.
+        latency_ms: `{"median": …, "p95": …}` for one example, or `None` if not measured.
+        notes: What a reader should know about the numbers.
+        headline: The number that models are compared by.
+    """
+
+    n: int
+    latency_ms: dict[str, float] | None
+    notes: tuple[str, ...]
+
+    @property
+    def headline(self) -> Estimate: ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-safe data."""
+        ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one example, in words.
+
+    Args:
+        label: The class, or the labels joined by a comma; empty where it is a number.
+        score: The score of the class, 0…1; of several labels the lowest; or the number.
+        scores: Every class to its score, highest first; empty where it is a number.
+        labels: The labels that were given, where there may be several; else `None`.
+    """
+
+    label: str
+    score: float
+    scores: Mapping[str, float]
+    labels: tuple[str, ...] | None = None
+
+
+class Task(ABC):
+    """One kind of question. Arrays of answers have one row per example.
+
+    Answers are what a file gives under the name of the output, float32 `(n, width)`; targets are
+    what they are compared with, as `targets` returns them.
+    """
+
+    name: ClassVar[str]
+    # What examples must be labelled with: "class", "labels" or "number".
+    target: ClassVar[str]
+    # What the mean of `quality` is called, e.g. "accuracy".
+    quality_name: ClassVar[str]
+
+    @abstractmethod
+    def targets(self, examples: Examples, output: OutputSpec) -> np.ndarray:
+        """Return what the answers to labelled examples should be, one row or number each.
+
+        Raises:
+            DataError: If they are labelled in another way, or with classes that are unknown.
+        """
+
+    @abstractmethod
+    def evaluate(
+        self,
+        targets: np.ndarray,
+        answers: np.ndarray,
+        output: OutputSpec,
+        *,
+        groups: Sequence[str | None] | None = None,
+        latency_ms: Sequence[float] | None = None,
+        seed: int = 0,
+    ) -> Evaluated:
+        """Judge answers, with intervals.
+
+        Args:
+            targets: What they should be.
+            answers: What the model said.
+            output: Names of the columns, and what else is known of them.
+            groups: The part that each example belongs to; intervals then go by parts.
+            latency_ms: Milliseconds that each answer took.
+            seed: Seed of the resampling.
+
+        Raises:
+            DataError: If the arrays do not fit together, or hold NaN.
+        """
+
+    @abstractmethod
+    def read(self, found: Mapping[str, Any]) -> Evaluated:
+        """Build an evaluation from what its `to_dict` returned.
+
+        Raises:
+            DataError: If a part is missing.
+        """
+
+    @abstractmethod
+    def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Return how good each answer is, higher is better; its mean compares models.
+
+        Returns:
+            float64, shape `(n,)`; an answer of NaN counts as bad as one can be.
+        """
+
+    @abstractmethod
+    def agree(self, reference: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Tell where two models decide alike.
+
+        Returns:
+            bool, shape `(n,)`; never for an answer of NaN.
+        """
+
+    @abstractmethod
+    def decode(self, answer: np.ndarray, output: OutputSpec) -> Answer:
+        """Put the answer to one example into words.
+
+        Args:
+            answer: One row.
+            output: Names of the columns.
+        """

@@ -1,0 +1,139 @@
+"""What every head has: layers, a loss, metrics, targets, and the task that it learns."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from kerasrecipes.data.batches import one_hot
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.errors import DataError
+from kerasrecipes.evaluation.task import Task
+from kerasrecipes.losses.class_weights import class_weights
+
+if TYPE_CHECKING:
+    import keras
+
+# How people get what a head wants to learn from.
+SOURCES = {
+    "class": "one class each: a folder per class, or a table with a column label",
+    "labels": "several labels each: a table with a column labels, e.g. 'scratch|dent', or one "
+    "column of 0 and 1 per label",
+    "number": "a number each: a table with a column value",
+}
+
+
+class Head(ABC):
+    """What stands between pooled features and answers, and how it is trained.
+
+    A head is a frozen dataclass; its fields are what a recipe may choose, `loss_name` among them.
+    """
+
+    name: ClassVar[str]
+    # Layer whose output the loss is computed on; the finished model may go on behind it.
+    trains: ClassVar[str]
+    task: ClassVar[Task]
+    output_name: ClassVar[str] = "scores"
+    # Whether `finish` has something to do.
+    finishes: ClassVar[bool] = False
+
+    loss_name: str
+
+    @abstractmethod
+    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
+        """Append the head to a feature map.
+
+        Args:
+            features: Tensor of shape `(batch, height, width, channels)`.
+            width: How many numbers an answer has, e.g. the number of classes.
+            seed: Seed of the initial weights and of the dropout masks.
+
+        Returns:
+            The answers, shape `(batch, width)`, of the layer `output_name`.
+        """
+
+    @abstractmethod
+    def loss(self, class_counts: Sequence[int] | None = None) -> "keras.losses.Loss":
+        """Return the loss on the output of the layer `trains` and on `targets`.
+
+        Args:
+            class_counts: Training examples of each class, for a loss that weighs rarity.
+        """
+
+    @abstractmethod
+    def metrics(self) -> list["keras.metrics.Metric"]:
+        """Return the metrics shown while training."""
+
+    @abstractmethod
+    def targets(self, examples: Examples) -> np.ndarray:
+        """Return what the loss compares with, float32, one row per example."""
+
+    def weights(self, examples: Examples, wish: str | None) -> np.ndarray:
+        """Return how much each example counts in training, float32, shape `(n,)`.
+
+        Args:
+            examples: What is trained on.
+            wish: A recipe's `class_weights`.
+
+        Raises:
+            ValueError: If the wish would have no effect.
+        """
+        if wish not in {None, "auto"}:
+            raise ValueError(
+                f"`class_weights={wish!r}` would have no effect: the head {self.name!r} learns "
+                f"{self.task.target}, not one class each. Leave it out."
+            )
+        return np.ones(len(examples), np.float32)
+
+    def output(self, examples: Examples) -> OutputSpec:
+        """Describe the answers of a model that learns from these examples."""
+        names = examples.class_names
+        return OutputSpec(name=self.output_name, task=self.task.name, class_names=names)
+
+    def finish(  # noqa: B027 (most heads have nothing to finish)
+        self, model: "keras.Model", features: np.ndarray, targets: np.ndarray
+    ) -> None:
+        """Set what is not trained, after the training, if `finishes`.
+
+        Args:
+            model: The trained model, changed in place.
+            features: Output of its layer `trains` for the training examples.
+            targets: Their targets.
+        """
+
+    def check(self, examples: Examples) -> None:
+        """Refuse examples that say something else than what the head learns.
+
+        Raises:
+            DataError: If they are labelled in another way.
+        """
+        wanted, found = self.task.target, examples.target
+        if wanted != found:
+            noun = examples.noun[1]
+            raise DataError(
+                f"`head={self.name!r}` learns from {noun} with {SOURCES[wanted]}. These {noun} "
+                f"have {SOURCES[found].partition(':')[0]}. Give other labels, or choose the head "
+                f"{_HEADS_OF[found]}."
+            )
+
+
+_HEADS_OF = {
+    "class": "'classification'",
+    "labels": "'multi_label'",
+    "number": "'regression'",
+}
+
+
+class ClassHead(Head):
+    """A head that learns one class for each example."""
+
+    def targets(self, examples: Examples) -> np.ndarray:
+        """Return one-hot rows, float32, shape `(n, classes)`."""
+        return one_hot(examples)
+
+    def weights(self, examples: Examples, wish: str | None) -> np.ndarray:
+        """Return the weight of each example's class; see `class_weights`."""
+        counts = list(examples.counts().values())
+        return one_hot(examples) @ class_weights(counts, wish, self.loss_name)

@@ -1,0 +1,67 @@
+"""Photos, away from training: scanned for a finished model, and decoded as in its training."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, cast
+
+import numpy as np
+
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.modality import Modality
+from kerasrecipes.data.specs import InputSpec
+from kerasrecipes.photos.decoding.decode import decode_photo
+from kerasrecipes.photos.decoding.names import looks_like_a_photo
+from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.photos.scan import scan_photos
+
+
+class Photos(Modality):
+    """RGB photos of one size; the preparation is a `DecodePolicy`."""
+
+    name: ClassVar[str] = "photos"
+    noun: ClassVar[tuple[str, str]] = ("photo", "photos")
+
+    def scan(self, source: str | Path, spec: InputSpec) -> PhotoSet:
+        """Scan a folder or table of photos; see `scan_photos`."""
+        return scan_photos(source, policy=policy_of(spec), for_training=False)
+
+    def prepared(self, examples: Examples, spec: InputSpec) -> PhotoSet:
+        """Return the photos, to be decoded as in training."""
+        return replace(cast(PhotoSet, examples), policy=policy_of(spec))
+
+    def decode(
+        self, source: bytes | str | Path, spec: InputSpec, name: str | None = None
+    ) -> np.ndarray:
+        """Decode a photo, uint8, shape `(height, width, 3)`."""
+        return decode_photo(source, image_size(spec), policy_of(spec), name=name)
+
+    def find(self, folder: Path) -> Iterator[Path]:
+        """Yield the photos in a folder; a photo is known by its ending."""
+        for parent, folders, files in os.walk(folder, followlinks=False):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(files):
+                path = Path(parent, name)
+                if looks_like_a_photo(name) and not name.startswith("."):
+                    if path.is_file() and not path.is_symlink():
+                        yield path
+
+    def name_of_input(self, spec: InputSpec) -> str:
+        """Describe the size of the photos."""
+        return f"photos of {image_size(spec)}"
+
+
+def policy_of(spec: InputSpec) -> DecodePolicy:
+    """Return how photos become pixels for a model."""
+    return DecodePolicy.from_dict(spec.preparation)
+
+
+def image_size(spec: InputSpec) -> tuple[int, int]:
+    """Return the `(height, width)` of the photos that a model takes."""
+    height, width = spec.shape[:2]
+    return int(height or 0), int(width or 0)
+
+
+MODALITY = Photos()
