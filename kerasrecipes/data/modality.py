@@ -1,11 +1,11 @@
 """What a kind of data can do away from training: be scanned, and turned into a model's input."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -61,12 +61,19 @@ class Modality(ABC):
         """
 
     @abstractmethod
+    def preparation(self, told: Mapping[str, Any]) -> object:
+        """Return a preparation as it is written down, as one that can be compared and printed.
+
+        Args:
+            told: `InputSpec.preparation`; what it leaves out is as usual.
+
+        Raises:
+            DataError: If it says what this version does not know.
+        """
+
+    @abstractmethod
     def find(self, folder: Path) -> Iterator[Path]:
         """Yield the examples in a folder and its subfolders, sorted, without following links."""
-
-    def name_of_input(self, spec: InputSpec) -> str:
-        """Describe an input to people, e.g. `"photos of (224, 224)"`."""
-        return f"{self.noun[1]} of {spec.shape}"
 
 
 def get_modality(name: str) -> Modality:

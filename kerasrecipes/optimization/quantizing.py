@@ -210,7 +210,7 @@ def _contract(recipe, mode: str) -> dict[str, object]:
     return {
         "class_names": list(recipe.labels_),
         "description": f"{recipe.report_.name}, quantized as {mode}",
-        "policy": recipe.policy_.to_dict(),
+        "policy": recipe.input_.preparation,
     }
 
 

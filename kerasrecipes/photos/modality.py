@@ -1,10 +1,10 @@
 """Photos, away from training: scanned for a finished model, and decoded as in its training."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class Photos(Modality):
         """Decode a photo, uint8, shape `(height, width, 3)`."""
         return decode_photo(source, image_size(spec), policy_of(spec), name=name)
 
+    def preparation(self, told: Mapping[str, Any]) -> DecodePolicy:
+        """Return how photos become pixels."""
+        return DecodePolicy.from_dict(dict(told))
+
     def find(self, folder: Path) -> Iterator[Path]:
         """Yield the photos in a folder; a photo is known by its ending."""
         for parent, folders, files in os.walk(folder, followlinks=False):
@@ -47,10 +51,6 @@ class Photos(Modality):
                 if looks_like_a_photo(name) and not name.startswith("."):
                     if path.is_file() and not path.is_symlink():
                         yield path
-
-    def name_of_input(self, spec: InputSpec) -> str:
-        """Describe the size of the photos."""
-        return f"photos of {image_size(spec)}"
 
 
 def policy_of(spec: InputSpec) -> DecodePolicy:

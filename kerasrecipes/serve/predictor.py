@@ -88,7 +88,7 @@ class Predictor:
             threads = _THREADS
         self._model = chosen.load(path, threads=threads)
         shape = (*self._model.image_size, 3)
-        self._input = InputSpec(name="photo", shape=shape, dtype="uint8", preparation=policy)
+        self.input = InputSpec(name="photo", shape=shape, dtype="uint8", preparation=policy)
         if self._model.class_count != len(self.class_names):
             raise DataError(
                 f"The export '{printable(self.export)}' gives {self._model.class_count} scores "
@@ -152,7 +152,7 @@ class Predictor:
     def _answer(self, source: str | Path | bytes, top: int | None) -> Prediction:
         name = "" if isinstance(source, bytes) else str(source)
         try:
-            photo = self._modality.decode(source, self._input)
+            photo = self._modality.decode(source, self.input)
         except DataError as error:
             return Prediction(name, error=str(error))
         scores = [float(score) for score in self._model(photo[None])[0]]

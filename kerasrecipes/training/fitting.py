@@ -63,7 +63,7 @@ def fit_classifier(
     prepare(recipe)
     loss = head.loss(list(train.counts().values()))
     with devices.scope():
-        model = build_model(spec, head, recipe, train)
+        model = build_model(spec, head, recipe, head.output(train).width)
     check_open_norms(model, spec, recipe, schedule)
     warnings = _warnings(model, spec, recipe, schedule, val, say)
     adapted = _adapted(model, spec, recipe, schedule, say)
@@ -86,7 +86,7 @@ def fit_classifier(
     run_stages(runner, schedule, report, say)
     model = model if adapted is None else adapted.merge()
     if devices.mirrored:
-        model = _without_devices(model, build_model(spec, head, recipe, train))
+        model = _without_devices(model, build_model(spec, head, recipe, head.output(train).width))
     _finish_head(model, head, train)
     return model, report
 
@@ -261,12 +261,12 @@ def _check_variety(train: Examples) -> None:
         )
 
 
-def build_model(spec, head, recipe, train: Examples) -> "keras.Model":
+def build_model(spec, head, recipe, width: int) -> "keras.Model":
     """Build a recipe's backbone with its head, with the weights that it starts from."""
     import keras
 
     backbone = spec.build(recipe.image_size, recipe.weights)
-    answers = head.build(backbone.output, head.output(train).width, recipe.seed)
+    answers = head.build(backbone.output, width, recipe.seed)
     return keras.Model(backbone.input, answers, name=backbone.name)
 
 

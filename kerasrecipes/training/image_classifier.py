@@ -129,7 +129,8 @@ class ImageClassifier(Recipe):
             self.output_ = judged.head.output(train)
             self.labels_ = train.class_names
             self.train_, self.val_ = train, val
-            self.policy_, self.seen_ = train.policy, on_side(train, "train")
+            self.input_ = train.input_spec(self.model_)
+            self.seen_ = on_side(train, "train")
             self._measure(val, "val")
             if run is not None:
                 run.finish(self.report_)
@@ -272,5 +273,5 @@ class ImageClassifier(Recipe):
         recipe.labels_ = bundle.class_names
         recipe.output_ = bundle.output
         recipe.report_ = bundle.report()
-        recipe.policy_, recipe.seen_ = bundle.policy(), bundle.seen()
+        recipe.input_, recipe.seen_ = bundle.input, bundle.seen()
         return recipe

@@ -56,7 +56,7 @@ def refitted(
     new = replace(recipe)
     new.model_, new.labels_, new.output_ = model, recipe.labels_, recipe.output_
     new.train_, new.val_ = train, val
-    new.policy_ = train.policy
+    new.input_ = train.input_spec(model)
     learned = {**on_side(train, "train"), **on_side(val, "val")}
     if unlabelled is not None:
         learned = {**on_side(unlabelled, "unlabelled"), **learned}

@@ -188,7 +188,8 @@ def check_interface(
             f"bundle {listed(names)}. Export again with --overwrite."
         )
     # Away from its bundle a file is used with its own policy; without any that is the default.
-    policy, expected = dict(contract.policy), bundle.input.preparation
+    read = bundle.modality.preparation
+    policy, expected = read(contract.policy), read(bundle.input.preparation)
     if policy != expected:
         raise DataError(
             f"The export '{record.name}' says that photos are decoded by {policy}, and the "

@@ -13,16 +13,19 @@ import pytest
 from pydantic import field_validator
 
 from kerasrecipes import Bundle, DataError, IntegrityError
-from kerasrecipes.bundles import bundle
+from kerasrecipes.bundles import manifest
 from kerasrecipes.bundles.bundle import check_model_folder
-from kerasrecipes.photos.decoding.decode import decode_photo
+from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 
 FIELDS = {
     "name": "tiles", "created": "2026-01-01T00:00:00", "recipe_type": "test", "recipe": {},
-    "class_names": ["bad", "good"], "image_size": (8, 8), "policy": DecodePolicy().to_dict(),
-    "data_digests": {}, "counts": {}, "excluded": 0, "class_balance": {}, "golden_split": "test",
-    "metrics": {}, "seeds": {}, "versions": {}, "weights": {},
+    "modality": "photos", "counts": {}, "excluded": 0,
+    "input": InputSpec(
+        name="photo", shape=(8, 8, 3), dtype="uint8", preparation=DecodePolicy().to_dict()
+    ),
+    "outputs": [OutputSpec(name="scores", task="classification", class_names=("bad", "good"))],
+    "golden_split": "test", "metrics": {}, "seeds": {}, "versions": {}, "weights": {},
 }  # fmt: skip
 
 
@@ -173,7 +176,7 @@ def flip(path: Path) -> None:
 
 def swap_labels(folder: Path) -> None:
     content = json.loads((folder / "bundle.json").read_text())
-    content["class_names"].reverse()
+    content["outputs"][0]["class_names"].reverse()
     (folder / "bundle.json").write_text(json.dumps(content, indent=2))
 
 
@@ -228,15 +231,18 @@ def test_a_bundle_can_be_moved_renamed_and_linked(small, tmp_path):
 
 
 def resealed(folder: Path, **changes) -> None:
-    content = {**json.loads((folder / "bundle.json").read_text()), **changes}
+    rewritten(folder, {**json.loads((folder / "bundle.json").read_text()), **changes})
+
+
+def rewritten(folder: Path, content: dict) -> None:
     (folder / "bundle.json").write_text(json.dumps(content))
     digest = hashlib.sha256((folder / "bundle.json").read_bytes()).hexdigest()
     (folder / "bundle.sha256").write_text(f"{digest}  bundle.json\n")
 
 
 def test_a_newer_format_asks_for_a_newer_package(small):
-    resealed(small.folder, format_version=2, something_new=[1])
-    with pytest.raises(DataError, match="has bundle format 2, and this version .* reads up to 1"):
+    resealed(small.folder, format_version=3, something_new=[1])
+    with pytest.raises(DataError, match="has bundle format 3, and this version .* reads up to 2"):
         Bundle.load(small.folder)
     (small.folder / "bundle.sha256").unlink()
     with pytest.raises(DataError, match="Upgrade kerasrecipes"):
@@ -261,16 +267,14 @@ def test_an_unreadable_bundle_json_is_told(small, content, message):
 
 
 def test_a_field_that_a_validator_refuses_is_told_in_its_words(small, monkeypatch):
-    class Strict(bundle.Manifest):
-        @field_validator("class_names")
+    class Strict(manifest.Manifest):
+        @field_validator("name")
         @classmethod
-        def check(cls, names):
-            raise ValueError("one class is no choice.")
+        def check(cls, name):
+            raise ValueError("no name for a model.")
 
-    monkeypatch.setattr(bundle, "Manifest", Strict)
-    with pytest.raises(
-        IntegrityError, match="is damaged at class_names: one class is no choice. R"
-    ):
+    monkeypatch.setattr(manifest, "Manifest", Strict)
+    with pytest.raises(IntegrityError, match="is damaged at name: no name for a model. R"):
         Bundle.load(small.folder)
 
 
@@ -294,18 +298,20 @@ def test_a_version_without_its_bundle_json_is_damaged(small):
 def test_bundle_json_says_where_the_model_comes_from(saved_once, part_sets, fitted):
     manifest = Bundle.load(saved_once.folder).manifest
     train, val, test = part_sets
-    assert manifest.class_names == ["dot", "plain", "stripe"] == list(saved_once.class_names)
+    assert saved_once.class_names == ("dot", "plain", "stripe")
     assert manifest.name == "parts" and manifest.recipe_type == "ImageClassifier"
-    assert manifest.image_size == (48, 48)
+    assert manifest.modality == "photos" and manifest.input.shape == (48, 48, 3)
+    assert manifest.input.name == "photo" and manifest.input.dtype == "uint8"
+    (output,) = manifest.outputs
+    assert (output.name, output.task) == ("scores", "classification")
     assert manifest.recipe == json.loads(json.dumps(fitted.get_config()))
     assert manifest.counts == {"train": train.counts(), "val": val.counts(), "test": test.counts()}
-    assert manifest.data_digests["train"] == train.digest()
+    assert saved_once.report().data.digests["train"] == train.digest()
     assert manifest.golden_split == "test" and set(manifest.metrics) == {"val", "test"}
-    assert sum(manifest.class_balance.values()) == pytest.approx(1)
     assert manifest.seeds == {"seed": 0}
     assert {"kerasrecipes", "keras", "tensorflow", "numpy"} <= set(manifest.versions)
     assert "Apache" in manifest.weights["licence"]
-    assert saved_once.policy() == train.policy
+    assert DecodePolicy.from_dict(manifest.input.preparation) == train.policy
     assert {"model.keras", "data.jsonl", "report.html", "golden/golden.npz"} <= set(manifest.sha256)
 
 
@@ -313,7 +319,7 @@ def test_golden_scores_are_what_the_saved_model_answers(copied):
     golden = copied.golden()
     model = copied.load_model()
     assert len(golden.photos) == len(golden.names) == len(golden.labels) == 12
-    pixels = [decode_photo(photo, (48, 48), copied.policy()) for photo in golden.photos]
+    pixels = [copied.decode(photo) for photo in golden.photos]
     scores = model.predict(np.stack(pixels).astype("float32"), verbose=0)
     np.testing.assert_allclose(scores, golden.scores, atol=1e-5)
     assert golden.scores.dtype == np.float32
@@ -371,10 +377,28 @@ def test_a_photo_that_changed_after_its_evaluation_is_not_saved(
     path.write_bytes(b"another photo")
     held_out = replace(
         fitted.held_out_,
-        photos=replace(test, photos=(replace(test.photos[0], path=path), *test.photos[1:])),
+        examples=replace(test, photos=(replace(test.photos[0], path=path), *test.photos[1:])),
     )
     changed = copy.copy(fitted)
     changed.held_out_ = held_out
     with pytest.raises(DataError, match="photo.png' has changed since it was scanned"):
         changed.save(tmp_path / "models")
     assert os.listdir(tmp_path / "models") == []
+
+
+def test_a_bundle_of_the_format_before_is_read(copied):
+    written = json.loads((copied.folder / "bundle.json").read_text())
+    for name in ("modality", "input", "outputs"):
+        del written[name]
+    before = {
+        **written, "format_version": 1, "image_size": [48, 48], "policy": copied.input.preparation,
+        "class_names": list(copied.class_names), "data_digests": {}, "class_balance": {"dot": 1.0},
+    }  # fmt: skip
+    rewritten(copied.folder, before)
+    found = Bundle.load(copied.folder)
+    assert found.manifest.modality == "photos" and found.input == copied.input
+    assert found.output == copied.output and found.manifest.format_version == 2
+    del before["image_size"]
+    rewritten(copied.folder, before)
+    with pytest.raises(IntegrityError, match="bundle.json' is damaged at modality"):
+        Bundle.load(copied.folder)

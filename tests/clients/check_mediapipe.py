@@ -97,7 +97,7 @@ def main(model: str, photos: str) -> int:
     labels = labels_text(bundle.class_names).splitlines()
     failed = False
     with tempfile.TemporaryDirectory() as folder:
-        size, policy = tuple(bundle.manifest.image_size), bundle.policy()
+        size, policy = image_size(bundle.input), policy_of(bundle.input)
         pixels = write_photos([paths[i] for i in chosen], size, policy, Path(folder))
         for record in records:
             check_digest(record)

@@ -44,8 +44,8 @@ def test_file_carries_labels_and_policy(exported_once):
     from kerasrecipes.export.tflite.metadata import read_metadata
 
     found = read_metadata(exported_once.exports()["tflite-int8"].path)
-    assert list(found.class_names) == exported_once.manifest.class_names
-    assert found.policy == exported_once.policy().to_dict()
+    assert found.class_names == exported_once.class_names
+    assert found.policy == exported_once.input.preparation
     assert found.description == "colours, version 1"
 
 

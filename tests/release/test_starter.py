@@ -14,7 +14,6 @@ from PIL import Image
 
 from kerasrecipes.errors import DataError, IntegrityError
 from kerasrecipes.export import get_format
-from kerasrecipes.photos.decoding.decode import decode_photo
 from kerasrecipes.release import starter
 from kerasrecipes.release.starter import list_starters, write_starter
 
@@ -36,7 +35,7 @@ def add_golden(folder, bundle, photo, kind):
     file = io.BytesIO()
     Image.fromarray(photo).save(file, kind.upper())
     model = get_format("tflite").load(folder / "model.tflite")
-    scores = model(decode_photo(file.getvalue(), model.image_size, bundle.policy())[None])[0]
+    scores = model(bundle.decode(file.getvalue())[None])[0]
     (folder / "golden" / f"large.{kind}").write_bytes(file.getvalue())
     with open(folder / "golden" / "golden.txt", "a") as lines:
         lines.write(" ".join([f"large.{kind}", *map(str, scores)]) + "\n")

@@ -18,9 +18,9 @@ from kerasrecipes.report.pictures import draw_pictures
 @dataclass
 class HeldOut:
     split: str
-    photos: PhotoSet
-    labels: np.ndarray
-    scores: np.ndarray
+    examples: PhotoSet
+    targets: np.ndarray
+    answers: np.ndarray
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_all_pictures_are_drawn_and_land_in_the_page(report, held_out, image_siz
 
 
 def test_a_photo_that_changed_is_noticed(report, held_out):
-    worst = most_confident_mistakes(held_out.labels, held_out.scores)[0]
-    held_out.photos.photos[worst].path.write_bytes(b"other")
+    worst = most_confident_mistakes(held_out.targets, held_out.answers)[0]
+    held_out.examples.photos[worst].path.write_bytes(b"other")
     with pytest.raises(DataError, match="has changed since it was scanned"):
         draw_pictures(report, held_out)

@@ -90,7 +90,7 @@ def test_lone_file_knows_its_labels_and_policy(exported, photos, tmp_path, predi
     path = tmp_path / "phone.tflite"
     path.write_bytes(exported.exports()["tflite-int8"].path.read_bytes())
     lone = Predictor(path)
-    assert lone.class_names == predictor.class_names and lone.policy == predictor.policy
+    assert lone.class_names == predictor.class_names and lone.input == predictor.input
     assert lone.predict(photos) == predictor.predict(photos)
     with pytest.raises(ValueError, match=r"`export` chooses among the exports of a bundle"):
         Predictor(path, export="tflite-int8")
