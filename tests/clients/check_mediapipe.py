@@ -24,6 +24,7 @@ from kerasrecipes.bundles.export_record import check_digest
 from kerasrecipes.export import get_format
 from kerasrecipes.export.tflite.metadata import labels_text
 from kerasrecipes.photos.decoding.decode import decode_photo
+from kerasrecipes.photos.modality import image_size, policy_of
 
 MEDIAPIPE = "mediapipe==1.2.2"
 CLASSIFIER = Path(__file__).parent / "mediapipe_classifier.py"

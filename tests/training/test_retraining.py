@@ -9,6 +9,7 @@ from keras import layers
 
 from kerasrecipes import Bundle, DataError, Distillation, ImageClassifier, MovingAverage
 from kerasrecipes.engine.frozen.frozen_part import Side
+from kerasrecipes.heads import make_head
 from kerasrecipes.photos.reader import PhotoReader
 from kerasrecipes.training.distillation import logits_of, soften
 from kerasrecipes.training.refitting import refitted
