@@ -13,7 +13,8 @@ from kerasrecipes.data.seen import on_side, refuse_tested, with_seen
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.heads import get_task
 from kerasrecipes.report.run_report import RunReport, StageReport
-from kerasrecipes.training.fitting import checked_examples, head_of
+from kerasrecipes.settings.judging import head_of
+from kerasrecipes.training.fitting import checked_examples
 
 if TYPE_CHECKING:
     import keras
@@ -74,6 +75,12 @@ def refitted(
     new._measure(val, "val")
     if not step:
         return new
+    _compare(recipe, new, val)
+    return new
+
+
+def _compare(recipe, new, val: Examples) -> None:
+    """Add to the last step of a new recipe's report how good it was before and is after."""
     task, held_out = get_task(new.output_.task), new.held_out_
     before = task.quality(held_out.targets, recipe.predict(val), new.output_)
     after = task.quality(held_out.targets, held_out.answers, new.output_)
@@ -82,7 +89,6 @@ def refitted(
     for side, quality in (("before", before.mean()), ("after", after.mean())):
         facts = new.report_.optimization[-1].setdefault(side, {})
         facts[f"val_{task.quality_name}"] = float(quality)
-    return new
 
 
 def _warn_of_lost_classes(
@@ -98,7 +104,7 @@ def _warn_of_lost_classes(
     if lost:
         warning = f"The new model finds far fewer validation photos of {'; of '.join(lost)}."
         recipe.report_.warnings.append(warning)
-        warnings.warn(warning, stacklevel=4)
+        warnings.warn(warning, stacklevel=5)
 
 
 def fit_photos(recipe, argument: str, given: Examples | None) -> Examples:

@@ -41,9 +41,9 @@ ROOMS = {
     "environment": Room(later_libraries="keras tensorflow"),
     "templates": Room(),
     "statistics": Room(libraries="numpy", later_libraries="scipy"),
-    "data": Room(libraries="numpy", later_libraries="keras tensorflow"),
-    "photos": Room("data statistics", libraries="numpy PIL", later_libraries="tensorflow"),
-    "surgery": Room("photos statistics", libraries="numpy", later_libraries="keras"),
+    "data": Room("statistics", libraries="numpy pydantic", later_libraries="keras tensorflow"),
+    "photos": Room("data", libraries="numpy PIL", later_libraries="tensorflow"),
+    "surgery": Room("data statistics", libraries="numpy", later_libraries="keras"),
     "quantization": Room("data statistics surgery", libraries="keras numpy"),
     "backbones": Room(
         "surgery",
@@ -51,13 +51,13 @@ ROOMS = {
         later_libraries="h5py keras keras_cv keras_hub",
     ),
     "losses": Room(libraries="keras numpy"),
-    "heads": Room(later="losses", later_libraries="keras"),
+    "evaluation": Room("data statistics", libraries="numpy", later_libraries="scipy"),
+    "heads": Room("data evaluation losses", libraries="numpy", later_libraries="keras"),
     "optimizers": Room(libraries="keras"),
     "callbacks": Room(
         libraries="keras numpy",
         later_libraries="matplotlib mlflow tensorboard tensorflow",
     ),
-    "evaluation": Room("statistics", libraries="numpy", later_libraries="scipy"),
     "report": Room(
         "evaluation statistics",
         later="photos",  # the mistakes are shown as photos
@@ -65,19 +65,19 @@ ROOMS = {
         later_libraries="jinja2 matplotlib sklearn",
     ),
     "engine": Room(
-        "backbones data photos report statistics surgery",
-        later="callbacks losses optimizers",
+        "backbones data report statistics surgery",
+        later="callbacks optimizers",
         libraries="numpy",
         later_libraries="ai_edge_litert jax keras tensorflow",
     ),
     "settings": Room(
         "backbones engine heads",
-        later="data photos report surgery",
+        later="data losses photos report surgery",
         libraries="numpy",
         later_libraries="keras",
     ),
     "bundles": Room(
-        "photos report",
+        "data report",
         later="quantization",
         libraries="numpy pydantic",
         later_libraries="keras",
@@ -88,23 +88,25 @@ ROOMS = {
         libraries="flatbuffers numpy",
         later_libraries="ai_edge_litert keras litert_quantizer onnx onnxruntime tensorflow tf2onnx",
     ),
-    "verify": Room("bundles data export photos statistics", later="report", libraries="numpy"),
-    "serve": Room("bundles export photos"),
+    "verify": Room(
+        "bundles data evaluation export photos statistics", later="report", libraries="numpy"
+    ),
+    "serve": Room("bundles data export photos"),
     "release": Room(
-        "bundles export",
-        later="data photos verify",
+        "bundles export photos",
+        later="data verify",
         libraries="numpy",
         later_libraries="jinja2",
     ),
     "training": Room(
-        "backbones bundles data engine evaluation heads photos release report settings statistics "
+        "backbones bundles data engine evaluation heads losses photos release report settings "
         "surgery",
         later="verify",
         libraries="numpy",
         later_libraries="keras sklearn",
     ),
     "choosing": Room(
-        "backbones data engine evaluation photos settings statistics training",
+        "backbones data evaluation losses photos settings statistics training",
         later="export verify",
         libraries="numpy",
         later_libraries="scipy sklearn",
@@ -117,7 +119,7 @@ ROOMS = {
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
     "cli": Room(
-        later="backbones choosing data engine export optimization photos release report serve "
+        later="backbones choosing engine export optimization photos release report serve "
         "settings templates training verify",
         libraries="typer",
     ),
@@ -126,9 +128,7 @@ ROOMS = {
 }
 
 # Arrows that go up, each with what must happen before it can go. Keep it empty.
-UPWARD = {
-    ("data", "photos"): "Splits, findings and predicting know examples as photos.",
-}
+UPWARD: dict[tuple[str, str], str] = {}
 # Folders with more files than FOLDER_FILES, which are to be divided.
 CROWDED: set[str] = set()
 

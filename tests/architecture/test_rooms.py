@@ -206,7 +206,7 @@ BUNDLE = "from kerasrecipes.bundles.bundle import BundleFolder"
         (wrong_arrows, "data/x.py", "import kerasrecipes", "'__init__'"),
         (wrong_arrows, "files.py", "from kerasrecipes.environment import import_keras", "'environ"),
         (wrong_arrows, "data/x.py", "import torch", "add the library"),
-        (wrong_arrows, "heads/x.py", "from kerasrecipes.losses import robust", "into the func"),
+        (wrong_arrows, "engine/x.py", "from kerasrecipes.optimizers import base", "into the func"),
         (wrong_arrows, "heads/x.py", f"def f():\n    {BUNDLE}", "goes down"),
         (wrong_arrows, "heads/x.py", "def f():\n    require('keras_hub', 'hub', '')", "keras_hub"),
         (heavy_when_loaded, "heads/x.py", "import keras.layers", "TYPE_CHECKING"),
