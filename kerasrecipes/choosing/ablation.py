@@ -134,7 +134,9 @@ def ablate_recipe(
             seeded = replace(judged.recipe, seed=recipe.seed + number)
             fitted = replace(judged, recipe=seeded)
             try:
-                model, _ = fit_classifier(fitted, train, val, (), lambda line: None, memory=memory)
+                model = fit_classifier(
+                    fitted, train, val, (), lambda line: None, memory=memory
+                ).model
             except NoEffectError as error:
                 # A backbone without residual blocks, say; nothing has been trained then.
                 if changes is not None or number or name == AS_IT_IS:

@@ -90,12 +90,12 @@ def distil(
     model = build_model(spec, judged.head, student, len(train.class_names))
     warnings = warn_of_random_weights(model, spec, student, schedule, say)
     stages = run_schedule(student, model, shown, val, schedule, goal, callbacks=callbacks, say=say)
-    base = replace(student)
-    base.model_, base.labels_ = teachers[0].model_, tuple(train.class_names)
-    base.report_ = new_report(student, spec, data, warnings)
+    seen: dict[str, str] = {}
     for one in teachers:
         # What a teacher learned from, its student has heard of.
-        base.seen_ = with_seen(base.seen_, one.seen_)
+        seen = with_seen(seen, one.seen_)
+    report = new_report(student, spec, data, warnings)
+    base = student.with_fitted(replace(teachers[0].fitted_, report=report, seen=seen))
     step = _step(teachers, model, goal, len(train))
     return refitted(base, model, train, val, step, stages, unlabelled)
 

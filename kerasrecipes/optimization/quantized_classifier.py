@@ -1,7 +1,7 @@
 """A classifier as the small file that will run on the phone."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,8 @@ class QuantizedClassifier(Shown):
         refuse_seen(with_seen(recipe.seen_, self.calibrated), photos)
         labels = photos.labels_among(recipe.labels_)
         scores = without_rounding(self.predict(photos))
-        recipe.seen_ = with_seen(recipe.seen_, on_side(photos, "test"))
+        seen = with_seen(recipe.seen_, on_side(photos, "test"))
+        recipe.fitted_ = replace(recipe.fitted_, seen=seen)
         return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
 
     def save(

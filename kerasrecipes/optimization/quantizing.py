@@ -98,7 +98,7 @@ def quantize(
     options = {"scheme": scheme, "sparsity": sparsity, "clusters": clusters}
     kept = {"keep_float": keep_float, "keep_int8": keep_int8}
     engine = _check_arguments(mode, calibration, kept, engine, training, options)
-    recipe._fitted("model_")
+    recipe._fitted()
     say = say_aloud if verbose else lambda line: None
     photos, content, used, facts = None, None, {}, {}
     if mode in {"int8", "qat"}:
@@ -210,7 +210,7 @@ def _contract(recipe, mode: str) -> dict[str, object]:
     return {
         "class_names": list(recipe.labels_),
         "description": f"{recipe.report_.name}, quantized as {mode}",
-        "policy": recipe.input_.preparation,
+        "policy": recipe.fitted_.input.preparation,
     }
 
 

@@ -27,7 +27,7 @@ def measure_sensitivity(recipe, calibration: PhotoSet | None = None) -> Quantiza
         ValueError: If nothing in the model can compute in 8 bits, or it was trained to.
         DataError: If photos are missing, or are those that the model was tested on.
     """
-    model = recipe._fitted("model_")
+    model = recipe.model_
     photos = fit_photos(recipe, "calibration", calibration)
     shape = tuple(model.input.shape[1:])
     return layer_sensitivity(model, calibration_inputs(photos, shape, recipe.seed, model=model))

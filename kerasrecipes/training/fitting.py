@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.data.seen import on_side
 from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weights
 from kerasrecipes.engine.devices.devices import Devices
 from kerasrecipes.engine.devices.precision import choose_precision
@@ -29,6 +30,7 @@ from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
 from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.surgery.stochastic_depth import residual_branches
 from kerasrecipes.training.calibration import calibration_inputs
+from kerasrecipes.training.fitted import Fitted
 
 if TYPE_CHECKING:
     import keras
@@ -38,7 +40,7 @@ STATISTICS_PHOTOS = 256
 
 def fit_classifier(
     judged: Judged, train: Examples, val: Examples, callbacks: tuple, say, run=None, memory=None
-):
+) -> Fitted:
     """Run a recipe on photos.
 
     Args:
@@ -51,7 +53,7 @@ def fit_classifier(
         memory: What fits of recipes with the same backbone, weights and head share; a dict.
 
     Returns:
-        The fitted model and its `RunReport`, still without evaluations.
+        What was fitted; its report is still without evaluations.
     """
     recipe, schedule, spec, head = judged.recipe, judged.schedule, judged.spec, judged.head
     data = checked_examples(train, val, head)
@@ -88,7 +90,15 @@ def fit_classifier(
     if devices.mirrored:
         model = _without_devices(model, build_model(spec, head, recipe, head.output(train).width))
     _finish_head(model, head, train)
-    return model, report
+    return Fitted(
+        model=model,
+        input=train.input_spec(model),
+        output=head.output(train),
+        report=report,
+        seen=on_side(train, "train"),
+        train=train,
+        val=val,
+    )
 
 
 def prepare(recipe) -> None:

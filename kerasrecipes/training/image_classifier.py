@@ -10,7 +10,7 @@ import numpy as np
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.console import say
 from kerasrecipes.data.examples import Examples
-from kerasrecipes.data.seen import FIT_SIDES, on_side, refuse_seen, with_seen
+from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
 from kerasrecipes.errors import NotFittedError
 from kerasrecipes.photos.augment import Augmentation
@@ -18,20 +18,11 @@ from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.settings.judging import Judged, judge_recipe
 from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
 from kerasrecipes.settings.setting import Setting
+from kerasrecipes.training.fitted import Fitted
 from kerasrecipes.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from kerasrecipes.release.bundle import Bundle
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Examples that a model was measured on, and what it said about them."""
-
-    split: str
-    examples: Examples
-    targets: np.ndarray
-    answers: np.ndarray
 
 
 @dataclass(repr=False, eq=False)
@@ -125,13 +116,7 @@ class ImageClassifier(Recipe):
         with nullcontext() if run is None else run.locked():
             speak = speak if run is None else run.log_lines(speak)
             fitted = fit_classifier(judged, train, val, tuple(callbacks), speak, run)
-            self.model_, self.report_ = fitted
-            self.output_ = judged.head.output(train)
-            self.labels_ = train.class_names
-            self.train_, self.val_ = train, val
-            self.input_ = train.input_spec(self.model_)
-            self.seen_ = on_side(train, "train")
-            self._measure(val, "val")
+            self.fitted_, _ = fitted.measured(val, "val", self.seed)
             if run is not None:
                 run.finish(self.report_)
         return self.report_
@@ -172,7 +157,7 @@ class ImageClassifier(Recipe):
         """
         from kerasrecipes.data.inference import predict_scores
 
-        return predict_scores(self._fitted("model_"), photos)
+        return predict_scores(self.model_, photos)
 
     def embed(self, photos: PhotoSet) -> np.ndarray:
         """Return what photos can be compared by, with `NearestNeighbours` or `recall_at_k`.
@@ -191,13 +176,14 @@ class ImageClassifier(Recipe):
         from kerasrecipes.data.inference import predict_scores
         from kerasrecipes.heads.embedding import embedding_model
 
-        return predict_scores(embedding_model(self._fitted("model_")), photos)
+        return predict_scores(embedding_model(self.model_), photos)
 
     def evaluate(self, photos: PhotoSet, *, split: str = "test"):
         """Measure the model on photos that it has not seen.
 
-        The photos are remembered: `save` keeps some of them, with the scores, as golden
-        vectors against which every exported file is verified.
+        The photos are remembered: `save` keeps some of those of the split `"test"`, with the
+        scores, as golden vectors against which every exported file is verified; without any,
+        some of those measured last.
 
         Args:
             photos: Labelled photos of the same classes.
@@ -211,21 +197,11 @@ class ImageClassifier(Recipe):
             DataError: If photos were used in the fit, cannot be read, or have other classes.
             ValueError: If `split` is one of `kerasrecipes.data.seen.FIT_SIDES`, e.g. `"val"`.
         """
-        self._fitted("model_")
+        fitted = self._fitted()
         if split in FIT_SIDES:
             raise ValueError(f"`split` must not be {split!r}, which names photos of the fit.")
-        refuse_seen(self.seen_, photos)
-        return self._measure(photos, split)
-
-    def _measure(self, photos: PhotoSet, split: str):
-        from kerasrecipes.training.measuring import measure
-
-        targets, answers, evaluation = measure(self.model_, photos, self.output_, self.seed)
-        self.held_out_ = HeldOut(split, photos, targets, answers)
-        self.seen_ = with_seen(self.seen_, on_side(photos, split))
-        self.report_.evaluations[split] = evaluation
-        self.report_.data.counts[split] = photos.counts()
-        self.report_.data.digests[split] = photos.digest()
+        refuse_seen(fitted.seen, photos)
+        self.fitted_, evaluation = fitted.measured(photos, split, self.seed)
         return evaluation
 
     def save(self, folder: str | Path):
@@ -246,8 +222,7 @@ class ImageClassifier(Recipe):
         from kerasrecipes.engine.devices.workers import check_first_worker
         from kerasrecipes.training.save import save_recipe
 
-        self._fitted("model_")
-        if not hasattr(self, "train_"):
+        if self._fitted("model_").train is None:
             raise NotFittedError(
                 "A recipe that was loaded is saved already. Copy its folder, or call `fit`."
             )
@@ -269,9 +244,11 @@ class ImageClassifier(Recipe):
 
         bundle = Bundle.load(folder)
         recipe = cls.from_config(bundle.manifest.recipe)
-        recipe.model_ = bundle.load_model()
-        recipe.labels_ = bundle.class_names
-        recipe.output_ = bundle.output
-        recipe.report_ = bundle.report()
-        recipe.input_, recipe.seen_ = bundle.input, bundle.seen()
+        recipe.fitted_ = Fitted(
+            model=bundle.load_model(),
+            input=bundle.input,
+            output=bundle.output,
+            report=bundle.report(),
+            seen=bundle.seen(),
+        )
         return recipe

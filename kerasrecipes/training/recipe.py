@@ -1,27 +1,24 @@
 """What every recipe has in common: an inert constructor, a config, and a fitted state."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from kerasrecipes.engine.schedule import UnfreezeSchedule
-from kerasrecipes.errors import NotFittedError
 from kerasrecipes.settings.engine_rows import ENGINE_ROWS
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.settings.written.meanings import with_arguments_of
 from kerasrecipes.surgery.adapters import Adapter
+from kerasrecipes.training.fitted import Fittable
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class Recipe:
+class Recipe(Fittable):
     """A description of a training run. It has a model; it is not one.
 
     A recipe's constructor stores its arguments under their own names and does nothing else, so
     that it can be printed, compared and written down before it runs. What `fit` learns ends in
-    an underscore; `seen_` is the side of every photo that the model has seen, see
-    `kerasrecipes.data.seen`. A subclass has settings of its own, and a `table` of all of them;
+    an underscore, see `Fitted`. A subclass has settings of its own, and a `table` of all of them;
     what they mean is added to its docstring.
 
     Args:
@@ -83,9 +80,6 @@ class Recipe:
     """
 
     table: ClassVar[tuple[Setting, ...]] = ENGINE_ROWS
-    # It is never changed in place: `fit`, `evaluate` and `load` put another one there.
-    seen_: ClassVar[Mapping[str, str]] = MappingProxyType({})
-
     head: str = "classification"
     head_norm: str | None = None
     schedule: UnfreezeSchedule | None = None
@@ -128,19 +122,6 @@ class Recipe:
         kinds = {row.name: row.kind for row in cls.table}
         known = {name: kinds[name].from_plain(config[name]) for name in config if name in kinds}
         return cls(**{**config, **known})
-
-    def _fitted(self, attribute: str) -> Any:
-        """Return something that `fit` learned.
-
-        Raises:
-            NotFittedError: If `fit` has not run.
-        """
-        if not hasattr(self, attribute):
-            raise NotFittedError(
-                f"This {type(self).__name__} has no `{attribute}` yet. Call `fit` first, "
-                f"or get a fitted one with {type(self).__name__}.load(folder)."
-            )
-        return getattr(self, attribute)
 
     def __repr__(self) -> str:
         changed = ", ".join(

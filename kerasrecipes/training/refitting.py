@@ -11,9 +11,9 @@ import numpy as np
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.seen import on_side, refuse_tested, with_seen
 from kerasrecipes.errors import DataError, listed, printable
-from kerasrecipes.heads import get_task
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.settings.judging import head_of
+from kerasrecipes.training.fitted import Fitted
 from kerasrecipes.training.fitting import checked_examples
 
 if TYPE_CHECKING:
@@ -54,16 +54,11 @@ def refitted(
     """
     data = checked_sides(recipe, train, val)
     former = recipe.report_
-    new = replace(recipe)
-    new.model_, new.labels_, new.output_ = model, recipe.labels_, recipe.output_
-    new.train_, new.val_ = train, val
-    new.input_ = train.input_spec(model)
     learned = {**on_side(train, "train"), **on_side(val, "val")}
     if unlabelled is not None:
         learned = {**on_side(unlabelled, "unlabelled"), **learned}
         data.digests["unlabelled"] = unlabelled.digest()
-    new.seen_ = with_seen(recipe.seen_, learned)
-    new.report_ = replace(
+    report = replace(
         RunReport.from_dict(former.to_dict()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         data=data,
@@ -72,16 +67,25 @@ def refitted(
         stages=[*former.stages, *stages],
         optimization=[*former.optimization, *([dict(step)] if step else [])],
     )
-    new._measure(val, "val")
-    if not step:
-        return new
-    _compare(recipe, new, val)
+    fitted = Fitted(
+        model=model,
+        input=train.input_spec(model),
+        output=recipe.output_,
+        report=report,
+        seen=with_seen(recipe.seen_, learned),
+        train=train,
+        val=val,
+    )
+    fitted, _ = fitted.measured(val, "val", recipe.seed)
+    new = recipe.with_fitted(fitted)
+    if step:
+        _compare(recipe, new, val)
     return new
 
 
 def _compare(recipe, new, val: Examples) -> None:
     """Add to the last step of a new recipe's report how good it was before and is after."""
-    task, held_out = get_task(new.output_.task), new.held_out_
+    task, held_out = new.fitted_.task, new.fitted_.held_out["val"]
     before = task.quality(held_out.targets, recipe.predict(val), new.output_)
     after = task.quality(held_out.targets, held_out.answers, new.output_)
     if task.target == CLASS:
@@ -118,8 +122,8 @@ def fit_photos(recipe, argument: str, given: Examples | None) -> Examples:
     Raises:
         DataError: If there are none, they are no `PhotoSet`, or the recipe was tested on any.
     """
-    kept, side = ("val_", "validation") if argument == "val" else ("train_", "training")
-    photos = getattr(recipe, kept, None) if given is None else given
+    kept, side = ("val", "validation") if argument == "val" else ("train", "training")
+    photos = getattr(recipe._fitted(), kept) if given is None else given
     if photos is None:
         raise DataError(
             f"This recipe was loaded and has no photos of its own. Pass `{argument}`, the {side} "
@@ -150,7 +154,7 @@ def checked_sides(recipe, train: Examples, val: Examples):
         DataError: If the photos do not suit training, have other classes than the model, or
             are among those that it was tested on.
     """
-    labels = recipe._fitted("labels_")
+    labels = recipe.labels_
     data = checked_examples(train, val, head_of(recipe))
     if tuple(train.class_names) != tuple(labels):
         raise DataError(

@@ -9,6 +9,7 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import IntegrityError, printable
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.training.calibration import calibration_inputs
+from kerasrecipes.training.fitted import Fitted
 
 GOLDEN_PHOTOS = 200
 GOLDEN_BYTES = 50_000_000
@@ -16,19 +17,19 @@ GOLDEN_BYTES = 50_000_000
 
 def save_recipe(recipe, name_folder: Path) -> Bundle:
     """Write a new version of a model folder; see `ImageClassifier.save`."""
-    report = recipe.report_
+    fitted, report = recipe.fitted_, recipe.report_
     report.name = printable(name_folder.absolute().name)
 
     def fill(folder: Path) -> dict:
-        recipe.model_.save(folder / "model.keras")
-        held_out = recipe.held_out_
+        fitted.model.save(folder / "model.keras")
+        held_out = fitted.golden
         chosen = golden_indices(held_out.examples)
         _write_golden(folder / "golden", held_out, chosen)
-        shape = tuple(recipe.model_.input.shape[1:])
-        inputs = calibration_inputs(recipe.train_, shape, recipe.seed, model=recipe.model_)
+        shape = tuple(fitted.model.input.shape[1:])
+        inputs = calibration_inputs(fitted.train, shape, recipe.seed, model=fitted.model)
         np.savez_compressed(folder / "calibration.npz", photos=inputs)
-        _write_data(folder / "data.jsonl", recipe)
-        _write_report(folder, recipe)
+        _write_data(folder / "data.jsonl", fitted)
+        _write_report(folder, fitted)
         _compare_saved(folder / "model.keras", held_out, chosen[:16])
         return _manifest_fields(recipe)
 
@@ -72,9 +73,9 @@ def _write_golden(folder: Path, held_out, chosen: list[int]) -> None:
     )
 
 
-def _write_data(path: Path, recipe) -> None:
-    held_out = recipe.held_out_
-    sides = {"train": recipe.train_, "val": recipe.val_, held_out.split: held_out.examples}
+def _write_data(path: Path, fitted: Fitted) -> None:
+    sides = {"train": fitted.train, "val": fitted.val}
+    sides |= {split: measured.examples for split, measured in fitted.held_out.items()}
     with path.open("w", encoding="utf-8") as file:
         for split, photos in sides.items():
             for item in photos.items:
@@ -82,21 +83,21 @@ def _write_data(path: Path, recipe) -> None:
                 file.write(json.dumps(row) + "\n")
         told = {item.key for photos in sides.values() for item in photos.items}
         # Of photos without labels, and those of earlier tests, only the side is known.
-        for sha256, split in recipe.seen_.items():
+        for sha256, split in fitted.seen.items():
             if sha256 not in told:
                 file.write(json.dumps({"sha256": sha256, "label": None, "split": split}) + "\n")
 
 
-def _write_report(folder: Path, recipe) -> None:
+def _write_report(folder: Path, fitted: Fitted) -> None:
     from kerasrecipes.report.html import render_html
     from kerasrecipes.report.pictures import draw_pictures
 
-    plots = draw_pictures(recipe.report_, recipe.held_out_)
+    plots = draw_pictures(fitted.report, fitted.golden)
     (folder / "plots").mkdir()
     for name, png in plots.items():
         (folder / "plots" / f"{name}.png").write_bytes(png)
-    (folder / "report.json").write_text(recipe.report_.to_json(), encoding="utf-8")
-    (folder / "report.html").write_text(render_html(recipe.report_, plots), encoding="utf-8")
+    (folder / "report.json").write_text(fitted.report.to_json(), encoding="utf-8")
+    (folder / "report.html").write_text(render_html(fitted.report, plots), encoding="utf-8")
 
 
 def _compare_saved(path: Path, held_out, chosen: list[int]) -> None:
@@ -115,18 +116,18 @@ def _compare_saved(path: Path, held_out, chosen: list[int]) -> None:
 
 def _manifest_fields(recipe) -> dict:
     report = recipe.report_
-    train = recipe.train_
+    fitted = recipe.fitted_
     return {
         "name": report.name,
         "created": report.created,
         "recipe_type": type(recipe).__name__,
         "recipe": recipe.get_config(),
-        "modality": train.modality,
-        "input": train.input_spec(recipe.model_),
-        "outputs": [recipe.output_],
+        "modality": fitted.train.modality,
+        "input": fitted.input,
+        "outputs": [fitted.output],
         "counts": report.data.counts,
         "excluded": report.data.excluded,
-        "golden_split": recipe.held_out_.split,
+        "golden_split": fitted.golden.split,
         "metrics": {k: v.to_dict() for k, v in report.evaluations.items()},
         "seeds": report.seeds,
         "versions": report.versions,

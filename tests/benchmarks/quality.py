@@ -95,7 +95,7 @@ def measure(seed: int, sides, settings: dict) -> dict[str, float]:
     row = {
         "run": seed,
         "minutes": minutes,
-        **summary("", recipe.held_out_.answers, test),
+        **summary("", recipe.fitted_.golden.answers, test),
         **summary("probe ", probe_scores(train, val, test), test),
     }
     with tempfile.TemporaryDirectory() as folder:

@@ -376,11 +376,11 @@ def test_a_photo_that_changed_after_its_evaluation_is_not_saved(
     path = tmp_path / "photo.png"
     path.write_bytes(b"another photo")
     held_out = replace(
-        fitted.held_out_,
+        fitted.fitted_.golden,
         examples=replace(test, photos=(replace(test.photos[0], path=path), *test.photos[1:])),
     )
     changed = copy.copy(fitted)
-    changed.held_out_ = held_out
+    changed.fitted_ = replace(fitted.fitted_, held_out={"test": held_out})
     with pytest.raises(DataError, match="photo.png' has changed since it was scanned"):
         changed.save(tmp_path / "models")
     assert os.listdir(tmp_path / "models") == []

@@ -50,8 +50,8 @@ def test_shared_blocks_change_no_result(part_photos, small_recipe):
     memory: dict = {}
     small = judge_recipe(small_recipe(dropout=0.0))
     fit_classifier(judge_recipe(small_recipe()), train, val, (), print, memory=memory)
-    shared, _ = fit_classifier(small, train, val, (), print, memory=memory)
-    alone, _ = fit_classifier(small, train, val, (), print)
+    shared = fit_classifier(small, train, val, (), print, memory=memory).model
+    alone = fit_classifier(small, train, val, (), print).model
     assert len(memory) == 2
     for one, other in zip(shared.get_weights(), alone.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -53,7 +53,7 @@ def test_it_is_told_in_plain_words(result):
 def test_the_recipe_and_its_model_stay_as_they_are(part_sets, tiny_spec):
     train, val, _ = part_sets
     recipe = ImageClassifier(tiny_spec(), image_size=SIZE)
-    recipe.model_, recipe.report_ = object(), object()
+    recipe.fitted_ = object()
     before = dict(vars(recipe))
     recipe.probe(train, val)
     assert vars(recipe) == before

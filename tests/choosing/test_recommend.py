@@ -125,7 +125,7 @@ def test_calibration_sees_every_class_alike(part_sets, monkeypatch):
         seen.append(photo.label)
         return np.zeros((*size, 3), np.uint8)
 
-    monkeypatch.setattr("kerasrecipes.training.calibration.read_photo", read)
+    monkeypatch.setattr("kerasrecipes.photos.photo_set.read_photo", read)
     few = train.select([0, *np.flatnonzero(train.labels)])  # one dot, eight of the others
     assert calibration_inputs(few, (8, 8, 3), seed=0, count=10).shape == (9, 8, 8, 3)
     assert sorted(seen) == ["dot"] + 4 * ["plain"] + 4 * ["stripe"]

@@ -95,7 +95,7 @@ def test_from_hostile_photos_to_predictions(kr, hostile, tmp_path):
     assert "script" not in parser.tags and "&lt;b&gt;" in page
     assert "&lt;script&gt;alert(1)&lt;script&gt;" in page and "{{7*7}}" in page
     stated = json.loads((to / "1" / "bundle.json").read_text(encoding="utf-8"))
-    assert stated["class_names"] == sorted(CLASSES.values())
+    assert stated["outputs"][0]["class_names"] == sorted(CLASSES.values())
     assert kr("evaluate", to, hostile)[0] == 0
     code, out, err = kr("export", to)
     assert code == 0, err

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_what_workers_cannot_do(part_sets, quick_recipe, monkeypatch, tmp_path):
         recipe.fit(*part_sets[:2], verbose=False)
     with pytest.raises(ValueError, match="`run_folder` does not work together with `devices='wor"):
         recipe.fit(*part_sets[:2], run_folder=tmp_path / "run")
-    recipe.model_ = recipe.train_ = object()
+    recipe.fitted_ = SimpleNamespace(model=object(), train=object())
     with pytest.raises(ValueError, match="This is worker 1. .* worker 0 saves it"):
         recipe.save(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

@@ -66,7 +66,7 @@ def test_photos_without_labels_count_by_what_the_teachers_say(
     found = distil(
         [small_fitted, small_fitted], student, train, val, unlabelled=nameless, verbose=False
     )
-    assert found.train_ is train
+    assert found.fitted_.train is train
     assert found.report_.data.counts["train"] == train.counts()
     rows = (found.save(tmp_path / "student").folder / "data.jsonl").read_text().splitlines()
     guessed = [row for row in map(json.loads, rows) if row["split"] == "unlabelled"]

@@ -316,7 +316,8 @@ def test_wrong_use_is_named(small_fitted, part_sets, tmp_path):
     with pytest.raises(NotFittedError):
         optimize(ImageClassifier(), train, val)
     tested = copy(small_fitted)
-    tested.seen_ = {photo.facts.sha256: "test" for photo in val.photos}
+    seen = {photo.facts.sha256: "test" for photo in val.photos}
+    tested.fitted_ = replace(tested.fitted_, seen=seen)
     with pytest.raises(DataError, match="tested"):
         optimize(tested, train, val)
     assert _with_seed(tested, 5).seen_ == tested.seen_

@@ -206,7 +206,7 @@ def test_tfmot_gives_a_file_that_passes_verification(small_fitted, part_sets, tm
     assert path.read_bytes() == small.content
     contract = get_format("tflite").read_contract(path)
     assert tuple(contract.class_names) == tuple(small_fitted.labels_)
-    assert contract.policy == small_fitted.input_.preparation
+    assert contract.policy == small_fitted.fitted_.input.preparation
     assert contract.description.endswith(", quantized as qat")
     # The recipe stays as it was, so the file remembers by itself what it was chosen by.
     assert small.calibrated == {**on_side(train, "calibration"), **on_side(val, "val")}
@@ -221,9 +221,7 @@ def test_settings_that_tfmot_does_not_follow_are_told(small_fitted, part_sets, m
 
     monkeypatch.setattr(tfmot_training, "train_for_int8", begin)
     asked = {"mix": "mixup", "class_weights": "balanced", "views": 9, "patience": 3, "ema": False}
-    given = replace(small_fitted, **asked)
-    for name in ("model_", "labels_", "report_", "input_", "output_", "seen_", "train_", "val_"):
-        setattr(given, name, getattr(small_fitted, name))
+    given = small_fitted.with_fitted(small_fitted.fitted_, **asked)
     with pytest.raises(Began):
         kr.quantize(given, "qat", engine="tfmot")
     (told,) = [line for line in capsys.readouterr().err.splitlines() if "do not apply" in line]

@@ -29,9 +29,8 @@ def test_one_call(done):
     assert done.report.stages[1].epochs_run == 1
     assert Bundle.load(done.bundle.folder.parent).manifest.metrics.keys() == {"val", "test"}
     assert done.bundle.manifest.seeds == {"seed": 5}
-    assert (
-        sum(map(len, (done.recipe.train_, done.recipe.val_, done.recipe.held_out_.examples))) == 48
-    )
+    fitted = done.recipe.fitted_
+    assert len(fitted.train) + len(fitted.val) + len(fitted.golden.examples) == 48
 
 
 def test_it_is_the_same_as_the_steps_one_by_one(done, quick, part_photos):
@@ -47,7 +46,7 @@ def test_it_is_the_same_as_the_steps_one_by_one(done, quick, part_photos):
 
 def test_a_loaded_recipe_answers_alike(done):
     loaded = ImageClassifier.load(done.bundle.folder)
-    photos = done.recipe.held_out_.examples
+    photos = done.recipe.fitted_.golden.examples
     np.testing.assert_allclose(loaded.predict(photos), done.recipe.predict(photos), atol=1e-6)
     assert loaded.get_config() == done.recipe.get_config()
     assert loaded.labels_ == done.recipe.labels_
@@ -76,7 +75,7 @@ def test_without_test_photos_the_validation_photos_are_golden(quick, part_photos
     done = fine_tune_images(part_photos, tmp_path, test_fraction=0, schedule=schedule, **quick)
     assert set(done.report.evaluations) == {"val"}
     assert done.bundle.manifest.golden_split == "val"
-    assert len(done.bundle.golden().photos) == len(done.recipe.val_)
+    assert len(done.bundle.golden().photos) == len(done.recipe.fitted_.val)
 
 
 def test_a_leak_is_refused_before_the_training(part_photos, tmp_path, monkeypatch):

@@ -72,7 +72,7 @@ def loss_on(recipe, photos, model=None) -> float:
     """The recipe's loss of the whole model, from the photos."""
     head, model = head_of(recipe), model or recipe.model_
     trained = keras.Model(model.input, model.get_layer(head.trains).output)
-    loss = head.loss(list(recipe.train_.counts().values()))
+    loss = head.loss(list(recipe.fitted_.train.counts().values()))
     return float(loss(one_hot(photos), predict_scores(trained, photos)))
 
 

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from kerasrecipes.console import say as say_aloud
@@ -99,7 +98,4 @@ def optimize(
 
 def _with_seed(recipe, seed: int):
     """Return a fitted recipe that is the same but for its seed."""
-    other = replace(recipe, seed=seed)
-    other.model_, other.labels_, other.report_ = recipe.model_, recipe.labels_, recipe.report_
-    other.seen_ = recipe.seen_
-    return other
+    return recipe.with_fitted(recipe.fitted_, seed=seed)

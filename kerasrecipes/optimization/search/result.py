@@ -133,7 +133,7 @@ class OptimizationResult(Shown):
         recipe = self.recipes[candidate.model]
         recipe.evaluate(photos)
         scores = without_rounding(file_scores(self._file(candidate), photos))
-        labels = recipe.held_out_.targets
+        labels = recipe.fitted_.golden.targets
         return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
 
     def save(self, folder: str | Path, candidate: Candidate | None = None):
@@ -242,11 +242,12 @@ class OptimizationResult(Shown):
             "before": before,
             "after": after,
         }
-        recipe.report_ = replace(
+        report = replace(
             report,
             optimization=[*report.optimization, step],
             warnings=[*report.warnings, *self.warnings],
         )
+        recipe.fitted_ = replace(recipe.fitted_, report=report)
         return recipe
 
     def _chosen(self, candidate: Candidate | None) -> Candidate:

@@ -244,7 +244,7 @@ class Search:
             model,
             quantization,
             self._trained_for.get(model, 0.0) + time.monotonic() - started,
-            recipe.held_out_.answers,
+            recipe.fitted_.golden.answers,
             multiply_adds=model_facts(recipe.model_).get("multiply_adds"),
         )
         self.candidates.append(found)
@@ -307,9 +307,9 @@ class Search:
         report = RunReport.from_dict(facts["report"])
         # A backbone of one's own is not in a report, and the schedule may have been cut.
         schedule = report.recipe["schedule"]
-        before = replace(plan.settings, schedule=schedule and UnfreezeSchedule.from_dict(schedule))
-        before.model_, before.labels_ = load_model(path), self.recipe.labels_
-        before.report_, before.seen_ = report, self.recipe.seen_
+        fitted = replace(self.recipe.fitted_, model=load_model(path), report=report)
+        schedule = schedule and UnfreezeSchedule.from_dict(schedule)
+        before = plan.settings.with_fitted(fitted, schedule=schedule)
         return refitted(before, before.model_, self.train, self.val)
 
     def identity(self) -> dict[str, str]:

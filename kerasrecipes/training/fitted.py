@@ -1,0 +1,142 @@
+"""What a fit leaves behind, in one place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.seen import on_side, with_seen
+from kerasrecipes.data.specs import InputSpec, OutputSpec
+from kerasrecipes.errors import NotFittedError
+from kerasrecipes.evaluation.task import Evaluated, Task
+from kerasrecipes.heads import get_task
+from kerasrecipes.report.run_report import RunReport
+from kerasrecipes.training.measuring import measure
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Examples that a model was measured on, and what it said about them."""
+
+    split: str
+    examples: Examples
+    targets: np.ndarray
+    answers: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model, what is known of it, and what it has seen. It is never changed in place.
+
+    Args:
+        model: From what examples are read as to answers.
+        input: What it takes.
+        output: What it answers with.
+        report: What is known of its fit.
+        seen: The side of every example that it has met; see `kerasrecipes.data.seen`.
+        train: Examples that it learned from; `None` for a model that was loaded.
+        val: Examples that it was chosen by; `None` for a model that was loaded.
+        held_out: What it was measured on, by the name of the split.
+    """
+
+    model: "keras.Model"
+    input: InputSpec
+    output: OutputSpec
+    report: RunReport
+    seen: Mapping[str, str] = field(default_factory=dict)
+    train: Examples | None = None
+    val: Examples | None = None
+    held_out: Mapping[str, HeldOut] = field(default_factory=dict)
+
+    @property
+    def task(self) -> Task:
+        """How its answers are read and judged."""
+        return get_task(self.output.task)
+
+    @property
+    def golden(self) -> HeldOut:
+        """What every file of it will be compared on: the test if there was one."""
+        return self.held_out.get("test") or list(self.held_out.values())[-1]
+
+    def measured(self, examples: Examples, split: str, seed: int) -> tuple["Fitted", Evaluated]:
+        """Measure the model, and return what is known of it then, with the result.
+
+        Args:
+            examples: Labelled examples.
+            split: What to call them in the report, which gets the result.
+            seed: Seed of the resampling.
+
+        Raises:
+            DataError: If they cannot be read, or have other classes.
+        """
+        targets, answers, evaluation = measure(self.model, examples, self.output, seed)
+        held_out = HeldOut(split, examples, targets, answers)
+        self.report.evaluations[split] = evaluation
+        self.report.data.counts[split] = examples.counts()
+        self.report.data.digests[split] = examples.digest()
+        known = replace(
+            self,
+            held_out={**self.held_out, split: held_out},
+            seen=with_seen(self.seen, on_side(examples, split)),
+        )
+        return known, evaluation
+
+
+class Fittable:
+    """Gives a recipe what its fit learned: `fitted_`, and the parts of it that people ask for."""
+
+    fitted_: Fitted
+
+    @property
+    def model_(self) -> "keras.Model":
+        """The fitted model, a plain functional `keras.Model`."""
+        return self._fitted("model_").model
+
+    @property
+    def labels_(self) -> tuple[str, ...]:
+        """The classes or labels, in the order of the scores."""
+        return self._fitted("labels_").output.class_names
+
+    @property
+    def output_(self) -> OutputSpec:
+        """What the model answers with."""
+        return self._fitted("output_").output
+
+    @property
+    def report_(self) -> RunReport:
+        """What is known of the fit."""
+        return self._fitted("report_").report
+
+    @property
+    def seen_(self) -> Mapping[str, str]:
+        """The side of every example that the model has met, by its key."""
+        return self.fitted_.seen if hasattr(self, "fitted_") else {}
+
+    def _fitted(self, attribute: str = "fitted_") -> Fitted:
+        """Return what `fit` learned.
+
+        Raises:
+            NotFittedError: If `fit` has not run.
+        """
+        if not hasattr(self, "fitted_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} has no `{attribute}` yet. Call `fit` first, "
+                f"or get a fitted one with {type(self).__name__}.load(folder)."
+            )
+        return self.fitted_
+
+    def with_fitted(self, fitted: Fitted, **changes: Any) -> Any:
+        """Return the same recipe, perhaps with other settings, around another model.
+
+        Args:
+            fitted: The model, and what is known of it.
+            **changes: Settings that differ.
+        """
+        other = replace(self, **changes)  # type: ignore[type-var]
+        other.fitted_ = fitted
+        return other
