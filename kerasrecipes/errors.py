@@ -22,7 +22,7 @@ class NoEffectError(KerasRecipesError, ValueError):
     """An argument would change nothing, with this model or with this schedule."""
 
 
-class NotFittedError(KerasRecipesError, RuntimeError):
+class NotFittedError(KerasRecipesError, RuntimeError, AttributeError):
     """Something that `fit` learns was asked for before `fit`."""
 
 

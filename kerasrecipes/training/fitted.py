@@ -53,6 +53,30 @@ class Fitted:
     val: Examples | None = None
     held_out: Mapping[str, HeldOut] = field(default_factory=dict)
 
+    @classmethod
+    def of(
+        cls,
+        model: "keras.Model",
+        output: OutputSpec,
+        report: RunReport,
+        train: Examples,
+        val: Examples,
+        seen: Mapping[str, str] | None = None,
+    ) -> "Fitted":
+        """Take down what was fitted.
+
+        Args:
+            model: The model.
+            output: What it answers with.
+            report: What is known of its fit.
+            train: Examples that it learned from.
+            val: Examples that it was chosen by.
+            seen: The sides of what it had met before.
+        """
+        met = with_seen(seen or {}, {**on_side(val, "val"), **on_side(train, "train")})
+        spec = train.input_spec(model)
+        return cls(model, spec, output, report, met, train, val)
+
     @property
     def task(self) -> Task:
         """How its answers are read and judged."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
-from kerasrecipes.data.seen import on_side
 from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weights
 from kerasrecipes.engine.devices.devices import Devices
 from kerasrecipes.engine.devices.precision import choose_precision
@@ -90,15 +89,7 @@ def fit_classifier(
     if devices.mirrored:
         model = _without_devices(model, build_model(spec, head, recipe, head.output(train).width))
     _finish_head(model, head, train)
-    return Fitted(
-        model=model,
-        input=train.input_spec(model),
-        output=head.output(train),
-        report=report,
-        seen=on_side(train, "train"),
-        train=train,
-        val=val,
-    )
+    return Fitted.of(model, head.output(train), report, train, val)
 
 
 def prepare(recipe) -> None:

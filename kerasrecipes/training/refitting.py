@@ -54,9 +54,9 @@ def refitted(
     """
     data = checked_sides(recipe, train, val)
     former = recipe.report_
-    learned = {**on_side(train, "train"), **on_side(val, "val")}
+    seen = recipe.seen_
     if unlabelled is not None:
-        learned = {**on_side(unlabelled, "unlabelled"), **learned}
+        seen = with_seen(seen, on_side(unlabelled, "unlabelled"))
         data.digests["unlabelled"] = unlabelled.digest()
     report = replace(
         RunReport.from_dict(former.to_dict()),
@@ -67,15 +67,7 @@ def refitted(
         stages=[*former.stages, *stages],
         optimization=[*former.optimization, *([dict(step)] if step else [])],
     )
-    fitted = Fitted(
-        model=model,
-        input=train.input_spec(model),
-        output=recipe.output_,
-        report=report,
-        seen=with_seen(recipe.seen_, learned),
-        train=train,
-        val=val,
-    )
+    fitted = Fitted.of(model, recipe.output_, report, train, val, seen)
     fitted, _ = fitted.measured(val, "val", recipe.seed)
     new = recipe.with_fitted(fitted)
     if step:

@@ -100,7 +100,7 @@ ROOMS = {
     ),
     "training": Room(
         "backbones bundles data engine evaluation heads losses photos release report settings "
-        "surgery",
+        "statistics surgery",
         later="verify",
         libraries="numpy",
         later_libraries="keras sklearn",
