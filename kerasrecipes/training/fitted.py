@@ -141,7 +141,7 @@ class Fittable:
         """The side of every example that the model has met, by its key."""
         return self.fitted_.seen if hasattr(self, "fitted_") else {}
 
-    def _fitted(self, attribute: str = "fitted_") -> Fitted:
+    def _fitted(self, attribute: str = "model_") -> Fitted:
         """Return what `fit` learned.
 
         Raises:

@@ -197,7 +197,7 @@ class ImageClassifier(Recipe):
             DataError: If photos were used in the fit, cannot be read, or have other classes.
             ValueError: If `split` is one of `kerasrecipes.data.seen.FIT_SIDES`, e.g. `"val"`.
         """
-        fitted = self._fitted()
+        fitted = self._fitted("model_")
         if split in FIT_SIDES:
             raise ValueError(f"`split` must not be {split!r}, which names photos of the fit.")
         refuse_seen(fitted.seen, photos)

@@ -119,7 +119,7 @@ ROOMS = {
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
     "cli": Room(
-        later="backbones choosing engine export optimization photos release report serve "
+        later="backbones choosing data engine export optimization photos release report serve "
         "settings templates training verify",
         libraries="typer",
     ),
