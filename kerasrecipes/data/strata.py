@@ -18,29 +18,27 @@ def join_units(
     examples: Examples, by_group: bool, near: bool, among: Iterable[int] | None = None
 ) -> list[Unit]:
     """Join the examples that must stay together, and return those `among` the given ones."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     items = examples.items
-    parent = list(range(len(items)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
     keys: list[Callable[[Example], object]] = [lambda item: item.key]
     if by_group:
         keys.append(lambda item: item.group)
+    pairs: list[tuple[int, int]] = []
     for key in keys:
         first: dict[object, int] = {}
-        for i, item in enumerate(items):
-            if key(item) is not None:
-                parent[root(i)] = root(first.setdefault(key(item), i))
+        named = [(i, key(item)) for i, item in enumerate(items) if key(item) is not None]
+        pairs += [(i, first.setdefault(name, i)) for i, name in named]
     for i, j in examples.near_duplicates() if near else []:
         if not (by_group and items[i].group is not None and items[j].group is not None):
-            parent[root(i)] = root(j)
+            pairs.append((i, j))
+    ends = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(pairs)), ends), shape=(len(items), len(items)))
+    unit_of = connected_components(graph, directed=False)[1]
     members = defaultdict(list)
     for i in range(len(items)) if among is None else among:
-        members[root(i)].append(i)
+        members[unit_of[i]].append(i)
     return list(members.values())
 
 

@@ -41,7 +41,9 @@ ROOMS = {
     "environment": Room(later_libraries="keras tensorflow"),
     "templates": Room(),
     "statistics": Room(libraries="numpy", later_libraries="scipy"),
-    "data": Room("statistics", libraries="numpy pydantic", later_libraries="keras tensorflow"),
+    "data": Room(
+        "statistics", libraries="numpy pydantic", later_libraries="keras scipy tensorflow"
+    ),
     "photos": Room("data", libraries="numpy PIL", later_libraries="tensorflow"),
     "surgery": Room("data statistics", libraries="numpy", later_libraries="keras"),
     "quantization": Room("data statistics surgery", libraries="keras numpy"),

@@ -47,6 +47,37 @@ def test_the_seed_and_the_contents_decide_and_nothing_else(make):
     )
 
 
+@pytest.mark.parametrize(
+    ("by", "near", "sides"),
+    [
+        (
+            "random",
+            True,
+            "teeetttttettttttttttvtvvveettteteveettttttvttteeettvttttvtvvvttevvtvtttt",
+        ),
+        (
+            "random",
+            False,
+            "tetttvvvvtevtttteeevtetttttevvtvtetttettevetttttettvtttttttevtttettvvttt",
+        ),
+        ("group", True, "tttteetttvttvttteevttevvtttteetttvttvttteevttevvtttteetttvttvttteevttevv"),
+        ("time", True, "tttteeveetttteettttttettttttvvtvvtvvttttttvttttttvvtttttvevvtttveeteetee"),
+    ],
+)
+def test_splits_stay_what_they_were(make, by, near, sides):
+    """Copies, look-alikes in chains, groups and gaps, as an earlier version split them."""
+    photos = make.photo_set(
+        [f"class {i * i % 7 % 3}" for i in range(72)],
+        contents=[i - i % 9 // 8 for i in range(72)],
+        alike=[i // 4 if i % 3 else None for i in range(72)],
+        groups=[f"part {i * 5 % 24}" for i in range(72)],
+        times=days(*(i * 7 % 50 for i in range(72))),
+    )
+    found = paths(*split_photos(photos, by=by, near=near, seed=5))
+    letters = ["".join("tve"[k] for k in range(3) if p.path in found[k]) for p in photos.photos]
+    assert "".join(letters) == sides
+
+
 @st.composite
 def random_sets(draw):
     n = draw(st.integers(30, 120))
