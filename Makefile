@@ -41,6 +41,7 @@ quick: setup lint
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 docs: setup
 	$(BIN)/python docs/build.py build/docs
