@@ -105,6 +105,10 @@ if TYPE_CHECKING:
         fine_tune_images as fine_tune_images,
     )
     from kerasrecipes.training.image_classifier import ImageClassifier as ImageClassifier
+    from kerasrecipes.training.loading import (
+        load_recipe as load_recipe,
+        register_recipe as register_recipe,
+    )
     from kerasrecipes.training.probe import ProbeResult as ProbeResult
     from kerasrecipes.verify import (
         Benchmark as Benchmark,
@@ -154,6 +158,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "training.distillation": "Distillation",
         "training.fine_tune": "FineTuned fine_tune_images",
         "training.image_classifier": "ImageClassifier",
+        "training.loading": "load_recipe register_recipe",
         "training.probe": "ProbeResult",
         "verify": "Benchmark Latency Tolerance Verification benchmark_bundle "
         "benchmark_export verify_bundle verify_export",

@@ -63,6 +63,11 @@ class Reader(ABC):
 
     examples: "Examples"
 
+    @property
+    @abstractmethod
+    def varies(self) -> bool:
+        """Whether one view differs from another."""
+
     @abstractmethod
     def identity(self) -> tuple:
         """Return what a view depends on besides its number; readers that agree in it read alike."""
@@ -116,7 +121,8 @@ class Examples(ABC):
 
         Args:
             model: The model.
-            augmentation: How views differ from the example; `None` for not at all.
+            augmentation: How views differ from the example, as a recipe says it; `None` for not
+                at all.
             seed: Seed of the views.
         """
 

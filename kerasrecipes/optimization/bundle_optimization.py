@@ -17,6 +17,7 @@ from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.training.image_classifier import ImageClassifier
+from kerasrecipes.training.loading import load_recipe
 from kerasrecipes.training.refitting import refitted
 
 
@@ -115,7 +116,7 @@ def optimize_bundle(
     name = bundle.folder.absolute().parent
     to = name.with_name(f"{name.name}_small") if to is None else Path(to)
     check_model_folder(to)  # before the search, not after it
-    recipe = ImageClassifier.load(bundle)
+    recipe = load_recipe(bundle)
     smaller = [_student(name, recipe, recipe.seed if seed is None else seed) for name in students]
     train, val, fresh = photos_of_fit(bundle, photos)
     result = optimize(recipe, train, val, students=smaller, seed=seed, **settings)
@@ -149,7 +150,7 @@ def remake_bundle(
     check_model_folder(to)
     bundle = Bundle.load(bundle)
     train, val, fresh = photos_of_fit(bundle, photos)
-    loaded = ImageClassifier.load(bundle)
+    loaded = load_recipe(bundle)
     made = make(refitted(loaded, loaded.model_, train, val), train, val)
     if len(fresh) and isinstance(made, QuantizedClassifier):
         made.recipe.evaluate(fresh)  # these are the photos that its file is verified by

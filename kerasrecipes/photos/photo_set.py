@@ -11,7 +11,7 @@ import numpy as np
 from kerasrecipes.data.check import CheckReport
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.specs import InputSpec
-from kerasrecipes.photos.augment import Augmentation
+from kerasrecipes.photos.augment import Augmentation, get_augmentation
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.decoding.decode import read_photo, read_unchanged
 from kerasrecipes.photos.decoding.policy import DecodePolicy
@@ -137,11 +137,11 @@ class PhotoSet(Examples):
         return replace(self, photos=tuple(items), excluded=(), ignored=())
 
     def reader(
-        self, model: "keras.Model", augmentation: Augmentation | None = None, seed: int = 0
+        self, model: "keras.Model", augmentation: str | Augmentation | None = None, seed: int = 0
     ) -> PhotoReader:
         """Return what reads the photos at the size that a model takes."""
         size = image_size_of(model)
-        return PhotoReader(self, size, augmentation or Augmentation(), seed)
+        return PhotoReader(self, size, get_augmentation(augmentation or "none"), seed)
 
     def near_duplicates(self) -> list[tuple[int, int]]:
         """Find photos that look the same; see `kerasrecipes.photos.similar`."""

@@ -52,6 +52,11 @@ class PhotoReader(Reader):
         self._seed = seed
         self._error: Exception | None = None
 
+    @property
+    def varies(self) -> bool:
+        """Whether one view differs from another."""
+        return self._augmentation != Augmentation()
+
     def identity(self) -> tuple:
         """Return what the pixels of a view depend on besides its number; two readers that
         agree in it read the same."""

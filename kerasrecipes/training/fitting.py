@@ -18,7 +18,6 @@ from kerasrecipes.environment import be_deterministic, check_backend, import_ker
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.files import digest
 from kerasrecipes.heads import Head, make_head
-from kerasrecipes.photos.augment import Augmentation, get_augmentation
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport, computing_clause
 from kerasrecipes.settings.judging import Judged, check_accumulation
@@ -72,8 +71,7 @@ def fit_classifier(
         model, spec = adapted.model, adapted.spec
     if recipe.rematerialise:
         check_blocks(model, spec, schedule, recipe.batch_norm == "train")
-    augmentation = get_augmentation(recipe.augment)
-    sides = sides_of(recipe, augmentation, train, val, model)
+    sides = sides_of(recipe, train, val, model)
     frozen = FrozenPart(model, spec, sides, recipe.cache_gb, say, memory)
     runner = _runner(recipe, model, spec, head, loss, sides, frozen, callbacks, say)
     runner.devices, runner.precision = devices, choose_precision(recipe.precision)
@@ -159,14 +157,11 @@ def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
 
 
 def sides_of(
-    recipe, augmentation: Augmentation, train: Examples, val: Examples, model: "keras.Model"
+    recipe, train: Examples, val: Examples, model: "keras.Model"
 ) -> tuple[Side, Side]:
     """Return the examples of a fit, as a model takes them; those to learn from are augmented."""
-    views = 1 if augmentation == Augmentation() else recipe.views
-    return (
-        Side(train.reader(model, augmentation, recipe.seed), views),
-        Side(val.reader(model), 1),
-    )
+    reader = train.reader(model, recipe.augment, recipe.seed)
+    return Side(reader, recipe.views if reader.varies else 1), Side(val.reader(model), 1)
 
 
 def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, say):

@@ -1,15 +1,36 @@
 """What every recipe has in common: an inert constructor, a config, and a fitted state."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+
+from kerasrecipes.console import say
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
+from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
 from kerasrecipes.engine.schedule import UnfreezeSchedule
+from kerasrecipes.errors import DataError, NotFittedError, printable
+from kerasrecipes.evaluation.task import Evaluated
+from kerasrecipes.heads.embedding import embedding_model
+from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.report.run_report import RunReport
+from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.engine_rows import ENGINE_ROWS
+from kerasrecipes.settings.judging import Judged, judge_recipe
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.settings.written.meanings import with_arguments_of
 from kerasrecipes.surgery.adapters import Adapter
-from kerasrecipes.training.fitted import Fittable
+from kerasrecipes.training.fitted import Fittable, Fitted
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasrecipes.training.probe import ProbeResult
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -79,6 +100,7 @@ class Recipe(Fittable):
             fits, also in two processes on one kind of machine, then end with the same bits.
     """
 
+    name: ClassVar[str]
     table: ClassVar[tuple[Setting, ...]] = ENGINE_ROWS
     head: str = "classification"
     head_norm: str | None = None
@@ -122,6 +144,203 @@ class Recipe(Fittable):
         kinds = {row.name: row.kind for row in cls.table}
         known = {name: kinds[name].from_plain(config[name]) for name in config if name in kinds}
         return cls(**{**config, **known})
+
+    def fit(
+        self,
+        train: Examples,
+        val: Examples,
+        *,
+        callbacks: "Sequence[keras.callbacks.Callback]" = (),
+        verbose: bool = True,
+        run_folder: str | Path | RunFolder | None = None,
+        resume: bool = False,
+    ) -> RunReport:
+        """Train on one set of examples, choosing the weights by another.
+
+        Fitting again starts again. Ctrl-C ends the fit with the best weights so far.
+
+        Args:
+            train: Examples to learn from, e.g. photos.
+            val: Examples to choose by; none of them may be among `train`.
+            callbacks: Further `keras.callbacks.Callback`s, used in every stage.
+            verbose: Whether to print what trains and how it goes.
+            run_folder: A folder that explains the run and from which it can go on after a
+                break, see `RunFolder`; `None` keeps nothing.
+            resume: Go on with the run in `run_folder`, and end with the very weights that
+                it would have ended with.
+
+        Returns:
+            A `RunReport`: what was trained, how it went, and how `val` is classified.
+
+        Raises:
+            ValueError: If an argument of the recipe is not usable, or the recipe would undo
+                what a callback does.
+            DataError: If the examples do not suit training, or change while it runs, or the run
+                folder is in use, or holds a run and `resume` is not set, or another run.
+            IntegrityError: If all that could be resumed from is damaged.
+            OSError: If nothing can be written in the run folder.
+            KeyboardInterrupt: If interrupted before there was anything to keep.
+        """
+        judged = judge_recipe(self)
+        check_callbacks(callbacks, self)
+        run = as_run_folder(run_folder, resume)
+        return self._fit(judged, train, val, callbacks=callbacks, verbose=verbose, run=run)
+
+    def _fit(
+        self,
+        judged: Judged,
+        train: Examples,
+        val: Examples,
+        *,
+        callbacks: "Sequence[keras.callbacks.Callback]" = (),
+        verbose: bool = True,
+        run: RunFolder | None = None,
+    ) -> RunReport:
+        """Fit what was judged already."""
+        from kerasrecipes.engine.devices.devices import check_run_folder
+        from kerasrecipes.training.fitting import fit_classifier
+
+        speak = say if verbose else lambda line: None
+        check_run_folder(self, run)
+        with nullcontext() if run is None else run.locked():
+            speak = speak if run is None else run.log_lines(speak)
+            fitted = fit_classifier(judged, train, val, tuple(callbacks), speak, run)
+            self.fitted_, _ = fitted.measured(val, "val", self.seed)
+            if run is not None:
+                run.finish(self.report_)
+        return self.report_
+
+    def probe(self, train: Examples, val: Examples, *, verbose: bool = True) -> "ProbeResult":
+        """Measure in seconds how far the backbone gets as it is, before anything is trained.
+
+        The recipe stays as it is; see `kerasrecipes.choosing.probe.probe_backbone`.
+
+        Args:
+            train: Examples to learn from.
+            val: Examples to judge by; none of them may be among `train`.
+            verbose: Whether to warn of leaks between the two.
+
+        Returns:
+            A `ProbeResult`; print it.
+
+        Raises:
+            ValueError: If an argument of the recipe is not usable.
+            DataError: If the examples do not suit training, or change while it runs.
+        """
+        from kerasrecipes.training.probe import probe_recipe
+
+        return probe_recipe(self, train, val, verbose)
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        """Return what the model answers, e.g. class probabilities.
+
+        Args:
+            examples: What to ask it about; labels are not looked at.
+
+        Returns:
+            float32, one row per example: of classes or labels the scores, shape `(n, classes)`,
+            in the order of `labels_`.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            DataError: If an example cannot be read, or changed since it was scanned.
+        """
+        return predict_scores(self.model_, examples)
+
+    def embed(self, examples: Examples) -> np.ndarray:
+        """Return what examples can be compared by, with `NearestNeighbours` or `recall_at_k`.
+
+        Args:
+            examples: Any, also of classes that the model does not know.
+
+        Returns:
+            float32, shape `(n, length)`: embeddings of length 1 from the heads `"embedding"` and
+            `"margin"`, otherwise the pooled features of the backbone.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            DataError: If an example cannot be read, or changed since it was scanned.
+        """
+        return predict_scores(embedding_model(self.model_), examples)
+
+    def evaluate(self, examples: Examples, *, split: str = "test") -> Evaluated:
+        """Measure the model on examples that it has not seen.
+
+        They are remembered: `save` keeps some of those of the split `"test"`, with the
+        scores, as golden vectors against which every exported file is verified; without any,
+        some of those measured last.
+
+        Args:
+            examples: Labelled examples of the same classes.
+            split: What to call them in the report.
+
+        Returns:
+            An `Evaluation`; print it.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            DataError: If examples were used in the fit, cannot be read, or have other classes.
+            ValueError: If `split` is one of `kerasrecipes.data.seen.FIT_SIDES`, e.g. `"val"`.
+        """
+        fitted = self._fitted("model_")
+        if split in FIT_SIDES:
+            raise ValueError(f"`split` must not be {split!r}, which names examples of the fit.")
+        refuse_seen(fitted.seen, examples)
+        self.fitted_, evaluation = fitted.measured(examples, split, self.seed)
+        return evaluation
+
+    def save(self, folder: str | Path) -> Bundle:
+        """Write a new version of a model folder.
+
+        Args:
+            folder: The model's folder, e.g. `"saved_models/tiles"`; the bundle is its
+                next free version, e.g. `saved_models/tiles/1/`.
+
+        Returns:
+            The `Bundle`.
+
+        Raises:
+            NotFittedError: Before `fit`, and for a recipe that was loaded.
+            ValueError: In another worker than the first.
+            OSError: If the folder cannot be written; nothing is left behind.
+        """
+        from kerasrecipes.engine.devices.workers import check_first_worker
+        from kerasrecipes.training.save import save_recipe
+
+        if self._fitted("model_").train is None:
+            raise NotFittedError(
+                "A recipe that was loaded is saved already. Copy its folder, or call `fit`."
+            )
+        check_first_worker(self.devices)
+        return save_recipe(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: Bundle | str | Path) -> Self:
+        """Read a saved recipe, ready to evaluate and predict.
+
+        Args:
+            folder: A model folder (its latest version) or one version of it, or a bundle.
+
+        Raises:
+            DataError: If there is no bundle, or it holds a recipe of another type.
+            IntegrityError: If a file of it was changed.
+        """
+        bundle = Bundle.load(folder)
+        if bundle.manifest.recipe_type != cls.name:
+            raise DataError(
+                f"'{printable(bundle.folder)}' holds a recipe of the type "
+                f"{bundle.manifest.recipe_type!r}, not {cls.name!r}. Load it with "
+                "kerasrecipes.load_recipe(folder)."
+            )
+        recipe = cls.from_config(bundle.manifest.recipe)
+        recipe.fitted_ = Fitted(
+            model=bundle.load_model(),
+            input=bundle.input,
+            output=bundle.output,
+            report=bundle.report(),
+            seen=bundle.seen(),
+        )
+        return recipe
 
     def __repr__(self) -> str:
         changed = ", ".join(

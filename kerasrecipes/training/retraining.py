@@ -19,7 +19,6 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.heads import Head
 from kerasrecipes.heads.classification import LOGITS, POOL
 from kerasrecipes.losses.class_weights import class_weights
-from kerasrecipes.photos.augment import get_augmentation
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
@@ -215,8 +214,7 @@ def run_schedule(
     say = say or (lambda line: None)
     warn_of_few_photos(val, say)
     prepare(recipe)
-    augmentation = get_augmentation(recipe.augment)
-    sides = sides_of(recipe, augmentation, train, val, model)
+    sides = sides_of(recipe, train, val, model)
     graph = goal.training_model(model, head, recipe.seed)
     spec = _spec(recipe, graph, schedule)
     _judge_settings(recipe, graph, spec, schedule, goal, say)

@@ -106,7 +106,7 @@ class TwinTrainer:
         rate = tf_keras.optimizers.schedules.CosineDecay(self.learning_rate, self.steps)
         model.compile(tf_keras.optimizers.Adam(rate), "categorical_crossentropy", ["accuracy"])
         best = _best_weights(tf_keras) if keep_best else None
-        readers, (train, val) = self._data(tuple(model.input_shape[1:3]))
+        readers, (train, val) = self._data(model)
         with readers[0].errors(), readers[1].errors(), _without_warnings():
             history = model.fit(
                 train,
@@ -125,16 +125,10 @@ class TwinTrainer:
             model.set_weights(best.weights)
         return history
 
-    def _data(self, image_size: tuple[int, int]):
+    def _data(self, model: "keras.Model"):
         from kerasrecipes.data.batches import index_batches, one_hot, with_targets
-        from kerasrecipes.photos.augment import get_augmentation
-        from kerasrecipes.photos.reader import PhotoReader
 
-        augmentation = get_augmentation(self.augment)
-        readers = (
-            PhotoReader(self.train, image_size, augmentation, self.seed),
-            PhotoReader(self.val, image_size),
-        )
+        readers = self.train.reader(model, self.augment, self.seed), self.val.reader(model)
         orders = (
             # One epoch more than is used: Keras asks for it to see that there is none.
             index_batches(
