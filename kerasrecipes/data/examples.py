@@ -30,32 +30,35 @@ FEW = 9
 
 
 class Example(Protocol):
-    """One thing to learn from or to answer.
-
-    Args:
-        key: Hex digest of its content: two with the same key are the same.
-        name: What people call it, e.g. its path.
-        label: A class; a tuple of labels; or a number: as `Examples.target` says.
-        group: The part, patient or board that it belongs to, if that is known.
-        time: When it was taken, if that is known.
-        split: The side that its source gives it: `"train"`, `"val"` or `"test"`.
-        size_bytes: Bytes that keeping it takes.
-    """
+    """One thing to learn from or to answer."""
 
     @property
-    def key(self) -> str: ...
+    def key(self) -> str:
+        """Hex digest of the content: two with the same key are the same."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What people call it, e.g. its path."""
+
     @property
-    def label(self) -> Any: ...
+    def label(self) -> Any:
+        """A class; a tuple of labels; or a number: as `Examples.target` says."""
+
     @property
-    def group(self) -> str | None: ...
+    def group(self) -> str | None:
+        """The part, patient or board that it belongs to, if that is known."""
+
     @property
-    def time(self) -> datetime | None: ...
+    def time(self) -> datetime | None:
+        """When it was taken, if that is known."""
+
     @property
-    def split(self) -> str | None: ...
+    def split(self) -> str | None:
+        """The side that its source gives it: `"train"`, `"val"` or `"test"`."""
+
     @property
-    def size_bytes(self) -> int: ...
+    def size_bytes(self) -> int:
+        """Bytes that keeping it takes."""
 
 
 class Reader(ABC):

@@ -13,25 +13,18 @@ from kerasrecipes.statistics.estimate import Estimate
 
 
 class Evaluated(Protocol):
-    """The result of a test, whatever the task is.
-
-    Args:
-        n: Number of examples.
-        latency_ms: `{"median": …, "p95": …}` for one example, or `None` if not measured.
-        notes: What a reader should know about the numbers.
-        headline: The number that models are compared by.
-    """
+    """The result of a test, whatever the task is; see `kerasrecipes.evaluation.base.Result`."""
 
     n: int
     latency_ms: dict[str, float] | None
     notes: tuple[str, ...]
 
     @property
-    def headline(self) -> Estimate: ...
+    def headline(self) -> Estimate:
+        """The number that models are compared by."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-safe data."""
-        ...
 
 
 @dataclass(frozen=True)

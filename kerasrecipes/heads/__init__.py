@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "embedding": "EmbeddingHead",
         "margin": "MarginHead",
     },
-    own="Head Task get_head get_task list_heads make_head register_head",
+    own="get_head get_task list_heads make_head register_head",
 )
 
 _HAS = ("name", "trains", "build", "loss", "metrics")
@@ -74,6 +74,9 @@ def register_head(head: type, replace: bool = False) -> None:
 
 def get_task(name: str) -> Task:
     """Return a task by name, as a bundle or a file says it.
+
+    Args:
+        name: E.g. `"classification"`.
 
     Raises:
         ValueError: If there is no such task.

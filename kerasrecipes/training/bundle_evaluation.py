@@ -48,7 +48,7 @@ def evaluate_bundle(bundle: Bundle | str | Path, photos: PhotoSet | str | Path) 
         DataError: If no photo is left, or classes are unknown to the model.
         IntegrityError: If a file of the bundle was changed.
     """
-    from kerasrecipes.training.measuring import measure
+    from kerasrecipes.training.fitted import measure
     from kerasrecipes.verify.held_out import unseen_photos
 
     bundle = Bundle.load(bundle)

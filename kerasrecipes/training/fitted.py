@@ -1,5 +1,6 @@
-"""What a fit leaves behind, in one place."""
+"""What a fit leaves behind, in one place, and how a model is measured."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -7,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.data.seen import on_side, with_seen
 from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.errors import NotFittedError
 from kerasrecipes.evaluation.task import Evaluated, Task
 from kerasrecipes.heads import get_task
 from kerasrecipes.report.run_report import RunReport
-from kerasrecipes.training.measuring import measure
 
 if TYPE_CHECKING:
     import keras
+
+LATENCY_RUNS = 30
 
 
 @dataclass(frozen=True)
@@ -164,3 +167,45 @@ class Fittable:
         other = replace(self, **changes)  # type: ignore[type-var]
         other.fitted_ = fitted
         return other
+
+
+def measure(
+    model: "keras.Model", examples: Examples, output: OutputSpec, seed: int
+) -> tuple[np.ndarray, np.ndarray, Evaluated]:
+    """Ask a model about examples, time single ones, and judge the answers.
+
+    Args:
+        model: The fitted model.
+        examples: Labelled examples.
+        output: What the model answers with.
+        seed: Seed of the resampling.
+
+    Returns:
+        The targets, one row each, the answers, float32, and an evaluation.
+
+    Raises:
+        DataError: If the examples have other classes than the model, or there are none.
+    """
+    task = get_task(output.task)
+    targets = task.targets(examples, output)
+    answers = predict_scores(model, examples)
+    evaluation = task.evaluate(
+        targets,
+        answers,
+        output,
+        groups=[item.group for item in examples.items],
+        latency_ms=_latency_ms(model),
+        seed=seed,
+    )
+    return targets, answers, evaluation
+
+
+def _latency_ms(model: "keras.Model") -> list[float]:
+    """Time single examples through Keras; what counts on a device is the exported file's."""
+    example = np.full((1, *model.input.shape[1:]), 127, np.float32)
+    times = []
+    for _ in range(LATENCY_RUNS + 3):
+        started = time.perf_counter()
+        model.predict_on_batch(example)
+        times.append((time.perf_counter() - started) * 1e3)
+    return times[3:]

@@ -156,9 +156,7 @@ def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
     }
 
 
-def sides_of(
-    recipe, train: Examples, val: Examples, model: "keras.Model"
-) -> tuple[Side, Side]:
+def sides_of(recipe, train: Examples, val: Examples, model: "keras.Model") -> tuple[Side, Side]:
     """Return the examples of a fit, as a model takes them; those to learn from are augmented."""
     reader = train.reader(model, recipe.augment, recipe.seed)
     return Side(reader, recipe.views if reader.varies else 1), Side(val.reader(model), 1)
