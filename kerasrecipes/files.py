@@ -64,7 +64,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def told_plainly(folder: Path):
+def told_plainly(folder: Path) -> Iterator[None]:
     """Say in an operating system's error what could not be saved, and what to do."""
     try:
         yield
@@ -79,7 +79,7 @@ def told_plainly(folder: Path):
 
 
 @contextmanager
-def temporary_folder(beside: Path):
+def temporary_folder(beside: Path) -> Iterator[Path]:
     """Make a hidden folder in `beside`; whatever is still in it at the end is removed."""
     folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=beside))
     folder.chmod(0o755)
@@ -117,7 +117,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def complete_file(path: Path):
+def complete_file(path: Path) -> Iterator[Path]:
     """Open a hidden binary file that becomes `path` when the block ends, or else is removed."""
     with tempfile.NamedTemporaryFile(prefix=UNFINISHED, dir=path.parent, delete=False) as file:
         try:

@@ -10,7 +10,7 @@ import pickle
 import struct
 from collections import OrderedDict
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -48,7 +48,9 @@ class _Tensor(NamedTuple):
     strides: tuple[int, ...]
 
 
-def _rebuild_tensor(storage, offset, shape, strides, *_ignored) -> _Tensor:
+def _rebuild_tensor(
+    storage: Any, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_ignored: Any
+) -> _Tensor:
     whole = (offset, *shape, *strides) if isinstance(storage, _Storage) else (None,)
     if not all(type(number) is int and number >= 0 for number in whole):
         raise DataError("it describes a tensor by something other than whole numbers")

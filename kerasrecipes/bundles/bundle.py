@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from pydantic import ValidationError
@@ -32,6 +32,9 @@ from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
 from kerasrecipes.files import digest, sync_folder, temporary_folder, told_plainly
 from kerasrecipes.report.run_report import RunReport
+
+if TYPE_CHECKING:
+    import keras
 
 SEAL = "bundle.sha256"
 EXPORTS = "exports"
@@ -187,7 +190,7 @@ class BundleFolder:
         """Return the `RunReport` of the fit."""
         return RunReport.from_json((self.folder / "report.json").read_text(encoding="utf-8"))
 
-    def load_model(self):
+    def load_model(self) -> "keras.Model":
         """Load the Keras model. No code in the file is run.
 
         Returns:

@@ -6,11 +6,17 @@ import math
 import threading
 import zipfile
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import IntegrityError, printable
+
+if TYPE_CHECKING:
+    import keras
 
 # What a file may hold beyond its weights: small states, and configs of large models.
 SMALL = 1_000_000
@@ -18,7 +24,7 @@ LARGEST_CONFIG = 50_000_000
 _LOADING = threading.Lock()
 
 
-def load_model(path: str | Path):
+def load_model(path: str | Path) -> "keras.Model":
     """Load a Keras model from a file that may come from anywhere.
 
     Keras refuses code in the file (`safe_mode`). A file whose config asks for more weights
@@ -85,12 +91,12 @@ def _weight_budget(path: Path) -> int:
 
 
 @contextmanager
-def _limited_weights(keras, path: Path, budget: int):
+def _limited_weights(keras: ModuleType, path: Path, budget: int) -> Iterator[None]:
     """Let layers add weights up to a budget, and refuse the one that passes it."""
     original = keras.layers.Layer.add_weight
     added, loading = 0, threading.get_ident()
 
-    def add_weight(layer, shape=None, *args, **kwargs):
+    def add_weight(layer: Any, shape: Any = None, *args: Any, **kwargs: Any) -> Any:
         nonlocal added
         if threading.get_ident() != loading:
             return original(layer, shape, *args, **kwargs)

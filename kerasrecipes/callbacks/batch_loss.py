@@ -1,5 +1,7 @@
 """The loss of each single step, which Keras does not show."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -38,18 +40,18 @@ class BatchLoss(Resumable, keras.callbacks.Callback):
         self.count = count
         self.batch_size = batch_size
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         require_single_steps(self)
         self.losses: list[float] = []
         self._epoch = 0
         self._step = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch += 1
         self._step = 0
         self.forget_mean()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._step += 1
         seen = self._photos_seen(batch)
         total = float(logs["loss"]) * seen

@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,7 @@ class DivergenceGuard(BatchLoss):
         self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
         self.rollbacks: list[dict] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self.rollbacks = []
         self._recent: list[float] = []
@@ -101,16 +102,16 @@ class DivergenceGuard(BatchLoss):
         self._good, self._best_then = ModelState(self.model), None
         self._check_window()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._good = self._candidate = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self._steps_kept = 0
         if self.snapshot_steps is None:
             self._take_snapshot()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None and not self._steps_kept:
             # Metrics that have seen nothing say 0, which others would take for the best loss.
             logs["loss"] = float("nan")

@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -105,7 +107,7 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
         self.best_epoch: int | None = None  # until it is used
         self._weights = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.best = self.baseline
         self.best_epoch = 0
         self.stopped_epoch = None
@@ -117,7 +119,7 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
         if self._limit is None:
             self._limit = max(10, round(0.2 * self.params.get("epochs", 0)))
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # A validation value carries the name of a training one, so a typo shows at once.
         if batch == 0 and self._epochs_run == 0 and logs:
             known = [*logs, *(f"val_{name}" for name in logs)]
@@ -125,7 +127,7 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
                 raise self._unknown_monitor(known)
             self._find_direction()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.monitor not in (logs or {}):
             raise self._unknown_monitor(logs or {})
         self._epochs_run += 1
@@ -140,7 +142,7 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
             self.stopped_epoch = self._epochs_run
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.restore()
 
     def restore(self) -> None:
@@ -171,7 +173,7 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
                 higher_is_better(self.monitor, self.model) if auto else self.mode == "max"
             )
 
-    def _unknown_monitor(self, known) -> ValueError:
+    def _unknown_monitor(self, known: Iterable[str]) -> ValueError:
         hint = " Pass `validation_data` to `fit`." if self.monitor.startswith("val_") else ""
         return ValueError(
             f"`monitor={self.monitor!r}` is not in the logs, so training would never stop."
@@ -179,7 +181,7 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
         )
 
 
-def _check(monitor, patience, mode, baseline) -> None:
+def _check(monitor: object, patience: object, mode: object, baseline: object) -> None:
     if not isinstance(monitor, str) or not monitor:
         raise ValueError(
             f"`monitor` must be the name of a value in the logs, e.g. 'val_loss', not {monitor!r}."

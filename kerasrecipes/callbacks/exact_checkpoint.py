@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -109,7 +110,7 @@ class ExactCheckpoint(keras.callbacks.Callback):
         self._restored = found
         return Continuation(found["epoch"], found["stopped"])
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._written, self._resumed_at, self._next_write = 0, None, 0.0
         self._build(self.model)
         if self._restored is None:
@@ -121,7 +122,7 @@ class ExactCheckpoint(keras.callbacks.Callback):
         RandomState.from_dict(self._restored["random"]).restore()
         self._resumed_at = self._restored["epoch"]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         restored, self._restored = self._restored, None
         if restored is None:
             return
@@ -136,7 +137,7 @@ class ExactCheckpoint(keras.callbacks.Callback):
                 f"{restored['epoch']} epochs. Pass `initial_epoch={restored['epoch']}`."
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         last = self.model.stop_training or epoch + 1 == self.params.get("epochs")
         started = time.monotonic()
         due = started >= self._next_write if self.every is None else (epoch + 1) % self.every == 0
@@ -160,7 +161,7 @@ class ExactCheckpoint(keras.callbacks.Callback):
         now = time.monotonic()
         self._next_write = now + 9 * (now - started)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._restored = None
 
     def summary(self) -> dict:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -61,7 +62,7 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         self.log_dir = log_dir
         self.epochs: list[dict] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         import tensorflow as tf
 
         require_single_steps(self)
@@ -72,11 +73,11 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         self._updates: dict[str, float] = {}
         self._writer = self.log_dir and tf.summary.create_file_writer(str(self.log_dir))
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if batch == 0:
             self._before = {name: _flat(weights) for name, weights in self._groups.items()}
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self._before is None:
             return
         for name, weights in self._groups.items():
@@ -84,7 +85,7 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
             self._updates[name] = _ratio(change, np.linalg.norm(self._before[name]))
         self._before = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         gradients = self._gradients()
         norms = {name: float(np.linalg.norm(flat)) for name, flat in gradients.items()}
         self.epochs.append(
@@ -97,7 +98,7 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         if self._writer:
             self._write(epoch, gradients)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._writer:
             self._writer.close()
 

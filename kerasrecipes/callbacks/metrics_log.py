@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -39,14 +40,14 @@ class MetricsLog(keras.callbacks.Callback):
             )
         self.labels = labels
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if not self.path.parent.is_dir():
             raise ValueError(
                 f"The folder of `path`, '{printable(self.path.parent)}', does not exist. Make it, "
                 "or pass another file."
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         values = {**(logs or {}), "learning_rate": max(current_rates(self.model))}
         plain = {name: _finite(float(value)) for name, value in values.items()}
         line = json.dumps({**self.labels, "epoch": epoch + 1, **plain}, allow_nan=False)

@@ -1,5 +1,7 @@
 """A moving average of the weights that is what gets validated, stopped on, and returned."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -45,7 +47,7 @@ class MovingAverage(Resumable, keras.callbacks.Callback):
         self.momentum = momentum
         self._steps = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         require_single_steps(self)
         if keeps_average(self.model.optimizer):
             raise ValueError(
@@ -57,12 +59,12 @@ class MovingAverage(Resumable, keras.callbacks.Callback):
         # The weights that train, while the averages are in the model.
         self._raw: list[np.ndarray] | None = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._raw is not None:
             self.model.set_weights(self._raw)
             self._raw = None
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._steps += 1
         weights = self.model.weights
         if self._averages is None:
@@ -74,10 +76,10 @@ class MovingAverage(Resumable, keras.callbacks.Callback):
             part = share if keras.backend.is_float_dtype(weight.dtype) else 1
             average += (part * (_value(weight) - average)).astype(average.dtype)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._show_averages()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._show_averages()
 
     def summary(self) -> dict:

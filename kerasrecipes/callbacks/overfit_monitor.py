@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -75,7 +76,7 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
             self.class_names = class_names
             self.training_data, self.validation_data = sides()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self.per_class and self.class_names is None:
             raise ValueError(
                 "`per_class` takes the photos of a recipe's fit. In a `model.fit` of your own, "
@@ -83,7 +84,7 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
             )
         self._forget()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
         if "val_loss" not in logs:
             raise ValueError(

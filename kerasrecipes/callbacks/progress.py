@@ -5,6 +5,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import keras
 
@@ -27,14 +29,14 @@ class Progress(Resumable, keras.callbacks.Callback):
         self.title = title
         self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._epoch = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch += 1
         self._started = self._shown = time.monotonic()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         now = time.monotonic()
         if sys.stderr.isatty() and now - self._shown > 0.2:
             self._shown = now
@@ -43,7 +45,7 @@ class Progress(Resumable, keras.callbacks.Callback):
             sys.stderr.write(f"  {self._place()}  step {batch + 1}/{steps}\033[K\r")
             sys.stderr.flush()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = time.monotonic() - self._started
         values = "  ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
         self.say(f"  {self._place()}  {values}  {seconds:.1f} s")
@@ -67,7 +69,7 @@ class Interrupts(Resumable, keras.callbacks.Callback):
 
     STATE = ()
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._pressed = False
         self._ours = False
@@ -81,19 +83,19 @@ class Interrupts(Resumable, keras.callbacks.Callback):
             signal.signal(signal.SIGINT, self._press)
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         if error == (None, None, None):
             self._raise()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._raise()
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._raise()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._raise()
 
     def _raise(self) -> None:
@@ -101,7 +103,7 @@ class Interrupts(Resumable, keras.callbacks.Callback):
             self._pressed = False
             raise KeyboardInterrupt
 
-    def _press(self, number, frame) -> None:
+    def _press(self, number: int, frame: FrameType | None) -> None:
         self._pressed = not self._pressed
         if not self._pressed:
             signal.default_int_handler(number, frame)
@@ -115,10 +117,10 @@ class LearningRateLog(Resumable, keras.callbacks.Callback):
 
     STATE = ("history",)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.history: dict[str, list[float]] = {}
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         # With one optimizer per block, the largest rate is that of the head.
         rate = max(current_rates(self.model))
         for name, value in {**(logs or {}), "learning_rate": rate}.items():

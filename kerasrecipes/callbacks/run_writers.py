@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -20,11 +21,11 @@ class RunWriter(Resumable):
 
     STATE = ("epochs",)
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.epochs = 0
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Count and write an epoch; Keras calls it.
 
         Args:
@@ -80,7 +81,7 @@ class TensorBoardWriter(RunWriter, keras.callbacks.Callback):
                 tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
         self._writer.flush()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -122,7 +123,7 @@ class MlflowWriter(RunWriter, keras.callbacks.Callback):
         self.run_id: str | None = None
         self._client = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._connect()
 
     def write(self, values: dict[str, float]) -> None:
@@ -136,7 +137,7 @@ class MlflowWriter(RunWriter, keras.callbacks.Callback):
         for name, value in values.items():
             self._client.log_metric(self.run_id, name, value, step=self.epochs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.run_id is not None:
             self._client.set_terminated(self.run_id)
 

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import Any
 
 import keras
 
@@ -52,7 +53,7 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
         self.members = members
         self.weights: list[list] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         require_single_steps(self)
         self.weights = []
         self._epochs_run = 0
@@ -67,7 +68,7 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
         self._own_rate = float(keras.ops.convert_to_numpy(rate))
         self._steps = self.params["steps"] * self.cycle_epochs
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         # Only now it is known whether `fit` has left epochs out, by its `initial_epoch`.
         planned = self._epochs_run + self.params.get("epochs", math.inf) - epoch
         if planned < self.cycle_epochs:
@@ -78,19 +79,19 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
         if self._epochs_run % self.cycle_epochs == 0:
             self._step = 0
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         share = self._step / self._steps
         peak = self.peak or self._own_rate
         synchronise(self.model)
         self.model.optimizer.learning_rate = peak / 2 * (math.cos(math.pi * share) + 1)
         self._step += 1
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epochs_run += 1
         if self._epochs_run % self.cycle_epochs == 0:
             self.weights = [*self.weights, self.model.get_weights()][-(self.members or 0) :]
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.model.optimizer.learning_rate = self._own_rate
         if self._epochs_run and not self.weights:
             warnings.warn(

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -94,7 +95,7 @@ class StochasticWeightAveraging(Resumable, keras.callbacks.Callback):
         self.dataset = dataset
         self.averaged = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.averaged = 0
         self._epochs_run = 0
         self._mean: list[np.ndarray] = []
@@ -105,7 +106,7 @@ class StochasticWeightAveraging(Resumable, keras.callbacks.Callback):
                 "measured for the averaged weights. Pass `dataset`, or freeze them."
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         # Only now it is known whether `fit` has left epochs out, by its `initial_epoch`.
         planned = self._epochs_run + self.params.get("epochs", math.inf) - epoch
         if planned <= self.start_epoch:
@@ -114,7 +115,7 @@ class StochasticWeightAveraging(Resumable, keras.callbacks.Callback):
                 "Train longer, or begin earlier."
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epochs_run += 1
         if self._epochs_run <= self.start_epoch:
             return
@@ -126,7 +127,7 @@ class StochasticWeightAveraging(Resumable, keras.callbacks.Callback):
         for mean, weight in zip(self._mean, weights, strict=True):
             mean += (weight - mean) / self.averaged
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if not self.averaged:
             if self._epochs_run:
                 warnings.warn(

@@ -150,7 +150,7 @@ def ablate_recipe(
     return Ablation(rows, len(bench.splits), len(bench.photos))
 
 
-def _variants(recipe: ImageClassifier, changes) -> dict[str, Judged]:
+def _variants(recipe: ImageClassifier, changes: Mapping[str, Any]) -> dict[str, Judged]:
     config = {name: getattr(recipe, name) for name in recipe.get_config()}
     chosen = usual_changes(recipe.table) if changes is None else changes
     # Or each change would seem to be what is wrong.

@@ -88,7 +88,7 @@ class BackboneLimits(FileLimits):
 
     min_recall: float | Mapping[str, float] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         recalls = self.min_recall
         for recall in recalls.values() if isinstance(recalls, Mapping) else [recalls]:

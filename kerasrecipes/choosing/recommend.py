@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.backbones import BackboneSpec, get_backbone, usable_backbones
 from kerasrecipes.choosing.bench import Bench, scanned
@@ -133,7 +133,7 @@ def _built(name: str | BackboneSpec, image_size: tuple[int, int] | None) -> "ker
     return spec.build(image_size, "default" if spec.load_default else "imagenet")
 
 
-def _attempt(failed: dict[str, str], label: str, action: Callable, *arguments):
+def _attempt(failed: dict[str, str], label: str, action: Callable, *arguments: Any) -> Any:
     """Run what may fail for one backbone and must not end the whole measurement."""
     try:
         return action(*arguments)

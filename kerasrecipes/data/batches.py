@@ -5,10 +5,14 @@ buffer depends on its history. Here the order is a pure function of the seed and
 """
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrecipes.data.examples import Examples
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
@@ -27,7 +31,9 @@ def epoch_views(order: np.ndarray, epoch: int, views: int | None) -> np.ndarray:
     return np.full(len(order), epoch) if views is None else (order + epoch) % views
 
 
-def index_batches(count: int, batch_size: int, seed: int | None, epochs: range, views: int | None):
+def index_batches(
+    count: int, batch_size: int, seed: int | None, epochs: range, views: int | None
+) -> "tf.data.Dataset":
     """Return a dataset of `(photo index, view)` batches, epoch after epoch.
 
     Args:
@@ -39,12 +45,12 @@ def index_batches(count: int, batch_size: int, seed: int | None, epochs: range, 
     """
     import tensorflow as tf
 
-    def one_epoch(epoch):
+    def one_epoch(epoch: Any) -> Any:
         epoch = int(epoch)
         order = np.arange(count) if seed is None else epoch_order(count, seed, epoch)
         return order.astype(np.int64), epoch_views(order, epoch, views).astype(np.int64)
 
-    def batches(epoch):
+    def batches(epoch: Any) -> Any:
         order, view = tf.numpy_function(one_epoch, [epoch], [tf.int64, tf.int64])
         pairs = (tf.ensure_shape(order, (count,)), tf.ensure_shape(view, (count,)))
         return tf.data.Dataset.from_tensor_slices(pairs).batch(batch_size)
@@ -55,7 +61,9 @@ def index_batches(count: int, batch_size: int, seed: int | None, epochs: range, 
     return tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(batches).apply(known_length)
 
 
-def with_targets(batches, targets: np.ndarray, weights: np.ndarray):
+def with_targets(
+    batches: "tf.data.Dataset", targets: np.ndarray, weights: np.ndarray
+) -> "tf.data.Dataset":
     """Turn `(index, view, inputs)` into Keras's `(inputs, target, weight)`.
 
     Args:
@@ -68,7 +76,7 @@ def with_targets(batches, targets: np.ndarray, weights: np.ndarray):
     by_view = targets.ndim == 3
     targets, weights = tf.constant(targets), tf.constant(weights, tf.float32)
 
-    def look_up(index, view, inputs):
+    def look_up(index: Any, view: Any, inputs: Any) -> Any:
         place = tf.stack([view, index], axis=-1) if by_view else index[:, None]
         return inputs, tf.gather_nd(targets, place), tf.gather(weights, index)
 

@@ -7,7 +7,7 @@ here a batch is a pure function of the seed and its step, so that a resumed run 
 """
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import unknown_name
 
@@ -74,7 +74,7 @@ def mix_batches(
         raise ValueError(f"`alpha` must be a positive number, not {alpha!r}.")
     _check_batches(dataset.element_spec, kind)
 
-    def mix(step, batch):
+    def mix(step: Any, batch: Any) -> Any:
         inputs, target, *weight = batch
         count = tf.shape(target)[0]
         seeds = tf.random.split([tf.cast(seed, tf.int64), step], 4)
@@ -92,7 +92,7 @@ def mix_batches(
     return dataset.enumerate(first_step).map(mix)
 
 
-def _check_batches(spec, kind: str) -> None:
+def _check_batches(spec: Any, kind: str) -> None:
     if (
         not isinstance(spec, tuple)
         or len(spec) not in {2, 3}
@@ -117,7 +117,7 @@ def _check_batches(spec, kind: str) -> None:
         )
 
 
-def _draw_shares(count, alpha: float, seeds):
+def _draw_shares(count: Any, alpha: float, seeds: Any) -> Any:
     """Draw from Beta(alpha, alpha): by logarithms, since for a small alpha both gamma draws
     behind it can be too small for a float, and their ratio is then no number."""
     import tensorflow as tf
@@ -129,11 +129,11 @@ def _draw_shares(count, alpha: float, seeds):
     return tf.sigmoid(logarithm[0] - logarithm[1])
 
 
-def _mix_up(inputs, others, share, seed):
+def _mix_up(inputs: Any, others: Any, share: Any, seed: Any) -> Any:
     return _weighted(inputs, others, share), share
 
 
-def _cut_mix(inputs, others, share, seed):
+def _cut_mix(inputs: Any, others: Any, share: Any, seed: Any) -> Any:
     """Paste a box around any place; what of it lies outside is cut off, as in the paper."""
     import tensorflow as tf
 
@@ -146,7 +146,7 @@ def _cut_mix(inputs, others, share, seed):
     return tf.where(pasted[..., None], others, inputs), seen
 
 
-def _inside(length, middle, half):
+def _inside(length: Any, middle: Any, half: Any) -> Any:
     """Tell which of `length` pixels have their centre near `middle`, as fractions of 1."""
     import tensorflow as tf
 
@@ -157,13 +157,13 @@ def _inside(length, middle, half):
 MIXERS = {"mixup": _mix_up, "cutmix": _cut_mix}
 
 
-def _blend(values, partner, share):
+def _blend(values: Any, partner: Any, share: Any) -> Any:
     import tensorflow as tf
 
     return _weighted(values, tf.gather(values, partner), share)
 
 
-def _weighted(first, second, share):
+def _weighted(first: Any, second: Any, share: Any) -> Any:
     import tensorflow as tf
 
     shape = tf.concat([tf.shape(share), tf.ones(tf.rank(first) - 1, tf.int32)], 0)

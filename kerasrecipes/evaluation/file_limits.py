@@ -48,7 +48,7 @@ class FileLimits:
     max_latency_ms: float | None = None
     max_size_mb: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_limit("max_latency_ms", self.max_latency_ms)
         check_limit("max_size_mb", self.max_size_mb)
 

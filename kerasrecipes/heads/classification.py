@@ -102,7 +102,7 @@ class ClassificationHead(ClassHead):
     loss_options: dict = field(default_factory=dict)
     norm: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         from kerasrecipes.losses import check_loss
 
         check_norm(self.norm)
@@ -159,7 +159,9 @@ def check_norm(norm: str | None) -> None:
         raise unknown_name("head norm", norm, NORMS, "the documentation of kerasrecipes.heads")
 
 
-def pooled(features: "keras.KerasTensor", dropout: float, seed: int, norm: str | None = None):
+def pooled(
+    features: "keras.KerasTensor", dropout: float, seed: int, norm: str | None = None
+) -> "keras.KerasTensor":
     """Pool a feature map by average and by maximum, with dropout.
 
     An average over the photo drowns a small defect, which the maximum finds.

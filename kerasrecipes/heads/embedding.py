@@ -48,7 +48,7 @@ class EmbeddingHead(ClassHead):
     norm: str | None = None
     temperature: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         from kerasrecipes.losses import EMBEDDINGS, check_loss
 
         check_norm(self.norm)
@@ -88,7 +88,7 @@ class EmbeddingHead(ClassHead):
 
         return [metrics.MeanMetricWrapper(neighbour_hits, name="neighbour_accuracy")]
 
-    def finish(self, model: "keras.Model", embeddings: "np.ndarray", targets: "np.ndarray"):
+    def finish(self, model: "keras.Model", embeddings: "np.ndarray", targets: "np.ndarray") -> None:
         """Let the scores compare a photo with the mean embedding of each class.
 
         Args:
@@ -114,7 +114,7 @@ class EmbeddingHead(ClassHead):
 
 def unit_embedding(
     features: "keras.KerasTensor", units: int, dropout: float, seed: int, norm: str | None = None
-):
+) -> "keras.KerasTensor":
     """Pool a feature map and project it to embeddings of length 1.
 
     Args:
@@ -138,7 +138,7 @@ def unit_embedding(
 
 def scaled_cosines(
     embedding: "keras.KerasTensor", class_count: int, scale: float, name: str, seed: int
-):
+) -> "keras.KerasTensor":
     """Compare embeddings with one direction of length 1 per class.
 
     Args:
@@ -184,7 +184,7 @@ def embedding_model(model: "keras.Model") -> "keras.Model":
     return keras.Model(model.input, output)
 
 
-def neighbour_hits(y_true, y_pred):
+def neighbour_hits(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
     """Return 1 for each photo whose nearest other one in the batch is of its class, else 0.
 
     Args:

@@ -50,7 +50,7 @@ class MarginHead(ClassHead):
     loss_options: dict = field(default_factory=dict)
     norm: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         from kerasrecipes.losses import COSINES, check_loss
 
         check_norm(self.norm)

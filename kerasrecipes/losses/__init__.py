@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import did_you_mean, listed, unknown_name
 from kerasrecipes.lazy import lazy_names
@@ -162,7 +162,7 @@ def _check_prediction(on: str) -> None:
         raise unknown_name("prediction", on, (LOGITS, COSINES, EMBEDDINGS), "list_losses()")
 
 
-def check_loss(name: str, on: str = LOGITS, label_smoothing: float = 0.0, **options) -> None:
+def check_loss(name: str, on: str = LOGITS, label_smoothing: float = 0.0, **options: Any) -> None:
     """Judge a choice of loss without importing keras.
 
     Args:
@@ -214,7 +214,7 @@ def get_loss(
     *,
     class_counts: Sequence[int] | None = None,
     label_smoothing: float = 0.0,
-    **options,
+    **options: Any,
 ) -> "keras.losses.Loss":
     """Build a loss by name, for one-hot or soft targets.
 

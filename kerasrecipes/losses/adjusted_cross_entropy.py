@@ -1,6 +1,7 @@
 """Cross-entropy on logits that were shifted by what is known of the classes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -19,11 +20,11 @@ class AdjustedCrossEntropy(keras.losses.Loss):
         ValueError: If `label_smoothing` is out of range.
     """
 
-    def __init__(self, label_smoothing: float = 0.0, **options):
+    def __init__(self, label_smoothing: float = 0.0, **options: Any):
         super().__init__(**options)
         self.label_smoothing = checked_number("label_smoothing", label_smoothing, 0, 1)
 
-    def adjusted(self, targets, logits):
+    def adjusted(self, targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         """Return the logits that the cross entropy is computed on.
 
         Args:
@@ -32,7 +33,7 @@ class AdjustedCrossEntropy(keras.losses.Loss):
         """
         raise NotImplementedError
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         """Return one loss for each prediction."""
         check_targets(y_true, y_pred)
         return keras.losses.categorical_crossentropy(
@@ -81,13 +82,13 @@ class BalancedSoftmax(AdjustedCrossEntropy):
         class_counts: Sequence[int],
         tau: float = 1.0,
         label_smoothing: float = 0.0,
-        **options,
+        **options: Any,
     ):
         super().__init__(label_smoothing, **options)
         self.class_counts = checked_counts(class_counts)
         self.tau = checked_number("tau", tau, 0)
 
-    def adjusted(self, targets, logits):
+    def adjusted(self, targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         check_targets(targets, logits, len(self.class_counts))
         counts = ops.convert_to_tensor(self.class_counts, dtype=logits.dtype)
         return logits + self.tau * ops.log(counts / ops.sum(counts))
@@ -130,7 +131,7 @@ class LDAM(AdjustedCrossEntropy):
         max_margin: float = 0.5,
         scale: float = 1.0,
         label_smoothing: float = 0.0,
-        **options,
+        **options: Any,
     ):
         super().__init__(label_smoothing, **options)
         self.class_counts = checked_counts(class_counts)
@@ -143,7 +144,7 @@ class LDAM(AdjustedCrossEntropy):
         rarest = min(self.class_counts)
         return [self.max_margin * (rarest / count) ** 0.25 for count in self.class_counts]
 
-    def adjusted(self, targets, logits):
+    def adjusted(self, targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         check_targets(targets, logits, len(self.class_counts))
         margins = ops.convert_to_tensor(self.margins, dtype=logits.dtype)
         return logits - self.scale * margins * targets

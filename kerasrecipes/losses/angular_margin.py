@@ -5,6 +5,7 @@ of the true class, which the scaled logits hold. So the model stays one from pho
 """
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -41,13 +42,13 @@ class ArcFace(AdjustedCrossEntropy):
     """
 
     def __init__(
-        self, margin: float = 0.5, scale: float = 30.0, label_smoothing: float = 0.0, **options
+        self, margin: float = 0.5, scale: float = 30.0, label_smoothing: float = 0.0, **options: Any
     ):
         super().__init__(label_smoothing, **options)
         self.margin = checked_number("margin", margin, 0, math.pi / 2)
         self.scale = checked_number("scale", scale, 0, above=True)
 
-    def adjusted(self, targets, logits):
+    def adjusted(self, targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         cosine = ops.clip(logits / self.scale, -1.0, 1.0)
         # The slope of the sine is infinite at an angle of 0: stop a little before it.
         sine = ops.sqrt(ops.maximum(1.0 - ops.square(cosine), 1e-6))
@@ -88,13 +89,17 @@ class CosFace(AdjustedCrossEntropy):
     """
 
     def __init__(
-        self, margin: float = 0.35, scale: float = 30.0, label_smoothing: float = 0.0, **options
+        self,
+        margin: float = 0.35,
+        scale: float = 30.0,
+        label_smoothing: float = 0.0,
+        **options: Any,
     ):
         super().__init__(label_smoothing, **options)
         self.margin = checked_number("margin", margin, 0, 1)
         self.scale = checked_number("scale", scale, 0, above=True)
 
-    def adjusted(self, targets, logits):
+    def adjusted(self, targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         return logits - targets * self.scale * self.margin
 
     def get_config(self) -> dict:

@@ -2,9 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
 
 
-def checked_number(name: str, value: float, low: float, high: float = math.inf, *, above=False):
+def checked_number(
+    name: str, value: float, low: float, high: float = math.inf, *, above: bool = False
+) -> float:
     """Return a number as float, or say what is wrong with it.
 
     Args:
@@ -41,7 +47,9 @@ def checked_counts(class_counts: Sequence[int]) -> list[float]:
     return counts
 
 
-def check_targets(y_true, y_pred, class_count: int | None = None) -> None:
+def check_targets(
+    y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor", class_count: int | None = None
+) -> None:
     """Raise unless targets have one number per class, as predictions have.
 
     Args:

@@ -1,5 +1,7 @@
 """Embeddings in which photos of one class lie together: by all pairs of a batch."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -36,11 +38,11 @@ class SupervisedContrastive(keras.losses.Loss):
     # The loss of a batch is no mean over its photos, so that it cannot be computed in parts.
     compares_photos = True
 
-    def __init__(self, temperature: float = 0.1, **options):
+    def __init__(self, temperature: float = 0.1, **options: Any):
         super().__init__(**options)
         self.temperature = checked_number("temperature", temperature, 0, above=True)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         """Return one loss for each photo."""
         # One-hot rows give 1 for a class in common; soft ones the chance of it.
         shared = ops.matmul(y_true, ops.transpose(y_true))

@@ -1,6 +1,7 @@
 """What a mistake costs, as a loss."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -36,11 +37,11 @@ class ExpectedCost(keras.losses.Loss):
         Elkan, 2001, "The Foundations of Cost-Sensitive Learning", equation 1.
     """
 
-    def __init__(self, costs: Sequence[Sequence[float]], **options):
+    def __init__(self, costs: Sequence[Sequence[float]], **options: Any):
         super().__init__(**options)
         self.costs = checked_costs(costs).tolist()
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         """Return one loss for each prediction."""
         check_targets(y_true, y_pred, len(self.costs))
         costs = ops.matmul(y_true, ops.convert_to_tensor(self.costs, dtype=y_pred.dtype))

@@ -1,5 +1,7 @@
 """A loss that wrong labels cannot dominate."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -29,11 +31,11 @@ class GeneralizedCrossEntropy(keras.losses.Loss):
         Networks with Noisy Labels", equation 6.
     """
 
-    def __init__(self, q: float = 0.7, **options):
+    def __init__(self, q: float = 0.7, **options: Any):
         super().__init__(**options)
         self.q = checked_number("q", q, 0, 1, above=True)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         """Return one loss for each prediction."""
         check_targets(y_true, y_pred)
         # expm1 of the log keeps the digits that 1 − p^q would lose for small q.

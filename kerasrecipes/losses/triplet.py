@@ -1,5 +1,7 @@
 """Embeddings in which photos of one class lie together: by triplets of a batch."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -37,11 +39,11 @@ class SemiHardTriplet(keras.losses.Loss):
     # The loss of a batch is no mean over its photos, so that it cannot be computed in parts.
     compares_photos = True
 
-    def __init__(self, margin: float = 0.2, **options):
+    def __init__(self, margin: float = 0.2, **options: Any):
         super().__init__(**options)
         self.margin = checked_number("margin", margin, 0, 4)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         """Return one loss for each photo."""
         classes = ops.argmax(y_true, axis=-1)
         same = ops.equal(classes[:, None], classes[None, :])

@@ -1,5 +1,8 @@
 """AdamW for weights that were trained before: it can hold on to them, and clip by their size."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -38,10 +41,10 @@ class FineTuningAdamW(keras.optimizers.AdamW):
 
     def __init__(
         self,
-        learning_rate=1e-3,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
         l2_sp: float = 0.0,
         adaptive_clip: float | None = None,
-        **options,
+        **options: Any,
     ):
         options.setdefault("name", "fine_tuning_adamw")
         super().__init__(learning_rate, **options)
@@ -54,7 +57,7 @@ class FineTuningAdamW(keras.optimizers.AdamW):
         self.l2_sp = l2_sp
         self.adaptive_clip = adaptive_clip
 
-    def build(self, variables):
+    def build(self, variables: list[keras.Variable]) -> None:
         """Make the slots, and take down where the weights start.
 
         Args:
@@ -70,7 +73,12 @@ class FineTuningAdamW(keras.optimizers.AdamW):
                 for variable in variables
             ]
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self,
+        gradient: keras.KerasTensor,
+        variable: keras.Variable,
+        learning_rate: keras.KerasTensor,
+    ) -> None:
         """Change one weight; Keras calls it.
 
         Args:
@@ -86,21 +94,23 @@ class FineTuningAdamW(keras.optimizers.AdamW):
             self.assign_sub(variable, share * (variable - start))
         super().update_step(gradient, variable, learning_rate)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments as data that Keras can save."""
         own = {"l2_sp": self.l2_sp, "adaptive_clip": self.adaptive_clip}
         return {**super().get_config(), **own}
 
 
-def _value_of(variable):
-    def initializer(shape, dtype=None):
+def _value_of(variable: Any) -> Callable[..., Any]:
+    def initializer(shape: Any, dtype: Any = None) -> Any:
         # A copy: with JAX, both would hold one array, which a step may use up once.
         return ops.copy(ops.cast(variable, dtype))
 
     return initializer
 
 
-def clip_by_weight(gradient, weight, share: float):
+def clip_by_weight(
+    gradient: keras.KerasTensor, weight: keras.KerasTensor, share: float
+) -> keras.KerasTensor:
     """Limit the norm of each unit's gradient to a share of the norm of its weights.
 
     A unit is an output channel of a dense, einsum or convolution kernel, a channel of a
@@ -130,5 +140,5 @@ def _unit_axes(shape: tuple[int, ...]) -> tuple[int, ...] | None:
     return tuple(range(len(shape) - 2 if len(shape) > 3 and shape[-1] == 1 else len(shape) - 1))
 
 
-def _norm(x, axes: tuple[int, ...] | None):
+def _norm(x: keras.KerasTensor, axes: tuple[int, ...] | None) -> keras.KerasTensor:
     return ops.sqrt(ops.sum(ops.square(x), axis=axes, keepdims=True))

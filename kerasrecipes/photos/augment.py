@@ -64,7 +64,7 @@ class Augmentation:
     mixed_chains: int = 0
     operation_strength: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, high in _LIMITS.items():
             value = getattr(self, name)
             kind = int if isinstance(high, int) else int | float
@@ -183,7 +183,9 @@ def augment_photo(
     return np.clip(photo, 0.0, 255.0, out=photo)
 
 
-def _move(photo, turn: float, right: float, down: float, augmentation: Augmentation):
+def _move(
+    photo: np.ndarray, turn: float, right: float, down: float, augmentation: Augmentation
+) -> np.ndarray:
     """Rotate and shift; by whole pixels, so that a view without rotation is not blurred."""
     height, width = photo.shape[:2]
     angle = turn * math.radians(augmentation.rotation_degrees)

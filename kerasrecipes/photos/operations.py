@@ -6,6 +6,7 @@ and in it a dark defect is a bright one.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
@@ -81,7 +82,7 @@ def _posterize(photo: np.ndarray, level: float) -> np.ndarray:
     return np.asarray(ImageOps.posterize(Image.fromarray(photo), 8 - round(4 * abs(level))))
 
 
-def _blended(change: Callable[[Image.Image], Image.Image]):
+def _blended(change: Callable[[Image.Image], Image.Image]) -> Callable[..., Any]:
     """Give a change that knows no levels one: how much of it is mixed with the photo."""
 
     def operation(photo: np.ndarray, level: float) -> np.ndarray:
@@ -91,7 +92,7 @@ def _blended(change: Callable[[Image.Image], Image.Image]):
     return operation
 
 
-def _enhanced(enhancer: type):
+def _enhanced(enhancer: type) -> Callable[..., Any]:
     """Make an operation of one of Pillow's enhancers, for which 1 is the photo itself."""
 
     def operation(photo: np.ndarray, level: float) -> np.ndarray:

@@ -5,6 +5,8 @@ calibration: the converter reads them from the fake quantization (Jacob et al., 
 and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", section 3).
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -15,7 +17,9 @@ BITS = 8
 SMALLEST_RANGE = 1e-6
 
 
-def fake_quantized_weights(kernel, channel_axis: int | None):
+def fake_quantized_weights(
+    kernel: keras.KerasTensor, channel_axis: int | None
+) -> keras.KerasTensor:
     """Round weights to 255 levels around zero; the gradient passes as if they were not rounded.
 
     Args:
@@ -34,7 +38,7 @@ def fake_quantized_weights(kernel, channel_axis: int | None):
     )
 
 
-def fake_quantized_depthwise(kernel):
+def fake_quantized_depthwise(kernel: keras.KerasTensor) -> keras.KerasTensor:
     """Round the kernel of a depthwise convolution, each output channel with a scale of its own.
 
     Args:
@@ -59,7 +63,9 @@ class QuantizedConv2D(keras.layers.Conv2D):
         TensorShape([1, 3, 3, 8])
     """
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(
+        self, inputs: keras.KerasTensor, kernel: keras.KerasTensor
+    ) -> keras.KerasTensor:
         """Convolve with the rounded kernel."""
         return super().convolution_op(inputs, fake_quantized_weights(kernel, 3))
 
@@ -74,7 +80,7 @@ class QuantizedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
         TensorShape([1, 3, 3, 4])
     """
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         """Convolve with the rounded kernel."""
         outputs = ops.depthwise_conv(
             inputs,
@@ -100,7 +106,7 @@ class QuantizedDense(keras.layers.Dense):
         TensorShape([1, 2])
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: keras.KerasTensor, training: bool | None = None) -> keras.KerasTensor:
         """Multiply with the rounded kernel."""
         outputs = ops.matmul(inputs, fake_quantized_weights(self.kernel, None))
         if self.bias is not None:
@@ -126,7 +132,7 @@ class ActivationRange(keras.layers.Layer):
         6.0
     """
 
-    def __init__(self, momentum: float = 0.99, **kwargs):
+    def __init__(self, momentum: float = 0.99, **kwargs: Any):
         super().__init__(**kwargs)
         self.momentum = momentum
         self.low = self.add_weight(name="low", shape=(), initializer="zeros", trainable=False)
@@ -143,7 +149,7 @@ class ActivationRange(keras.layers.Layer):
         self.low.assign(min(low, 0.0))
         self.high.assign(max(high, 0.0, min(low, 0.0) + SMALLEST_RANGE))
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: keras.KerasTensor, training: bool | None = False) -> keras.KerasTensor:
         """Round to the levels, after moving the range in training."""
         if training and self.trainable:
             self._follow(self.low, ops.minimum(ops.min(inputs), 0.0))
@@ -152,10 +158,10 @@ class ActivationRange(keras.layers.Layer):
             inputs, self.low, self.high, num_bits=BITS
         )
 
-    def _follow(self, end, seen) -> None:
+    def _follow(self, end: Any, seen: Any) -> None:
         end.assign(self.momentum * end + (1 - self.momentum) * ops.cast(seen, end.dtype))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of the inputs."""
         return input_shape
 
@@ -176,7 +182,7 @@ class SummedAveragePooling2D(keras.layers.GlobalAveragePooling2D):
         TensorShape([1, 4])
     """
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         """Sum over the places and divide by their number."""
         axes = (1, 2) if self.data_format == "channels_last" else (2, 3)
         shape = ops.shape(inputs)

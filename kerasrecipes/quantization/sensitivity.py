@@ -178,7 +178,7 @@ class _Trial:
             "flips": int((after.argmax(axis=1) != self.before.argmax(axis=1)).sum()),
         }
 
-    def _switch(self, names, touched, weights, on: float) -> None:
+    def _switch(self, names: Any, touched: Any, weights: Any, on: float) -> None:
         for name in names:
             self.layers[name].set_weights(weights[name])
         for name in touched:
@@ -213,11 +213,13 @@ def _with_switches(
     class Switch(ActivationRange):
         """Rounds, or lets values pass."""
 
-        def __init__(self, **options):
+        def __init__(self, **options: Any):
             super().__init__(**options)
             self.on = self.add_weight(shape=(), initializer="zeros", trainable=False)
 
-        def call(self, inputs, training=False):
+        def call(
+            self, inputs: "keras.KerasTensor", training: bool | None = False
+        ) -> "keras.KerasTensor":
             return inputs + self.on * (super().call(inputs) - inputs)
 
     switches: dict[str, Switch] = {}

@@ -1,6 +1,6 @@
 """All pictures of one fit, as PNG files."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def draw_pictures(report: RunReport, held_out: Judged) -> dict[str, bytes]:
     return {name: png(figure) for name, figure in pictures.items()}
 
 
-def _draw_mistakes(report: RunReport, held_out: Judged):
+def _draw_mistakes(report: RunReport, held_out: Judged) -> Any:
     from kerasrecipes.photos.decoding.decode import read_photo
 
     photos, names = held_out.examples, held_out.examples.class_names

@@ -1,12 +1,16 @@
 """Callbacks that do not fit a recipe's training, named before it."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import printable
 from kerasrecipes.settings.judging import schedule_of
+
+if TYPE_CHECKING:
+    import keras
 
 _ONE_STAGE = (
     "it would keep the part of the model that a stage trains, and each stage trains another. Call "
@@ -63,7 +67,11 @@ _DATA = {
 
 
 def check_callbacks(
-    callbacks, recipe, schedule: UnfreezeSchedule | None = None, *, taught: bool = False
+    callbacks: "Sequence[keras.callbacks.Callback]",
+    recipe: Any,
+    schedule: UnfreezeSchedule | None = None,
+    *,
+    taught: bool = False,
 ) -> None:
     """Refuse callbacks that a recipe's training would break, or that would break it.
 
@@ -92,7 +100,7 @@ def _with_article(kind: str) -> str:
     return f"{'an' if kind[0] in 'EO' or kind.startswith('LR') else 'a'} {kind}"
 
 
-def _check_kinds(callbacks) -> None:
+def _check_kinds(callbacks: "Sequence[keras.callbacks.Callback]") -> None:
     import keras
 
     if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
@@ -112,7 +120,7 @@ def _check_kinds(callbacks) -> None:
             )
 
 
-def _refuse_photos(callback, kind: str) -> None:
+def _refuse_photos(callback: "keras.callbacks.Callback", kind: str) -> None:
     """Refuse photos where a stage begins behind the frozen blocks, with what these made of them."""
     argument, instead = _DATA[kind]
     data = getattr(callback, argument)

@@ -1,12 +1,19 @@
 """Settings that have no effect in a model, named when it is built and before it trains."""
 
+from typing import TYPE_CHECKING, Any
+
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.engine.freezing import batch_norms
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import NoEffectError
 
+if TYPE_CHECKING:
+    import keras
 
-def check_branches(model, spec: BackboneSpec, branches: dict, schedule: UnfreezeSchedule) -> None:
+
+def check_branches(
+    model: "keras.Model", spec: BackboneSpec, branches: dict, schedule: UnfreezeSchedule
+) -> None:
     """Refuse stochastic depth where it has nothing to leave out.
 
     Args:
@@ -30,7 +37,9 @@ def check_branches(model, spec: BackboneSpec, branches: dict, schedule: Unfreeze
         )
 
 
-def check_open_norms(model, spec: BackboneSpec, recipe, schedule: UnfreezeSchedule) -> None:
+def check_open_norms(
+    model: "keras.Model", spec: BackboneSpec, recipe: Any, schedule: UnfreezeSchedule
+) -> None:
     """Refuse to train BatchNormalization where there is none.
 
     Args:

@@ -53,7 +53,7 @@ class LowRank:
     alpha: float | None = None
     match: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_count("rank", self.rank)
         if self.alpha is not None and not is_number(self.alpha, 0, math.inf, above=True):
             raise ValueError(f"`alpha` must be above 0, or None for `rank`, not {self.alpha!r}.")
@@ -86,7 +86,7 @@ class Bottleneck:
     units: int = 16
     blocks: tuple[int, ...] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_count("units", self.units)
         _check_blocks(self.blocks)
         if self.blocks is not None and not len(self.blocks):

@@ -207,7 +207,7 @@ def _set_level(
     return total
 
 
-def _set(norm, mean: np.ndarray, variance: np.ndarray, keep_answers: bool) -> None:
+def _set(norm: "keras.Layer", mean: np.ndarray, variance: np.ndarray, keep_answers: bool) -> None:
     if keep_answers:
         gamma, beta, old_mean, old_variance = norm.get_weights()
         old = np.sqrt(old_variance + norm.epsilon)
@@ -235,7 +235,7 @@ class _Moments:
 
 
 @contextmanager
-def _all_or_nothing(norms: list, former: list[list[np.ndarray]]):
+def _all_or_nothing(norms: list, former: list[list[np.ndarray]]) -> Iterator[None]:
     """Put the former weights back if the work ends early."""
     try:
         yield

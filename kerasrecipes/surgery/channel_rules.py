@@ -20,7 +20,7 @@ ALONE = {
 class ChannelTracker:
     """Labels the channels of every tensor; labels that are tied have one root."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.parents: list[int] = []
         self.fixed: dict[int, str] = {}
         self.added: list[int] = []

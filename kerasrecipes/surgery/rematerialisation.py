@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING
 from kerasrecipes.keras_private import parts_of
 
 if TYPE_CHECKING:
+    import keras
+
     from kerasrecipes.backbones.spec import BackboneSpec
+    from kerasrecipes.engine.schedule import UnfreezeSchedule
 
 
-def check_blocks(model, spec: "BackboneSpec", schedule, train_batch_norm: bool) -> None:
+def check_blocks(
+    model: "keras.Model", spec: "BackboneSpec", schedule: "UnfreezeSchedule", train_batch_norm: bool
+) -> None:
     """Find out before the training whether any block can be computed again.
 
     Args:
@@ -35,8 +40,13 @@ def check_blocks(model, spec: "BackboneSpec", schedule, train_batch_norm: bool) 
 
 
 def rematerialised(
-    model, spec: "BackboneSpec", first_open: int, inputs, end, train_batch_norm: bool
-):
+    model: "keras.Model",
+    spec: "BackboneSpec",
+    first_open: int,
+    inputs: "keras.KerasTensor",
+    end: "keras.KerasTensor",
+    train_batch_norm: bool,
+) -> "keras.KerasTensor":
     """Rebuild the open part of a model from blocks that are computed again for their gradient.
 
     A block that draws random numbers, or moves statistics, is left as it is.
@@ -58,11 +68,11 @@ def rematerialised(
     import keras
 
     class Again(keras.layers.Layer):
-        def __init__(self, part):
+        def __init__(self, part: "keras.Model"):
             super().__init__(name=f"again_{part.name}")
             self.part = part
 
-        def call(self, inputs):
+        def call(self, inputs: "keras.KerasTensor") -> "keras.KerasTensor":
             # A new function for each trace: JAX remembers one that it knows, with its weights.
             return keras.remat(lambda x: self.part(x))(inputs)
 
@@ -73,7 +83,7 @@ def rematerialised(
     return head(inputs)
 
 
-def _parts(model, spec: "BackboneSpec", first_open: int) -> list:
+def _parts(model: "keras.Model", spec: "BackboneSpec", first_open: int) -> list:
     """Cut the open blocks apart, where a single tensor passes."""
     import keras
 
@@ -88,7 +98,7 @@ def _parts(model, spec: "BackboneSpec", first_open: int) -> list:
     return [keras.Model(*pair, name=f"part_{i}") for i, pair in enumerate(pairwise(cuts))]
 
 
-def _same_again(part, train_batch_norm: bool) -> bool:
+def _same_again(part: "keras.Model", train_batch_norm: bool) -> bool:
     import keras
 
     # The states of random generators are variables and no weights.

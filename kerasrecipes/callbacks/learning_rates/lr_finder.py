@@ -1,5 +1,7 @@
 """The learning-rate range test: raise the rate step by step and watch the loss."""
 
+from typing import Any
+
 import numpy as np
 
 from kerasrecipes.callbacks.batch_loss import BatchLoss
@@ -74,7 +76,7 @@ class LRFinder(BatchLoss):
         self._done: list[Sweep] = []
         self._fresh = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self._done = []
         self._optimizer, self._train_function = self.model.optimizer, self.model.train_function
@@ -85,7 +87,7 @@ class LRFinder(BatchLoss):
         self.model.make_train_function(force=True)
         self._fresh = ModelState(self.model)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         synchronise(self.model)
         self.model.optimizer.learning_rate = float(self.rates[len(self.losses)])
 
@@ -106,7 +108,7 @@ class LRFinder(BatchLoss):
             self.model.reset_metrics()
             self.forget_mean()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.restore()
 
     def restore(self) -> None:

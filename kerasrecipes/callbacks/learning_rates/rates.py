@@ -1,5 +1,7 @@
 """Reading and scaling the learning rate of any optimizer, schedules included."""
 
+from typing import Any, Self
+
 import keras
 
 from kerasrecipes.keras_private import rate_or_schedule
@@ -18,16 +20,16 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self.schedule = schedule
         self.factor = factor
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> keras.KerasTensor:
         return self.schedule(step) * self.factor
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Return the arguments as data that Keras can save."""
         schedule = keras.optimizers.schedules.serialize(self.schedule)
         return {"schedule": schedule, "factor": self.factor}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Build a schedule from what `get_config` returned."""
         schedule = keras.optimizers.schedules.deserialize(config["schedule"])
         return cls(schedule, config["factor"])

@@ -1,8 +1,8 @@
 """Finding a learning rate before training, without leaving a trace."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -58,7 +58,7 @@ def copy_dataset(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
 
 def find_learning_rate(
     model: keras.Model,
-    dataset,
+    dataset: Iterable[Any],
     *,
     fallback: float = 1e-3,
     lowest: float = 1e-7,
@@ -114,11 +114,11 @@ def find_learning_rate(
 
 def find_group_learning_rates(
     model: keras.Model,
-    dataset,
+    dataset: Iterable[Any],
     groups: Mapping[str, object],
     *,
     fallback: float | Mapping[str, float] = 1e-3,
-    **settings,
+    **settings: Any,
 ) -> dict[str, LearningRateSuggestion]:
     """Find a learning rate for each group of weights.
 
@@ -212,11 +212,11 @@ class _Twin(keras.Model):
         super().__init__(name="twin")
         self.model = model
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         return self.model(inputs)
 
 
-def _batches(dataset, count: int, batch_size: int, seed: int):
+def _batches(dataset: Iterable[Any], count: int, batch_size: int, seed: int) -> Any:
     if isinstance(dataset, tuple) and 2 <= len(dataset) <= 3:
         return _Rows(dataset, count, batch_size, seed)
     if not (hasattr(dataset, "element_spec") and hasattr(dataset, "repeat")):
@@ -245,8 +245,8 @@ class _Rows(keras.utils.PyDataset):
         rows = np.concatenate([rng.permutation(length) for _ in range(passes)])
         self.rows = rows[: count * batch_size].reshape(count, batch_size)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, step):
+    def __getitem__(self, step: int) -> Any:
         return keras.tree.map_structure(lambda array: array[self.rows[step]], self.arrays)

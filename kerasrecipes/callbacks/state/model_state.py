@@ -86,7 +86,7 @@ def _copied(variable: keras.Variable) -> np.ndarray:
 class RandomState:
     """The states of Python's, numpy's and Keras's global random generators."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._python = random.getstate()
         self._numpy = np.random.get_state()
         self._generator = find_global_generator()
@@ -145,5 +145,5 @@ def fresh_optimizer(model: keras.Model, learning_rate: float) -> keras.optimizer
     return copy
 
 
-def _inner(optimizer):
+def _inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
     return getattr(optimizer, "inner_optimizer", optimizer)

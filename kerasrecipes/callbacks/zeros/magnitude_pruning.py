@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -99,7 +100,7 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
         left = max(0.0, 1 - (step - self.begin_step) / (self._end - self.begin_step))
         return final * (1 - left**3)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         require_single_steps(self)
         self._end, self._step = self._last_step(), 0
         self._kernels = find_kernels(self.model)
@@ -108,7 +109,7 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
         if self._is_turn():
             self._choose_masks()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         synchronise(self.model)
         self._step += 1
         if self._step == self._end or (self._step < self._end and self._is_turn()):
@@ -120,7 +121,7 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
             return bool(self.schedule(self._step)[0])
         return (self._step - self.begin_step) % self.frequency == 0
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._step < self._end:
             warnings.warn(
                 f"Training ended at step {self._step}, before `end_step={self._end}`: "
@@ -209,7 +210,7 @@ class HoldZeros(Resumable, keras.callbacks.Callback):
         self.match = match
         self._masks: dict[str, np.ndarray] = {}
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._kernels = find_kernels(self.model)
         matching = [name for name in self._kernels if re.search(self.match, name)]
         masks = {name: self._kernels[name].numpy() != 0 for name in matching}
@@ -220,11 +221,11 @@ class HoldZeros(Resumable, keras.callbacks.Callback):
                 "no effect. Prune the model first, with MagnitudePruning."
             )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         synchronise(self.model)
         apply_masks(self._kernels, self._masks)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         apply_masks(self._kernels, self._masks)
 
     def summary(self) -> dict:
@@ -265,7 +266,9 @@ def largest_of_each(values: np.ndarray, n: int, m: int) -> np.ndarray:
     return np.moveaxis(keep.reshape(rows.shape), -1, -2)
 
 
-def _refuse_beside_schedule(pattern, begin_step: int, end_step: int | None, frequency: int) -> None:
+def _refuse_beside_schedule(
+    pattern: object, begin_step: int, end_step: int | None, frequency: int
+) -> None:
     given = {
         "pattern": pattern is not None,
         "begin_step": begin_step != 0,
@@ -280,7 +283,9 @@ def _refuse_beside_schedule(pattern, begin_step: int, end_step: int | None, freq
             )
 
 
-def checked_sparsity(sparsity, pattern) -> dict[str, float]:
+def checked_sparsity(
+    sparsity: float | Mapping[str, float], pattern: tuple[int, int] | None
+) -> dict[str, float]:
     """Return the final sparsity by regular expression; `""` matches every name.
 
     Args:

@@ -1,6 +1,7 @@
 """Training a model whose weights share few values, so that they still do afterwards."""
 
 import re
+from typing import Any
 
 import keras
 import numpy as np
@@ -41,7 +42,7 @@ class HoldClusters(Resumable, keras.callbacks.Callback):
         self.match = match
         self._clusters: dict[str, np.ndarray] = {}
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._kernels = find_kernels(self.model)
         matching = [name for name in self._kernels if re.search(self.match, name)]
         self._clusters = {}
@@ -57,7 +58,7 @@ class HoldClusters(Resumable, keras.callbacks.Callback):
                 "would have no effect. Call cluster_weights on the model first."
             )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         for name, cluster in self._clusters.items():
             kernel = self._kernels[name]
             sums = np.bincount(cluster - ZERO, kernel.numpy().ravel())
@@ -65,7 +66,7 @@ class HoldClusters(Resumable, keras.callbacks.Callback):
             means[0] = 0
             kernel.assign(means[cluster - ZERO].reshape(kernel.shape).astype("float32"))
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.on_train_batch_end(None)
 
     def summary(self) -> dict:

@@ -93,7 +93,9 @@ def mean_average_precision(
     return Estimate(values.mean(), *bootstrap_interval(np.mean, values))
 
 
-def _ranked_hits(embeddings, labels, groups) -> Iterator[np.ndarray]:
+def _ranked_hits(
+    embeddings: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
+) -> Iterator[np.ndarray]:
     """Yield for each asking photo which of the others are of its class, nearest first."""
     rows = unit_rows(embeddings)
     labels = checked_labels(labels, len(rows))
