@@ -79,7 +79,7 @@ def optimize(
         max_minutes=max_minutes,
         students=student or (),
         seed=seed,
-        folder=run,
+        run_folder=run,
     )
     _tell(done, as_json)
     if done.bundle is None:

@@ -84,12 +84,12 @@ class QuantizedClassifier(Shown):
         return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
 
     def save(
-        self, target: "str | Path | Bundle", *, tolerance: "Tolerance | None" = None
+        self, folder: "str | Path | Bundle", *, tolerance: "Tolerance | None" = None
     ) -> "Bundle":
         """Add this very file to a bundle, verified on the golden photos.
 
         Args:
-            target: The model's folder, in which the recipe is saved as a new version first; or
+            folder: The model's folder, in which the recipe is saved as a new version first; or
                 a bundle of this recipe.
             tolerance: How far the file may differ from the model; by default strict for the
                 quantization.
@@ -98,14 +98,14 @@ class QuantizedClassifier(Shown):
             The bundle; the file is in `exports/tflite-<quantization>/`.
 
         Raises:
-            NotFittedError: If the recipe was loaded and `target` is a folder: pass its bundle.
+            NotFittedError: If the recipe was loaded and `folder` is no bundle: pass its bundle.
             VerificationError: If the file is not the same model within `tolerance`; a new
                 version is written nevertheless, without the file.
             OSError: If the folder cannot be written.
         """
         from kerasrecipes.release.bundle import Bundle
 
-        bundle = target if isinstance(target, Bundle) else self.recipe.save(target)
+        bundle = folder if isinstance(folder, Bundle) else self.recipe.save(folder)
         bundle.export("tflite", self.quantization, content=self.content, tolerance=tolerance)
         return bundle
 

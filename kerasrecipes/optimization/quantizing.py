@@ -31,7 +31,7 @@ EPOCHS, LEARNING_RATE = 8, 1e-4
 TEACHER_SHARE = 0.9
 # The modes that look at an argument; those that are not here are for training.
 USED_BY = {
-    "calibration": ("int8", "qat"),
+    "train": ("int8", "qat"),
     "keep_float": ("int8", "int4"),
     "keep_int8": ("int4",),
 }
@@ -41,7 +41,7 @@ def quantize(
     recipe,
     mode: str = "int8",
     *,
-    calibration: PhotoSet | None = None,
+    train: PhotoSet | None = None,
     keep_float: float | Sequence[str] | None = None,
     keep_int8: Sequence[str] | None = None,
     val: PhotoSet | None = None,
@@ -63,7 +63,7 @@ def quantize(
     Args:
         recipe: A fitted `ImageClassifier`, or one that was loaded; it stays as it is.
         mode: `"float16"`, `"dynamic"`, `"int8"`, `"int4"` (needs the extra `quantizer`), `"qat"`.
-        calibration: Training photos, by default those of the fit. `"int8"` measures ranges on
+        train: Training photos, by default those of the fit. `"int8"` measures ranges on
             about 100 of them; `"qat"` trains on all of them, so pass all that there are. Never
             photos that the model is tested on.
         keep_float: Layers that `"int8"` leaves in float besides its small ends: their names; or
@@ -97,12 +97,12 @@ def quantize(
     training = {"val": val, "engine": engine, "epochs": epochs, "learning_rate": learning_rate}
     options = {"scheme": scheme, "sparsity": sparsity, "clusters": clusters}
     kept = {"keep_float": keep_float, "keep_int8": keep_int8}
-    engine = _check_arguments(mode, calibration, kept, engine, training, options)
+    engine = _check_arguments(mode, train, kept, engine, training, options)
     recipe._fitted()
     say = say_aloud if verbose else lambda line: None
     photos, content, used, facts = None, None, {}, {}
     if mode in {"int8", "qat"}:
-        photos = fit_photos(recipe, "calibration", calibration)
+        photos = fit_photos(recipe, "train", train)
         used = on_side(photos, "calibration")
     if mode == "qat":
         _refuse_rounded(recipe.model_)
@@ -118,7 +118,7 @@ def quantize(
     return QuantizedClassifier(recipe, content, _quantization(mode), report, used)
 
 
-def _check_arguments(mode, calibration, kept: dict, engine, training: dict, options: dict) -> str:
+def _check_arguments(mode, train, kept: dict, engine, training: dict, options: dict) -> str:
     from kerasrecipes.export.checks import check_backend
 
     check_backend("`quantize`")
@@ -126,7 +126,7 @@ def _check_arguments(mode, calibration, kept: dict, engine, training: dict, opti
         raise unknown_name("mode", mode, MODES, "help(kerasrecipes.quantize)")
     if engine is not None and engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES, "help(kerasrecipes.quantize)")
-    _refuse_idle(mode, {"calibration": calibration, **kept, **training, **options})
+    _refuse_idle(mode, {"train": train, **kept, **training, **options})
     for name, value in kept.items():
         if value is not None:
             check_keep_float(value, name, share=mode == "int8")

@@ -7,7 +7,7 @@ from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import fit_photos
 
 
-def measure_sensitivity(recipe, calibration: PhotoSet | None = None) -> QuantizationSensitivity:
+def measure_sensitivity(recipe, train: PhotoSet | None = None) -> QuantizationSensitivity:
     """Measure how much each layer of a fitted recipe loses when it computes in 8 bits.
 
     One layer at a time is rounded as an int8 file would, and the answers to some calibration
@@ -16,7 +16,7 @@ def measure_sensitivity(recipe, calibration: PhotoSet | None = None) -> Quantiza
 
     Args:
         recipe: A fitted `ImageClassifier`, or one that was loaded; it stays as it is.
-        calibration: Training photos, by default those of the fit; 32 are enough. Never photos
+        train: Training photos, by default those of the fit; 32 are enough. Never photos
             that the model is tested on.
 
     Returns:
@@ -28,6 +28,6 @@ def measure_sensitivity(recipe, calibration: PhotoSet | None = None) -> Quantiza
         DataError: If photos are missing, or are those that the model was tested on.
     """
     model = recipe.model_
-    photos = fit_photos(recipe, "calibration", calibration)
+    photos = fit_photos(recipe, "train", train)
     shape = tuple(model.input.shape[1:])
     return layer_sensitivity(model, calibration_inputs(photos, shape, recipe.seed, model=model))

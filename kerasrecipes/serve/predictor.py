@@ -51,7 +51,7 @@ class Predictor:
     as in training. A lone file of this package carries its labels and decoding policy inside.
 
     Args:
-        source: A `Bundle`, its folder, or a `.tflite` or `.onnx` file.
+        model: A `Bundle`, its folder, or a `.tflite` or `.onnx` file.
         threads: Number of CPU threads, by default 2. A SavedModel takes all cores and no number.
         export: Which export of the bundle, e.g. `"tflite-float32"`. By default the smallest
             verified `.tflite`, which is what a phone would get, or else the smallest of all.
@@ -64,12 +64,12 @@ class Predictor:
 
     def __init__(
         self,
-        source: "BundleFolder | str | Path",
+        model: "BundleFolder | str | Path",
         threads: int | None = None,
         export: str | None = None,
     ):
-        if isinstance(source, str | Path) and Path(source).is_file():
-            path = Path(source)
+        if isinstance(model, str | Path) and Path(model).is_file():
+            path = Path(model)
             _check_lone_file(path, export)
             chosen = _format_of(path)
             contract = chosen.read_contract(path)
@@ -77,7 +77,7 @@ class Predictor:
             self.class_names = contract.class_names
             self._modality, policy = get_modality("photos"), dict(contract.policy)
         else:
-            bundle = _load(source)
+            bundle = _load(model)
             record = _choose(bundle, export)
             check_digest(record)
             self.export = record.name

@@ -35,7 +35,7 @@ class FineTuned:
 
 
 def fine_tune_images(
-    source: str | Path,
+    photos: str | Path,
     to: str | Path,
     *,
     backbone: str = "efficientnet_lite0",
@@ -56,7 +56,7 @@ def fine_tune_images(
     """Scan, check and split photos, fine-tune a backbone, evaluate it and save it.
 
     Args:
-        source: A folder of photos, one folder per class, or a table; see `scan_photos`.
+        photos: A folder of photos, one folder per class, or a table; see `scan_photos`.
         to: The model's folder, e.g. `"saved_models/tiles"`.
         backbone: A name of `list_backbones()`.
         group_by: What photos of one part have in common; see `scan_photos`.
@@ -87,7 +87,7 @@ def fine_tune_images(
     tell = say if verbose else lambda line: None
     settings = with_epochs(epochs, settings)
     chosen = {
-        "source": str(source),
+        "source": str(photos),
         "group_by": group_by,
         "split_by": split_by,
         "test_fraction": test_fraction,
@@ -97,7 +97,7 @@ def fine_tune_images(
     run = as_run_folder(None if run_folder is None else RunFolder(run_folder, chosen), resume)
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
     judged = judge_recipe(recipe)
-    _check_destination(Path(source), Path(to), run)
+    _check_destination(Path(photos), Path(to), run)
     train, val, test = _split(chosen, seed, fail_on_leak, tell)
     recipe._fit(judged, train, val, verbose=verbose, run=run)
     if len(test):

@@ -108,7 +108,7 @@ def fit_photos(recipe, argument: str, given: Examples | None) -> Examples:
 
     Args:
         recipe: A fitted recipe.
-        argument: Where they are given: `"calibration"` for training photos, or `"val"`.
+        argument: Where they are given: `"train"` or `"val"`.
         given: What was given.
 
     Raises:

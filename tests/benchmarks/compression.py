@@ -112,13 +112,13 @@ class FileMaker:
 
 
 def add_int8(files: FileMaker, recipe, train, val) -> None:
-    files.add("int8", lambda: kr.quantize(recipe, "int8", calibration=train), "int8")
+    files.add("int8", lambda: kr.quantize(recipe, "int8", train=train), "int8")
 
 
 def add_qat(files: FileMaker, recipe, train, val) -> None:
     files.add(
         "int8, trained with rounding",
-        lambda: kr.quantize(recipe, "qat", calibration=train, val=val),
+        lambda: kr.quantize(recipe, "qat", train=train, val=val),
         "int8",
     )
 
@@ -131,7 +131,7 @@ def add_channels(files: FileMaker, recipe, train, val) -> None:
     files.add("two fifths of the multiply-adds", pruned, "float32")
     files.add(
         "two fifths of the multiply-adds, int8",
-        lambda: kr.quantize(pruned(), "int8", calibration=train),
+        lambda: kr.quantize(pruned(), "int8", train=train),
         "int8",
     )
 

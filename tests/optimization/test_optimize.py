@@ -43,7 +43,7 @@ def quick():
 def found(quick, small_fitted, part_sets, tmp_path_factory):
     train, val, _ = part_sets
     folder = tmp_path_factory.mktemp("search")
-    return optimize(small_fitted, train, val, max_drop=0.2, folder=folder, verbose=False)
+    return optimize(small_fitted, train, val, max_drop=0.2, run_folder=folder, verbose=False)
 
 
 def test_every_candidate_is_a_real_file(found, small_fitted, part_sets):
@@ -133,19 +133,19 @@ def test_the_most_sensitive_layers_stay_in_float_where_rounding_costs(
     monkeypatch.setattr(search.FileJudge, "measure", worse)
     monkeypatch.setattr(search, "KEEP_FLOAT", 1e-6)
     calls = {"max_drop": 0.5, "max_size_mb": 5}  # kept without
-    kept = optimize(small_fitted, train, val, folder=tmp_path / "kept", verbose=False, **calls)
+    kept = optimize(small_fitted, train, val, run_folder=tmp_path / "kept", verbose=False, **calls)
     assert len(kept.candidates) == 2 and not kept.notes
-    none = optimize(small_fitted, train, val, folder=tmp_path / "none", verbose=False)
+    none = optimize(small_fitted, train, val, run_folder=tmp_path / "none", verbose=False)
     assert none.notes == ["mixed int8: not tried, since no sensitive layer is small enough."]
     monkeypatch.setattr(search, "KEEP_FLOAT", 0.6)
-    found = optimize(small_fitted, train, val, folder=tmp_path / "some", verbose=False)
+    found = optimize(small_fitted, train, val, run_folder=tmp_path / "some", verbose=False)
     assert [one.name for one in found.candidates] == ["float32", "int8", "mixed int8"]
     _, rounded, mixed = found.candidates
     assert mixed.size_bytes > rounded.size_bytes
     bundle = found.save(tmp_path / "model", mixed)
     file = found.folder / "mixed-int8.tflite"
     assert bundle.exports()["tflite-int8"].path.read_bytes() == file.read_bytes()
-    again = optimize(small_fitted, train, val, folder=tmp_path / "some", verbose=False)
+    again = optimize(small_fitted, train, val, run_folder=tmp_path / "some", verbose=False)
     assert again.candidates == found.candidates and "mixed" in again.recipes
 
 
@@ -163,7 +163,7 @@ def test_a_student_is_tried_in_its_own_size(quick, small_fitted, part_sets, tmp_
     schedule = UnfreezeSchedule.two_phase(2, 0.01, head_epochs=4, open_fraction=0.5)
     student = ImageClassifier(spec, schedule=schedule, views=2, batch_size=8)
     monkeypatch.setattr(small_fitted, "mix", "mixup")
-    calls = {"max_drop": 0.99, "students": [student], "folder": tmp_path, "verbose": False}
+    calls = {"max_drop": 0.99, "students": [student], "run_folder": tmp_path, "verbose": False}
     found = optimize(small_fitted, train, val, **calls)
     name = "student-model-other"
     assert [one.name for one in found.candidates] == [
@@ -182,7 +182,7 @@ def test_a_student_is_tried_in_its_own_size(quick, small_fitted, part_sets, tmp_
     again = optimize(small_fitted, train, val, **calls)
     assert again.recipes[name].get_config() == learned.get_config()
     with pytest.raises(DataError, match="began with another list of students"):
-        optimize(small_fitted, train, val, folder=tmp_path, verbose=False)
+        optimize(small_fitted, train, val, run_folder=tmp_path, verbose=False)
 
 
 def test_a_students_schedule_is_cut_to_the_time():
@@ -203,7 +203,7 @@ def test_students_of_one_backbone_have_names_of_their_own():
 def test_two_searches_in_one_folder(small_fitted, part_sets, tmp_path):
     train, val, _ = part_sets
     with locked_folder(tmp_path), pytest.raises(DataError, match="is at work in .* Wait until"):
-        optimize(small_fitted, train, val, folder=tmp_path, verbose=False)
+        optimize(small_fitted, train, val, run_folder=tmp_path, verbose=False)
 
 
 def test_table_and_picture_show_all(found):
@@ -219,7 +219,7 @@ def test_the_same_call_goes_on_where_it_was(quick, found, small_fitted, part_set
     train, val, _ = part_sets
     for training in ("prune", "train_with_rounding"):
         monkeypatch.setattr(search_plans, training, lambda *_, **__: pytest.fail("trained again"))
-    again = optimize(small_fitted, train, val, max_drop=0.2, folder=found.folder, verbose=False)
+    again = optimize(small_fitted, train, val, max_drop=0.2, run_folder=found.folder, verbose=False)
     assert again.candidates == found.candidates
     assert again.minutes >= found.minutes
     rounded = again.recipes["channels-0.8-qat"]
@@ -230,14 +230,20 @@ def test_the_same_call_goes_on_where_it_was(quick, found, small_fitted, part_set
     assert rounded.report_.evaluations["val"].accuracy == last.evaluations["val"].accuracy
     # Limits that are kept from the start end the search; its models are there all the same.
     done = optimize(
-        small_fitted, train, val, max_drop=0.9, max_size_mb=5, folder=found.folder, verbose=False
+        small_fitted,
+        train,
+        val,
+        max_drop=0.9,
+        max_size_mb=5,
+        run_folder=found.folder,
+        verbose=False,
     )
     assert done.recipes.keys() == found.recipes.keys()
     with pytest.raises(DataError, match="began with another val"):
-        optimize(small_fitted, train, val.select(range(3, len(val))), folder=found.folder,
+        optimize(small_fitted, train, val.select(range(3, len(val))), run_folder=found.folder,
                  verbose=False)  # fmt: skip
     with pytest.raises(DataError, match="began with another seed"):
-        optimize(small_fitted, train, val, folder=found.folder, seed=5, verbose=False)
+        optimize(small_fitted, train, val, run_folder=found.folder, seed=5, verbose=False)
 
 
 def test_an_interrupted_search_keeps_what_it_has(
@@ -250,10 +256,10 @@ def test_an_interrupted_search_keeps_what_it_has(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(search_plans, "train_with_rounding", interrupt)
-    cut = optimize(small_fitted, train, val, max_drop=0.2, folder=tmp_path, verbose=False)
+    cut = optimize(small_fitted, train, val, max_drop=0.2, run_folder=tmp_path, verbose=False)
     assert len(cut.candidates) == 1 and "interrupted" in cut.notes[-1]
     monkeypatch.setattr(search, "plans_of", lambda *_: [])
-    done = optimize(small_fitted, train, val, max_drop=0.2, folder=tmp_path, verbose=False)
+    done = optimize(small_fitted, train, val, max_drop=0.2, run_folder=tmp_path, verbose=False)
     assert done.candidates == cut.candidates and not done.notes
 
 
@@ -271,7 +277,9 @@ def test_a_student_whose_weights_cannot_be_fetched_is_noted(
     monkeypatch.setattr(search_plans, "train_with_rounding", fail)
     monkeypatch.setattr(search.Search, "_against", AGAINST)
     students = [ImageClassifier("efficientnet_lite0")]
-    found = optimize(small_fitted, train, val, students=students, folder=tmp_path, verbose=False)
+    found = optimize(
+        small_fitted, train, val, students=students, run_folder=tmp_path, verbose=False
+    )
     assert found.pick is not None
     assert "student-efficientnet_lite0: not possible. No connection." in found.notes
 
@@ -283,12 +291,12 @@ def test_no_training_when_limits_are_kept_without_or_time_is_short(
     for training in ("prune", "train_with_rounding"):
         monkeypatch.setattr(search_plans, training, lambda *_, **__: pytest.fail("it was trained"))
     monkeypatch.setattr(search, "WITHOUT_TRAINING", ("float32", "int8"))
-    kept = optimize(small_fitted, train, val, max_drop=0.5, max_size_mb=5, folder=tmp_path)
+    kept = optimize(small_fitted, train, val, max_drop=0.5, max_size_mb=5, run_folder=tmp_path)
     assert "not tried, since the limits are kept" in kept.notes[0]
     told = capsys.readouterr()
     assert "int8: accuracy" in told.err and not told.out
     short = optimize(
-        small_fitted, train, val, max_minutes=1e-6, max_size_mb=1e-6, folder=tmp_path,
+        small_fitted, train, val, max_minutes=1e-6, max_size_mb=1e-6, run_folder=tmp_path,
         verbose=False,
     )  # fmt: skip
     assert any("qat: not tried for want of time" in note for note in short.notes)
@@ -323,4 +331,4 @@ def test_wrong_use_is_named(small_fitted, part_sets, tmp_path):
     assert _with_seed(tested, 5).seen_ == tested.seen_
     (tmp_path / "search.json").write_text("{")
     with pytest.raises(DataError, match="is damaged"):
-        optimize(small_fitted, train, val, folder=tmp_path, verbose=False)
+        optimize(small_fitted, train, val, run_folder=tmp_path, verbose=False)

@@ -174,7 +174,7 @@ def test_training_with_rounding_gives_a_recipe_and_its_file(
     small_fitted, part_sets, tmp_path, capsys
 ):
     train, val, test = part_sets
-    small = kr.quantize(small_fitted, "qat", calibration=train, val=val, epochs=1)
+    small = kr.quantize(small_fitted, "qat", train=train, val=val, epochs=1)
     assert small.quantization == "int8"
     assert small.recipe is not small_fitted
     assert small.report.parameter_fractions()["int8"] > 0.9
@@ -196,7 +196,7 @@ def test_training_with_rounding_gives_a_recipe_and_its_file(
 @pytest.mark.slow
 def test_tfmot_gives_a_file_that_passes_verification(small_fitted, part_sets, tmp_path):
     train, val, test = part_sets
-    small = kr.quantize(small_fitted, "qat", calibration=train, val=val, epochs=2, engine="tfmot")
+    small = kr.quantize(small_fitted, "qat", train=train, val=val, epochs=2, engine="tfmot")
     assert small.recipe is small_fitted
     assert small.report.parameter_fractions()["int8"] > 0.9
     agreement = small.predict(test).argmax(axis=1) == small_fitted.predict(test).argmax(axis=1)
@@ -262,7 +262,7 @@ def test_only_a_file_of_few_bits_is_called_quantized():
         ("qat", {"learning_rate": 0.0}, "`learning_rate` must be above 0 and below 10, not 0.0"),
         ("qat", {"learning_rate": "x"}, "`learning_rate` must be above 0 and below 10, not 'x'"),
         ("qat", {"engine": "tfmot", "scheme": "pqat", "sparsity": "x"}, "`sparsity` must .* 'x'"),
-        ("float16", {"calibration": 1}, "`calibration` has no effect.*mode='int8'"),
+        ("float16", {"train": 1}, "`train` has no effect.*mode='int8'"),
     ],
 )
 def test_wrong_arguments_are_refused_before_any_work(fitted, mode, arguments, message):
@@ -272,25 +272,25 @@ def test_wrong_arguments_are_refused_before_any_work(fitted, mode, arguments, me
 
 def test_photos_of_the_test_are_refused(fitted, part_sets):
     train, _, test = part_sets
-    with pytest.raises(kr.DataError, match="12 of 12 photos in `calibration`.*split 'test'"):
-        kr.quantize(fitted, "int8", calibration=test)
+    with pytest.raises(kr.DataError, match="12 of 12 photos in `train`.*split 'test'"):
+        kr.quantize(fitted, "int8", train=test)
     with pytest.raises(kr.DataError, match="photos in `val` are those of the split 'test'"):
-        kr.quantize(fitted, "qat", calibration=train, val=test)
+        kr.quantize(fitted, "qat", train=train, val=test)
 
 
 def test_what_are_no_photos_is_named(small_fitted, part_sets):
     for photos, told in (("photos", "not 'photos'"), (part_sets[0].select([]), "at least one")):
-        with pytest.raises(kr.DataError, match=f"`calibration` must be training photos .*{told}"):
-            kr.quantize(small_fitted, "int8", calibration=photos, verbose=False)
+        with pytest.raises(kr.DataError, match=f"`train` must be training photos .*{told}"):
+            kr.quantize(small_fitted, "int8", train=photos, verbose=False)
     with pytest.raises(kr.DataError, match="`val` must be validation photos of the fit"):
         kr.quantize(small_fitted, "qat", val="photos", verbose=False)
-    with pytest.raises(kr.DataError, match="`calibration` must be training photos"):
+    with pytest.raises(kr.DataError, match="`train` must be training photos"):
         kr.measure_sensitivity(small_fitted, 3)
 
 
 def test_a_loaded_recipe_needs_photos(saved_once):
     loaded = kr.ImageClassifier.load(saved_once.folder)
-    with pytest.raises(kr.DataError, match="was loaded.*Pass `calibration`, the training photos"):
+    with pytest.raises(kr.DataError, match="was loaded.*Pass `train`, the training photos"):
         kr.quantize(loaded, "int8")
     with pytest.raises(kr.NotFittedError):
         kr.quantize(kr.ImageClassifier(), "int8")

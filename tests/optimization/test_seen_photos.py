@@ -56,8 +56,8 @@ def test_photos_of_a_test_make_no_model(tested, part_sets):
             (partial(cluster, recipe, test, val), "train"),
             (partial(distil, recipe, ImageClassifier(), train, test), "val"),
             (partial(distil, recipe, ImageClassifier(), train, val, unlabelled=test), "unlabelled"),
-            (partial(quantize, recipe, "int8", calibration=test), "calibration"),
-            (partial(quantize, recipe, "qat", calibration=train, val=test), "val"),
+            (partial(quantize, recipe, "int8", train=test), "train"),
+            (partial(quantize, recipe, "qat", train=train, val=test), "val"),
         ):
             told = f"12 of 12 photos in `{name}` are those of the split 'test'"
             with pytest.raises(DataError, match=told):
@@ -66,11 +66,11 @@ def test_photos_of_a_test_make_no_model(tested, part_sets):
 
 def test_a_file_is_measured_on_neither(untested, part_sets):
     train, val, test = part_sets
-    by_others = quantize(untested, "int8", calibration=test, verbose=False)
+    by_others = quantize(untested, "int8", train=test, verbose=False)
     for photos in (train, val, test):
         with pytest.raises(DataError, match="were used in the fit"):
             by_others.evaluate(photos)
     recipe = refitted(untested, untested.model_, train, val)
     assert quantize(recipe, "float16", verbose=False).evaluate(test).n == len(test)
-    with pytest.raises(DataError, match="photos in `calibration` are those of the split 'test'"):
-        quantize(recipe, "int8", calibration=test)
+    with pytest.raises(DataError, match="photos in `train` are those of the split 'test'"):
+        quantize(recipe, "int8", train=test)

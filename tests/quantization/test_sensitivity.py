@@ -162,11 +162,11 @@ def test_a_recipe_is_quantized_with_exceptions(small_fitted, part_sets, capsys):
     found = kr.measure_sensitivity(small_fitted)
     assert {layer.name for layer in found.layers} >= {"one", "expand", "depthwise", "last"}
     (name,) = found.most_sensitive(0.9)[:1]
-    small = kr.quantize(small_fitted, "int8", calibration=train, keep_float=[name], verbose=False)
+    small = kr.quantize(small_fitted, "int8", train=train, keep_float=[name], verbose=False)
     assert {layer.name for layer in small.report.layers if layer.reason == KEPT} == {name}
     assert small.report.sensitivity is None
     capsys.readouterr()
-    tight = kr.quantize(small_fitted, "int8", calibration=train, keep_float=1e-6)
+    tight = kr.quantize(small_fitted, "int8", train=train, keep_float=1e-6)
     told = capsys.readouterr().err
     assert "most sensitive first" in told
     assert "no sensitive layer is small enough for `keep_float`" in told

@@ -24,7 +24,7 @@ def optimize(
     max_latency_ms: float | None = None,
     max_minutes: float = 30.0,
     students: Sequence = (),
-    folder: str | Path | None = None,
+    run_folder: str | Path | None = None,
     seed: int | None = None,
     verbose: bool = True,
 ) -> OptimizationResult:
@@ -52,7 +52,7 @@ def optimize(
         students: Recipes, not fitted, of smaller backbones, e.g.
             `[ImageClassifier("mobilenet_v3_small")]`; they train by their own schedules, cut to
             the time that there is.
-        folder: Keeps records, files and models, so that the same call goes on after a break;
+        run_folder: Keeps records, files and models, so that the same call goes on after a break;
             `None` for a temporary one, gone with the result.
         seed: Seed of all that is drawn; `None` for the recipe's.
         verbose: Whether to print what is done, on stderr.
@@ -64,10 +64,10 @@ def optimize(
     Raises:
         NotFittedError: If `recipe` is not fitted.
         ValueError: If a limit or a student is not usable.
-        DataError: If the photos do not suit the model, `folder` holds another search, or one
+        DataError: If the photos do not suit the model, `run_folder` holds another search, or one
             is at work in it.
         VerificationError: If the model cannot be exported at all.
-        OSError: If `folder` cannot be written.
+        OSError: If `run_folder` cannot be written.
         KeyboardInterrupt: If interrupted before anything was measured; afterwards what is
             there is returned.
     """
@@ -78,8 +78,8 @@ def optimize(
     checked_sides(recipe, train, val)
     if seed is not None:
         recipe = _with_seed(recipe, seed)
-    keep_alive = tempfile.TemporaryDirectory() if folder is None else None
-    place = Path(keep_alive.name if keep_alive else folder)
+    keep_alive = tempfile.TemporaryDirectory() if run_folder is None else None
+    place = Path(keep_alive.name if keep_alive else run_folder)
     say = say_aloud if verbose else lambda line: None
     with locked_folder(place):
         search = Search(recipe, train, val, limits, 60 * max_minutes, place, say, named)

@@ -26,7 +26,7 @@ MAX_FILE_BYTES = 2**30
 
 
 def decode_photo(
-    source: bytes | str | Path,
+    photo: bytes | str | Path,
     image_size: tuple[int, int],
     policy: DecodePolicy = DecodePolicy(),
     name: str | None = None,
@@ -34,7 +34,7 @@ def decode_photo(
     """Decode one photo, given as bytes or as a path, to RGB pixels of one size.
 
     Args:
-        source: The bytes of the file, or its path.
+        photo: The bytes of the file, or its path.
         image_size: `(height, width)` of the result.
         policy: How to decode.
         name: What to call the photo in messages; the path if not given.
@@ -46,17 +46,17 @@ def decode_photo(
         DataError: If the file is no photo, is damaged, or does not fit the policy.
     """
     size = _checked_size(image_size)
-    rgb = decode_upright(source, policy, name)
+    rgb = decode_upright(photo, policy, name)
     return np.array(rgb.resize(size, RESAMPLING[policy.interpolation]))
 
 
 def decode_upright(
-    source: bytes | str | Path, policy: DecodePolicy = DecodePolicy(), name: str | None = None
+    photo: bytes | str | Path, policy: DecodePolicy = DecodePolicy(), name: str | None = None
 ) -> "Image.Image":
     """Decode one photo like `decode_photo`, but leave it at its own size.
 
     Args:
-        source: The bytes of the file, or its path.
+        photo: The bytes of the file, or its path.
         policy: How to decode.
         name: What to call the photo in messages; the path if not given.
 
@@ -66,9 +66,9 @@ def decode_upright(
     Raises:
         DataError: If the file is no photo, is damaged, or does not fit the policy.
     """
-    name = name or ("the photo" if isinstance(source, bytes) else str(source))
+    name = name or ("the photo" if isinstance(photo, bytes) else str(photo))
     try:
-        data = source if isinstance(source, bytes) else read_bytes(Path(source))
+        data = photo if isinstance(photo, bytes) else read_bytes(Path(photo))
         return load_rgb(open_photo(data, policy), data, policy)[0]
     except DataError as error:
         raise DataError(f"Cannot use '{printable(name)}': {error}.") from error.__cause__
