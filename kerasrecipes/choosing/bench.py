@@ -45,13 +45,13 @@ class Bench:
 
     @classmethod
     def of(
-        cls, photos: PhotoSet, by: str, test_fraction: float, val_fraction: float, seed: int
+        cls, photos: PhotoSet, split_by: str, test_fraction: float, val_fraction: float, seed: int
     ) -> "Bench":
         """Set the test photos aside, and split the others up to three times.
 
         Args:
             photos: A scanned set.
-            by: How to split; see `split_photos`.
+            split_by: How to split; see `split_photos`.
             test_fraction: Share of the photos that is set aside.
             val_fraction: Share of the photos that judges.
             seed: Seed of the first split, which is the one that training would make.
@@ -61,14 +61,14 @@ class Bench:
             DataError: If the photos cannot be split so.
         """
         fractions = {"test_fraction": test_fraction, "val_fraction": val_fraction}
-        train, val, test = split_photos(photos, **fractions, by=by, seed=seed)
+        train, val, test = split_photos(photos, **fractions, split_by=split_by, seed=seed)
         aside = set(test.photos)
         rest = photos.select(i for i, photo in enumerate(photos.photos) if photo not in aside)
         sides = [(train, val)]
         fractions = {"test_fraction": 0, "val_fraction": len(val) / len(rest)}
         # By time there is one split only, and a declared one comes back every time.
-        for again in range(1, SPLITS if by != "time" and len(val) else 1):
-            train, val, _ = split_photos(rest, **fractions, by=by, seed=seed + again)
+        for again in range(1, SPLITS if split_by != "time" and len(val) else 1):
+            train, val, _ = split_photos(rest, **fractions, split_by=split_by, seed=seed + again)
             if all(set(val.photos) != set(other.photos) for _, other in sides):
                 sides.append((train, val))
         place = {photo: i for i, photo in enumerate(rest.photos)}

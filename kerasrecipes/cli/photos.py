@@ -46,7 +46,7 @@ def doctor(
         )
     sets = (found,)
     if split is not None:
-        train, val, test = split_photos(found, by=split.value, seed=seed)
+        train, val, test = split_photos(found, split_by=split.value, seed=seed)
         sets = (replace(train, excluded=found.excluded, ignored=found.ignored), val, test)
     report = check_photos(*sets)
     print_json(report.to_dict()) if as_json else print(report)

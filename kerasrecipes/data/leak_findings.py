@@ -53,7 +53,7 @@ def find_group_leaks(placed: Placed) -> list[Finding]:
         total = len({group for group in groups if group is not None})
         message = (
             f"{len(across)} of {total} groups lie on two sides of the split, {_TOO_GOOD} Split "
-            "with by='group' (on the command line --split-by group)."
+            "with split_by='group' (on the command line --split-by group)."
         )
         pairs = placed.pairs(_first_differing(m, placed.sides) for m in across)
         findings.append(

@@ -20,28 +20,30 @@ def split_examples(
     *,
     test_fraction: float,
     val_fraction: float,
-    by: str,
+    split_by: str,
     seed: int,
     near: bool,
 ) -> tuple[Set, Set, Set]:
     """Split examples into three sets; see `kerasrecipes.split_photos` for the arguments."""
     _check_fractions(test_fraction, val_fraction)
-    if by not in {"auto", "random", "group", "time"}:
-        raise unknown_name("by", by, ["auto", "random", "group", "time"], "split_photos")
+    if split_by not in {"auto", "random", "group", "time"}:
+        raise unknown_name(
+            "split_by", split_by, ["auto", "random", "group", "time"], "split_photos"
+        )
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"`seed` must be a whole number of at least 0, got {seed!r}.")
     if not len(examples):
         raise DataError("There are no photos to split. Scan a folder that has some.")
     grouped = any(item.group is not None for item in examples.items)
     fractions = {"val": val_fraction, "test": test_fraction}
-    if by == "auto" and any(item.split for item in examples.items):
+    if split_by == "auto" and any(item.split for item in examples.items):
         sides = _declared(examples, fractions, grouped, seed, near)
-    elif by == "time":
+    elif split_by == "time":
         sides = _by_time(examples, fractions, near)
     else:
-        if by == "group":
+        if split_by == "group":
             _need(examples, "group")
-        units = join_units(examples, grouped and by != "random", near)
+        units = join_units(examples, grouped and split_by != "random", near)
         sides = stratify(examples, range(len(examples)), units, fractions, seed)
     _warn_of_gaps(examples, sides)
     train, val, test = (examples.select(sorted(sides[side])) for side in SIDES)
@@ -68,7 +70,7 @@ def _need(examples: Examples, name: str) -> None:
             else "Scan a table with a column time."
         )
         raise DataError(
-            f"`by={name!r}`: {len(without)} of {len(examples)} photos have no {name}: "
+            f"`split_by={name!r}`: {len(without)} of {len(examples)} photos have no {name}: "
             f"{listed(without)}. {how}"
         )
 
@@ -81,7 +83,7 @@ def _declared(
     if without:
         raise DataError(
             f"{len(without)} of {len(examples)} photos have no declared split: {listed(without)}. "
-            "Declare it for all or for none, or pass by='random' (on the command line "
+            "Declare it for all or for none, or pass split_by='random' (on the command line "
             "--split-by random)."
         )
     sides = {
@@ -89,8 +91,8 @@ def _declared(
     }
     if not sides["train"]:
         raise DataError(
-            "The declared split has no train photos. Declare some, or pass by='random' (on the "
-            "command line --split-by random) to ignore the declared split."
+            "The declared split has no train photos. Declare some, or pass split_by='random' (on "
+            "the command line --split-by random) to ignore the declared split."
         )
     lacking = {side: f for side, f in fractions.items() if f > 0 and not sides[side]}
     if lacking:
@@ -113,10 +115,10 @@ def _by_time(examples: Examples, fractions: dict[str, float], near: bool) -> dic
     sides = [side for side in SIDES if side == "train" or fractions[side] > 0]
     if len(moments) < len(sides):
         raise DataError(
-            f"`by='time'` needs at least {len(sides)} different times for {', '.join(sides)}, "
-            f"found {len(moments)}. Photos of one time and photos that look alike stay together. "
-            "Split by 'random' or 'group', or pass near=False if photos that look alike show "
-            "different things."
+            f"`split_by='time'` needs at least {len(sides)} different times for "
+            f"{', '.join(sides)}, found {len(moments)}. Photos of one time and photos that look "
+            "alike stay together. Split by 'random' or 'group', or pass near=False if photos that "
+            "look alike show different things."
         )
     ends = np.cumsum([len(moment) for moment in moments])
     result: dict[str, list[int]] = {side: [] for side in SIDES}

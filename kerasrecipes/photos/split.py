@@ -9,7 +9,7 @@ def split_photos(
     *,
     test_fraction: float = 0.2,
     val_fraction: float = 0.2,
-    by: str = "auto",
+    split_by: str = "auto",
     seed: int = 0,
     near: bool = True,
 ) -> tuple[PhotoSet, PhotoSet, PhotoSet]:
@@ -24,7 +24,7 @@ def split_photos(
         val_fraction: Share of all photos for the validation set; 0 leaves it empty. Where a
             declared split lacks one of the two, its fraction of the declared training photos
             is cut from them.
-        by: `"random"`: stratified. `"group"`: stratified as far as possible, a group is never
+        split_by: `"random"`: stratified. `"group"`: stratified as far as possible, a group is never
             on two sides; declared groups are the authority, so look-alikes of different groups
             may part. `"time"`: the oldest photos train, the newest test; photos of one time
             stay together, and so do look-alikes, at their latest time. `"auto"`: the declared
@@ -39,11 +39,11 @@ def split_photos(
     Raises:
         ValueError: If an argument is not usable.
         DataError: If a class has too few photos or groups for all sides, or if photos lack the
-            group or time that `by` needs.
+            group or time that `split_by` needs.
 
     Reference:
         Sechidis et al., 2011, "On the Stratification of Multi-Label Data": the order in which
         units are placed, rarest class first.
     """
-    options = {"by": by, "seed": seed, "near": near}
+    options = {"split_by": split_by, "seed": seed, "near": near}
     return split_examples(photos, test_fraction=test_fraction, val_fraction=val_fraction, **options)

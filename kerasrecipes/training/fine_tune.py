@@ -114,7 +114,7 @@ def _split(chosen: dict, seed: int, fail_on_leak: bool, tell: Callable[[str], No
         drop_small_classes=chosen["drop_small_classes"],
     )
     fractions = {name: chosen[name] for name in ("test_fraction", "val_fraction")}
-    train, val, test = split_photos(photos, by=chosen["split_by"], seed=seed, **fractions)
+    train, val, test = split_photos(photos, split_by=chosen["split_by"], seed=seed, **fractions)
     # The files that were left out are known to the scan alone.
     train = replace(train, excluded=photos.excluded)
     found = check_photos(replace(train, ignored=photos.ignored), val, test)

@@ -98,7 +98,7 @@ def test_nothing_that_belongs_together_is_parted(make, drawn, by, seed):
         groups = None
     photos = make.photo_set(labels, groups=groups, contents=contents, alike=alike)
     try:
-        sides = split_photos(photos, by=by, seed=seed)
+        sides = split_photos(photos, split_by=by, seed=seed)
     except DataError as error:
         assert "too small to split" in str(error) or "No split was found" in str(error)
         return
@@ -149,7 +149,7 @@ def test_the_declared_split_is_respected_and_completed(make):
     everywhere = make.photo_set(["a", "b"] * 40, splits=["train", "train", "val", "val"] * 20)
     assert [len(s) for s in split_photos(everywhere, test_fraction=0)] == [40, 40, 0]
     assert [len(s) for s in split_photos(everywhere, test_fraction=0.1)] == [36, 40, 4]
-    assert [len(s) for s in split_photos(everywhere, by="random")] == [48, 16, 16]
+    assert [len(s) for s in split_photos(everywhere, split_by="random")] == [48, 16, 16]
     with pytest.raises(DataError, match="declared split has no train photos"):
         split_photos(make.photo_set(["a", "b"] * 4, splits=["val"] * 8))
     with pytest.raises(DataError, match="1 of 4 photos have no declared split"):
@@ -160,7 +160,7 @@ def test_auto_keeps_groups_and_random_does_not(make):
     groups = [f"g{i // 6}" for i in range(180)]
     photos = make.photo_set(["a", "b"] * 90, groups=groups)
     for by, parted in (("auto", False), ("group", False), ("random", True)):
-        found = [{photo.group for photo in one.photos} for one in split_photos(photos, by=by)]
+        found = [{photo.group for photo in one.photos} for one in split_photos(photos, split_by=by)]
         assert bool(found[0] & found[1]) is parted
 
 
@@ -169,35 +169,37 @@ def test_declared_groups_outrank_looks(make):
     photos = make.photo_set(["a", "b"] * 30, groups=groups, alike=[0] * 60)
     assert [len(one) for one in split_photos(photos)] == [36, 12, 12]
     with pytest.raises(DataError, match=r"too small .* 'a' \(30 photos, 1 independent\)"):
-        split_photos(photos, by="random")
-    assert len(split_photos(photos, by="random", near=False)[1]) == 12
+        split_photos(photos, split_by="random")
+    assert len(split_photos(photos, split_by="random", near=False)[1]) == 12
 
 
 def test_time_trains_on_the_past(make):
     photos = make.photo_set(["a", "b"] * 50, times=days(*(i // 3 for i in range(100))))
-    train, val, test = split_photos(photos, by="time")
+    train, val, test = split_photos(photos, split_by="time")
     times = [[photo.time for photo in one.photos] for one in (train, val, test)]
     assert max(times[0]) < min(times[1]) and max(times[1]) < min(times[2])
     assert [abs(len(t) - n) <= 2 for t, n in zip(times, (60, 20, 20), strict=True)] == [True] * 3
-    train, val, test = split_photos(photos, by="time", test_fraction=0)
+    train, val, test = split_photos(photos, split_by="time", test_fraction=0)
     assert len(test) == 0 and max(p.time for p in train.photos) < min(p.time for p in val.photos)
 
 
 def test_a_copy_from_the_past_goes_with_the_newest(make):
     contents = [0, *range(1, 49), 0]
     photos = make.photo_set(["a", "b"] * 25, times=days(*range(50)), contents=contents)
-    _, _, test = split_photos(photos, by="time")
+    _, _, test = split_photos(photos, split_by="time")
     assert {photos.photos[0].path, photos.photos[49].path} <= paths(test)[0]
 
 
 def test_classes_that_time_parts_are_named(make):
     with pytest.raises(DataError, match="training set has no photo of 'b'"):
-        split_photos(make.photo_set(["a"] * 40 + ["b"] * 10, times=days(*range(50))), by="time")
+        split_photos(
+            make.photo_set(["a"] * 40 + ["b"] * 10, times=days(*range(50))), split_by="time"
+        )
     photos = make.photo_set(["b"] * 10 + ["a"] * 40, times=days(*range(50)))
     with pytest.warns(UserWarning, match="The test set has no photo of 'b'"):
-        split_photos(photos, by="time")
+        split_photos(photos, split_by="time")
     with pytest.raises(DataError, match=r"at least 3 different times .* found 1"):
-        split_photos(make.photo_set(["a", "b"] * 5, times=days(*[0] * 10)), by="time")
+        split_photos(make.photo_set(["a", "b"] * 5, times=days(*[0] * 10)), split_by="time")
 
 
 @pytest.mark.parametrize(
@@ -207,9 +209,12 @@ def test_classes_that_time_parts_are_named(make):
         ({"val_fraction": -0.1}, "`val_fraction` must be at least 0"),
         ({"val_fraction": float("nan")}, "`val_fraction` must be at least 0"),
         ({"test_fraction": 0.5, "val_fraction": 0.5}, "must leave photos to train on"),
-        ({"by": "groups"}, "Unknown by 'groups'. Did you mean 'group'"),
-        ({"by": "group"}, r"`by='group'`: 8 of 8 photos have no group: .* group_by \(--group-by\)"),
-        ({"by": "time"}, "`by='time'`: 8 of 8 photos have no time: .* a column time"),
+        ({"split_by": "groups"}, "Unknown split_by 'groups'. Did you mean 'group'"),
+        (
+            {"split_by": "group"},
+            r"`split_by='group'`: 8 of 8 photos have no group: .* group_by \(--group-by\)",
+        ),
+        ({"split_by": "time"}, "`split_by='time'`: 8 of 8 photos have no time: .* a column time"),
     ],
 )
 def test_wrong_arguments(make, options, message):
@@ -243,4 +248,4 @@ def test_a_missing_class_in_a_declared_side_warns(make):
         split_photos(photos)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        split_photos(photos, by="random")
+        split_photos(photos, split_by="random")

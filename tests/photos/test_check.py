@@ -112,9 +112,9 @@ def test_look_alikes_leak_unless_declared_groups_say_otherwise(make):
 
 def test_a_random_split_of_grouped_photos_is_a_leak(make):
     photos = make.photo_set(["a", "b"] * 60, groups=[f"g{i // 6}" for i in range(120)])
-    report = check_photos(*split_photos(photos, by="random"))
+    report = check_photos(*split_photos(photos, split_by="random"))
     assert [leak.code for leak in report.leaks] == ["groups-across-splits"]
-    assert "by='group'" in report.leaks[0].message
+    assert "split_by='group'" in report.leaks[0].message
     assert check_photos(*split_photos(photos)).ok
 
 

@@ -69,7 +69,7 @@ def test_tiles_split_by_part_and_the_leak_of_a_random_split_shows(tiles):
     assert check_photos(*by_part).leaks == ()
     assert all(all(side.counts().values()) for side in by_part)
     assert abs(len(by_part[2]) / 1344 - 0.2) < 0.03
-    (leak, *_) = check_photos(*split_photos(tiles, by="random")).leaks
+    (leak, *_) = check_photos(*split_photos(tiles, split_by="random")).leaks
     assert leak.code == "groups-across-splits" and leak.count > 180
     assert max(Counter(groups).values()) >= 6
 
