@@ -4,8 +4,8 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import did_you_mean, listed
-from kerasrecipes.evaluation.task import Task
-from kerasrecipes.heads.head import Head
+from kerasrecipes.evaluation.task import Task as Task
+from kerasrecipes.heads.head import ClassHead as ClassHead, Head as Head
 from kerasrecipes.lazy import lazy_names
 from kerasrecipes.registry import Registry
 
@@ -21,23 +21,25 @@ __getattr__, __dir__, __all__ = lazy_names(
         "embedding": "EmbeddingHead",
         "margin": "MarginHead",
     },
-    own="get_head get_task list_heads make_head register_head",
+    own="ClassHead Head Task get_head get_task list_heads make_head register_head",
 )
-
-_HAS = ("name", "trains", "build", "loss", "metrics")
 
 
 def _check_class(head: object) -> None:
-    if not isinstance(head, type) or not is_dataclass(head):
-        raise ValueError(f"A head must be a dataclass, the class itself, not {head!r}.")
-    if lacks := [name for name in _HAS if not hasattr(head, name)]:
+    if not isinstance(head, type) or not issubclass(head, Head) or not is_dataclass(head):
+        raise ValueError(
+            "A head must be a dataclass that is a kerasrecipes.heads.Head, the class itself, not "
+            f"{head!r}."
+        )
+    said = [name for name in ("name", "trains", "task") if not hasattr(head, name)]
+    if lacks := said + sorted(getattr(head, "__abstractmethods__", ())):
         raise ValueError(
             f"The head {head.__name__} lacks {listed(lacks, 8)}. See ClassificationHead, which "
             "has them."
         )
 
 
-_REGISTRY: Registry[type] = Registry(
+_REGISTRY: Registry[type[Head]] = Registry(
     __name__,
     "HEADS",
     "head",
@@ -55,20 +57,25 @@ def list_heads() -> list[str]:
     return list(_REGISTRY)
 
 
-def register_head(head: type, replace: bool = False) -> None:
+def register_head(head: type[Head], replace: bool = False) -> None:
     """Add a head, for this process.
 
     Register it before a bundle is loaded that has it. A package of yours can do it for every
     process, by an entry point `name = module:class` in the group `kerasrecipes.heads`.
 
     Args:
-        head: The class: a dataclass like those of this package.
+        head: The class, a dataclass; often a `ClassHead`, or a `Head` with a `Task` of its own.
         replace: Whether it may take the place of one that was registered before.
 
     Raises:
         ValueError: If it is no head, or its name cannot be used or is taken.
     """
     _check_class(head)
+    if head.task.name in _TASKS and _TASKS.get(head.task.name) is not head.task:
+        raise ValueError(
+            f"The task {head.task.name!r} of the head {head.name!r} has the name of another one. "
+            "Give it a `name` of its own."
+        )
     _REGISTRY.add(head.name, head, replace)
 
 
@@ -76,7 +83,7 @@ def get_task(name: str) -> Task:
     """Return a task by name, as a bundle or a file says it.
 
     Args:
-        name: E.g. `"classification"`.
+        name: The task of a head, also of one from outside this package.
 
     Raises:
         ValueError: If there is no such task.
@@ -85,6 +92,10 @@ def get_task(name: str) -> Task:
         >>> get_task("classification").quality_name
         'accuracy'
     """
+    if name not in _TASKS:
+        for head in _REGISTRY.entries().values():
+            if head.task.name == name:
+                return head.task
     return _TASKS.get(name)
 
 

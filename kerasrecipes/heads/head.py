@@ -29,6 +29,9 @@ class Head(ABC):
     """What stands between pooled features and answers, and how it is trained.
 
     A head is a frozen dataclass; its fields are what a recipe may choose, `loss_name` among them.
+
+    Args:
+        loss_name: A name of `kerasrecipes.losses.list_losses()`.
     """
 
     name: ClassVar[str]

@@ -73,7 +73,7 @@ def test_splits_stay_what_they_were(make, by, near, sides):
         groups=[f"part {i * 5 % 24}" for i in range(72)],
         times=days(*(i * 7 % 50 for i in range(72))),
     )
-    found = paths(*split_photos(photos, by=by, near=near, seed=5))
+    found = paths(*split_photos(photos, split_by=by, near=near, seed=5))
     letters = ["".join("tve"[k] for k in range(3) if p.path in found[k]) for p in photos.photos]
     assert "".join(letters) == sides
 

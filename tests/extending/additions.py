@@ -14,6 +14,7 @@ from keras import layers, ops
 import kerasrecipes as kr
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.export import ExportFormat, GraphFacts
+from kerasrecipes.heads import ClassHead, Task, get_head
 from kerasrecipes.losses import get_loss
 
 
@@ -47,19 +48,20 @@ class AddedLoss(keras.losses.Loss):
 
 
 @dataclass(frozen=True)
-class AddedHead:
+class AddedHead(ClassHead):
     """The average of each channel, and one layer."""
 
     name: ClassVar[str] = "added_head"
     trains: ClassVar[str] = "logits"
+    task: ClassVar[Task] = get_head("classification").task
     dropout: float = 0.0
     loss_name: str = "added_loss"
     loss_options: dict = field(default_factory=dict)
 
-    def build(self, features, class_count: int, seed: int):
+    def build(self, features, width: int, seed: int):
         x = layers.GlobalAveragePooling2D(name="pool")(features)
         start = keras.initializers.GlorotUniform(seed)
-        x = layers.Dense(class_count, kernel_initializer=start, name="logits")(x)
+        x = layers.Dense(width, kernel_initializer=start, name="logits")(x)
         return layers.Softmax(name="scores")(x)
 
     def loss(self, class_counts=None):

@@ -114,7 +114,7 @@ def test_a_model_becomes_a_backbone_with_a_name(added):
     ("register", "arguments", "complaint"),
     [
         ("backbone", ("mobilenet_v2",), "must be a BackboneSpec, not str"),
-        ("head", ("classification",), "must be a dataclass, the class itself, not 'classific"),
+        ("head", ("classification",), "must be a dataclass that is a kerasrecipes.heads.Head"),
         ("format", ("tflite",), "must be an ExportFormat, not str"),
         ("loss", ("mine", "focal"), "`make` must be a class or a function of losses, not 'focal'"),
         (
@@ -138,8 +138,27 @@ def test_what_is_no_entry_is_refused(register, arguments, complaint):
 
 def test_a_head_that_lacks_something_is_refused():
     @dataclass
-    class Half:
+    class Half(kr.heads.ClassHead):
         name = "half"
 
-    with pytest.raises(ValueError, match="The head Half lacks 'trains', 'build', 'loss', 'metri"):
+    with pytest.raises(ValueError, match="The head Half lacks 'trains', 'task', 'build', 'loss'"):
         kr.register_head(Half)
+
+
+def test_a_task_from_outside_is_found_by_its_name(added):
+    from kerasrecipes.heads import ClassificationHead, get_task
+
+    class Ours(type(ClassificationHead.task)):
+        name = "ours"
+
+    @dataclass(frozen=True)
+    class OurHead(ClassificationHead):
+        name = "our_head"
+        task = Ours()
+
+    kr.register_head(OurHead)
+    assert get_task("ours") is OurHead.task
+    Ours.name = "classification"
+    OurHead.name = "our_other_head"
+    with pytest.raises(ValueError, match="task 'classification' of the head 'our_other_head' has"):
+        kr.register_head(OurHead)
