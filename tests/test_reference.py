@@ -84,3 +84,10 @@ def test_every_setting_has_a_section(pages):
     for setting in kerasrecipes.ImageClassifier.table:
         assert re.search(rf"<h4[^>]*><code>{setting.name}</code></h4>", page), setting.name
     assert "Has no effect under TFMOT: all epochs run." in page
+
+
+def test_methods_of_bases_are_shown_if_they_are_ours(pages):
+    text = text_of(pages, kerasrecipes)
+    assert 'id="ImageClassifier.evaluate"' in text and 'id="ImageClassifier.load"' in text
+    callbacks = text_of(pages, kerasrecipes.callbacks)
+    assert 'id="EarlyStopping.summary"' in callbacks and "EarlyStopping.set_params" not in callbacks
