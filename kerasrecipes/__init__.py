@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kerasrecipes import (
         backbones as backbones,
         callbacks as callbacks,
+        data as data,
         engine as engine,
         evaluation as evaluation,
         export as export,
@@ -110,6 +111,7 @@ if TYPE_CHECKING:
         register_recipe as register_recipe,
     )
     from kerasrecipes.training.probe import ProbeResult as ProbeResult
+    from kerasrecipes.training.recipe import Recipe as Recipe
     from kerasrecipes.verify import (
         Benchmark as Benchmark,
         Latency as Latency,
@@ -160,10 +162,11 @@ __getattr__, __dir__, __all__ = lazy_names(
         "training.image_classifier": "ImageClassifier",
         "training.loading": "load_recipe register_recipe",
         "training.probe": "ProbeResult",
+        "training.recipe": "Recipe",
         "verify": "Benchmark Latency Tolerance Verification benchmark_bundle "
         "benchmark_export verify_bundle verify_export",
     },
     own="__version__",
-    rooms="backbones callbacks engine evaluation export heads losses optimization optimizers "
-    "photos quantization statistics surgery",
+    rooms="backbones callbacks data engine evaluation export heads losses optimization "
+    "optimizers photos quantization statistics surgery",
 )

@@ -62,7 +62,11 @@ class Example(Protocol):
 
 
 class Reader(ABC):
-    """Reads examples as a model takes them, in batches, view by view."""
+    """Reads examples as a model takes them, in batches, view by view.
+
+    Args:
+        examples: What it reads.
+    """
 
     examples: "Examples"
 
@@ -93,11 +97,13 @@ class Reader(ABC):
 
 
 class Examples(ABC):
-    """An immutable list of examples with one list of classes.
+    """An immutable list of examples with one list of classes. A subclass is a kind of data.
 
-    A subclass is a kind of data. It has the attributes `class_names`, all classes or labels,
-    sorted (none for numbers); `target`, what an example is answered with: `"class"`, `"labels"`
-    or `"number"`; `root`, the folder or table it came from; and `excluded`, what was left out.
+    Args:
+        class_names: All classes or labels, sorted; none for numbers.
+        target: What an example is answered with: `"class"`, `"labels"` or `"number"`.
+        root: The folder or table that it came from.
+        excluded: What was left out.
     """
 
     # Name of the kind of data, and what people call one and several of it.
