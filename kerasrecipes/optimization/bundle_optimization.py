@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.bundles.bundle import check_model_folder
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import FIT_SIDES
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.result import Evaluation
@@ -13,7 +14,6 @@ from kerasrecipes.optimization.distilling import check_student
 from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
 from kerasrecipes.optimization.search.optimizing import optimize
 from kerasrecipes.optimization.search.result import OptimizationResult
-from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.training.image_classifier import ImageClassifier
@@ -83,7 +83,7 @@ class RemadeBundle(Shown):
 
 def optimize_bundle(
     bundle: Bundle | str | Path,
-    photos: PhotoSet | str | Path,
+    photos: Examples | str | Path,
     to: str | Path | None = None,
     *,
     students: Sequence[str] = (),
@@ -128,9 +128,9 @@ def optimize_bundle(
 
 def remake_bundle(
     bundle: Bundle | str | Path,
-    photos: PhotoSet | str | Path,
+    photos: Examples | str | Path,
     to: str | Path,
-    make: Callable[[ImageClassifier, PhotoSet, PhotoSet], ImageClassifier | QuantizedClassifier],
+    make: Callable[[ImageClassifier, Examples, Examples], ImageClassifier | QuantizedClassifier],
 ) -> RemadeBundle:
     """Make another model of a saved one with the photos of its fit, and save it.
 
@@ -173,8 +173,8 @@ def _student(name: str, recipe: ImageClassifier, seed: int) -> ImageClassifier:
 
 
 def photos_of_fit(
-    bundle: Bundle, photos: PhotoSet | str | Path
-) -> tuple[PhotoSet, PhotoSet, PhotoSet]:
+    bundle: Bundle, photos: Examples | str | Path
+) -> tuple[Examples, Examples, Examples]:
     """Find the photos of a fit again, whatever they are called now.
 
     Args:
@@ -192,7 +192,7 @@ def photos_of_fit(
     photos = replace(photos, class_names=bundle.class_names)
     seen = bundle.seen()
     wanted = [sha256 for sha256, side in seen.items() if side in {"train", "val"}]
-    missing = len(set(wanted) - {photo.facts.sha256 for photo in photos.photos})
+    missing = len(set(wanted) - {item.key for item in photos.items})
     if missing:
         raise DataError(
             f"{missing} of the {len(wanted)} photos that the model in '{printable(bundle.folder)}' "
@@ -200,8 +200,8 @@ def photos_of_fit(
             "or the table that it was trained from."
         )
     parts = {"train": [], "val": [], "fresh": []}
-    for index, photo in enumerate(photos.photos):
-        side = seen.get(photo.facts.sha256)
+    for index, item in enumerate(photos.items):
+        side = seen.get(item.key)
         if side in parts or side not in FIT_SIDES:
             parts[side if side in parts else "fresh"].append(index)
     train, val, fresh = (photos.select(chosen) for chosen in parts.values())

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.console import say as say_aloud
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import refuse_tested, with_seen
 from kerasrecipes.engine.cautions import warn_of_random_weights
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.optimization.weight_report import model_facts
-from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.idle import settings_without_effect
 from kerasrecipes.settings.judging import Judged, judge_recipe
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 def distil(
     teacher,
     student,
-    train: PhotoSet,
-    val: PhotoSet,
+    train: Examples,
+    val: Examples,
     *,
     temperature: float = 4.0,
     alpha: float = 0.9,
     feature_weight: float = 0.0,
-    unlabelled: PhotoSet | None = None,
+    unlabelled: Examples | None = None,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
     verbose: bool = True,
 ):
@@ -138,10 +138,10 @@ def _step(teachers: Sequence, model, goal: Goal, labelled: int) -> dict:
     }
 
 
-def _joined(train: PhotoSet, val: PhotoSet, unlabelled: PhotoSet, teachers: Sequence) -> PhotoSet:
+def _joined(train: Examples, val: Examples, unlabelled: Examples, teachers: Sequence) -> Examples:
     """Add photos without labels behind the others, under the classes that teachers see."""
-    judged = {photo.facts.sha256 for photo in val.photos}
-    again = sum(photo.facts.sha256 in judged for photo in unlabelled.photos)
+    judged = {item.key for item in val.items}
+    again = sum(item.key in judged for item in unlabelled.items)
     if again:
         raise DataError(
             f"{again} of {len(unlabelled)} photos in `unlabelled` are among `val`, by which the "

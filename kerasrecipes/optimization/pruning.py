@@ -5,7 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kerasrecipes.console import say as say_aloud
+from kerasrecipes.data.batches import index_batches, multi_hot, numbers, one_hot, with_targets
+from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import is_number
 from kerasrecipes.optimization.channels.pruning import (
@@ -17,8 +21,6 @@ from kerasrecipes.optimization.channels.scores import Scores, score_by_gradient
 from kerasrecipes.optimization.clustering import cluster_weights
 from kerasrecipes.optimization.sparsity import check_zeros, zero_smallest
 from kerasrecipes.optimization.weight_report import model_facts, sparse_bytes
-from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.photos.reader import to_dataset
 from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
 from kerasrecipes.surgery.rebuilding import copied, flattened
@@ -36,8 +38,8 @@ SCORE_BATCH = 8
 
 def prune(
     recipe,
-    train: PhotoSet,
-    val: PhotoSet,
+    train: Examples,
+    val: Examples,
     *,
     channels: float | None = None,
     max_multiply_adds: float | None = None,
@@ -150,7 +152,7 @@ def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks
         val,
         epochs=options["epochs"],
         learning_rate=options["learning_rate"],
-        teacher=recipe.model_,
+        teacher=recipe.fitted_.teacher,
         callbacks=callbacks,
         name="after pruning",
         say=say,
@@ -167,7 +169,7 @@ def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks
 
 def pruned_model(
     model: "keras.Model",
-    train: PhotoSet,
+    train: Examples,
     *,
     channels: float | None = None,
     max_multiply_adds: float | None = None,
@@ -185,7 +187,7 @@ def pruned_model(
         max_multiply_adds: of the arithmetic that may be left.
         residual: Whether channels that additions tie may go, too.
         seed: Seed of the choice of photos.
-        scores: Of `score_on_photos`, if they are at hand.
+        scores: Of `score_on_examples`, if they are at hand.
 
     Raises:
         ValueError: If nothing would go, or the arithmetic cannot be reached.
@@ -196,7 +198,7 @@ def pruned_model(
         model,
         channels=channels,
         max_multiply_adds=max_multiply_adds,
-        scores=score_on_photos(model, train, seed) if scores is None else scores,
+        scores=score_on_examples(model, train, seed) if scores is None else scores,
         allocation="uniform" if max_multiply_adds is None else "by_cost",
         residual=residual,
     )
@@ -204,7 +206,7 @@ def pruned_model(
     return pruned
 
 
-def _with_norms_of(train: PhotoSet, model: "keras.Model", seed: int) -> "keras.Model":
+def _with_norms_of(train: Examples, model: "keras.Model", seed: int) -> "keras.Model":
     """Copy a model, flat; its BatchNormalization has the photos' statistics and its old output."""
     copy = copied(flattened(model))
     _renew_norms(copy, train, seed, keep_answers=True)
@@ -212,7 +214,7 @@ def _with_norms_of(train: PhotoSet, model: "keras.Model", seed: int) -> "keras.M
 
 
 def _renew_norms(
-    model: "keras.Model", train: PhotoSet, seed: int, *, keep_answers: bool = False
+    model: "keras.Model", train: Examples, seed: int, *, keep_answers: bool = False
 ) -> None:
     """Measure the statistics of BatchNormalization anew, where its output can be kept before."""
     import keras
@@ -222,21 +224,27 @@ def _renew_norms(
         reestimate_batch_norm(model, train.draw(NORM_PHOTOS, seed), keep_answers=keep_answers)
 
 
-def score_on_photos(model: "keras.Model", train: PhotoSet, seed: int) -> Scores:
-    """Score the channels of a flat model by what the loss on training photos would change.
+def score_on_examples(model: "keras.Model", train: Examples, seed: int) -> Scores:
+    """Score the channels of a flat model by what the loss on training examples would change.
 
     Args:
-        model: A flat functional model, photos to softmax scores.
-        train: The photos, of which some are drawn.
+        model: A flat functional model; its answers are what users read, e.g. probabilities.
+        train: The examples, of which some are drawn.
         seed: Seed of what is drawn.
     """
     import keras
 
-    photos = train.draw(SCORED_PHOTOS, seed)
-    size = tuple(model.input.shape[1:3])
-    batches = to_dataset(photos, size, batch_size=SCORE_BATCH, seed=seed)
-    loss = keras.losses.CategoricalCrossentropy(reduction=None)
-    return score_by_gradient(model, batches, loss)
+    losses = keras.losses
+    targets, loss = {
+        CLASS: (one_hot, losses.CategoricalCrossentropy),
+        LABELS: (multi_hot, losses.BinaryCrossentropy),
+        NUMBER: (lambda some: np.float32(numbers(some))[:, None], losses.MeanSquaredError),
+    }[train.target]
+    drawn = train.draw(SCORED_PHOTOS, seed)
+    order = index_batches(len(drawn), SCORE_BATCH, seed, range(1), None)
+    read = drawn.reader(model).batches(order)
+    batches = with_targets(read, targets(drawn), np.ones(len(drawn)))
+    return score_by_gradient(model, batches.prefetch(2), loss(reduction=None))
 
 
 def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
@@ -260,7 +268,7 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
         val,
         epochs=options["epochs"],
         learning_rate=options["learning_rate"],
-        teacher=recipe.model_,
+        teacher=recipe.fitted_.teacher,
         callbacks=[*callbacks, HoldZeros()],
         name="after pruning",
         say=say,
@@ -270,8 +278,8 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
 
 def cluster(
     recipe,
-    train: PhotoSet,
-    val: PhotoSet,
+    train: Examples,
+    val: Examples,
     *,
     clusters: int = 16,
     epochs: int = 4,
@@ -317,7 +325,7 @@ def cluster(
         val,
         epochs=epochs,
         learning_rate=learning_rate,
-        teacher=recipe.model_,
+        teacher=recipe.fitted_.teacher,
         callbacks=[HoldClusters()],
         name="after clustering",
         say=say,

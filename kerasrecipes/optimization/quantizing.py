@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from kerasrecipes.console import say as say_aloud
 from kerasrecipes.data.batches import one_hot
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import on_side
 from kerasrecipes.errors import is_number, unknown_name
 from kerasrecipes.optimization.pruning import check_epochs
 from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
-from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.quantization.range_outliers import find_outliers
 from kerasrecipes.quantization.sensitivity import check_keep_float, layers_to_keep
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
@@ -41,10 +41,10 @@ def quantize(
     recipe,
     mode: str = "int8",
     *,
-    train: PhotoSet | None = None,
+    train: Examples | None = None,
     keep_float: float | Sequence[str] | None = None,
     keep_int8: Sequence[str] | None = None,
-    val: PhotoSet | None = None,
+    val: Examples | None = None,
     engine: str | None = None,
     epochs: int | None = None,
     learning_rate: float | None = None,
@@ -175,7 +175,7 @@ def _quantization(mode: str) -> str:
     return "int8" if mode == "qat" else mode
 
 
-def _written(recipe, mode: str, photos: PhotoSet | None, kept: dict, say) -> tuple[bytes, dict]:
+def _written(recipe, mode: str, photos: Examples | None, kept: dict, say) -> tuple[bytes, dict]:
     """Write the file; return its bytes, and what its report cannot read from it."""
     from kerasrecipes.export import get_format
     from kerasrecipes.quantization.fake_quantization import is_quantization_aware
@@ -216,8 +216,8 @@ def _contract(recipe, mode: str) -> dict[str, object]:
 
 def train_with_rounding(
     recipe,
-    train: PhotoSet,
-    val: PhotoSet,
+    train: Examples,
+    val: Examples,
     epochs: int,
     learning_rate: float,
     say: Callable[[str], None] | None = None,
@@ -256,7 +256,7 @@ def train_with_rounding(
         val,
         epochs=epochs,
         learning_rate=learning_rate,
-        teacher=recipe.model_,
+        teacher=recipe.fitted_.teacher,
         callbacks=callbacks,
         name="quantization-aware",
         say=say,
@@ -277,8 +277,8 @@ def _native(recipe, train, val, epochs: int, learning_rate: float, options: dict
 
 def _tfmot(
     recipe,
-    train: PhotoSet,
-    val: PhotoSet,
+    train: Examples,
+    val: Examples,
     epochs: int,
     learning_rate: float,
     options: dict,

@@ -1,13 +1,13 @@
 """Which layers of a fitted recipe lose most when they compute in 8 bits."""
 
-from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.quantization.sensitivity import layer_sensitivity
 from kerasrecipes.quantization.sensitivity_report import QuantizationSensitivity
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import fit_photos
 
 
-def measure_sensitivity(recipe, train: PhotoSet | None = None) -> QuantizationSensitivity:
+def measure_sensitivity(recipe, train: Examples | None = None) -> QuantizationSensitivity:
     """Measure how much each layer of a fitted recipe loses when it computes in 8 bits.
 
     One layer at a time is rounded as an int8 file would, and the answers to some calibration

@@ -42,7 +42,7 @@ def judge_recipe(recipe: Any) -> Judged:
     schedule = judge_settings(recipe)
     head = head_of(recipe)
     spec = get_backbone(recipe.backbone)
-    spec.check(recipe.image_size, recipe.weights)
+    spec.check(recipe.input_size, recipe.weights)
     return Judged(recipe, schedule, spec, head)
 
 

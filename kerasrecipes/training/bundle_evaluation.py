@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.evaluation.result import Evaluation
-from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.statistics.shown import Part, Shown
 
@@ -33,7 +33,7 @@ class BundleEvaluation(Shown):
         yield self.evaluation
 
 
-def evaluate_bundle(bundle: Bundle | str | Path, photos: PhotoSet | str | Path) -> BundleEvaluation:
+def evaluate_bundle(bundle: Bundle | str | Path, photos: Examples | str | Path) -> BundleEvaluation:
     """Measure a saved model on the photos that it has not seen.
 
     Args:

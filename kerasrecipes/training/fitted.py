@@ -86,6 +86,12 @@ class Fitted:
         return get_task(self.output.task)
 
     @property
+    def teacher(self) -> "keras.Model | None":
+        """What teaches a smaller model of this one: its own answers, if they are probabilities
+        of one class each; otherwise nothing does but the labels."""
+        return self.model if self.output.task == "classification" else None
+
+    @property
     def golden(self) -> HeldOut:
         """What every file of it will be compared on: the test if there was one."""
         return self.held_out.get("test") or list(self.held_out.values())[-1]

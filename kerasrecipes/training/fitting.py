@@ -259,7 +259,7 @@ def build_model(spec, head, recipe, width: int) -> "keras.Model":
     """Build a recipe's backbone with its head, with the weights that it starts from."""
     import keras
 
-    backbone = spec.build(recipe.image_size, recipe.weights)
+    backbone = spec.build(recipe.input_size, recipe.weights)
     answers = head.build(backbone.output, width, recipe.seed)
     return keras.Model(backbone.input, answers, name=backbone.name)
 

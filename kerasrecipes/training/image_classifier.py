@@ -40,6 +40,11 @@ class ImageClassifier(Recipe):
     augment: str | Augmentation = "light"
     views: int = 4
 
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """The size of the photos."""
+        return self.image_size
+
 
 NAMES = ("ImageClassifier",)
 RECIPES = (ImageClassifier,)

@@ -71,7 +71,7 @@ def probe_recipe(recipe, train: Examples, val: Examples, verbose: bool = True) -
         say(f"Warning: {leak}")
     keras = import_keras()
     keras.utils.set_random_seed(recipe.seed)
-    backbone = spec.build(recipe.image_size, recipe.weights)
+    backbone = spec.build(recipe.input_size, recipe.weights)
     model = build_linear(backbone, len(train.class_names))
     learned, held_out = pooled_features(model, train, val)
     weights = class_weights(list(train.counts().values()), recipe.class_weights)

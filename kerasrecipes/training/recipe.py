@@ -131,6 +131,11 @@ class Recipe(Fittable):
     seed: int = 0
     deterministic: bool = False
 
+    @property
+    def input_size(self) -> Any:
+        """What a backbone is built for; `None` for its own size."""
+        return None
+
     def __init_subclass__(cls) -> None:
         cls.__doc__ = with_arguments_of(cls.__doc__, cls.__mro__[1].__doc__)
 

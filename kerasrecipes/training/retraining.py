@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.data.batches import one_hot
-from kerasrecipes.data.examples import CLASS, Examples
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.engine.cautions import warn_of_few_photos
 from kerasrecipes.engine.devices.precision import FLOAT32, choose_precision
@@ -238,7 +238,7 @@ def _runner(recipe, graph, spec, head, sides, goal, callbacks, say):
     train = sides[0].examples
     classes = len(train.class_names)
     if goal.teachers:
-        if head.task.target != CLASS:
+        if head.task.name != "classification":
             raise ValueError(
                 f"A teacher's answers are probabilities of one class each; the head {head.name!r} "
                 f"learns {head.task.target}. Train it with labels."

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import keras
     import tf_keras
 
-    from kerasrecipes.photos.photo_set import PhotoSet
+    from kerasrecipes.data.examples import Examples
 
 # Of the steps of a pruning; in the rest the model gets used to its zeros.
 PRUNED_AFTER = 0.75
@@ -50,8 +50,8 @@ class TwinTrainer:
         DataError: If there are no photos, or `targets` does not fit them.
     """
 
-    train: "PhotoSet"
-    val: "PhotoSet"
+    train: "Examples"
+    val: "Examples"
     epochs: int = 3
     learning_rate: float = 1e-4
     batch_size: int = 32
