@@ -130,12 +130,12 @@ def init(
 
 def _counted(source: Path) -> tuple[int, int]:
     """Count photos and classes without reading a photo."""
-    from kerasrecipes.data.table import TABLE_SUFFIXES, read_table
+    from kerasrecipes.data.tables.table import TABLE_SUFFIXES, read_table
     from kerasrecipes.photos.folder import walk_folder
 
     root = Path(os.path.abspath(source))
     if root.is_file() and root.suffix.lower() in TABLE_SUFFIXES:
-        rows = read_table(root, None)
-        return len(rows), len({row.label for row in rows})
+        rows, answers = read_table(root, None)
+        return len(rows), len(answers.class_names({row.label for row in rows}))
     found, *_, classes = walk_folder(root)
     return len(found), len(classes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kerasrecipes.data.examples import NUMBER, Example, Examples
 from kerasrecipes.data.strata import SIDES
-from kerasrecipes.data.table import TABLE_SUFFIXES
+from kerasrecipes.data.tables.table import TABLE_SUFFIXES
 
 EXAMPLES = 5
 

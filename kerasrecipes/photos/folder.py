@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from kerasrecipes.data.table import SPLITS, Candidate
+from kerasrecipes.data.tables.table import SPLITS, Candidate
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
 from kerasrecipes.photos.photo_set import Excluded

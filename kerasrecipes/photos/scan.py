@@ -2,23 +2,29 @@
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from kerasrecipes.data.table import TABLE_SUFFIXES, Candidate, read_table
+from kerasrecipes.data.examples import CLASS
+from kerasrecipes.data.tables.answers import Asked, Label
+from kerasrecipes.data.tables.table import TABLE_SUFFIXES, Candidate, read_table
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.folder import folder_group, walk_folder
 from kerasrecipes.photos.inspection import inspect_photo
+from kerasrecipes.photos.learnable import Labelled, in_order
 from kerasrecipes.photos.photo_set import Excluded, Photo, PhotoFacts, PhotoSet
 
 
 def scan_photos(
     source: str | Path,
     *,
+    label: str | None = None,
+    labels: str | Sequence[str] | None = None,
+    value: str | None = None,
+    classes: Sequence[str] | None = None,
     group_by: str | None = None,
     policy: DecodePolicy = DecodePolicy(),
     max_unreadable_fraction: float = 0.1,
@@ -29,24 +35,36 @@ def scan_photos(
 
     A folder holds one folder per class, with any folders inside; or `train`, `val` and `test`
     folders of such. Folders beginning with `.` or `_` are skipped. A table (CSV, TSV, JSONL)
-    has the columns `path` and `label` and may have `group`, `time` (ISO 8601) and `split`.
+    has the column `path` and may have `group`, `time` (ISO 8601) and `split`. What its photos
+    show is said by a column `label`, one class each; by a column `labels`, e.g.
+    `"scratch|dent"` or, in a table without `|`, `"scratch;dent"`, where an empty cell means that
+    a photo has none of them; by one column of 0 and 1 (or true and false) per label, if it has
+    no other columns; or by a column `value` or `target`, a number each.
 
     Args:
         source: The folder or table.
+        label: The table's column of one class each, if it has other columns, too, that say what
+            a photo shows, or calls it differently.
+        labels: The same of several labels each; or the columns of 0 and 1, one per label.
+        value: The same of a number each.
+        classes: The order of the classes, e.g. `("none", "light", "heavy")`; every class must be
+            named. `"by value"` sorts names that are numbers as such. `None` sorts names as
+            text, numbers too: `"10"` before `"2"`.
         group_by: What photos of the same part, patient or board have in common: a column of
             the table; `"folder"`, the first folder below the class; or a regular expression
             with one group in parentheses, searched in each photo's relative path.
         policy: How photos become pixels; photos that do not fit are left out.
         max_unreadable_fraction: Raise if a larger share of the photos cannot be used.
         drop_small_classes: Leave classes with fewer than 2 readable photos out instead of
-            raising.
-        for_training: Insist on two classes with 2 readable photos each. Pass `False` for
-            photos that a finished model is only to be measured on.
+            raising; of several labels, the label alone.
+        for_training: Insist on two classes with 2 readable photos each, a label that 2 have, or
+            two numbers. Pass `False` for photos that a finished model is only to be measured on.
 
     Returns:
         The photos in a stable order, with what was excluded and why.
 
     Raises:
+        ValueError: If an argument is not usable, or is about a table and `source` is a folder.
         DataError: If the folder or table is not as described, or too much of it is unusable.
 
     Example:
@@ -57,27 +75,55 @@ def scan_photos(
             f"`max_unreadable_fraction` must be from 0 to 1, got {max_unreadable_fraction!r}."
         )
     root = Path(os.path.abspath(source))
-    excluded: list[Excluded] = []
-    ignored: list[Path] = []
-    if root.is_file() and root.suffix.lower() in TABLE_SUFFIXES:
-        pattern = group_by is not None and (group_by == "folder" or "(" in group_by)
-        candidates = read_table(root, None if pattern else group_by)
-        classes = sorted({candidate.label for candidate in candidates})
-        candidates = _grouped(candidates, group_by if pattern else None, policy)
-    else:
-        candidates, excluded, ignored, classes = walk_folder(root)
-        candidates = _grouped(candidates, group_by, policy)
-    photos = []
-    found = len(candidates) + len(excluded)
+    candidates, excluded, ignored, found = _list_photos(root, Asked(label, labels, value), group_by)
+    order = in_order(classes, found.class_names, found.target, map(_said, candidates))
+    candidates = _grouped(candidates, _pattern_of(group_by, root), policy)
+    count = len(candidates) + len(excluded)
     for candidate, facts in _inspect_all(candidates, policy):
         if isinstance(facts, PhotoFacts):
-            photos.append(_photo(candidate, facts))
+            found.photos.append(_photo(candidate, facts))
         else:
             excluded.append(Excluded(candidate.path, facts, candidate.row))
-    _check_unreadable(root, excluded, found, max_unreadable_fraction)
+    _check_unreadable(root, excluded, count, max_unreadable_fraction)
+    found = replace(found, class_names=order)
     if for_training:
-        photos, classes = _check_classes(root, photos, classes, drop_small_classes, excluded)
-    return PhotoSet(tuple(photos), tuple(classes), root, tuple(excluded), tuple(ignored), policy)
+        found, dropped = found.learnable(drop_small_classes)
+        excluded += dropped
+    photos, names = tuple(found.photos), tuple(found.class_names)
+    return PhotoSet(photos, names, root, tuple(excluded), tuple(ignored), policy, found.target)
+
+
+def _list_photos(
+    root: Path, asked: Asked, group_by: str | None
+) -> tuple[list[Candidate], list[Excluded], list[Path], Labelled]:
+    """List what a folder or table holds; no photo is read yet."""
+    if _is_table(root):
+        column = None if _pattern_of(group_by, root) else group_by
+        candidates, answers = read_table(root, column, asked)
+        classes = answers.class_names({candidate.label for candidate in candidates})
+        return candidates, [], [], Labelled(root, [], classes, answers.target)
+    candidates, excluded, ignored, classes = walk_folder(root)
+    for option in asked.named:
+        raise ValueError(
+            f"`{option}` names columns of a table, and '{printable(root)}' is a folder, which can "
+            "only say one class for each photo. Pass a table with the columns path and "
+            + {"label": "label.", "labels": "labels.", "value": "value."}[option]
+        )
+    return candidates, excluded, ignored, Labelled(root, [], classes, CLASS)
+
+
+def _is_table(root: Path) -> bool:
+    return root.is_file() and root.suffix.lower() in TABLE_SUFFIXES
+
+
+def _pattern_of(group_by: str | None, root: Path) -> str | None:
+    """Return `group_by` unless it names a column of a table."""
+    is_column = group_by and _is_table(root) and group_by != "folder" and "(" not in group_by
+    return None if is_column else group_by
+
+
+def _said(candidate: Candidate) -> tuple[str, Label]:
+    return candidate.name if candidate.row is None else f"row {candidate.row}", candidate.label
 
 
 def _photo(candidate: Candidate, facts: PhotoFacts) -> Photo:
@@ -161,40 +207,6 @@ def _check_unreadable(
             f"max_unreadable_fraction={max_unreadable_fraction:g} allows: {examples}. "
             "Repair or remove them, or raise max_unreadable_fraction."
         )
-
-
-def _check_classes(
-    root: Path,
-    photos: list[Photo],
-    classes: list[str],
-    drop_small_classes: bool,
-    excluded: list[Excluded],
-) -> tuple[list[Photo], list[str]]:
-    counts = Counter(photo.label for photo in photos)
-    small = [name for name in classes if counts[name] < 2]
-    if small and not drop_small_classes:
-        shown = ", ".join(f"'{printable(name)}' ({counts[name]})" for name in small[:5])
-        more = f" and {len(small) - 5} more" if len(small) > 5 else ""
-        raise DataError(
-            f"{len(small)} of {len(classes)} classes in '{printable(root)}' have fewer than 2 "
-            f"readable photos: {shown}{more}. Add photos, or pass drop_small_classes=True "
-            "(--drop-small-classes)."
-        )
-    excluded += [
-        Excluded(photo.path, "its class has fewer than 2 readable photos and was dropped")
-        for photo in photos
-        if photo.label in small
-    ]
-    photos = [photo for photo in photos if photo.label not in small]
-    classes = [name for name in classes if name not in small]
-    if len(classes) < 2:
-        raise DataError(
-            f"'{printable(root)}' has only one class: {listed(classes)}. A classifier needs at "
-            "least two; add a folder (or label) for what it is to be told apart from."
-            if classes
-            else f"'{printable(root)}' has no class with 2 readable photos. Add photos."
-        )
-    return photos, classes
 
 
 def _relative(path: Path, root: Path) -> Path:

@@ -1,0 +1,1 @@
+"""Tables that say where examples lie and what they are answered with."""

@@ -1,0 +1,149 @@
+"""The rows of a CSV or JSONL table, by number, and their cells."""
+
+import csv
+import io
+import json
+import math
+import unicodedata
+from pathlib import Path
+from typing import NoReturn
+
+from kerasrecipes.errors import DataError, listed, printable
+
+Row = tuple[int, dict[str, object]]
+# Where a row with more cells than columns says so.
+EXTRA = "\0extra"
+
+
+def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
+    """Read the rows of a table.
+
+    Args:
+        table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8.
+
+    Returns:
+        Each row's number, the header of a CSV being row 1, and its cells by the names of their
+        columns, see `header_of`; and how the table spells the name of each column.
+
+    Raises:
+        DataError: If the table cannot be read, or has no rows.
+    """
+    spelled: dict[str, str] = {}
+    read = _json_rows if table.suffix.lower() in {".jsonl", ".ndjson"} else _csv_rows
+    rows = read(table, spelled)
+    if not rows:
+        raise DataError(f"The table '{printable(table)}' has no rows. Add one row per photo.")
+    return rows, spelled
+
+
+def _csv_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
+    text = _text(table)
+    first = text.split("\n", 1)[0]
+    delimiter = max("\t,;", key=first.count) if first else ","
+    try:
+        # Not splitlines(): file names may hold any of the characters it splits at.
+        lines = io.StringIO(text, newline="\n")
+        records = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise DataError(
+            f"The table '{printable(table)}' is not valid CSV: {error}. Check its quotes."
+        ) from error
+    header = [header_of(cell) for cell in records[0]] if records else []
+    spelled |= {header_of(cell): _plain(cell) for cell in (records[0] if records else [])}
+    if doubled := sorted({name for name in header if name and header.count(name) > 1}):
+        raise DataError(
+            f"The table '{printable(table)}' has the column {listed(doubled)} more than once. "
+            "Rename one."
+        )
+    rows = []
+    for number, cells in enumerate(records[1:], start=2):
+        if any(cell.strip() for cell in cells):
+            row: dict[str, object] = dict(zip(header, cells, strict=False))
+            if len(cells) > len(header):
+                row[EXTRA] = f"{len(cells)} cells under {len(header)} columns"
+            rows.append((number, row))
+    return rows
+
+
+def _json_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
+    rows = []
+    problems = []
+    for number, line in enumerate(_text(table).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            problems.append((number, f"is not JSON ({error})"))
+            continue
+        if isinstance(row, dict):
+            rows.append((number, {header_of(name): value for name, value in row.items()}))
+            spelled |= {header_of(name): _plain(name) for name in row}
+        else:
+            problems.append((number, "is not a JSON object"))
+    if problems:
+        refuse_rows(table, problems)
+    return rows
+
+
+def _text(table: Path) -> str:
+    try:
+        data = table.read_bytes()
+    except OSError as error:
+        raise DataError(f"Cannot read the table '{printable(table)}': {error.strerror}.") from error
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:200]:
+        raise DataError(
+            f"The table '{printable(table)}' is not UTF-8 (it looks like UTF-16). "
+            "Save it as 'CSV UTF-8'."
+        )
+    # File names may hold any bytes, so that undecodable ones must survive; labels are checked.
+    text = data.decode("utf-8-sig", "surrogateescape")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def header_of(cell: object) -> str:
+    """Return the name of a column as it is compared: without case and what surrounds it."""
+    return _plain(cell).lower()
+
+
+def _plain(cell: object) -> str:
+    return unicodedata.normalize("NFC", str(cell)).strip().strip("\ufeff")
+
+
+def cell_of(value: object) -> str | None:
+    """Return the text of a cell as it is written, or `None` if it is blank or NaN.
+
+    Raises:
+        DataError: If the cell of a JSON table holds more than one thing.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, (dict, list)):
+        raise DataError(f"holds {type(value).__name__} where text is expected")
+    text = str(value)
+    return None if text.strip().lower() in {"", "nan", "<na>"} else text
+
+
+def check_text(column: str, text: str) -> None:
+    """Refuse text that is not UTF-8.
+
+    Raises:
+        DataError: With what the row says.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"has a {column} that is not UTF-8: save the table as UTF-8") from error
+
+
+def refuse_rows(table: Path, problems: list[tuple[int, str]]) -> NoReturn:
+    """Say which rows of a table are wrong, up to five.
+
+    Raises:
+        DataError: Always.
+    """
+    problems = sorted(problems)
+    shown = "; ".join(f"row {number} {text}" for number, text in problems[:5])
+    more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+    rows = "1 row is" if len(problems) == 1 else f"{len(problems)} rows are"
+    raise DataError(f"In the table '{printable(table)}' {rows} wrong: {shown}{more}.")
