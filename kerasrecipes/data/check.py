@@ -1,10 +1,12 @@
 """What is wrong with a set of examples, or with a split of it, in plain words."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
-from kerasrecipes.data import label_findings, leak_findings
-from kerasrecipes.data.examples import Example, Examples
+import numpy as np
+
+from kerasrecipes.data import label_findings, leak_findings, number_findings
+from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Example, Examples
 from kerasrecipes.data.findings import Finding, Placed
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.statistics.shown import Part, Shown
@@ -12,7 +14,13 @@ from kerasrecipes.statistics.tables import Table
 
 Check = Callable[[Placed], list[Finding]]
 _ORDER = {"error": 0, "warning": 1, "info": 2}
-_COMMON: tuple[Check, ...] = (*label_findings.CHECKS, *leak_findings.CHECKS)
+# What is looked for in any examples, by what they are answered with.
+_COMMON: dict[str, tuple[Check, ...]] = {
+    CLASS: (*label_findings.CHECKS, *leak_findings.CHECKS),
+    LABELS: (*label_findings.CHECKS, *leak_findings.CHECKS),
+    NUMBER: (*number_findings.CHECKS, *leak_findings.CHECKS),
+}
+_HEADINGS = {CLASS: "class", LABELS: "label", NUMBER: "number"}
 
 
 @dataclass(frozen=True)
@@ -21,11 +29,17 @@ class CheckReport(Shown):
 
     Args:
         findings: What was found.
-        counts: Photos per class, of every side (`"all"` where there is no split).
+        counts: Photos per class or label, of every side (`"all"` where there is no split).
+        sizes: Photos of every side.
+        target: What they are answered with: `"class"`, `"labels"` or `"number"`.
+        numbers: `smallest`, `median` and `largest` of every side, where they have numbers.
     """
 
     findings: tuple[Finding, ...]
     counts: dict[str, dict[str, int]]
+    sizes: dict[str, int]
+    target: str = CLASS
+    numbers: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def leaks(self) -> tuple[Finding, ...]:
@@ -43,19 +57,25 @@ class CheckReport(Shown):
         return {
             "ok": self.ok,
             "leaks": len(self.leaks),
+            "target": self.target,
+            "photos": self.sizes,
             "counts": self.counts,
+            **({"numbers": self.numbers} if self.numbers else {}),
             "findings": findings,
         }
 
     def parts(self) -> Iterator[Part]:
         """Yield the photos of each class and side, then the findings."""
-        names = sorted({name for counts in self.counts.values() for name in counts})
-        rows = [
-            (name, *(str(counts.get(name, 0)) for counts in self.counts.values())) for name in names
-        ]
-        rows.append(("photos", *(str(sum(counts.values())) for counts in self.counts.values())))
+        rows: list[tuple[str, ...]] = []
+        if self.target == NUMBER:
+            for name in ("smallest", "median", "largest"):
+                rows.append((name, *(f"{span[name]:g}" for span in self.numbers.values())))
+        else:
+            for name in dict.fromkeys(name for found in self.counts.values() for name in found):
+                rows.append((name, *(str(found.get(name, 0)) for found in self.counts.values())))
+        rows.append(("photos", *map(str, self.sizes.values())))
         right = tuple(range(1, 1 + len(self.counts)))
-        yield Table("", ("class", *self.counts), tuple(rows), right, name_width=60)
+        yield Table("", (_HEADINGS[self.target], *self.sizes), tuple(rows), right, name_width=60)
         yield ""
         for finding in self.findings:
             yield f"{finding.severity.upper():7} {finding.code}: {finding.message}"
@@ -89,6 +109,21 @@ def check_sets(sets: Sequence[Examples], checks: Sequence[Check], near: bool) ->
         items += one.items
         sides += [names[place] if len(sets) > 1 else i.split or "all" for i in one.items]
     placed = Placed(tuple(items), tuple(sides), tuple(sets), near)
-    findings = [finding for check in (*checks, *_COMMON) for finding in check(placed)]
+    findings = [
+        finding for check in (*checks, *_COMMON[placed.target]) for finding in check(placed)
+    ]
     findings.sort(key=lambda finding: _ORDER[finding.severity])
-    return CheckReport(tuple(findings), placed.counts())
+    numbers = _spans(placed) if placed.target == NUMBER else {}
+    return CheckReport(tuple(findings), placed.counts(), placed.sizes, placed.target, numbers)
+
+
+def _spans(placed: Placed) -> dict[str, dict[str, float]]:
+    """The smallest, middle and largest number of every side that has any."""
+    return {
+        side: {
+            "smallest": float(numbers[0]),
+            "median": float(np.median(numbers)),
+            "largest": float(numbers[-1]),
+        }
+        for side, numbers in placed.numbers().items()
+    }

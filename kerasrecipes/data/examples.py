@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # What an example may be answered with: one class, any number of labels, or a number.
 CLASS, LABELS, NUMBER = "class", "labels", "number"
 FEW = 9
+_ANY = 5  # beside the fifths
 
 
 class Example(Protocol):
@@ -226,7 +227,7 @@ class Examples(ABC):
         return {name: found[name] for name in self.class_names}
 
     def strata(self) -> np.ndarray:
-        """Return what every side of a split must have some of, int64, shape `(n,)`.
+        """Return what a part of the examples should have its share of, int64, shape `(n,)`.
 
         The class; of several labels the rarest; of numbers the fifth that it lies in.
         """
@@ -243,6 +244,19 @@ class Examples(ABC):
         # A stratum too small to be shared out is no reason not to split.
         sizes = np.bincount(found) if len(found) else np.zeros(1)
         return np.where(sizes[found] < FEW, sizes.argmax(), found).astype(np.int64)
+
+    def all_strata(self) -> list[tuple[int, ...]]:
+        """Return what every side of a split should have its share of, for each example.
+
+        As `strata`, but of several labels all, or one past the last label for none; and of
+        numbers also one that all have, since whole groups seldom suit every range of them.
+        """
+        if self.target != LABELS:
+            common = (_ANY,) if self.target == NUMBER else ()
+            return [(stratum, *common) for stratum in self.strata().tolist()]
+        index = {name: i for i, name in enumerate(self.class_names)}
+        none = (len(index),)
+        return [tuple(index[name] for name in self.names_of(one)) or none for one in self.items]
 
     def stratum_name(self, stratum: int) -> str:
         """Name one of `strata` to people."""

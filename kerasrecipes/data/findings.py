@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from kerasrecipes.data.examples import NUMBER, Example, Examples
 from kerasrecipes.data.strata import SIDES
 from kerasrecipes.data.tables.table import TABLE_SUFFIXES
@@ -43,21 +45,38 @@ class Placed:
     near: bool
 
     @property
+    def target(self) -> str:
+        """What the examples are answered with."""
+        return self.sets[0].target
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of examples of every side."""
+        return {side: self.sides.count(side) for side in (*SIDES, "all") if side in self.sides}
+
+    @property
     def is_split(self) -> bool:
         """Whether there is more than one side."""
         return len(set(self.sides)) > 1
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Examples per class of every side."""
-        sides = [side for side in (*SIDES, "all") if side in self.sides]
         first = self.sets[0]
         found = Counter(
             (side, name)
             for side, item in zip(self.sides, self.items, strict=True)
             for name in first.names_of(item) or ("number",) * (first.target == NUMBER)
         )
-        classes = sorted({name for one in self.sets for name in one.counts()})
-        return {side: {name: found[side, name] for name in classes} for side in sides}
+        classes = list(dict.fromkeys(name for one in self.sets for name in one.counts()))
+        if list(first.class_names) == sorted(first.class_names):
+            classes.sort()
+        return {side: {name: found[side, name] for name in classes} for side in self.sizes}
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """The numbers of every side, sorted; of examples that are answered with one."""
+        numbers = np.array([item.label for item in self.items])
+        sides = np.array(self.sides)
+        return {side: np.sort(numbers[sides == side]) for side in self.sizes}
 
     def name(self, name: str | Path) -> str:
         """Name of an example or a file, relative to what was scanned."""

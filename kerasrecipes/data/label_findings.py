@@ -3,8 +3,11 @@
 import unicodedata
 from collections import Counter, defaultdict
 
+from kerasrecipes.data.examples import CLASS, LABELS
 from kerasrecipes.data.findings import EXAMPLES, Finding, Placed, things
 
+# What a label is called, by what the photos are answered with.
+_NOUNS = {CLASS: ("class", "classes"), LABELS: ("label", "labels")}
 _FEW = 10
 _IMBALANCE = 10
 
@@ -21,8 +24,9 @@ def find_same_labels(placed: Placed) -> list[Finding]:
     same = sorted(tuple(sorted(names)) for names in forms.values() if len(names) > 1)
     if not same:
         return []
+    one, many = _NOUNS[placed.target]
     message = (
-        f"{things(len(same), 'class is', 'classes are')} written in several ways that differ only "
+        f"{things(len(same), f'{one} is', f'{many} are')} written in several ways that differ only "
         "in case, spaces or Unicode form, and count as different. Rename them to one."
     )
     examples = tuple(" = ".join(ascii(name) for name in names) for names in same[:EXAMPLES])
@@ -32,9 +36,15 @@ def find_same_labels(placed: Placed) -> list[Finding]:
 def find_small_classes(placed: Placed) -> list[Finding]:
     """Report classes with too few photos to learn or to measure."""
     counts = _totals(placed)
+    one, many = _NOUNS[placed.target]
     findings = []
     for low, high, severity, text in (
-        (0, 2, "error", "fewer than 2 photos and cannot be split. Add photos or remove the class."),
+        (
+            0,
+            2,
+            "error",
+            f"fewer than 2 photos and cannot be split. Add photos or remove the {one}.",
+        ),
         (
             2,
             _FEW,
@@ -44,14 +54,14 @@ def find_small_classes(placed: Placed) -> list[Finding]:
     ):
         small = {name: n for name, n in counts.items() if low <= n < high}
         if small:
-            message = f"{things(len(small), 'class has', 'classes have')} {text}"
+            message = f"{things(len(small), f'{one} has', f'{many} have')} {text}"
             examples = tuple(f"{name}: {n}" for name, n in sorted(small.items())[:EXAMPLES])
             findings.append(Finding("small-classes", severity, message, len(small), examples))
     return findings
 
 
 def find_imbalance(placed: Placed) -> list[Finding]:
-    """Report that the largest class is many times the smallest."""
+    """Report that the largest class or label is many times the smallest."""
     counts = {name: n for name, n in _totals(placed).items() if n}
     if not counts:
         return []
@@ -64,6 +74,10 @@ def find_imbalance(placed: Placed) -> list[Finding]:
     message = (
         f"The largest class has {most / least:.0f} times the photos of the smallest. Accuracy "
         "will look good whatever happens to the small one: read balanced accuracy and recall."
+        if placed.target == CLASS
+        else f"The most frequent label is on {most / least:.0f} times the photos of the rarest. "
+        "Numbers over all labels will look good whatever happens to the rare one: read those of "
+        "each label."
     )
     examples = (f"{largest}: {most}", f"{smallest}: {least}")
     return [Finding("imbalance", "warning", message, len(counts), examples)]
@@ -74,17 +88,44 @@ def find_missing_classes(placed: Placed) -> list[Finding]:
     if not placed.is_split:
         return []
     findings = []
+    one, many = _NOUNS[placed.target]
     for side, counts in placed.counts().items():
         lacking = [name for name, n in counts.items() if n == 0]
         if lacking:
             then = "cannot be learned" if side == "train" else f"is not measured in {side}"
             message = (
-                f"{side} has no photo of {things(len(lacking), 'class', 'classes')}, which "
+                f"{side} has no photo of {things(len(lacking), one, many)}, which "
                 f"{then}. Add photos or split again."
             )
             severity = "error" if side == "train" else "warning"
             examples = tuple(lacking[:EXAMPLES])
             findings.append(Finding("missing-classes", severity, message, len(lacking), examples))
+    return findings
+
+
+def find_empty_labels(placed: Placed) -> list[Finding]:
+    """Report labels that tell no photo from another, and photos that have none."""
+    if placed.target != LABELS:
+        return []
+    findings = []
+    always = [name for name, n in _totals(placed).items() if n == len(placed.items)]
+    if always:
+        message = (
+            f"{things(len(always), 'label is', 'labels are')} on every photo, so what they mean "
+            "cannot be learned. Add photos without them, or leave them out."
+        )
+        findings.append(
+            Finding("constant-labels", "warning", message, len(always), tuple(always[:EXAMPLES]))
+        )
+    bare = [i for i, item in enumerate(placed.items) if not item.label]
+    if bare:
+        message = (
+            f"{things(len(bare), 'photo has', 'photos have')} no label and count as having none. "
+            "If nobody has looked at them yet, leave them out."
+        )
+        findings.append(
+            Finding("without-labels", "info", message, len(bare), placed.examples(bare))
+        )
     return findings
 
 
@@ -96,4 +137,10 @@ def _totals(placed: Placed) -> Counter[str]:
     return totals
 
 
-CHECKS = (find_same_labels, find_small_classes, find_missing_classes, find_imbalance)
+CHECKS = (
+    find_same_labels,
+    find_small_classes,
+    find_missing_classes,
+    find_imbalance,
+    find_empty_labels,
+)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
+from kerasrecipes.data.examples import CLASS, LABELS, NUMBER
 from kerasrecipes.data.findings import Finding, Placed, things
 
 _TOO_GOOD = "so the numbers measured on them are too good."
@@ -17,9 +18,10 @@ def find_exact_duplicates(placed: Placed) -> list[Finding]:
     double = [m for m in same if m not in across and m not in conflicts]
     findings = []
     if conflicts:
+        answers = {CLASS: "two different labels", LABELS: "different labels", NUMBER: "two numbers"}
         message = (
-            f"{things(len(conflicts), 'photo is', 'photos are')} there with two different labels, "
-            "so one of them is wrong. Keep the right one."
+            f"{things(len(conflicts), 'photo is', 'photos are')} there with "
+            f"{answers[placed.target]}, so one of them is wrong. Keep the right one."
         )
         pairs = placed.pairs(
             _first_differing(m, [item.label for item in placed.items]) for m in conflicts

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from kerasrecipes.data.examples import Example, Examples
+from kerasrecipes.data.examples import CLASS, Example, Examples
 from kerasrecipes.errors import DataError, printable
 
 SIDES = ("train", "val", "test")
@@ -51,10 +51,11 @@ def stratify(
 ) -> dict[str, list[int]]:
     """Place whole units so that every side comes close to its share of every class."""
     sides = [side for side in SIDES if side == "train" or fractions.get(side, 0) > 0]
-    labels = examples.strata()
+    strata = examples.all_strata()
     contents = _in_order_of_content(examples, units)
-    counts = [Counter(labels[unit].tolist()) for unit in contents]
-    targets = _targets(Counter(labels[list(among)].tolist()), sides, fractions)
+    counts = [Counter(stratum for i in unit for stratum in strata[i]) for unit in contents]
+    totals = Counter(stratum for i in among for stratum in strata[i])
+    targets = _targets(totals, sides, fractions)
     _check_enough_units(examples, counts, sides)
     best, best_cost = [], (np.inf, np.inf)
     # Among very many units the first attempt is as good as any.
@@ -130,24 +131,36 @@ def _cost(
 
 
 def _check_enough_units(examples: Examples, counts: list[Counter[int]], sides: list[str]) -> None:
-    units_of = Counter(label for count in counts for label in count)
+    units_of = Counter(label for count in counts for label in _needed(examples, count))
     photos_of = sum(counts, Counter())
     short = [label for label in sorted(units_of) if units_of[label] < len(sides)]
+    if not short and len(counts) < len(sides):
+        raise DataError(
+            f"{len(examples)} photos are too few to split into {', '.join(sides)}: those of one "
+            f"group and those that look alike stay together, which leaves {len(counts)}. Add "
+            "photos of other objects."
+        )
     if not short:
         return
+    kind, one = ("classes", "class") if examples.target == CLASS else ("labels", "label")
     shown = ", ".join(
         f"'{printable(examples.stratum_name(label))}' ({photos_of[label]} photos, "
         f"{units_of[label]} independent)"
         for label in short[:5]
     )
     raise DataError(
-        f"{len(short)} classes are too small to split into {', '.join(sides)}: {shown}. Photos of "
+        f"{len(short)} {kind} are too small to split into {', '.join(sides)}: {shown}. Photos of "
         "one group and photos that look alike stay together, so a side would have none of the "
-        "class, and the model could not learn it or would not be tested on it. Add photos of "
-        f"other objects (at least {len(sides)} per class), or pass "
+        f"{one}, and the model could not learn it or would not be tested on it. Add photos of "
+        f"other objects (at least {len(sides)} per {one}), or pass "
         + ("test_fraction=0, or " if "test" in sides else "")
         + "near=False if photos that look alike show different things."
     )
+
+
+def _needed(examples: Examples, strata: Iterable[int]) -> list[int]:
+    """Return those that every side must have: classes and labels, but no range of numbers."""
+    return [stratum for stratum in strata if stratum < len(examples.class_names)]
 
 
 def _refuse_gaps(
@@ -160,10 +173,20 @@ def _refuse_gaps(
     gaps = [
         f"{side} has no '{printable(examples.stratum_name(label))}'"
         for side, found in zip(sides, there, strict=True)
-        for label in sorted(classes - found)
+        for label in sorted(_needed(examples, classes - found))
     ]
+    empty = [side for side, found in zip(sides, there, strict=True) if not found]
+    if empty and not gaps:
+        raise DataError(
+            f"No split was found in which {', '.join(sides)} all have photos: nothing is left for "
+            f"{', '.join(empty)}. Some groups hold too large a share. Add photos of other groups, "
+            "or pass another seed or test_fraction=0."
+        )
+    if not gaps:
+        return
+    kind, one = ("classes", "class") if examples.target == CLASS else ("labels", "label")
     raise DataError(
-        f"No split was found in which {', '.join(sides)} have photos of every class: "
-        f"{'; '.join(gaps[:5])}. Groups that hold several classes leave too little choice. Add "
+        f"No split was found in which {', '.join(sides)} have photos of every {one}: "
+        f"{'; '.join(gaps[:5])}. Groups that hold several {kind} leave too little choice. Add "
         "photos of other groups, or pass another seed or test_fraction=0."
     )

@@ -91,10 +91,13 @@ class Labelled:
         shown = ", ".join(f"'{printable(name)}' ({counts[name]})" for name in small[:5])
         more = f" and {len(small) - 5} more" if len(small) > 5 else ""
         what = "classes" if self.target == CLASS else "labels"
+        hint = ""
+        if self.target == CLASS and all(map(_is_number, self.class_names)):
+            hint = " If they are numbers to be predicted, name their column by value=."
         raise DataError(
             f"{len(small)} of {len(self.class_names)} {what} in '{printable(self.root)}' have "
             f"fewer than 2 readable photos: {shown}{more}. Add photos, or pass "
-            "drop_small_classes=True (--drop-small-classes)."
+            f"drop_small_classes=True (--drop-small-classes).{hint}"
         )
 
 
@@ -143,13 +146,16 @@ def _names(label: Label) -> tuple[str, ...]:
 
 
 def _by_value(found: list[str]) -> list[str]:
-    try:
-        values = {name: float(name) for name in found}
-    except ValueError:
-        values = {}
-    if len(values) < len(found) or not all(map(math.isfinite, values.values())):
+    if not all(map(_is_number, found)):
         raise DataError(
             f"`classes={BY_VALUE!r}`: the classes {listed(found)} are not all numbers. Name them "
             "in their order, e.g. classes=('none', 'light', 'heavy')."
         )
-    return sorted(found, key=lambda name: values[name])
+    return sorted(found, key=float)
+
+
+def _is_number(name: str) -> bool:
+    try:
+        return math.isfinite(float(name))
+    except ValueError:
+        return False

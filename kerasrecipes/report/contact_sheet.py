@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kerasrecipes.photos.augment import Augmentation
-    from kerasrecipes.photos.photo_set import PhotoSet
+    from kerasrecipes.photos.photo_set import Photo, PhotoSet
 
 CELL = 1.3
 MOST_CELLS = 1000
@@ -71,9 +71,17 @@ def draw_augmentation(
     reader = PhotoReader(photos, image_size, augmentation, seed)
     chosen = _spread_over_classes(photos, count, seed)
     rows = [[reader.read(index, view) for view in range(views + 1)] for index in chosen]
-    labels = [(photos.photos[index].label, photos.photos[index].path.name) for index in chosen]
+    labels = [(_said(photos.photos[index]), photos.photos[index].path.name) for index in chosen]
     what = f"“{augment}”" if isinstance(augment, str) else "an augmentation of one's own"
     return _draw_sheet(rows, labels, f"What training sees with {what}")
+
+
+def _said(photo: "Photo") -> str:
+    """Write down what a photo is answered with."""
+    label = photo.label
+    if isinstance(label, str):
+        return label
+    return (", ".join(label) or "no label") if isinstance(label, tuple) else f"{label:g}"
 
 
 def _spread_over_classes(photos: "PhotoSet", count: int, seed: int) -> list[int]:

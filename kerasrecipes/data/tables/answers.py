@@ -147,7 +147,7 @@ def find_answers(
         columns = [header_of(c) for c in ([wanted] if isinstance(wanted, str) else wanted)]
         _check_named(table, option, columns, spelled)
         if isinstance(wanted, str):
-            return _from_one(KINDS[option], columns[0], rows)
+            return _from_one(KINDS[option], columns[0], rows, spelled)
         return _one_per_label(columns, spelled)
     found = [name for name in KINDS if name in spelled]
     if len(found) > 1:
@@ -157,7 +157,7 @@ def find_answers(
             f"what a photo is answered with. Choose one: {choices}."
         )
     if found:
-        return _from_one(KINDS[found[0]], found[0], rows)
+        return _from_one(KINDS[found[0]], found[0], rows, spelled)
     rest = [name for name in spelled if name and name not in others]
     near = next((match for name in KINDS if (match := closest(name, rest))), None)
     if rest and not near and all(_is_flag(row.get(name)) for _, row in rows for name in rest):
@@ -167,7 +167,7 @@ def find_answers(
         f"The table '{printable(table)}' has no column 'label'; it has "
         f"{listed([name for name in spelled if name], 10)}.{hint} A table needs the column path "
         "and one of label (a class), labels ('scratch|dent') and value (a number), or one column "
-        "of 0 and 1 per label."
+        "of 0 and 1 per label. Columns of other names are named by label=, labels= or value=."
     )
 
 
@@ -187,7 +187,11 @@ def _one_per_label(columns: Sequence[str], spelled: dict[str, str]) -> Answers:
     return Answers(LABELS, tuple(columns), tuple(spelled[name] for name in columns))
 
 
-def _from_one(target: str, column: str, rows: list[Row]) -> Answers:
+def _from_one(target: str, column: str, rows: list[Row], spelled: dict[str, str]) -> Answers:
+    cells = [row.get(column) for _, row in rows]
+    said = any(cell_of(cell) for cell in cells if not isinstance(cell, list | dict))
+    if target == LABELS and said and all(map(_is_flag, cells)):
+        return _one_per_label([column], spelled)
     # A label may hold the separator that its table does not use.
     piped = any("|" in str(row.get(column)) for _, row in rows)
     return Answers(target, (column,), separator="|" if piped else ";")
