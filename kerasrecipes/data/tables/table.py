@@ -173,12 +173,12 @@ def _split(text: str | None) -> str | None:
 
 def _row_conflicts(candidates: list[Candidate]) -> list[tuple[int, str]]:
     """Find what is wrong between rows: a file named twice, times or splits on some rows only."""
-    problems = []
+    problems: list[tuple[int, str]] = []
     first: dict[Path, int] = {}
     splits = any(candidate.split for candidate in candidates)
     zones = {candidate.time.tzinfo is None for candidate in candidates if candidate.time}
     for candidate in candidates:
-        number = candidate.row
+        number = candidate.row or 0
         if candidate.path in first:
             problems.append((number, f"names the same file as row {first[candidate.path]}"))
         first.setdefault(candidate.path, number)
