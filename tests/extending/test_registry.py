@@ -228,3 +228,54 @@ def test_packages_add_to_the_catalogues_of_this_package(kind, installed, tmp_pat
     assert "efficientnet_lite0" in done.stdout and "tflite" in done.stdout
     if kind != "heads":
         assert "'theirs' of the package 'things-broken' cannot be used: NameError" in done.stderr
+
+
+LOSS = '''"""A loss, and all that is said of it."""
+import keras
+from keras import ops
+
+class Absolute(keras.losses.Loss):
+    """Absolute error of the softmax."""
+    def __init__(self, scale=1.0, **options):
+        super().__init__(**options)
+        self.scale = scale
+    def call(self, y_true, y_pred):
+        return self.scale * ops.sum(ops.abs(y_true - ops.softmax(y_pred)), axis=-1)
+
+LOSSES = {"absolute": {"make": "Absolute", "on": "logits", "options": ("scale",)}}
+'''
+HEAD = '''"""A head, and all that is said of it."""
+from dataclasses import dataclass
+from typing import ClassVar
+from kerasrecipes.heads.classification import ClassificationHead
+
+@dataclass(frozen=True)
+class Plain(ClassificationHead):
+    """Without dropout."""
+    name: ClassVar[str] = "plain"
+    dropout: float = 0.0
+
+HEADS = (Plain,)
+'''
+
+
+@pytest.mark.parametrize(
+    ("package", "file", "text", "make"),
+    [
+        (losses, "absolute", LOSS, lambda: losses.get_loss("absolute", scale=2.0).scale == 2.0),
+        (heads, "plain", HEAD, lambda: heads.make_head("plain").dropout == 0.0),
+    ],
+    ids=["loss", "head"],
+)
+def test_one_more_file_in_its_folder_is_all_that_an_entry_takes(
+    package, file, text, make, tmp_path, monkeypatch
+):
+    """The folder is joined to the package for the test, as if the file lay in it."""
+    (tmp_path / f"{file}.py").write_text(text)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    for name in ("_declared", "_loaded"):
+        monkeypatch.setitem(vars(package._REGISTRY), name, {})
+    monkeypatch.delitem(vars(package._REGISTRY), "_declared")
+    assert file in list(package._REGISTRY) and make()
+    sys.modules.pop(f"{package.__name__}.{file}")
+    package._REGISTRY._loaded.clear()
