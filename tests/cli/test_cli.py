@@ -301,7 +301,10 @@ def test_a_changed_file_exits_with_4(kr, model):
 
 def test_swapped_labels_exit_with_4(kr, model, photos):
     file = model / "1" / "bundle.json"
-    file.write_text(file.read_text().replace('"dot",\n    "plain"', '"plain",\n    "dot"', 1))
+    text = file.read_text()
+    swapped = re.sub(r'"dot",(\s+)"plain"', r'"plain",\1"dot"', text)
+    assert swapped != text
+    file.write_text(swapped)
     for verb in (["verify"], ["predict", photos]):
         code, out, err = kr(verb[0], model, *verb[1:])
         assert code == 4 and out == "" and "changed: 'bundle.json'" in one_line(err)
