@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kerasrecipes.choosing.probe import probe_backbone as probe_backbone
     from kerasrecipes.choosing.recommend import recommend_backbone as recommend_backbone
     from kerasrecipes.choosing.recommendation import Recommendation as Recommendation
+    from kerasrecipes.console import set_verbosity as set_verbosity
     from kerasrecipes.engine import Stage as Stage, UnfreezeSchedule as UnfreezeSchedule
     from kerasrecipes.errors import (
         DataError as DataError,
@@ -133,6 +134,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "choosing.probe": "probe_backbone",
         "choosing.recommend": "recommend_backbone",
         "choosing.recommendation": "Recommendation",
+        "console": "set_verbosity",
         "photos.split": "split_photos",
         "engine": "Stage UnfreezeSchedule",
         "errors": "DataError DownloadError IntegrityError KerasRecipesError "

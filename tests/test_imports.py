@@ -11,7 +11,7 @@ import pytest
 
 import kerasrecipes
 
-HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib")
+HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "rich")
 
 
 ROOMS = {

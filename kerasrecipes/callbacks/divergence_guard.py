@@ -1,6 +1,5 @@
 """Undoing a training that has left the rails, and going on more slowly."""
 
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +14,7 @@ from kerasrecipes.callbacks.learning_rates.rates import (
     set_schedule_factors,
 )
 from kerasrecipes.callbacks.state.model_state import ModelState, synchronise
+from kerasrecipes.console import say
 from kerasrecipes.errors import TrainingError
 
 # Ratios of tiny losses mean nothing: 0.001 after 0.0001 is no explosion.
@@ -43,7 +43,6 @@ class DivergenceGuard(BatchLoss):
             of the weights and of the optimizer's variables are kept in memory.
         describe: Names the files of a step for the message, given the number of the step
             since the training began, from 0.
-        say: Prints a line; standard error by default.
 
     Raises:
         ValueError: If an argument is out of range, or, while training, if the model takes
@@ -67,7 +66,6 @@ class DivergenceGuard(BatchLoss):
         max_rollbacks: int = 2,
         snapshot_steps: int | None = None,
         describe: Callable[[int], str] | None = None,
-        say: Callable[[str], None] | None = None,
     ):
         super().__init__()
         for name, value, right, range_ in (
@@ -85,7 +83,6 @@ class DivergenceGuard(BatchLoss):
         self.max_rollbacks = max_rollbacks
         self.snapshot_steps = snapshot_steps
         self.describe = describe
-        self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
         self.rollbacks: list[dict] = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -220,7 +217,7 @@ class DivergenceGuard(BatchLoss):
         self.rollbacks.append(
             {"step": step, "epoch": self._epoch, "loss": loss, "learning_rates": lowered}
         )
-        self.say(
+        say(
             f"Rolled back: {problem} at {place}. The learning rate falls from {_joined(rates)} "
             f"to {_joined(lowered)}."
         )

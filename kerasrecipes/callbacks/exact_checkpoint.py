@@ -1,8 +1,7 @@
 """Going on with a training as if it had never been stopped, to the last bit."""
 
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,6 @@ class ExactCheckpoint(keras.callbacks.Callback):
             at most. The last epoch is always written.
         stateful: The other callbacks that remember something: each has `get_state` and
             `set_state`, or is Keras's `SwapEMAWeights`.
-        say: Prints a line; standard error by default.
 
     Raises:
         ValueError: If `every` is below 1 or one of `stateful` has no state, or, while training,
@@ -67,7 +65,6 @@ class ExactCheckpoint(keras.callbacks.Callback):
         folder: str | Path,
         every: int | None = 1,
         stateful: Sequence[object] = (),
-        say: Callable[[str], None] | None = None,
     ):
         super().__init__()
         if every is not None and every < 1:
@@ -80,9 +77,7 @@ class ExactCheckpoint(keras.callbacks.Callback):
                 )
         self.every = every
         self.stateful = tuple(stateful)
-        self._files = StateFolder(
-            folder, say or (lambda line: print(line, file=sys.stderr, flush=True))
-        )
+        self._files = StateFolder(folder)
         self._restored: dict | None = None
         self._written, self._resumed_at = 0, None
         self._next_write = 0.0

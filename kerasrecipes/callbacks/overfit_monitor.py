@@ -1,6 +1,5 @@
 """Saying when a model begins to learn its training photos by heart."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import keras
 import numpy as np
 
 from kerasrecipes.callbacks.base import Resumable
+from kerasrecipes.console import say
 
 
 class OverfitMonitor(Resumable, keras.callbacks.Callback):
@@ -26,7 +26,6 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         training_data: Arrays `(x, y)`, perhaps a part of the training data, so that each
             class has a gap, too.
         per_class: The same in the fit of a recipe, which knows its classes and photos.
-        say: Prints a line; standard error by default.
 
     Raises:
         ValueError: If only one of `class_names` and `validation_data` is given, or, while
@@ -46,7 +45,6 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         validation_data: tuple | None = None,
         training_data: tuple | None = None,
         per_class: bool = False,
-        say: Callable[[str], None] | None = None,
     ):
         super().__init__()
         if patience < 1:
@@ -62,7 +60,6 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         self.class_names = class_names
         self.validation_data = validation_data
         self.training_data = training_data
-        self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
         self._forget()
 
     def follow_classes(self, class_names: Sequence[str], sides: Callable) -> None:
@@ -97,7 +94,7 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         if self.started is None and len(self.epochs) - 1 - best >= self.patience:
             if self.epochs[-1]["loss"] < self.epochs[best]["loss"]:
                 self.started = best + 1
-                self.say(self.summary()["words"])
+                say(self.summary()["words"])
 
     def summary(self) -> dict:
         """Return the gaps of every epoch, when overfitting began, and what that means."""

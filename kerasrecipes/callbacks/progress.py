@@ -1,10 +1,9 @@
 """What a stage tells and keeps of its epochs, and how Ctrl-C ends it."""
 
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable
+from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
@@ -12,43 +11,52 @@ import keras
 
 from kerasrecipes.callbacks.base import Resumable
 from kerasrecipes.callbacks.learning_rates.rates import current_rates
+from kerasrecipes.console import bar, say
 
 
 class Progress(Resumable, keras.callbacks.Callback):
-    """Print one line per epoch, and on a terminal a running count within it.
+    """Say one line per epoch; on a terminal, show a bar with a rate and the time left, too.
+
+    Used as a context around `fit` as well, it takes the bar away however that ends.
 
     Args:
         title: What is being trained, e.g. the name of a stage.
-        say: Prints a line; standard error by default, so that output can be piped.
     """
 
     STATE = ("_epoch",)
 
-    def __init__(self, title: str = "", say: Callable[[str], None] | None = None):
+    def __init__(self, title: str = ""):
         super().__init__()
         self.title = title
-        self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
+        self._bar = ExitStack()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._epoch = 0
+        self._bar.close()
+        self._show = self._bar.enter_context(bar(self.title))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._bar.close()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch += 1
-        self._started = self._shown = time.monotonic()
+        self._started = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        now = time.monotonic()
-        if sys.stderr.isatty() and now - self._shown > 0.2:
-            self._shown = now
-            steps = self.params.get("steps") or "?"
-            # The cursor returns to the start of the line, which the next text covers.
-            sys.stderr.write(f"  {self._place()}  step {batch + 1}/{steps}\033[K\r")
-            sys.stderr.flush()
+        epochs, steps = self.params.get("epochs"), self.params.get("steps")
+        done = (self._epoch - 1) * (steps or 0) + batch + 1
+        self._show(done, steps and epochs * steps, self._place())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = time.monotonic() - self._started
         values = "  ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
-        self.say(f"  {self._place()}  {values}  {seconds:.1f} s")
+        say(f"  {self._place()}  {values}  {seconds:.1f} s")
 
     def _place(self) -> str:
         return f"{self.title} {self._epoch:>2}/{self.params.get('epochs', '?')}".strip()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.choosing.bench import Bench, scanned
-from kerasrecipes.console import say
+from kerasrecipes.console import heeds_verbose, quiet, say
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.errors import DataError, NoEffectError, printable
 from kerasrecipes.photos.photo_set import PhotoSet
@@ -86,6 +86,7 @@ class Ablation(Shown):
         yield "In brackets: 95 % intervals over the splits. Lower log-loss is better."
 
 
+@heeds_verbose
 def ablate_recipe(
     recipe: ImageClassifier,
     photos: PhotoSet | str | Path,
@@ -121,7 +122,6 @@ def ablate_recipe(
         ValueError: If a change changes nothing, or an argument is not usable.
         DataError: If the photos do not suit training.
     """
-    tell = say if verbose else lambda line: None
     variants = _variants(recipe, changes)
     photos = scanned(photos, group_by)
     bench = Bench.of(photos, split_by, test_fraction, val_fraction, recipe.seed)
@@ -130,18 +130,17 @@ def ablate_recipe(
         train, val = bench.photos.select(learn), bench.photos.select(judge)
         memory: dict = {}
         for name, judged in list(variants.items()):
-            tell(f"Split {number + 1} of {len(bench.splits)}: {name} …")
+            say(f"Split {number + 1} of {len(bench.splits)}: {name} …")
             seeded = replace(judged.recipe, seed=recipe.seed + number)
             fitted = replace(judged, recipe=seeded)
             try:
-                model = fit_classifier(
-                    fitted, train, val, (), lambda line: None, memory=memory
-                ).model
+                with quiet():
+                    model = fit_classifier(fitted, train, val, (), memory=memory).model
             except NoEffectError as error:
                 # A backbone without residual blocks, say; nothing has been trained then.
                 if changes is not None or number or name == AS_IT_IS:
                     raise
-                tell(f"  Left out: {error}")
+                say(f"  Left out: {error}")
                 del variants[name], measured[name]
                 continue
             measured[name].append(_numbers(predict_scores(model, val), val.labels))

@@ -1,11 +1,13 @@
 """A first honest number in seconds: how far a frozen backbone gets on photos."""
 
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.console import heeds_verbose
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.probe import ProbeResult, probe_recipe
 
 
+@heeds_verbose
 def probe_backbone(
     backbone: str | BackboneSpec | ImageClassifier,
     train: PhotoSet,
@@ -44,4 +46,4 @@ def probe_backbone(
         Kornblith et al., 2019, "Do Better ImageNet Models Transfer Better?", section 3.
     """
     recipe = backbone if isinstance(backbone, ImageClassifier) else ImageClassifier(backbone)
-    return probe_recipe(recipe, train, val, verbose)
+    return probe_recipe(recipe, train, val)

@@ -8,7 +8,7 @@ from kerasrecipes.backbones import BackboneSpec, get_backbone, usable_backbones
 from kerasrecipes.choosing.bench import Bench, scanned
 from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits, choose
 from kerasrecipes.choosing.recommendation import Recommendation
-from kerasrecipes.console import say
+from kerasrecipes.console import heeds_verbose, say, warn
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.photos.photo_set import PhotoSet
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 QUANTIZATIONS = ("int8", "float32")
 
 
+@heeds_verbose
 def recommend_backbone(
     photos: PhotoSet | str | Path,
     *,
@@ -65,7 +66,6 @@ def recommend_backbone(
         ValueError: If an argument is not usable, or names something that there is not.
         DataError: If the photos do not suit training, or change while it runs.
     """
-    tell = say if verbose else lambda line: None
     limits = BackboneLimits(
         max_latency_ms=max_latency_ms, max_size_mb=max_size_mb, min_recall=min_recall
     )
@@ -74,9 +74,9 @@ def recommend_backbone(
     limits.check_classes(photos.class_names)
     bench = Bench.of(photos, split_by, test_fraction, val_fraction, seed)
     for leak in checked_examples(bench.train, bench.val).leaks:
-        tell(f"Warning: {leak}")
+        warn(leak)
     import_keras().utils.set_random_seed(seed)
-    candidates, failed = _measured(bench, names, image_size, tell)
+    candidates, failed = _measured(bench, names, image_size)
     best, reason = choose(candidates, limits, bench.units[bench.judged])
     return Recommendation(
         candidates=tuple(candidates),
@@ -94,14 +94,13 @@ def _measured(
     bench: Bench,
     names: Sequence[str | BackboneSpec],
     image_size: tuple[int, int] | None,
-    tell: Callable[[str], None],
 ) -> tuple[list[BackboneFile], dict[str, str]]:
     """Return what could be measured, and the reasons of what could not."""
     candidates: list[BackboneFile] = []
     failed: dict[str, str] = {}
     for name in names:
         label = name.name if isinstance(name, BackboneSpec) else name
-        tell(f"Measuring {label} …")
+        say(f"Measuring {label} …")
         backbone = _attempt(failed, label, _built, name, image_size)
         if backbone is None:
             continue

@@ -1,8 +1,7 @@
 """What is said before a fit that cannot go well."""
 
-from collections.abc import Callable
-
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.console import warn
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import listed
@@ -20,12 +19,11 @@ def too_few(examples: Examples) -> list[str]:
     return [name for name, count in examples.counts().items() if count < FEW]
 
 
-def warn_of_few_photos(val: Examples, say: Callable[[str], None]) -> list[str]:
+def warn_of_few_photos(val: Examples) -> list[str]:
     """Say which classes have so few validation photos that chance would choose the weights.
 
     Args:
         val: Photos to choose the weights by.
-        say: Prints one line for the user.
 
     Returns:
         What was said, for the report; nothing if there are enough.
@@ -38,12 +36,12 @@ def warn_of_few_photos(val: Examples, say: Callable[[str], None]) -> list[str]:
         "weights. So each stage trains to its end, and its last weights are kept. With more "
         "photos in `val`, e.g. by a larger `val_fraction`, training stops when it should."
     )
-    say(f"Warning: {warning}")
+    warn(warning)
     return [warning]
 
 
 def warn_of_random_weights(
-    model, spec: BackboneSpec, recipe, schedule: UnfreezeSchedule, say: Callable[[str], None]
+    model, spec: BackboneSpec, recipe, schedule: UnfreezeSchedule
 ) -> list[str]:
     """Say how much of a backbone without pretrained weights never trains.
 
@@ -52,7 +50,6 @@ def warn_of_random_weights(
         spec: Its backbone.
         recipe: An `ImageClassifier`.
         schedule: Its stages.
-        say: Prints one line for the user.
 
     Returns:
         What was said, for the report; nothing if the weights are pretrained, or all train.
@@ -77,5 +74,5 @@ def warn_of_random_weights(
         f"`weights=None` draws the backbone at random, and {' and '.join(faults)}. Use pretrained "
         "weights, or schedule=UnfreezeSchedule.full() with batch_norm='train'."
     )
-    say(f"Warning: {warning}")
+    warn(warning)
     return [warning]

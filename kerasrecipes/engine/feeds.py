@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from kerasrecipes.console import say
 from kerasrecipes.data.batches import index_batches, with_targets
 from kerasrecipes.data.mixing import mix_batches
 
@@ -86,6 +87,6 @@ def _val_batch(runner) -> int:
 def _mixed(runner, batches, first_step: int):
     settings, kind = runner.settings, runner.settings.mix
     if kind == "cutmix" and batches.element_spec[0].shape.rank == 2:
-        runner.say("  No box can be cut out of pooled features: this stage uses mixup.")
+        say("  No box can be cut out of pooled features: this stage uses mixup.")
         kind = "mixup"
     return mix_batches(batches, kind, settings.mix_alpha, settings.seed, first_step=first_step)

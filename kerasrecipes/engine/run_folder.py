@@ -5,12 +5,13 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from kerasrecipes.console import kept_in
 from kerasrecipes.environment import library_versions
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.files import complete_file, locked_folder, remove_unfinished, told_plainly
@@ -50,7 +51,9 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out while the block runs. The lock ends with the process.
+        """Keep other processes out, and keep what is said, while the block runs.
+
+        The lock ends with the process.
 
         Raises:
             DataError: If another run is in there, or one has been and `resume` is not set, or
@@ -70,7 +73,11 @@ class RunFolder:
                     "on with it, or name another folder."
                 )
             remove_unfinished(self.path)
-            yield
+            log, start = self.path / "console.log", "Resumed" if self.resume else "Begun"
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{start} {_now()}, process {os.getpid()}\n")
+            with kept_in(log):
+                yield
 
     def describe(self, config: dict) -> None:
         """Write what is run into `config.json`; when resuming, compare it with what is there.
@@ -87,19 +94,6 @@ class RunFolder:
         else:
             self._write_json(CONFIG, config)
         self._write_environment()
-
-    def log_lines(self, say: Callable[[str], None]) -> Callable[[str], None]:
-        """Return a function that says a line and also adds it to `console.log`."""
-
-        def say_and_log(line: str) -> None:
-            say(line)
-            with (self.path / "console.log").open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")
-
-        start = "Resumed" if self.resume else "Begun"
-        with (self.path / "console.log").open("a", encoding="utf-8") as file:
-            file.write(f"{start} {_now()}, process {os.getpid()}\n")
-        return say_and_log
 
     def finish(self, report: RunReport) -> None:
         """Write the report and the learning curves.

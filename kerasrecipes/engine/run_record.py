@@ -2,11 +2,11 @@
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from kerasrecipes.console import say
 from kerasrecipes.engine.schedule import Stage
 from kerasrecipes.engine.stage_state import put_state, take_state
 from kerasrecipes.errors import DataError, listed
@@ -48,12 +48,10 @@ class RunRecord:
 
     Args:
         folder: The run's folder.
-        say: Prints one line for the user.
         stages: The reports of the stages that are done; the runner adds to them.
     """
 
     folder: Path
-    say: Callable[[str], None]
     stages: list[StageReport] = field(default_factory=list)
     _saved: int | None = None
     _logged: dict = field(default_factory=dict)
@@ -74,7 +72,7 @@ class RunRecord:
         files = self._files
         found = files.read()
         if found is None:
-            self.say("Nothing was trained yet: the run begins at its beginning.")
+            say("Nothing was trained yet: the run begins at its beginning.")
             return False
         try:
             put_state(runner, found)
@@ -148,11 +146,10 @@ class RunRecord:
             self._epochs(len(self.stages)),
             every=None,
             stateful=[*filter(has_state, callbacks), watch],
-            say=self.say,
         )
         now = checkpoint.restore(trained)
         if now.epoch:
-            self.say(f"  Going on after epoch {now.epoch} of stage '{stage.name}'.")
+            say(f"  Going on after epoch {now.epoch} of stage '{stage.name}'.")
         last = now.epoch if now.stopped else stage.epochs
         return [*callbacks, checkpoint], now.epoch, last
 
@@ -161,7 +158,7 @@ class RunRecord:
 
         forgetful = [type(one).__name__ for one in callbacks if not has_state(one)]
         if forgetful:
-            self.say(
+            say(
                 f"Note: {listed(forgetful)} cannot be resumed, having no `get_state` and "
                 "`set_state`: after a break, what it remembers begins anew."
             )
@@ -170,7 +167,7 @@ class RunRecord:
     def _files(self):
         from kerasrecipes.callbacks.state.state_folder import StateFolder
 
-        return StateFolder(self.folder / "checkpoint" / "stages", self.say)
+        return StateFolder(self.folder / "checkpoint" / "stages")
 
     def _epochs(self, position: int) -> Path:
         return self.folder / "checkpoint" / f"epochs-{position + 1}"

@@ -1,13 +1,13 @@
 """Running one stage: freeze, cut, compile, fit, and keep the best weights."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
 
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.console import say
 from kerasrecipes.data.batches import epoch_order
 from kerasrecipes.engine.block_optimizers import BlockOptimizers
 from kerasrecipes.engine.cautions import too_few
@@ -49,7 +49,6 @@ class StageRunner:
         optimizers: What updates the weights, block by block.
         settings: The recipe, for its numbers.
         callbacks: The user's own callbacks.
-        say: Prints one line for the user.
         adapters: The only weights of the backbone that may train; see `FreezePolicy`.
         branches: Residual branches that are left out at times, by the name of their addition.
         devices: What shares the work.
@@ -71,7 +70,6 @@ class StageRunner:
     optimizers: BlockOptimizers
     settings: object
     callbacks: tuple
-    say: Callable[[str], None]
     adapters: frozenset[int] | None = None
     branches: dict[str, Branch] = field(default_factory=dict)
     devices: Devices = field(default_factory=Devices)
@@ -101,7 +99,7 @@ class StageRunner:
         opened = len(self.spec.blocks) - first_open
         policy = FreezePolicy(opened, train_norms, self.adapters)
         summary = policy.apply(self._learner, self.spec)
-        self.say(f"Stage '{stage.name}': up to {stage.epochs} epochs\n{summary}")
+        say(f"Stage '{stage.name}': up to {stage.epochs} epochs\n{summary}")
         begin, feeds = self._sources(first_open, later)
         rates = self._rates(begin, feeds[0], stage, first_epoch)
         if self.record is not None:
@@ -187,7 +185,7 @@ class StageRunner:
         if not dropped:
             return part
         rates = [self.branches[one.name].rate for one in dropped]
-        self.say(
+        say(
             f"  {len(rates)} residual branches are left out at times, {min(rates):.2g} to "
             f"{max(rates):.2g} of the steps."
         )
@@ -195,17 +193,17 @@ class StageRunner:
 
     def _fit(self, trained, feeds, stage: Stage, first_epoch: int, watch, rates: StageRates):
         from kerasrecipes.callbacks.early_stopping import EarlyStopping
-        from kerasrecipes.callbacks.progress import Interrupts, LearningRateLog
+        from kerasrecipes.callbacks.progress import Interrupts, LearningRateLog, Progress
 
         val = val_batches(self, feeds[1])
         self._compile(trained, stage, rates)
-        history, interrupts = LearningRateLog(), Interrupts()
-        with self.train.reader.errors(), self.val.reader.errors(), interrupts:
+        history, interrupts, progress = LearningRateLog(), Interrupts(), Progress(stage.name)
+        with self.train.reader.errors(), self.val.reader.errors(), interrupts, progress:
             baseline = self._baseline(trained, val, stage)
             stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
             # Of a few photos, the loss would put back some weights from near the start.
             judge = [] if too_few(self.val.examples) else [stopping]
-            callbacks = self._callbacks(stage, first_epoch, history, interrupts, *judge)
+            callbacks = self._callbacks(stage, first_epoch, history, interrupts, *judge, progress)
             done, last = 0, stage.epochs
             if self.record is not None:
                 callbacks, done, last = self.record.resume_stage(trained, stage, callbacks, watch)
@@ -266,7 +264,7 @@ class StageRunner:
                 trained.compile(optimizer, self.loss)
                 found = search_rates(trained, train_batches(self, feed, epochs), stage, head)
             self.summaries[name] = found.to_dict()
-            self.say(str(found))
+            say(str(found))
             if self.record is not None:
                 found.plot(self.record.folder, f"learning-rate-{len(self.record.stages) + 1}")
         return rates_found(self.summaries[name])
@@ -287,7 +285,6 @@ class StageRunner:
         import keras
 
         from kerasrecipes.callbacks.divergence_guard import DivergenceGuard
-        from kerasrecipes.callbacks.progress import Progress
 
         def files(step: int) -> str:
             examples = self.train.examples
@@ -296,8 +293,8 @@ class StageRunner:
 
         # First in the list: what follows it measures, and keeps, the averaged weights.
         swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if self.settings.ema else []
-        guard = DivergenceGuard(describe=files, say=self.say)
-        return [*swap, *self.callbacks, guard, *own, Progress(stage.name, self.say)]
+        guard = DivergenceGuard(describe=files)
+        return [*swap, *self.callbacks, guard, *own]
 
     def _indices(self, step: int, first_epoch: int) -> np.ndarray:
         """Return which photos a step of this stage trained on."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.console import say as say_aloud
+from kerasrecipes.console import heeds_verbose
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import refuse_tested, with_seen
 from kerasrecipes.engine.cautions import warn_of_random_weights
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import keras
 
 
+@heeds_verbose
 def distil(
     teacher,
     student,
@@ -84,12 +85,11 @@ def distil(
     wish = Distillation(temperature, alpha, feature_weight)
     count = 0 if unlabelled is None else len(unlabelled)
     goal = Goal([one.model_ for one in teachers], wish, count)
-    say = say_aloud if verbose else lambda line: None
     shown = train if unlabelled is None else _joined(train, val, unlabelled, teachers)
     prepare(student)
     model = build_model(spec, judged.head, student, len(train.class_names))
-    warnings = warn_of_random_weights(model, spec, student, schedule, say)
-    stages = run_schedule(student, model, shown, val, schedule, goal, callbacks=callbacks, say=say)
+    warnings = warn_of_random_weights(model, spec, student, schedule)
+    stages = run_schedule(student, model, shown, val, schedule, goal, callbacks=callbacks)
     seen: dict[str, str] = {}
     for one in teachers:
         # What a teacher learned from, its student has heard of.

@@ -1,13 +1,13 @@
 """Taking away from a fitted recipe's model what matters least, and training the rest on."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.console import say as say_aloud
+from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.data.batches import index_batches, multi_hot, numbers, one_hot, with_targets
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples
 from kerasrecipes.engine.schedule import UnfreezeSchedule
@@ -36,6 +36,7 @@ NORM_PHOTOS = 128
 SCORE_BATCH = 8
 
 
+@heeds_verbose
 def prune(
     recipe,
     train: Examples,
@@ -93,11 +94,10 @@ def prune(
     )
     check_epochs(epochs)
     checked_sides(recipe, train, val)
-    say = say_aloud if verbose else lambda line: None
     options = {**way, "epochs": epochs, "learning_rate": learning_rate}
     if way.keys() & {"channels", "max_multiply_adds"}:
-        return _prune_channels(recipe, train, val, options, residual, callbacks, say)
-    return _prune_weights(recipe, train, val, options, callbacks, say)
+        return _prune_channels(recipe, train, val, options, residual, callbacks)
+    return _prune_weights(recipe, train, val, options, callbacks)
 
 
 def _one_way(residual: bool, **wanted) -> dict:
@@ -134,7 +134,7 @@ def check_epochs(epochs: int) -> None:
         raise ValueError(f"`epochs` must be a whole number from 1 on, not {epochs!r}.")
 
 
-def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks, say: Callable):
+def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks):
     check_callbacks(callbacks, recipe, UnfreezeSchedule.full(), taught=True)
     pruned = pruned_model(
         recipe.model_,
@@ -155,7 +155,6 @@ def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks
         teacher=recipe.fitted_.teacher,
         callbacks=callbacks,
         name="after pruning",
-        say=say,
     )
     step = {
         "name": "prune",
@@ -247,7 +246,7 @@ def score_on_examples(model: "keras.Model", train: Examples, seed: int) -> Score
     return score_by_gradient(model, batches.prefetch(2), loss(reduction=None))
 
 
-def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
+def _prune_weights(recipe, train, val, options: dict, callbacks):
     from kerasrecipes.callbacks.zeros.magnitude_pruning import HoldZeros
     from kerasrecipes.export.checks import check_backend
 
@@ -271,11 +270,11 @@ def _prune_weights(recipe, train, val, options: dict, callbacks, say: Callable):
         teacher=recipe.fitted_.teacher,
         callbacks=[*callbacks, HoldZeros()],
         name="after pruning",
-        say=say,
     )
-    return _with_sizes(recipe, model, train, val, "prune", options, [stage], say)
+    return _with_sizes(recipe, model, train, val, "prune", options, [stage])
 
 
+@heeds_verbose
 def cluster(
     recipe,
     train: Examples,
@@ -314,7 +313,6 @@ def cluster(
     check_epochs(epochs)
     checked_sides(recipe, train, val)
     check_backend("`cluster`")
-    say = say_aloud if verbose else lambda line: None
     model = copied(recipe.model_)
     cluster_weights(model, clusters)
     options = {"clusters": clusters, "epochs": epochs, "learning_rate": learning_rate}
@@ -328,12 +326,11 @@ def cluster(
         teacher=recipe.fitted_.teacher,
         callbacks=[HoldClusters()],
         name="after clustering",
-        say=say,
     )
-    return _with_sizes(recipe, model, train, val, "cluster", options, [stage], say)
+    return _with_sizes(recipe, model, train, val, "cluster", options, [stage])
 
 
-def _with_sizes(recipe, model, train, val, name: str, options: dict, stages: list, say: Callable):
+def _with_sizes(recipe, model, train, val, name: str, options: dict, stages: list):
     """Make the fitted recipe, with what zeros and shared values are worth."""
     before, after = model_facts(recipe.model_), model_facts(model)
     for facts, measured in ((before, recipe.model_), (after, model)):

@@ -1,12 +1,12 @@
 """Making a fitted recipe's model small by rounding its numbers."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasrecipes.console import say as say_aloud
+from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import on_side
@@ -37,6 +37,7 @@ USED_BY = {
 }
 
 
+@heeds_verbose
 def quantize(
     recipe,
     mode: str = "int8",
@@ -99,7 +100,6 @@ def quantize(
     kept = {"keep_float": keep_float, "keep_int8": keep_int8}
     engine = _check_arguments(mode, train, kept, engine, training, options)
     recipe._fitted()
-    say = say_aloud if verbose else lambda line: None
     photos, content, used, facts = None, None, {}, {}
     if mode in {"int8", "qat"}:
         photos = fit_photos(recipe, "train", train)
@@ -109,10 +109,10 @@ def quantize(
         chosen = fit_photos(recipe, "val", val)
         used |= on_side(chosen, "val")
         say(f"Training with the rounding of 8 bits on {len(photos)} photos.")
-        how = epochs or EPOCHS, learning_rate or LEARNING_RATE, options, say
+        how = epochs or EPOCHS, learning_rate or LEARNING_RATE, options
         recipe, content = ENGINES[engine](recipe, photos, chosen, *how)
     if content is None:
-        content, facts = _written(recipe, mode, photos, kept, say)
+        content, facts = _written(recipe, mode, photos, kept)
     report = QuantizationReport.of_file(content, mode, **facts)
     say(str(report))
     return QuantizedClassifier(recipe, content, _quantization(mode), report, used)
@@ -175,7 +175,7 @@ def _quantization(mode: str) -> str:
     return "int8" if mode == "qat" else mode
 
 
-def _written(recipe, mode: str, photos: Examples | None, kept: dict, say) -> tuple[bytes, dict]:
+def _written(recipe, mode: str, photos: Examples | None, kept: dict) -> tuple[bytes, dict]:
     """Write the file; return its bytes, and what its report cannot read from it."""
     from kerasrecipes.export import get_format
     from kerasrecipes.quantization.fake_quantization import is_quantization_aware
@@ -220,7 +220,6 @@ def train_with_rounding(
     val: Examples,
     epochs: int,
     learning_rate: float,
-    say: Callable[[str], None] | None = None,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
 ):
     """Train with layers of this package that round as the file does.
@@ -231,7 +230,6 @@ def train_with_rounding(
         val: Photos to choose the weights by.
         epochs: Largest number of epochs.
         learning_rate: Its peak.
-        say: Prints one line for the user; `None` for nobody.
         callbacks: Further `keras.callbacks.Callback`s.
 
     Returns:
@@ -259,7 +257,6 @@ def train_with_rounding(
         teacher=recipe.fitted_.teacher,
         callbacks=callbacks,
         name="quantization-aware",
-        say=say,
     )
     rounded = sum("Quantized" in type(layer).__name__ for layer in model.layers)
     step = {
@@ -270,9 +267,9 @@ def train_with_rounding(
     return refitted(recipe, model, train, val, step, [stage])
 
 
-def _native(recipe, train, val, epochs: int, learning_rate: float, options: dict, say: Callable):
+def _native(recipe, train, val, epochs: int, learning_rate: float, options: dict):
     """Train with layers of this package; the file is that of the new model."""
-    return train_with_rounding(recipe, train, val, epochs, learning_rate, say), None
+    return train_with_rounding(recipe, train, val, epochs, learning_rate), None
 
 
 def _tfmot(
@@ -282,7 +279,6 @@ def _tfmot(
     epochs: int,
     learning_rate: float,
     options: dict,
-    say: Callable[[str], None],
 ):
     """Train with TFMOT towards what the float model says, and convert what comes of it."""
     from kerasrecipes.export.tflite.tflite import finish
@@ -307,9 +303,7 @@ def _tfmot(
         targets=targets,
     )
     scheme, sparsity, clusters = checked_scheme(**options)
-    twin = train_for_int8(
-        recipe.model_, trainer, scheme, sparsity=sparsity, clusters=clusters, say=say
-    )
+    twin = train_for_int8(recipe.model_, trainer, scheme, sparsity=sparsity, clusters=clusters)
     contract = _contract(recipe, "qat")
     return recipe, finish(twin.convert(), recipe.model_, quantization="int8", **contract)
 

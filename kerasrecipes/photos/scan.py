@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from kerasrecipes.console import bar
 from kerasrecipes.data.examples import CLASS
 from kerasrecipes.data.tables.answers import Asked, Label
 from kerasrecipes.data.tables.table import TABLE_SUFFIXES, Candidate, read_table
@@ -150,7 +151,10 @@ def _inspect_all(
 
     pool = ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) + 1))
     try:
-        yield from zip(candidates, pool.map(inspect, candidates), strict=True)
+        with bar("reading photos") as show:
+            for done, facts in enumerate(pool.map(inspect, candidates), start=1):
+                show(done, len(candidates))
+                yield candidates[done - 1], facts
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest
 

@@ -1,12 +1,11 @@
 """One call from photos to a saved model, for people who want no objects."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.bundles.bundle import check_model_folder
-from kerasrecipes.console import say
+from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import DataError, printable
@@ -34,6 +33,7 @@ class FineTuned:
     bundle: Bundle
 
 
+@heeds_verbose
 def fine_tune_images(
     photos: str | Path,
     to: str | Path,
@@ -84,7 +84,6 @@ def fine_tune_images(
         ValueError: If an argument is not usable.
         OSError: If nothing can be written in `to`; nothing is trained then.
     """
-    tell = say if verbose else lambda line: None
     settings = with_epochs(epochs, settings)
     chosen = {
         "source": str(photos),
@@ -98,15 +97,15 @@ def fine_tune_images(
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
     judged = judge_recipe(recipe)
     _check_destination(Path(photos), Path(to), run)
-    train, val, test = _split(chosen, seed, fail_on_leak, tell)
-    recipe._fit(judged, train, val, verbose=verbose, run=run)
+    train, val, test = _split(chosen, seed, fail_on_leak)
+    recipe._fit(judged, train, val, run=run)
     if len(test):
-        tell(f"\nOn {len(test)} test photos:\n{recipe.evaluate(test)}")
+        say(f"\nOn {len(test)} test photos:\n{recipe.evaluate(test)}")
     bundle = recipe.save(to)
     return FineTuned(recipe, recipe.report_, bundle)
 
 
-def _split(chosen: dict, seed: int, fail_on_leak: bool, tell: Callable[[str], None]):
+def _split(chosen: dict, seed: int, fail_on_leak: bool):
     """Scan, split and check photos in the way that a run folder is told."""
     photos = scan_photos(
         chosen["source"],
@@ -118,7 +117,7 @@ def _split(chosen: dict, seed: int, fail_on_leak: bool, tell: Callable[[str], No
     # The files that were left out are known to the scan alone.
     train = replace(train, excluded=photos.excluded)
     found = check_photos(replace(train, ignored=photos.ignored), val, test)
-    tell(str(found))
+    say(str(found))
     if fail_on_leak and found.leaks:
         raise DataError(
             f"The split leaks: {found.leaks[0].message} Nothing was trained, because "

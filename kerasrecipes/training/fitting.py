@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasrecipes.console import say, warn
 from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weights
@@ -37,7 +38,7 @@ STATISTICS_PHOTOS = 256
 
 
 def fit_classifier(
-    judged: Judged, train: Examples, val: Examples, callbacks: tuple, say, run=None, memory=None
+    judged: Judged, train: Examples, val: Examples, callbacks: tuple, run=None, memory=None
 ) -> Fitted:
     """Run a recipe on photos.
 
@@ -46,7 +47,6 @@ def fit_classifier(
         train: Photos to learn from.
         val: Photos to choose by.
         callbacks: The user's own callbacks.
-        say: Prints one line for the user.
         run: The `RunFolder` to keep the run in, locked; `None` for none.
         memory: What fits of recipes with the same backbone, weights and head share; a dict.
 
@@ -57,7 +57,7 @@ def fit_classifier(
     data = checked_examples(train, val, head)
     check_accumulation(recipe, schedule, len(train))
     for leak in data.leaks:
-        say(f"Warning: {leak}")
+        warn(leak)
 
     devices = Devices.find(recipe.devices)
     prepare(recipe)
@@ -65,15 +65,15 @@ def fit_classifier(
     with devices.scope():
         model = build_model(spec, head, recipe, head.output(train).width)
     check_open_norms(model, spec, recipe, schedule)
-    warnings = _warnings(model, spec, recipe, schedule, val, say)
-    adapted = _adapted(model, spec, recipe, schedule, say)
+    warnings = _warnings(model, spec, recipe, schedule, val)
+    adapted = _adapted(model, spec, recipe, schedule)
     if adapted is not None:
         model, spec = adapted.model, adapted.spec
     if recipe.rematerialise:
         check_blocks(model, spec, schedule, recipe.batch_norm == "train")
     sides = sides_of(recipe, train, val, model)
-    frozen = FrozenPart(model, spec, sides, recipe.cache_gb, say, memory)
-    runner = _runner(recipe, model, spec, head, loss, sides, frozen, callbacks, say)
+    frozen = FrozenPart(model, spec, sides, recipe.cache_gb, memory)
+    runner = _runner(recipe, model, spec, head, loss, sides, frozen, callbacks)
     runner.devices, runner.precision = devices, choose_precision(recipe.precision)
     if adapted is not None:
         runner.adapters = adapted.weights
@@ -82,7 +82,7 @@ def fit_classifier(
         check_branches(model, spec, runner.branches, schedule)
     report = new_report(recipe, spec, data, warnings)
     _begin(runner, report, run)
-    run_stages(runner, schedule, report, say)
+    run_stages(runner, schedule, report)
     model = model if adapted is None else adapted.merge()
     if devices.mirrored:
         model = _without_devices(model, build_model(spec, head, recipe, head.output(train).width))
@@ -107,9 +107,9 @@ def prepare(recipe) -> None:
         be_deterministic()
 
 
-def _warnings(model, spec, recipe, schedule, val: Examples, say) -> list[str]:
-    random_weights = warn_of_random_weights(model, spec, recipe, schedule, say)
-    return [*random_weights, *warn_of_few_photos(val, say)]
+def _warnings(model, spec, recipe, schedule, val: Examples) -> list[str]:
+    random_weights = warn_of_random_weights(model, spec, recipe, schedule)
+    return [*random_weights, *warn_of_few_photos(val)]
 
 
 def _without_devices(model, fresh):
@@ -133,12 +133,12 @@ def _begin(runner, report: RunReport, run) -> None:
         config = _config(runner.settings, report, (train, runner.val))
         run.describe(config | {"precision": runner.precision})
         run.write_text(RECIPE, recipe_text(runner.settings, run.photos))
-        runner.record = RunRecord(run.path, runner.say, report.stages)
+        runner.record = RunRecord(run.path, report.stages)
         begun = run.resume and runner.record.restore(runner)
     if runner.settings.batch_norm == "reestimate" and not begun:
         shape, seed = tuple(runner.model.input.shape[1:]), runner.settings.seed
         photos = calibration_inputs(train.examples, shape, seed, STATISTICS_PHOTOS)
-        runner.say(str(reestimate_batch_norm(runner.model, photos.astype("float32"))))
+        say(str(reestimate_batch_norm(runner.model, photos.astype("float32"))))
 
 
 def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
@@ -162,7 +162,7 @@ def sides_of(recipe, train: Examples, val: Examples, model: "keras.Model") -> tu
     return Side(reader, recipe.views if reader.varies else 1), Side(val.reader(model), 1)
 
 
-def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, say):
+def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple):
     from kerasrecipes.engine.block_optimizers import BlockOptimizers
     from kerasrecipes.engine.stage import StageRunner
 
@@ -180,7 +180,6 @@ def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple, sa
         optimizers=BlockOptimizers.of(recipe, spec),
         settings=recipe,
         callbacks=callbacks,
-        say=say,
     )
 
 
@@ -264,7 +263,7 @@ def build_model(spec, head, recipe, width: int) -> "keras.Model":
     return keras.Model(backbone.input, answers, name=backbone.name)
 
 
-def _adapted(model, spec, recipe, schedule: UnfreezeSchedule, say) -> AdaptedModel | None:
+def _adapted(model, spec, recipe, schedule: UnfreezeSchedule) -> AdaptedModel | None:
     if recipe.adapter is None:
         return None
     lowest = schedule.first_open(len(spec.blocks))
@@ -287,14 +286,13 @@ def new_report(recipe, spec, data: DataReport, warnings: list[str]) -> RunReport
     )
 
 
-def run_stages(runner, schedule: UnfreezeSchedule, report: RunReport, say) -> None:
+def run_stages(runner, schedule: UnfreezeSchedule, report: RunReport) -> None:
     """Run the stages of a schedule that `report` does not have yet, and add them to it.
 
     Args:
         runner: The `StageRunner`.
         schedule: The stages.
         report: Where the facts go.
-        say: Prints one line for the user.
 
     Raises:
         KeyboardInterrupt: If interrupted before there was anything to keep.

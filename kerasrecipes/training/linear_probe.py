@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples
-from kerasrecipes.engine.frozen.frozen_part import show_progress
 from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.heads.classification import LOGITS, ClassificationHead
 
@@ -78,14 +78,15 @@ def pooled_features(model: "keras.Model", *sets: Examples) -> list[np.ndarray]:
     pooled = keras.Model(model.input, [model.get_layer(LOGITS).input])
     total = sum(map(len, sets))
     run = frozen_engine(pooled, total)
-    progress, found, done = show_progress("computing features"), [], 0
-    for photos in sets:
-        reader = photos.reader(model)
-        rows = []
-        for pixels in reader.in_order(BATCH):
-            rows.append(run(pixels.numpy())[0])
-            progress(done := done + len(pixels), total)
-        found.append(np.concatenate(rows))
+    found, done = [], 0
+    with bar("computing features") as show:
+        for photos in sets:
+            reader = photos.reader(model)
+            rows = []
+            for pixels in reader.in_order(BATCH):
+                rows.append(run(pixels.numpy())[0])
+                show(done := done + len(pixels), total)
+            found.append(np.concatenate(rows))
     return found
 
 

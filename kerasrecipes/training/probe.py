@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kerasrecipes.console import say
+from kerasrecipes.console import warn
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import printable
@@ -62,13 +62,13 @@ class ProbeResult(Shown):
         yield from ("", self.evaluation)
 
 
-def probe_recipe(recipe, train: Examples, val: Examples, verbose: bool = True) -> ProbeResult:
+def probe_recipe(recipe, train: Examples, val: Examples) -> ProbeResult:
     """Measure what the features of a recipe's backbone tell; see `probe_backbone`."""
     started = time.perf_counter()
     spec = judge_recipe(recipe).spec
     leaks = checked_examples(train, val).leaks
-    for leak in leaks if verbose else ():
-        say(f"Warning: {leak}")
+    for leak in leaks:
+        warn(leak)
     keras = import_keras()
     keras.utils.set_random_seed(recipe.seed)
     backbone = spec.build(recipe.input_size, recipe.weights)

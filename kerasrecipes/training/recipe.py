@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from kerasrecipes.console import say
+from kerasrecipes.console import heeds_verbose
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
@@ -150,6 +150,7 @@ class Recipe(Fittable):
         known = {name: kinds[name].from_plain(config[name]) for name in config if name in kinds}
         return cls(**{**config, **known})
 
+    @heeds_verbose
     def fit(
         self,
         train: Examples,
@@ -189,7 +190,7 @@ class Recipe(Fittable):
         judged = judge_recipe(self)
         check_callbacks(callbacks, self)
         run = as_run_folder(run_folder, resume)
-        return self._fit(judged, train, val, callbacks=callbacks, verbose=verbose, run=run)
+        return self._fit(judged, train, val, callbacks=callbacks, run=run)
 
     def _fit(
         self,
@@ -198,23 +199,21 @@ class Recipe(Fittable):
         val: Examples,
         *,
         callbacks: "Sequence[keras.callbacks.Callback]" = (),
-        verbose: bool = True,
         run: RunFolder | None = None,
     ) -> RunReport:
         """Fit what was judged already."""
         from kerasrecipes.engine.devices.devices import check_run_folder
         from kerasrecipes.training.fitting import fit_classifier
 
-        speak = say if verbose else lambda line: None
         check_run_folder(self, run)
         with nullcontext() if run is None else run.locked():
-            speak = speak if run is None else run.log_lines(speak)
-            fitted = fit_classifier(judged, train, val, tuple(callbacks), speak, run)
+            fitted = fit_classifier(judged, train, val, tuple(callbacks), run)
             self.fitted_, _ = fitted.measured(val, "val", self.seed)
             if run is not None:
                 run.finish(self.report_)
         return self.report_
 
+    @heeds_verbose
     def probe(self, train: Examples, val: Examples, *, verbose: bool = True) -> "ProbeResult":
         """Measure in seconds how far the backbone gets as it is, before anything is trained.
 
@@ -234,7 +233,7 @@ class Recipe(Fittable):
         """
         from kerasrecipes.training.probe import probe_recipe
 
-        return probe_recipe(self, train, val, verbose)
+        return probe_recipe(self, train, val)
 
     def predict(self, examples: Examples) -> np.ndarray:
         """Return what the model answers, e.g. class probabilities.

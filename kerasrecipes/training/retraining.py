@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from kerasrecipes.backbones import get_backbone
+from kerasrecipes.console import say
 from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.engine.cautions import warn_of_few_photos
 from kerasrecipes.engine.devices.precision import FLOAT32, choose_precision
-from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side, show_progress
+from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
 from kerasrecipes.engine.frozen.prefix_cache import PrefixCache
 from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
 from kerasrecipes.errors import DataError
@@ -56,7 +57,6 @@ def retrain(
     distillation: Distillation | None = None,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
     name: str = "retrain",
-    say: Callable[[str], None] | None = None,
 ) -> tuple["keras.Model", StageReport]:
     """Train a finished model on: a pruned one, say, or one with simulated rounding.
 
@@ -79,7 +79,6 @@ def retrain(
         distillation: How much a teacher counts; `None` for `Distillation()`.
         callbacks: Further `keras.callbacks.Callback`s.
         name: What to call the stage in the report.
-        say: Prints one line for the user; `None` for nobody.
 
     Returns:
         `model`, and the facts of its training.
@@ -91,7 +90,7 @@ def retrain(
     """
     schedule = UnfreezeSchedule((Stage(name, epochs, learning_rate, open_fraction),))
     goal = Goal(teacher, distillation)
-    stages = run_schedule(recipe, model, train, val, schedule, goal, callbacks=callbacks, say=say)
+    stages = run_schedule(recipe, model, train, val, schedule, goal, callbacks=callbacks)
     return model, stages[0]
 
 
@@ -158,7 +157,7 @@ class Goal:
             )
         reader = side.reader.for_model(teacher)
         cache = PrefixCache(keras.Model(teacher.input, outputs), reader, side.views, "float32")
-        cache.fill(show_progress("asking the teacher"))
+        cache.fill("asking the teacher")
         return cache.stored
 
     def training_model(self, model: "keras.Model", head, seed: int) -> "keras.Model":
@@ -204,23 +203,21 @@ def run_schedule(
     goal: Goal,
     *,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
-    say: Callable[[str], None] | None = None,
 ) -> list[StageReport]:
     """Train a model, in place, through the stages of a schedule; see `retrain`."""
     head = head_of(recipe)
     checked_examples(train, val, head)
     check_accumulation(recipe, schedule, len(train))
     check_callbacks(callbacks, recipe, schedule, taught=bool(goal.teachers))
-    say = say or (lambda line: None)
-    warn_of_few_photos(val, say)
+    warn_of_few_photos(val)
     prepare(recipe)
     sides = sides_of(recipe, train, val, model)
     graph = goal.training_model(model, head, recipe.seed)
     spec = _spec(recipe, graph, schedule)
-    _judge_settings(recipe, graph, spec, schedule, goal, say)
-    runner = _runner(recipe, graph, spec, head, sides, goal, tuple(callbacks), say)
+    _judge_settings(recipe, graph, spec, schedule, goal)
+    runner = _runner(recipe, graph, spec, head, sides, goal, tuple(callbacks))
     report = RunReport(name=model.name, created="")
-    run_stages(runner, schedule, report, say)
+    run_stages(runner, schedule, report)
     if head.finishes and not goal.teachers:
         import keras
 
@@ -231,7 +228,7 @@ def run_schedule(
     return report.stages
 
 
-def _runner(recipe, graph, spec, head, sides, goal, callbacks, say):
+def _runner(recipe, graph, spec, head, sides, goal, callbacks):
     from kerasrecipes.engine.block_optimizers import BlockOptimizers
     from kerasrecipes.engine.stage import StageRunner
 
@@ -261,16 +258,15 @@ def _runner(recipe, graph, spec, head, sides, goal, callbacks, say):
         val=sides[1],
         targets=goal.targets(sides, head),
         weights=weights,
-        frozen=FrozenPart(graph, spec, sides, recipe.cache_gb, say),
+        frozen=FrozenPart(graph, spec, sides, recipe.cache_gb),
         optimizers=BlockOptimizers.of(recipe, spec),
         settings=recipe,
         callbacks=callbacks,
-        say=say,
         precision=choose_precision(recipe.precision) if spec.blocks else FLOAT32,
     )
 
 
-def _judge_settings(recipe, graph, spec, schedule: UnfreezeSchedule, goal: Goal, say) -> None:
+def _judge_settings(recipe, graph, spec, schedule: UnfreezeSchedule, goal: Goal) -> None:
     """Say which settings do not apply, and refuse to compute blocks again that cannot be."""
     idle = settings_without_effect(recipe, bool(goal.teachers), bool(spec.blocks))
     if told := idle_sentence(idle):

@@ -36,7 +36,7 @@ ROOMS = {
     "files": Room(),
     "registry": Room(),
     "lazy": Room(),
-    "console": Room(),
+    "console": Room(later_libraries="rich"),
     "keras_private": Room(later_libraries="keras"),
     "environment": Room(later_libraries="keras tensorflow"),
     "templates": Room(),
@@ -142,7 +142,7 @@ LEVELS = 3
 
 # Loaded with a file, these would make every command slow; some are optional, too.
 LATE_LIBRARIES = {
-    "ai_edge_litert", "keras", "keras_cv", "keras_hub", "matplotlib", "onnx", "onnxruntime",
+    "ai_edge_litert", "keras", "keras_cv", "keras_hub", "matplotlib", "onnx", "onnxruntime", "rich",
     "sklearn", "tensorflow", "tensorflow_model_optimization", "tf2onnx", "tf_keras",
 }  # fmt: skip
 # Rooms and files that subclass what Keras has; others import them inside functions.

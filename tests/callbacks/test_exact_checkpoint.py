@@ -86,8 +86,8 @@ def callbacks(log):
     return [
         keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
         BatchLoss(24, 8),
-        DivergenceGuard(say=lambda line: None),
-        OverfitMonitor(patience=1, say=lambda line: None),
+        DivergenceGuard(),
+        OverfitMonitor(patience=1),
         LearningRateLog(),
         EarlyStopping(patience=EPOCHS, baseline=9.0),
         StochasticWeightAveraging(0, dataset=[np.ones((4, 4), "float32")]),
@@ -99,7 +99,7 @@ def run(folder, several=False, crash=None, epochs=EPOCHS, change=lambda used: us
     """Train from where the folder stands; return everything that must repeat."""
     folder.mkdir(exist_ok=True)
     model, used = build(several), change(callbacks(folder / "metrics.jsonl"))
-    checkpoint = ExactCheckpoint(folder / "state", stateful=used, say=lambda line: None)
+    checkpoint = ExactCheckpoint(folder / "state", stateful=used)
     now = checkpoint.restore(model)
     x = np.linspace(-1, 1, 20).reshape(5, 4).astype("float32")
     model.fit(
@@ -180,7 +180,7 @@ def test_a_guard_goes_on_with_its_lowered_rate(tmp_path):
 
     def fit(folder, until=None):
         model = build()
-        spoil, guard = Spoil(), DivergenceGuard(factor=99, window=1, say=lambda line: None)
+        spoil, guard = Spoil(), DivergenceGuard(factor=99, window=1)
         checkpoint = ExactCheckpoint(folder, stateful=[guard])
         now = checkpoint.restore(model)
         crash = [CrashAt(until, 0)] if until else []

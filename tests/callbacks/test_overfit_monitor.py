@@ -16,37 +16,35 @@ def run(monitor, losses, val_losses, accuracies=None):
     return monitor.summary()
 
 
-def test_overfitting_is_said_once_when_it_begins():
-    lines = []
-    monitor = OverfitMonitor(patience=2, say=lines.append)
+def test_overfitting_is_said_once_when_it_begins(capsys):
+    monitor = OverfitMonitor(patience=2)
     found = run(monitor, [4, 3, 2, 1, 0.5], [5, 3.5, 4, 4.5, 6], (0.99, 0.71))
     assert found["started"] == 2
-    assert len(lines) == 1
-    assert "Overfitting since epoch 2: the training loss has fallen from 3 to 1" in lines[0]
-    assert "from 3.5 to 4.5" in lines[0]
-    assert "99% in training, 71% in validation" in lines[0]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Overfitting since epoch 2: the training loss has fallen from 3 to 1" in line
+    assert "from 3.5 to 4.5" in line
+    assert "99% in training, 71% in validation" in line
     assert found["gaps"]["loss"] == [1, 0.5, 2, 3.5, 5.5]
     assert found["gaps"]["accuracy"] == pytest.approx([-0.28] * 5)
 
 
-def test_a_learning_or_a_stuck_model_does_not_overfit():
-    lines = []
-    monitor = OverfitMonitor(patience=2, say=lines.append)
+def test_a_learning_or_a_stuck_model_does_not_overfit(capsys):
+    monitor = OverfitMonitor(patience=2)
     assert run(monitor, [3, 2, 1], [4, 3, 2])["started"] is None
     assert run(monitor, [3, 3, 3, 3], [4, 4, 4, 4])["started"] is None
     assert run(monitor, [3, 4, 5, 6], [4, 5, 6, 7])["started"] is None
     assert "No overfitting in 4 epochs" in monitor.summary()["words"]
-    assert lines == []
+    assert capsys.readouterr().err == ""
 
 
 def test_a_new_fit_begins_anew():
-    monitor = OverfitMonitor(patience=1, say=lambda line: None)
+    monitor = OverfitMonitor(patience=1)
     assert run(monitor, [2, 1], [1, 2])["started"] == 1
     assert run(monitor, [2, 1], [2, 1])["started"] is None
 
 
 def test_nan_is_never_the_best_epoch():
-    monitor = OverfitMonitor(patience=1, say=lambda line: None)
+    monitor = OverfitMonitor(patience=1)
     assert run(monitor, [3, 2, 1], [float("nan"), 1, 2])["started"] == 2
 
 

@@ -16,11 +16,10 @@ STATE = {"number": 0, "array": np.arange(50.0), "nested": [{"a": None, "b": [Tru
 
 
 def filled(folder, count=3):
-    said = []
-    states = StateFolder(folder, said.append)
+    states = StateFolder(folder)
     for number in range(count):
         states.write({**STATE, "number": number})
-    return states, said
+    return states
 
 
 def test_states_come_back_bit_for_bit(tmp_path):
@@ -31,8 +30,8 @@ def test_states_come_back_bit_for_bit(tmp_path):
         "arrays": [np.float32(0.1), np.zeros((0, 2)), np.array(7), np.ones(3, bfloat16)],
         "numbers": [np.array([], bool), np.uint32([1, 2**32 - 1])],
     }
-    StateFolder(tmp_path, print).write(state)
-    found = StateFolder(tmp_path, print).read()
+    StateFolder(tmp_path).write(state)
+    found = StateFolder(tmp_path).read()
     assert repr(found["floats"]) == repr(state["floats"])
     for name in ("arrays", "numbers"):
         for one, other in zip(state[name], found[name], strict=True):
@@ -49,7 +48,7 @@ def test_two_are_kept_and_nothing_half_written(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "seal", "foreign"])
-def test_a_damaged_state_is_noticed_and_the_one_before_is_used(tmp_path, damage):
+def test_a_damaged_state_is_noticed_and_the_one_before_is_used(tmp_path, damage, capsys):
     filled(tmp_path)
     last = tmp_path / "state-000003.npz"
     seal = tmp_path / "state-000003.npz.sha256"
@@ -64,11 +63,11 @@ def test_a_damaged_state_is_noticed_and_the_one_before_is_used(tmp_path, damage)
     else:
         np.savez(last, other=np.ones(3))
         seal.write_text(__import__("hashlib").sha256(last.read_bytes()).hexdigest())
-    said = []
-    states = StateFolder(tmp_path, said.append)
+    states = StateFolder(tmp_path)
     assert states.read()["number"] == 1
-    assert len(said) == 1
-    assert "state-000003.npz' is damaged" in said[0] and "'state-000002.npz', is used" in said[0]
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("Warning: ") and "'state-000002.npz', is used" in said
+    assert "state-000003.npz' is damaged" in said
     states.write({"number": 9})  # and the good one outlives the next write
     assert {p.name for p in tmp_path.glob("*.npz")} == {"state-000002.npz", "state-000004.npz"}
 
@@ -78,7 +77,7 @@ def test_if_all_are_damaged_nothing_begins_anew(tmp_path):
     for path in tmp_path.glob("*.npz"):
         path.write_bytes(b"")
     with pytest.raises(IntegrityError, match=r"no state left .* state-000003.npz: its SHA-256 is"):
-        StateFolder(tmp_path, print).read()
+        StateFolder(tmp_path).read()
 
 
 def test_a_state_of_a_newer_version_is_refused(tmp_path, monkeypatch):
@@ -86,18 +85,18 @@ def test_a_state_of_a_newer_version_is_refused(tmp_path, monkeypatch):
     filled(tmp_path, 1)
     monkeypatch.undo()
     with pytest.raises(DataError, match="format 99, .* reads up to 1. Upgrade"):
-        StateFolder(tmp_path, print).read()
+        StateFolder(tmp_path).read()
 
 
 @pytest.mark.parametrize("value", [{1, 2}, {"$array": 1}, {1: 2}, object()])
 def test_what_no_state_can_hold(tmp_path, value):
     with pytest.raises(TypeError, match=r"cannot hold a \w+ \(at 'a\[1\]'\)"):
-        StateFolder(tmp_path, print).write({"a": [0, value]})
+        StateFolder(tmp_path).write({"a": [0, value]})
     assert not any(tmp_path.iterdir())
 
 
 def test_a_full_disk_leaves_the_old_state(tmp_path, monkeypatch):
-    states, _ = filled(tmp_path)
+    states = filled(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def full(descriptor):
@@ -112,32 +111,31 @@ def test_a_full_disk_leaves_the_old_state(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="No state could be written in .* then try again"):
-        StateFolder(tmp_path / "file" / "states", print).write({})
+        StateFolder(tmp_path / "file" / "states").write({})
 
 
 WRITER = """
 import sys
 import numpy as np
 from kerasrecipes.callbacks.state.state_folder import StateFolder
-states = StateFolder(sys.argv[1], print)
+states = StateFolder(sys.argv[1])
 for number in range(10**6):
     states.write({"number": number, "array": np.full(200_000, number)})
 """
 
 
-def test_killed_at_any_moment_a_complete_state_is_left(tmp_path):
+def test_killed_at_any_moment_a_complete_state_is_left(tmp_path, capsys):
     moments = np.random.default_rng(0).uniform(0, 0.03, 5)
     for moment in moments:
         writer = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], env=os.environ)
-        before = StateFolder(tmp_path, print)
+        before = StateFolder(tmp_path)
         first = max(before._states(), default=0)
         while max(before._states(), default=0) < first + 3:
             time.sleep(0.005)
         time.sleep(moment)
         writer.kill()
         writer.wait()
-        said = []
-        state = StateFolder(tmp_path, said.append).read()
-        assert said == []
+        state = StateFolder(tmp_path).read()
+        assert capsys.readouterr().err == ""
         assert (state["array"] == state["number"]).all()
     assert len(list(Path(tmp_path).glob("*.npz"))) <= 3

@@ -49,9 +49,9 @@ def test_shared_blocks_change_no_result(part_photos, small_recipe):
     train, val = photos.select(range(0, 48, 2)), photos.select(range(1, 48, 2))
     memory: dict = {}
     small = judge_recipe(small_recipe(dropout=0.0))
-    fit_classifier(judge_recipe(small_recipe()), train, val, (), print, memory=memory)
-    shared = fit_classifier(small, train, val, (), print, memory=memory).model
-    alone = fit_classifier(small, train, val, (), print).model
+    fit_classifier(judge_recipe(small_recipe()), train, val, (), memory=memory)
+    shared = fit_classifier(small, train, val, (), memory=memory).model
+    alone = fit_classifier(small, train, val, ()).model
     assert len(memory) == 2
     for one, other in zip(shared.get_weights(), alone.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -22,7 +22,6 @@ ARGUMENTS = {
     "GradientMonitor": {"probe": PROBE},
     "MetricsLog": {"path": SCRATCH / "metrics.jsonl"},
     "MlflowWriter": {"store": SCRATCH / "mlflow.db"},
-    "Progress": {"say": lambda line: None},
     "SnapshotEnsemble": {"cycle_epochs": 1},
     "StochasticWeightAveraging": {"start_epoch": 1},
     "TensorBoardWriter": {"log_dir": SCRATCH / "tensorboard"},

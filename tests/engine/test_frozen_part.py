@@ -97,7 +97,7 @@ def test_fits_that_share_what_is_frozen_keep_to_the_limit_together(
     memory: dict = {}
     for dropout in (0.2, 0.0):
         recipe = quick_recipe(backbone=four_blocks, dropout=dropout, **settings)
-        fit_classifier(judge_recipe(recipe), *part_sets[:2], (), lambda line: None, memory=memory)
+        fit_classifier(judge_recipe(recipe), *part_sets[:2], (), memory=memory)
     assert [blocks for blocks, _ in alive] == [[4, 3], [2], [1]] * 2
     assert max(kept for _, kept in alive) <= 1.5 * CUT
     assert memory

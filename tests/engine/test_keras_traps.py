@@ -111,7 +111,7 @@ class Killed(BaseException):
 def test_8_a_save_that_is_cut_off_takes_the_old_file_with_it(tmp_path, monkeypatch):
     model = small_model()
     path = tmp_path / "model.weights.h5"
-    files = StateFolder(tmp_path / "states", print)
+    files = StateFolder(tmp_path / "states")
     model.save_weights(path)
     files.write({"weights": model.get_weights()})
 
@@ -128,7 +128,7 @@ def test_8_a_save_that_is_cut_off_takes_the_old_file_with_it(tmp_path, monkeypat
     monkeypatch.setattr("kerasrecipes.files.os.fsync", killed)
     with pytest.raises(Killed):
         files.write({"weights": model.get_weights()})
-    again = StateFolder(tmp_path / "states", print).read()
+    again = StateFolder(tmp_path / "states").read()
     for one, other in zip(again["weights"], model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -83,9 +83,7 @@ def test_photos_are_refused_where_stages_train_on_a_cache(quick_recipe, photos_o
 def test_gradients_of_photos_are_followed_without_a_cache(small_recipe, part_sets, photos_of):
     train, val, _ = part_sets
     monitor = GradientMonitor(photos_of)
-    overfit = OverfitMonitor(
-        class_names=list(val.class_names), validation_data=photos_of, say=lambda line: None
-    )
+    overfit = OverfitMonitor(class_names=list(val.class_names), validation_data=photos_of)
     schedule = UnfreezeSchedule.two_phase(1, head_epochs=1)
     recipe = small_recipe(schedule=schedule, cache_gb=0)
     report = recipe.fit(train, val, callbacks=[monitor, overfit], verbose=False)

@@ -199,7 +199,7 @@ def test_report_names_the_weights_that_were_used(fitted, part_sets, small_recipe
     assert not fitted.report_.warnings
 
 
-def test_random_weights_are_warned_of_as_far_as_they_stay(quick_recipe, tiny_spec):
+def test_random_weights_are_warned_of_as_far_as_they_stay(quick_recipe, tiny_spec, capsys):
     from kerasrecipes import BitFit
     from kerasrecipes.engine.cautions import warn_of_random_weights
 
@@ -212,9 +212,9 @@ def test_random_weights_are_warned_of_as_far_as_they_stay(quick_recipe, tiny_spe
         ({"adapter": BitFit()}, full, " and 100% of it never trains."),
         ({"weights": "default"}, top, None),
     ):
-        said, recipe = [], quick_recipe(**{"weights": None, **changes})
-        warnings = warn_of_random_weights(model, spec, recipe, schedule, said.append)
-        assert said == [f"Warning: {one}" for one in warnings]
+        recipe = quick_recipe(**{"weights": None, **changes})
+        warnings = warn_of_random_weights(model, spec, recipe, schedule)
+        assert capsys.readouterr().err == "".join(f"Warning: {one}\n" for one in warnings)
         assert told in warnings[0] if told else not warnings
 
 

@@ -131,7 +131,7 @@ def test_a_users_model_becomes_a_backbone(part_sets, quick_recipe, tmp_path):
 @pytest.mark.parametrize("cache_gb", [0, 1])
 def test_overfitting_is_followed_for_each_class(part_sets, small_recipe, cache_gb):
     train, val, _ = part_sets
-    monitor = OverfitMonitor(per_class=True, say=lambda line: None)
+    monitor = OverfitMonitor(per_class=True)
     recipe = small_recipe(
         schedule=UnfreezeSchedule.head_only(epochs=2), ema=False, cache_gb=cache_gb
     )

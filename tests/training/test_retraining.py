@@ -44,18 +44,16 @@ def loss_on(model, photos):
     return -np.log(scores[np.arange(len(photos)), photos.labels]).mean()
 
 
-def test_any_model_trains_on_whatever_its_layers_are_called(recipe, part_sets):
+def test_any_model_trains_on_whatever_its_layers_are_called(recipe, part_sets, capsys):
     train, val, _ = part_sets
-    model, lines = small_net(), []
+    model = small_net()
     before, statistics = loss_on(model, val), model.layers[3].get_weights()[2]
-    trained, stage = retrain(
-        recipe, model, train, val, epochs=6, learning_rate=0.02, name="on", say=lines.append
-    )
+    trained, stage = retrain(recipe, model, train, val, epochs=6, learning_rate=0.02, name="on")
     assert trained is model and loss_on(model, val) < before
     assert stage.name == "on" and 1 <= stage.best_epoch <= stage.epochs_run == 6
     assert stage.trainable_parameters == model.count_params() - 4 * 8  # BatchNorm is frozen
     assert np.array_equal(model.layers[3].get_weights()[2], statistics)
-    assert any("all" in line for line in lines)
+    assert "all" in capsys.readouterr().err
     # What came back is the best epoch, not the last.
     assert loss_on(model, val) < before
 
@@ -201,13 +199,13 @@ class Watch(keras.callbacks.Callback):
 
 
 def test_settings_of_the_fit_act_where_the_backbone_is_found_by_name(
-    part_sets, tiny_spec, monkeypatch
+    part_sets, tiny_spec, monkeypatch, capsys
 ):
     from kerasrecipes.heads import make_head
     from kerasrecipes.training import fitting
 
     train, val, _ = part_sets
-    asked, said, watch = [], [], Watch()
+    asked, watch = [], Watch()
     monkeypatch.setattr(fitting, "be_deterministic", lambda: asked.append(True))
     options = {"views": 2, "batch_size": 8, "ema": False, "batch_norm": "train"}
     moved = {}
@@ -220,7 +218,6 @@ def test_settings_of_the_fit_act_where_the_backbone_is_found_by_name(
         start = model.get_layer("top_conv").kernel.numpy()
         _, stage = retrain(
             recipe, model, train, val, epochs=2, learning_rate=0.01, callbacks=[watch],
-            say=said.append,
         )  # fmt: skip
         assert (stage.precision, stage.devices) == ("mixed_bfloat16", 1)
         moved[l2_sp] = np.abs(watch.last_kernel - start).max()
@@ -229,17 +226,18 @@ def test_settings_of_the_fit_act_where_the_backbone_is_found_by_name(
     assert watch.computed_in == "bfloat16"
     assert {one.adaptive_clip for one in watch.optimizers} == {None, 0.1}
     assert asked == [True, True]
-    assert not any("do not apply" in line for line in said)
-    assert said.count("The backbone trains in mixed_bfloat16.") == 2
+    said = capsys.readouterr().err
+    assert "do not apply" not in said
+    assert said.count("The backbone trains in mixed_bfloat16.\n") == 2
 
 
-def test_settings_that_do_not_apply_are_told_with_the_reason(recipe, part_sets):
+def test_settings_that_do_not_apply_are_told_with_the_reason(recipe, part_sets, capsys):
     train, val, _ = part_sets
     asked = replace(recipe, l2_sp=0.1, devices=2, loss="focal", precision="mixed_float16")
     fit = {"epochs": 1, "learning_rate": 1e-3}
     for teacher, also in ((None, ""), (small_net(1), "`loss='focal'` (the loss is that of dist")):
-        said = []
-        retrain(asked, small_net(), train, val, teacher=teacher, say=said.append, **fit)
+        retrain(asked, small_net(), train, val, teacher=teacher, **fit)
+        said = capsys.readouterr().err.splitlines()
         (told,) = [line for line in said if "do not apply to training on" in line]
         assert "`devices=2` (it runs on one device)" in told and also in told
         assert "`l2_sp=0.1` (the model no longer has the layers of the backbone" in told

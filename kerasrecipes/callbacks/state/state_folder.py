@@ -4,12 +4,12 @@ import errno
 import json
 import re
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerasrecipes.console import warn
 from kerasrecipes.errors import DataError, IntegrityError, listed, printable
 from kerasrecipes.files import complete_file, digest, remove_unfinished
 
@@ -105,12 +105,10 @@ class StateFolder:
 
     Args:
         folder: The folder; made when the first state is written.
-        say: Prints a line.
     """
 
-    def __init__(self, folder: str | Path, say: Callable[[str], None]):
+    def __init__(self, folder: str | Path):
         self.folder = Path(folder)
-        self.say = say
         self.path: Path | None = None
 
     def write(self, state: dict) -> None:
@@ -158,8 +156,8 @@ class StateFolder:
                 reasons[path] = str(error)
                 continue
             for damaged, reason in reasons.items():
-                self.say(
-                    f"Warning: '{printable(damaged)}' is damaged ({reason}). The one before it, "
+                warn(
+                    f"'{printable(damaged)}' is damaged ({reason}). The one before it, "
                     f"'{path.name}', is used instead."
                 )
             self.path = path

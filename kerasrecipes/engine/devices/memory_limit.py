@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from kerasrecipes.console import say
 from kerasrecipes.engine.schedule import Stage
 from kerasrecipes.engine.stage_state import put_state, take_state
 from kerasrecipes.errors import TrainingError, out_of_memory
@@ -38,12 +39,12 @@ def within_memory(runner, stage: Stage, fit: Callable[[], Fitted]) -> Fitted:
             if not out_of_memory(error):
                 raise
             _check_can_split(runner, stage, error)
-        runner.say(
+        say(
             f"  Out of memory. Stage '{stage.name}' begins again, with each batch of "
             f"{runner.settings.batch_size} in {2 * runner.parts} parts, to the same gradient."
         )
         if runner.settings.batch_norm == "train":
-            runner.say("  BatchNormalization measures each part on its own: not quite the same.")
+            say("  BatchNormalization measures each part on its own: not quite the same.")
         put_state(runner, {**start, "parts": 2 * runner.parts})
         runner.summaries[f"{stage.name}: memory"] = {"parts": runner.parts}
         if runner.record is not None:

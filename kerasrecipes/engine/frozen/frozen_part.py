@@ -1,7 +1,6 @@
 """Where a model can be cut for each stage, and the cached outputs at those cuts."""
 
 import errno
-import sys
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -9,6 +8,7 @@ from hashlib import sha256
 import numpy as np
 
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.console import say
 from kerasrecipes.data.examples import Examples, Reader
 from kerasrecipes.engine.frozen.prefix_cache import PrefixCache, cache_bytes, feed_of, free_bytes
 from kerasrecipes.report.words import size
@@ -41,7 +41,6 @@ class FrozenPart:
         spec: Its backbone.
         sides: Training, then validation.
         limit_gb: Largest size on disk of all that is kept at a time.
-        say: Prints one line for the user.
         memory: Outputs of earlier fits that began with the same weights, to be used again
             and added to, as far as the limit goes; `None` to keep none.
     """
@@ -50,7 +49,6 @@ class FrozenPart:
     spec: BackboneSpec
     sides: tuple[Side, ...]
     limit_gb: float
-    say: Callable[[str], None]
     memory: dict | None = None
     _lowest_trained: float = float("inf")
     _caches: dict[int, list[np.ndarray]] = field(default_factory=dict)
@@ -132,7 +130,7 @@ class FrozenPart:
                 fitting.append(block)
             elif block == wanted[0]:
                 frozen = "block" if block == 1 else f"{block} blocks"
-                self.say(
+                say(
                     f"  The output of the first {frozen} would take {size(needed)} of disk, "
                     f"and {size(max(0, self._room))} are left for it (`cache_gb` is "
                     f"{self.limit_gb:g}), so it is computed in every epoch."
@@ -158,7 +156,7 @@ class FrozenPart:
         try:
             caches = [self._remembered(frozen, side, blocks) for side in self.sides]
         except OSError as error:
-            self.say(
+            say(
                 f"  The frozen blocks are computed in every epoch: their output cannot be kept "
                 f"({error.strerror or error})."
             )
@@ -191,10 +189,9 @@ class FrozenPart:
             del self.memory[next(iter(self.memory))]
 
     def _filled(self, frozen, side: Side) -> PrefixCache:
-        progress = show_progress("computing the frozen blocks")
         cache = PrefixCache(frozen, side.reader, side.views)
         try:
-            cache.fill(progress)
+            cache.fill("computing the frozen blocks")
             return cache
         except OverflowError as error:
             self._room -= sum(one.nbytes for one in cache.stored)
@@ -203,10 +200,10 @@ class FrozenPart:
                     errno.EDQUOT,
                     f"{str(error)[:-1]}, and in single precision `cache_gb` would be exceeded",
                 ) from error
-            self.say(f"  {error} Keeping single precision.")
+            say(f"  {error} Keeping single precision.")
         del cache  # It would take its room besides.
         cache = PrefixCache(frozen, side.reader, side.views, "float32")
-        cache.fill(progress)
+        cache.fill("computing the frozen blocks")
         return cache
 
 
@@ -227,15 +224,3 @@ def _digest(model) -> str:
     for weight in model.get_weights():
         hashed.update(weight.tobytes())
     return hashed.hexdigest()
-
-
-def show_progress(what: str) -> Callable[[int, int], None]:
-    """Return a function that shows a running count on a terminal, and nothing elsewhere."""
-
-    def show(done: int, of: int) -> None:
-        if sys.stderr.isatty():
-            end = "\r\033[K" if done == of else ""
-            sys.stderr.write(f"\r  {what}: {done}/{of}\033[K{end}")
-            sys.stderr.flush()
-
-    return show

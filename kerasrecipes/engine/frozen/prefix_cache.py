@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.backbones.weights_cache import cache_folder
+from kerasrecipes.console import bar
 from kerasrecipes.data.batches import index_batches
 from kerasrecipes.data.examples import Reader
 from kerasrecipes.engine.frozen.runtime import frozen_engine
@@ -48,11 +49,11 @@ class PrefixCache:
         count = len(reader.examples)
         self.stored = [_unnamed_array((views, count, *shape), dtype) for shape in shapes]
 
-    def fill(self, progress: Callable[[int, int], None] = lambda *_: None) -> None:
+    def fill(self, what: str = "computing outputs") -> None:
         """Compute everything.
 
         Args:
-            progress: Called with the number of views done and of all.
+            what: What a bar says is done.
 
         Raises:
             OverflowError: If an output is too large for the storage type.
@@ -62,7 +63,7 @@ class PrefixCache:
         order = index_batches(count, FILL_BATCH, None, range(views), None)
         run = frozen_engine(self._frozen, views * count)
         done = 0
-        with self._reader.errors():
+        with bar(what) as show, self._reader.errors():
             for index, view, inputs in self._reader.batches(order).prefetch(2):
                 outputs = run(inputs.numpy())
                 for stored, output in zip(self.stored, outputs, strict=True):
@@ -74,7 +75,7 @@ class PrefixCache:
                         )
                     stored[view.numpy(), index.numpy()] = output
                 done += len(index)
-                progress(done, views * count)
+                show(done, views * count)
 
 
 def feed_of(outputs: np.ndarray) -> Callable:

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasrecipes.console import say as say_aloud
+from kerasrecipes.console import heeds_verbose
 from kerasrecipes.files import locked_folder
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.optimization.search.plans import named_students
@@ -14,6 +14,7 @@ from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.training.refitting import checked_sides
 
 
+@heeds_verbose
 def optimize(
     recipe,
     train: PhotoSet,
@@ -80,9 +81,8 @@ def optimize(
         recipe = _with_seed(recipe, seed)
     keep_alive = tempfile.TemporaryDirectory() if run_folder is None else None
     place = Path(keep_alive.name if keep_alive else run_folder)
-    say = say_aloud if verbose else lambda line: None
     with locked_folder(place):
-        search = Search(recipe, train, val, limits, 60 * max_minutes, place, say, named)
+        search = Search(recipe, train, val, limits, 60 * max_minutes, place, named)
         search.run()
     return OptimizationResult(
         candidates=search.candidates,

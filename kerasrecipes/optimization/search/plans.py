@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from kerasrecipes.backbones import get_backbone
+from kerasrecipes.console import quiet
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.optimization.distilling import check_student, distil
 from kerasrecipes.optimization.pruning import prune
@@ -160,7 +161,10 @@ def _with_fewer_channels(base: str, settings, share: float) -> list[Plan]:
 
 def _with_rounding(base: str, settings, share: float) -> Plan:
     def make(recipe, train, val, epochs: int, callbacks: Sequence):
-        return train_with_rounding(recipe, train, val, epochs, LEARNING_RATE, callbacks=callbacks)
+        with quiet():
+            return train_with_rounding(
+                recipe, train, val, epochs, LEARNING_RATE, callbacks=callbacks
+            )
 
     return Plan(_name(base, QAT), QAT, base, settings, make, share, EPOCHS, ("int8",))
 

@@ -3,7 +3,6 @@
 import json
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes.console import say
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import (
@@ -54,7 +54,6 @@ class Search:
         limits: When to stop looking.
         max_seconds: Time in all, that of earlier runs in the folder included.
         folder: Where records, files and models are; it exists, and nobody else writes into it.
-        say: Prints one line for the user.
         students: Recipes to fit to what the fitted one says, by name.
         candidates: What was measured.
         notes: What was not tried, and why.
@@ -69,7 +68,6 @@ class Search:
     limits: Limits
     max_seconds: float
     folder: Path
-    say: Callable[[str], None]
     students: dict[str, Any] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -168,7 +166,7 @@ class Search:
             )
             return False
         self._tell_idle(plan)
-        self.say(f"{self._clock()}  {name}: training for up to {epochs} epochs …")
+        say(f"{self._clock()}  {name}: training for up to {epochs} epochs …")
         started = time.monotonic()
         try:
             base, callbacks = self.recipes[plan.base], [self._deadline()]
@@ -249,7 +247,7 @@ class Search:
         )
         self.candidates.append(found)
         self._save()
-        self.say(
+        say(
             f"{self._clock()}  {found.name}: accuracy {found.accuracy:.1%} "
             f"({0.0 - 100 * found.drop:+.1f} points), {found.size_bytes / 1e6:.2f} MB, "
             f"{found.latency_ms:.3g} ms ({found.latency_ratio:.2f} of float)"
@@ -286,7 +284,7 @@ class Search:
 
     def _note(self, note: str) -> None:
         self.notes.append(note)
-        self.say(f"{self._clock()}  {note}")
+        say(f"{self._clock()}  {note}")
 
     def _clock(self) -> str:
         minutes, seconds = divmod(round(self.seconds), 60)
@@ -344,7 +342,7 @@ class Search:
                 f"The search in '{printable(self.folder)}' began with another "
                 f"{' and '.join(differing)}. Name another folder, or go on with what it began with."
             )
-        self.say(f"Going on with {len(self.candidates)} candidates in '{printable(self.folder)}'.")
+        say(f"Going on with {len(self.candidates)} candidates in '{printable(self.folder)}'.")
 
     def _save(self) -> None:
         self._write(

@@ -1,13 +1,14 @@
 """Training what TFMOT makes of a model, on photos, from start to end of a scheme."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.console import say
 from kerasrecipes.errors import DataError, TrainingError, is_number, unknown_name
 from kerasrecipes.optimization.tfmot.bridge import import_tfmot
 from kerasrecipes.optimization.tfmot.stages import (
@@ -151,7 +152,6 @@ def train_for_int8(
     *,
     sparsity: float | None = None,
     clusters: int | None = None,
-    say: Callable[[str], None] = lambda line: None,
 ) -> QuantizedTwin:
     """Run one of TFMOT's schemes: prune, cluster, then train for 8 bits while that is held.
 
@@ -165,7 +165,6 @@ def train_for_int8(
         scheme: `"qat"`; `"pqat"` to prune before, `"cqat"` to cluster before, `"pcqat"` for both.
         sparsity: Fraction of zeros, with a scheme that prunes; `None` for 0.5.
         clusters: Values per kernel, with a scheme that clusters; `None` for 16.
-        say: Prints one line for the user.
 
     Returns:
         The trained model; `convert()` makes its file.
