@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from numbers import Integral, Real
 from types import ModuleType
+from typing import Any
 
 
 class KerasRecipesError(Exception):
@@ -79,8 +80,9 @@ def is_number(
     """
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         return False
-    at_an_end = (above and value == low) or (below and value == high)
-    return bool(low <= value <= high and not at_an_end)
+    number: Any = value
+    at_an_end = (above and number == low) or (below and number == high)
+    return bool(low <= number <= high and not at_an_end)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
@@ -95,7 +97,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {near!r}?" if near else ""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], see: str) -> ValueError:
+def unknown_name(kind: str, name: object, known: Iterable[str], see: str) -> ValueError:
     """Build the error for a name that is not in a catalogue.
 
     Args:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from kerasrecipes.errors import DataError, printable
 
@@ -74,7 +75,7 @@ def told_plainly(folder: Path) -> Iterator[None]:
         raise OSError(
             error.errno,
             f"Nothing was saved in '{printable(folder)}': {reason}{where}. "
-            f"{_REMEDIES.get(error.errno, 'Correct that')}, then save again",
+            f"{_REMEDIES.get(error.errno or 0, 'Correct that')}, then save again",
         ) from error
 
 
@@ -117,7 +118,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def complete_file(path: Path) -> Iterator[Path]:
+def complete_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a hidden binary file that becomes `path` when the block ends, or else is removed."""
     with tempfile.NamedTemporaryFile(prefix=UNFINISHED, dir=path.parent, delete=False) as file:
         try:

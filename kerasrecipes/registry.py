@@ -139,9 +139,10 @@ class Registry(Generic[Entry]):
         return declared
 
     def _names_in(self, module: str) -> dict[str, dict]:
-        source = find_spec(module).loader.get_source(module)
+        found: Any = find_spec(module)
+        source = found.loader.get_source(module)
         if source is None:  # compiled only: there is nothing to read
-            entries = getattr(importlib.import_module(module), self._attribute, ())
+            entries: Any = getattr(importlib.import_module(module), self._attribute, ())
             return entries if self._from_facts else {entry.name: {} for entry in entries}
         if self._attribute not in source:
             return {}

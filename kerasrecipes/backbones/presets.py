@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kerasrecipes.backbones.spec import BackboneSpec, ImageSize
 from kerasrecipes.backbones.weights_files import reason_of
@@ -121,7 +121,7 @@ def _loaded(preset: Preset, weights: bool) -> "keras.Model":
     return _guarded(preset, lambda: preset.load(weights))
 
 
-def _guarded(preset: Preset, action: Callable) -> object:
+def _guarded(preset: Preset, action: Callable[[], Any]) -> Any:
     """Run something of another package and give its many errors one meaning."""
     try:
         return action()

@@ -220,7 +220,8 @@ class BackboneSpec:
         if weights == "default" and self.load_default is not None:
             return self.load_default
         if weights == "imagenet" and self.load_imagenet is not None:
-            return lambda model: self.load_imagenet(model, None)
+            load = self.load_imagenet
+            return lambda model: load(model, None)
         if not isinstance(weights, (str, Path)) or weights in {"default", "imagenet", ""}:
             raise ValueError(
                 f"`weights={weights!r}` is not possible for {self.name!r}: pass {self._choices()}."

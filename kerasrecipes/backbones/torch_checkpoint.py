@@ -9,6 +9,7 @@ let through, and every tensor is checked to lie inside its own storage.
 import pickle
 import struct
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -31,7 +32,8 @@ STORAGE_DTYPES = {
 }
 
 
-class _Storage(NamedTuple):
+@dataclass(frozen=True)
+class _Storage:
     """A block of numbers that the file announces before its bytes come."""
 
     key: str

@@ -11,6 +11,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -119,7 +120,8 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            np.savez(stream, **arrays, **{DIGEST_KEY: np.array(_digest_of_arrays(arrays))})
+            content: dict[str, Any] = {**arrays, DIGEST_KEY: np.array(_digest_of_arrays(arrays))}
+            np.savez(stream, **content)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)

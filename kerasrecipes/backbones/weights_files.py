@@ -8,7 +8,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -37,9 +37,13 @@ def loader_of(spec: "BackboneSpec", path: Path) -> Callable[["keras.Model"], Non
         ValueError: If the suffix is none of those that are understood.
         DataError: If there is no such file.
     """
-    suffixes = {".keras": _load_hdf5, ".weights.h5": _load_hdf5, ".npz": _load_npz}
+    suffixes: dict[str, Callable[[Any, Path], None]] = {
+        ".keras": _load_hdf5,
+        ".weights.h5": _load_hdf5,
+        ".npz": _load_npz,
+    }
     if spec.load_imagenet is not None:
-        suffixes[".h5"] = lambda model, path: spec.load_imagenet(model, path)
+        suffixes[".h5"] = spec.load_imagenet
     suffix = next((suffix for suffix in suffixes if path.name.endswith(suffix)), None)
     if suffix is None:
         raise ValueError(
@@ -59,14 +63,12 @@ def save_npz(model: "keras.Model", path: str | Path) -> None:
             if `weights=` is to accept the file.
         path: The file to write; its name should end in `.npz`.
     """
-    np.savez(
-        path,
-        **{
-            f"{layer.name}/{index}": np.asarray(value)
-            for layer in model.layers
-            for index, value in enumerate(layer.get_weights())
-        },
-    )
+    arrays: dict[str, Any] = {
+        f"{layer.name}/{index}": np.asarray(value)
+        for layer in model.layers
+        for index, value in enumerate(layer.get_weights())
+    }
+    np.savez(path, **arrays)
 
 
 def assign_arrays(model: "keras.Model", arrays: dict[str, np.ndarray], origin: str) -> None:
@@ -171,7 +173,7 @@ def _hdf5_shapes(path: Path, budget: int) -> Shapes:
     if path.suffix == ".keras":
         with zipfile.ZipFile(path) as archive:
             _check_budget(archive.getinfo("model.weights.h5").file_size, budget)
-            stream = io.BytesIO(archive.read("model.weights.h5"))
+            stream: BinaryIO = io.BytesIO(archive.read("model.weights.h5"))
     else:
         stream = path.open("rb")
     with stream, h5py.File(stream, "r") as file:

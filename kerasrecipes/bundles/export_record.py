@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kerasrecipes.bundles.bundle import BundleFolder
 
 RECORD_FILE = "export.json"
-_KINDS = {name: str for name in ("format", "quantization", "file", "sha256")}
+_KINDS: dict[str, type] = {name: str for name in ("format", "quantization", "file", "sha256")}
 _KINDS |= {"size_bytes": int, "verification": dict}
 
 
@@ -115,7 +115,7 @@ def read_exports(bundle: "BundleFolder | str | Path") -> dict[str, ExportRecord]
     Raises:
         IntegrityError: If a record is missing, damaged, or was moved.
     """
-    exports = Path(getattr(bundle, "folder", bundle)) / "exports"
+    exports = Path(bundle if isinstance(bundle, str | Path) else bundle.folder) / "exports"
     if not exports.is_dir():
         return {}
     # A folder with a leading dot is an export that was killed before it was complete.

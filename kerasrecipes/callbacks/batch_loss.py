@@ -1,6 +1,6 @@
 """The loss of each single step, which Keras does not show."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ class BatchLoss(Resumable, keras.callbacks.Callback):
         TrainingError: While training, at the first step without a finite loss.
     """
 
-    STATE = ("losses", "_epoch", "_step")
+    STATE: ClassVar[tuple[str, ...]] = ("losses", "_epoch", "_step")
 
     def __init__(self, count: int | None = None, batch_size: int | None = None):
         super().__init__()
@@ -39,6 +39,7 @@ class BatchLoss(Resumable, keras.callbacks.Callback):
             )
         self.count = count
         self.batch_size = batch_size
+        self._sum, self._seen = 0.0, 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         require_single_steps(self)
@@ -54,7 +55,7 @@ class BatchLoss(Resumable, keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._step += 1
         seen = self._photos_seen(batch)
-        total = float(logs["loss"]) * seen
+        total = float((logs or {})["loss"]) * seen
         loss = (total - self._sum) / (seen - self._seen)
         self._sum, self._seen = total, seen
         self.judge(loss)
@@ -85,7 +86,7 @@ class BatchLoss(Resumable, keras.callbacks.Callback):
         return {"steps": len(self.losses), "last": self.losses[-1] if self.losses else None}
 
     def _photos_seen(self, batch: int) -> int:
-        if self.count is not None:
+        if self.count is not None and self.batch_size is not None:
             return min(self.count, (batch + 1) * self.batch_size)
         synchronise(self.model)
         mean = next(metric for metric in self.model.metrics if metric.name == "loss")

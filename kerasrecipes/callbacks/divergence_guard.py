@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class DivergenceGuard(BatchLoss):
         {'rollbacks': []}
     """
 
-    STATE = (
+    STATE: ClassVar[tuple[str, ...]] = (
         *BatchLoss.STATE, "rollbacks", "_recent", "_first", "_best", "_healthy", "_best_then",
     )  # fmt: skip
 
@@ -89,14 +89,16 @@ class DivergenceGuard(BatchLoss):
         super().on_train_begin(logs)
         self.rollbacks = []
         self._recent: list[float] = []
-        self._first = self._best = None
+        self._first: float | None = None
+        self._best: float | None = None
         self._healthy = 0
-        self._candidate = None
+        self._candidate: tuple[ModelState, float | None] | None = None
         optimizer = self.model.optimizer
         if not optimizer.built:
             # The first step would do so; the state to go back to includes its slots.
             optimizer.build(self.model.trainable_variables)
-        self._good, self._best_then = ModelState(self.model), None
+        self._good: ModelState | None = ModelState(self.model)
+        self._best_then: float | None = None
         self._check_window()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -133,9 +135,9 @@ class DivergenceGuard(BatchLoss):
     def get_state(self) -> dict:
         """Return what the callback remembers, its snapshots included."""
         state = super().get_state()
-        if getattr(self, "_good", None) is not None:
+        if (good := getattr(self, "_good", None)) is not None:
             candidate = self._candidate and (self._candidate[0].values, self._candidate[1])
-            state |= {"good": self._good.values, "candidate": candidate}
+            state |= {"good": good.values, "candidate": candidate}
             state["factors"] = schedule_factors(self.model)
         return state
 
@@ -151,8 +153,9 @@ class DivergenceGuard(BatchLoss):
             return
         self._good, candidate = ModelState(self.model), state["candidate"]
         self._good.replace(state["good"])
-        self._candidate = candidate and (ModelState(self.model), candidate[1])
+        self._candidate = None
         if candidate:
+            self._candidate = (ModelState(self.model), candidate[1])
             self._candidate[0].replace(candidate[0])
         set_schedule_factors(self.model, state["factors"])
 
@@ -173,9 +176,10 @@ class DivergenceGuard(BatchLoss):
         if len(self._recent) < self.window:
             return ""
         mean = float(np.mean(self._recent))
+        if self._first is None:
+            self._first = mean
         if self._best is None:
             self._best = mean
-            self._first = mean if self._first is None else self._first
         limit = self.factor * max(self._best, FLOOR * self._first)
         self._best = min(self._best, mean)
         # Of a loss that may be negative, no multiple is an explosion.
@@ -200,7 +204,8 @@ class DivergenceGuard(BatchLoss):
             place += f" ({self.describe(step)})"
         synchronise(self.model)
         rates = current_rates(self.model)
-        self._good.restore()
+        if self._good is not None:
+            self._good.restore()
         # From here the loss may be far above a best one that was reached later.
         self._best, self._candidate, self._recent, self._healthy = self._best_then, None, [], 0
         if len(self.rollbacks) == self.max_rollbacks:

@@ -110,14 +110,13 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.best = self.baseline
         self.best_epoch = 0
-        self.stopped_epoch = None
+        self.stopped_epoch: int | None = None
         self._weights = None if self.baseline is None else self.model.get_weights()
         self._epochs_run = 0
         self._waited = 0
         self._higher: bool | None = None
-        self._limit = self.patience
-        if self._limit is None:
-            self._limit = max(10, round(0.2 * self.params.get("epochs", 0)))
+        by_itself = max(10, round(0.2 * self.params.get("epochs", 0)))
+        self._limit = by_itself if self.patience is None else self.patience
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # A validation value carries the name of a training one, so a typo shows at once.
@@ -128,8 +127,9 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
             self._find_direction()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.monitor not in (logs or {}):
-            raise self._unknown_monitor(logs or {})
+        logs = logs or {}
+        if self.monitor not in logs:
+            raise self._unknown_monitor(logs)
         self._epochs_run += 1
         self._find_direction()
         value = float(logs[self.monitor])

@@ -201,14 +201,14 @@ def has_state(one: object) -> bool:
     return averages or (hasattr(one, "get_state") and hasattr(one, "set_state"))
 
 
-def _get_state(one: object) -> dict:
+def _get_state(one: Any) -> dict:
     if isinstance(one, keras.callbacks.SwapEMAWeights):
         # Whether the averages are in the model, and its own weights in the optimizer.
         return {"swapped": averages_are_in(one)}
     return one.get_state()
 
 
-def _set_state(one: object, state: dict) -> None:
+def _set_state(one: Any, state: dict) -> None:
     if isinstance(one, keras.callbacks.SwapEMAWeights):
         say_averages_are_in(one, state["swapped"])
     else:

@@ -44,7 +44,7 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
     def __init__(
         self,
         probe: tuple,
-        groups: Mapping[str, object] | None = None,
+        groups: Mapping[str, Any] | None = None,
         log_dir: str | Path | None = None,
     ):
         super().__init__()
@@ -69,9 +69,9 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         self.epochs = []
         self._groups = group_weights(self.model, self.groups)
         self._rectified = _rectified_outputs(self.model)
-        self._before = None
+        self._before: dict[str, np.ndarray] | None = None
         self._updates: dict[str, float] = {}
-        self._writer = self.log_dir and tf.summary.create_file_writer(str(self.log_dir))
+        self._writer: Any = self.log_dir and tf.summary.create_file_writer(str(self.log_dir))
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if batch == 0:
@@ -81,8 +81,8 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         if self._before is None:
             return
         for name, weights in self._groups.items():
-            change = np.linalg.norm(_flat(weights) - self._before[name])
-            self._updates[name] = _ratio(change, np.linalg.norm(self._before[name]))
+            change = float(np.linalg.norm(_flat(weights) - self._before[name]))
+            self._updates[name] = _ratio(change, float(np.linalg.norm(self._before[name])))
         self._before = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -131,7 +131,7 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         dead = {}
         for name, output in watched(self.probe[0], training=False).items():
             output = np.asarray(output)
-            alive = (output > 0).any(axis=tuple(range(output.ndim - 1)))
+            alive: Any = (output > 0).any(axis=tuple(range(output.ndim - 1)))
             dead[name] = [int((~alive).sum()), len(alive)]
         return dead
 

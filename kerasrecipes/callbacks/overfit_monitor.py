@@ -60,6 +60,7 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         self.class_names = class_names
         self.validation_data = validation_data
         self.training_data = training_data
+        self.started: int | None = None
         self._forget()
 
     def follow_classes(self, class_names: Sequence[str], sides: Callable) -> None:
@@ -113,7 +114,7 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
     def _forget(self) -> None:
         self.epochs: list[dict[str, float]] = []
         self.classes: list[dict[str, dict]] = []
-        self.started: int | None = None
+        self.started = None
 
     def _best(self) -> int:
         losses = [logs["val_loss"] for logs in self.epochs]
@@ -152,7 +153,7 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         }
         if not gaps:
             return ""
-        name = max(gaps, key=gaps.get)
+        name = max(gaps, key=gaps.__getitem__)
         one = self.classes[-1][name]
         return (
             f" The widest gap is that of {name!r}: {one['training']:.0%} in training, "
@@ -163,22 +164,23 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         validation = self._class_accuracy(self.validation_data)
         training = self._class_accuracy(self.training_data) if self.training_data else {}
         return {
-            name: {"validation": validation[name], "training": training.get(name)}
-            for name in self.class_names
+            name: {"validation": right, "training": training.get(name)}
+            for name, right in validation.items()
         }
 
-    def _class_accuracy(self, data: tuple) -> dict[str, float | None]:
+    def _class_accuracy(self, data: Any) -> dict[str, float | None]:
         """Return the share of right answers for each class; `None` where it has no example."""
         x, y = data
+        names = self.class_names or ()
         scores, y = self.model.predict(x, verbose=0), np.asarray(y)
-        if scores.ndim != 2 or scores.shape[1] != len(self.class_names):
+        if scores.ndim != 2 or scores.shape[1] != len(names):
             raise ValueError(
-                f"`class_names` has {len(self.class_names)} names, but the model's scores have "
+                f"`class_names` has {len(names)} names, but the model's scores have "
                 f"the shape {scores.shape}. Name each class once."
             )
         labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
         right = scores.argmax(axis=1) == labels
         return {
             name: float(right[labels == k].mean()) if (labels == k).any() else None
-            for k, name in enumerate(self.class_names)
+            for k, name in enumerate(names)
         }

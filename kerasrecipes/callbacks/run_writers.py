@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -19,7 +19,8 @@ class RunWriter(Resumable):
     of each other in a picture; here a run is one curve. Use a new writer for another run.
     """
 
-    STATE = ("epochs",)
+    STATE: ClassVar[tuple[str, ...]] = ("epochs",)
+    model: keras.Model
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +62,7 @@ class TensorBoardWriter(RunWriter, keras.callbacks.Callback):
     def __init__(self, log_dir: str | Path):
         super().__init__()
         self.log_dir = Path(log_dir)
-        self._writer = None
+        self._writer: Any = None
 
     def write(self, values: dict[str, float]) -> None:
         """Write scalars, and force them to the disk.
@@ -121,7 +122,7 @@ class MlflowWriter(RunWriter, keras.callbacks.Callback):
         self.experiment = experiment
         self.parameters = dict(parameters or {})
         self.run_id: str | None = None
-        self._client = None
+        self._client: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._connect()

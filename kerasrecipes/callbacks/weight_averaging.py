@@ -139,7 +139,7 @@ class StochasticWeightAveraging(Resumable, keras.callbacks.Callback):
             return
         for variable, mean in zip(self.model.trainable_variables, self._mean, strict=True):
             variable.assign(mean.astype(str(variable.dtype)))
-        if self._norms:
+        if self._norms and self.dataset is not None:
             measure_batch_norms(self.model, self.dataset)
 
     def summary(self) -> dict:

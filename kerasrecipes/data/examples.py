@@ -122,7 +122,7 @@ class Examples(ABC):
         """The examples, in a stable order."""
 
     @abstractmethod
-    def with_items(self, items: Iterable[Example]) -> Self:
+    def with_items(self, items: Iterable[Any]) -> Self:
         """Return other examples under the same classes, as a set like this one."""
 
     @abstractmethod
@@ -235,11 +235,11 @@ class Examples(ABC):
             return self.labels
         if self.target == NUMBER:
             numbers = np.array([item.label for item in self.items], dtype=np.float64)
-            fifths = np.quantile(numbers, [0.2, 0.4, 0.6, 0.8]) if len(numbers) else []
+            fifths: Any = np.quantile(numbers, [0.2, 0.4, 0.6, 0.8]) if len(numbers) else []
             found = np.searchsorted(np.unique(fifths), numbers)
         else:
             counts, index = self.counts(), {name: i for i, name in enumerate(self.class_names)}
-            rarest = (min(one.label, key=counts.get, default=None) for one in self.items)
+            rarest = (min(one.label, key=counts.__getitem__, default="") for one in self.items)
             found = np.array([index.get(name, len(index)) for name in rarest], dtype=np.int64)
         # A stratum too small to be shared out is no reason not to split.
         sizes = np.bincount(found) if len(found) else np.zeros(1)

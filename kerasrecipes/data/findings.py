@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from kerasrecipes.data.examples import NUMBER, Example, Examples
+from kerasrecipes.data.examples import NUMBER
 from kerasrecipes.data.strata import SIDES
 from kerasrecipes.data.tables.table import TABLE_SUFFIXES
 
@@ -37,11 +38,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Placed:
-    """Examples, each with the side of the split on which it lies (`"all"` without a split)."""
+    """Examples, each with the side of the split on which it lies (`"all"` without a split).
 
-    items: tuple[Example, ...]
+    They are typed by the checks of their kind of data, which look at more than all kinds have.
+    """
+
+    items: tuple[Any, ...]
     sides: tuple[str, ...]
-    sets: tuple[Examples, ...]
+    sets: tuple[Any, ...]
     near: bool
 
     @property

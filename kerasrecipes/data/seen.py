@@ -63,7 +63,9 @@ def refuse_tested(seen: Mapping[str, str], **sides: Examples | None) -> None:
         DataError: If it was tested on any of them.
     """
     for name, examples in sides.items():
-        found = [seen.get(item.key, "train") for item in examples.items] if examples else []
+        if examples is None:
+            continue
+        found = [seen.get(item.key, "train") for item in examples.items]
         tested = [side for side in found if side not in FIT_SIDES]
         if tested:
             raise DataError(

@@ -4,7 +4,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable
 from numbers import Integral
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -107,10 +107,11 @@ def _declared(
 def _by_time(examples: Examples, fractions: dict[str, float], near: bool) -> dict[str, list[int]]:
     """Cut the line of time twice, between different times, nearest to the fractions."""
     _need(examples, "time")
-    at: dict[object, list[int]] = defaultdict(list)
+    at: dict[Any, list[int]] = defaultdict(list)
     for unit in join_units(examples, by_group=False, near=near):
         # At the latest time: what is in training is then never newer than what tests it.
-        at[max(examples.items[i].time for i in unit)] += unit
+        times: list[Any] = [examples.items[i].time for i in unit]
+        at[max(times)] += unit
     moments = [at[time] for time in sorted(at)]
     sides = [side for side in SIDES if side == "train" or fractions[side] > 0]
     if len(moments) < len(sides):

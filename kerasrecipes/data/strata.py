@@ -166,7 +166,7 @@ def _needed(examples: Examples, strata: Iterable[int]) -> list[int]:
 def _refuse_gaps(
     examples: Examples, counts: list[Counter[int]], chosen: list[int], sides: list[str]
 ) -> None:
-    there = [set() for _ in sides]
+    there: list[set[int]] = [set() for _ in sides]
     for count, side in zip(counts, chosen, strict=True):
         there[side] |= set(count)
     classes = set().union(*there)

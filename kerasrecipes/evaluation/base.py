@@ -77,8 +77,10 @@ class Result(Shown, ABC):
         if self.latency_ms:
             median, p95 = self.latency_ms["median"], self.latency_ms["p95"]
             yield f"latency per {self.item} {median:.1f} ms, 95th percentile {p95:.1f} ms"
-        for part in (*self.tables(), *self.remarks()):
-            yield from ("", part)
+        below: tuple[Part, ...] = (*self.tables(), *self.remarks())
+        for part in below:
+            yield ""
+            yield part
         yield from ("", "In brackets: 95% confidence intervals.")
         yield from (f"Note: {printable(note)}" for note in self.notes)
 
@@ -127,7 +129,7 @@ def _plain(value: Any) -> Any:
     return encode_float(value) if isinstance(value, float) else value
 
 
-def _build(cls: type, data: Mapping[str, Any]) -> Any:
+def _build(cls: Any, data: Mapping[str, Any]) -> Any:
     kinds, known = get_type_hints(cls), {}
     for field in fields(cls):
         if field.name in data:

@@ -5,13 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from kerasrecipes.errors import is_number
+
 File = TypeVar("File")
 
 
 class MeasuredFile(Protocol):
     """What is known of a file that limits are held against."""
 
-    size_bytes: int
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
 
     @property
     def latency_ms(self) -> float:
@@ -86,8 +90,7 @@ def check_limit(name: str, value: object, most: float = math.inf) -> None:
         value: What was passed; `None` is no limit.
         most: The largest value that makes sense.
     """
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (number and 0 < value <= most):
+    if value is not None and not is_number(value, 0, most, above=True):
         reach = "above 0" if most == math.inf else f"above 0 and at most {most:g}"
         raise ValueError(f"`{name}` must be {reach}, or None for no limit, not {value!r}.")
 

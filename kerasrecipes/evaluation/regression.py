@@ -128,12 +128,15 @@ def evaluate_numbers(
     places = group_numbers(groups, len(targets))
     measure = partial(_measure, targets, answers)
     estimates = bootstrap_estimates(measure, len(targets), groups=places, seed=seed)
-    mean_absolute_error, baseline, *others, r_squared, rank_correlation = estimates
+    mae, baseline, rmse, median, error_90, bias, r_squared, rank_correlation = estimates
     return RegressionEvaluation(
         len(targets),
-        mean_absolute_error,
+        mae,
         baseline,
-        *others,
+        rmse,
+        median,
+        error_90,
+        bias,
         r_squared,
         rank_correlation,
         unit=unit,

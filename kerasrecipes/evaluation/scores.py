@@ -1,6 +1,6 @@
 """What labels and scores must be before anything is computed from them."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 import numpy as np
 
@@ -80,7 +80,7 @@ def without_rounding(scores: np.ndarray) -> np.ndarray:
     return scores / np.where(near & (sums > 0), sums, 1)
 
 
-def check_rows(name: str, values: Sequence[object], rows: int, of: str = "label") -> None:
+def check_rows(name: str, values: Sized, rows: int, of: str = "label") -> None:
     """Raise unless an array has one row per photo.
 
     Args:
@@ -153,10 +153,10 @@ def group_numbers(groups: Sequence[object] | None, rows: int) -> np.ndarray | No
     """
     if groups is None:
         return None
-    if np.ndim(groups) != 1:
+    shape = np.shape(np.asarray(groups))
+    if len(shape) != 1:
         raise DataError(
-            "`groups` must be one-dimensional, one id per example. "
-            f"Received shape: {np.shape(groups)}."
+            f"`groups` must be one-dimensional, one id per example. Received shape: {shape}."
         )
     check_rows("groups", groups, rows, "example")
     first: dict[object, int] = {}

@@ -15,9 +15,17 @@ from kerasrecipes.statistics.estimate import Estimate
 class Evaluated(Protocol):
     """The result of a test, whatever the task is; see `kerasrecipes.evaluation.base.Result`."""
 
-    n: int
-    latency_ms: dict[str, float] | None
-    notes: tuple[str, ...]
+    @property
+    def n(self) -> int:
+        """Number of examples."""
+
+    @property
+    def latency_ms(self) -> dict[str, float] | None:
+        """`median` and `p95` of the time per example, if it was measured."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know to trust the numbers no further than they go."""
 
     @property
     def headline(self) -> Estimate:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kerasrecipes.bundles.contract import Contract as Contract
 from kerasrecipes.export.format import (
-    ExportFormat,
+    ExportFormat as ExportFormat,
     GraphFacts as GraphFacts,
     LoadedModel as LoadedModel,
 )

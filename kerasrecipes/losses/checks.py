@@ -32,7 +32,7 @@ def checked_number(
     return float(value)
 
 
-def checked_counts(class_counts: Sequence[int]) -> list[float]:
+def checked_counts(class_counts: Sequence[float]) -> list[float]:
     """Return the photos of each class as plain floats, or say what is wrong with them.
 
     Raises:

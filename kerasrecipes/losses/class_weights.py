@@ -14,7 +14,7 @@ WISHES = ("auto", "sqrt", "balanced", "effective")
 WEIGHING_LOSSES = {"balanced_softmax", "ldam", "expected_cost"}
 
 
-def effective_number_weights(class_counts: Sequence[int], beta: float = 0.999) -> np.ndarray:
+def effective_number_weights(class_counts: Sequence[float], beta: float = 0.999) -> np.ndarray:
     """Weigh classes by the inverse of their effective number of photos.
 
     The more photos a class has, the less a further one adds: `n` photos count as
@@ -58,11 +58,11 @@ def class_weights(counts: Sequence[int], wish: str | None, loss_name: str = "") 
         wish: One of `WISHES`, or `None` for equal weights.
         loss_name: Name of the loss; `"auto"` leaves those alone that weigh rarity themselves.
     """
-    counts = np.array(counts, dtype=np.float64)
-    balanced = counts.max() <= IMBALANCE * counts.min() or loss_name in WEIGHING_LOSSES
+    found = np.array(counts, dtype=np.float64)
+    balanced = found.max() <= IMBALANCE * found.min() or loss_name in WEIGHING_LOSSES
     if wish is None or (wish == "auto" and balanced):
-        return np.ones(len(counts), dtype=np.float32)
+        return np.ones(len(found), dtype=np.float32)
     if wish == "effective":
         return effective_number_weights(counts).astype(np.float32)
-    weights = counts ** -POWERS[wish]
-    return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)
+    weights = found ** -POWERS[wish]
+    return (weights * found.sum() / (weights * found).sum()).astype(np.float32)

@@ -166,7 +166,8 @@ def augment_photo(
         photo = photo[:, ::-1]
     if augmentation.flip_vertical and draws[1] < 0:
         photo = photo[::-1]
-    photo = _move(photo, *draws[2:5], augmentation)
+    turn, right, down = draws[2:5]
+    photo = _move(photo, turn, right, down, augmentation)
     strength = augmentation.operation_strength
     if augmentation.random_operations:
         photo = apply_random_operations(photo, rng, augmentation.random_operations, strength)
@@ -179,7 +180,7 @@ def augment_photo(
     if augmentation.cutout_random:
         _erase(photo, rng, augmentation.cutout_fraction)
     elif augmentation.cutout_fraction:
-        _cut_out(photo, *draws[7:9], augmentation.cutout_fraction)
+        _cut_out(photo, draws[7], draws[8], augmentation.cutout_fraction)
     return np.clip(photo, 0.0, 255.0, out=photo)
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from kerasrecipes.data.check import CheckReport, check_sets
+from kerasrecipes.data.check import CheckReport as CheckReport, check_sets
 from kerasrecipes.photos import file_findings
 
 if TYPE_CHECKING:

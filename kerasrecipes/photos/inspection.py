@@ -45,9 +45,9 @@ def inspect_photo(path: Path, policy: DecodePolicy) -> PhotoFacts:
         width=width,
         height=height,
         mode=mode,
-        image_format="JPEG" if phone else image.format,
+        image_format="JPEG" if phone else str(image.format),
         bits=bits,
-        frames=1 if phone else _frames(image.format, data),
+        frames=1 if phone else _frames(str(image.format), data),
         fingerprint=fingerprint(rgb),
         max_value=peak,
     )

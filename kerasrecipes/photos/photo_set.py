@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -132,7 +132,7 @@ class PhotoSet(Examples):
         """The photos."""
         return self.photos
 
-    def with_items(self, items: Iterable[Photo]) -> "PhotoSet":
+    def with_items(self, items: Iterable[Photo]) -> Self:
         """Return other photos under the same classes; what was left out is not theirs."""
         return replace(self, photos=tuple(items), excluded=(), ignored=())
 

@@ -1,8 +1,9 @@
 """Photos as a `tf.data.Dataset`: decoded in parallel, in an order that we own."""
 
 import math
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from kerasrecipes.photos.decoding.decode import read_photo
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
     from kerasrecipes.photos.photo_set import PhotoSet
 
@@ -46,8 +48,8 @@ class PhotoReader(Reader):
         augmentation: Augmentation = Augmentation(),
         seed: int = 0,
     ):
-        self.examples = photos
-        self._image_size = tuple(image_size)
+        self.examples: PhotoSet = photos
+        self._image_size = (image_size[0], image_size[1])
         self._augmentation = augmentation
         self._seed = seed
         self._error: Exception | None = None
@@ -68,7 +70,7 @@ class PhotoReader(Reader):
         """Return a reader of the same views, at the size that another model takes."""
         return PhotoReader(self.examples, image_size_of(model), self._augmentation, self._seed)
 
-    def in_order(self, batch_size: int):
+    def in_order(self, batch_size: int) -> Iterator[Any]:
         """Yield batches of all photos as they are, once, in their own order.
 
         A batch is a float32 tensor of shape `(batch, height, width, 3)`, 0…255.
@@ -78,14 +80,14 @@ class PhotoReader(Reader):
             for _, _, pixels in self.batches(order).prefetch(2):
                 yield pixels
 
-    def batches(self, order):
+    def batches(self, order: "tf.data.Dataset") -> "tf.data.Dataset":
         """Turn a dataset of `(index, view)` batches into `(index, view, photos)`.
 
         Photos are float32, shape `(batch, height, width, 3)`, 0…255.
         """
         import tensorflow as tf
 
-        def load(index, view):
+        def load(index: Any, view: Any) -> Any:
             pixels = tf.numpy_function(self._read_all, [index, view], tf.float32)
             return index, view, tf.ensure_shape(pixels, (None, *self._image_size, 3))
 
@@ -111,7 +113,7 @@ class PhotoReader(Reader):
         return augment_photo(pixels, rng, self._augmentation)
 
     @contextmanager
-    def errors(self):
+    def errors(self) -> Iterator[None]:
         """Raise the reader's own error in place of the one that tf.data made of it."""
         try:
             yield
@@ -139,7 +141,7 @@ def to_dataset(
     epochs: range = range(1),
     augment: str | Augmentation = "none",
     views: int | None = None,
-):
+) -> "tf.data.Dataset":
     """Return photos as a `tf.data.Dataset` for a bare `model.fit`.
 
     Args:

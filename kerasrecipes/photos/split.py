@@ -45,5 +45,11 @@ def split_photos(
         Sechidis et al., 2011, "On the Stratification of Multi-Label Data": the order in which
         units are placed, rarest class first.
     """
-    options = {"split_by": split_by, "seed": seed, "near": near}
-    return split_examples(photos, test_fraction=test_fraction, val_fraction=val_fraction, **options)
+    return split_examples(
+        photos,
+        test_fraction=test_fraction,
+        val_fraction=val_fraction,
+        split_by=split_by,
+        seed=seed,
+        near=near,
+    )

@@ -79,11 +79,12 @@ def plan_quantization(
         if not rounds and kind not in NEW_LEVELS:
             continue
         # What comes in must have levels, too: also the output of a layer that stays in float.
-        around = {maker_of(tensor, makers) for tensor in node.input_tensors} - {None}
-        around.add(_rounded_after(node, taking))
-        ranged |= around
+        makers_of_it = (maker_of(tensor, makers) for tensor in node.input_tensors)
+        near = {name for name in makers_of_it if name is not None}
+        near.add(_rounded_after(node, taking))
+        ranged |= near
         if rounds:
-            touched[name] = touched.get(name, set()) | around
+            touched[name] = touched.get(name, set()) | near
     fused = {
         node.operation.name for node in body if _rounded_after(node, taking) != node.operation.name
     }

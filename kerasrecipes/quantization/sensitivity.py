@@ -163,7 +163,7 @@ class _Trial:
         self.photos = np.asarray(some, np.float32)
         self.before = self._scores()
 
-    def changes(self, names: frozenset[str] | set[str]) -> dict[str, float]:
+    def changes(self, names: frozenset[str] | set[str]) -> dict[str, Any]:
         """Return how far the answers move when some layers are rounded."""
         touched = {one for name in names for one in self.touched[name]} & self.switches.keys()
         self._switch(names, touched, self.rough, 1.0)

@@ -1,7 +1,7 @@
 """A sheet of photos with the views that training would draw of them, to be looked at."""
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -86,7 +86,8 @@ def _said(photo: "Photo") -> str:
 
 def _spread_over_classes(photos: "PhotoSet", count: int, seed: int) -> list[int]:
     """Choose photos at random: one of each class, then a second one of each, and so on."""
-    seen, turns = Counter(), []
+    seen: Counter[Any] = Counter()
+    turns: list[tuple[int, int]] = []
     for index in np.random.default_rng(seed).permutation(len(photos)):
         label = photos.photos[index].label
         turns.append((seen[label], int(index)))
@@ -97,13 +98,14 @@ def _spread_over_classes(photos: "PhotoSet", count: int, seed: int) -> list[int]
 
 
 def _draw_sheet(
-    rows: list[list[np.ndarray]], labels: list[tuple[str, str]], title: str
+    rows: list[list[np.ndarray]], labels: list[tuple[Any, str]], title: str
 ) -> "Figure":
     height, width = rows[0][0].shape[:2]
     cell = (CELL * min(2.5, max(1, width / height)), CELL * min(2.5, max(1, height / width)))
     columns = len(rows[0])
     figure = new_figure(1.5 + cell[0] * columns, 0.8 + cell[1] * len(rows))
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
+    layout: Any = figure.get_layout_engine()
+    layout.set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes, views, (label, name) in zip(grid, rows, labels, strict=True):
@@ -121,7 +123,11 @@ def _draw_sheet(
 
 def _name_row(axes: "Axes", label: str, name: str) -> None:
     """Write a photo's class, and its file below it, to the left of it."""
-    text = {"xy": (0, 0.5), "xycoords": "axes fraction", "textcoords": "offset points"}
+    text: dict[str, Any] = {
+        "xy": (0, 0.5),
+        "xycoords": "axes fraction",
+        "textcoords": "offset points",
+    }
     text |= {"ha": "right", **PLAIN_TEXT}
     axes.annotate(
         short_name(label, 16), xytext=(-8, 2), fontsize=10, fontweight="bold", color=INK, **text

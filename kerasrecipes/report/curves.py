@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,7 +65,8 @@ def _draw_curve(axes: "Axes", report: RunReport, name: str) -> None:
             _name_stage(axes, stage.name, start + 0.5)
         start += stage.epochs_run
     axes.set_xlim(0.5, max(start, 1) * 1.02 + 0.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole: Any = axes.xaxis.get_major_locator()
+    whole.set_params(integer=True)
     if percent:
         axes.yaxis.set_major_formatter("{x:.0%}")
     _label_ends(axes, last, percent)

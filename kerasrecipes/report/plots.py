@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -145,7 +145,12 @@ def _write_cell(
     color = "white" if share > 0.55 else (INK if count else MUTED)
     size = 16 if classes <= 3 else (11 if classes <= 8 else max(6, 10.5 - 0.12 * classes))
     with_share = classes <= 6 and count
-    text = {"ha": "center", "va": "center", "color": color, "textcoords": "offset points"}
+    text: dict[str, Any] = {
+        "ha": "center",
+        "va": "center",
+        "color": color,
+        "textcoords": "offset points",
+    }
     weight = "bold" if row == column else "normal"
     place = (0, 0.5 * size if with_share else 0)
     at = (column, row)

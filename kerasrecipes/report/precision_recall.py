@@ -103,4 +103,4 @@ def _draw_curve(axes: "Axes", target: np.ndarray, score: np.ndarray, limit: floa
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.yaxis.set_major_formatter("{x:.0%}")
     for tick, side in zip(axes.xaxis.get_major_ticks(), ("left", "center", "right"), strict=True):
-        tick.label1.set_ha(side)
+        tick.label1.set(ha=side)

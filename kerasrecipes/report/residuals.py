@@ -1,6 +1,6 @@
 """How far off the numbers of a regression are, and where."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def _draw_truth(axes: "Axes", targets: np.ndarray, answers: np.ndarray) -> None:
     axes.plot(ends, ends, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
     axes.set(xlim=ends, ylim=ends)
     span = np.ptp(ends)
-    note = {"fontsize": 9, "color": MUTED, "style": "italic"}
+    note: dict[str, Any] = {"fontsize": 9, "color": MUTED, "style": "italic"}
     axes.text(ends[0] + 0.03 * span, ends[1] - 0.03 * span, "too high", va="top", **note)
     axes.text(ends[1] - 0.03 * span, ends[0] + 0.03 * span, "too low", ha="right", **note)
 
@@ -75,7 +75,7 @@ def _draw_trend(axes: "Axes", targets: np.ndarray, residuals: np.ndarray) -> Non
     places = [targets[part].mean() for part in parts]
     means = np.array([residuals[part].mean() for part in parts])
     errors = [residuals[part].std(ddof=1) / np.sqrt(len(part)) for part in parts]
-    style = {"color": ORANGE, "linewidth": 2, "marker": "o", "markersize": 5}
+    style: dict[str, Any] = {"color": ORANGE, "linewidth": 2, "marker": "o", "markersize": 5}
     axes.errorbar(places, means, yerr=errors, capsize=0, elinewidth=2, **style)
     axes.annotate(
         "mean", (places[-1], means[-1]), (8, 0), textcoords="offset points", fontsize=9.5,

@@ -3,7 +3,7 @@
 import io
 import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import printable
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 INK, MUTED, FAINT = "#1b2430", "#667085", "#e4e7ec"
 # User text is drawn as it is: a `$` in a class name is no formula.
-PLAIN_TEXT = {"parse_math": False}
+PLAIN_TEXT: dict[str, Any] = {"parse_math": False}
 
 
 def new_figure(width: float, height: float) -> "Figure":

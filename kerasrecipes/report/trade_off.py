@@ -84,7 +84,7 @@ def _draw(axes: "Axes", places: Sequence[float], files: Sequence[TradeOff]) -> N
 
 def _offsets(points: list[tuple[float, float]], files: Sequence[TradeOff]) -> list[tuple]:
     """Find a place beside each point where its name covers no point and no other name."""
-    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in points]
+    taken: list[tuple[float, ...]] = [(x - 5, y - 5, x + 5, y + 5) for x, y in points]
     found = []
     for (x, y), file in zip(points, files, strict=True):
         length = 0.55 * _FONT * len(short_name(file.name))

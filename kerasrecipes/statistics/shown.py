@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 from itertools import groupby
-from typing import Union
+from typing import Any, Union
 
 from kerasrecipes.errors import printable
 from kerasrecipes.statistics.tables import Table
@@ -37,7 +37,7 @@ class Shown:
         """Return the same as HTML, where everything that was not written here is escaped."""
         found: list[str] = []
         for is_text, group in groupby(self.parts(), key=lambda part: isinstance(part, str)):
-            parts = list(group)
+            parts: list[Any] = list(group)
             found += _paragraphs("\n".join(parts)) if is_text else map(_html_of, parts)
         return "\n".join(found)
 

@@ -39,7 +39,7 @@ class Table:
         """Return the table for a terminal, without its title; long names are cut."""
         width = self.name_width
         cells = [[printable(cell) for cell in row] for row in self.rows]
-        rows = [(shorten_text(first, width), *rest) for first, *rest in cells]
+        rows: list[Sequence[str]] = [(shorten_text(first, width), *rest) for first, *rest in cells]
         if not any(self.columns):
             return align_columns(rows, self.right) if rows else []
         rows = [[printable(head) for head in self.columns], *rows]

@@ -207,7 +207,7 @@ def _set_level(
     return total
 
 
-def _set(norm: "keras.Layer", mean: np.ndarray, variance: np.ndarray, keep_answers: bool) -> None:
+def _set(norm: "keras.Layer", mean: Any, variance: Any, keep_answers: bool) -> None:
     if keep_answers:
         gamma, beta, old_mean, old_variance = norm.get_weights()
         old = np.sqrt(old_variance + norm.epsilon)

@@ -5,7 +5,7 @@ a chain of convolutions. Here a whole block is computed again from what went int
 """
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.keras_private import parts_of
 
@@ -87,7 +87,7 @@ def _parts(model: "keras.Model", spec: "BackboneSpec", first_open: int) -> list:
     """Cut the open blocks apart, where a single tensor passes."""
     import keras
 
-    cuts = []
+    cuts: list[Any] = []
     for block in range(first_open, len(spec.blocks) + 1):
         try:
             cut = spec.boundary(model, block)

@@ -74,7 +74,7 @@ class LRFinder(BatchLoss):
         self.sweeps = sweeps
         self.fallback = fallback
         self._done: list[Sweep] = []
-        self._fresh = None
+        self._fresh: ModelState | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
@@ -99,7 +99,8 @@ class LRFinder(BatchLoss):
             return
         rates = map(float, self.rates[: len(self.losses)])
         self._done.append(Sweep(tuple(rates), tuple(self.losses), exploded))
-        self._fresh.restore()
+        if self._fresh is not None:
+            self._fresh.restore()
         self.losses = []
         if len(self._done) == self.sweeps:
             self.model.stop_training = True

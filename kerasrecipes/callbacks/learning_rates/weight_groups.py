@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -9,7 +10,7 @@ from kerasrecipes.errors import listed
 
 
 def group_weights(
-    model: keras.Model, groups: Mapping[str, object] | None = None
+    model: keras.Model, groups: Mapping[str, Any] | None = None
 ) -> dict[str, list[keras.Variable]]:
     """Sort the trainable weights of a model.
 

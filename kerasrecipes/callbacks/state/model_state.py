@@ -1,6 +1,7 @@
 """Everything that training changes, taken down so that it can be put back bit for bit."""
 
 import random
+from typing import Any
 
 import keras
 import numpy as np
@@ -88,7 +89,7 @@ class RandomState:
 
     def __init__(self) -> None:
         self._python = random.getstate()
-        self._numpy = np.random.get_state()
+        self._numpy: Any = np.random.get_state()
         self._generator = find_global_generator()
         self._keras = self._generator and _copied(self._generator.state)
 

@@ -121,7 +121,7 @@ class StateFolder:
             OSError: If it cannot be written; the states from before are as they were.
             TypeError: If it holds something that cannot be written.
         """
-        arrays = pack_tree(state)
+        arrays: dict[str, Any] = pack_tree(state)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_unfinished(self.folder)

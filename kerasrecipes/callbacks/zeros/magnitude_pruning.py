@@ -67,7 +67,9 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
             end_step = getattr(sparsity, "end_step", -1)
             # Only the end of the training ends what TFMOT says goes on forever.
             end_step = None if end_step < 0 else max(end_step, begin_step + 1)
-        self.sparsity = {"": None} if self.schedule else checked_sparsity(sparsity, pattern)
+        self.sparsity: dict[str, Any] = {"": None}
+        if not callable(sparsity):
+            self.sparsity = checked_sparsity(sparsity, pattern)
         self.pattern = pattern
         if begin_step < 0 or frequency < 1 or (end_step is not None and end_step <= begin_step):
             raise ValueError(
@@ -102,7 +104,8 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         require_single_steps(self)
-        self._end, self._step = self._last_step(), 0
+        self._end = self._last = self._last_step()
+        self._step = 0
         self._kernels = find_kernels(self.model)
         self._final = self._final_sparsity()
         self._masks: dict[str, np.ndarray] = {}
@@ -112,7 +115,7 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         synchronise(self.model)
         self._step += 1
-        if self._step == self._end or (self._step < self._end and self._is_turn()):
+        if self._step == self._last or (self._step < self._last and self._is_turn()):
             self._choose_masks()
         apply_masks(self._kernels, self._masks)
 
@@ -122,7 +125,7 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
         return (self._step - self.begin_step) % self.frequency == 0
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if self._step < self._end:
+        if self._step < self._last:
             warnings.warn(
                 f"Training ended at step {self._step}, before `end_step={self._end}`: "
                 f"{self.summary()['sparsity']:.0%} of the weights are zero, fewer than asked.",
@@ -141,7 +144,7 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
 
     def _last_step(self) -> int:
         steps, epochs = self.params.get("steps"), self.params.get("epochs", 1)
-        planned = steps * epochs if steps else None
+        planned: Any = steps * epochs if steps else None
         if planned is None and self.end_step is None:
             raise ValueError(
                 "The number of steps is not known, so neither is when pruning ends. Pass "
@@ -158,9 +161,10 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
 
     def _final_sparsity(self) -> dict[str, float]:
         """Return the sparsity at the end of each kernel to prune, by the layer's name."""
-        final = {}
+        final: dict[str, Any] = {}
+        multiple = self.pattern[1] if self.pattern else 1
         for name, kernel in self._kernels.items():
-            fits = not self.pattern or kernel.shape[-2] % self.pattern[1] == 0
+            fits = kernel.shape[-2] % multiple == 0
             matching = [expression for expression in self.sparsity if re.search(expression, name)]
             if fits and matching:
                 final[name] = self.sparsity[matching[0]]
@@ -172,7 +176,7 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
         elif idle:
             why = f"no layer matches {listed(idle)}"
         else:
-            why = f"no kernel has a multiple of {self.pattern[1]} input channels"
+            why = f"no kernel has a multiple of {multiple} input channels"
         raise ValueError(
             f"`sparsity` would have no effect: {why}. Kernels that can be pruned: "
             f"{listed(self._kernels)}."
@@ -284,7 +288,7 @@ def _refuse_beside_schedule(
 
 
 def checked_sparsity(
-    sparsity: float | Mapping[str, float], pattern: tuple[int, int] | None
+    sparsity: float | Mapping[str, float] | None, pattern: tuple[int, int] | None
 ) -> dict[str, float]:
     """Return the final sparsity by regular expression; `""` matches every name.
 
@@ -307,7 +311,7 @@ def checked_sparsity(
                 f"`pattern` must be two whole numbers with 0 < n < m, e.g. (2, 4), not {pattern!r}."
             )
         return {"": 1 - pattern[0] / pattern[1]}
-    wanted = dict(sparsity) if isinstance(sparsity, Mapping) else {"": sparsity}
+    wanted: dict[str, Any] = dict(sparsity) if isinstance(sparsity, Mapping) else {"": sparsity}
     for value in wanted.values():
         if not isinstance(value, int | float) or not 0 < value < 1:
             raise ValueError(f"`sparsity` must lie between 0 and 1, not {value!r}.")

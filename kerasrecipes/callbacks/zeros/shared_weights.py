@@ -59,6 +59,9 @@ class HoldClusters(Resumable, keras.callbacks.Callback):
             )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._hold()
+
+    def _hold(self) -> None:
         for name, cluster in self._clusters.items():
             kernel = self._kernels[name]
             sums = np.bincount(cluster - ZERO, kernel.numpy().ravel())
@@ -67,7 +70,7 @@ class HoldClusters(Resumable, keras.callbacks.Callback):
             kernel.assign(means[cluster - ZERO].reshape(kernel.shape).astype("float32"))
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self.on_train_batch_end(None)
+        self._hold()
 
     def summary(self) -> dict:
         """Return what a report should say."""

@@ -85,11 +85,11 @@ def mean_average_precision(
         >>> round(mean_average_precision(nearby, [0, 0, 1, 1]).value, 3)
         0.833
     """
-    values = []
+    found = []
     for hits in _ranked_hits(embeddings, labels, groups):
         places = np.flatnonzero(hits)
-        values.append(np.mean(np.arange(1, len(places) + 1) / (places + 1)))
-    values = np.array(values)
+        found.append(np.mean(np.arange(1, len(places) + 1) / (places + 1)))
+    values = np.array(found)
     return Estimate(values.mean(), *bootstrap_interval(np.mean, values))
 
 

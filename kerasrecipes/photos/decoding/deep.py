@@ -2,6 +2,7 @@
 
 import sys
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -32,9 +33,10 @@ def load_deep(
         DataError: With the bare reason, if a pixel is outside the range.
     """
     white = policy.max_16bit
+    tags: Any = getattr(image, "tag_v2", {})  # of a TIFF
     if image.format == "PPM":
         white = 65535  # the file states its own range and Pillow has scaled by it
-    elif image.format == "TIFF" and image.tag_v2.get(262) == 0:
+    elif image.format == "TIFF" and tags.get(262) == 0:
         raise DataError("a 16-bit TIFF in which 0 is white: save it with 0 as black")
     if image.mode.startswith("I"):
         image.load()
@@ -70,7 +72,7 @@ def _two_bytes(image: ImageFile.ImageFile, data: bytes) -> tuple[np.ndarray, np.
             f"a 16-bit layout that cannot be read exactly ({', '.join(_raw_modes(image))}): "
             "save it as 16-bit grey or RGB"
         )
-    low = Image.OPEN[image.format][0](BytesIO(data), "")
+    low = Image.OPEN[str(image.format)][0](BytesIO(data), "")
     low.tile = [tile._replace(args=_swapped(tile.args, native)) for tile in low.tile]
     image.load()
     low.load()
@@ -79,7 +81,7 @@ def _two_bytes(image: ImageFile.ImageFile, data: bytes) -> tuple[np.ndarray, np.
     return values, high_byte[..., 3].copy() if high_byte.shape[2] == 4 else None
 
 
-def _swapped(layout: tuple | str, native: str) -> tuple | str:
+def _swapped(layout: Any, native: str) -> Any:
     if isinstance(layout, tuple):
         return (_swapped(layout[0], native), *layout[1:])
     mode, order = layout.split(";")
