@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         Photo as Photo,
         PhotoSet as PhotoSet,
         check_photos as check_photos,
+        photos_from_arrays as photos_from_arrays,
         register_augmentation as register_augmentation,
         scan_photos as scan_photos,
     )
@@ -148,6 +149,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "QuantizedClassifier cluster distil measure_sensitivity optimize "
         "optimize_bundle prune quantize",
         "photos": "Augmentation CheckReport DecodePolicy Photo PhotoSet check_photos "
+        "photos_from_arrays "
         "register_augmentation scan_photos",
         "quantization": "QuantizationSensitivity",
         "release.bundle": "Bundle",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from kerasrecipes.photos.reader import to_dataset as to_dataset
     from kerasrecipes.photos.scan import scan_photos as scan_photos
+    from kerasrecipes.photos.sources.arrays import photos_from_arrays as photos_from_arrays
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -33,5 +34,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "photo_set": "Excluded Photo PhotoFacts PhotoSet",
         "reader": "to_dataset",
         "scan": "scan_photos",
+        "sources.arrays": "photos_from_arrays",
     },
 )

@@ -43,7 +43,9 @@ def find_misnamed(placed: Placed) -> list[Finding]:
     """Report photos whose extension belongs to another format."""
     return _photos(
         placed,
-        lambda p: not p.path.name.lower().endswith(EXTENSIONS[p.facts.image_format]),
+        lambda p: (
+            p.content is None and not p.path.name.lower().endswith(EXTENSIONS[p.facts.image_format])
+        ),
         "misnamed",
         "warning",
         "have",
@@ -132,6 +134,20 @@ def find_huge(placed: Placed) -> list[Finding]:
     )
 
 
+def find_unknown_parts(placed: Placed) -> list[Finding]:
+    """Report photos without a file or a group, of which nothing says what they belong to."""
+    unknown = [i for i, p in enumerate(placed.items) if p.content is not None and p.group is None]
+    if not unknown:
+        return []
+    message = (
+        f"{things(len(unknown), 'photo comes', 'photos come')} without files, so that nothing is "
+        "known of them but their pixels: copies are found, but two photos of one part may lie on "
+        "two sides of a split. Pass `groups` if there are several of one part."
+    )
+    examples = placed.examples(unknown)
+    return [Finding("unknown-parts", "info", message, len(unknown), examples)]
+
+
 def _size(photo: "Photo") -> str:
     return f": {photo.facts.width}x{photo.facts.height}"
 
@@ -163,4 +179,5 @@ CHECKS = (
     find_tiny,
     find_huge,
     find_ignored,
+    find_unknown_parts,
 )

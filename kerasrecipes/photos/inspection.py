@@ -17,12 +17,13 @@ from kerasrecipes.photos.similar import FINGERPRINT_SIDE, fingerprint
 _BITS = {"1": 1, "I": 32, "I;16": 16, "I;16B": 16, "I;16L": 16}
 
 
-def inspect_photo(path: Path, policy: DecodePolicy) -> PhotoFacts:
+def inspect_photo(path: Path, policy: DecodePolicy, content: bytes | None = None) -> PhotoFacts:
     """Read a file once: digest, header, a full decode as a check, and the fingerprint.
 
     Args:
         path: A regular file.
         policy: Decides which photos are refused.
+        content: What the file would hold, if the photo lies in memory.
 
     Returns:
         The facts; no pixels are kept.
@@ -30,7 +31,7 @@ def inspect_photo(path: Path, policy: DecodePolicy) -> PhotoFacts:
     Raises:
         DataError: With the bare reason, if the photo cannot be used.
     """
-    data = read_bytes(path)
+    data = read_bytes(path) if content is None else content
     image = open_photo(data, policy)
     width, height, mode, bits = *image.size, image.mode, _bits(image)
     if image.format in {"JPEG", "MPO"} and mode in {"RGB", "L"}:

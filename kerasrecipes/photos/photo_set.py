@@ -56,12 +56,13 @@ class Photo:
     """One labelled photo.
 
     Args:
-        path: The file.
+        path: The file; what it is called, if it lies in memory.
         label: Its class; its labels, as a tuple; or its number: see `PhotoSet.target`.
         facts: What reading it once told about it.
         group: The part, patient or board that it shows, if that is known.
         time: When it was taken, if that is known.
         split: The side that the folder or table gives it: `"train"`, `"val"` or `"test"`.
+        content: The bytes of its file, if it lies in memory.
     """
 
     path: Path
@@ -70,6 +71,7 @@ class Photo:
     group: str | None = None
     time: datetime | None = None
     split: str | None = None
+    content: bytes | None = field(default=None, repr=False)
 
     @property
     def key(self) -> str:

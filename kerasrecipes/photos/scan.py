@@ -2,9 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kerasrecipes.console import bar
@@ -78,20 +78,57 @@ def scan_photos(
     root = Path(os.path.abspath(source))
     candidates, excluded, ignored, found = _list_photos(root, Asked(label, labels, value), group_by)
     order = in_order(classes, found.class_names, found.target, map(_said, candidates))
-    candidates = _grouped(candidates, _pattern_of(group_by, root), policy)
-    count = len(candidates) + len(excluded)
-    for candidate, facts in _inspect_all(candidates, policy):
+    candidates = grouped(candidates, _pattern_of(group_by, root), policy)
+    found = replace(found, class_names=order)
+    limits = Limits(policy, max_unreadable_fraction, drop_small_classes, for_training)
+    return replace(read_photos(candidates, found, limits, excluded), ignored=tuple(ignored))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What photos must be like; see `scan_photos` for the arguments.
+
+    `max_unreadable_fraction` is `None` for photos all of which must be usable.
+    """
+
+    policy: DecodePolicy
+    max_unreadable_fraction: float | None
+    drop_small_classes: bool
+    for_training: bool
+
+
+def read_photos(
+    candidates: Sequence[Candidate],
+    found: Labelled,
+    limits: Limits,
+    excluded: Iterable[Excluded] = (),
+) -> PhotoSet:
+    """Read each photo once, and leave out the bad.
+
+    Args:
+        candidates: The photos.
+        found: What all of them say; its list of photos is filled.
+        limits: What they must be like.
+        excluded: What was left out already.
+
+    Raises:
+        DataError: If too much of it is unusable.
+    """
+    left_out = list(excluded)
+    count = len(candidates) + len(left_out)
+    for candidate, facts in _inspect_all(candidates, limits.policy):
         if isinstance(facts, PhotoFacts):
             found.photos.append(_photo(candidate, facts))
         else:
-            excluded.append(Excluded(candidate.path, facts, candidate.row))
-    _check_unreadable(root, excluded, count, max_unreadable_fraction)
-    found = replace(found, class_names=order)
-    if for_training:
-        found, dropped = found.learnable(drop_small_classes)
-        excluded += dropped
+            left_out.append(Excluded(candidate.path, facts, candidate.row))
+    _check_unreadable(found.root, left_out, count, limits.max_unreadable_fraction)
+    if limits.for_training:
+        found, dropped = found.learnable(limits.drop_small_classes)
+        left_out += dropped
     photos, names = tuple(found.photos), tuple(found.class_names)
-    return PhotoSet(photos, names, root, tuple(excluded), tuple(ignored), policy, found.target)
+    return PhotoSet(
+        photos, names, found.root, tuple(left_out), (), limits.policy, target=found.target
+    )
 
 
 def _list_photos(
@@ -135,17 +172,18 @@ def _photo(candidate: Candidate, facts: PhotoFacts) -> Photo:
         group=candidate.group,
         time=candidate.time,
         split=candidate.split,
+        content=candidate.content,
     )
 
 
 def _inspect_all(
-    candidates: list[Candidate], policy: DecodePolicy
+    candidates: Sequence[Candidate], policy: DecodePolicy
 ) -> Iterator[tuple[Candidate, PhotoFacts | str]]:
     """Inspect photos in parallel (decoding releases the interpreter lock), in order."""
 
     def inspect(candidate: Candidate) -> PhotoFacts | str:
         try:
-            return inspect_photo(candidate.path, policy)
+            return inspect_photo(candidate.path, policy, candidate.content)
         except DataError as error:
             return str(error)
 
@@ -159,10 +197,14 @@ def _inspect_all(
         pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest
 
 
-def _grouped(
+def grouped(
     candidates: list[Candidate], group_by: str | None, policy: DecodePolicy
 ) -> list[Candidate]:
-    """Set the groups of candidates by `"folder"` or by a regular expression."""
+    """Set the groups of candidates by `"folder"` or by a regular expression.
+
+    Raises:
+        DataError: If the expression is not valid, or a photo would have no group.
+    """
     if group_by is None:
         return candidates
     if group_by == "folder":
@@ -200,12 +242,16 @@ def _pattern(group_by: str) -> re.Pattern[str]:
 
 
 def _check_unreadable(
-    root: Path, excluded: list[Excluded], found: int, max_unreadable_fraction: float
+    root: Path, excluded: list[Excluded], found: int, max_unreadable_fraction: float | None
 ) -> None:
-    if found and len(excluded) / found > max_unreadable_fraction:
+    if found and len(excluded) / found > (max_unreadable_fraction or 0):
         examples = "; ".join(
             f"'{printable(_relative(item.path, root))}': {item.reason}" for item in excluded[:5]
         )
+        if max_unreadable_fraction is None:
+            raise DataError(
+                f"{len(excluded)} of {found} photos cannot be used: {examples}. Leave them out."
+            )
         raise DataError(
             f"{len(excluded)} of {found} photos in '{printable(root)}' cannot be used, more than "
             f"max_unreadable_fraction={max_unreadable_fraction:g} allows: {examples}. "

@@ -34,7 +34,8 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 class Candidate:
     """A file that a folder or table says is a photo, before it was read.
 
-    `name` is its path relative to the folder or as written in the table, with `/`.
+    `name` is its path relative to the folder or as written in the table, with `/`. `content` is
+    what the file would hold, if the photo lies in memory.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Candidate:
     time: datetime | None = None
     split: str | None = None
     row: int | None = None
+    content: bytes | None = None
 
 
 def read_table(

@@ -102,6 +102,8 @@ def read_unchanged(photo: "Photo") -> bytes:
     Raises:
         DataError: If the file is gone, or differs from what was scanned.
     """
+    if photo.content is not None:
+        return photo.content
     try:
         data = read_bytes(photo.path)
     except DataError as error:

@@ -73,7 +73,7 @@ def load_rgb(
                     raise DataError(_unusable_mode(image.mode))
                 image.load()
                 picture, peak = image, None
-            return _on_background(_upright(image, picture), policy.background), peak
+            return flatten(_upright(image, picture), policy), peak
 
 
 def _judge_size(image: Image.Image, policy: DecodePolicy) -> None:
@@ -168,8 +168,9 @@ def _upright(source: ImageFile.ImageFile, picture: Image.Image) -> Image.Image:
     return picture if method is None else picture.transpose(method)
 
 
-def _on_background(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+def flatten(picture: Image.Image, policy: DecodePolicy) -> Image.Image:
+    """Return a decoded picture in RGB, on the background if it is transparent."""
     if picture.has_transparency_data:
-        below = Image.new("RGBA", picture.size, (*background, 255))
+        below = Image.new("RGBA", picture.size, (*policy.background, 255))
         picture = Image.alpha_composite(below, picture.convert("RGBA"))
     return picture if picture.mode == "RGB" else picture.convert("RGB")
