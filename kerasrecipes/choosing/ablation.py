@@ -125,7 +125,7 @@ def ablate_recipe(
     variants = _variants(recipe, changes)
     photos = scanned(photos, group_by)
     bench = Bench.of(photos, split_by, test_fraction, val_fraction, recipe.seed)
-    measured = {name: [] for name in variants}
+    measured: dict[str, list[tuple[float, ...]]] = {name: [] for name in variants}
     for number, (learn, judge) in enumerate(bench.splits):
         train, val = bench.photos.select(learn), bench.photos.select(judge)
         memory: dict = {}
@@ -149,7 +149,7 @@ def ablate_recipe(
     return Ablation(rows, len(bench.splits), len(bench.photos))
 
 
-def _variants(recipe: ImageClassifier, changes: Mapping[str, Any]) -> dict[str, Judged]:
+def _variants(recipe: ImageClassifier, changes: Mapping[str, Any] | None) -> dict[str, Judged]:
     config = {name: getattr(recipe, name) for name in recipe.get_config()}
     chosen = usual_changes(recipe.table) if changes is None else changes
     # Or each change would seem to be what is wrong.
@@ -198,4 +198,5 @@ def _row(name: str, found: np.ndarray, base: np.ndarray) -> AblationRow:
     half = math.nan
     if n > 1:
         half = float(t.ppf(0.975, n - 1) * differences.std(ddof=1) / math.sqrt(n))
-    return AblationRow(name, *found.mean(axis=0).tolist(), mean, (mean - half, mean + half))
+    accuracy, balanced, loss = found.mean(axis=0).tolist()
+    return AblationRow(name, accuracy, balanced, loss, mean, (mean - half, mean + half))

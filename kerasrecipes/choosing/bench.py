@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class Bench:
             ValueError: If an argument is not usable.
             DataError: If the photos cannot be split so.
         """
-        fractions = {"test_fraction": test_fraction, "val_fraction": val_fraction}
+        fractions: Any = {"test_fraction": test_fraction, "val_fraction": val_fraction}
         train, val, test = split_photos(photos, **fractions, split_by=split_by, seed=seed)
         aside = set(test.photos)
         rest = photos.select(i for i, photo in enumerate(photos.photos) if photo not in aside)
@@ -72,7 +72,7 @@ class Bench:
             if all(set(val.photos) != set(other.photos) for _, other in sides):
                 sides.append((train, val))
         place = {photo: i for i, photo in enumerate(rest.photos)}
-        splits = tuple(
+        splits: Any = tuple(
             tuple(np.array([place[photo] for photo in side.photos], np.int64) for side in pair)
             for pair in sides
         )

@@ -59,7 +59,7 @@ class BackboneFile:
     def weakest_class(self) -> str:
         """The class with the lowest recall, of those that could be measured."""
         measured = {k: r.value for k, r in self.recalls.items() if not math.isnan(r.value)}
-        return min(measured, key=measured.get)
+        return min(measured, key=measured.__getitem__)
 
     def to_dict(self) -> dict:
         """Return the numbers as JSON-safe data."""

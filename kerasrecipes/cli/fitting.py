@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -79,7 +79,7 @@ def train(
     _tell(done, photos, run)
 
 
-def _tell(done, photos: Path, run: Path | None) -> None:
+def _tell(done: Any, photos: Path, run: Path | None) -> None:
     from kerasrecipes.engine.run_folder import RECIPE
 
     folder = printable(done.bundle.folder)
@@ -118,7 +118,7 @@ def ablate(
     from kerasrecipes.training.image_classifier import ImageClassifier
 
     recipe = ImageClassifier(**with_epochs(epochs, settings))
-    chosen = photos
+    chosen: Any = photos
     if split.pop("drop_small_classes", False):
         group = split.pop("group_by", None)
         chosen = scan_photos(photos, group_by=group, drop_small_classes=True)

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,7 +53,9 @@ def export_saved(
     from kerasrecipes.release.bundle import Bundle
     from kerasrecipes.verify import Verification
 
-    options = {} if signatures is None else {"signatures": tuple(signatures.split(","))}
+    options: dict[str, Any] = (
+        {} if signatures is None else {"signatures": tuple(signatures.split(","))}
+    )
     options |= {} if keep_float is None else {"keep_float": keep_float}
     record = Bundle.load(model).export(
         format,

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,10 @@ from kerasrecipes.cli.options import (
 )
 from kerasrecipes.cli.recipes import Assignments, Config, told_recipe
 from kerasrecipes.errors import printable
+
+if TYPE_CHECKING:
+    from kerasrecipes.data.examples import Examples
+    from kerasrecipes.training.recipe import Recipe
 
 MaxDrop = Annotated[float, typer.Option(help="Accuracy that may be lost, e.g. 0.01 for one point.")]
 MaxMb = Annotated[float | None, typer.Option(help="Largest file, in MB.")]
@@ -109,7 +113,11 @@ def prune_saved(
     from kerasrecipes.optimization.bundle_optimization import remake_bundle
     from kerasrecipes.optimization.pruning import prune
 
-    options = {"channels": channels, "max_multiply_adds": max_multiply_adds, "sparsity": sparsity}
+    options: dict[str, Any] = {
+        "channels": channels,
+        "max_multiply_adds": max_multiply_adds,
+        "sparsity": sparsity,
+    }
     options |= {} if epochs is None else {"epochs": epochs}
     _tell(remake_bundle(model, photos, to, partial(prune, **options)), as_json)
 
@@ -133,7 +141,7 @@ def quantize_saved(
     from kerasrecipes.optimization.bundle_optimization import remake_bundle
     from kerasrecipes.optimization.quantizing import quantize
 
-    def rounded(recipe, train, val):
+    def rounded(recipe: "Recipe", train: "Examples", val: "Examples") -> Any:
         return quantize(recipe, mode, keep_float=keep_float, engine=engine, epochs=epochs)
 
     _tell(remake_bundle(model, photos, to, rounded), as_json)
@@ -166,13 +174,13 @@ def distil_saved(
 
     student = ImageClassifier(**with_epochs(epochs, settings))
 
-    def taught(teacher, train, val):
+    def taught(teacher: "Recipe", train: "Examples", val: "Examples") -> Any:
         return distil(teacher, student, train, val)
 
     _tell(remake_bundle(model, photos, to, taught), as_json)
 
 
-def _tell(done, as_json: bool) -> None:
+def _tell(done: Any, as_json: bool) -> None:
     if as_json:
         return print_json(done.to_dict())
     print(done)

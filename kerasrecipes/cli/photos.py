@@ -1,7 +1,7 @@
 """Commands about photos, before any training."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,7 +44,7 @@ def doctor(
             "there is no split that could leak. Add e.g. --split auto.",
             param_hint="'--fail-on-leak'",
         )
-    sets = (found,)
+    sets: tuple[Any, ...] = (found,)
     if split is not None:
         train, val, test = split_photos(found, split_by=split.value, seed=seed)
         sets = (replace(train, excluded=found.excluded, ignored=found.ignored), val, test)
@@ -89,7 +89,7 @@ def show_augmentation(
 
 def _check_picture(photos: Path, to: Path, overwrite: bool) -> None:
     """Find out before photos are read that the picture must not be written."""
-    option = {"param_hint": "'--to'"}
+    option: Any = {"param_hint": "'--to'"}
     if to.suffix.lower() != ".png":
         raise typer.BadParameter(f"'{printable(to)}' must end in .png.", **option)
     if photos.is_dir() and to.resolve().is_relative_to(photos.resolve()):

@@ -77,7 +77,7 @@ def _take_options(found: "RecipeFile", context: typer.Context) -> None:
     typed = {
         name: value.value if isinstance(value, Enum) else value
         for name, value in context.params.items()
-        if context.get_parameter_source(name).name != "DEFAULT"
+        if (source := context.get_parameter_source(name)) and source.name != "DEFAULT"
     }
     if "image_size" in typed:
         typed["image_size"] = [typed["image_size"]] * 2

@@ -72,7 +72,7 @@ def recommend(
         same = {"--image-size": image_size, "--group-by": group_by, "--seed": seed or None}
         same["--split-by"] = None if split_by is SplitBy.AUTO else split_by.value
         words = [str(photos), "--backbone", found.best.backbone]
-        words += [w for name, value in same.items() if value is not None for w in (name, value)]
+        words += [str(w) for one in same.items() if one[1] is not None for w in one]
         words += ["--drop-small-classes"] * drop_small_classes
         line = shlex.join(["kerasrecipes", "train", *map(str, words)])
         print(f"Next: {printable(line)} --to saved_models/…")
@@ -89,7 +89,7 @@ def _recalls(given: list[str] | None) -> float | dict[str, float] | None:
             raise typer.BadParameter(
                 f"{text!r} is neither a number nor <class>=<number>.", param_hint="'--min-recall'"
             ) from None
-    if "" in named and len(given) > 1:
+    if "" in named and len(given or []) > 1:
         raise typer.BadParameter(
             "one number holds for the weakest class, and so for all. Give it alone, or name a "
             "class each time.",

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,6 +10,11 @@ from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.engine.rates import StageRates
 from kerasrecipes.engine.schedule import Stage
 from kerasrecipes.keras_private import averages_of, trained_by
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasrecipes.engine.wanted import Settings
 
 
 @dataclass
@@ -37,10 +43,10 @@ class BlockOptimizers:
     ema: bool = True
     l2_sp: float = 0.0
     adaptive_clip: float | None = None
-    _kept: dict[int, object] = field(default_factory=dict)
+    _kept: dict[int, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, recipe, spec: BackboneSpec) -> "BlockOptimizers":
+    def of(cls, recipe: "Settings", spec: BackboneSpec) -> "BlockOptimizers":
         """Take the settings of a recipe."""
         return cls(
             spec,
@@ -52,7 +58,9 @@ class BlockOptimizers:
             recipe.adaptive_clip,
         )
 
-    def for_stage(self, model, stage: Stage, steps: int, rates: StageRates | None = None):
+    def for_stage(
+        self, model: "keras.Model", stage: Stage, steps: int, rates: StageRates | None = None
+    ) -> "keras.optimizers.Optimizer":
         """Return the optimizer of one stage.
 
         Args:
@@ -85,7 +93,7 @@ class BlockOptimizers:
         together.build(model.trainable_variables)
         return together
 
-    def get_state(self, model) -> dict:
+    def get_state(self, model: "keras.Model") -> dict:
         """Return the optimizers' variables, and which weights of the model each one updates.
 
         Args:
@@ -102,7 +110,7 @@ class BlockOptimizers:
             for part, kept in self._kept.items()
         }
 
-    def set_state(self, model, state: dict) -> None:
+    def set_state(self, model: "keras.Model", state: dict) -> None:
         """Build the optimizers of stages that are done, as `get_state` found them.
 
         Args:
@@ -149,7 +157,7 @@ class BlockOptimizers:
                 # A copy: with JAX, both would hold one array, which a step may use up once.
                 average.assign(np.array(keras.ops.convert_to_numpy(variable)))
 
-    def _new(self, part: int, rate, momentum: float):
+    def _new(self, part: int, rate: float, momentum: float) -> "keras.optimizers.Optimizer":
         from kerasrecipes.optimizers.fine_tuning_adamw import FineTuningAdamW
 
         pretrained = part < len(self.spec.blocks)
@@ -166,7 +174,7 @@ class BlockOptimizers:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
 
-    def _map(self, parts: dict[int, list]):
+    def _map(self, parts: dict[int, list]) -> Any:
         import keras
 
         by_path = {

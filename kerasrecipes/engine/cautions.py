@@ -1,11 +1,18 @@
 """What is said before a fit that cannot go well."""
 
+from typing import TYPE_CHECKING
+
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import listed
 from kerasrecipes.keras_private import parts_of
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasrecipes.engine.wanted import Settings
 
 FEW = 3
 
@@ -41,7 +48,7 @@ def warn_of_few_photos(val: Examples) -> list[str]:
 
 
 def warn_of_random_weights(
-    model, spec: BackboneSpec, recipe, schedule: UnfreezeSchedule
+    model: "keras.Model", spec: BackboneSpec, recipe: "Settings", schedule: UnfreezeSchedule
 ) -> list[str]:
     """Say how much of a backbone without pretrained weights never trains.
 

@@ -1,6 +1,8 @@
 """The batches of one stage, as Keras's `fit` takes them."""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,8 +10,14 @@ from kerasrecipes.console import say
 from kerasrecipes.data.batches import index_batches, with_targets
 from kerasrecipes.data.mixing import mix_batches
 
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-def train_batches(runner, feed, epochs: range):
+    from kerasrecipes.engine.stage import StageRunner
+    from kerasrecipes.engine.wanted import Feed
+
+
+def train_batches(runner: "StageRunner", feed: "Feed", epochs: range) -> "tf.data.Dataset":
     """Return `(inputs, target, weight)` batches of the training photos, epoch after epoch.
 
     Args:
@@ -19,7 +27,7 @@ def train_batches(runner, feed, epochs: range):
     """
     settings, count = runner.settings, len(runner.train.examples)
 
-    def make(share):
+    def make(share: Any) -> "tf.data.Dataset":
         size, views = settings.batch_size, runner.train.views
         order = index_batches(count, size, settings.seed, epochs, views)
         # A device reads its own photos only, unless any two of a batch may be mixed.
@@ -33,7 +41,7 @@ def train_batches(runner, feed, epochs: range):
     return runner.devices.distributed(make)
 
 
-def val_batches(runner, feed):
+def val_batches(runner: "StageRunner", feed: "Feed") -> "tf.data.Dataset":
     """Return the same for validation, where every photo counts alike: weighted, the few photos
     of a rare class would choose the weights alone. They come mixed, since a loss on embeddings
     compares the photos of a batch.
@@ -44,7 +52,7 @@ def val_batches(runner, feed):
     """
     count = len(runner.val.examples)
 
-    def make(share):
+    def make(share: Any) -> "tf.data.Dataset":
         order = index_batches(count, _val_batch(runner), runner.settings.seed, range(1), 1)
         batches = with_targets(feed(share(order)), runner.targets[1], np.ones(count))
         # Told the number of steps, Keras reads on where it stopped.
@@ -53,7 +61,7 @@ def val_batches(runner, feed):
     return runner.devices.distributed(make)
 
 
-def val_steps(runner) -> int | None:
+def val_steps(runner: "StageRunner") -> int | None:
     """Return the steps of a validation, which Keras cannot count where devices share them.
 
     Args:
@@ -64,7 +72,7 @@ def val_steps(runner) -> int | None:
     return math.ceil(len(runner.val.examples) / _val_batch(runner))
 
 
-def class_sides(runner, feeds) -> list[tuple]:
+def class_sides(runner: "StageRunner", feeds: "Sequence[Feed]") -> list[tuple]:
     """Return `(inputs, labels)` of the training and of the validation photos, as they are and
     in their order: inputs in batches for `predict`, labels of shape `(n,)`.
 
@@ -80,12 +88,13 @@ def class_sides(runner, feeds) -> list[tuple]:
     return found
 
 
-def _val_batch(runner) -> int:
+def _val_batch(runner: "StageRunner") -> int:
     return math.ceil(runner.settings.batch_size / runner.parts)
 
 
-def _mixed(runner, batches, first_step: int):
-    settings, kind = runner.settings, runner.settings.mix
+def _mixed(runner: "StageRunner", batches: "tf.data.Dataset", first_step: int) -> "tf.data.Dataset":
+    settings = runner.settings
+    kind: Any = settings.mix
     if kind == "cutmix" and batches.element_spec[0].shape.rank == 2:
         say("  No box can be cut out of pooled features: this stage uses mixup.")
         kind = "mixup"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.errors import is_number
@@ -10,6 +11,9 @@ from kerasrecipes.keras_private import parts_of
 from kerasrecipes.report.run_report import FreezeRow
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.statistics.tables import Table
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class FreezePolicy:
     train_batch_norm: bool = False
     adapters: frozenset[int] | None = None
 
-    def apply(self, model, spec: BackboneSpec) -> FreezeSummary:
+    def apply(self, model: "keras.Model", spec: BackboneSpec) -> FreezeSummary:
         """Set `trainable` on every layer of `model`, in place.
 
         Args:
@@ -119,7 +123,7 @@ class FreezePolicy:
         )
 
 
-def held_still(model):
+def held_still(model: "keras.Model") -> "keras.Layer":
     """Wrap a model in a layer that computes as in inference, whatever trains around it.
 
     Calling the model with `training=False` is not enough: a functional model around it
@@ -131,17 +135,17 @@ def held_still(model):
     import keras
 
     class Still(keras.Layer):
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__(name=f"still_{model.name}")
             self.inner = model
 
-        def call(self, inputs):
+        def call(self, inputs: "keras.KerasTensor") -> "keras.KerasTensor":
             return self.inner(inputs, training=False)
 
     return Still()
 
 
-def batch_norms(layer) -> list:
+def batch_norms(layer: "keras.Layer") -> list:
     """Find a layer's BatchNormalization, in itself and in the layers that it is made of.
 
     Args:
@@ -161,11 +165,10 @@ def _norm_state(trained: bool) -> str:
 def _merged(rows: tuple[FreezeRow, ...]) -> list[FreezeRow]:
     """Join neighbouring backbone blocks of the same state, so that the table fits a screen."""
     merged: list[FreezeRow] = []
-    first = None
+    first = ""
     for row in rows:
         last = merged[-1] if merged else None
-        alike = last and row.block != "head" and last.trained == row.trained
-        if not alike:
+        if last is None or row.block == "head" or last.trained != row.trained:
             first = row.block
             merged.append(row)
             continue

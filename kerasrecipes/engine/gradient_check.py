@@ -1,11 +1,15 @@
 """Checking the gradients of a layer, a loss or a model against finite differences."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrecipes.errors import VerificationError
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class GradientCheck:
 
 
 def check_gradients(
-    target,
+    target: "Callable[..., Any] | keras.Layer",
     *inputs: np.ndarray,
     constant: tuple[int, ...] = (),
     tolerance: float = 1e-6,
@@ -109,7 +113,9 @@ def _judged(worst: GradientCheck, compared: int, tolerance: float) -> GradientCh
     return GradientCheck(worst.largest_error, worst.where, worst.analytic, worst.numeric, compared)
 
 
-def _in_float64(target, arrays: list[np.ndarray]) -> tuple[Callable, list]:
+def _in_float64(
+    target: "Callable[..., Any] | keras.Layer", arrays: list[np.ndarray]
+) -> tuple[Callable, list]:
     """Return a function of tensors, and the weights to check with their names."""
     import keras
 
@@ -136,11 +142,17 @@ def _in_float64(target, arrays: list[np.ndarray]) -> tuple[Callable, list]:
     return target, []
 
 
-def _copied(layer):
+def _copied(layer: "keras.Layer") -> "keras.Layer":
     return type(layer).from_config({**layer.get_config(), "dtype": "float64"})
 
 
-def _differentiate(function, arrays, weights, constant, rng):
+def _differentiate(
+    function: Callable[..., Any],
+    arrays: list[np.ndarray],
+    weights: list[Any],
+    constant: Sequence[int],
+    rng: np.random.Generator,
+) -> Any:
     """Return the projected function of the arrays, and its gradients."""
     import tensorflow as tf
 
@@ -167,24 +179,32 @@ def _differentiate(function, arrays, weights, constant, rng):
     return project, [tf.convert_to_tensor(gradient).numpy() for gradient in gradients]
 
 
-def _places(arrays, weights, constant, project, gradients):
+def _places(
+    arrays: list[np.ndarray],
+    weights: list[Any],
+    constant: Sequence[int],
+    project: Callable[..., Any],
+    gradients: list[Any],
+) -> Iterator[tuple[str, np.ndarray, Callable[..., Any], Any]]:
     """Yield name, values to change in place, how to evaluate them, and the gradient."""
-    gradients = iter(gradients)
+    slopes = iter(gradients)
     for i, array in enumerate(arrays):
         if i not in constant:
-            yield f"input {i}", array, project, next(gradients)
+            yield f"input {i}", array, project, next(slopes)
     for weight in weights:
         values = np.array(weight.value)
 
-        def evaluate(weight=weight, values=values):
+        def evaluate(weight: Any = weight, values: Any = values) -> Any:
             weight.assign(values)
             return project()
 
-        yield weight.path, values, evaluate, next(gradients)
+        yield weight.path, values, evaluate, next(slopes)
         weight.assign(values)
 
 
-def _sample(shape: tuple[int, ...], entries: int, rng) -> list[tuple[int, ...]]:
+def _sample(
+    shape: tuple[int, ...], entries: int, rng: np.random.Generator
+) -> list[tuple[int, ...]]:
     size = int(np.prod(shape))
     chosen = range(size) if size <= entries else np.sort(rng.permutation(size)[:entries])
     return [tuple(int(k) for k in np.unravel_index(flat, shape)) for flat in chosen]

@@ -32,7 +32,8 @@ class StageRates:
     @classmethod
     def of(cls, stage: Stage) -> "StageRates":
         """Return the rates of a stage that has its own."""
-        return cls(stage.learning_rate, stage.learning_rate * stage.layer_decay)
+        peak: Any = stage.learning_rate  # a number: "auto" is searched for
+        return cls(peak, peak * stage.layer_decay)
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,11 @@ class RateSearch:
 def rates_found(search: dict[str, Any]) -> StageRates:
     """Return the rates of what `RateSearch.to_dict` returned."""
     rates = {name: search[name]["learning_rate"] for name in search.keys() - {"steps", "seconds"}}
-    both = rates.get(ALL)
+    both: Any = rates.get(ALL)
     return StageRates(rates.get("head", both), rates.get("blocks", both))
 
 
-def search_rates(trained: "keras.Model", data, stage: Stage, head: list) -> RateSearch:
+def search_rates(trained: "keras.Model", data: Any, stage: Stage, head: list) -> RateSearch:
     """Run range tests on a stage's own data; its training is as it would be without them.
 
     Where rates fall from block to block, the head has a test of its own and the blocks have

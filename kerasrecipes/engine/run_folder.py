@@ -46,7 +46,7 @@ class RunFolder:
     photos: dict = field(default_factory=dict)
     resume: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.path = Path(self.path)
 
     @contextmanager

@@ -5,12 +5,20 @@ import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.console import say
 from kerasrecipes.engine.schedule import Stage
 from kerasrecipes.engine.stage_state import put_state, take_state
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.report.run_report import StageReport
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasrecipes.callbacks.metrics_log import MetricsLog
+    from kerasrecipes.callbacks.state.state_folder import StateFolder
+    from kerasrecipes.engine.stage import StageRunner
 
 
 @dataclass
@@ -56,7 +64,7 @@ class RunRecord:
     _saved: int | None = None
     _logged: dict = field(default_factory=dict)
 
-    def restore(self, runner) -> bool:
+    def restore(self, runner: "StageRunner") -> bool:
         """Put the last stage's beginning into a runner, and the reports into `stages`.
 
         Args:
@@ -84,7 +92,7 @@ class RunRecord:
         self._saved = len(self.stages)
         return True
 
-    def save(self, runner) -> None:
+    def save(self, runner: "StageRunner") -> None:
         """Write the state between two stages, unless the run was just resumed there.
 
         Args:
@@ -109,7 +117,7 @@ class RunRecord:
         # Those of the stage before stay, should this state be damaged.
         shutil.rmtree(self._epochs(self._saved - 2), ignore_errors=True)
 
-    def begin_again(self, runner) -> None:
+    def begin_again(self, runner: "StageRunner") -> None:
         """Forget the epochs of the stage that runs, which begins again as `runner` now stands.
 
         Args:
@@ -123,7 +131,9 @@ class RunRecord:
         self._saved = -1
         self.save(runner)
 
-    def resume_stage(self, trained, stage: Stage, callbacks: list, watch: Stopwatch):
+    def resume_stage(
+        self, trained: "keras.Model", stage: Stage, callbacks: list, watch: Stopwatch
+    ) -> tuple[list[Any], int, int]:
         """Add what writes to a stage's callbacks, and go to where the stage stood.
 
         Args:
@@ -164,7 +174,7 @@ class RunRecord:
             )
 
     @cached_property
-    def _files(self):
+    def _files(self) -> "StateFolder":
         from kerasrecipes.callbacks.state.state_folder import StateFolder
 
         return StateFolder(self.folder / "checkpoint" / "stages")
@@ -172,7 +182,7 @@ class RunRecord:
     def _epochs(self, position: int) -> Path:
         return self.folder / "checkpoint" / f"epochs-{position + 1}"
 
-    def _log(self, **labels: str):
+    def _log(self, **labels: str) -> "MetricsLog":
         from kerasrecipes.callbacks.metrics_log import MetricsLog
 
         return MetricsLog(self.folder / "metrics.jsonl", **labels)

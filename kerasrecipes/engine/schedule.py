@@ -46,7 +46,7 @@ class Stage:
     layer_decay: float = 1.0
     patience: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.name, str):
             raise ValueError(f"A stage's `name` must be a text, e.g. 'head', not {self.name!r}.")
         where = f"Stage {self.name!r}: "
@@ -94,7 +94,7 @@ class UnfreezeSchedule:
 
     stages: tuple[Stage, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         given = self.stages
         stages = tuple(given) if isinstance(given, Iterable) else (given,)
         if isinstance(given, Stage) or not all(isinstance(one, Stage) for one in stages):
@@ -222,7 +222,15 @@ def _stage(facts: Mapping) -> Stage:
 
 
 def _check(
-    name: str, value, words: str, low, high=math.inf, *, whole=False, where="", **ends: bool
+    name: str,
+    value: object,
+    words: str,
+    low: float,
+    high: float = math.inf,
+    *,
+    whole: bool = False,
+    where: str = "",
+    **ends: bool,
 ) -> None:
     """Raise unless an argument is a number in a range; `words` say which one."""
     if is_number(value, low, high, whole=whole, **ends):

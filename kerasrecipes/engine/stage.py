@@ -1,8 +1,10 @@
 """Running one stage: freeze, cut, compile, fit, and keep the best weights."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +33,12 @@ from kerasrecipes.report.run_report import StageReport
 from kerasrecipes.surgery.rematerialisation import rematerialised
 from kerasrecipes.surgery.stochastic_depth import Branch, drop_branches
 
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from kerasrecipes.engine.wanted import Feed, Settings, Trained
+
 
 @dataclass
 class StageRunner:
@@ -58,18 +66,18 @@ class StageRunner:
         summaries: What callbacks with a `summary()` had to say, by stage and callback.
     """
 
-    model: object
+    model: "keras.Model"
     spec: BackboneSpec
-    head: object
-    loss: object
+    head: "Trained"
+    loss: Any
     train: Side
     val: Side
     targets: tuple[np.ndarray, ...]
     weights: np.ndarray
     frozen: FrozenPart
     optimizers: BlockOptimizers
-    settings: object
-    callbacks: tuple
+    settings: "Settings"
+    callbacks: "tuple[keras.callbacks.Callback, ...]"
     adapters: frozenset[int] | None = None
     branches: dict[str, Branch] = field(default_factory=dict)
     devices: Devices = field(default_factory=Devices)
@@ -105,7 +113,7 @@ class StageRunner:
         if self.record is not None:
             self.record.save(self)
 
-        def fit():
+        def fit() -> tuple[dict[str, list[float]], int | None, bool]:
             with self.devices.scope(), computing_in(self.precision, self._backbone):
                 trained = self._trained(begin, first_open, first_epoch, self.parts)
                 return self._fit(trained, feeds, stage, first_epoch, watch, rates)
@@ -129,7 +137,7 @@ class StageRunner:
         return report, interrupted
 
     @cached_property
-    def _learner(self):
+    def _learner(self) -> "keras.Model":
         """The model up to what the loss is computed on; a head may have weights behind it."""
         import keras
 
@@ -143,12 +151,14 @@ class StageRunner:
     def _first_open(self, stage: Stage) -> int:
         return stage.first_open(len(self.spec.blocks))
 
-    def _sources(self, first_open: int, later: list[Stage]):
+    def _sources(self, first_open: int, later: list[Stage]) -> "tuple[Any, Sequence[Feed]]":
         """Return where training begins, and what feeds it on each side."""
         cached = self.frozen.sources(first_open, [self._first_open(stage) for stage in later])
         return cached or (self.model.input, [self.train.reader.batches, self.val.reader.batches])
 
-    def _trained(self, begin, first_open: int, first_epoch: int, parts: int):
+    def _trained(
+        self, begin: "keras.KerasTensor", first_open: int, first_epoch: int, parts: int
+    ) -> "keras.Model":
         """Return the model to train, up to what the loss wants."""
         import keras
 
@@ -176,7 +186,9 @@ class StageRunner:
         end = self.spec.boundary(self.model, len(self.spec.blocks))
         return keras.Model(self.model.input, end).layers
 
-    def _open_part(self, begin, end, first_epoch: int):
+    def _open_part(
+        self, begin: "keras.KerasTensor", end: "keras.KerasTensor", first_epoch: int
+    ) -> "keras.Model":
         """Return the model from one tensor to another, without branches that are left out."""
         import keras
 
@@ -191,7 +203,10 @@ class StageRunner:
         )
         return drop_branches(part, self.branches, (self.settings.seed, first_epoch))
 
-    def _fit(self, trained, feeds, stage: Stage, first_epoch: int, watch, rates: StageRates):
+    def _fit(
+        self, trained: "keras.Model", feeds: "Sequence[Feed]", stage: Stage, first_epoch: int,
+        watch: Stopwatch, rates: StageRates,
+    ) -> tuple[dict[str, list[float]], int | None, bool]:  # fmt: skip
         from kerasrecipes.callbacks.early_stopping import EarlyStopping
         from kerasrecipes.callbacks.progress import Interrupts, LearningRateLog, Progress
 
@@ -230,19 +245,21 @@ class StageRunner:
                 self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
         return history.history, stopping.best_epoch, False
 
-    def _compile(self, trained, stage: Stage, rates: StageRates) -> None:
+    def _compile(self, trained: "keras.Model", stage: Stage, rates: StageRates) -> None:
         optimizer = self.optimizers.for_stage(self._learner, stage, self._steps, rates)
         optimizer = self.devices.prepare(with_loss_scaling(optimizer, self.precision))
         trained.compile(optimizer, self.loss, metrics=self.head.metrics())
 
-    def _show_classes(self, feeds) -> None:
+    def _show_classes(self, feeds: "Sequence[Feed]") -> None:
         """Let callbacks that follow each class ask for the photos of both sides."""
         for callback in self.callbacks:
             if hasattr(callback, "follow_classes"):
                 names, sides = self.train.examples.class_names, partial(class_sides, self, feeds)
                 callback.follow_classes(names, sides)
 
-    def _rates(self, begin, feed, stage: Stage, first_epoch: int) -> StageRates:
+    def _rates(
+        self, begin: "keras.KerasTensor", feed: "Feed", stage: Stage, first_epoch: int
+    ) -> StageRates:
         """Return the stage's learning rates; those that are searched are searched once in a run."""
         import keras
 
@@ -269,7 +286,7 @@ class StageRunner:
                 found.plot(self.record.folder, f"learning-rate-{len(self.record.stages) + 1}")
         return rates_found(self.summaries[name])
 
-    def _baseline(self, trained, val, stage: Stage) -> float:
+    def _baseline(self, trained: "keras.Model", val: "tf.data.Dataset", stage: Stage) -> float:
         loss = trained.evaluate(val, steps=val_steps(self), verbose=0, return_dict=True)["loss"]
         if not math.isfinite(loss):
             raise TrainingError(
@@ -281,7 +298,7 @@ class StageRunner:
     def _patience(self, stage: Stage) -> int | None:
         return self.settings.patience if stage.patience is None else stage.patience
 
-    def _callbacks(self, stage: Stage, first_epoch: int, *own) -> list:
+    def _callbacks(self, stage: Stage, first_epoch: int, *own: "keras.callbacks.Callback") -> list:
         import keras
 
         from kerasrecipes.callbacks.divergence_guard import DivergenceGuard

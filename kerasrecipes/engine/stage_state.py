@@ -1,9 +1,14 @@
 """What a stage begins with, so that it can begin again: after a break, or in smaller parts."""
 
+from typing import TYPE_CHECKING
+
 from kerasrecipes.report.plain_values import plain
 
+if TYPE_CHECKING:
+    from kerasrecipes.engine.stage import StageRunner
 
-def take_state(runner) -> dict:
+
+def take_state(runner: "StageRunner") -> dict:
     """Copy everything that training changes.
 
     Args:
@@ -25,7 +30,7 @@ def take_state(runner) -> dict:
     }
 
 
-def put_state(runner, state: dict) -> None:
+def put_state(runner: "StageRunner", state: dict) -> None:
     """Put back what `take_state` returned.
 
     Args:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from kerasrecipes.errors import is_number
 
@@ -56,11 +56,11 @@ class FileLimits:
         check_limit("max_latency_ms", self.max_latency_ms)
         check_limit("max_size_mb", self.max_size_mb)
 
-    def misses(self, file: MeasuredFile) -> list[Miss]:
+    def misses(self, file: Any) -> list[Miss]:
         """Say which limits a file breaks.
 
         Args:
-            file: What was measured.
+            file: What was measured, a `MeasuredFile`.
         """
         found = []
         for short, value, limit, unit in (
@@ -72,7 +72,7 @@ class FileLimits:
                 found.append(Miss(short, text, value / limit - 1))
         return found
 
-    def closest(self, files: Sequence[MeasuredFile]) -> tuple[MeasuredFile, str]:
+    def closest(self, files: Sequence[File]) -> tuple[File, str]:
         """Find the file that is least beyond the limits in all, and say what it breaks.
 
         Args:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.bundles.bundle import check_model_folder
@@ -88,7 +89,7 @@ def optimize_bundle(
     *,
     students: Sequence[str] = (),
     seed: int | None = None,
-    **settings,
+    **settings: Any,
 ) -> OptimizedBundle:
     """Optimize a saved model and save the pick as a bundle of its own, with its file.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 @heeds_verbose
 def distil(
-    teacher,
-    student,
+    teacher: Recipe | Sequence[Recipe],
+    student: Recipe,
     train: Examples,
     val: Examples,
     *,
@@ -38,7 +38,7 @@ def distil(
     unlabelled: Examples | None = None,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
     verbose: bool = True,
-):
+) -> Recipe:
     """Fit a recipe to what fitted ones say about the same photos, besides the labels.
 
     The student trains by its own schedule, its head first, say, then its blocks. Settings of its
@@ -73,7 +73,7 @@ def distil(
         Hinton et al., 2015, "Distilling the Knowledge in a Neural Network", arXiv 1503.02531;
         Romero et al., 2015, "FitNets", arXiv 1412.6550, for features.
     """
-    teachers = list(teacher) if isinstance(teacher, list | tuple) else [teacher]
+    teachers: list[Any] = list(teacher) if isinstance(teacher, list | tuple) else [teacher]
     if not teachers:
         raise ValueError("`teacher` is empty: pass a fitted recipe, or a list of them.")
     judged = check_student(student)
@@ -100,7 +100,7 @@ def distil(
     return refitted(base, model, train, val, step, stages, unlabelled)
 
 
-def check_student(student) -> Judged:
+def check_student(student: Recipe) -> Judged:
     """Judge a student, and refuse what only a fit without teachers does.
 
     Args:
@@ -125,20 +125,20 @@ def check_student(student) -> Judged:
     return judged
 
 
-def _step(teachers: Sequence, model, goal: Goal, labelled: int) -> dict:
+def _step(teachers: Sequence, model: "keras.Model", goal: Goal, labelled: int) -> dict:
     """Tell what was done; before it was the first teacher."""
     names = [str(one.get_config()["backbone"]) for one in teachers]
     return {
         "name": "distil",
         "summary": f"Learned from {listed(names)} on {labelled} photos with labels and "
         f"{goal.unlabelled} without.",
-        "options": {**asdict(goal.distillation), "unlabelled": goal.unlabelled},
+        "options": {**asdict(goal.distillation or Distillation()), "unlabelled": goal.unlabelled},
         "before": model_facts(teachers[0].model_),
         "after": model_facts(model),
     }
 
 
-def _joined(train: Examples, val: Examples, unlabelled: Examples, teachers: Sequence) -> Examples:
+def _joined(train: Any, val: Examples, unlabelled: Any, teachers: Sequence) -> Examples:
     """Add photos without labels behind the others, under the classes that teachers see."""
     judged = {item.key for item in val.items}
     again = sum(item.key in judged for item in unlabelled.items)

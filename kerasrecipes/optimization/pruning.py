@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from kerasrecipes.training.retraining import retrain
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.training.recipe import Recipe
+
 SCORED_PHOTOS = 256
 NORM_PHOTOS = 128
 # Small batches tell the first-order scores more; see `score_by_gradient`.
@@ -38,7 +40,7 @@ SCORE_BATCH = 8
 
 @heeds_verbose
 def prune(
-    recipe,
+    recipe: "Recipe",
     train: Examples,
     val: Examples,
     *,
@@ -51,7 +53,7 @@ def prune(
     residual: bool = False,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
     verbose: bool = True,
-):
+) -> "Recipe":
     """Make a fitted recipe's model smaller, and train it on with the old one as its teacher.
 
     Channels that are taken away make the model faster everywhere. Zeros, which `sparsity` and
@@ -100,7 +102,7 @@ def prune(
     return _prune_weights(recipe, train, val, options, callbacks)
 
 
-def _one_way(residual: bool, **wanted) -> dict:
+def _one_way(residual: bool, **wanted: Any) -> dict:
     """Return the one way that is asked for, with what is asked of it."""
     asked = {name: value for name, value in wanted.items() if value is not None}
     if len(asked) != 1:
@@ -134,7 +136,14 @@ def check_epochs(epochs: int) -> None:
         raise ValueError(f"`epochs` must be a whole number from 1 on, not {epochs!r}.")
 
 
-def _prune_channels(recipe, train, val, options: dict, residual: bool, callbacks):
+def _prune_channels(
+    recipe: "Recipe",
+    train: Examples,
+    val: Examples,
+    options: dict,
+    residual: bool,
+    callbacks: "Sequence[keras.callbacks.Callback]",
+) -> "Recipe":
     check_callbacks(callbacks, recipe, UnfreezeSchedule.full(), taught=True)
     pruned = pruned_model(
         recipe.model_,
@@ -237,7 +246,7 @@ def score_on_examples(model: "keras.Model", train: Examples, seed: int) -> Score
     targets, loss = {
         CLASS: (one_hot, losses.CategoricalCrossentropy),
         LABELS: (multi_hot, losses.BinaryCrossentropy),
-        NUMBER: (lambda some: np.float32(numbers(some))[:, None], losses.MeanSquaredError),
+        NUMBER: (lambda some: numbers(some).astype(np.float32)[:, None], losses.MeanSquaredError),
     }[train.target]
     drawn = train.draw(SCORED_PHOTOS, seed)
     order = index_batches(len(drawn), SCORE_BATCH, seed, range(1), None)
@@ -246,7 +255,13 @@ def score_on_examples(model: "keras.Model", train: Examples, seed: int) -> Score
     return score_by_gradient(model, batches.prefetch(2), loss(reduction=None))
 
 
-def _prune_weights(recipe, train, val, options: dict, callbacks):
+def _prune_weights(
+    recipe: "Recipe",
+    train: Examples,
+    val: Examples,
+    options: dict,
+    callbacks: "Sequence[keras.callbacks.Callback]",
+) -> "Recipe":
     from kerasrecipes.callbacks.zeros.magnitude_pruning import HoldZeros
     from kerasrecipes.export.checks import check_backend
 
@@ -276,7 +291,7 @@ def _prune_weights(recipe, train, val, options: dict, callbacks):
 
 @heeds_verbose
 def cluster(
-    recipe,
+    recipe: "Recipe",
     train: Examples,
     val: Examples,
     *,
@@ -284,7 +299,7 @@ def cluster(
     epochs: int = 4,
     learning_rate: float = 1e-4,
     verbose: bool = True,
-):
+) -> "Recipe":
     """Let each kernel of a fitted recipe's model get along with a few values, and train those.
 
     Only a compressed file gets smaller. Zeros stay zero.
@@ -330,7 +345,15 @@ def cluster(
     return _with_sizes(recipe, model, train, val, "cluster", options, [stage])
 
 
-def _with_sizes(recipe, model, train, val, name: str, options: dict, stages: list):
+def _with_sizes(
+    recipe: "Recipe",
+    model: "keras.Model",
+    train: Examples,
+    val: Examples,
+    name: str,
+    options: dict,
+    stages: list,
+) -> "Recipe":
     """Make the fitted recipe, with what zeros and shared values are worth."""
     before, after = model_facts(recipe.model_), model_facts(model)
     for facts, measured in ((before, recipe.model_), (after, model)):

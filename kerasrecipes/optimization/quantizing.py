@@ -24,6 +24,8 @@ from kerasrecipes.training.retraining import retrain
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.training.recipe import Recipe
+
 MODES = ("float16", "dynamic", "int8", "int4", "qat")
 # Of quantization-aware training, for which the model is nearly right from the start.
 EPOCHS, LEARNING_RATE = 8, 1e-4
@@ -39,7 +41,7 @@ USED_BY = {
 
 @heeds_verbose
 def quantize(
-    recipe,
+    recipe: "Recipe",
     mode: str = "int8",
     *,
     train: Examples | None = None,
@@ -118,7 +120,9 @@ def quantize(
     return QuantizedClassifier(recipe, content, _quantization(mode), report, used)
 
 
-def _check_arguments(mode, train, kept: dict, engine, training: dict, options: dict) -> str:
+def _check_arguments(
+    mode: str, train: Examples, kept: dict, engine: str, training: dict, options: dict
+) -> str:
     from kerasrecipes.export.checks import check_backend
 
     check_backend("`quantize`")
@@ -160,7 +164,7 @@ def _refuse_idle(mode: str, arguments: dict) -> None:
             )
 
 
-def _refuse_rounded(model) -> None:
+def _refuse_rounded(model: "keras.Model") -> None:
     from kerasrecipes.quantization.fake_quantization import is_quantization_aware
 
     if is_quantization_aware(model):
@@ -175,7 +179,9 @@ def _quantization(mode: str) -> str:
     return "int8" if mode == "qat" else mode
 
 
-def _written(recipe, mode: str, photos: Examples | None, kept: dict) -> tuple[bytes, dict]:
+def _written(
+    recipe: "Recipe", mode: str, photos: Examples | None, kept: dict
+) -> tuple[bytes, dict]:
     """Write the file; return its bytes, and what its report cannot read from it."""
     from kerasrecipes.export import get_format
     from kerasrecipes.quantization.fake_quantization import is_quantization_aware
@@ -205,7 +211,7 @@ def _written(recipe, mode: str, photos: Examples | None, kept: dict) -> tuple[by
         return path.read_bytes(), facts
 
 
-def _contract(recipe, mode: str) -> dict[str, object]:
+def _contract(recipe: "Recipe", mode: str) -> dict[str, object]:
     """What a file says of itself: its labels, where it comes from, how photos are decoded."""
     return {
         "class_names": list(recipe.labels_),
@@ -215,13 +221,13 @@ def _contract(recipe, mode: str) -> dict[str, object]:
 
 
 def train_with_rounding(
-    recipe,
+    recipe: "Recipe",
     train: Examples,
     val: Examples,
     epochs: int,
     learning_rate: float,
     callbacks: Sequence["keras.callbacks.Callback"] = (),
-):
+) -> "Recipe":
     """Train with layers of this package that round as the file does.
 
     Args:
@@ -267,19 +273,26 @@ def train_with_rounding(
     return refitted(recipe, model, train, val, step, [stage])
 
 
-def _native(recipe, train, val, epochs: int, learning_rate: float, options: dict):
-    """Train with layers of this package; the file is that of the new model."""
-    return train_with_rounding(recipe, train, val, epochs, learning_rate), None
-
-
-def _tfmot(
-    recipe,
+def _native(
+    recipe: "Recipe",
     train: Examples,
     val: Examples,
     epochs: int,
     learning_rate: float,
     options: dict,
-):
+) -> "tuple[Recipe, None]":
+    """Train with layers of this package; the file is that of the new model."""
+    return train_with_rounding(recipe, train, val, epochs, learning_rate), None
+
+
+def _tfmot(
+    recipe: "Recipe",
+    train: Examples,
+    val: Examples,
+    epochs: int,
+    learning_rate: float,
+    options: dict,
+) -> "tuple[Recipe, bytes]":
     """Train with TFMOT towards what the float model says, and convert what comes of it."""
     from kerasrecipes.export.tflite.tflite import finish
     from kerasrecipes.optimization.tfmot.training import (

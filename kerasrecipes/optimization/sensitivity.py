@@ -1,13 +1,18 @@
 """Which layers of a fitted recipe lose most when they compute in 8 bits."""
 
+from typing import TYPE_CHECKING
+
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.quantization.sensitivity import layer_sensitivity
 from kerasrecipes.quantization.sensitivity_report import QuantizationSensitivity
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import fit_photos
 
+if TYPE_CHECKING:
+    from kerasrecipes.training.recipe import Recipe
 
-def measure_sensitivity(recipe, train: Examples | None = None) -> QuantizationSensitivity:
+
+def measure_sensitivity(recipe: "Recipe", train: Examples | None = None) -> QuantizationSensitivity:
     """Measure how much each layer of a fitted recipe loses when it computes in 8 bits.
 
     One layer at a time is rounded as an int8 file would, and the answers to some calibration

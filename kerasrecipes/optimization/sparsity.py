@@ -1,7 +1,7 @@
 """Setting the smallest weights of a model to zero, where they are missed least."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,7 +41,8 @@ def zero_smallest(
     if pattern:
         keep = {name: largest_of_each(one, *pattern) for name, one in values.items()}
     else:
-        shares = share_sparsity(values, sparsity)
+        wanted: Any = sparsity  # one of the two is given
+        shares = share_sparsity(values, wanted)
         keep = {name: largest(one, shares[name]) for name, one in values.items()}
     if all(one.all() for one in keep.values()):
         weights = sum(one.size for one in keep.values())

@@ -49,7 +49,7 @@ class Distillation:
     alpha: float = 0.9
     feature_weight: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, low, high in (
             ("temperature", 1e-3, 1000),
             ("alpha", 0, 1),
@@ -113,7 +113,9 @@ class Distillation:
         """
         from keras import losses, ops
 
-        def distillation(y_true, y_pred):
+        def distillation(
+            y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor"
+        ) -> "keras.KerasTensor":
             labels, teacher = y_true[:, :class_count], y_true[:, class_count : 2 * class_count]
             logits = y_pred[:, :class_count]
             soft = logits / self.temperature
@@ -138,7 +140,7 @@ class Distillation:
         """
         from keras import metrics
 
-        def hits(y_true, y_pred):
+        def hits(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
             return metrics.categorical_accuracy(y_true[:, :class_count], y_pred[:, :class_count])
 
         return metrics.MeanMetricWrapper(hits, name="accuracy")

@@ -4,7 +4,7 @@ The features are what the head of a classifier pools, and the result is its dens
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -127,7 +127,7 @@ def fit_linear_probe(
     return min(found, key=lambda entry: entry[:2])[2]
 
 
-def _unscaled(model, scaler, strength: float) -> LinearProbe:
+def _unscaled(model: "keras.Model", scaler: Any, strength: float) -> LinearProbe:
     """Write a classifier of standardised features as one of the features themselves."""
     kernel, bias = model.coef_.T, model.intercept_
     if kernel.shape[1] == 1:  # with two classes scikit-learn keeps the second one only

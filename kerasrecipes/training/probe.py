@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import Examples
@@ -15,6 +16,9 @@ from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.training.fitting import checked_examples
 from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
+
+if TYPE_CHECKING:
+    from kerasrecipes.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class ProbeResult(Shown):
         yield from ("", self.evaluation)
 
 
-def probe_recipe(recipe, train: Examples, val: Examples) -> ProbeResult:
+def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResult:
     """Measure what the features of a recipe's backbone tell; see `probe_backbone`."""
     started = time.perf_counter()
     spec = judge_recipe(recipe).spec

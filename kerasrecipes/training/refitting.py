@@ -19,19 +19,22 @@ from kerasrecipes.training.fitting import checked_examples
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.report.run_report import DataReport
+    from kerasrecipes.training.recipe import Recipe
+
 # Fewer may be chance.
 LOST_PHOTOS = 2
 
 
 def refitted(
-    recipe,
+    recipe: "Recipe",
     model: "keras.Model",
     train: Examples,
     val: Examples,
     step: Mapping[str, Any] | None = None,
     stages: Sequence[StageReport] = (),
     unlabelled: Examples | None = None,
-):
+) -> "Recipe":
     """Make a fitted recipe of another one and a new model, and measure it on `val`.
 
     Args:
@@ -75,7 +78,7 @@ def refitted(
     return new
 
 
-def _compare(recipe, new, val: Examples) -> None:
+def _compare(recipe: "Recipe", new: "Recipe", val: Examples) -> None:
     """Add to the last step of a new recipe's report how good it was before and is after."""
     task, held_out = new.fitted_.task, new.fitted_.held_out["val"]
     before = task.quality(held_out.targets, recipe.predict(val), new.output_)
@@ -88,7 +91,7 @@ def _compare(recipe, new, val: Examples) -> None:
 
 
 def _warn_of_lost_classes(
-    recipe, labels: np.ndarray, before: np.ndarray, after: np.ndarray
+    recipe: "Recipe", labels: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> None:
     """Say which classes the new model hardly finds any more, which accuracy can hide."""
     lost = []
@@ -103,7 +106,7 @@ def _warn_of_lost_classes(
         warnings.warn(warning, stacklevel=5)
 
 
-def fit_photos(recipe, argument: str, given: Examples | None) -> Examples:
+def fit_photos(recipe: "Recipe", argument: str, given: Examples | None) -> Examples:
     """Return photos that were given, or else those of a recipe's own fit.
 
     Args:
@@ -130,7 +133,7 @@ def fit_photos(recipe, argument: str, given: Examples | None) -> Examples:
     return photos
 
 
-def checked_sides(recipe, train: Examples, val: Examples):
+def checked_sides(recipe: "Recipe", train: Examples, val: Examples) -> "DataReport":
     """Judge photos for a recipe that is fitted already.
 
     Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -43,9 +43,12 @@ from kerasrecipes.training.fitting import (
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.engine.stage import StageRunner
+    from kerasrecipes.training.recipe import Recipe
+
 
 def retrain(
-    recipe,
+    recipe: "Recipe",
     model: "keras.Model",
     train: Examples,
     val: Examples,
@@ -114,7 +117,7 @@ class Goal:
     distillation: Distillation | None = None
     unlabelled: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         teachers = self.teacher if isinstance(self.teacher, list | tuple) else [self.teacher]
         self.teachers = [teacher for teacher in teachers if teacher is not None]
         if not self.teachers and self.distillation is not None:
@@ -160,7 +163,7 @@ class Goal:
         cache.fill("asking the teacher")
         return cache.stored
 
-    def training_model(self, model: "keras.Model", head, seed: int) -> "keras.Model":
+    def training_model(self, model: "keras.Model", head: Any, seed: int) -> "keras.Model":
         """Return a model over the same layers whose output the loss is computed on."""
         if not self.teachers:
             trained = logits_of(model) if head.trains == LOGITS else output_of(model, head.trains)
@@ -195,7 +198,7 @@ class _Trained:
 
 
 def run_schedule(
-    recipe,
+    recipe: "Recipe",
     model: "keras.Model",
     train: Examples,
     val: Examples,
@@ -228,7 +231,10 @@ def run_schedule(
     return report.stages
 
 
-def _runner(recipe, graph, spec, head, sides, goal, callbacks):
+def _runner(
+    recipe: "Recipe", graph: "keras.Model", spec: Any, head: Head, sides: tuple[Side, ...],
+    goal: Goal, callbacks: "Sequence[keras.callbacks.Callback]",
+) -> "StageRunner":  # fmt: skip
     from kerasrecipes.engine.block_optimizers import BlockOptimizers
     from kerasrecipes.engine.stage import StageRunner
 
@@ -261,12 +267,14 @@ def _runner(recipe, graph, spec, head, sides, goal, callbacks):
         frozen=FrozenPart(graph, spec, sides, recipe.cache_gb),
         optimizers=BlockOptimizers.of(recipe, spec),
         settings=recipe,
-        callbacks=callbacks,
+        callbacks=tuple(callbacks),
         precision=choose_precision(recipe.precision) if spec.blocks else FLOAT32,
     )
 
 
-def _judge_settings(recipe, graph, spec, schedule: UnfreezeSchedule, goal: Goal) -> None:
+def _judge_settings(
+    recipe: "Recipe", graph: "keras.Model", spec: Any, schedule: UnfreezeSchedule, goal: Goal
+) -> None:
     """Say which settings do not apply, and refuse to compute blocks again that cannot be."""
     idle = settings_without_effect(recipe, bool(goal.teachers), bool(spec.blocks))
     if told := idle_sentence(idle):
@@ -275,7 +283,7 @@ def _judge_settings(recipe, graph, spec, schedule: UnfreezeSchedule, goal: Goal)
         check_blocks(graph, spec, schedule, recipe.batch_norm == "train")
 
 
-def _spec(recipe, graph: "keras.Model", schedule: UnfreezeSchedule):
+def _spec(recipe: Any, graph: "keras.Model", schedule: UnfreezeSchedule) -> Any:
     """Return the backbone, or, where all of it trains and it is not to be found, that."""
     whole = all(stage.open_fraction == 1 for stage in schedule.stages)
     try:

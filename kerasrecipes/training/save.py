@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,11 +12,15 @@ from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.fitted import Fitted
 
+if TYPE_CHECKING:
+    from kerasrecipes.training.fitted import HeldOut
+    from kerasrecipes.training.recipe import Recipe
+
 GOLDEN_PHOTOS = 200
 GOLDEN_BYTES = 50_000_000
 
 
-def save_recipe(recipe, name_folder: Path) -> Bundle:
+def save_recipe(recipe: "Recipe", name_folder: Path) -> Bundle:
     """Write a new version of a model folder; see `ImageClassifier.save`."""
     fitted, report = recipe.fitted_, recipe.report_
     report.name = printable(name_folder.absolute().name)
@@ -56,7 +61,7 @@ def golden_indices(examples: Examples) -> list[int]:
     return chosen
 
 
-def _write_golden(folder: Path, held_out, chosen: list[int]) -> None:
+def _write_golden(folder: Path, held_out: "HeldOut", chosen: list[int]) -> None:
     folder.mkdir()
     examples = held_out.examples
     files = []
@@ -100,7 +105,7 @@ def _write_report(folder: Path, fitted: Fitted) -> None:
     (folder / "report.html").write_text(render_html(fitted.report, plots), encoding="utf-8")
 
 
-def _compare_saved(path: Path, held_out, chosen: list[int]) -> None:
+def _compare_saved(path: Path, held_out: "HeldOut", chosen: list[int]) -> None:
     """Load what was written: the model that was measured must be the one on the disk."""
     from kerasrecipes.bundles.model_file import load_model
     from kerasrecipes.data.inference import predict_scores
@@ -114,7 +119,7 @@ def _compare_saved(path: Path, held_out, chosen: list[int]) -> None:
         )
 
 
-def _manifest_fields(recipe) -> dict:
+def _manifest_fields(recipe: "Recipe") -> dict:
     report = recipe.report_
     fitted = recipe.fitted_
     return {

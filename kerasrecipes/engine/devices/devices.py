@@ -1,9 +1,10 @@
 """Training on several devices at once, each with its share of every batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.engine.devices.workers import (
     WORKERS,
@@ -13,8 +14,15 @@ from kerasrecipes.engine.devices.workers import (
 )
 from kerasrecipes.keras_private import take_gradients_as_they_are
 
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
-def check_devices(devices) -> None:
+    from kerasrecipes.engine.run_folder import RunFolder
+    from kerasrecipes.engine.wanted import Settings
+
+
+def check_devices(devices: Any) -> None:
     """Judge a wish for devices without tensorflow.
 
     Args:
@@ -41,7 +49,7 @@ def check_devices(devices) -> None:
         )
 
 
-def check_run_folder(recipe, run) -> None:
+def check_run_folder(recipe: "Settings", run: "RunFolder | None") -> None:
     """Judge a run folder together with a wish for devices.
 
     Args:
@@ -67,11 +75,11 @@ class Devices:
         worker: Which of the processes this is, where each has a device of its own.
     """
 
-    strategy: object | None = None
+    strategy: Any = None
     worker: int | None = None
 
     @classmethod
-    def find(cls, devices) -> "Devices":
+    def find(cls, devices: str | int | Sequence[str] | None) -> "Devices":
         """Find the devices that a recipe asks for.
 
         Args:
@@ -120,7 +128,7 @@ class Devices:
             return self.strategy.scope()
         return nullcontext() if self.strategy is None else told_of_lost_workers()
 
-    def distributed(self, make: Callable[[Callable], object]):
+    def distributed(self, make: Callable[[Callable], object]) -> Any:
         """Return a dataset of whole batches, or one that gives each device its share.
 
         tf.distribute would cut and shard on its own terms; here the order of photos stays ours.
@@ -135,14 +143,14 @@ class Devices:
             own = range(self.worker, self.worker + 1)
             return make(lambda dataset: _cut(dataset, own, self.count))
 
-        def shares_of(context):
+        def shares_of(context: Any) -> Any:
             here = self.count // context.num_input_pipelines
             first = context.input_pipeline_id * here
             return make(lambda dataset: _cut(dataset, range(first, first + here), self.count))
 
         return self.strategy.distribute_datasets_from_function(shares_of)
 
-    def prepare(self, optimizer):
+    def prepare(self, optimizer: "keras.optimizers.Optimizer") -> "keras.optimizers.Optimizer":
         """Make an optimizer take gradients as they are, since the step has added them up.
 
         Keras would add them up after clipping each device's share on its own, and would scale
@@ -165,7 +173,7 @@ class Devices:
         """
         import tensorflow as tf
 
-        def everywhere():
+        def everywhere() -> Any:
             context = tf.distribute.get_replica_context()
             # Of a worker's one device, a context knows nothing, save in the first worker.
             all_here = context.devices if self.mirrored else self.strategy.extended.worker_devices
@@ -194,7 +202,7 @@ class Devices:
 
 
 @cache
-def _mirrored(*names: str):
+def _mirrored(*names: str) -> Any:
     """Return the one strategy for some devices: in a second one, sums would begin to count anew,
     and tensorflow would take them for those of the first."""
     import tensorflow as tf
@@ -202,14 +210,14 @@ def _mirrored(*names: str):
     return tf.distribute.MirroredStrategy(names)
 
 
-def _cut(dataset, shares: range, of: int):
+def _cut(dataset: "tf.data.Dataset", shares: range, of: int) -> Any:
     """Replace each batch by some of its `of` shares, which differ in size by one at most."""
     import tensorflow as tf
 
-    def one_batch(*batch):
+    def one_batch(*batch: Any) -> Any:
         count = tf.shape(batch[0], tf.int64)[0]
 
-        def one_share(k):
+        def one_share(k: Any) -> Any:
             return tuple(rows[k * count // of : (k + 1) * count // of] for rows in batch)
 
         return tf.data.Dataset.range(shares.start, shares.stop).map(one_share)

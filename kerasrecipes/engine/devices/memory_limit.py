@@ -7,17 +7,20 @@ memory must not choose it. It decides in how many parts a batch is computed, and
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kerasrecipes.console import say
 from kerasrecipes.engine.schedule import Stage
 from kerasrecipes.engine.stage_state import put_state, take_state
 from kerasrecipes.errors import TrainingError, out_of_memory
 
+if TYPE_CHECKING:
+    from kerasrecipes.engine.stage import StageRunner
+
 Fitted = TypeVar("Fitted")
 
 
-def within_memory(runner, stage: Stage, fit: Callable[[], Fitted]) -> Fitted:
+def within_memory(runner: "StageRunner", stage: Stage, fit: Callable[[], Fitted]) -> Fitted:
     """Fit a stage; begin it again, in twice as many parts, each time the memory runs out.
 
     Args:
@@ -74,7 +77,7 @@ def search_within_memory(stage: Stage) -> Iterator[None]:
         ) from error
 
 
-def _check_can_split(runner, stage: Stage, error: Exception) -> None:
+def _check_can_split(runner: "StageRunner", stage: Stage, error: Exception) -> None:
     import keras
 
     size, backend = runner.settings.batch_size, keras.backend.backend()

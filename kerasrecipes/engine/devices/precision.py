@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from kerasrecipes.keras_private import parts_of, trained_by
+
+if TYPE_CHECKING:
+    import keras
 
 FLOAT32, FLOAT16, BFLOAT16 = "float32", "mixed_float16", "mixed_bfloat16"
 PRECISIONS = ("auto", FLOAT32, FLOAT16, BFLOAT16)
@@ -68,7 +72,9 @@ def computing_in(precision: str, layers: list) -> Iterator[None]:
             part.dtype_policy = own
 
 
-def with_loss_scaling(optimizer, precision: str):
+def with_loss_scaling(
+    optimizer: "keras.optimizers.Optimizer", precision: str
+) -> "keras.optimizers.Optimizer":
     """Wrap an optimizer, if need be, so that small gradients do not become zero in float16.
 
     Steps whose gradients overflow are left out, and the scale is halved (Micikevicius et al.,
@@ -99,7 +105,7 @@ def _of_tensorflow() -> tuple[bool, list[tuple[int, int]]]:
     return bool(tf.config.list_physical_devices("TPU")), found
 
 
-def _of_jax() -> tuple[bool, list[tuple[int, int]]]:
+def _of_jax() -> tuple[bool, list[tuple[int, ...]]]:
     import jax
 
     devices = jax.local_devices()

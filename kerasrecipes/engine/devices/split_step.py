@@ -5,14 +5,21 @@ a batch is cut inside its step: the order of the photos, their mixtures, the sch
 callbacks see stay as they are, and each photo counts as in the whole batch.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from kerasrecipes.engine.devices.devices import Devices
 
+if TYPE_CHECKING:
+    import keras
+
 ALONE = Devices()
 
 
-def stage_model(begin, end, parts: int = 1, devices: Devices = ALONE):
+def stage_model(
+    begin: "keras.KerasTensor", end: "keras.KerasTensor", parts: int = 1, devices: Devices = ALONE
+) -> "keras.Model":
     """Build the model that a stage trains.
 
     Args:
@@ -30,17 +37,17 @@ def stage_model(begin, end, parts: int = 1, devices: Devices = ALONE):
         return keras.Model(begin, end)
 
     class SplitModel(keras.Model):
-        def compile(self, *args, **options):
+        def compile(self, *args: Any, **options: Any) -> None:
             # Parts differ in size, which XLA would compile one by one.
             super().compile(*args, jit_compile=False, **options)
 
-        def train_step(self, data):
+        def train_step(self, data: Any) -> Any:
             return _train_in_parts(self, data, parts, devices)
 
-        def test_step(self, data):
+        def test_step(self, data: Any) -> Any:
             return _test_share(self, data, devices)
 
-        def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
             # Keras takes the mean of the devices' first shares, which must not differ in size.
             shapes = self.inputs[0].shape[1:], self.outputs[0].shape[1:], ()
             self._symbolic_build(data_batch=tuple(np.zeros((2, *one), "float32") for one in shapes))
@@ -48,7 +55,7 @@ def stage_model(begin, end, parts: int = 1, devices: Devices = ALONE):
     return SplitModel(begin, end)
 
 
-def _train_in_parts(model, data, parts: int, devices: Devices):
+def _train_in_parts(model: "keras.Model", data: Any, parts: int, devices: Devices) -> Any:
     import tensorflow as tf
 
     batch = _without_nothing(data)
@@ -63,14 +70,14 @@ def _train_in_parts(model, data, parts: int, devices: Devices):
     return _measured(model, data, loss, scores, devices)
 
 
-def _test_share(model, data, devices: Devices):
+def _test_share(model: "keras.Model", data: Any, devices: Devices) -> Any:
     inputs, target, weight = _without_nothing(data)
     scores = model(inputs, training=False)
     loss = model.compute_loss(inputs, target, scores, weight, training=False)
     return _measured(model, data, loss, scores, devices)
 
 
-def _without_nothing(data) -> list:
+def _without_nothing(data: Any) -> list:
     """Replace no photos by an empty one: a device may get none of an epoch's last batch, and
     the loss of nothing is no number."""
     import tensorflow as tf
@@ -80,7 +87,7 @@ def _without_nothing(data) -> list:
     return [tf.concat(pair, 0) for pair in zip(data, empty, strict=True)]
 
 
-def _count(data):
+def _count(data: Any) -> Any:
     import tensorflow as tf
 
     return tf.cast(tf.shape(data[1])[0], tf.float32)
@@ -92,7 +99,7 @@ def _replicas() -> int:
     return tf.distribute.get_replica_context().num_replicas_in_sync
 
 
-def _measured(model, data, loss, scores, devices: Devices) -> dict:
+def _measured(model: "keras.Model", data: Any, loss: Any, scores: Any, devices: Devices) -> dict:
     """Update the metrics by a device's photos, and return them for all devices."""
     import tensorflow as tf
 
@@ -111,7 +118,7 @@ def _measured(model, data, loss, scores, devices: Devices) -> dict:
     return logs
 
 
-def _part_by_part(model, batch: list, parts: int, factor):
+def _part_by_part(model: "keras.Model", batch: list, parts: int, factor: Any) -> Any:
     """Return the mean loss of a batch, the sum of its photos' gradients, and its scores."""
     import tensorflow as tf
 
@@ -119,7 +126,7 @@ def _part_by_part(model, batch: list, parts: int, factor):
     total = tf.shape(batch[1])[0]
     parts = tf.minimum(parts, total)
 
-    def one_part(part, loss, gradients, scores):
+    def one_part(part: Any, loss: Any, gradients: Any, scores: Any) -> Any:
         begin, end = part * total // parts, (part + 1) * total // parts
         inputs, target, weight = (rows[begin:end] for rows in batch)
         count = tf.cast(end - begin, tf.float32)

@@ -6,9 +6,10 @@ as if it were alone, and the strategy does one thing: it adds up what the worker
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from kerasrecipes.errors import TrainingError
 
@@ -37,7 +38,7 @@ def worker_place() -> tuple[int, int]:
     )
 
 
-def check_first_worker(devices) -> None:
+def check_first_worker(devices: str | int | Sequence[str] | None) -> None:
     """Find out whether this process may write files.
 
     Args:
@@ -54,7 +55,7 @@ def check_first_worker(devices) -> None:
 
 
 @cache
-def meet_workers():
+def meet_workers() -> Any:
     """Return the strategy that connects this process to the others, once they are there.
 
     Raises:

@@ -1,9 +1,10 @@
 """Where a model can be cut for each stage, and the cached outputs at those cuts."""
 
 import errno
-from collections.abc import Callable, Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +13,11 @@ from kerasrecipes.console import say
 from kerasrecipes.data.examples import Examples, Reader
 from kerasrecipes.engine.frozen.prefix_cache import PrefixCache, cache_bytes, feed_of, free_bytes
 from kerasrecipes.report.words import size
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasrecipes.engine.wanted import Feed
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class FrozenPart:
             and added to, as far as the limit goes; `None` to keep none.
     """
 
-    model: object
+    model: "keras.Model"
     spec: BackboneSpec
     sides: tuple[Side, ...]
     limit_gb: float
@@ -55,7 +61,7 @@ class FrozenPart:
     _filled_together: dict[int, list[int]] = field(default_factory=dict)
     _room: float = float("inf")
 
-    def sources(self, first_open: int, later: list[int]) -> tuple[object, list[Callable]] | None:
+    def sources(self, first_open: int, later: list[int]) -> tuple[Any, Sequence[Feed]] | None:
         """Return where training begins and what feeds it, or `None` to begin at the photos.
 
         Args:
@@ -165,7 +171,7 @@ class FrozenPart:
             self._caches[block] = [cache.stored[i] for cache in caches]
         return True
 
-    def _remembered(self, frozen, side: Side, blocks: list[int]) -> PrefixCache:
+    def _remembered(self, frozen: "keras.Model", side: Side, blocks: list[int]) -> PrefixCache:
         # What has trained here is not what an earlier fit began with.
         if self.memory is None or max(blocks) > self._lowest_trained:
             return self._filled(frozen, side)
@@ -188,7 +194,7 @@ class FrozenPart:
                 return
             del self.memory[next(iter(self.memory))]
 
-    def _filled(self, frozen, side: Side) -> PrefixCache:
+    def _filled(self, frozen: "keras.Model", side: Side) -> PrefixCache:
         cache = PrefixCache(frozen, side.reader, side.views)
         try:
             cache.fill("computing the frozen blocks")
@@ -218,7 +224,7 @@ def _cuts_that_hold(first_open: int, later: list[int]) -> list[int]:
     return cuts
 
 
-def _digest(model) -> str:
+def _digest(model: "keras.Model") -> str:
     """Return what stands for all values of a model: other weights compute another output."""
     hashed = sha256()
     for weight in model.get_weights():

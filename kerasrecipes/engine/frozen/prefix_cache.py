@@ -12,6 +12,7 @@ import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from kerasrecipes.console import bar
 from kerasrecipes.data.batches import index_batches
 from kerasrecipes.data.examples import Reader
 from kerasrecipes.engine.frozen.runtime import frozen_engine
+
+if TYPE_CHECKING:
+    import keras
 
 FILL_BATCH = 32
 
@@ -42,7 +46,7 @@ class PrefixCache:
         OSError: If a file cannot be created.
     """
 
-    def __init__(self, frozen, reader: Reader, views: int, dtype: str = "float16"):
+    def __init__(self, frozen: "keras.Model", reader: Reader, views: int, dtype: str = "float16"):
         self._frozen = frozen
         self._reader = reader
         shapes = [tuple(output.shape[1:]) for output in frozen.outputs]
@@ -89,12 +93,13 @@ def feed_of(outputs: np.ndarray) -> Callable:
     """
     import tensorflow as tf
 
-    kept, shape = weakref.ref(outputs), outputs.shape[2:]
+    kept: Any = weakref.ref(outputs)
+    shape = outputs.shape[2:]
 
-    def gather(view, index):
+    def gather(view: Any, index: Any) -> Any:
         return kept()[view, index].astype(np.float32)
 
-    def load(index, view):
+    def load(index: Any, view: Any) -> Any:
         found = tf.numpy_function(gather, [view, index], tf.float32)
         return index, view, tf.ensure_shape(found, (None, *shape))
 
@@ -114,11 +119,13 @@ def free_bytes() -> int:
 def _folder() -> Path:
     """Prefer the user's cache folder: the system's temporary one often lies in memory."""
     folder = cache_folder()
+    if folder is None:
+        return Path(tempfile.gettempdir())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except (OSError, AttributeError):
+    except OSError:
         return Path(tempfile.gettempdir())
 
 

@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrecipes.data.inference import batch_runner
 from kerasrecipes.environment import silenced
+
+if TYPE_CHECKING:
+    import keras
 
 # Converting takes some seconds, which fewer photos would not pay back.
 WORTH_CONVERTING = 1000
@@ -15,7 +19,7 @@ TOLERANCE = 1e-3
 Engine = Callable[[np.ndarray], list[np.ndarray]]
 
 
-def frozen_engine(frozen, photos: int) -> Engine:
+def frozen_engine(frozen: "keras.Model", photos: int) -> Engine:
     """Return a fast way to run a frozen model.
 
     LiteRT is the fastest on a laptop's CPU, see tests/benchmarks/RESULTS.md. It is used there when
@@ -46,7 +50,7 @@ def frozen_engine(frozen, photos: int) -> Engine:
             expected, found = by_keras(noise), by_litert(noise)
     except Exception:  # The converter raises whatever it likes; Keras always works.
         return by_keras
-    order = [_match(output, found) for output in expected]
+    order: list[Any] = [_match(output, found) for output in expected]
     if None in order:
         return by_keras
 
@@ -57,7 +61,7 @@ def frozen_engine(frozen, photos: int) -> Engine:
     return reordered
 
 
-def _litert_engine(frozen, threads: int) -> Engine:
+def _litert_engine(frozen: "keras.Model", threads: int) -> Engine:
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
 

@@ -1,7 +1,7 @@
 """Making a model faster by leaving out channels, which needs nothing special to run."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -165,14 +165,21 @@ def check_fractions(channels: float | None = None, max_multiply_adds: float | No
             )
 
 
-def _checked(channels, max_multiply_adds, allocation, min_channels, multiple_of) -> float:
+def _checked(
+    channels: float | None,
+    max_multiply_adds: float | None,
+    allocation: object,
+    min_channels: object,
+    multiple_of: object,
+) -> float:
     check_fractions(channels, max_multiply_adds)
     for name, value in (("min_channels", min_channels), ("multiple_of", multiple_of)):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"`{name}` must be a whole number of at least 1, not {value!r}.")
     if allocation not in ALLOCATIONS:
         raise unknown_name("allocation", allocation, ALLOCATIONS, "help(prune_channels)")
-    return max_multiply_adds if channels is None else channels
+    share: Any = max_multiply_adds if channels is None else channels
+    return share
 
 
 def _scores(model: "keras.Model", channels: ChannelMap, scores: str | Scores) -> Scores:

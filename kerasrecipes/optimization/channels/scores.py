@@ -1,7 +1,7 @@
 """How much each channel of a model matters, by three measures."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -113,10 +113,11 @@ def score_by_gradient(
     channels = channels or find_channel_groups(model)
     gates = {name: _gate(model, name, channels) for name in _producers(channels)}
     variables = [variable for gate in gates.values() for variable in gate]
-    squares, count = {group.name: 0.0 for group in channels.groups}, 0
+    squares: dict[str, Any] = {group.name: 0.0 for group in channels.groups}
+    count = 0
     for inputs, targets, *_ in batches:
         gradients = iter(_gradients(model, inputs, targets, loss, variables))
-        changes = {
+        changes: dict[str, Any] = {
             name: sum(_per_channel(v.numpy(), next(gradients)) for v in gate)
             for name, gate in gates.items()
         }
@@ -144,7 +145,9 @@ def _gate(model: "keras.Model", producer: str, channels: ChannelMap) -> list:
     return [layer.kernel] if layer.bias is None else [layer.kernel, layer.bias]
 
 
-def _gradients(model, inputs, targets, loss, variables: list) -> list[np.ndarray]:
+def _gradients(
+    model: "keras.Model", inputs: np.ndarray, targets: np.ndarray, loss: Any, variables: list
+) -> list[np.ndarray]:
     import keras
     import tensorflow as tf
 
@@ -161,7 +164,9 @@ def _per_channel(weight: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     return (weight.astype("float64") * gradient).sum(axis=tuple(range(weight.ndim - 1)))
 
 
-def _of_groups(channels: ChannelMap, values: dict[str, np.ndarray], join) -> Scores:
+def _of_groups(
+    channels: ChannelMap, values: dict[str, np.ndarray], join: Callable[..., Any]
+) -> Scores:
     """Join what the producers of each group say about its channels."""
     scores = {}
     for group in channels.groups:

@@ -136,7 +136,7 @@ class FileJudge:
         quantization: str,
         seconds: float,
         scores: np.ndarray | None = None,
-        **facts,
+        **facts: Any,
     ) -> Candidate:
         """Run a file on all photos and time it in turns with the float file.
 

@@ -24,7 +24,7 @@ class Limits(FileLimits):
 
     max_drop: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.max_drop, int | float) or not 0 <= self.max_drop < 1:
             raise ValueError(

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.console import heeds_verbose
 from kerasrecipes.files import locked_folder
@@ -13,10 +14,13 @@ from kerasrecipes.optimization.search.search import Search
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.training.refitting import checked_sides
 
+if TYPE_CHECKING:
+    from kerasrecipes.training.recipe import Recipe
+
 
 @heeds_verbose
 def optimize(
-    recipe,
+    recipe: "Recipe",
     train: PhotoSet,
     val: PhotoSet,
     *,
@@ -80,7 +84,8 @@ def optimize(
     if seed is not None:
         recipe = _with_seed(recipe, seed)
     keep_alive = tempfile.TemporaryDirectory() if run_folder is None else None
-    place = Path(keep_alive.name if keep_alive else run_folder)
+    named_place: Any = keep_alive.name if keep_alive else run_folder
+    place = Path(named_place)
     with locked_folder(place):
         search = Search(recipe, train, val, limits, 60 * max_minutes, place, named)
         search.run()
@@ -96,6 +101,6 @@ def optimize(
     )
 
 
-def _with_seed(recipe, seed: int):
+def _with_seed(recipe: "Recipe", seed: int) -> "Recipe":
     """Return a fitted recipe that is the same but for its seed."""
     return recipe.with_fitted(recipe.fitted_, seed=seed)

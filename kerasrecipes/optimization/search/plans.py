@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.console import quiet
@@ -14,6 +14,10 @@ from kerasrecipes.optimization.pruning import prune
 from kerasrecipes.optimization.quantizing import EPOCHS, LEARNING_RATE, train_with_rounding
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
 from kerasrecipes.surgery.multiply_adds import count_multiply_adds
+
+if TYPE_CHECKING:
+    from kerasrecipes.data.examples import Examples
+    from kerasrecipes.training.recipe import Recipe
 
 FITTED = "fitted"
 # Shares of the arithmetic that channel pruning leaves, the likeliest to be worth its time first.
@@ -53,7 +57,7 @@ class Plan:
         return idle_sentence(settings_without_effect(self.settings, teachers=True))
 
 
-def plans_of(recipe, students: Mapping[str, Any]) -> list[Plan]:
+def plans_of(recipe: "Recipe", students: Mapping[str, Any]) -> list[Plan]:
     """List what can be made of a fitted recipe: students, fewer channels, trained rounding.
 
     Each model comes after the one that it is made of, and what is quick comes first.
@@ -116,7 +120,7 @@ def shortened(schedule: UnfreezeSchedule, epochs: int) -> UnfreezeSchedule:
     return UnfreezeSchedule(tuple(replace(stage, epochs=count) for stage, count in pairs))
 
 
-def _schedule(recipe) -> UnfreezeSchedule:
+def _schedule(recipe: "Recipe") -> UnfreezeSchedule:
     return recipe.schedule or UnfreezeSchedule.two_phase()
 
 
@@ -124,21 +128,30 @@ def _epochs(schedule: UnfreezeSchedule) -> int:
     return sum(stage.epochs for stage in schedule.stages)
 
 
-def _student(name: str, student, share: float) -> Plan:
+def _student(name: str, student: "Recipe", share: float) -> Plan:
     schedule = _schedule(student)
     planned = _epochs(schedule)
     # What is frozen is computed once for all epochs.
     opened = sum(stage.epochs * stage.open_fraction for stage in schedule.stages) / planned
 
-    def make(base, train, val, epochs: int, callbacks: Sequence):
+    def make(
+        base: "Recipe", train: "Examples", val: "Examples", epochs: int, callbacks: Sequence
+    ) -> Any:
         short = replace(student, schedule=shortened(schedule, epochs))
         return distil(base, short, train, val, callbacks=callbacks, verbose=False)
 
     return Plan(name, DISTIL, FITTED, student, make, share * opened, planned)
 
 
-def _with_fewer_channels(base: str, settings, share: float) -> list[Plan]:
-    def make(level: float, recipe, train, val, epochs: int, callbacks: Sequence):
+def _with_fewer_channels(base: str, settings: Any, share: float) -> list[Plan]:
+    def make(
+        level: float,
+        recipe: "Recipe",
+        train: "Examples",
+        val: "Examples",
+        epochs: int,
+        callbacks: Sequence,
+    ) -> Any:
         return prune(
             recipe,
             train,
@@ -159,8 +172,10 @@ def _with_fewer_channels(base: str, settings, share: float) -> list[Plan]:
     return plans
 
 
-def _with_rounding(base: str, settings, share: float) -> Plan:
-    def make(recipe, train, val, epochs: int, callbacks: Sequence):
+def _with_rounding(base: str, settings: Any, share: float) -> Plan:
+    def make(
+        recipe: "Recipe", train: "Examples", val: "Examples", epochs: int, callbacks: Sequence
+    ) -> Any:
         with quiet():
             return train_with_rounding(
                 recipe, train, val, epochs, LEARNING_RATE, callbacks=callbacks
@@ -173,7 +188,7 @@ def _name(base: str, done: str) -> str:
     return done if base == FITTED else f"{base}-{done}"
 
 
-def _arithmetic_share(student, recipe) -> float:
+def _arithmetic_share(student: Any, recipe: "Recipe") -> float:
     """Return a student's multiply-adds by those of the fitted model; 1 where nobody can tell."""
     try:
         small = get_backbone(student.backbone).build(student.image_size, None)

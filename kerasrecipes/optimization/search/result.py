@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kerasrecipes.evaluation.result import Evaluation
+    from kerasrecipes.release.bundle import Bundle
+    from kerasrecipes.training.recipe import Recipe
 
 SLOWER = 1.05
 
@@ -136,7 +138,7 @@ class OptimizationResult(Shown):
         labels = recipe.fitted_.golden.targets
         return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
 
-    def save(self, folder: str | Path, candidate: Candidate | None = None):
+    def save(self, folder: str | Path, candidate: Candidate | None = None) -> "Bundle":
         """Write a candidate's model as a bundle, with its exported file.
 
         Args:
@@ -223,7 +225,7 @@ class OptimizationResult(Shown):
             mark.strip(),
         )
 
-    def _told(self, candidate: Candidate):
+    def _told(self, candidate: Candidate) -> "Recipe":
         """Return the recipe of a candidate with a report that tells of the search."""
         recipe = copy(self.recipes[candidate.model])
         report = recipe.report_

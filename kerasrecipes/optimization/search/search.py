@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,11 @@ from kerasrecipes.quantization.sensitivity import layers_to_keep
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import refitted
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerasrecipes.training.recipe import Recipe
 
 WITHOUT_TRAINING = ("float32", "float16", "dynamic", "int8")
 # A training step of everything costs about as much as so many predictions.
@@ -75,7 +80,7 @@ class Search:
     spent: float = 0.0
     pace: dict[str, float] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._began = time.monotonic()
         import_keras()
         self._calibration: dict[tuple, np.ndarray] = {}
@@ -190,13 +195,13 @@ class Search:
         if (told := plan.idle_settings) and told not in self.notes:
             self._note(told)
 
-    def _deadline(self):
+    def _deadline(self) -> "keras.callbacks.Callback":
         """Return a callback that ends a training for which the time was estimated too short."""
         import keras
 
         end = time.monotonic() + self._seconds_left
 
-        def stop(batch, logs=None):
+        def stop(batch: int, logs: Any = None) -> None:
             if time.monotonic() > end:
                 callback.model.stop_training = True
 
@@ -214,7 +219,7 @@ class Search:
         unit = self._seconds_per_photo * self.pace.get(plan.kind, 1.0)
         return unit * once, unit * epoch
 
-    def _measure(self, model: str, quantization: str, **options) -> None:
+    def _measure(self, model: str, quantization: str, **options: Any) -> None:
         """Write a file and measure it, unless that is done already."""
         from kerasrecipes.export import get_format
 
@@ -273,7 +278,7 @@ class Search:
         same = (one for one in self.candidates if one.model == model)
         return next((one for one in same if one.quantization == quantization), None)
 
-    def _pixels(self, recipe) -> np.ndarray:
+    def _pixels(self, recipe: "Recipe") -> np.ndarray:
         """Return calibration photos in a recipe's size."""
         shape = tuple(recipe.model_.input.shape[1:])
         if shape not in self._calibration:
@@ -297,7 +302,7 @@ class Search:
             if path.is_file() and path.with_suffix(".json").is_file():
                 self.recipes[plan.name] = self._restored(plan, path)
 
-    def _restored(self, plan: Plan, path: Path):
+    def _restored(self, plan: Plan, path: Path) -> Any:
         from kerasrecipes.bundles.model_file import load_model
 
         facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))

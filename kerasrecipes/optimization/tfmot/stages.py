@@ -189,7 +189,7 @@ def learn_ranges(model: "tf_keras.Model", photos: np.ndarray, batch_size: int = 
 
     seen: set[Any] = set()
 
-    def widen(inputs, min_var, max_var, **_):
+    def widen(inputs: Any, min_var: Any, max_var: Any, **_: Any) -> Any:
         """Take the place of TFMOT's average: remember the extremes, and round nothing yet."""
         low = tf.minimum(tf.reduce_min(inputs), 0.0)
         high = tf.maximum(tf.reduce_max(inputs), 0.0)

@@ -60,7 +60,7 @@ class TwinTrainer:
     seed: int = 0
     targets: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
@@ -126,7 +126,7 @@ class TwinTrainer:
             model.set_weights(best.weights)
         return history
 
-    def _data(self, model: "keras.Model"):
+    def _data(self, model: "keras.Model") -> Any:
         from kerasrecipes.data.batches import index_batches, one_hot, with_targets
 
         readers = self.train.reader(model, self.augment, self.seed), self.val.reader(model)
@@ -276,11 +276,11 @@ def _best_weights(tf_keras: Any) -> Any:
     class BestWeights(tf_keras.callbacks.Callback):
         """Remembers the weights of the epoch with the smallest validation loss."""
 
-        def __init__(self):
+        def __init__(self) -> None:
             super().__init__()
             self.loss, self.weights = math.inf, None
 
-        def on_epoch_end(self, epoch, logs=None):
+        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
             if logs["val_loss"] < self.loss or self.weights is None:
                 self.loss, self.weights = logs["val_loss"], self.model.get_weights()
 
