@@ -61,7 +61,7 @@ class FrozenPart:
     _filled_together: dict[int, list[int]] = field(default_factory=dict)
     _room: float = float("inf")
 
-    def sources(self, first_open: int, later: list[int]) -> tuple[Any, Sequence[Feed]] | None:
+    def sources(self, first_open: int, later: list[int]) -> "tuple[Any, Sequence[Feed]] | None":
         """Return where training begins and what feeds it, or `None` to begin at the photos.
 
         Args:
