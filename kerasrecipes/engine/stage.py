@@ -203,9 +203,8 @@ class StageRunner:
         )
         return drop_branches(part, self.branches, (self.settings.seed, first_epoch))
 
-    def _fit(
-        self, trained: "keras.Model", feeds: "Sequence[Feed]", stage: Stage, first_epoch: int,
-        watch: Stopwatch, rates: StageRates,
+    def _fit(self, trained: "keras.Model", feeds: "Sequence[Feed]", stage: Stage,
+        first_epoch: int, watch: Stopwatch, rates: StageRates,
     ) -> tuple[dict[str, list[float]], int | None, bool]:  # fmt: skip
         from kerasrecipes.callbacks.early_stopping import EarlyStopping
         from kerasrecipes.callbacks.progress import Interrupts, LearningRateLog, Progress

@@ -51,7 +51,7 @@ def fine_tune_images(
     verbose: bool = True,
     run_folder: str | Path | None = None,
     resume: bool = False,
-    **settings,
+    **settings: Any,
 ) -> FineTuned:
     """Scan, check and split photos, fine-tune a backbone, evaluate it and save it.
 
@@ -105,7 +105,7 @@ def fine_tune_images(
     return FineTuned(recipe, recipe.report_, bundle)
 
 
-def _split(chosen: dict, seed: int, fail_on_leak: bool):
+def _split(chosen: dict, seed: int, fail_on_leak: bool) -> tuple[Any, ...]:
     """Scan, split and check photos in the way that a run folder is told."""
     photos = scan_photos(
         chosen["source"],
