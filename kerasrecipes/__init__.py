@@ -82,6 +82,7 @@ if TYPE_CHECKING:
         PhotoSet as PhotoSet,
         check_photos as check_photos,
         photos_from_arrays as photos_from_arrays,
+        photos_from_dataset as photos_from_dataset,
         register_augmentation as register_augmentation,
         scan_photos as scan_photos,
     )
@@ -149,7 +150,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "QuantizedClassifier cluster distil measure_sensitivity optimize "
         "optimize_bundle prune quantize",
         "photos": "Augmentation CheckReport DecodePolicy Photo PhotoSet check_photos "
-        "photos_from_arrays "
+        "photos_from_arrays photos_from_dataset "
         "register_augmentation scan_photos",
         "quantization": "QuantizationSensitivity",
         "release.bundle": "Bundle",

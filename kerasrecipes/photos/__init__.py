@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kerasrecipes.photos.reader import to_dataset as to_dataset
     from kerasrecipes.photos.scan import scan_photos as scan_photos
     from kerasrecipes.photos.sources.arrays import photos_from_arrays as photos_from_arrays
+    from kerasrecipes.photos.sources.dataset import photos_from_dataset as photos_from_dataset
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -35,5 +36,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "reader": "to_dataset",
         "scan": "scan_photos",
         "sources.arrays": "photos_from_arrays",
+        "sources.dataset": "photos_from_dataset",
     },
 )

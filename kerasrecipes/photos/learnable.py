@@ -131,7 +131,8 @@ def in_order(
     if doubled := sorted({name for name in order if order.count(name) > 1}):
         raise ValueError(f"`classes` names {listed(doubled)} more than once.")
     unknown = [(name, one) for name, label in said for one in _names(label) if one not in order]
-    if unknown or (unknown := [("an empty folder", one) for one in found if one not in order]):
+    unknown = unknown or [("no photo", one) for one in found if one not in order]
+    if unknown:
         shown = "; ".join(f"{name}: '{printable(one)}'" for name, one in unknown[:5])
         more = f"; and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         raise DataError(

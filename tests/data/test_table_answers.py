@@ -146,7 +146,7 @@ def test_classes_in_an_order(folder, tmp_path, make):
     make.folder(tmp_path, {"10": 2, "9": 2, "2": 2})
     assert scan_photos(tmp_path).class_names == ("10", "2", "9")
     assert scan_photos(tmp_path, classes="by value").class_names == ("2", "9", "10")
-    with pytest.raises(DataError, match="an empty folder: 'x'|a/a_000.png: 'a'|9/9_000.png: '9'"):
+    with pytest.raises(DataError, match="9/9_000.png: '9'"):
         scan_photos(tmp_path, classes=("10", "2"))
     with pytest.raises(DataError, match="are not all numbers"):
         scan_photos(path, classes="by value")

@@ -138,6 +138,7 @@ def test_labels_of_every_kind(y, options, target, names, first):
         (["a", "b"] * 6, {"class_names": ("a", "c")}, "has 'b', which `class_names` does not name"),
         (["a", "b"] * 6, {"target": "number"}, "`target='number'` does not suit `y`, .* texts"),
         (Y, {"class_names": ("a", "a", "b")}, "`class_names` names 'a' more than once"),
+        (Y, {"class_names": "abc"}, "`class_names` must be a list of names, not 'abc'"),
         (Y, {"target": "klass"}, "`target` must be one of 'class', 'labels', 'number'"),
         (Y / 2, {"groups": "ab"}, "`groups` must have one entry for each of the 12 photos, not 2"),
         (Y / 2, {"split": ["dev"] * 12}, "`split` has 'dev'; it must be train, val or test"),

@@ -45,6 +45,8 @@ def read_labels(
     """
     if target not in {None, *TARGETS}:
         raise ValueError(f"`target` must be one of {listed(TARGETS)} or None, not {target!r}.")
+    if isinstance(class_names, str):
+        raise ValueError(f"`class_names` must be a list of names, not {class_names!r}.")
     names = None if class_names is None else [str(name) for name in class_names]
     if names and (doubled := sorted({name for name in names if names.count(name) > 1})):
         raise ValueError(f"`class_names` names {listed(doubled)} more than once.")
