@@ -45,11 +45,7 @@ def read_labels(
     """
     if target not in {None, *TARGETS}:
         raise ValueError(f"`target` must be one of {listed(TARGETS)} or None, not {target!r}.")
-    if isinstance(class_names, str):
-        raise ValueError(f"`class_names` must be a list of names, not {class_names!r}.")
-    names = None if class_names is None else [str(name) for name in class_names]
-    if names and (doubled := sorted({name for name in names if names.count(name) > 1})):
-        raise ValueError(f"`class_names` names {listed(doubled)} more than once.")
+    names = _checked_names(class_names)
     told: Any = list(y) if isinstance(y, list | tuple) else np.asarray(y)
     if not isinstance(told, list) and told.ndim == 0:
         raise ValueError(f"`y` must have one label for each of the {count} photos, not {y!r}.")
@@ -72,6 +68,15 @@ def read_labels(
         "`y` must hold class numbers, texts, lists of texts, rows of 0 and 1, or numbers; got "
         f"{array.dtype} of shape {array.shape}."
     )
+
+
+def _checked_names(class_names: Sequence[str] | None) -> list[str] | None:
+    if isinstance(class_names, str):
+        raise ValueError(f"`class_names` must be a list of names, not {class_names!r}.")
+    names = None if class_names is None else [str(name) for name in class_names]
+    if names and (doubled := sorted({name for name in names if names.count(name) > 1})):
+        raise ValueError(f"`class_names` names {listed(doubled)} more than once.")
+    return names
 
 
 def _are_lists_of_text(told: list) -> bool:
