@@ -1,5 +1,6 @@
 """Near duplicates: photos that show the same thing in the same way."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ _SCALE = 40.0
 _FLAT = 0.5  # grey levels of detail below which a photo says nothing
 _SHRINK = 32  # photos of prior belief that a set has nothing in common
 _BLOCK = 1024
+# The last search, which is quadratic: a split and the check of it look at the same photos.
+_FOUND: dict[tuple[float, bytes], list[tuple[int, int]]] = {}
 
 
 def fingerprint(picture: Image.Image) -> bytes:
@@ -76,24 +79,36 @@ def near_duplicates(
         if any(photo.facts.fingerprint):
             first.setdefault(photo.facts.sha256, i)
     # In the order of contents, so that the order of the photos cannot turn a close call.
-    order = [first[digest] for digest in sorted(first)]
-    if len(order) < 2:
+    digests = tuple(sorted(first))
+    if len(digests) < 2:
         return []
-    prints = np.frombuffer(b"".join(photos[i].facts.fingerprint for i in order), dtype=np.int8)
-    prints = prints.reshape(len(order), -1)
-    common = prints.sum(axis=0, dtype=np.int64) / (len(order) + _SHRINK)
+    prints = b"".join(photos[first[digest]].facts.fingerprint for digest in digests)
+    key = (threshold, hashlib.sha256(prints).digest())
+    if key not in _FOUND:
+        found = _similar(np.frombuffer(prints, dtype=np.int8).reshape(len(digests), -1), threshold)
+        _FOUND.clear()
+        _FOUND[key] = found
+    order = [first[digest] for digest in digests]
+    return sorted((min(order[i], order[j]), max(order[i], order[j])) for i, j in _FOUND[key])
+
+
+def _similar(prints: np.ndarray, threshold: float) -> list[tuple[int, int]]:
+    """Return the pairs of rows that correlate, `i < j`."""
+    common = prints.sum(axis=0, dtype=np.int64) / (len(prints) + _SHRINK)
     pairs = []
-    starts = range(0, len(order), _BLOCK)
+    starts = range(0, len(prints), _BLOCK)
     for top in starts:
         left = _comparable(prints[top : top + _BLOCK], common)
         for start in starts:
             if start < top:
                 continue
             alike = left @ _comparable(prints[start : start + _BLOCK], common).T
-            for i, j in np.argwhere(alike >= threshold):
-                if top + i < start + j:
-                    pairs.append(tuple(sorted((order[top + i], order[start + j]))))
-    return sorted(pairs)
+            pairs += [
+                (int(top + i), int(start + j))
+                for i, j in np.argwhere(alike >= threshold)
+                if top + i < start + j
+            ]
+    return pairs
 
 
 def _surroundings(pixels: np.ndarray) -> np.ndarray:

@@ -97,8 +97,8 @@ def fine_tune_images(
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
     judged = judge_recipe(recipe)
     _check_destination(Path(photos), Path(to), run)
-    train, val, test = _split(chosen, seed, fail_on_leak)
-    recipe._fit(judged, train, val, run=run)
+    train, val, test, leaks = _split(chosen, seed, fail_on_leak)
+    recipe._fit(judged, train, val, run=run, leaks=leaks)
     if len(test):
         say(f"\nOn {len(test)} test photos:\n{recipe.evaluate(test)}")
     bundle = recipe.save(to)
@@ -123,7 +123,7 @@ def _split(chosen: dict, seed: int, fail_on_leak: bool) -> tuple[Any, ...]:
             f"The split leaks: {found.leaks[0].message} Nothing was trained, because "
             "`fail_on_leak` is set."
         )
-    return train, val, test
+    return train, val, test, [leak.message for leak in found.leaks]
 
 
 def with_epochs(epochs: int | None, settings: dict[str, Any]) -> dict[str, Any]:

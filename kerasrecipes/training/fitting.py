@@ -38,7 +38,13 @@ STATISTICS_PHOTOS = 256
 
 
 def fit_classifier(
-    judged: Judged, train: Examples, val: Examples, callbacks: tuple, run=None, memory=None
+    judged: Judged,
+    train: Examples,
+    val: Examples,
+    callbacks: tuple,
+    run=None,
+    memory=None,
+    leaks: list[str] | None = None,
 ) -> Fitted:
     """Run a recipe on photos.
 
@@ -49,14 +55,15 @@ def fit_classifier(
         callbacks: The user's own callbacks.
         run: The `RunFolder` to keep the run in, locked; `None` for none.
         memory: What fits of recipes with the same backbone, weights and head share; a dict.
+        leaks: What was found, and told, of leaks between the sides; `None` to look for them.
 
     Returns:
         What was fitted; its report is still without evaluations.
     """
     recipe, schedule, spec, head = judged.recipe, judged.schedule, judged.spec, judged.head
-    data = checked_examples(train, val, head)
+    data = checked_examples(train, val, head, leaks)
     check_accumulation(recipe, schedule, len(train))
-    for leak in data.leaks:
+    for leak in data.leaks if leaks is None else ():
         warn(leak)
 
     devices = Devices.find(recipe.devices)
@@ -201,13 +208,16 @@ def _weights_used(recipe, spec) -> dict[str, str]:
     }
 
 
-def checked_examples(train: Examples, val: Examples, head: Head | None = None) -> DataReport:
+def checked_examples(
+    train: Examples, val: Examples, head: Head | None = None, leaks: list[str] | None = None
+) -> DataReport:
     """Judge whether examples can be trained on, and say what they are.
 
     Args:
         train: Examples to learn from.
         val: Examples to choose or judge by.
         head: What is to learn from them; `None` for one that learns one class each.
+        leaks: What was found of leaks between the sides; `None` to look for them.
 
     Raises:
         ValueError: If a side is no set of examples.
@@ -226,12 +236,14 @@ def checked_examples(train: Examples, val: Examples, head: Head | None = None) -
     if not len(val):
         noun = val.noun[1]
         raise DataError(f"`val` is empty. Without validation {noun} no weights can be chosen.")
+    if leaks is None:
+        leaks = [finding.message for finding in train.check(val).leaks]
     return DataReport(
         source=str(train.root),
         counts={"train": train.counts(), "val": val.counts()},
         digests={"train": train.digest(), "val": val.digest()},
         excluded=len(train.excluded),
-        leaks=[finding.message for finding in train.check(val).leaks],
+        leaks=leaks,
     )
 
 

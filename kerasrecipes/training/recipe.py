@@ -200,14 +200,15 @@ class Recipe(Fittable):
         *,
         callbacks: "Sequence[keras.callbacks.Callback]" = (),
         run: RunFolder | None = None,
+        leaks: list[str] | None = None,
     ) -> RunReport:
-        """Fit what was judged already."""
+        """Fit what was judged, and perhaps searched for leaks, already."""
         from kerasrecipes.engine.devices.devices import check_run_folder
         from kerasrecipes.training.fitting import fit_classifier
 
         check_run_folder(self, run)
         with nullcontext() if run is None else run.locked():
-            fitted = fit_classifier(judged, train, val, tuple(callbacks), run)
+            fitted = fit_classifier(judged, train, val, tuple(callbacks), run, leaks=leaks)
             self.fitted_, _ = fitted.measured(val, "val", self.seed)
             if run is not None:
                 run.finish(self.report_)
