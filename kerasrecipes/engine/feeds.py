@@ -32,7 +32,7 @@ def train_batches(runner: "StageRunner", feed: "Feed", epochs: range) -> "tf.dat
         order = index_batches(count, size, settings.seed, epochs, views)
         # A device reads its own photos only, unless any two of a batch may be mixed.
         order = order if settings.mix else share(order)
-        batches = with_targets(feed(order), runner.targets[0], runner.weights)
+        batches = with_targets(feed(order), runner.lesson.targets[0], runner.lesson.weights)
         if settings.mix:
             first_step = epochs.start * math.ceil(count / size)
             batches = share(_mixed(runner, batches, first_step))
@@ -54,7 +54,7 @@ def val_batches(runner: "StageRunner", feed: "Feed") -> "tf.data.Dataset":
 
     def make(share: Any) -> "tf.data.Dataset":
         order = index_batches(count, _val_batch(runner), runner.settings.seed, range(1), 1)
-        batches = with_targets(feed(share(order)), runner.targets[1], np.ones(count))
+        batches = with_targets(feed(share(order)), runner.lesson.targets[1], np.ones(count))
         # Told the number of steps, Keras reads on where it stopped.
         return (batches if val_steps(runner) is None else batches.repeat()).prefetch(2)
 

@@ -15,11 +15,18 @@ from kerasrecipes.engine.block_optimizers import BlockOptimizers
 from kerasrecipes.engine.cautions import too_few
 from kerasrecipes.engine.devices.devices import Devices
 from kerasrecipes.engine.devices.memory_limit import search_within_memory, within_memory
-from kerasrecipes.engine.devices.precision import FLOAT16, FLOAT32, computing_in, with_loss_scaling
+from kerasrecipes.engine.devices.precision import (
+    FLOAT16,
+    FLOAT32,
+    choose_precision,
+    computing_in,
+    with_loss_scaling,
+)
 from kerasrecipes.engine.devices.split_step import stage_model
 from kerasrecipes.engine.feeds import class_sides, train_batches, val_batches, val_steps
 from kerasrecipes.engine.freezing import FreezePolicy, held_still
 from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
+from kerasrecipes.engine.lesson import Lesson
 from kerasrecipes.engine.rates import (
     RateSearch,
     StageRates,
@@ -37,7 +44,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from kerasrecipes.engine.wanted import Feed, Settings, Trained
+    from kerasrecipes.engine.wanted import Feed, Settings
 
 
 @dataclass
@@ -47,12 +54,9 @@ class StageRunner:
     Args:
         model: The whole model, photos to scores.
         spec: Its backbone.
-        head: Its head, for the metrics and the name of the layer that the loss is computed on.
-        loss: The loss.
-        train: Training photos.
-        val: Validation photos.
-        targets: What the loss compares with on each side, `(n, …)` or `(views, n, …)`.
-        weights: How much each training example counts, shape `(n,)`.
+        lesson: What it is trained towards.
+        train: Training examples.
+        val: Validation examples.
         frozen: Cached outputs of the frozen blocks.
         optimizers: What updates the weights, block by block.
         settings: The recipe, for its numbers.
@@ -68,12 +72,9 @@ class StageRunner:
 
     model: "keras.Model"
     spec: BackboneSpec
-    head: "Trained"
-    loss: Any
+    lesson: Lesson
     train: Side
     val: Side
-    targets: tuple[np.ndarray, ...]
-    weights: np.ndarray
     frozen: FrozenPart
     optimizers: BlockOptimizers
     settings: "Settings"
@@ -85,6 +86,41 @@ class StageRunner:
     parts: int = 1
     record: RunRecord | None = None
     summaries: dict[str, dict] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Any,
+        model: "keras.Model",
+        spec: BackboneSpec,
+        lesson: Lesson,
+        sides: tuple[Side, Side],
+        callbacks: Sequence["keras.callbacks.Callback"] = (),
+        memory: dict | None = None,
+    ) -> "StageRunner":
+        """Wire what trains a model as a recipe says.
+
+        Args:
+            recipe: The recipe.
+            model: The whole model.
+            spec: Its backbone; one without blocks trains in single precision.
+            lesson: What it is trained towards.
+            sides: Training, then validation.
+            callbacks: The user's own callbacks.
+            memory: What fits of recipes with the same backbone, weights and head share.
+        """
+        return cls(
+            model=model,
+            spec=spec,
+            lesson=lesson,
+            train=sides[0],
+            val=sides[1],
+            frozen=FrozenPart(model, spec, sides, recipe.cache_gb, memory),
+            optimizers=BlockOptimizers.of(recipe, spec),
+            settings=recipe,
+            callbacks=tuple(callbacks),
+            precision=choose_precision(recipe.precision) if spec.blocks else FLOAT32,
+        )
 
     def run(self, stage: Stage, later: list[Stage], first_epoch: int) -> tuple[StageReport, bool]:
         """Train one stage and put its best weights into the model.
@@ -141,7 +177,7 @@ class StageRunner:
         """The model up to what the loss is computed on; a head may have weights behind it."""
         import keras
 
-        return keras.Model(self.model.input, self.model.get_layer(self.head.trains).output)
+        return keras.Model(self.model.input, self.model.get_layer(self.lesson.trains).output)
 
     @property
     def _steps(self) -> int:
@@ -162,7 +198,7 @@ class StageRunner:
         """Return the model to train, up to what the loss wants."""
         import keras
 
-        end = self.model.get_layer(self.head.trains).output
+        end = self.model.get_layer(self.lesson.trains).output
         cut, entered = self.spec.boundary(self.model, first_open), begin
         if first_open and begin is self.model.input:
             # As in the cache, what is frozen drops nothing out while the rest trains.
@@ -247,7 +283,7 @@ class StageRunner:
     def _compile(self, trained: "keras.Model", stage: Stage, rates: StageRates) -> None:
         optimizer = self.optimizers.for_stage(self._learner, stage, self._steps, rates)
         optimizer = self.devices.prepare(with_loss_scaling(optimizer, self.precision))
-        trained.compile(optimizer, self.loss, metrics=self.head.metrics())
+        trained.compile(optimizer, self.lesson.loss, metrics=self.lesson.metrics())
 
     def _show_classes(self, feeds: "Sequence[Feed]") -> None:
         """Let callbacks that follow each class ask for the photos of both sides."""
@@ -277,7 +313,7 @@ class StageRunner:
             computing = computing_in(self.precision, self._backbone)
             with self.train.reader.errors(), search_within_memory(stage), computing:
                 trained = self._trained(begin, self._first_open(stage), first_epoch, parts=1)
-                trained.compile(optimizer, self.loss)
+                trained.compile(optimizer, self.lesson.loss)
                 found = search_rates(trained, train_batches(self, feed, epochs), stage, head)
             self.summaries[name] = found.to_dict()
             say(str(found))

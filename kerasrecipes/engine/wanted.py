@@ -1,6 +1,6 @@
 """What the engine wants to know of a recipe and of a head, and nothing else of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 # Turns a dataset of `(index, view)` into one of `(index, view, inputs)`.
@@ -26,15 +26,3 @@ class Settings(Protocol):
     seed: int
     weight_decay: float
     weights: Any
-
-
-class Trained(Protocol):
-    """What is trained of a head: the layer that the loss is computed on, and what is measured."""
-
-    @property
-    def trains(self) -> str:
-        """Name of the layer whose output the loss is computed on."""
-
-    @property
-    def metrics(self) -> Callable[[], Sequence[Any]]:
-        """Makes the metrics."""

@@ -1,20 +1,22 @@
 """Fitting an image classifier: check everything, build, then run stage after stage."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.console import say, warn
 from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weights
 from kerasrecipes.engine.devices.devices import Devices
-from kerasrecipes.engine.devices.precision import choose_precision
-from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
+from kerasrecipes.engine.frozen.frozen_part import Side
+from kerasrecipes.engine.lesson import Lesson
 from kerasrecipes.engine.run_folder import RECIPE
 from kerasrecipes.engine.run_record import RunRecord
 from kerasrecipes.engine.schedule import UnfreezeSchedule
+from kerasrecipes.engine.stage import StageRunner
 from kerasrecipes.environment import be_deterministic, check_backend, import_keras, library_versions
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.files import digest
@@ -61,14 +63,9 @@ def fit_classifier(
         What was fitted; its report is still without evaluations.
     """
     recipe, schedule, spec, head = judged.recipe, judged.schedule, judged.spec, judged.head
-    data = checked_examples(train, val, head, leaks)
-    check_accumulation(recipe, schedule, len(train))
-    for leak in data.leaks if leaks is None else ():
-        warn(leak)
-
+    data = _data(judged, train, val, leaks)
     devices = Devices.find(recipe.devices)
     prepare(recipe)
-    loss = head.loss(list(train.counts().values()))
     with devices.scope():
         model = build_model(spec, head, recipe, head.output(train).width)
     check_open_norms(model, spec, recipe, schedule)
@@ -79,9 +76,9 @@ def fit_classifier(
     if recipe.rematerialise:
         check_blocks(model, spec, schedule, recipe.batch_norm == "train")
     sides = sides_of(recipe, train, val, model)
-    frozen = FrozenPart(model, spec, sides, recipe.cache_gb, memory)
-    runner = _runner(recipe, model, spec, head, loss, sides, frozen, callbacks)
-    runner.devices, runner.precision = devices, choose_precision(recipe.precision)
+    lesson = lesson_of(head, recipe, sides)
+    runner = StageRunner.of(recipe, model, spec, lesson, sides, callbacks, memory)
+    runner.devices = devices
     if adapted is not None:
         runner.adapters = adapted.weights
     if recipe.stochastic_depth:
@@ -95,6 +92,15 @@ def fit_classifier(
         model = _without_devices(model, build_model(spec, head, recipe, head.output(train).width))
     _finish_head(model, head, train)
     return Fitted.of(model, head.output(train), report, train, val)
+
+
+def _data(judged: Judged, train: Examples, val: Examples, leaks: list[str] | None) -> DataReport:
+    """Judge the examples of a fit, and tell of leaks that nobody has told of."""
+    data = checked_examples(train, val, judged.head, leaks)
+    check_accumulation(judged.recipe, judged.schedule, len(train))
+    for leak in data.leaks if leaks is None else ():
+        warn(leak)
+    return data
 
 
 def prepare(recipe) -> None:
@@ -169,24 +175,15 @@ def sides_of(recipe, train: Examples, val: Examples, model: "keras.Model") -> tu
     return Side(reader, recipe.views if reader.varies else 1), Side(val.reader(model), 1)
 
 
-def _runner(recipe, model, spec, head, loss, sides, frozen, callbacks: tuple):
-    from kerasrecipes.engine.block_optimizers import BlockOptimizers
-    from kerasrecipes.engine.stage import StageRunner
-
-    train, val = (side.examples for side in sides)
-    return StageRunner(
-        model=model,
-        spec=spec,
-        head=head,
-        loss=loss,
-        train=sides[0],
-        val=sides[1],
-        targets=(head.targets(train), head.targets(val)),
+def lesson_of(head: Head, recipe: Any, sides: Sequence[Side]) -> Lesson:
+    """Return what a head is taught by the labels."""
+    train = sides[0].examples
+    return Lesson(
+        trains=head.trains,
+        loss=head.loss(list(train.counts().values())),
+        metrics=head.metrics,
+        targets=tuple(head.targets(side.examples) for side in sides),
         weights=head.weights(train, recipe.class_weights),
-        frozen=frozen,
-        optimizers=BlockOptimizers.of(recipe, spec),
-        settings=recipe,
-        callbacks=callbacks,
     )
 
 

@@ -1,6 +1,6 @@
 """Training a model that is there already on, with labels or with what larger models say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,10 +12,11 @@ from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.engine.cautions import warn_of_few_photos
-from kerasrecipes.engine.devices.precision import FLOAT32, choose_precision
-from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
+from kerasrecipes.engine.frozen.frozen_part import Side
 from kerasrecipes.engine.frozen.prefix_cache import PrefixCache
+from kerasrecipes.engine.lesson import Lesson
 from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
+from kerasrecipes.engine.stage import StageRunner
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads import Head
 from kerasrecipes.heads.classification import LOGITS, POOL
@@ -35,6 +36,7 @@ from kerasrecipes.training.distillation import (
 )
 from kerasrecipes.training.fitting import (
     checked_examples,
+    lesson_of,
     prepare,
     run_stages,
     sides_of,
@@ -129,16 +131,14 @@ class Goal:
                 "several have nothing to do with each other."
             )
 
-    def targets(self, sides: tuple[Side, ...], head: Head) -> tuple[np.ndarray, ...]:
-        """Ask the teachers about every view of every example; without any, take the labels."""
-        if not self.teachers:
-            return tuple(head.targets(side.examples) for side in sides)
+    def targets(self, sides: tuple[Side, ...]) -> tuple[np.ndarray, ...]:
+        """Ask the teachers about every view of every example."""
         found = []
         for side, unlabelled in zip(sides, (self.unlabelled, 0), strict=True):
             answers = [self._answers(teacher, side) for teacher in self.teachers]
             features = answers[0][1] if self.distillation.feature_weight else None
             logits = [scores for scores, *_ in answers]
-            labels = head.targets(side.examples)
+            labels = one_hot(side.examples)
             if unlabelled:
                 last = slice(len(labels) - unlabelled, None)
                 labels[last] = np.mean([soften(raw[0, last], 1.0) for raw in logits], axis=0)
@@ -189,14 +189,6 @@ class _WholeModel:
         return model.inputs[0]
 
 
-@dataclass(frozen=True)
-class _Trained:
-    """What `StageRunner` wants to know of a head."""
-
-    metrics: Callable[[], list]
-    trains: str = TRAINED
-
-
 def run_schedule(
     recipe: "Recipe",
     model: "keras.Model",
@@ -218,7 +210,11 @@ def run_schedule(
     graph = goal.training_model(model, head, recipe.seed)
     spec = _spec(recipe, graph, schedule)
     _judge_settings(recipe, graph, spec, schedule, goal)
-    runner = _runner(recipe, graph, spec, head, sides, goal, tuple(callbacks))
+    lesson = _lesson(recipe, head, sides, goal)
+    if goal.teachers:
+        # Teachers have seen the views as they are, and not their mixtures.
+        recipe = replace(recipe, mix=None)
+    runner = StageRunner.of(recipe, graph, spec, lesson, sides, callbacks)
     report = RunReport(name=model.name, created="")
     run_stages(runner, schedule, report)
     if head.finishes and not goal.teachers:
@@ -231,44 +227,23 @@ def run_schedule(
     return report.stages
 
 
-def _runner(
-    recipe: "Recipe", graph: "keras.Model", spec: Any, head: Head, sides: tuple[Side, ...],
-    goal: Goal, callbacks: "Sequence[keras.callbacks.Callback]",
-) -> "StageRunner":  # fmt: skip
-    from kerasrecipes.engine.block_optimizers import BlockOptimizers
-    from kerasrecipes.engine.stage import StageRunner
-
+def _lesson(recipe: "Recipe", head: Head, sides: tuple[Side, Side], goal: Goal) -> Lesson:
+    """Return what labels teach, or teachers who have been asked."""
+    if not goal.teachers:
+        return replace(lesson_of(head, recipe, sides), trains=TRAINED)
+    if head.task.name != "classification":
+        raise ValueError(
+            f"A teacher's answers are probabilities of one class each; the head {head.name!r} "
+            f"learns {head.task.target}. Train it with labels."
+        )
     train = sides[0].examples
-    classes = len(train.class_names)
-    if goal.teachers:
-        if head.task.name != "classification":
-            raise ValueError(
-                f"A teacher's answers are probabilities of one class each; the head {head.name!r} "
-                f"learns {head.task.target}. Train it with labels."
-            )
-        # Teachers have seen the views as they are, and not their mixtures.
-        recipe = replace(recipe, mix=None)
-        loss = goal.distillation.loss(classes)
-        counts = list(train.counts().values())
-        weights = one_hot(train) @ class_weights(counts, recipe.class_weights, "distillation")
-        metrics = lambda: [goal.distillation.accuracy(classes)]  # noqa: E731
-    else:
-        loss, metrics = head.loss(list(train.counts().values())), head.metrics
-        weights = head.weights(train, recipe.class_weights)
-    return StageRunner(
-        model=graph,
-        spec=spec,
-        head=_Trained(metrics),
-        loss=loss,
-        train=sides[0],
-        val=sides[1],
-        targets=goal.targets(sides, head),
-        weights=weights,
-        frozen=FrozenPart(graph, spec, sides, recipe.cache_gb),
-        optimizers=BlockOptimizers.of(recipe, spec),
-        settings=recipe,
-        callbacks=tuple(callbacks),
-        precision=choose_precision(recipe.precision) if spec.blocks else FLOAT32,
+    counts = list(train.counts().values())
+    return Lesson(
+        trains=TRAINED,
+        loss=goal.distillation.loss(len(counts)),
+        metrics=lambda: [goal.distillation.accuracy(len(counts))],
+        targets=goal.targets(sides),
+        weights=one_hot(train) @ class_weights(counts, recipe.class_weights, "distillation"),
     )
 
 

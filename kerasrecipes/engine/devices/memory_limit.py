@@ -88,7 +88,7 @@ def _check_can_split(runner: "StageRunner", stage: Stage, error: Exception) -> N
         reason = f"it is cut under TensorFlow only, not under {backend}"
     elif runner.devices.worker is not None:
         reason = "the other workers would not begin again with this one"
-    elif getattr(runner.loss, "compares_photos", False):
+    elif getattr(runner.lesson.loss, "compares_photos", False):
         reason = "it cannot be cut, since the loss compares all its photos"
     if reason:
         raise TrainingError(

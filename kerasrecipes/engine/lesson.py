@@ -1,0 +1,30 @@
+"""What a model is trained towards: by labels, or by what larger models say."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What all stages of a fit compare a model's output with.
+
+    Args:
+        trains: Name of the layer whose output the loss is computed on; weights behind it are
+            not trained.
+        loss: The loss.
+        metrics: Makes the metrics that are shown.
+        targets: What the loss compares with on each side, `(n, …)` or `(views, n, …)`.
+        weights: How much each training example counts, shape `(n,)`.
+    """
+
+    trains: str
+    loss: "keras.losses.Loss"
+    metrics: "Callable[[], list[keras.metrics.Metric]]"
+    targets: tuple[np.ndarray, ...]
+    weights: np.ndarray
