@@ -7,7 +7,7 @@ Nothing heavy is imported before a command runs, so that `--help`, `ls`, `predic
 import os
 import re
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,6 +71,7 @@ def _options(
     """Take the options that stand before a command."""
 
 
+_command: Any
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 

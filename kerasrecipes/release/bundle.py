@@ -1,5 +1,7 @@
 """The bundle as people hold it: a folder whose model can be written in other formats."""
 
+from typing import Any
+
 from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.bundles.export_record import ExportRecord
 from kerasrecipes.release.exporting import export_model
@@ -9,7 +11,7 @@ class Bundle(BundleFolder):
     """One version of a saved model; see `BundleFolder` for what is in it."""
 
     def export(
-        self, format: str = "tflite", quantization: str = "float32", **options: object
+        self, format: str = "tflite", quantization: str = "float32", **options: Any
     ) -> ExportRecord:
         """Write and verify an export; see `kerasrecipes.export_model`.
 

@@ -86,7 +86,7 @@ def find_flips(
             class_names[after[i]] if after[i] >= 0 else "",
             float(answers[i, after[i]]) if after[i] >= 0 else 0.0,
         )
-        for i in np.flatnonzero(before != after)
+        for i in map(int, np.flatnonzero(before != after))
     ]
     return tuple(sorted(flips, key=lambda flip: (not flip.lost, -flip.before_score)))
 

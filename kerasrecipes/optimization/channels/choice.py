@@ -139,7 +139,7 @@ def rank_channels(
         # the layers at the photo's end; see tests/benchmarks/RESULTS.md.
         scales = [math.sqrt(max(1, cost.of_one(group))) for group in groups]
     else:
-        scales = [np.linalg.norm(scores[group.name]) or 1 for group in groups]
+        scales = [float(np.linalg.norm(scores[group.name])) or 1.0 for group in groups]
     scaled = [scores[group.name] / scale for group, scale in zip(groups, scales, strict=True)]
     order = _order(np.concatenate(scaled))
     ends = np.cumsum([len(group) for group in groups])

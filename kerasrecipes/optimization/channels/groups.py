@@ -145,7 +145,7 @@ def _numbered(tracker: ChannelTracker) -> ChannelMap:
     groups.sort(key=lambda group: min(order[name] for name in group[0]))
     made = []
     for producers, channels in groups:
-        producers = sorted(producers, key=order.get)
+        producers = sorted(producers, key=order.__getitem__)
         fixed = next((reasons[number] for number in channels if number in reasons), "")
         numbers_of_group = np.array(sorted(channels))
         residual = bool(added & channels)

@@ -137,7 +137,7 @@ class TwinTrainer:
             ),
             index_batches(len(self.val), self.batch_size, None, range(1), 1),
         )
-        targets = one_hot(self.train) if self.targets is None else np.float32(self.targets)
+        targets = one_hot(self.train) if self.targets is None else self.targets.astype(np.float32)
         sides = zip(readers, orders, (targets, one_hot(self.val)), strict=True)
         return readers, [
             with_targets(reader.batches(order), wanted, np.ones(len(wanted))).prefetch(2)
@@ -278,10 +278,12 @@ def _best_weights(tf_keras: Any) -> Any:
 
         def __init__(self) -> None:
             super().__init__()
-            self.loss, self.weights = math.inf, None
+            self.loss = math.inf
+            self.weights: Any = None
 
         def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-            if logs["val_loss"] < self.loss or self.weights is None:
-                self.loss, self.weights = logs["val_loss"], self.model.get_weights()
+            loss = (logs or {})["val_loss"]
+            if loss < self.loss or self.weights is None:
+                self.loss, self.weights = loss, self.model.get_weights()
 
     return BestWeights()
