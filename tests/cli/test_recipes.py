@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from enum import EnumType
+from functools import update_wrapper
 from typing import get_args, get_type_hints
 
 import numpy as np
@@ -31,9 +32,9 @@ def asked(monkeypatch):
         raise ValueError("asked")
 
     # `init` reads what the function says of its arguments.
-    note.__kwdefaults__ = fine_tune.fine_tune_images.__kwdefaults__
-    note.__doc__ = fine_tune.fine_tune_images.__doc__
-    monkeypatch.setattr(fine_tune, "fine_tune_images", note)
+    monkeypatch.setattr(
+        fine_tune, "fine_tune_images", update_wrapper(note, fine_tune.fine_tune_images)
+    )
     return seen
 
 

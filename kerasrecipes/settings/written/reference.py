@@ -1,6 +1,7 @@
 """The page of the reference that lists all settings of a recipe, made from their table."""
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 from kerasrecipes.settings.engine_rows import GROUPS
@@ -45,7 +46,7 @@ def settings_sections(recipe_type: type, splits: Callable[..., Any]) -> str:
             if row.group == group:
                 lines += _section(row, told.get(row.name, ""), getattr(recipe_type, row.name))
     lines += ["", f"### How photos are split: the table `[{SPLIT}]` of a file"]
-    defaults = splits.__kwdefaults__ or {}
+    defaults = {one.name: one.default for one in signature(splits).parameters.values()}
     for row in SPLIT_ROWS:
         lines += _section(row, split_told.get(row.name, ""), defaults[row.name])
     return "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from inspect import Parameter
+from inspect import Parameter, signature
 from typing import Any
 
 from kerasrecipes.settings.engine_rows import GROUPS
@@ -36,7 +36,7 @@ def recipe_template(recipe_type: type, splits: Callable[..., Any], begins: str) 
         parts += [_entry(row, told, getattr(recipe_type, row.name)) for row in rows]
     parts.append(f"# {' Tables, which come last in a file ':─^{WIDTH - 2}}")
     parts.append(_comment("How photos are chosen and split."))
-    defaults = splits.__kwdefaults__ or {}
+    defaults = {one.name: one.default for one in signature(splits).parameters.values()}
     parts.append(_table(SPLIT, SPLIT_ROWS, meanings(splits), defaults))
     parts += [_tables(row) for row in table if row.kind.keys()]
     return "\n\n".join(parts) + "\n"
