@@ -1,5 +1,6 @@
 """What the library says to people: lines through `logging`, and bars on a terminal."""
 
+import atexit
 import functools
 import logging
 import sys
@@ -199,6 +200,13 @@ def _end(task: "TaskID") -> None:
             return
         _screen.stop()
         _screen = None
+
+
+@atexit.register
+def _leave_clean() -> None:
+    """Take bars away whose owner was left by an exception that nobody caught."""
+    if _screen is not None:
+        _screen.stop()
 
 
 def _new_screen() -> "Progress":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import TrainingError, out_of_memory
 
@@ -29,7 +30,11 @@ def predict_scores(model: "keras.Model", examples: Examples) -> np.ndarray:
         TrainingError: If the memory does not suffice for a single one.
     """
     reader, run = examples.reader(model), batch_runner(model)
-    rows = [run(batch.numpy())[0] for batch in reader.in_order(BATCH)]
+    rows, done = [], 0
+    with bar("computing answers") as show:
+        for batch in reader.in_order(BATCH):
+            rows.append(run(batch.numpy())[0])
+            show(done := done + len(batch), len(examples))
     return np.concatenate(rows) if rows else np.zeros((0, model.output.shape[-1]), np.float32)
 
 

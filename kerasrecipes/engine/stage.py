@@ -275,10 +275,13 @@ class StageRunner:
             except KeyboardInterrupt:
                 stopping.restore()
                 return history.history, stopping.best_epoch, True
+        self._keep_summaries(stage, callbacks)
+        return history.history, stopping.best_epoch, False
+
+    def _keep_summaries(self, stage: Stage, callbacks: list) -> None:
         for callback in callbacks:
             if hasattr(callback, "summary"):
                 self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
-        return history.history, stopping.best_epoch, False
 
     def _compile(self, trained: "keras.Model", stage: Stage, rates: StageRates) -> None:
         optimizer = self.optimizers.for_stage(self._learner, stage, self._steps, rates)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
+from kerasrecipes.console import bar
 from kerasrecipes.errors import DataError, VerificationError
 from kerasrecipes.evaluation.scores import top_classes
 from kerasrecipes.export import get_format
@@ -134,9 +135,11 @@ def _score(
         contract = chosen.read_contract(record.path)
         check_interface(models[record.name], contract, bundle, record)
     rows = {name: [] for name in models}
-    for photo in held_out.inputs:
-        for name, model in models.items():
-            rows[name].append(model(photo[None])[0])
+    with bar("asking the exports") as show:
+        for done, photo in enumerate(held_out.inputs, start=1):
+            for name, model in models.items():
+                rows[name].append(model(photo[None])[0])
+            show(done, len(held_out.names))
     return {name: np.stack(found) for name, found in rows.items()}
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import RECORD_FILE, ExportRecord, check_digest, no_exports
+from kerasrecipes.console import bar
 from kerasrecipes.errors import (
     DataError,
     IntegrityError,
@@ -70,7 +71,7 @@ def verify_export(
     held_out = hold_out(bundle, photos, scores)
     expected = record.decision.apply(held_out.scores, bundle.class_names)
     held_out = replace(held_out, scores=expected)
-    answers = np.concatenate([model(photo[None]) for photo in held_out.inputs])
+    answers = _answers(model, held_out)
     numbers = _compare(answers, held_out, bundle.class_names)
     bad_rows = int(np.sum(~np.isfinite(answers).all(axis=1)))
     footprint = measure_footprint(record.path, record.format)
@@ -195,6 +196,15 @@ def check_interface(
             f"The export '{record.name}' says that photos are decoded by {policy}, and the "
             f"bundle's model takes those of {expected}. Export again with --overwrite."
         )
+
+
+def _answers(model: LoadedModel, held_out: AnsweredPhotos) -> np.ndarray:
+    found = []
+    with bar("verifying") as show:
+        for photo in held_out.inputs:
+            found.append(model(photo[None]))
+            show(len(found), len(held_out.names))
+    return np.concatenate(found)
 
 
 def _compare(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.console import say
+from kerasrecipes.console import bar, say
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import (
@@ -103,6 +103,10 @@ class Search:
 
     def run(self) -> None:
         """Try everything that there is time for, until the limits are kept."""
+        with bar("searching") as self._show:
+            self._try_all()
+
+    def _try_all(self) -> None:
         try:
             for quantization in WITHOUT_TRAINING:
                 self._measure(FITTED, quantization)
@@ -202,6 +206,7 @@ class Search:
         end = time.monotonic() + self._seconds_left
 
         def stop(batch: int, logs: Any = None) -> None:
+            self._show(round(self.seconds), round(self.max_seconds))
             if time.monotonic() > end:
                 callback.model.stop_training = True
 
