@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from pydantic import ValidationError
 
+from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import ExportRecord, read_exports
 from kerasrecipes.bundles.manifest import MANIFEST, Manifest, new_manifest, parse_manifest
 from kerasrecipes.bundles.model_file import load_model
@@ -137,6 +138,20 @@ class BundleFolder:
     def modality(self) -> Modality:
         """The kind of data."""
         return get_modality(self.manifest.modality)
+
+    def contract(self, description: str = "") -> Contract:
+        """Return what a file of the model says of itself.
+
+        Args:
+            description: One line about the file.
+        """
+        told = self.manifest
+        return Contract(
+            modality=told.modality,
+            input=told.input,
+            outputs=told.outputs,
+            description=description,
+        )
 
     def decode(self, source: bytes | str | Path, name: str | None = None) -> np.ndarray:
         """Turn one example into what the model takes, as in its training.

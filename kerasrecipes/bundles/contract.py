@@ -1,30 +1,75 @@
 """What an exported file must say about itself so that it can be used away from its bundle."""
 
 import json
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from kerasrecipes.errors import DataError, listed, printable
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kerasrecipes.data.specs import InputSpec, OutputSpec
+from kerasrecipes.errors import DataError, printable
+
+VERSION = 2
 
 
-@dataclass(frozen=True)
-class Contract:
-    """Labels and decoding policy of one exported file.
+class Contract(BaseModel):
+    """What one exported file takes, and what it answers with.
 
     Args:
-        class_names: The labels, in the order of the scores, exactly as in training.
-        policy: How photos are decoded; see `DecodePolicy.to_dict`.
+        modality: The kind of data; see `kerasrecipes.data.modality.get_modality`.
+        input: What the file takes.
+        outputs: What it answers with, by name.
         description: One line about the model.
+        version: Of the form in which files hold it.
     """
 
-    class_names: tuple[str, ...]
-    policy: Mapping[str, object] = field(default_factory=dict)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    modality: str
+    input: InputSpec
+    outputs: tuple[OutputSpec, ...] = Field(min_length=1)
     description: str = ""
+    version: int = VERSION
+
+    @property
+    def output(self) -> OutputSpec:
+        """What the file answers with, first of all."""
+        return self.outputs[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a file holds."""
+        return self.model_dump(mode="json")
 
     def to_json(self) -> str:
         """Return the contract as one line of JSON."""
-        return json.dumps(asdict(self))
+        # Not by pydantic, which cannot write names that are no Unicode.
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, values: Any) -> "Contract":
+        """Build a contract of any version of the form.
+
+        Args:
+            values: What a file holds. Of the form 1, which knew classifiers of photos alone, the
+                `class_names` are enough.
+
+        Raises:
+            ValueError: If it is not a contract, or a newer version of kerasrecipes wrote it.
+
+        Example:
+            >>> Contract.from_dict({"class_names": ["cracked", "good"]}).output.name
+            'scores'
+        """
+        if not isinstance(values, dict):
+            raise ValueError("it is no object")
+        version = values.get("version", 1)
+        if isinstance(version, int) and version > VERSION:
+            raise ValueError(f"it has the form {version}, which a newer kerasrecipes wrote")
+        try:
+            return cls.model_validate(_from_1(values) if version == 1 else values)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(map(str, problem["loc"]))
+            raise ValueError(f"`{where}`: {problem['msg']}") from error
 
     @classmethod
     def from_json(cls, text: str | bytes, source: object) -> "Contract":
@@ -38,54 +83,28 @@ class Contract:
             DataError: If it is not a contract.
         """
         try:
-            values = json.loads(text)
-            names, policy, description = (
-                values[key] for key in ("class_names", "policy", "description")
-            )
-            if not (names and isinstance(names, list) and all(isinstance(n, str) for n in names)):
-                raise ValueError("`class_names` is no list of names")
-            if not (isinstance(policy, dict) and isinstance(description, str)):
-                raise ValueError("a value has the wrong type")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            return cls.from_dict(json.loads(text))
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"'{printable(source)}' carries no readable labels ({printable(error)}). Export "
                 "the model with kerasrecipes, or use its bundle."
             ) from error
-        return cls(tuple(names), policy, description)
 
 
-def check_class_names(class_names: Sequence[str]) -> None:
-    """Refuse class names that a file of labels cannot keep apart.
-
-    Args:
-        class_names: The labels, in the order of the scores.
-
-    Raises:
-        DataError: If a name is empty, or two look the same in the file of labels.
-
-    Example:
-        >>> check_class_names(["good", "cracked"])
-    """
-    lines = [label_line(name) for name in class_names]
-    empty = [index for index, line in enumerate(lines) if not line.strip()]
-    if empty:
-        raise DataError(
-            f"Class {empty[0]} has an empty name, which readers of TFLite labels drop. "
-            "Rename the class."
-        )
-    twins = sorted({line for line in lines if lines.count(line) > 1})
-    if twins:
-        raise DataError(
-            f"Several classes are called {listed(twins)} in the file of labels. Rename them so "
-            "that they differ by more than a line break."
-        )
-
-
-def label_line(name: str) -> str:
-    """Write a name on one line: control characters and broken Unicode are escaped."""
-    return "".join(
-        char.encode("unicode_escape", "surrogatepass").decode("ascii")
-        if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
-        else char
-        for char in name
-    )
+def _from_1(values: dict[str, Any]) -> dict[str, Any]:
+    """The form 1 knew photos with one label each: it had `class_names` and `policy`."""
+    names = values.get("class_names")
+    if not (names and isinstance(names, list)):
+        raise ValueError("`class_names` is no list of names")
+    told = {
+        "name": "photo",
+        "shape": (None, None, 3),
+        "dtype": "uint8",
+        "preparation": values.get("policy", {}),
+    }
+    return {
+        "modality": "photos",
+        "input": told,
+        "outputs": [{"name": "scores", "task": "classification", "class_names": names}],
+        "description": values.get("description", ""),
+    }

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.photos.decoding.decode import read_photo
-from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.bundles.contract import Contract
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.heads.classification import ClassificationHead
 from kerasrecipes.training.calibration import calibration_inputs
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ class TrialExport:
 
     Args:
         model: A backbone with a linear head.
-        class_names: The classes, in the order of its outputs.
+        contract: What a file of it says of itself.
         calibration: Training photos for int8, uint8 `(n, height, width, 3)`.
         pixels: Photos to compare on, uint8 `(m, height, width, 3)`.
         answers: The class that the head gives them in float32, shape `(m,)`.
     """
 
     model: "keras.Model"
-    class_names: tuple[str, ...]
+    contract: Contract
     calibration: np.ndarray
     pixels: np.ndarray
     answers: np.ndarray
@@ -39,8 +40,8 @@ class TrialExport:
     def of(
         cls,
         model: "keras.Model",
-        train: PhotoSet,
-        val: PhotoSet,
+        train: Examples,
+        val: Examples,
         answers: np.ndarray,
         seed: int,
     ) -> "TrialExport":
@@ -56,14 +57,14 @@ class TrialExport:
         Raises:
             DataError: If a photo cannot be read, or changed since it was scanned.
         """
-        size = tuple(model.input.shape[1:3])
+        output = ClassificationHead().output(train)
+        takes = train.input_spec(model)
         chosen = np.random.default_rng(seed).permutation(len(val))[:COMPARED_PHOTOS]
-        photos = [val.photos[i] for i in chosen]
         return cls(
             model=model,
-            class_names=train.class_names,
-            calibration=calibration_inputs(train, (*size, 3), seed),
-            pixels=np.stack([read_photo(photo, size, val.policy) for photo in photos]),
+            contract=Contract(modality=train.modality, input=takes, outputs=(output,)),
+            calibration=calibration_inputs(train, takes.shape, seed),
+            pixels=val.select(chosen).stack(takes.shape),
             answers=answers[chosen],
         )
 
@@ -80,6 +81,7 @@ class TrialExport:
             VerificationError: If the model cannot be converted so.
         """
         from kerasrecipes.export import get_format
+        from kerasrecipes.export.format import ask
         from kerasrecipes.verify import Tolerance, benchmark_export
 
         tflite = get_format("tflite")
@@ -90,9 +92,9 @@ class TrialExport:
                 path,
                 quantization=quantization,
                 calibration=self.calibration,
-                class_names=self.class_names,
+                contract=self.contract,
             )
-            said = tflite.load(path)(self.pixels).argmax(axis=1)
+            said = ask(tflite.load(path), self.pixels, self.contract.output).argmax(axis=1)
             agreement = float(np.mean(said == self.answers))
             tolerance = Tolerance.for_quantization(quantization)
             return {

@@ -166,6 +166,6 @@ def predict(
         elif found.error:
             print(f"{printable(found.path)}: {printable(found.error)}", file=sys.stderr)
         else:
-            print(f"{found.score:6.1%}  {printable(found.label)}  {printable(found.path)}")
+            print(f"{found.said}  {printable(found.path)}")
     if failed:
         raise typer.Exit(1)

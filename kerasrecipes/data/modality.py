@@ -71,6 +71,18 @@ class Modality(ABC):
             DataError: If it says what this version does not know.
         """
 
+    def in_graph(self, spec: InputSpec) -> Any:
+        """Return what decodes files in operators of TensorFlow, for servers.
+
+        Args:
+            spec: What the model takes.
+
+        Returns:
+            A function from a vector of files to a batch of inputs, whose method `trials` returns
+            files to try it on; `None` where there is none.
+        """
+        return None
+
     @abstractmethod
     def find(self, folder: Path) -> Iterator[Path]:
         """Yield the examples in a folder and its subfolders, sorted, without following links."""

@@ -5,7 +5,6 @@ Listing and loading never import tensorflow, but for a SavedModel; writing does.
 
 from pathlib import Path
 
-from kerasrecipes.bundles.contract import Contract as Contract
 from kerasrecipes.export.format import (
     ExportFormat as ExportFormat,
     GraphFacts as GraphFacts,
@@ -17,7 +16,7 @@ from kerasrecipes.registry import Registry
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {},
-    own="Contract ExportFormat GraphFacts LoadedModel find_format get_format list_formats "
+    own="ExportFormat GraphFacts LoadedModel find_format get_format list_formats "
     "register_format usable_formats",
 )
 

@@ -1,17 +1,20 @@
 """What every format checks: the model, what came out of it, and what callers pass to it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.bundles.contract import check_class_names
+from kerasrecipes.bundles.labels import check_class_names
 from kerasrecipes.environment import import_keras
-from kerasrecipes.errors import VerificationError, listed
+from kerasrecipes.errors import DataError, VerificationError, listed, printable
 from kerasrecipes.export.format import GraphFacts, LoadedModel
 
 if TYPE_CHECKING:
     import keras
+
+    from kerasrecipes.bundles.contract import Contract
+    from kerasrecipes.data.specs import InputSpec, OutputSpec
 
 
 def check_backend(
@@ -36,33 +39,114 @@ def check_backend(
         )
 
 
-def check_model(model: "keras.Model", class_names: Sequence[str]) -> tuple[int, int]:
-    """Make sure that a model classifies photos of one size into the named classes.
+def check_model(model: "keras.Model", contract: "Contract") -> "Contract":
+    """Make sure that a model takes and gives what a file of it will say.
 
     Args:
         model: The model to export.
-        class_names: The labels, in the order of the model's outputs.
+        contract: What the file is to say.
 
     Returns:
-        The model's `(height, width)`.
+        The contract; what it leaves open of the input's shape is the model's.
 
     Raises:
         ValueError: If the model's shapes do not fit.
         DataError: If the class names cannot be told apart in a file of labels.
     """
-    takes, gives = model.input_shape, model.output_shape
-    if not (isinstance(takes, tuple) and len(takes) == 4 and takes[3] == 3 and all(takes[1:])):
+    takes, shape = model.input_shape, contract.input.shape
+    own = tuple(takes[1:]) if isinstance(takes, tuple) else ()
+    if not (_fits(shape, own) and all(own)):
         raise ValueError(
-            f"`model` must take one input (None, height, width, 3) of known size, received "
-            f"{takes}. Build it with a fixed image_size."
+            f"`model` must take one input ({', '.join(map(str, (None, *_named(shape))))}) of known "
+            f"size, received {takes}. Build it with a fixed image_size."
         )
-    if not (isinstance(gives, tuple) and len(gives) == 2 and gives[1] == len(class_names)):
+    for output in contract.outputs:
+        _check_output(output_of(model, output, contract), output)
+    return contract.model_copy(update={"input": with_shape(contract.input, own)})
+
+
+def _fits(told: Sequence[int | None], found: Sequence[int | None]) -> bool:
+    """Tell whether a shape is the one that was told, as far as that says it."""
+    return len(told) == len(found) and all(
+        size in {None, other} for size, other in zip(told, found, strict=True)
+    )
+
+
+def _named(shape: tuple[int | None, ...]) -> list[object]:
+    """Name the sides that are free."""
+    names = iter(("height", "width"))
+    return [next(names, "size") if size is None else size for size in shape]
+
+
+def _check_output(tensor: "keras.KerasTensor", output: "OutputSpec") -> None:
+    gives = tuple(tensor.shape)
+    if len(gives) != 2 or gives[1] != output.width:
+        if output.class_names:
+            raise ValueError(
+                f"`model` must give one score per class: it gives {gives} and there are "
+                f"{len(output.class_names)} class names. Pass the names the model was trained with."
+            )
         raise ValueError(
-            f"`model` must give one score per class: it gives {gives} and there are "
-            f"{len(class_names)} class names. Pass the names the model was trained with."
+            f"`model` must give one number, of shape (None, 1), as {output.name!r}: it gives "
+            f"{gives}. Pass the contract of this model."
         )
-    check_class_names(class_names)
-    return takes[1], takes[2]
+    check_class_names(output.class_names)
+
+
+def output_of(
+    model: "keras.Model", output: "OutputSpec", contract: "Contract"
+) -> "keras.KerasTensor":
+    """Find an output of a model.
+
+    Args:
+        model: The model; its one output may be called otherwise.
+        output: One of the outputs that a file of it is to have.
+        contract: All that the file is to say.
+
+    Raises:
+        ValueError: If the model has no output of that name.
+    """
+    return _by_name(model, model.outputs, contract)[output.name]
+
+
+def answers_of(
+    model: "keras.Model", inputs: "keras.KerasTensor", contract: "Contract"
+) -> dict[str, "keras.KerasTensor"]:
+    """Call a model as a file of it does.
+
+    `training=False` is passed on, because preprocessing layers such as Resizing otherwise
+    switch the layers after them to training mode.
+
+    Args:
+        model: The model to export.
+        inputs: A batch, of the dtype that the file takes.
+        contract: What the file is to say.
+
+    Returns:
+        Name to answers, float32.
+    """
+    import keras
+
+    def cast(tensor):
+        # A cast that changes nothing would be an operator in the file.
+        same = keras.backend.standardize_dtype(tensor.dtype) == "float32"
+        return tensor if same else keras.ops.cast(tensor, "float32")
+
+    found = keras.tree.flatten(model(cast(inputs), training=False))
+    return {name: cast(answers) for name, answers in _by_name(model, found, contract).items()}
+
+
+def _by_name(model: "keras.Model", tensors: Sequence, contract: "Contract") -> dict[str, Any]:
+    names = [output.name for output in contract.outputs]
+    if len(tensors) == len(names) == 1:
+        return dict(zip(names, tensors, strict=True))
+    found = dict(zip(model.output_names, tensors, strict=True))
+    if missing := [name for name in names if name not in found]:
+        raise ValueError(
+            f"`model` has no output {listed(missing)}; it has {listed(found)}. Name its last "
+            "layers as the contract does."
+        )
+    return {name: found[name] for name in names}
 
 
 def check_facts(
@@ -100,33 +184,87 @@ def check_facts(
 
 
 def check_answer(
-    loaded: LoadedModel, class_names: Sequence[str], photos: np.ndarray | None = None
+    loaded: LoadedModel, contract: "Contract", inputs: np.ndarray | None = None
 ) -> None:
-    """Ask a converted file about one photo, before the file is kept.
+    """Ask a converted file about one example, before the file is kept.
 
     Args:
         loaded: The converted file.
-        class_names: The labels, in the order of the scores.
-        photos: uint8 photos, of which the first is used; a ramp of greys if there are none.
+        contract: What it says of itself.
+        inputs: Examples, of which the first is used; a ramp of greys if there are none.
 
     Raises:
-        VerificationError: If a score is NaN or infinite.
+        VerificationError: If a number is NaN or infinite.
     """
-    if photos is None or len(photos) == 0:
-        photos = ramp(loaded.image_size)[None]
-    scores = loaded(photos[:1])[0]
-    if not np.all(np.isfinite(scores)):
-        bad = [n for n, score in zip(class_names, scores, strict=True) if not np.isfinite(score)]
+    if inputs is None or len(inputs) == 0:
+        inputs = ramp(loaded.shape, loaded.dtype)[None]
+    found = loaded(inputs[:1])
+    for output in contract.outputs:
+        answer = found[output.name][0]
+        if np.all(np.isfinite(answer)):
+            continue
+        names = output.class_names or (output.name,)
+        bad = [n for n, number in zip(names, answer, strict=True) if not np.isfinite(number)]
+        of = f"{len(bad)} of {len(names)} classes " if output.class_names else ""
         raise VerificationError(
-            f"The converted file answers NaN for {len(bad)} of {len(class_names)} classes "
+            f"The converted file answers NaN for {of}"
             f"({listed(bad)}). Check that the model's own predictions are finite."
         )
 
 
-def ramp(image_size: tuple[int, int]) -> np.ndarray:
-    """Draw a photo that goes from black on the left to white on the right, uint8."""
-    greys = np.linspace(0, 255, image_size[1]).astype(np.uint8)
-    return np.broadcast_to(greys[None, :, None], (*image_size, 3))
+def ramp(shape: tuple[int, ...], dtype: str = "uint8") -> np.ndarray:
+    """Make an input that goes from 0 on the left to 255 on the right; a photo of greys.
+
+    Args:
+        shape: Of one example.
+        dtype: Type of its numbers.
+    """
+    along = 1 if len(shape) > 1 else 0
+    values = np.linspace(0, 255, shape[along]).astype(dtype)
+    sides = [1] * len(shape)
+    sides[along] = shape[along]
+    return np.broadcast_to(values.reshape(sides), shape)
+
+
+def check_loaded(model: LoadedModel, contract: "Contract", name: str) -> "InputSpec":
+    """Compare a file with what it says of itself.
+
+    Args:
+        model: The opened file.
+        contract: What it says.
+        name: What to call the file in messages.
+
+    Returns:
+        What it takes, the size included.
+
+    Raises:
+        DataError: If it is another model's.
+    """
+    for output in contract.outputs:
+        width = model.outputs.get(output.name)
+        if width is None:
+            raise DataError(
+                f"The export '{printable(name)}' answers with {listed(model.outputs)}, and not "
+                f"with {output.name!r}. Export the model again."
+            )
+        if width != output.width:
+            wanted = f"{len(output.class_names)} labels" if output.class_names else "one number"
+            raise DataError(
+                f"The export '{printable(name)}' gives {width} scores for {wanted}. Export the "
+                "model again."
+            )
+    told = contract.input
+    if model.dtype != told.dtype or not _fits(told.shape, model.shape):
+        raise DataError(
+            f"The export '{printable(name)}' takes {model.dtype} of shape {model.shape}, and says "
+            f"that it takes {told.dtype} of shape {told.shape}. Export the model with kerasrecipes."
+        )
+    return with_shape(told, model.shape)
+
+
+def with_shape(spec: "InputSpec", shape: Sequence[int]) -> "InputSpec":
+    """Return what is taken, with the shape that is known of it."""
+    return spec.model_copy(update={"shape": tuple(shape)})
 
 
 def check_threads(threads: int) -> None:

@@ -66,9 +66,9 @@ def report_footprint() -> None:
         import_module(chosen.runtime)
     before, load_ms = _restarted_peak(), []
     model = _timed_load(chosen, path, load_ms)
-    photo = np.full((1, *model.image_size, 3), 127, np.uint8)
+    one = np.full((1, *model.shape), 127, model.dtype)
     for _ in range(_RUNS):
-        model(photo)
+        model(one)
     after = _memory("VmHWM")
     for _ in range(_RUNS - 1):
         _timed_load(chosen, path, load_ms)

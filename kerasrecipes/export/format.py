@@ -1,27 +1,49 @@
 """What one export format is: what it needs, how it is written, loaded and inspected."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from kerasrecipes.bundles.contract import Contract
+if TYPE_CHECKING:
+    from kerasrecipes.bundles.contract import Contract
+    from kerasrecipes.data.specs import OutputSpec
 
 
 class LoadedModel(Protocol):
     """An exported file that is ready to answer.
 
     Args:
-        image_size: `(height, width)` of the photos that it takes.
-        class_count: Number of scores that it gives.
+        shape: Shape of one example as it takes it, e.g. `(224, 224, 3)`.
+        dtype: Type of its numbers, e.g. `"uint8"`.
+        outputs: Name of each output to how many numbers an answer has.
     """
 
-    image_size: tuple[int, int]
-    class_count: int
+    shape: tuple[int, ...]
+    dtype: str
+    outputs: Mapping[str, int]
 
-    def __call__(self, photos: np.ndarray) -> np.ndarray:
-        """Map uint8 photos `(n, h, w, 3)` to float32 scores `(n, classes)`."""
+    def __call__(self, inputs: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Map examples `(n, *shape)` to the answers by name, float32 `(n, width)` each."""
+
+
+def ask(model: LoadedModel, inputs: Iterable[np.ndarray], output: "OutputSpec") -> np.ndarray:
+    """Ask a file about examples one by one.
+
+    Args:
+        model: The opened file.
+        inputs: One example at a time, of its shape and dtype.
+        output: Which of its answers.
+
+    Returns:
+        The answers, float32, shape `(n, width)`.
+
+    Raises:
+        DataError: If an input does not fit, or the file does not run.
+    """
+    rows = [model(one[None])[output.name] for one in inputs]
+    return np.concatenate(rows) if rows else np.zeros((0, output.width), np.float32)
 
 
 @dataclass(frozen=True)
@@ -68,12 +90,13 @@ class ExportFormat:
         suffix: With the dot, of the file, or of the folder if that is what it writes.
         quantizations: Legal values of `quantization`; the first is the default.
         summary: One line for listings.
-        write: `write(model, path, *, quantization, calibration, class_names, description,
-            policy)`; writes the file or raises and leaves nothing behind.
+        write: `write(model, path, *, contract, quantization, calibration)`; writes the file or
+            raises and leaves nothing behind. The answers in it have the names that the `Contract`
+            gives them.
         load: `load(path, threads=1) -> LoadedModel`, without tensorflow unless it runs the files.
         inspect: `inspect(path) -> GraphFacts`, without tensorflow unless it runs the files.
-        read_contract: `read_contract(path)`, an object with the `class_names`, decoding `policy`
-            and `description` inside the file, without tensorflow.
+        read_contract: `read_contract(path) -> Contract`, what the file says of itself, without
+            tensorflow.
         options: Further arguments that `write` takes, and `export_model` passes on.
         sets_threads: Whether `load` can be told a number of threads; tensorflow has one pool
             for the whole process.
@@ -93,7 +116,7 @@ class ExportFormat:
     write: Callable[..., object] = field(repr=False)
     load: Callable[..., LoadedModel] = field(repr=False)
     inspect: Callable[..., GraphFacts] = field(repr=False)
-    read_contract: Callable[..., Contract] = field(repr=False)
+    read_contract: "Callable[..., Contract]" = field(repr=False)
     options: tuple[str, ...] = ()
     sets_threads: bool = True
     runtime: str = ""

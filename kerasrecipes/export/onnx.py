@@ -3,13 +3,12 @@
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.environment import silenced
 from kerasrecipes.errors import (
     DataError,
@@ -20,18 +19,21 @@ from kerasrecipes.errors import (
     unknown_name,
 )
 from kerasrecipes.export.checks import (
+    answers_of,
     check_answer,
     check_facts,
     check_model,
     check_threads,
 )
 from kerasrecipes.export.format import ExportFormat, GraphFacts
-from kerasrecipes.export.scoring import PhotoScorer
+from kerasrecipes.export.loaded import FileModel
 from kerasrecipes.files import complete_file
 from kerasrecipes.keras_private import patch_tf2onnx
 
 if TYPE_CHECKING:
     import keras
+
+    from kerasrecipes.bundles.contract import Contract
 
 QUANTIZATIONS = ("float32",)
 # Widely supported, and the newest for which tf2onnx is tested with all our layers.
@@ -41,6 +43,8 @@ _SEAL = "kerasrecipes.sha256"
 _PURPOSE = "The export format 'onnx'"
 _PLAIN_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 _KERNELS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+# Types of inputs, as numpy calls them.
+_DTYPES = {"tensor(uint8)": "uint8", "tensor(int32)": "int32", "tensor(float)": "float32"}
 _INT8_KERNELS = {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"}
 
 
@@ -48,29 +52,25 @@ def write(
     model: "keras.Model",
     path: str | Path,
     *,
+    contract: "Contract",
     quantization: str = "float32",
     calibration: np.ndarray | None = None,
-    class_names: Sequence[str],
-    description: str = "",
-    policy: Mapping[str, object] | None = None,
 ) -> Path:
-    """Convert a classifier of photos to one self-contained `.onnx` file.
+    """Convert a model to one self-contained `.onnx` file.
 
     Args:
-        model: Maps `(n, h, w, 3)` with values 0…255 to probabilities `(n, classes)`.
+        model: Maps a batch, e.g. `(n, h, w, 3)` with values 0…255, to answers `(n, width)`.
         path: Where to write; the file appears complete or not at all.
+        contract: What the file takes and answers, which is stored in it.
         quantization: `"float32"`.
         calibration: Training photos, of which one tries out the file; none are needed.
-        class_names: The labels, in the order of the model's outputs.
-        description: One line about the model, stored in the file.
-        policy: How photos are decoded, as a dict, stored in the file.
 
     Returns:
         `path`.
 
     Raises:
         ValueError: If `quantization` is unknown or the model's shapes do not fit.
-        DataError: If `class_names` cannot be used.
+        DataError: If the names of the classes cannot be used.
         VerificationError: If the model cannot be converted, or the converted file lost its
             weights, needs operators outside of ONNX, or answers with NaN.
         MissingDependencyError: If the extra `onnx` is not installed.
@@ -82,39 +82,40 @@ def write(
         )
     for module in ("onnx", "onnxruntime", "tf2onnx"):
         require(module, "onnx", _PURPOSE)
-    check_model(model, class_names)
-    content = _convert(model, Contract(tuple(class_names), dict(policy or {}), description))
+    contract = check_model(model, contract)
+    content = _convert(model, contract)
     check_facts(_inspect(content), model, runtime="ONNX")
-    check_answer(OnnxModel(content, name="the converted file"), class_names, calibration)
+    check_answer(OnnxModel(content, name="the converted file"), contract, calibration)
     path.parent.mkdir(parents=True, exist_ok=True)
     with complete_file(path) as file:
         file.write(content)
     return path
 
 
-def _convert(model: "keras.Model", contract: Contract) -> bytes:
+def _convert(model: "keras.Model", contract: "Contract") -> bytes:
     import tensorflow as tf
     import tf2onnx
 
-    # `training=False`: preprocessing layers such as Resizing otherwise switch the layers after
-    # them to training mode. Without autograph, tf2onnx would fail on what it rewrites.
-    @tf.function(autograph=False)
-    def classify(photos: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = model(tf.cast(photos, tf.float32), training=False)
-        return {"scores": tf.cast(scores, tf.float32)}
+    from kerasrecipes.data.modality import get_modality
 
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="photos")]
+    # Without autograph, tf2onnx would fail on what it rewrites.
+    @tf.function(autograph=False)
+    def answer(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answers_of(model, inputs, contract)
+
+    takes, name = contract.input, get_modality(contract.modality).noun[1]
+    signature = [tf.TensorSpec((None, *takes.shape), takes.dtype, name=name)]
     try:
         with silenced(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             patch_tf2onnx()
-            found, _ = tf2onnx.convert.from_function(classify, signature, opset=_OPSET)
+            found, _ = tf2onnx.convert.from_function(answer, signature, opset=_OPSET)
     except Exception as error:  # the converter raises whatever it stumbles over
         raise VerificationError(
             f"The model cannot be converted to ONNX: {printable(error)[:300]} Replace the layer, "
             "or use another backbone."
         ) from error
-    _name_batch(found)
+    _name_batch(found, name)
     _add_metadata(found, _CONTRACT, contract.to_json())
     # Last, so that a file that left its bundle is still checked.
     _add_metadata(found, _SEAL, _digest(found))
@@ -130,10 +131,10 @@ def _digest(proto: object) -> str:
     return hashlib.sha256(proto.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _name_batch(proto: object) -> None:
-    """Give the number of photos a name; tf2onnx calls it `unk__1` and the like."""
+def _name_batch(proto: object, name: str) -> None:
+    """Give the number of examples a name; tf2onnx calls it `unk__1` and the like."""
     for value in (*proto.graph.input, *proto.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "photos"
+        value.type.tensor_type.shape.dim[0].dim_param = name
 
 
 def load(path: str | Path, threads: int = 1) -> "OnnxModel":
@@ -144,18 +145,18 @@ def load(path: str | Path, threads: int = 1) -> "OnnxModel":
         threads: Number of CPU threads, ≥ 1.
 
     Returns:
-        A callable on uint8 photos.
+        A callable on inputs, see `LoadedModel`.
 
     Raises:
-        DataError: If the file is not a readable photo classifier.
+        DataError: If the file is not a readable model.
         ValueError: If `threads` is not a positive whole number.
         MissingDependencyError: If the extra `onnx` is not installed.
     """
     return OnnxModel(_read(path), threads, name=str(path))
 
 
-class OnnxModel(PhotoScorer):
-    """An `.onnx` classifier in ONNX Runtime on the CPU.
+class OnnxModel(FileModel):
+    """An `.onnx` file in ONNX Runtime on the CPU.
 
     Args:
         content: The bytes of the file.
@@ -182,28 +183,29 @@ class OnnxModel(PhotoScorer):
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         _check_interface(inputs, outputs, name)
         self._input = inputs[0].name
-        self.image_size = (inputs[0].shape[1], inputs[0].shape[2])
-        self.class_count = outputs[0].shape[1]
+        self.shape, self.dtype = tuple(inputs[0].shape[1:]), _DTYPES[inputs[0].type]
+        self.outputs = {value.name: value.shape[1] for value in outputs}
 
-    def _score(self, photos: np.ndarray) -> np.ndarray:
-        return self._session.run(None, {self._input: photos})[0]
+    def _answer(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        names = list(self.outputs)
+        return dict(zip(names, self._session.run(names, {self._input: inputs}), strict=True))
 
 
 def _check_interface(inputs: Sequence, outputs: Sequence, name: str) -> None:
     found = [(value.type, tuple(value.shape)) for value in (*inputs, *outputs)]
-    (taken, takes), (given, gives) = [*found, ("", ()), ("", ())][:2]
+    taken, given = found[: len(inputs)], found[len(inputs) :]
     fits = (
-        len(inputs) == len(outputs) == 1
-        and (taken, given) == ("tensor(uint8)", "tensor(float)")
-        and (len(takes), takes[3:]) == (4, (3,))
-        and len(gives) == 2
-        and all(isinstance(size, int) for size in (*takes[1:], *gives[1:]))
+        len(taken) == 1
+        and taken[0][0] in _DTYPES
+        and len(taken[0][1]) > 1
+        and all(kind == "tensor(float)" and len(shape) == 2 for kind, shape in given)
+        and all(isinstance(size, int) for _, shape in found for size in shape[1:])
     )
     if not fits:
         raise DataError(
-            f"'{printable(name)}' is not a photo classifier as this package writes them (one "
-            "uint8 input (n, h, w, 3), one float32 output (n, classes)); its inputs and outputs "
-            f"are {found}. Export the model with kerasrecipes."
+            f"'{printable(name)}' is not a model as this package writes them (one input (n, …), "
+            f"float32 outputs (n, width)); its inputs and outputs are {found}. Export the model "
+            "with kerasrecipes."
         )
 
 
@@ -246,19 +248,18 @@ def _name(node) -> str:
     return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
 
 
-def read_contract(path: str | Path) -> Contract:
-    """Read labels and decoding policy of an `.onnx` file, without running it.
+def read_contract(path: str | Path) -> "Contract":
+    """Read what an `.onnx` file takes and answers, without running it.
 
     Args:
         path: An `.onnx` file that this package wrote.
-
-    Returns:
-        Labels, decoding policy, description.
 
     Raises:
         DataError: If the file is not an ONNX file or carries no labels.
         IntegrityError: If the file was damaged since this package wrote it.
     """
+    from kerasrecipes.bundles.contract import Contract
+
     proto = _parse(_read(path), path)
     found = {entry.key: entry.value for entry in proto.metadata_props}
     if _CONTRACT in found:

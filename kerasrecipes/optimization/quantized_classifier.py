@@ -11,7 +11,6 @@ from kerasrecipes.data.seen import on_side, refuse_seen, with_seen
 from kerasrecipes.evaluation.classification import evaluate_scores
 from kerasrecipes.evaluation.scores import without_rounding
 from kerasrecipes.optimization.quantization_report import QuantizationReport
-from kerasrecipes.photos.decoding.decode import read_photo
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.statistics.shown import Part, Shown
 
@@ -56,11 +55,11 @@ class QuantizedClassifier(Shown):
         Raises:
             DataError: If a photo cannot be read, or changed since it was scanned.
         """
+        from kerasrecipes.export.format import ask
         from kerasrecipes.export.tflite.runtime import TFLiteModel
 
         model = TFLiteModel(self.content, THREADS, name=f"the {self.quantization} file")
-        rows = [model(pixels[None]) for pixels in self._pixels(photos, model.image_size)]
-        return np.concatenate(rows) if rows else np.zeros((0, model.class_count), np.float32)
+        return ask(model, photos.each(model.shape), self.recipe.output_)
 
     def evaluate(self, photos: PhotoSet) -> "Evaluation":
         """Measure the file on labelled photos, as `ImageClassifier.evaluate` does the model.
@@ -108,9 +107,6 @@ class QuantizedClassifier(Shown):
         bundle = folder if isinstance(folder, Bundle) else self.recipe.save(folder)
         bundle.export("tflite", self.quantization, content=self.content, tolerance=tolerance)
         return bundle
-
-    def _pixels(self, photos: PhotoSet, size: tuple[int, int]) -> Iterator[np.ndarray]:
-        return (read_photo(photo, size, photos.policy) for photo in photos.photos)
 
     def parts(self) -> Iterator[Part]:
         """Yield the report about the file."""

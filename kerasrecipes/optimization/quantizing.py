@@ -24,6 +24,7 @@ from kerasrecipes.training.retraining import retrain
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.bundles.contract import Contract
     from kerasrecipes.training.recipe import Recipe
 
 MODES = ("float16", "dynamic", "int8", "int4", "qat")
@@ -206,18 +207,14 @@ def _written(
             quantization=_quantization(mode),
             calibration=pixels,
             **kept,
-            **_contract(recipe, mode),
+            contract=_contract(recipe, mode),
         )
         return path.read_bytes(), facts
 
 
-def _contract(recipe: "Recipe", mode: str) -> dict[str, object]:
+def _contract(recipe: "Recipe", mode: str) -> "Contract":
     """What a file says of itself: its labels, where it comes from, how photos are decoded."""
-    return {
-        "class_names": list(recipe.labels_),
-        "description": f"{recipe.report_.name}, quantized as {mode}",
-        "policy": recipe.fitted_.input.preparation,
-    }
+    return recipe.fitted_.contract(f"{recipe.report_.name}, quantized as {mode}")
 
 
 def train_with_rounding(
@@ -318,7 +315,7 @@ def _tfmot(
     scheme, sparsity, clusters = checked_scheme(**options)
     twin = train_for_int8(recipe.model_, trainer, scheme, sparsity=sparsity, clusters=clusters)
     contract = _contract(recipe, "qat")
-    return recipe, finish(twin.convert(), recipe.model_, quantization="int8", **contract)
+    return recipe, finish(twin.convert(), recipe.model_, quantization="int8", contract=contract)
 
 
 # Each trains a recipe on with simulated rounding, on photos to learn from and to choose by. It

@@ -12,6 +12,7 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality
 from kerasrecipes.data.specs import InputSpec
 from kerasrecipes.photos.decoding.decode import decode_photo
+from kerasrecipes.photos.decoding.in_graph import GraphDecoder
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.photo_set import PhotoSet
@@ -41,6 +42,10 @@ class Photos(Modality):
     def preparation(self, told: Mapping[str, Any]) -> DecodePolicy:
         """Return how photos become pixels."""
         return DecodePolicy.from_dict(dict(told))
+
+    def in_graph(self, spec: InputSpec) -> GraphDecoder:
+        """Return what decodes JPEG and PNG files in a graph."""
+        return GraphDecoder(image_size(spec), policy_of(spec))
 
     def find(self, folder: Path) -> Iterator[Path]:
         """Yield the photos in a folder; a photo is known by its ending."""

@@ -127,9 +127,7 @@ def _facts(bundle: "BundleFolder", decision: Decision, quantization: str) -> dic
     folder = Path(bundle.folder)
     changed = f"; {decision}" if decision.changes else ""
     return {
-        "class_names": list(bundle.class_names),
-        "description": f"{folder.parent.name}, version {folder.name}{changed}",
-        "policy": bundle.input.preparation,
+        "contract": bundle.contract(f"{folder.parent.name}, version {folder.name}{changed}"),
         "quantization": quantization,
         "calibration": bundle.calibration() if quantization == "int8" else None,
     }

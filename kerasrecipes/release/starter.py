@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
+from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
 from kerasrecipes.errors import DataError, listed, unknown_name
-from kerasrecipes.export.tflite.metadata import LABELS_FILE, labels_text
 from kerasrecipes.files import check_new_folder, sync_folder, temporary_folder
 from kerasrecipes.photos.modality import policy_of
 
@@ -128,7 +128,7 @@ def _write_golden(bundle: "BundleFolder", record: ExportRecord, folder: Path, la
         name = f"{len(lines)}.{'ppm' if language == 'cpp' else 'png'}"
         (folder / name).write_bytes(content.getvalue())
         pixels = bundle.decode(content.getvalue())
-        scores = model(pixels[None])[0]
+        scores = model(pixels[None])[bundle.output.name][0]
         lines.append(" ".join([name, *(f"{score:.6f}" for score in scores)]))
     (folder / "golden.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
     return len(lines)

@@ -1,17 +1,20 @@
 """Labels for photos, from the file that also runs on the phone. Without tensorflow."""
 
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
+from kerasrecipes.data.examples import NUMBER
 from kerasrecipes.data.modality import get_modality
-from kerasrecipes.data.specs import InputSpec
 from kerasrecipes.errors import DataError, printable, unknown_name
 from kerasrecipes.export import ExportFormat, find_format, get_format
+from kerasrecipes.export.checks import check_loaded
+from kerasrecipes.heads import get_task
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
 
 if TYPE_CHECKING:
@@ -31,6 +34,10 @@ class Prediction:
         score: Its score, 0…1.
         scores: Class to score, highest first.
         error: Why the photo could not be used; empty when all is well.
+        labels: The labels that apply, highest score first, where a photo may have several; else
+            `None`. `label` has them in one, and `score` is the lowest of theirs.
+        number: The number, where that is what the model answers with; else `None`.
+        unit: Its unit.
     """
 
     path: str
@@ -38,10 +45,27 @@ class Prediction:
     score: float = 0.0
     scores: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
+    labels: tuple[str, ...] | None = None
+    number: float | None = None
+    unit: str = ""
+
+    @property
+    def said(self) -> str:
+        """The answer in a few words: a score and its label, or a number and its unit."""
+        if self.number is not None:
+            return f"{self.number:10.4g} {printable(self.unit)}".rstrip()
+        label = printable(self.label) if self.labels != () else "–"
+        return f"{self.score:6.1%}  {label}"
 
     def to_dict(self) -> dict[str, object]:
-        """Return the prediction as plain values for JSON."""
-        return asdict(self)
+        """Return the prediction as plain values for JSON; without what there is none of."""
+        found = asdict(self)
+        labels, number, unit = (found.pop(name) for name in ("labels", "number", "unit"))
+        if labels is not None:
+            found["labels"] = list(labels)
+        if number is not None:
+            found = {"path": self.path, "number": number, "unit": unit, "error": self.error}
+        return found
 
 
 class Predictor:
@@ -49,6 +73,7 @@ class Predictor:
 
     From a bundle, the digest is checked before the file is opened, and photos are decoded
     as in training. A lone file of this package carries its labels and decoding policy inside.
+    What it answers with is `output`; what it takes, `input`.
 
     Args:
         model: A `Bundle`, its folder, or a `.tflite` or `.onnx` file.
@@ -74,26 +99,24 @@ class Predictor:
             chosen = _format_of(path)
             contract = chosen.read_contract(path)
             self.export = path.name
-            self.class_names = contract.class_names
-            self._modality, policy = get_modality("photos"), dict(contract.policy)
         else:
             bundle = _load(model)
             record = _choose(bundle, export)
             check_digest(record)
             self.export = record.name
-            self.class_names = bundle.class_names
-            self._modality, policy = bundle.modality, bundle.input.preparation
+            contract = bundle.contract()
             chosen, path = get_format(record.format), record.path
         if threads is None and chosen.sets_threads:
             threads = _THREADS
         self._model = chosen.load(path, threads=threads)
-        shape = (*self._model.image_size, 3)
-        self.input = InputSpec(name="photo", shape=shape, dtype="uint8", preparation=policy)
-        if self._model.class_count != len(self.class_names):
-            raise DataError(
-                f"The export '{printable(self.export)}' gives {self._model.class_count} scores "
-                f"for {len(self.class_names)} labels. Export the model again."
-            )
+        self.input = check_loaded(self._model, contract, self.export)
+        self.output = contract.output
+        self._modality, self._task = get_modality(contract.modality), get_task(self.output.task)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes or labels, in the order of the scores; none where it answers a number."""
+        return self.output.class_names
 
     def predict(
         self,
@@ -152,15 +175,17 @@ class Predictor:
     def _answer(self, source: str | Path | bytes, top: int | None) -> Prediction:
         name = "" if isinstance(source, bytes) else str(source)
         try:
-            photo = self._modality.decode(source, self.input)
+            one = self._modality.decode(source, self.input)
         except DataError as error:
             return Prediction(name, error=str(error))
-        scores = [float(score) for score in self._model(photo[None])[0]]
-        if not all(math.isfinite(score) for score in scores):
+        answer = self._model(one[None])[self.output.name][0]
+        if not np.isfinite(answer).all():
             return Prediction(name, error="The model answers with NaN or infinity. Verify it.")
-        order = sorted(range(len(scores)), key=lambda i: -scores[i])
-        kept = {self.class_names[i]: scores[i] for i in order[:top]}
-        return Prediction(name, self.class_names[order[0]], scores[order[0]], kept)
+        found = self._task.decode(answer, self.output)
+        if self._task.target == NUMBER:
+            return Prediction(name, number=found.score, unit=self.output.unit)
+        kept = dict(list(found.scores.items())[:top])
+        return Prediction(name, found.label, found.score, kept, labels=found.labels)
 
 
 def _load(source: "BundleFolder | str | Path") -> "BundleFolder":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.data.seen import on_side, with_seen
@@ -38,6 +39,7 @@ class Fitted:
 
     Args:
         model: From what examples are read as to answers.
+        modality: The kind of data; see `kerasrecipes.data.modality.get_modality`.
         input: What it takes.
         output: What it answers with.
         report: What is known of its fit.
@@ -48,6 +50,7 @@ class Fitted:
     """
 
     model: "keras.Model"
+    modality: str
     input: InputSpec
     output: OutputSpec
     report: RunReport
@@ -78,12 +81,25 @@ class Fitted:
         """
         met = with_seen(seen or {}, {**on_side(val, "val"), **on_side(train, "train")})
         spec = train.input_spec(model)
-        return cls(model, spec, output, report, met, train, val)
+        return cls(model, train.modality, spec, output, report, met, train, val)
 
     @property
     def task(self) -> Task:
         """How its answers are read and judged."""
         return get_task(self.output.task)
+
+    def contract(self, description: str = "") -> Contract:
+        """Return what a file of the model says of itself.
+
+        Args:
+            description: One line about the file.
+        """
+        return Contract(
+            modality=self.modality,
+            input=self.input,
+            outputs=(self.output,),
+            description=description,
+        )
 
     @property
     def teacher(self) -> "keras.Model | None":

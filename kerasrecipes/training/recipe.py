@@ -340,6 +340,7 @@ class Recipe(Fittable):
         recipe = cls.from_config(bundle.manifest.recipe)
         recipe.fitted_ = Fitted(
             model=bundle.load_model(),
+            modality=bundle.manifest.modality,
             input=bundle.input,
             output=bundle.output,
             report=bundle.report(),

@@ -127,7 +127,7 @@ def _manifest_fields(recipe: "Recipe") -> dict:
         "created": report.created,
         "recipe_type": type(recipe).__name__,
         "recipe": recipe.get_config(),
-        "modality": fitted.train.modality,
+        "modality": fitted.modality,
         "input": fitted.input,
         "outputs": [fitted.output],
         "counts": report.data.counts,

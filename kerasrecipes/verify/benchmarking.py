@@ -136,9 +136,9 @@ def _score(
         check_interface(models[record.name], contract, bundle, record)
     rows = {name: [] for name in models}
     with bar("asking the exports") as show:
-        for done, photo in enumerate(held_out.inputs, start=1):
+        for done, one in enumerate(held_out.inputs, start=1):
             for name, model in models.items():
-                rows[name].append(model(photo[None])[0])
+                rows[name].append(model(one[None])[bundle.output.name][0])
             show(done, len(held_out.names))
     return {name: np.stack(found) for name, found in rows.items()}
 

@@ -1,5 +1,6 @@
 """Running an exported file on held-out photos and comparing it with the original model."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from kerasrecipes.errors import (
 from kerasrecipes.evaluation.scores import top_classes
 from kerasrecipes.export import GraphFacts, LoadedModel, get_format
 from kerasrecipes.export.footprint import measure_footprint
+from kerasrecipes.export.format import ask
 from kerasrecipes.statistics.intervals import paired_difference_interval
 from kerasrecipes.statistics.paired import bootstrap_difference, mcnemar_p_value
 from kerasrecipes.verify.changes import compare_classes, find_flips, finite_or_none
@@ -71,7 +73,7 @@ def verify_export(
     held_out = hold_out(bundle, photos, scores)
     expected = record.decision.apply(held_out.scores, bundle.class_names)
     held_out = replace(held_out, scores=expected)
-    answers = _answers(model, held_out)
+    answers = ask(model, _shown(held_out), bundle.output)
     numbers = _compare(answers, held_out, bundle.class_names)
     bad_rows = int(np.sum(~np.isfinite(answers).all(axis=1)))
     footprint = measure_footprint(record.path, record.format)
@@ -169,42 +171,48 @@ def check_interface(
 
     Args:
         model: The opened file.
-        contract: The labels and the decoding policy inside it.
+        contract: What it says of itself.
         bundle: The bundle.
         record: Names the file.
 
     Raises:
         DataError: If it is another model's.
     """
-    names, size = list(bundle.class_names), bundle.input.shape[:2]
-    if model.image_size != size or model.class_count != len(names):
+    wanted, noun = bundle.output, bundle.modality.noun[1]
+    width = model.outputs.get(wanted.name)
+    if model.shape != bundle.input.shape or width != wanted.width:
         raise DataError(
-            f"The export '{record.name}' takes photos of {model.image_size} and knows "
-            f"{model.class_count} classes; the bundle's model takes {size} and knows "
-            f"{len(names)}. Export again with --overwrite."
+            f"The export '{record.name}' takes {noun} of {model.shape} and answers with "
+            f"{dict(model.outputs)}; the bundle's model takes {bundle.input.shape} and answers "
+            f"with { ({wanted.name: wanted.width}) }. Export again with --overwrite."
         )
-    if list(contract.class_names) != names:
+    told = contract.output
+    if told.class_names != wanted.class_names:
         raise DataError(
-            f"The export '{record.name}' carries the labels {listed(contract.class_names)}, the "
-            f"bundle {listed(names)}. Export again with --overwrite."
+            f"The export '{record.name}' carries the labels {listed(told.class_names)}, the "
+            f"bundle {listed(wanted.class_names)}. Export again with --overwrite."
+        )
+    if told != wanted:
+        raise DataError(
+            f"The export '{record.name}' answers with {told}, the bundle's model with {wanted}. "
+            "Export again with --overwrite."
         )
     # Away from its bundle a file is used with its own policy; without any that is the default.
     read = bundle.modality.preparation
-    policy, expected = read(contract.policy), read(bundle.input.preparation)
+    policy, expected = read(contract.input.preparation), read(bundle.input.preparation)
     if policy != expected:
         raise DataError(
-            f"The export '{record.name}' says that photos are decoded by {policy}, and the "
+            f"The export '{record.name}' says that {noun} are decoded by {policy}, and the "
             f"bundle's model takes those of {expected}. Export again with --overwrite."
         )
 
 
-def _answers(model: LoadedModel, held_out: AnsweredPhotos) -> np.ndarray:
-    found = []
+def _shown(held_out: AnsweredPhotos) -> Iterator[np.ndarray]:
+    """Yield what is asked about, and show how far it is."""
     with bar("verifying") as show:
-        for photo in held_out.inputs:
-            found.append(model(photo[None]))
-            show(len(found), len(held_out.names))
-    return np.concatenate(found)
+        for done, one in enumerate(held_out.inputs, start=1):
+            yield one
+            show(done, len(held_out.names))
 
 
 def _compare(

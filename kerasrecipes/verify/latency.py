@@ -98,9 +98,10 @@ def calls_by_threads(
         Threads to a call that scores one photo.
     """
     models = _load(chosen, path, threads)
-    height, width = next(iter(models.values())).image_size
-    photo = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    return {count: lambda model=model: model(photo) for count, model in models.items()}
+    takes = next(iter(models.values()))
+    noise = np.random.default_rng(0).integers(0, 256, (1, *takes.shape), dtype=np.uint8)
+    noise = noise.astype(takes.dtype)
+    return {count: lambda model=model: model(noise) for count, model in models.items()}
 
 
 def check_timing(threads: Sequence[int], runs: int) -> None:

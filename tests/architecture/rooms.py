@@ -93,7 +93,7 @@ ROOMS = {
     "verify": Room(
         "bundles data evaluation export photos statistics", later="report", libraries="numpy"
     ),
-    "serve": Room("bundles data export photos"),
+    "serve": Room("bundles data export heads photos", libraries="numpy"),
     "release": Room(
         "bundles export photos",
         later="data verify",

@@ -20,6 +20,7 @@ from pathlib import Path
 from quality import elpv_splits, tile_splits
 
 import kerasrecipes as kr
+from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.environment import library_versions
 from kerasrecipes.export import get_format
 from kerasrecipes.optimization.search.candidate import FileJudge
@@ -83,7 +84,10 @@ class FileMaker:
                 path.write_bytes(model.content)
             else:
                 get_format("tflite").write(
-                    model.model_, path, quantization=quantization, class_names=model.labels_
+                    model.model_,
+                    path,
+                    quantization=quantization,
+                    contract=Contract.from_dict({"class_names": list(model.labels_)}),
                 )
             minutes.write_text(str(time.monotonic() - started))
         seconds = float(minutes.read_text())

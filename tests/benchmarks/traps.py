@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 import kerasrecipes as kr
+from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.engine.freezing import FreezePolicy
 
 STEPS = 12
@@ -206,7 +207,13 @@ def skipped_convolutions() -> tuple[str, str, str]:
     photos = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "m.tflite")
-        write(whole, path, quantization="int8", calibration=photos, class_names=list("abc"))
+        write(
+            whole,
+            path,
+            quantization="int8",
+            calibration=photos,
+            contract=Contract.from_dict({"class_names": list("abc")}),
+        )
         facts = inspect_file(path)
     return (
         "quantize MobileNetV2 to int8",

@@ -52,7 +52,7 @@ def two_classes(tiny, tmp_path_factory):
 def test_a_threshold_is_followed_by_the_top_class(two_classes, photos, name):
     plain = two_classes.load_model().predict(photos.astype("float32"), verbose=0)
     record = two_classes.export(name, threshold={"bad": 0.3}, overwrite=True)
-    scores = get_format(name).load(record.path)(photos)
+    scores = get_format(name).load(record.path)(photos)["scores"]
     chosen = plain[:, 1] >= 0.3
     assert 0 < np.sum(chosen != (plain.argmax(1) == 1)) < 40  # it makes a difference
     assert np.array_equal(scores.argmax(1) == 1, chosen)
@@ -65,11 +65,13 @@ def test_a_threshold_is_followed_by_the_top_class(two_classes, photos, name):
 def test_a_temperature_changes_confidence_and_no_top_class(bundle, photos):
     plain = bundle.load_model().predict(photos.astype("float32"), verbose=0)
     record = bundle.export("tflite", "int8", temperature=8.0)
-    scores = get_format("tflite").load(record.path)(photos)
+    scores = get_format("tflite").load(record.path)(photos)["scores"]
     assert np.mean(scores.argmax(1) == plain.argmax(1)) == 1.0
     assert scores.max(1).mean() < plain.max(1).mean() - 0.03
     assert np.abs(scores - Decision(8.0).apply(plain, bundle.class_names)).max() < 0.1
-    assert read_metadata(record.path).description == "colours, version 1; logits divided by 8"
+    assert (
+        read_metadata(record.path).contract.description == "colours, version 1; logits divided by 8"
+    )
     # The bundle alone is enough to repeat the verification.
     assert [found.passed for found in verify_bundle(bundle.folder)] == [True]
     assert bundle.exports()["tflite-int8"].decision == Decision(8.0)
@@ -77,7 +79,9 @@ def test_a_temperature_changes_confidence_and_no_top_class(bundle, photos):
 
 def test_it_is_fitted_again_on_the_quantized_file(exported_once, tiny):
     pixels, labels = tiny.colour_photos(300, seed=51)
-    scores = get_format("tflite").load(exported_once.exports()["tflite-int8"].path)(pixels)
+    scores = get_format("tflite").load(exported_once.exports()["tflite-int8"].path)(pixels)[
+        "scores"
+    ]
     logits = np.log(np.clip(scores, 1e-12, None))
     found = Decision(temperature_scale(logits, labels)).apply(scores, tiny.CLASS_NAMES)
 

@@ -21,8 +21,8 @@ from PIL import Image
 
 from kerasrecipes import Bundle, DecodePolicy, scan_photos
 from kerasrecipes.bundles.export_record import check_digest
+from kerasrecipes.bundles.labels import labels_text
 from kerasrecipes.export import get_format
-from kerasrecipes.export.tflite.metadata import labels_text
 from kerasrecipes.photos.decoding.decode import decode_photo
 from kerasrecipes.photos.modality import image_size, policy_of
 
@@ -105,7 +105,7 @@ def main(model: str, photos: str) -> int:
             command = [interpreter, str(CLASSIFIER), str(record.path), folder]
             said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
             found = list(json.loads(said.splitlines()[-1]).values())
-            scores = get_format("tflite").load(record.path)(pixels)
+            scores = get_format("tflite").load(record.path)(pixels)[bundle.output.name]
             complaints = differences(found, scores, labels)
             same = len(scores) - len(complaints)
             print(f"{record.name}: same answer on {same} of {len(scores)} photos")

@@ -5,6 +5,7 @@ import pytest
 
 import tiny_bundle as tiny
 from kerasrecipes.export import GraphFacts, get_format, list_formats
+from tiny_bundle import contract_of
 
 COMBINATIONS = [(name, q) for name in list_formats() for q in get_format(name).quantizations]
 
@@ -31,7 +32,7 @@ def written(request, model, photos, tmp_path_factory):
     path = tmp_path_factory.mktemp("formats") / f"model{chosen.suffix}"
     chosen.write(
         model, path, quantization=quantization, calibration=photos,
-        class_names=tiny.CLASS_NAMES, description="one line", policy={},
+        contract=contract_of(tiny.CLASS_NAMES, description="one line", policy={}),
     )  # fmt: skip
     return chosen, path, quantization
 
@@ -44,8 +45,9 @@ def test_one_file_appears_and_nothing_else(written):
 def test_answers_are_those_of_the_model(written, model, photos):
     chosen, path, quantization = written
     loaded = chosen.load(path, **({"threads": 2} if chosen.sets_threads else {}))
-    scores = loaded(photos)
-    assert loaded.image_size == tiny.SIZE and loaded.class_count == 3
+    scores = loaded(photos)["scores"]
+    assert loaded.shape == (*tiny.SIZE, 3) and loaded.dtype == "uint8"
+    assert loaded.outputs == {"scores": 3}
     assert scores.dtype == np.float32 and scores.shape == (6, 3)
     gap = np.abs(scores - model.predict(photos.astype("float32"), verbose=0)).max()
     assert gap < {"float32": 1e-5, "float16": 1e-2}.get(quantization, 0.1)
@@ -53,7 +55,7 @@ def test_answers_are_those_of_the_model(written, model, photos):
 
 def test_labels_come_back(written):
     chosen, path, _ = written
-    assert list(chosen.read_contract(path).class_names) == tiny.CLASS_NAMES
+    assert list(chosen.read_contract(path).output.class_names) == tiny.CLASS_NAMES
 
 
 def test_contents_are_known(written):
@@ -66,7 +68,9 @@ def test_contents_are_known(written):
 def test_unknown_quantization_is_refused(written, model, tmp_path):
     chosen, _, _ = written
     with pytest.raises(ValueError, match="Unknown quantization 'nonsense'"):
-        chosen.write(model, tmp_path / "m", quantization="nonsense", class_names=tiny.CLASS_NAMES)
+        chosen.write(
+            model, tmp_path / "m", quantization="nonsense", contract=contract_of(tiny.CLASS_NAMES)
+        )
     assert list(tmp_path.iterdir()) == []
 
 

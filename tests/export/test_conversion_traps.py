@@ -9,6 +9,7 @@ from keras import layers
 
 from kerasrecipes.export.tflite.graph import inspect_content, inspect_file
 from kerasrecipes.export.tflite.tflite import load, write
+from tiny_bundle import contract_of
 
 NAMES = ["blue", "green", "red"]
 
@@ -31,10 +32,10 @@ def test_a_concrete_function_of_a_keras_3_model_converts_without_its_weights(
         plain = inspect_content(converter.convert())
     weights = 4 * trained.count_params()
     assert plain.constant_bytes < weights / 2
-    path = write(trained, tmp_path / "m.tflite", class_names=NAMES)
+    path = write(trained, tmp_path / "m.tflite", contract=contract_of(NAMES))
     assert inspect_file(path).constant_bytes >= weights
     expected = trained.predict(photos.astype("float32"), verbose=0)
-    assert np.abs(load(path)(photos) - expected).max() < 1e-5
+    assert np.abs(load(path)(photos)["scores"] - expected).max() < 1e-5
 
 
 def leaking(first):
@@ -62,8 +63,8 @@ def test_a_layer_for_photos_switches_what_follows_to_training(first, photos, tmp
     values = photos.astype("float32")
     moving = model.get_layer("norm").moving_mean
     expected, before = model.predict(values, verbose=0), moving.numpy()
-    path = write(model, tmp_path / "m.tflite", class_names=NAMES)
-    assert np.abs(load(path)(photos) - expected).max() < 1e-4
+    path = write(model, tmp_path / "m.tflite", contract=contract_of(NAMES))
+    assert np.abs(load(path)(photos)["scores"] - expected).max() < 1e-4
     assert np.array_equal(moving.numpy(), before)
     # Plain: exported or called, the model is in training mode, and even its statistics move.
     model.export(tmp_path / "saved", verbose=False)

@@ -8,6 +8,7 @@ import pytest
 from kerasrecipes import VerificationError
 from kerasrecipes.export import footprint, get_format
 from kerasrecipes.export.footprint import measure_footprint
+from tiny_bundle import contract_of
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def large(tmp_path_factory):
     x = layers.Dense(800, activation="relu")(x)
     model = keras.Model(photo, layers.Dense(2, activation="softmax")(x))
     path = tmp_path_factory.mktemp("large") / "model.tflite"
-    return get_format("tflite").write(model, path, class_names=["a", "b"])
+    return get_format("tflite").write(model, path, contract=contract_of(["a", "b"]))
 
 
 def test_memory_is_that_of_the_file_alone(large, exported_once):

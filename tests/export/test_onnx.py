@@ -9,7 +9,9 @@ import pytest
 
 from kerasrecipes.errors import DataError, IntegrityError, MissingDependencyError, VerificationError
 from kerasrecipes.export import GraphFacts, onnx
+from kerasrecipes.export.checks import check_loaded
 from kerasrecipes.serve.predictor import Predictor
+from tiny_bundle import contract_of
 
 NAMES = ["blue", "green", "red"]
 
@@ -23,15 +25,17 @@ def photos(tiny):
 def file(trained, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "deep" / "model.onnx"
     policy = {"max_16bit": 4095}
-    return onnx.write(trained, path, class_names=NAMES, description="one line", policy=policy)
+    return onnx.write(
+        trained, path, contract=contract_of(NAMES, description="one line", policy=policy)
+    )
 
 
 def test_answers_like_keras_and_takes_any_number(file, trained, photos):
     loaded = onnx.load(file, threads=2)
     expected = trained.predict(photos.astype("float32"), verbose=0)
-    np.testing.assert_allclose(loaded(photos), expected, atol=1e-5)
-    np.testing.assert_allclose(loaded(photos[:1]), expected[:1], atol=1e-5)
-    assert loaded(photos[:0]).shape == (0, 3)
+    np.testing.assert_allclose(loaded(photos)["scores"], expected, atol=1e-5)
+    np.testing.assert_allclose(loaded(photos[:1])["scores"], expected[:1], atol=1e-5)
+    assert loaded(photos[:0])["scores"].shape == (0, 3)
 
 
 def test_file_is_plain_onnx_and_describes_itself(file):
@@ -45,7 +49,8 @@ def test_file_is_plain_onnx_and_describes_itself(file):
         "photos"
     }
     found = onnx.read_contract(file)
-    assert (found.class_names, found.policy) == (tuple(NAMES), {"max_16bit": 4095})
+    assert found.output.class_names == tuple(NAMES)
+    assert found.input.preparation == {"max_16bit": 4095}
     assert found.description == "one line"
     facts = onnx.inspect_file(file)
     assert (facts.ops["Conv"], facts.kernels, facts.int8_fraction) == (2, 3, 0.0)
@@ -53,12 +58,12 @@ def test_file_is_plain_onnx_and_describes_itself(file):
 
 def test_resizing_inside_does_not_switch_to_training_mode(resizing_model, photos, tmp_path):
     model, expected = resizing_model
-    path = onnx.write(model, tmp_path / "m.onnx", class_names=NAMES)
-    assert np.abs(onnx.load(path)(photos[:8]) - expected(photos[:8])).max() < 1e-4
+    path = onnx.write(model, tmp_path / "m.onnx", contract=contract_of(NAMES))
+    assert np.abs(onnx.load(path)(photos[:8])["scores"] - expected(photos[:8])).max() < 1e-4
 
 
 def test_writing_and_loading_are_silent(trained, tmp_path, capfd):
-    onnx.load(onnx.write(trained, tmp_path / "m.onnx", class_names=NAMES))
+    onnx.load(onnx.write(trained, tmp_path / "m.onnx", contract=contract_of(NAMES)))
     assert capfd.readouterr() == ("", "")
 
 
@@ -76,12 +81,12 @@ def test_loading_needs_no_tensorflow(file):
 def test_a_lone_file_predicts(file, tiny, photos):
     found = Predictor(file).predict([tiny.png(photo) for photo in photos[:3]])
     assert [one.label for one in found] == NAMES
-    assert Predictor(file).policy.max_16bit == 4095
+    assert Predictor(file).input.preparation["max_16bit"] == 4095
 
 
 def test_nan_answers_are_refused(tmp_path, nan_model):
     with pytest.raises(VerificationError, match=r"answers NaN for 3 of 3 classes"):
-        onnx.write(nan_model, tmp_path / "m.onnx", class_names=NAMES)
+        onnx.write(nan_model, tmp_path / "m.onnx", contract=contract_of(NAMES))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,7 +100,7 @@ def test_nan_answers_are_refused(tmp_path, nan_model):
 def test_suspicious_files_are_refused(tmp_path, monkeypatch, trained, facts, message):
     monkeypatch.setattr(onnx, "_inspect", lambda content: facts)
     with pytest.raises(VerificationError, match=message):
-        onnx.write(trained, tmp_path / "m.onnx", class_names=NAMES)
+        onnx.write(trained, tmp_path / "m.onnx", contract=contract_of(NAMES))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -112,7 +117,7 @@ def test_operators_without_a_counterpart_are_refused(tmp_path):
     x = keras.ops.mean(keras.ops.erfinv(photo / 300.0), axis=(1, 2))
     model = keras.Model(photo, keras.layers.Softmax()(x))
     with pytest.raises(VerificationError, match=r"1 operators that ONNX lacks: 'Erfinv'"):
-        onnx.write(model, tmp_path / "m.onnx", class_names=NAMES)
+        onnx.write(model, tmp_path / "m.onnx", contract=contract_of(NAMES))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -146,10 +151,11 @@ def test_what_is_no_onnx_file_is_named(tmp_path, content):
 def test_another_kind_of_model_is_refused(file):
     model = onnx_package.load(file)
     model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 4
-    with pytest.raises(DataError, match=r"cannot open|is not a photo classifier"):
-        onnx.OnnxModel(model.SerializeToString())
+    other = onnx.OnnxModel(model.SerializeToString())
+    with pytest.raises(DataError, match=r"takes uint8 of shape \(32, 32, 4\), and says that it"):
+        check_loaded(other, onnx.read_contract(file), "other")
     del model.graph.input[0].type.tensor_type.shape.dim[:]
-    with pytest.raises(DataError, match=r"cannot open|is not a photo classifier"):
+    with pytest.raises(DataError, match=r"cannot open|is not a model as this"):
         onnx.OnnxModel(model.SerializeToString())
 
 
@@ -159,10 +165,10 @@ def test_wrong_arguments(file, trained, tmp_path):
     with pytest.raises(DataError, match=r"must be uint8 of shape \(n, 32, 32, 3\), received"):
         onnx.load(file)(np.zeros((1, 32, 32, 3), np.float32))
     with pytest.raises(ValueError, match=r"one score per class.*2 class names"):
-        onnx.write(trained, tmp_path / "m", class_names=NAMES[:2])
+        onnx.write(trained, tmp_path / "m", contract=contract_of(NAMES[:2]))
 
 
 def test_missing_extra_is_named(trained, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(MissingDependencyError, match=r'"kerasrecipes\[onnx\]"'):
-        onnx.write(trained, tmp_path / "m.onnx", class_names=NAMES)
+        onnx.write(trained, tmp_path / "m.onnx", contract=contract_of(NAMES))

@@ -11,9 +11,10 @@ from PIL import Image
 from kerasrecipes.errors import DataError, VerificationError
 from kerasrecipes.export import GraphFacts
 from kerasrecipes.export.saved_model import saved_model
-from kerasrecipes.export.saved_model.decoding import decode_files
 from kerasrecipes.photos.decoding.decode import decode_photo
+from kerasrecipes.photos.decoding.in_graph import decode_files
 from kerasrecipes.photos.decoding.policy import DecodePolicy
+from tiny_bundle import contract_of
 
 NAMES = ["blue", "green", "rød\n1"]
 SIZE = (32, 32)
@@ -26,10 +27,9 @@ def photos(tiny):
 
 @pytest.fixture(scope="module")
 def folder(trained, tmp_path_factory):
-    return saved_model.write(
-        trained, tmp_path_factory.mktemp("served") / "model.saved_model", class_names=NAMES,
-        description="one line", policy=DecodePolicy(max_16bit=4095).to_dict(), version=7,
-    )  # fmt: skip
+    told = contract_of(NAMES, DecodePolicy(max_16bit=4095).to_dict(), "one line")
+    path = tmp_path_factory.mktemp("served") / "model.saved_model"
+    return saved_model.write(trained, path, contract=told, version=7)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def test_layout_is_that_of_tensorflow_serving(folder):
     labels = (folder / "7" / "assets.extra" / "labels.txt").read_text("utf-8")
     assert labels.splitlines() == ["blue", "green", "rød\\n1"]
     found = saved_model.read_contract(folder)
-    assert list(found.class_names) == NAMES and found.description == "one line"
-    assert DecodePolicy.from_dict(dict(found.policy)).max_16bit == 4095
+    assert list(found.output.class_names) == NAMES and found.description == "one line"
+    assert DecodePolicy.from_dict(found.input.preparation).max_16bit == 4095
 
 
 def test_plain_tensorflow_finds_both_signatures(folder, photos):
@@ -71,14 +71,16 @@ def test_plain_tensorflow_finds_both_signatures(folder, photos):
 
 def test_answers_like_keras(loaded, trained, photos):
     expected = trained.predict(photos.astype("float32"), verbose=0)
-    np.testing.assert_allclose(loaded(photos), expected, atol=1e-5)
-    assert loaded(photos[:0]).shape == (0, 3)
+    np.testing.assert_allclose(loaded(photos)["scores"], expected, atol=1e-5)
+    assert loaded(photos[:0])["scores"].shape == (0, 3)
 
 
 def test_files_get_the_answer_of_their_pixels(loaded, photos):
     files = [encoded(photo, kind) for photo in photos[:4] for kind in ("PNG", "JPEG")]
     pixels = np.stack([decode_photo(data, SIZE) for data in files])
-    np.testing.assert_allclose(loaded.score_files(files), loaded(pixels), atol=1e-5)
+    np.testing.assert_allclose(
+        loaded.answer_files(files)["scores"], loaded(pixels)["scores"], atol=1e-5
+    )
 
 
 # --- the decoding policy ---------------------------------------------------------------------
@@ -177,10 +179,10 @@ def test_files_outside_the_policy_are_refused(scene, loaded):
     }
     for message, data in refused.items():
         with pytest.raises(DataError, match=message):
-            loaded.score_files([data])
+            loaded.answer_files([data])
     truncated = encoded(scene, "JPEG")[:-200]
     with pytest.raises(DataError, match="cannot be used"):
-        loaded.score_files([truncated])
+        loaded.answer_files([truncated])
     small = DecodePolicy(max_pixels=60 * 90 - 1)
     with pytest.raises(tf.errors.InvalidArgumentError, match="too large"):
         decode_files(tf.constant([encoded(scene, "JPEG")]), SIZE, small)
@@ -191,13 +193,13 @@ def test_files_outside_the_policy_are_refused(scene, loaded):
 
 def test_resizing_inside_does_not_switch_to_training_mode(resizing_model, photos, tmp_path):
     model, expected = resizing_model
-    path = saved_model.write(model, tmp_path / "m", class_names=NAMES)
-    assert np.abs(saved_model.load(path)(photos[:8]) - expected(photos[:8])).max() < 1e-4
+    path = saved_model.write(model, tmp_path / "m", contract=contract_of(NAMES))
+    assert np.abs(saved_model.load(path)(photos[:8])["scores"] - expected(photos[:8])).max() < 1e-4
 
 
 def test_nan_answers_are_refused(tmp_path, nan_model):
     with pytest.raises(VerificationError, match=r"answers NaN for 3 of 3 classes"):
-        saved_model.write(nan_model, tmp_path / "m", class_names=NAMES)
+        saved_model.write(nan_model, tmp_path / "m", contract=contract_of(NAMES))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -218,14 +220,14 @@ def test_a_graph_that_calls_python_is_refused(tmp_path):
     with pytest.raises(
         VerificationError, match=r"operators that TensorFlow Serving lacks: 'PyFunc"
     ):
-        saved_model.write(model, tmp_path / "m", class_names=NAMES)
+        saved_model.write(model, tmp_path / "m", contract=contract_of(NAMES))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_lost_weights_are_refused(tmp_path, trained, monkeypatch):
     monkeypatch.setattr(saved_model, "inspect_folder", lambda path: GraphFacts({}, (), 100))
     with pytest.raises(VerificationError, match=r"holds 100 bytes.*lost its weights"):
-        saved_model.write(trained, tmp_path / "m", class_names=NAMES)
+        saved_model.write(trained, tmp_path / "m", contract=contract_of(NAMES))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -253,6 +255,6 @@ def test_wrong_arguments(folder, loaded, trained, tmp_path):
         loaded(np.zeros((1, 32, 32, 3), np.float32))
     for version in (0, "1"):
         with pytest.raises(ValueError, match="`version` must be a whole number"):
-            saved_model.write(trained, tmp_path / "m", class_names=NAMES, version=version)
+            saved_model.write(trained, tmp_path / "m", contract=contract_of(NAMES), version=version)
     with pytest.raises(DataError, match=r"exists already. Name a new folder"):
-        saved_model.write(trained, folder, class_names=NAMES)
+        saved_model.write(trained, folder, contract=contract_of(NAMES))

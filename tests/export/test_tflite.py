@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes.errors import DataError, VerificationError
+from kerasrecipes.export.checks import check_model
 from kerasrecipes.export.format import GraphFacts
 from kerasrecipes.export.tflite import convert as tflite_convert, tflite
 from kerasrecipes.export.tflite.graph import (
@@ -15,6 +16,7 @@ from kerasrecipes.export.tflite.graph import (
     inspect_content,
     inspect_file,
 )
+from tiny_bundle import contract_of
 
 NAMES = ["blue", "green", "red"]
 
@@ -34,7 +36,7 @@ def files(tiny, trained, photos, tmp_path_factory):
             folder / f"{quantization}.tflite",
             quantization=quantization,
             calibration=calibration,
-            class_names=NAMES,
+            contract=contract_of(NAMES),
         )
     return folder
 
@@ -44,7 +46,7 @@ def files(tiny, trained, photos, tmp_path_factory):
     [("float32", 1e-5), ("float16", 5e-3), ("dynamic", 0.05), ("int8", 0.1)],
 )
 def test_answers_like_keras(files, trained, photos, quantization, gap):
-    scores = tflite.load(files / f"{quantization}.tflite", threads=2)(photos)
+    scores = tflite.load(files / f"{quantization}.tflite", threads=2)(photos)["scores"]
     expected = trained.predict(photos.astype("float32"), verbose=0)
     assert scores.dtype == np.float32
     assert np.abs(scores - expected).max() < gap
@@ -66,7 +68,11 @@ def test_no_file_needs_custom_ops(files):
 def test_dark_calibration_photos_do_not_clip_bright_ones(trained, photos, tmp_path):
     dark = (photos // 3).astype(np.uint8)
     path = tflite.write(
-        trained, tmp_path / "m.tflite", quantization="int8", calibration=dark, class_names=NAMES
+        trained,
+        tmp_path / "m.tflite",
+        quantization="int8",
+        calibration=dark,
+        contract=contract_of(NAMES),
     )
     from ai_edge_litert.interpreter import Interpreter
 
@@ -82,7 +88,7 @@ def test_dark_calibration_photos_do_not_clip_bright_ones(trained, photos, tmp_pa
 
 
 def test_same_model_gives_same_bytes(files, trained, tmp_path):
-    path = tflite.write(trained, tmp_path / "m.tflite", class_names=NAMES)
+    path = tflite.write(trained, tmp_path / "m.tflite", contract=contract_of(NAMES))
     assert path.read_bytes() == (files / "float32.tflite").read_bytes()
 
 
@@ -98,7 +104,7 @@ def test_weights_lie_at_multiples_of_16(files):
 
 
 def test_writing_is_silent(trained, tmp_path, capfd):
-    tflite.write(trained, tmp_path / "m.tflite", class_names=NAMES)
+    tflite.write(trained, tmp_path / "m.tflite", contract=contract_of(NAMES))
     tflite.load(tmp_path / "m.tflite")
     captured = capfd.readouterr()
     assert captured.out == "" and captured.err == ""
@@ -112,7 +118,9 @@ def test_resizing_inside_does_not_switch_to_training_mode(resizing_model, tmp_pa
     model, answer = resizing_model
     moving = [w.numpy() for w in model.layers[3].non_trainable_weights]
     expected = answer(photos)
-    scores = tflite.load(tflite.write(model, tmp_path / "m.tflite", class_names=NAMES))(photos)
+    scores = tflite.load(tflite.write(model, tmp_path / "m.tflite", contract=contract_of(NAMES)))(
+        photos
+    )["scores"]
     assert np.abs(scores - expected).max() < 1e-4
     after = [w.numpy() for w in model.layers[3].non_trainable_weights]
     assert all(np.array_equal(a, b) for a, b in zip(moving, after, strict=True))
@@ -135,7 +143,7 @@ def test_file_that_lost_its_weights_is_refused(tmp_path, monkeypatch, trained):
 
     monkeypatch.setattr(tf.lite.TFLiteConverter, "from_keras_model", staticmethod(_lost_weights))
     with pytest.raises(VerificationError, match=r"lost its weights|outside the graph"):
-        tflite.write(trained, tmp_path / "m.tflite", class_names=NAMES)
+        tflite.write(trained, tmp_path / "m.tflite", contract=contract_of(NAMES))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -154,7 +162,7 @@ def test_suspicious_files_are_refused(tmp_path, monkeypatch, trained, photos, fa
     with pytest.raises(VerificationError, match=message):
         tflite.write(
             trained, tmp_path / "m.tflite", quantization="int8", calibration=photos[:2],
-            class_names=NAMES,
+            contract=contract_of(NAMES),
         )  # fmt: skip
     assert list(tmp_path.iterdir()) == []
 
@@ -166,13 +174,13 @@ def test_operators_without_a_built_in_counterpart_are_refused(tmp_path):
     x = keras.ops.mean(keras.ops.erfinv(photo / 300.0), axis=(1, 2))
     model = keras.Model(photo, keras.layers.Softmax()(x))
     with pytest.raises(VerificationError, match=r"with built-in operators only"):
-        tflite.write(model, tmp_path / "m.tflite", class_names=NAMES)
+        tflite.write(model, tmp_path / "m.tflite", contract=contract_of(NAMES))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nan_answers_are_refused(tmp_path, nan_model):
     with pytest.raises(VerificationError, match=r"answers NaN for 3 of 3 classes"):
-        tflite.write(nan_model, tmp_path / "m.tflite", class_names=NAMES)
+        tflite.write(nan_model, tmp_path / "m.tflite", contract=contract_of(NAMES))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -181,7 +189,7 @@ def test_nan_answers_are_refused(tmp_path, nan_model):
 
 def test_unknown_quantization_is_corrected(tmp_path, trained):
     with pytest.raises(ValueError, match=r"quantization 'flot16'. Did you mean 'float16'\?"):
-        tflite.write(trained, tmp_path / "m", quantization="flot16", class_names=NAMES)
+        tflite.write(trained, tmp_path / "m", quantization="flot16", contract=contract_of(NAMES))
 
 
 def test_int8_without_photos_says_what_to_pass(tmp_path, trained):
@@ -189,7 +197,7 @@ def test_int8_without_photos_says_what_to_pass(tmp_path, trained):
         with pytest.raises(DataError, match=r"Pass `calibration`, uint8 .* \(n, 32, 32, 3\)"):
             tflite.write(
                 trained, tmp_path / "m", quantization="int8", calibration=nothing,
-                class_names=NAMES,
+                contract=contract_of(NAMES),
             )  # fmt: skip
 
 
@@ -199,13 +207,17 @@ def test_int8_without_photos_says_what_to_pass(tmp_path, trained):
 def test_calibration_of_wrong_kind(tmp_path, trained, wrong):
     with pytest.raises(DataError, match=r"`calibration` must be uint8"):
         tflite.write(
-            trained, tmp_path / "m", quantization="int8", calibration=wrong, class_names=NAMES
+            trained,
+            tmp_path / "m",
+            quantization="int8",
+            calibration=wrong,
+            contract=contract_of(NAMES),
         )
 
 
 def test_class_names_must_fit(tmp_path, trained):
     with pytest.raises(ValueError, match=r"one score per class.*2 class names"):
-        tflite.write(trained, tmp_path / "m", class_names=NAMES[:2])
+        tflite.write(trained, tmp_path / "m", contract=contract_of(NAMES[:2]))
 
 
 def test_input_size_must_be_known(tmp_path):
@@ -214,7 +226,7 @@ def test_input_size_must_be_known(tmp_path):
     photo = keras.Input((None, None, 3))
     model = keras.Model(photo, keras.layers.GlobalAveragePooling2D()(photo))
     with pytest.raises(ValueError, match=r"must take one input .* of known size"):
-        tflite.write(model, tmp_path / "m", class_names=NAMES)
+        tflite.write(model, tmp_path / "m", contract=contract_of(NAMES))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +245,9 @@ def test_loaded_model_refuses_other_arrays(files, wrong):
 
 
 def test_empty_batch_is_fine(files):
-    assert tflite.load(files / "float32.tflite")(np.zeros((0, 32, 32, 3), np.uint8)).shape == (0, 3)
+    assert tflite.load(files / "float32.tflite")(np.zeros((0, 32, 32, 3), np.uint8))[
+        "scores"
+    ].shape == (0, 3)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
@@ -260,10 +274,10 @@ def test_other_kinds_of_models_are_refused(tmp_path):
     import tensorflow as tf
 
     number = keras.Input(batch_shape=(1, 4))
-    model = keras.Model(number, keras.layers.Dense(2)(number))
+    model = keras.Model(number, keras.ops.cast(keras.layers.Dense(2)(number), "int32"))
     path = tmp_path / "other.tflite"
     path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
-    with pytest.raises(DataError, match=r"is not a photo classifier .*float32"):
+    with pytest.raises(DataError, match=r"is not a model as this package .*float32"):
         tflite.load(path)
 
 
@@ -290,9 +304,10 @@ def test_a_large_head_is_quantized_too(tmp_path):
     model = keras.Model(photo, layers.Dense(50, activation="softmax")(x))
     photos = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
     names = [str(i) for i in range(50)]
-    content = tflite_convert.convert(model, (16, 16), "int8", photos)
+    contract = check_model(model, contract_of(names))
+    content = tflite_convert.convert(model, contract, "int8", photos)
     assert inspect_content(content).int8_fraction == 1.0
-    assert float_head(tflite_convert.convert(model, (16, 16), "float32", None)) == []
+    assert float_head(tflite_convert.convert(model, contract, "float32", None)) == []
     assert len(names) == 50
 
 
@@ -307,9 +322,10 @@ def test_the_first_three_layers_stay_in_float_where_they_are_small():
     x = keras.layers.GlobalAveragePooling2D()(x)
     model = keras.Model(photo, keras.layers.Dense(2, activation="softmax")(x))
     photos = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
-    exact = tflite_convert.convert(model, (32, 32), "float32", None)
+    contract = check_model(model, contract_of(["a", "b"]))
+    exact = tflite_convert.convert(model, contract, "float32", None)
     assert len(float_beginning(exact)) >= 3
-    facts = inspect_content(tflite_convert.convert(model, (32, 32), "int8", photos))
+    facts = inspect_content(tflite_convert.convert(model, contract, "int8", photos))
     assert (facts.kernels, facts.int8_kernels) == (7, 3)  # the dense layer stays in float, too
 
 

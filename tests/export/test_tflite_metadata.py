@@ -1,18 +1,26 @@
 """Labels and descriptions inside TFLite files."""
 
 import contextlib
+import hashlib
+import io
+import json
 import zipfile
 
 import numpy as np
 import pytest
 
+from kerasrecipes.bundles.labels import check_class_names
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, IntegrityError
-from kerasrecipes.export.tflite import tflite
+from kerasrecipes.export.checks import check_model
+from kerasrecipes.export.tflite import convert, metadata, tflite
 from kerasrecipes.export.tflite.metadata import (
     add_metadata,
-    check_class_names,
     read_metadata,
 )
+from kerasrecipes.export.tflite.metadata_table import build_table
+from kerasrecipes.serve import Predictor
+from tiny_bundle import contract_of
 
 AWKWARD = [
     "two\nlines",
@@ -34,28 +42,84 @@ AWKWARD = [
 @pytest.fixture(scope="module")
 def plain(tiny):
     """The bytes of a converted model without metadata."""
-    from kerasrecipes.export.tflite.convert import convert
+    model = tiny.untrained_model()
+    return convert.convert(model, check_model(model, contract_of()), "float32", None)
 
-    return convert(tiny.untrained_model(), tiny.SIZE, "float32", None)
+
+def by_another_tool(plain, appended):
+    """Return a file with metadata and with files behind it that are not this package's."""
+    packed = metadata._with_entry(plain, build_table(contract_of(["a"]), "x"))
+    archive = io.BytesIO(packed)
+    with zipfile.ZipFile(archive, "a") as files:
+        for name, text in appended.items():
+            files.writestr(name, text)
+    return archive.getvalue()
+
+
+def test_a_file_of_the_form_before_is_read(tiny, tmp_path, monkeypatch):
+    """It knew photos with one label each, and had no name for its answer."""
+    import keras
+
+    def nameless(model, contract):
+        photo = keras.Input(batch_shape=(1, 32, 32, 3), dtype="uint8", name="photo")
+        return keras.Model(photo, model(keras.ops.cast(photo, "float32"), training=False))
+
+    path, policy = tmp_path / "old.tflite", {"max_16bit": 4095}
+    monkeypatch.setattr(convert, "_one_input", nameless)
+    before = convert.convert(tiny.untrained_model(), None, "float32", None)
+    table = build_table(contract_of(["a", "b", "c"], description="as before"), "kerasrecipes.json")
+    packed = metadata._with_entry(before, table)
+    told = {"class_names": ["a", "b", "c"], "policy": policy}
+    told["sha256"] = hashlib.sha256(packed).hexdigest()
+    archive = io.BytesIO(packed)
+    with zipfile.ZipFile(archive, "a") as files:
+        files.writestr("labels.txt", "a\nb\nc\n")
+        files.writestr("kerasrecipes.json", json.dumps(told))
+    path.write_bytes(archive.getvalue())
+    found = read_metadata(path).contract
+    assert (found.modality, found.description) == ("photos", "as before")
+    assert found.output == OutputSpec(
+        name="scores", task="classification", class_names=("a", "b", "c")
+    )
+    assert found.input.preparation == policy and found.input.shape == (None, None, 3)
+    assert Predictor(path).input.shape == (32, 32, 3)
+    assert Predictor(path).predict(tiny.png(tiny.colour_photos(1, seed=0)[0][0]))[0].label
+
+
+def test_a_number_has_no_labels(plain, tmp_path):
+    thickness = OutputSpec(name="thickness", task="regression", unit="mm")
+    told = contract_of().model_copy(update={"outputs": (thickness,)})
+    path = tmp_path / "m.tflite"
+    path.write_bytes(add_metadata(plain, told))
+    assert read_metadata(path).contract == told
+    with zipfile.ZipFile(path) as files:
+        assert files.namelist() == ["kerasrecipes.json"]
+
+
+def test_a_file_of_a_newer_form_says_so(plain, tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(add_metadata(plain, contract_of().model_copy(update={"version": 3})))
+    with pytest.raises(DataError, match="has the form 3, which a newer kerasrecipes wrote"):
+        read_metadata(path)
 
 
 def test_everything_comes_back(plain, tmp_path):
     path = tmp_path / "m.tflite"
     policy = {"max_16bit": 4095, "background": [0, 0, 0]}
     path.write_bytes(
-        add_metadata(plain, class_names=["a", "b", "c"], description="Kacheln ✓", policy=policy)
+        add_metadata(plain, contract_of(["a", "b", "c"], description="Kacheln ✓", policy=policy))
     )
     found = read_metadata(path)
-    assert found.class_names == ("a", "b", "c")
-    assert found.description == "Kacheln ✓"
+    assert found.contract.output.class_names == ("a", "b", "c")
+    assert found.contract.description == "Kacheln ✓"
     assert found.mean == (0.0,) and found.std == (1.0,)
-    assert found.policy == policy
+    assert found.contract.input.preparation == policy
 
 
 def test_awkward_labels_come_back_and_stay_on_their_line(plain, tmp_path):
     path = tmp_path / "m.tflite"
-    path.write_bytes(add_metadata(plain, class_names=AWKWARD))
-    assert read_metadata(path).class_names == tuple(AWKWARD)
+    path.write_bytes(add_metadata(plain, contract_of(AWKWARD)))
+    assert read_metadata(path).contract.output.class_names == tuple(AWKWARD)
     with zipfile.ZipFile(path) as files:
         lines = files.read("labels.txt").decode().split("\n")
     assert len(lines) == len(AWKWARD) + 1 and lines[-1] == ""
@@ -65,17 +129,17 @@ def test_awkward_labels_come_back_and_stay_on_their_line(plain, tmp_path):
 def test_file_with_metadata_answers_the_same(plain, tmp_path, tiny):
     photos = tiny.colour_photos(6, seed=1)[0]
     (tmp_path / "plain.tflite").write_bytes(plain)
-    (tmp_path / "full.tflite").write_bytes(add_metadata(plain, class_names=["a", "b", "c"]))
-    answers = [tflite.load(tmp_path / n)(photos) for n in ("plain.tflite", "full.tflite")]
+    (tmp_path / "full.tflite").write_bytes(add_metadata(plain, contract_of(["a", "b", "c"])))
+    answers = [tflite.load(tmp_path / n)(photos)["scores"] for n in ("plain.tflite", "full.tflite")]
     assert np.array_equal(*answers)
 
 
 def test_adding_twice_replaces(plain, tmp_path):
-    once = add_metadata(plain, class_names=["a", "b", "c"], description="one")
+    once = add_metadata(plain, contract_of(["a", "b", "c"], description="one"))
     path = tmp_path / "m.tflite"
-    path.write_bytes(add_metadata(once, class_names=["x", "y", "z"], description="two"))
-    assert read_metadata(path).description == "two"
-    assert read_metadata(path).class_names == ("x", "y", "z")
+    path.write_bytes(add_metadata(once, contract_of(["x", "y", "z"], description="two")))
+    assert read_metadata(path).contract.description == "two"
+    assert read_metadata(path).contract.output.class_names == ("x", "y", "z")
 
 
 @pytest.mark.parametrize("names", [["a", ""], [" ", "b"]])
@@ -99,7 +163,7 @@ def test_file_without_labels_is_refused(plain, tmp_path):
 
 def test_file_with_an_empty_list_of_labels_is_refused(plain, tmp_path):
     path = tmp_path / "m.tflite"
-    path.write_bytes(add_metadata(plain, class_names=[]))
+    path.write_bytes(by_another_tool(plain, {"labelmap.txt": ""}))
     with pytest.raises(DataError, match="carries an empty list of labels"):
         read_metadata(path)
 
@@ -113,17 +177,17 @@ def test_something_else_is_refused(tmp_path):
 
 def test_huge_list_of_labels_is_refused(plain, tmp_path):
     path = tmp_path / "bomb.tflite"
-    path.write_bytes(add_metadata(plain, class_names=["a"]))
+    path.write_bytes(add_metadata(plain, contract_of(["a"])))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as files:
         files.writestr("labels.txt", b"a\n" * 10_000_000)
-    path.write_bytes(add_metadata(plain, class_names=["a"])[:-600] + path.read_bytes())
+    path.write_bytes(add_metadata(plain, contract_of(["a"]))[:-600] + path.read_bytes())
     with pytest.raises(DataError, match="carries no readable labels"):
         read_metadata(path)
 
 
 def test_damage_is_noticed_before_the_model_runs(plain, tmp_path):
     path = tmp_path / "m.tflite"
-    content = add_metadata(plain, class_names=["a", "b", "c"])
+    content = add_metadata(plain, contract_of(["a", "b", "c"]))
     rng = np.random.default_rng(0)
     for place in rng.integers(8, len(content), 300):
         changed = bytearray(content)
@@ -133,7 +197,7 @@ def test_damage_is_noticed_before_the_model_runs(plain, tmp_path):
             with pytest.raises(IntegrityError, match=r"was damaged since it was written"):
                 read_metadata(path)
         with contextlib.suppress(DataError, IntegrityError):
-            assert read_metadata(path).class_names == ("a", "b", "c")
+            assert read_metadata(path).contract.output.class_names == ("a", "b", "c")
     for size in rng.integers(0, len(content), 50):
         path.write_bytes(content[:size])
         with pytest.raises((DataError, IntegrityError)):
@@ -142,17 +206,12 @@ def test_damage_is_noticed_before_the_model_runs(plain, tmp_path):
 
 def test_labels_of_the_wrong_type_are_refused(plain, tmp_path):
     path = tmp_path / "m.tflite"
-    path.write_bytes(add_metadata(plain, class_names=["a"]).replace(b'["a"]', b"[101]"))
+    path.write_bytes(add_metadata(plain, contract_of(["a"])).replace(b'["a"]', b"[101]"))
     with pytest.raises(DataError, match=r"carries no readable labels"):
         read_metadata(path)
 
 
 def test_labels_of_another_tool_are_read(plain, tmp_path):
-    from kerasrecipes.export.tflite import metadata as tflite_metadata
-    from kerasrecipes.export.tflite.metadata_table import build_table
-
     path = tmp_path / "other.tflite"
-    path.write_bytes(tflite_metadata._with_entry(plain, build_table("", "labels.txt", "x")))
-    with zipfile.ZipFile(path, "a") as files:
-        files.writestr("labelmap.txt", "cat\ndog\nfox\n")
-    assert read_metadata(path).class_names == ("cat", "dog", "fox")
+    path.write_bytes(by_another_tool(plain, {"labelmap.txt": "cat\ndog\nfox\n"}))
+    assert read_metadata(path).contract.output.class_names == ("cat", "dog", "fox")

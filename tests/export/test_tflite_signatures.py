@@ -6,6 +6,7 @@ import pytest
 from kerasrecipes.export import get_format
 from kerasrecipes.export.tflite import tflite
 from kerasrecipes.export.tflite.graph import inspect_file
+from tiny_bundle import contract_of
 
 NAMES = ["blue", "green", "red"]
 
@@ -23,7 +24,7 @@ def learner(tiny, tmp_path_factory):
     """An untrained model, its file with all signatures, photos and labels."""
     model = tiny.untrained_model()
     path = tflite.write(
-        model, tmp_path_factory.mktemp("learner") / "m.tflite", class_names=NAMES,
+        model, tmp_path_factory.mktemp("learner") / "m.tflite", contract=contract_of(NAMES),
         signatures=("embed", "train"),
     )  # fmt: skip
     return (model, path, *tiny.colour_photos(60, seed=3))
@@ -44,15 +45,15 @@ def test_file_has_five_signatures_and_built_in_operators_only(learner):
 
 def test_the_weights_are_in_the_file_once(learner, trained, tmp_path):
     _, path, _, _ = learner
-    plain = tflite.write(trained, tmp_path / "m.tflite", class_names=NAMES)
+    plain = tflite.write(trained, tmp_path / "m.tflite", contract=contract_of(NAMES))
     assert inspect_file(path).constant_bytes < 1.2 * inspect_file(plain).constant_bytes
 
 
 def test_it_still_is_the_classifier_and_carries_its_labels(learner):
     model, path, photos, _ = learner
     expected = model.predict(photos.astype("float32"), verbose=0)
-    np.testing.assert_allclose(tflite.load(path)(photos), expected, atol=1e-5)
-    assert get_format("tflite").read_contract(path).class_names == tuple(NAMES)
+    np.testing.assert_allclose(tflite.load(path)(photos)["scores"], expected, atol=1e-5)
+    assert get_format("tflite").read_contract(path).output.class_names == tuple(NAMES)
 
 
 def test_the_head_learns_on_the_device_and_is_kept(learner):
@@ -104,7 +105,9 @@ def test_one_step_is_the_gradient_of_cross_entropy(learner):
 
 
 def test_embed_alone_keeps_no_state(trained, tiny, tmp_path):
-    path = tflite.write(trained, tmp_path / "m.tflite", class_names=NAMES, signatures=("embed",))
+    path = tflite.write(
+        trained, tmp_path / "m.tflite", contract=contract_of(NAMES), signatures=("embed",)
+    )
     assert set(interpreter(path).get_signature_list()) == {"classify", "embed"}
     assert not [op for op in inspect_file(path).ops if "VAR" in op]
     assert embed_all(interpreter(path), tiny.colour_photos(2, seed=1)[0]).shape == (2, 32)
@@ -128,7 +131,7 @@ def test_it_is_exported_verified_and_the_default_stays_as_it_was(bundle):
 )
 def test_wrong_signatures(trained, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        tflite.write(trained, tmp_path / "m.tflite", class_names=NAMES, **options)
+        tflite.write(trained, tmp_path / "m.tflite", contract=contract_of(NAMES), **options)
 
 
 def test_models_that_end_otherwise_are_refused(tmp_path):
@@ -137,4 +140,6 @@ def test_models_that_end_otherwise_are_refused(tmp_path):
     photo = keras.Input((8, 8, 3))
     model = keras.Model(photo, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(photo)))
     with pytest.raises(ValueError, match="ends in a dense layer with biases and a softmax"):
-        tflite.write(model, tmp_path / "m.tflite", class_names=NAMES, signatures=("embed",))
+        tflite.write(
+            model, tmp_path / "m.tflite", contract=contract_of(NAMES), signatures=("embed",)
+        )

@@ -88,18 +88,18 @@ class Loaded:
     def __init__(self, path, threads=1):
         with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as whole:
             self.model = keras.saving.load_model(whole.extract("model.keras", folder))
-        self.image_size = tuple(self.model.input.shape[1:3])
-        self.class_count = self.model.output.shape[-1]
+        self.shape, self.dtype = tuple(self.model.input.shape[1:]), "uint8"
+        self.outputs = {"scores": self.model.output.shape[-1]}
 
     def __call__(self, photos):
-        return np.asarray(self.model(photos.astype("float32")))
+        return {"scores": np.asarray(self.model(photos.astype("float32")))}
 
 
-def write(model, path, *, quantization, calibration, class_names, description, policy):
+def write(model, path, *, contract, quantization, calibration):
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path, "w") as whole:
         model.save(f"{folder}/model.keras")
         whole.write(f"{folder}/model.keras", "model.keras")
-        whole.writestr("contract.json", Contract(class_names, policy, description).to_json())
+        whole.writestr("contract.json", contract.to_json())
 
 
 def inspect(path):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes.heads import list_heads, make_head
+from tiny_bundle import contract_of
 
 NORMS = ["layer", "group"]
 
@@ -64,13 +65,17 @@ def test_int8_files_need_built_in_operators_only(norm, tiny, tmp_path):
     model.fit(photos.astype("float32"), labels, epochs=6, batch_size=2, verbose=0)
     path, tflite = tmp_path / "model.tflite", get_format("tflite")
     tflite.write(
-        model, path, quantization="int8", calibration=photos[:40], class_names=tiny.CLASS_NAMES
+        model,
+        path,
+        quantization="int8",
+        calibration=photos[:40],
+        contract=contract_of(tiny.CLASS_NAMES),
     )
     facts = inspect_file(path)
     assert not facts.custom_ops and "RSQRT" in facts.ops
     photos, labels = tiny.colour_photos(60, seed=3)
     expected = model.predict(photos.astype("float32"), verbose=0)
-    found = tflite.load(path)(photos)
+    found = tflite.load(path)(photos)["scores"]
     assert np.mean(found.argmax(1) == expected.argmax(1)) >= 0.95
     assert np.abs(found - expected).mean() < 0.05
     assert np.mean(expected.argmax(1) == labels) > 0.8

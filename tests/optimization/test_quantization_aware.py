@@ -11,6 +11,7 @@ from kerasrecipes.export import get_format
 from kerasrecipes.optimization.quantization_aware import make_quantization_aware
 from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.quantization.fake_quantization import ActivationRange, QuantizedConv2D
+from tiny_bundle import contract_of
 
 SIDE = 32
 # Where integer and float arithmetic meet the middle between two levels, one of them goes up and
@@ -117,10 +118,10 @@ def test_without_rounding_in_between_it_is_still_nearly_the_model(trained, aware
 def test_the_int8_file_is_the_simulated_model(aware, tmp_path):
     tflite = get_format("tflite")
     path = tmp_path / "model.tflite"
-    tflite.write(aware, path, quantization="int8", class_names=["a", "b", "c"])
+    tflite.write(aware, path, quantization="int8", contract=contract_of(["a", "b", "c"]))
     pixels = photos(64, seed=7)
     expected = aware.predict(pixels.astype("float32"), verbose=0)
-    assert np.abs(tflite.load(path)(pixels) - expected).max() <= FILE_TOLERANCE
+    assert np.abs(tflite.load(path)(pixels)["scores"] - expected).max() <= FILE_TOLERANCE
     facts = tflite.inspect(path)
     # The head, and the convolution with an activation inside that is no ReLU.
     assert facts.kernels - facts.int8_kernels == 2
@@ -134,7 +135,10 @@ def test_the_int8_file_is_the_simulated_model(aware, tmp_path):
 def test_a_model_that_is_made_for_int8_becomes_nothing_else(aware, tmp_path, quantization):
     with pytest.raises(ValueError, match=f"must be 'int8', not '{quantization}'"):
         get_format("tflite").write(
-            aware, tmp_path / "m.tflite", quantization=quantization, class_names=["a", "b", "c"]
+            aware,
+            tmp_path / "m.tflite",
+            quantization=quantization,
+            contract=contract_of(["a", "b", "c"]),
         )
     assert not list(tmp_path.iterdir())
 

@@ -19,10 +19,12 @@ from kerasrecipes.optimization.quantization_report import (
     QuantizationReport,
 )
 from kerasrecipes.optimization.tfmot import training as tfmot_training
+from kerasrecipes.photos.modality import policy_of
 from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.quantization.plan import plan_quantization
 from kerasrecipes.settings.idle import settings_without_effect
 from kerasrecipes.training.refitting import refitted
+from tiny_bundle import contract_of
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,9 @@ def upside_down(quantized) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
             names = list(quantized.recipe.labels_)
             path = Path(folder) / "m.tflite"
-            get_format("tflite").write(model, path, quantization="float16", class_names=names)
+            get_format("tflite").write(
+                model, path, quantization="float16", contract=contract_of(names)
+            )
             return path.read_bytes()
     finally:
         layer.set_weights(weights)
@@ -205,8 +209,8 @@ def test_tfmot_gives_a_file_that_passes_verification(small_fitted, part_sets, tm
     path = bundle.exports()["tflite-int8"].path
     assert path.read_bytes() == small.content
     contract = get_format("tflite").read_contract(path)
-    assert tuple(contract.class_names) == tuple(small_fitted.labels_)
-    assert contract.policy == small_fitted.fitted_.input.preparation
+    assert tuple(contract.output.class_names) == tuple(small_fitted.labels_)
+    assert contract.input.preparation == small_fitted.fitted_.input.preparation
     assert contract.description.endswith(", quantized as qat")
     # The recipe stays as it was, so the file remembers by itself what it was chosen by.
     assert small.calibrated == {**on_side(train, "calibration"), **on_side(val, "val")}
@@ -309,7 +313,7 @@ def test_a_file_from_a_loaded_recipe_decodes_as_the_model(twelve_bits, tmp_path)
     folder = recipe.save(tmp_path / "model").folder
     small = kr.quantize(kr.ImageClassifier.load(folder), "float16", verbose=False)
     (tmp_path / "alone.tflite").write_bytes(small.content)
-    assert kr.Predictor(tmp_path / "alone.tflite").policy == policy
+    assert policy_of(kr.Predictor(tmp_path / "alone.tflite").input) == policy
     contract = get_format("tflite").read_contract(tmp_path / "alone.tflite")
     assert contract.description == "model, quantized as float16"
 
@@ -318,7 +322,7 @@ def test_a_file_that_decodes_differently_is_not_added(twelve_bits, tmp_path):
     recipe, _ = twelve_bits
     bundle = recipe.save(tmp_path / "model")
     path = tmp_path / "other.tflite"
-    get_format("tflite").write(recipe.model_, path, class_names=list(recipe.labels_))
+    get_format("tflite").write(recipe.model_, path, contract=contract_of(list(recipe.labels_)))
     with pytest.raises(kr.DataError, match="decoded by DecodePolicy.*max_16bit=4095"):
         bundle.export("tflite", content=path.read_bytes())
     assert not bundle.exports()

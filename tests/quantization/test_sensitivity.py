@@ -14,6 +14,7 @@ from kerasrecipes.optimization.quantization_aware import make_quantization_aware
 from kerasrecipes.optimization.quantization_report import KEPT, QuantizationReport
 from kerasrecipes.quantization.sensitivity import layer_sensitivity, layers_to_keep
 from kerasrecipes.quantization.sensitivity_report import LayerSensitivity, QuantizationSensitivity
+from tiny_bundle import contract_of
 
 SIDE = 16
 WILD = ("wild", "tamed")
@@ -61,7 +62,12 @@ def measured(wild):
 
 def write(model, path, **options):
     tflite, names = get_format("tflite"), ["a", "b", "c"]
-    given = {"quantization": "int8", "calibration": photos(40), "class_names": names, **options}
+    given = {
+        "quantization": "int8",
+        "calibration": photos(40),
+        "contract": contract_of(names),
+        **options,
+    }
     tflite.write(model, path, **given)
     return tflite.load(path), path.read_bytes()
 
@@ -133,9 +139,9 @@ def test_a_file_is_int8_if_what_may_be_is(wild, tmp_path):
         write(wild, tmp_path / "all.tflite", keep_float=["stem", *most])
     # Without a wish, few layers are as wrong as before.
     with pytest.raises(kr.VerificationError, match="Only 1 of 6 convolutions and dense layers be"):
-        finish(content, wild, quantization="int8", class_names=["a", "b", "c"])
+        finish(content, wild, quantization="int8", contract=contract_of(["a", "b", "c"]))
     with pytest.raises(kr.VerificationError, match="Only 1 of 5 .* became int8, besides 1 of `kee"):
-        finish(content, wild, quantization="int8", class_names=["a", "b", "c"], kept=1)
+        finish(content, wild, quantization="int8", contract=contract_of(["a", "b", "c"]), kept=1)
 
 
 def test_only_what_loses_more_than_others_is_worth_an_exception():

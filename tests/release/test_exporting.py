@@ -19,6 +19,7 @@ from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.release.exporting import export_model
 from kerasrecipes.serve.predictor import Predictor
 from kerasrecipes.verify import Tolerance, verify_bundle, verify_export
+from tiny_bundle import contract_of
 
 
 def entries(bundle):
@@ -41,11 +42,9 @@ def test_record_tells_everything(exported_once):
 
 
 def test_file_carries_labels_and_policy(exported_once):
-    from kerasrecipes.export.tflite.metadata import read_metadata
-
-    found = read_metadata(exported_once.exports()["tflite-int8"].path)
-    assert found.class_names == exported_once.class_names
-    assert found.policy == exported_once.input.preparation
+    found = get_format("tflite").read_contract(exported_once.exports()["tflite-int8"].path)
+    assert found.outputs == exported_once.manifest.outputs
+    assert found.input == exported_once.input and found.modality == "photos"
     assert found.description == "colours, version 1"
 
 
@@ -307,7 +306,7 @@ def test_bytes_are_only_added_as_what_they_are(bundle, trained, tiny, tmp_path, 
     path = tmp_path / "model.tflite"
     get_format("tflite").write(
         trained, path, quantization=written, calibration=bundle.calibration(),
-        class_names=tiny.CLASS_NAMES,
+        contract=contract_of(tiny.CLASS_NAMES),
     )  # fmt: skip
     content = path.read_bytes()
     for quantization in ("float32", "float16", "dynamic", "int8"):

@@ -35,7 +35,7 @@ def add_golden(folder, bundle, photo, kind):
     file = io.BytesIO()
     Image.fromarray(photo).save(file, kind.upper())
     model = get_format("tflite").load(folder / "model.tflite")
-    scores = model(bundle.decode(file.getvalue())[None])[0]
+    scores = model(bundle.decode(file.getvalue())[None])["scores"][0]
     (folder / "golden" / f"large.{kind}").write_bytes(file.getvalue())
     with open(folder / "golden" / "golden.txt", "a") as lines:
         lines.write(" ".join([f"large.{kind}", *map(str, scores)]) + "\n")

@@ -10,6 +10,7 @@ import pytest
 
 from kerasrecipes.errors import DataError, IntegrityError
 from kerasrecipes.serve import Predictor
+from tiny_bundle import contract_of
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_lone_file_with_wrong_number_of_labels(exported, tmp_path):
 
     path = tmp_path / "phone.tflite"
     content = exported.exports()["tflite-int8"].path.read_bytes()
-    path.write_bytes(add_metadata(content, class_names=["a", "b"]))
+    path.write_bytes(add_metadata(content, contract_of(["a", "b"])))
     with pytest.raises(DataError, match=r"gives 3 scores for 2 labels"):
         Predictor(path)
 
@@ -152,10 +153,8 @@ def test_nan_answers_are_errors(exported_once, photos):
     predictor = Predictor(exported_once)
 
     class Broken:
-        image_size = (32, 32)
-
         def __call__(self, batch):
-            return np.full((1, 3), np.nan, np.float32)
+            return {"scores": np.full((1, 3), np.nan, np.float32)}
 
     predictor._model = Broken()
     assert "NaN or infinity" in predictor.predict(photos / "0.png")[0].error

@@ -23,6 +23,7 @@ from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.export import get_format
 from kerasrecipes.photos.decoding.decode import read_photo
 from kerasrecipes.settings.judging import head_of
+from tiny_bundle import contract_of
 
 # The validation loss is logged from cached features in half precision.
 TOLERANCE = 3e-3
@@ -113,11 +114,11 @@ def test_saved_and_exported_files_answer_the_same(fit, part_sets, tmp_path, ema,
     assert np.array_equal(predict_scores(model, test), expected)
     assert loss_on(recipe, val, model) == pytest.approx(min(logged(recipe)), abs=TOLERANCE)
     tflite = get_format("tflite")
-    path = tflite.write(model, tmp_path / "m.tflite", class_names=list(test.class_names))
+    path = tflite.write(model, tmp_path / "m.tflite", contract=contract_of(list(test.class_names)))
     pixels = np.stack(
         [read_photo(p, recipe.model_.input.shape[1:3], test.policy) for p in test.photos]
     )
-    assert np.abs(tflite.load(path)(pixels) - expected).max() < 1e-3
+    assert np.abs(tflite.load(path)(pixels)["scores"] - expected).max() < 1e-3
 
 
 def test_raw_and_averaged_weights_differ_beyond_the_tolerance(fit, part_sets):

@@ -11,6 +11,7 @@ from kerasrecipes.export import get_format
 from kerasrecipes.files import digest
 from kerasrecipes.verify import Verification, verify_bundle, verify_export
 from kerasrecipes.verify.changes import compare_classes, find_flips
+from tiny_bundle import contract_of
 
 NAMES = ("blue", "green", "red")
 
@@ -63,10 +64,10 @@ def damaged(exported_once, monkeypatch):
     rows = iter(said.astype(np.float32))
 
     class Answers:
-        image_size, class_count = (32, 32), 3
+        shape, dtype, outputs = (32, 32, 3), "uint8", {"scores": 3}
 
         def __call__(self, photos):
-            return np.stack([next(rows) for _ in photos])
+            return {"scores": np.stack([next(rows) for _ in photos])}
 
     changed = dataclasses.replace(get_format("tflite"), load=lambda path: Answers())
     monkeypatch.setattr("kerasrecipes.verify.checking.get_format", lambda name: changed)
@@ -144,7 +145,7 @@ def without_a_bias(bundle) -> bytes:
     bias = graph.tensors[graph.operators[-2].inputs[2]]
     model.buffers[bias.buffer].data = None
     content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-    return add_metadata(content, class_names=list(bundle.class_names))
+    return add_metadata(content, contract_of(list(bundle.class_names)))
 
 
 def test_a_file_that_lost_weights_is_refused_later_too(exported):

@@ -13,6 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from kerasrecipes.errors import DataError, IntegrityError, VerificationError
 from kerasrecipes.export import GraphFacts, get_format
 from kerasrecipes.verify import Tolerance, Verification, verify_bundle, verify_export
+from tiny_bundle import contract_of
 
 
 @pytest.fixture
@@ -29,14 +30,13 @@ def swapped(monkeypatch):
 class Answers:
     """Stands for a loaded file that answers with given scores, one row per call."""
 
-    image_size = (32, 32)
-    class_count = 3
+    shape, dtype, outputs = (32, 32, 3), "uint8", {"scores": 3}
 
     def __init__(self, scores):
         self.rows = iter(np.asarray(scores, np.float32))
 
     def __call__(self, photos):
-        return np.stack([next(self.rows) for _ in photos])
+        return {"scores": np.stack([next(self.rows) for _ in photos])}
 
 
 def test_numbers_of_a_good_export(exported_once):
@@ -165,7 +165,7 @@ def test_silent_damage_is_real(exported, trained):
     """Why the digest is needed: a damaged file loads, runs, and answers something else."""
     path = exported.exports()["tflite-float32"].path
     content, photos = path.read_bytes(), np.full((1, 32, 32, 3), 200, np.uint8)
-    expected = get_format("tflite").load(path)(photos)
+    expected = get_format("tflite").load(path)(photos)["scores"]
     weights = trained.layers[-1].get_weights()[0][:, 0].tobytes()
     changed = bytearray(content)
     changed[content.index(weights) + 3] ^= 0x40
@@ -229,7 +229,7 @@ def test_file_of_another_model(exported, tiny):
     record = exported.exports()["tflite-int8"]
     chosen = get_format("tflite")
     model = tiny.untrained_model()
-    chosen.write(model, record.path, class_names=["x", "y", "z"])
+    chosen.write(model, record.path, contract=contract_of(["x", "y", "z"]))
     record = dataclasses.replace(record, sha256=digest(record.path))
     with pytest.raises(DataError, match=r"carries the labels 'x', 'y' and 'z'|'x', 'y', 'z'"):
         verify_export(exported, record)
@@ -237,9 +237,9 @@ def test_file_of_another_model(exported, tiny):
 
 def test_file_of_another_size(exported_once, swapped):
     other = Answers([])
-    other.image_size = (64, 64)
+    other.shape = (64, 64, 3)
     swapped(load=lambda path: other)
-    with pytest.raises(DataError, match=r"takes photos of \(64, 64\) .* takes \(32, 32\)"):
+    with pytest.raises(DataError, match=r"takes photos of \(64, 64, 3\) .* takes \(32, 32, 3\)"):
         verify_export(exported_once, "tflite-int8")
 
 

@@ -11,24 +11,25 @@ Unlike the other formats, loading it needs tensorflow.
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasrecipes.bundles.contract import Contract
+from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
+from kerasrecipes.data.modality import get_modality
 from kerasrecipes.environment import import_keras, silenced
 from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
 from kerasrecipes.export.checks import (
+    answers_of,
     check_answer,
     check_facts,
     check_model,
-    ramp,
 )
 from kerasrecipes.export.format import ExportFormat, GraphFacts
-from kerasrecipes.export.scoring import PhotoScorer
-from kerasrecipes.export.tflite.metadata import LABELS_FILE, labels_text
+from kerasrecipes.export.loaded import FileModel
 from kerasrecipes.files import sync_folder, temporary_folder
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 QUANTIZATIONS = ("float32",)
-FROM_FILES = "photo_bytes"
+# The signature that takes files, behind the name of one of them.
+_BYTES = "_bytes"
 _DEFAULT = "serving_default"
 _EXTRA = "assets.extra"
 _CONTRACT_FILE = "kerasrecipes.json"
@@ -49,27 +51,24 @@ def write(
     model: "keras.Model",
     path: str | Path,
     *,
+    contract: Contract,
     quantization: str = "float32",
     calibration: np.ndarray | None = None,
-    class_names: Sequence[str],
-    description: str = "",
-    policy: Mapping[str, object] | None = None,
     version: int = 1,
 ) -> Path:
-    """Write a classifier of photos as a folder that TensorFlow Serving can serve.
+    """Write a model as a folder that TensorFlow Serving can serve.
 
-    It has two signatures. `serving_default` takes `photos`, uint8 `(n, h, w, 3)`;
-    `photo_bytes` takes the files of JPEGs and PNGs and decodes them by the policy as far as
-    TensorFlow can, see `kerasrecipes.export.saved_model.decoding`. Both give `scores`.
+    It has two signatures. `serving_default` takes e.g. `photos`, uint8 `(n, h, w, 3)`;
+    `photo_bytes` takes the files of JPEGs and PNGs and decodes them as far as TensorFlow can,
+    see `kerasrecipes.photos.decoding.in_graph`. Both give e.g. `scores`.
 
     Args:
-        model: Maps `(n, h, w, 3)` with values 0…255 to probabilities `(n, classes)`.
+        model: Maps a batch, e.g. `(n, h, w, 3)` with values 0…255, to answers `(n, width)`.
         path: The folder to write, which must not exist; it appears complete or not at all.
+        contract: What it takes and answers, which is stored in the folder, and how files are
+            decoded, which is built in.
         quantization: `"float32"`.
         calibration: Training photos, of which one tries out the model; none are needed.
-        class_names: The labels, in the order of the model's outputs.
-        description: One line about the model, stored in the folder.
-        policy: How photos are decoded, as a dict, stored in the folder and built in.
         version: What TensorFlow Serving calls this version of the model, ≥ 1.
 
     Returns:
@@ -78,12 +77,10 @@ def write(
     Raises:
         ValueError: If `quantization` is unknown, `version` is not a positive whole number, or
             the model's shapes do not fit.
-        DataError: If `class_names` cannot be used, or `path` exists.
+        DataError: If the names of the classes cannot be used, or `path` exists.
         VerificationError: If the model cannot be converted, lost its weights, needs Python to
             run, or answers with NaN.
     """
-    from kerasrecipes.photos.decoding.policy import DecodePolicy
-
     path = Path(path)
     if quantization not in QUANTIZATIONS:
         raise unknown_name(
@@ -91,51 +88,44 @@ def write(
         )
     if not isinstance(version, int) or version < 1:
         raise ValueError(f"`version` must be a whole number ≥ 1, received {version!r}.")
-    check_model(model, class_names)
+    contract = check_model(model, contract)
     if path.exists():
         raise DataError(f"'{printable(path)}' exists already. Name a new folder.")
-    contract = Contract(tuple(class_names), dict(policy or {}), description)
-    decoding = DecodePolicy.from_dict(dict(policy or {}))
+    decode = get_modality(contract.modality).in_graph(contract.input)
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_folder(path.parent) as outer:
         folder = outer / path.name / str(version)
-        _convert(model, folder, decoding)
+        _convert(model, folder, contract, decode)
         _describe(folder / _EXTRA, contract)
         check_facts(inspect_folder(folder.parent), model, runtime="TensorFlow Serving")
         loaded = load(folder.parent)
-        check_answer(loaded, class_names, calibration)
-        _check_files(loaded, decoding)
+        check_answer(loaded, contract, calibration)
+        if decode is not None:
+            _check_files(loaded, decode)
         sync_folder(folder.parent)
         folder.parent.rename(path)
     return path
 
 
-def _convert(model: "keras.Model", folder: Path, policy) -> None:
+def _convert(model: "keras.Model", folder: Path, contract: Contract, decode) -> None:
     keras = import_keras()
     import tensorflow as tf
 
-    from kerasrecipes.export.saved_model.decoding import decode_files
+    takes, (one, several) = contract.input, get_modality(contract.modality).noun
 
-    size = tuple(model.input_shape[1:3])
+    def answer(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answers_of(model, inputs, contract)
 
-    # `training=False`: preprocessing layers such as Resizing otherwise switch the layers after
-    # them to training mode.
-    def classify(photos: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = model(tf.cast(photos, tf.float32), training=False)
-        return {"scores": tf.cast(scores, tf.float32)}
-
-    def classify_files(photo_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        return classify(decode_files(photo_bytes, size, policy))
-
-    photos = tf.TensorSpec((None, *size, 3), tf.uint8, name="photos")
-    files = tf.TensorSpec((None,), tf.string, name=FROM_FILES)
+    inputs = tf.TensorSpec((None, *takes.shape), takes.dtype, name=several)
+    files = tf.TensorSpec((None,), tf.string, name=f"{one}{_BYTES}")
     try:
         with silenced(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             archive = keras.export.ExportArchive()
             archive.track(model)
-            archive.add_endpoint(_DEFAULT, classify, [photos])
-            archive.add_endpoint(FROM_FILES, classify_files, [files])
+            archive.add_endpoint(_DEFAULT, answer, [inputs])
+            if decode is not None:
+                archive.add_endpoint(files.name, lambda some: answer(decode(some)), [files])
             archive.write_out(str(folder), verbose=False)
     except Exception as error:  # tracing runs the layers' own code, which raises anything
         raise VerificationError(
@@ -147,24 +137,20 @@ def _convert(model: "keras.Model", folder: Path, policy) -> None:
 def _describe(folder: Path, contract: Contract) -> None:
     folder.mkdir()
     (folder / _CONTRACT_FILE).write_text(contract.to_json() + "\n", encoding="utf-8")
-    (folder / LABELS_FILE).write_text(labels_text(contract.class_names), encoding="utf-8")
+    if names := contract.output.class_names:
+        (folder / LABELS_FILE).write_text(labels_text(names), encoding="utf-8")
 
 
-def _check_files(loaded: "SavedModel", policy) -> None:
-    """Make sure that a file gets the same answer as its pixels."""
-    import tensorflow as tf
-
-    from kerasrecipes.export.saved_model.decoding import decode_files
-
-    height, width = (max(side, policy.min_side) for side in loaded.image_size)
-    drawn = ramp((height, width))
-    files = tf.stack([tf.io.encode_png(drawn), tf.io.encode_jpeg(drawn)])
-    expected = loaded(decode_files(files, loaded.image_size, policy).numpy())
-    gap = float(np.abs(loaded.score_files(files.numpy().tolist()) - expected).max())
+def _check_files(loaded: "SavedModel", decode) -> None:
+    """Make sure that a file gets the same answer as what it is decoded to."""
+    files = decode.trials()
+    expected = loaded(decode(_tensor(files)).numpy())
+    found = loaded.answer_files(files)
+    gap = max(float(np.abs(found[name] - expected[name]).max()) for name in expected)
     if not gap < 1e-3:
         raise VerificationError(
-            f"The signature '{FROM_FILES}' answers differently by {gap:.2g} than the photo's "
-            "pixels. Check that the model gives the same answer for the same photo."
+            f"The signature '{loaded.from_files}' answers differently by {gap:.2g} than the "
+            "photo's pixels. Check that the model gives the same answer for the same photo."
         )
 
 
@@ -177,10 +163,10 @@ def load(path: str | Path, threads: None = None) -> "SavedModel":
         threads: Must be left out: tensorflow has one pool of threads for the whole process.
 
     Returns:
-        A callable on uint8 photos.
+        A callable on inputs, see `LoadedModel`.
 
     Raises:
-        DataError: If the folder does not hold a readable photo classifier.
+        DataError: If the folder does not hold a readable model.
         ValueError: If `threads` is given.
     """
     if threads is not None:
@@ -191,8 +177,8 @@ def load(path: str | Path, threads: None = None) -> "SavedModel":
     return SavedModel(_version_folder(path))
 
 
-class SavedModel(PhotoScorer):
-    """A SavedModel classifier in tensorflow.
+class SavedModel(FileModel):
+    """A SavedModel in tensorflow.
 
     Args:
         folder: The folder with `saved_model.pb`.
@@ -206,49 +192,54 @@ class SavedModel(PhotoScorer):
             with silenced():
                 # The functions keep working only as long as the loaded object lives.
                 self._loaded = tf.saved_model.load(str(folder))
-            self._score_photos = self._loaded.signatures[_DEFAULT]
-            self._score_files = self._loaded.signatures[FROM_FILES]
-            takes = self._score_photos.structured_input_signature[1]["photos"]
-            gives = self._score_photos.structured_outputs["scores"]
-            fits = takes.dtype == tf.uint8 and len(takes.shape) == 4 and gives.dtype == tf.float32
+            signatures = self._loaded.signatures
+            self._run = signatures[_DEFAULT]
+            self.from_files = next((name for name in signatures if name.endswith(_BYTES)), "")
+            ((self._input, takes),) = self._run.structured_input_signature[1].items()
+            gives = self._run.structured_outputs
+            fits = len(takes.shape) > 1 and all(
+                one.dtype == tf.float32 and len(one.shape) == 2 for one in gives.values()
+            )
         except Exception as error:  # tensorflow raises many types on foreign folders
             reason = printable((str(error).splitlines() or [""])[0])
             raise DataError(
-                f"TensorFlow cannot open '{printable(folder)}' as a photo classifier: {reason} "
+                f"TensorFlow cannot open '{printable(folder)}' as a model: {reason} "
                 "Export the model with kerasrecipes."
             ) from error
         if not fits:
             raise DataError(
-                f"'{printable(folder)}' is not a photo classifier as this package writes them: it "
+                f"'{printable(folder)}' is not a model as this package writes them: it "
                 f"takes {takes} and gives {gives}. Export the model with kerasrecipes."
             )
-        self.image_size = tuple(takes.shape[1:3])
-        self.class_count = gives.shape[-1]
+        self.shape, self.dtype = tuple(takes.shape[1:]), takes.dtype.name
+        self.outputs = {name: one.shape[-1] for name, one in gives.items()}
 
-    def _score(self, photos: np.ndarray) -> np.ndarray:
-        return self._score_photos(photos=_tensor(photos))["scores"].numpy()
+    def _answer(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        found = self._run(**{self._input: _tensor(inputs)})
+        return {name: one.numpy() for name, one in found.items()}
 
-    def score_files(self, files: Sequence[bytes]) -> np.ndarray:
-        """Score JPEG and PNG files, decoded in the graph.
+    def answer_files(self, files: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """Answer files, e.g. JPEGs and PNGs, decoded in the graph.
 
         Args:
             files: The bytes of the files.
 
         Returns:
-            Scores, float32 `(n, classes)`.
+            The answers by name, float32 `(n, width)` each.
 
         Raises:
             DataError: If a file cannot be used.
         """
         import tensorflow as tf
 
+        signature = self._loaded.signatures[self.from_files]
         try:
-            found = self._score_files(photo_bytes=_tensor(list(files), tf.string))
+            found = signature(**{self.from_files: _tensor(list(files), tf.string)})
         except tf.errors.InvalidArgumentError as error:
             raise DataError(
                 f"A photo cannot be used: {printable(error.message)[:300]}. Pass JPEG or PNG files."
             ) from error
-        return found["scores"].numpy()
+        return {name: one.numpy() for name, one in found.items()}
 
 
 def _tensor(values: object, dtype: "tf.DType | None" = None) -> "tf.Tensor":
@@ -293,13 +284,10 @@ def inspect_folder(path: str | Path) -> GraphFacts:
 
 
 def read_contract(path: str | Path) -> Contract:
-    """Read labels and decoding policy of a SavedModel, without tensorflow.
+    """Read what a SavedModel takes and answers, without tensorflow.
 
     Args:
         path: The folder that holds the version.
-
-    Returns:
-        Labels, decoding policy, description.
 
     Raises:
         DataError: If the folder holds no SavedModel of this package.

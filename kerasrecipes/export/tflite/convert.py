@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasrecipes.environment import silenced
 from kerasrecipes.errors import VerificationError, printable
+from kerasrecipes.export.checks import answers_of
 from kerasrecipes.export.tflite.four_bits import round_weights_to_four_bits
 from kerasrecipes.export.tflite.graph import float_beginning, float_head
 from kerasrecipes.export.tflite.layers import output_tensors
@@ -17,27 +18,29 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from kerasrecipes.bundles.contract import Contract
+
 
 def convert(
     model: "keras.Model",
-    image_size: tuple[int, int],
+    contract: "Contract",
     quantization: str,
     calibration: np.ndarray | None,
     keep_float: Collection[str] = (),
     keep_int8: Sequence[str] | None = None,
 ) -> bytes:
-    """Convert a classifier to `.tflite` bytes with built-in operators only.
+    """Convert a model to `.tflite` bytes with built-in operators only.
 
     Args:
-        model: Maps `(n, h, w, 3)` with values 0…255 to probabilities.
-        image_size: `(height, width)`.
+        model: Maps a batch to answers.
+        contract: What the file is to take and to answer, checked; see `check_model`.
         quantization: One of `tflite.QUANTIZATIONS`.
-        calibration: uint8 photos, needed for `"int8"` unless the model has ranges of its own.
+        calibration: Inputs, needed for `"int8"` unless the model has ranges of its own.
         keep_float: Names of layers that stay in float.
         keep_int8: Layers that get 8 bits in `"int4"`, see there.
 
     Returns:
-        The bytes of a file without labels.
+        The bytes of a file without metadata.
 
     Raises:
         ValueError: If a model that was trained to be int8 is to become anything else, or
@@ -59,7 +62,7 @@ def convert(
     kept = frozenset(keep_float)
     if calibrated:
         model = correct_biases(model, calibration, kept)
-    converter = tf.lite.TFLiteConverter.from_keras_model(_one_uint8_photo(model, image_size))
+    converter = tf.lite.TFLiteConverter.from_keras_model(_one_input(model, contract))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization not in {"float32", "int4"}:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -108,20 +111,19 @@ def has_own_ranges(model: "keras.Model") -> bool:
     return is_quantization_aware(model)
 
 
-def _one_uint8_photo(model: "keras.Model", image_size: tuple[int, int]) -> "keras.Model":
-    """Wrap the model so that one uint8 photo goes in.
+def _one_input(model: "keras.Model", contract: "Contract") -> "keras.Model":
+    """Wrap the model so that one input goes in, as a file takes it, and answers come out by name.
 
-    `training=False` is passed on, because preprocessing layers such as Resizing otherwise
-    switch the layers after them to training mode. And the converter gets a Keras model, not
-    a concrete function: for Keras 3 models those convert to a file without weights.
+    The converter gets a Keras model, not a concrete function: for Keras 3 models those convert to
+    a file without weights.
     """
     import keras
 
-    photo = keras.Input(batch_shape=(1, *image_size, 3), dtype="uint8", name="photo")
-    scores = model(keras.ops.cast(photo, "float32"), training=False)
-    if scores.dtype != "float32":
-        scores = keras.ops.cast(scores, "float32")
-    return keras.Model(photo, scores, name="classifier")
+    from kerasrecipes.data.modality import get_modality
+
+    takes, name = contract.input, get_modality(contract.modality).noun[0]
+    one = keras.Input(batch_shape=(1, *takes.shape), dtype=takes.dtype, name=name)
+    return keras.Model(one, answers_of(model, one, contract), name="classifier")
 
 
 def _int8(converter: "tf.lite.TFLiteConverter", kept: frozenset[str]) -> bytes:

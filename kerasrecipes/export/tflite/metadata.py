@@ -11,21 +11,27 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import flatbuffers
 import numpy as np
 
-from kerasrecipes.bundles.contract import check_class_names, label_line
+from kerasrecipes.bundles.labels import check_class_names, labels_text
 from kerasrecipes.errors import DataError, IntegrityError, printable
 from kerasrecipes.export.tflite.graph import check_header
-from kerasrecipes.export.tflite.metadata_table import build_table, parse_table
+from kerasrecipes.export.tflite.metadata_table import (
+    build_table,
+    labels_file,
+    parse_table,
+)
 
-LABELS_FILE = "labels.txt"
-# Not part of the standard: names exactly as they were in training, the decoding policy, and
-# a digest of the model, so that a file that left its bundle is still checked.
+if TYPE_CHECKING:
+    from kerasrecipes.bundles.contract import Contract
+
+# Not part of the standard: the contract, with names exactly as they were in training, and a
+# digest of the model, so that a file that left its bundle is still checked.
 CONTRACT_FILE = "kerasrecipes.json"
 _ENTRY = "TFLITE_METADATA"
 _MAX_FILE_BYTES = 8 * 1024 * 1024
@@ -36,35 +42,24 @@ class TFLiteMetadata:
     """What a `.tflite` file says about itself.
 
     Args:
-        class_names: The labels, in the order of the scores.
-        description: One line about the model.
+        contract: What it takes and answers. Of a file that another tool wrote, the labels and
+            the description alone are known.
         mean: Subtracted from the input by the caller; 0 because the graph does it.
         std: Divides the input in the caller; 1 because the graph does it.
-        policy: How photos are decoded, or empty when another tool wrote the file.
     """
 
-    class_names: tuple[str, ...]
-    description: str = ""
+    contract: "Contract"
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-    policy: Mapping[str, object] = field(default_factory=dict)
 
 
-def add_metadata(
-    content: bytes,
-    *,
-    class_names: Sequence[str],
-    description: str = "",
-    policy: Mapping[str, object] | None = None,
-) -> bytes:
+def add_metadata(content: bytes, contract: "Contract") -> bytes:
     """Return the `.tflite` bytes with labels and a description of input and output inside.
 
     Args:
         content: A converted model.
-        class_names: The labels, in the order of the scores. Line breaks are written as `\\n`
-            for other readers and come back unchanged in this package.
-        description: One line about the model.
-        policy: How photos are decoded, as a dict that fits in JSON.
+        contract: What it takes and answers. Line breaks in the names of classes are written as
+            `\\n` for other readers, and come back unchanged in this package.
 
     Returns:
         The bytes of a complete file.
@@ -72,17 +67,33 @@ def add_metadata(
     Raises:
         DataError: If the class names cannot be told apart.
     """
-    check_class_names(class_names)
+    for output in contract.outputs:
+        check_class_names(output.class_names)
     check_header(content, "the converted model")
-    packed = _with_entry(content, build_table(description, LABELS_FILE, CONTRACT_FILE))
-    contract = {"class_names": list(class_names), "policy": dict(policy or {})}
-    contract["sha256"] = hashlib.sha256(packed).hexdigest()
+    packed = _with_entry(content, build_table(contract, CONTRACT_FILE))
+    told = {**contract.to_dict(), "sha256": hashlib.sha256(packed).hexdigest()}
     archive = io.BytesIO(packed)
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_STORED) as files:
         # A fixed date, so that the same model gives the same bytes.
-        files.writestr(zipfile.ZipInfo(LABELS_FILE), labels_text(class_names).encode())
-        files.writestr(zipfile.ZipInfo(CONTRACT_FILE), json.dumps(contract).encode())
+        for output in contract.outputs:
+            if output.class_names:
+                name = labels_file(contract, output)
+                files.writestr(zipfile.ZipInfo(name), labels_text(output.class_names).encode())
+        files.writestr(zipfile.ZipInfo(CONTRACT_FILE), json.dumps(told).encode())
     return archive.getvalue()
+
+
+def read_contract(path: str | Path) -> "Contract":
+    """Read what a `.tflite` file takes and answers, without tensorflow; see `read_metadata`.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: If the file carries no labels or cannot be read.
+        IntegrityError: If the model was damaged since this package wrote it.
+    """
+    return read_metadata(path).contract
 
 
 def read_metadata(path: str | Path) -> TFLiteMetadata:
@@ -92,21 +103,24 @@ def read_metadata(path: str | Path) -> TFLiteMetadata:
         path: The file; those of other tools work too when they carry labels.
 
     Returns:
-        Labels, description, normalisation, decoding policy.
+        What it takes and answers, and the normalisation.
 
     Raises:
         DataError: If the file carries no labels or cannot be read.
         IntegrityError: If the model was damaged since this package wrote it.
     """
+    from kerasrecipes.bundles.contract import Contract
+
     content = Path(path).read_bytes()
     check_header(content, path)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as files:
-            contract = _contract(files)
-            _check_damage(content, files, contract, path)
-            labels = [name for name in files.namelist() if name.endswith(".txt")]
-            text = _read(files, labels[0]).decode() if labels else ""
+            told = _told(files)
+            _check_damage(content, files, told.pop("sha256", None), path)
         description, mean, std = parse_table(_entry(content))
+        if told.get("class_names") != []:
+            contract = Contract.from_dict({"description": description, **told})
+            return TFLiteMetadata(contract, mean, std)
     except IntegrityError:
         raise
     except Exception as error:  # the file is foreign data; its readers raise anything
@@ -114,41 +128,31 @@ def read_metadata(path: str | Path) -> TFLiteMetadata:
             f"'{printable(path)}' carries no readable labels ({printable(error)}). Export the "
             "model with kerasrecipes, or use its bundle."
         ) from error
-    class_names = tuple(contract.get("class_names") or text.splitlines())
-    if not class_names:
-        raise DataError(
-            f"'{printable(path)}' carries an empty list of labels. Export the model with "
-            "kerasrecipes, or use its bundle."
-        )
-    return TFLiteMetadata(class_names, description, mean, std, contract.get("policy") or {})
+    raise DataError(
+        f"'{printable(path)}' carries an empty list of labels. Export the model with "
+        "kerasrecipes, or use its bundle."
+    )
 
 
-def _contract(files: zipfile.ZipFile) -> dict[str, object]:
-    """Read what this package added to the file; empty when another tool wrote it."""
-    if CONTRACT_FILE not in files.namelist():
-        return {}
-    contract = json.loads(_read(files, CONTRACT_FILE))
-    names, policy = contract.get("class_names", []), contract.get("policy", {})
-    if not isinstance(policy, dict) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{CONTRACT_FILE} has values of the wrong type")
-    return contract
+def _told(files: zipfile.ZipFile) -> dict[str, object]:
+    """Read what this package added to the file, or the labels that another tool did."""
+    if CONTRACT_FILE in files.namelist():
+        found = json.loads(_read(files, CONTRACT_FILE))
+        if not isinstance(found, dict):
+            raise ValueError(f"{CONTRACT_FILE} has values of the wrong type")
+        return found
+    labels = [name for name in files.namelist() if name.endswith(".txt")]
+    return {"class_names": _read(files, labels[0]).decode().splitlines() if labels else []}
 
 
-def _check_damage(
-    content: bytes, files: zipfile.ZipFile, contract: dict[str, object], path: str | Path
-) -> None:
+def _check_damage(content: bytes, files: zipfile.ZipFile, sha256: object, path: str | Path) -> None:
     """Compare the model, which lies before the appended files, with its recorded digest."""
     model = content[: min(info.header_offset for info in files.infolist())]
-    if "sha256" in contract and hashlib.sha256(model).hexdigest() != contract["sha256"]:
+    if sha256 is not None and hashlib.sha256(model).hexdigest() != sha256:
         raise IntegrityError(
             f"'{printable(path)}' was damaged since it was written: its model does not match the "
             "digest inside the file. Copy it again, or export the model again."
         )
-
-
-def labels_text(class_names: Sequence[str]) -> str:
-    """Write class names one on a line, as other readers of labels want them."""
-    return "".join(label_line(name) + "\n" for name in class_names)
 
 
 def _read(files: zipfile.ZipFile, name: str) -> bytes:

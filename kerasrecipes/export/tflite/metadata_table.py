@@ -8,11 +8,18 @@ Reference:
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import flatbuffers
 import numpy as np
 from flatbuffers import number_types
 from flatbuffers.table import Table
+
+from kerasrecipes.bundles.labels import LABELS_FILE
+
+if TYPE_CHECKING:
+    from kerasrecipes.bundles.contract import Contract
+    from kerasrecipes.data.specs import OutputSpec
 
 _IDENTIFIER = b"M001"
 # Enum values and union tags of the schema.
@@ -24,19 +31,51 @@ _FEATURE_PROPERTIES = 1
 _NORMALIZATION_OPTIONS = 1
 
 
-def build_table(description: str, labels_file: str, extra_file: str) -> bytes:
-    """Build the ModelMetadata table: an RGB photo in, one score per label out.
+def labels_file(contract: "Contract", output: "OutputSpec") -> str:
+    """Name the file with the labels of an output, one a line."""
+    return LABELS_FILE if output == contract.output else f"{output.name}_{LABELS_FILE}"
+
+
+def build_table(contract: "Contract", extra_file: str) -> bytes:
+    """Build the ModelMetadata table: an RGB photo in, say, and one score per label out.
 
     Args:
-        description: One line about the model.
-        labels_file: Name of the appended file with one label a line.
+        contract: What the file takes and answers.
         extra_file: Name of another appended file, which readers may ignore.
 
     Returns:
         The FlatBuffer.
     """
     builder = flatbuffers.Builder(1024)
-    photo = _table(
+    taken = _input(builder, contract)
+    given = [_output(builder, contract, output) for output in contract.outputs]
+    graph = _table(builder, {2: _tables(builder, [taken]), 3: _tables(builder, given)}, length=7)
+    is_classifier = (contract.modality, contract.output.task) == ("photos", "classification")
+    name = "ImageClassifier" if is_classifier else f"{contract.modality}, {contract.output.task}"
+    root = _table(
+        builder,
+        {
+            0: builder.CreateString(name),
+            1: builder.CreateString(contract.description.encode("utf-8", "replace").decode()),
+            3: _tables(builder, [graph]),
+            6: _tables(builder, [_file(builder, extra_file, _DESCRIPTIONS)]),
+            7: builder.CreateString("1.0.0"),
+        },
+        length=8,
+    )
+    builder.Finish(root, _IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _input(builder: flatbuffers.Builder, contract: "Contract") -> int:
+    if contract.modality != "photos":  # for which alone the schema has words
+        fields = {
+            0: builder.CreateString(contract.input.name),
+            1: builder.CreateString(f"{contract.modality}, {contract.input.dtype}"),
+            3: _content(builder, _FEATURE_PROPERTIES, {}),
+        }
+        return _table(builder, fields, length=7)
+    return _table(
         builder,
         {
             0: builder.CreateString("photo"),
@@ -46,30 +85,20 @@ def build_table(description: str, labels_file: str, extra_file: str) -> bytes:
         },
         length=7,
     )
-    scores = _table(
-        builder,
-        {
-            0: builder.CreateString("scores"),
-            1: builder.CreateString("one score per label"),
-            3: _content(builder, _FEATURE_PROPERTIES, {}),
-            6: _tables(builder, [_file(builder, labels_file, _TENSOR_AXIS_LABELS)]),
-        },
-        length=7,
-    )
-    graph = _table(builder, {2: _tables(builder, [photo]), 3: _tables(builder, [scores])}, length=7)
-    root = _table(
-        builder,
-        {
-            0: builder.CreateString("ImageClassifier"),
-            1: builder.CreateString(description.encode("utf-8", "replace").decode()),
-            3: _tables(builder, [graph]),
-            6: _tables(builder, [_file(builder, extra_file, _DESCRIPTIONS)]),
-            7: builder.CreateString("1.0.0"),
-        },
-        length=8,
-    )
-    builder.Finish(root, _IDENTIFIER)
-    return bytes(builder.Output())
+
+
+def _output(builder: flatbuffers.Builder, contract: "Contract", output: "OutputSpec") -> int:
+    unit = f", in {output.unit}" if output.unit else ""
+    about = "one score per label" if output.class_names else f"a number{unit}"
+    fields = {
+        0: builder.CreateString(output.name),
+        1: builder.CreateString(about),
+        3: _content(builder, _FEATURE_PROPERTIES, {}),
+    }
+    if output.class_names:
+        name = labels_file(contract, output)
+        fields[6] = _tables(builder, [_file(builder, name, _TENSOR_AXIS_LABELS)])
+    return _table(builder, fields, length=7)
 
 
 def parse_table(metadata: bytes) -> tuple[str, tuple[float, ...], tuple[float, ...]]:

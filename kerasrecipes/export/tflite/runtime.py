@@ -1,16 +1,24 @@
-"""Running a `.tflite` photo classifier in LiteRT, without tensorflow."""
+"""Running a `.tflite` file in LiteRT, without tensorflow."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasrecipes.environment import silenced
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.export.checks import check_threads
-from kerasrecipes.export.scoring import PhotoScorer
+from kerasrecipes.export.loaded import FileModel
 from kerasrecipes.export.tflite.graph import check_header
 
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import Interpreter
 
-class TFLiteModel(PhotoScorer):
-    """A `.tflite` classifier in LiteRT. Use one per thread: the interpreter is not shared.
+# What the converter calls an answer without a name.
+_NAMELESS, _SCORES = "output_0", "scores"
+
+
+class TFLiteModel(FileModel):
+    """A `.tflite` file in LiteRT. Use one per thread: the interpreter is not shared.
 
     Args:
         content: The bytes of the file.
@@ -18,7 +26,7 @@ class TFLiteModel(PhotoScorer):
         name: What to call the file in messages.
     """
 
-    batch_size = 1  # the file is built for one photo at a time
+    batch_size = 1  # the file is built for one example at a time
 
     def __init__(self, content: bytes, threads: int = 1, name: str = "model.tflite"):
         from ai_edge_litert.interpreter import Interpreter
@@ -32,23 +40,40 @@ class TFLiteModel(PhotoScorer):
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise _refused(name, "open", error) from error
-        inputs, outputs = (
-            self._interpreter.get_input_details(),
-            self._interpreter.get_output_details(),
-        )
+        inputs = self._interpreter.get_input_details()
+        self._places = _outputs_by_name(self._interpreter)
+        outputs = [self._places[name] for name in sorted(self._places)]
         _check_interface(inputs, outputs, name)
-        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
-        _, height, width, _ = (int(size) for size in inputs[0]["shape"])
-        self.image_size = (height, width)
-        self.class_count = int(outputs[0]["shape"][-1])
+        self._input = inputs[0]["index"]
+        self.shape = tuple(int(size) for size in inputs[0]["shape"][1:])
+        self.dtype = inputs[0]["dtype"].__name__
+        self.outputs = {name: int(found["shape"][-1]) for name, found in self._places.items()}
 
-    def _score(self, photos: np.ndarray) -> np.ndarray:
-        self._interpreter.set_tensor(self._input, photos)
+    def _answer(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        self._interpreter.set_tensor(self._input, inputs)
         try:
             self._interpreter.invoke()
         except RuntimeError as error:
             raise _refused(self._name, "run", error) from error
-        return self._interpreter.get_tensor(self._output)
+        tensor = self._interpreter.get_tensor
+        return {name: tensor(found["index"]) for name, found in self._places.items()}
+
+
+def _outputs_by_name(interpreter: "Interpreter") -> dict[str, dict]:
+    """Return the outputs by the names that the signature of the file gives them."""
+    outputs = interpreter.get_output_details()
+    places = {int(found["index"]): found for found in outputs}
+    for signature in interpreter.get_signature_list():
+        named = interpreter.get_signature_runner(signature).get_output_details()
+        found = {name: int(told["index"]) for name, told in named.items()}
+        if set(found.values()) == set(places):
+            break
+    else:  # another tool wrote it
+        found = {str(told["name"]): index for index, told in places.items()}
+    # What this package called no name, when files had scores alone.
+    if len(found) == 1 and (set(found) == {_NAMELESS} or not interpreter.get_signature_list()):
+        found = dict(zip([_SCORES], found.values(), strict=True))
+    return {name: places[index] for name, index in found.items()}
 
 
 def _refused(name: str, verb: str, error: Exception) -> DataError:
@@ -58,18 +83,16 @@ def _refused(name: str, verb: str, error: Exception) -> DataError:
 
 def _check_interface(inputs: list[dict], outputs: list[dict], name: str) -> None:
     found = [(d["dtype"].__name__, tuple(int(n) for n in d["shape"])) for d in inputs + outputs]
-    photo, scores = [*found, ("", ()), ("", ())][:2]
+    taken, given = found[: len(inputs)], found[len(inputs) :]
     fits = (
-        len(inputs) == len(outputs) == 1
-        and photo[0] == "uint8"
-        and len(photo[1]) == 4
-        and (photo[1][0], photo[1][3]) == (1, 3)
-        and scores[0] == "float32"
-        and len(scores[1]) == 2
+        len(taken) == 1
+        and taken[0][1][:1] == (1,)
+        and given
+        and all(kind == "float32" and len(shape) == 2 for kind, shape in given)
     )
     if not fits:
         raise DataError(
-            f"'{printable(name)}' is not a photo classifier as this package writes them (one "
-            "uint8 input (1, h, w, 3), one float32 output (1, classes)); its inputs and outputs "
-            f"are {found}. Export the model with kerasrecipes."
+            f"'{printable(name)}' is not a model as this package writes them (one input (1, …), "
+            f"float32 outputs (1, width)); its inputs and outputs are {found}. Export the model "
+            "with kerasrecipes."
         )

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from kerasrecipes.bundles.contract import Contract
+
 SIGNATURES = ("embed", "train")
 # The converter sorts signatures by name, and the first is what plain interpreters run.
 _FIRST = "classify"
@@ -66,17 +68,17 @@ def check_signatures(model: "keras.Model", signatures: Sequence[str], quantizati
 
 
 def convert_signatures(
-    model: "keras.Model", image_size: tuple[int, int], signatures: Sequence[str]
+    model: "keras.Model", contract: "Contract", signatures: Sequence[str]
 ) -> bytes:
     """Convert a classifier to `.tflite` bytes with several signatures.
 
     Args:
         model: Maps `(n, h, w, 3)` with values 0…255 to probabilities; see `check_signatures`.
-        image_size: `(height, width)`.
+        contract: What the file is to take and to answer, checked; see `check_model`.
         signatures: Names from `SIGNATURES`.
 
     Returns:
-        The bytes of a file without labels.
+        The bytes of a file without metadata.
 
     Raises:
         VerificationError: If an operator of the model has no built-in counterpart.
@@ -85,7 +87,7 @@ def convert_signatures(
     import tensorflow as tf
 
     learns = "train" in signatures
-    head = _Head(model, image_size, learns)
+    head = _Head(model, contract, learns)
     archive = keras.export.ExportArchive()
     archive.track(model)
     keep_in_archive(archive, head.variables)  # restore would assign to what is not tracked
@@ -105,13 +107,17 @@ def convert_signatures(
 class _Head:
     """The last layer by hand: its gradient, written out, needs built-in operators only."""
 
-    def __init__(self, model: "keras.Model", image_size: tuple[int, int], learns: bool):
+    def __init__(self, model: "keras.Model", contract: "Contract", learns: bool):
         import keras
         import tensorflow as tf
 
+        from kerasrecipes.data.modality import get_modality
+
         dense = last_dense(model)
         self._features = keras.Model(model.input, dense.input)
-        self._photo = tf.TensorSpec((1, *image_size, 3), tf.uint8, name="photo")
+        takes, noun = contract.input, get_modality(contract.modality).noun[0]
+        self._photo = tf.TensorSpec((1, *takes.shape), takes.dtype, name=noun)
+        self._name = contract.output.name
         self._learns = learns
         make = tf.Variable if learns else tf.constant
         self.kernel, self.bias = (make(values) for values in dense.get_weights())
@@ -146,7 +152,7 @@ class _Head:
         return {"features": self._features(tf.cast(photo, tf.float32), training=False)}
 
     def classify(self, photo: "tf.Tensor") -> dict[str, "tf.Tensor"]:
-        return {"scores": self._scores(self.embed(photo)["features"])}
+        return {self._name: self._scores(self.embed(photo)["features"])}
 
     def train(
         self, features: "tf.Tensor", labels: "tf.Tensor", learning_rate: "tf.Tensor"

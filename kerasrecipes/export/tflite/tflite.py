@@ -1,6 +1,6 @@
 """TFLite (LiteRT): a uint8 photo goes in, float32 scores come out, everything else is inside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from kerasrecipes.export.format import ExportFormat, GraphFacts
 from kerasrecipes.export.tflite.convert import convert, has_own_ranges
 from kerasrecipes.export.tflite.graph import check_header, inspect_content, inspect_file
 from kerasrecipes.export.tflite.layers import read_layers
-from kerasrecipes.export.tflite.metadata import add_metadata, read_metadata
+from kerasrecipes.export.tflite.metadata import add_metadata, read_contract
 from kerasrecipes.export.tflite.profile import profile_file
 from kerasrecipes.export.tflite.runtime import TFLiteModel
 from kerasrecipes.export.tflite.signatures import check_signatures, convert_signatures
@@ -20,6 +20,9 @@ from kerasrecipes.files import complete_file
 
 if TYPE_CHECKING:
     import keras
+
+    from kerasrecipes.bundles.contract import Contract
+    from kerasrecipes.data.specs import InputSpec
 
 # Bytes that one weight takes at least; a file far below it has lost its weights.
 _BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "dynamic": 1, "int8": 1, "int4": 0.5}
@@ -34,27 +37,23 @@ def write(
     model: "keras.Model",
     path: str | Path,
     *,
+    contract: "Contract",
     quantization: str = "float32",
     calibration: np.ndarray | None = None,
-    class_names: Sequence[str],
-    description: str = "",
-    policy: Mapping[str, object] | None = None,
     signatures: Sequence[str] = (),
     keep_float: float | Sequence[str] | None = None,
     keep_int8: Sequence[str] | None = None,
 ) -> Path:
-    """Convert a classifier of photos to one self-contained `.tflite` file.
+    """Convert a model to one self-contained `.tflite` file.
 
     Args:
-        model: Maps `(n, h, w, 3)` with values 0…255 to probabilities `(n, classes)`.
+        model: Maps a batch, e.g. `(n, h, w, 3)` with values 0…255, to answers `(n, width)`.
         path: Where to write; the file appears complete or not at all.
+        contract: What the file takes and answers, which is stored in it.
         quantization: `"float32"`, `"float16"` (half the size), `"dynamic"` (8-bit weights),
             `"int8"` (8-bit weights and arithmetic) or `"int4"` (4-bit weights of most layers).
         calibration: Training photos, uint8 `(n, h, w, 3)`; needed by `"int8"` to learn the
             range of every activation, unless the model was made quantization-aware.
-        class_names: The labels, in the order of the model's outputs.
-        description: One line about the model, stored in the file.
-        policy: How photos are decoded, as a dict, stored in the file.
         signatures: What the file can do besides, see `kerasrecipes.export.tflite.signatures`:
             `"embed"` gives a photo's features, and `"train"` teaches the last layer on the
             device. Only in float32.
@@ -70,30 +69,28 @@ def write(
     Raises:
         ValueError: If `quantization`, a signature or a layer is unknown, the model does not fit,
             or `keep_float` or `keep_int8` has no effect.
-        DataError: If `calibration` or `class_names` cannot be used.
+        DataError: If `calibration` or the names of the classes cannot be used.
         MissingDependencyError: If `"int4"` is asked for without the extra `quantizer`.
         VerificationError: If the converted file lost its weights, needs operators that a plain
             runtime lacks, is not int8 although asked to be, or answers with NaN.
     """
     path = Path(path)
     check_backend("A .tflite file")
-    image_size = check_model(model, class_names)
-    _check_quantization(model, image_size, quantization, calibration, keep_float, keep_int8)
+    contract = check_model(model, contract)
+    _check_quantization(model, contract, quantization, calibration, keep_float, keep_int8)
     kept: frozenset[str] = frozenset()
     if signatures:
         check_signatures(model, signatures, quantization)
-        content = convert_signatures(model, image_size, signatures)
+        content = convert_signatures(model, contract, signatures)
     else:
         kept = _kept(model, quantization, calibration, keep_float)
-        content = convert(model, image_size, quantization, calibration, kept, keep_int8)
+        content = convert(model, contract, quantization, calibration, kept, keep_int8)
     content = finish(
         content,
         model,
+        contract=contract,
         quantization=quantization,
         calibration=calibration,
-        class_names=class_names,
-        description=description,
-        policy=policy,
         may_learn="train" in signatures,
         kept=len(kept),
     )
@@ -107,24 +104,20 @@ def finish(
     content: bytes,
     model: "keras.Model",
     *,
+    contract: "Contract",
     quantization: str,
     calibration: np.ndarray | None = None,
-    class_names: Sequence[str],
-    description: str = "",
-    policy: Mapping[str, object] | None = None,
     may_learn: bool = False,
     kept: int = 0,
 ) -> bytes:
-    """Check what a converter wrote and add labels and a description.
+    """Check what a converter wrote and let it say what it is.
 
     Args:
-        content: A converted classifier: one uint8 photo in, float scores out.
+        content: A converted model: one input, float answers.
         model: The model that it came from, for the number of weights.
+        contract: As in `write`, with the shape of the input.
         quantization: What it was converted as.
         calibration: A photo to try it on; `None` for a ramp of greys.
-        class_names: As in `write`.
-        description: As in `write`.
-        policy: As in `write`.
         may_learn: Whether it may keep state, as a head that is trained on the device does.
         kept: How many of its layers were asked to stay in float.
 
@@ -142,8 +135,8 @@ def finish(
             f"{f', besides {kept} of `keep_float`' if kept else ''}. Use "
             'quantization="float32", or a backbone made of plain convolutions.'
         )
-    content = add_metadata(content, class_names=class_names, description=description, policy=policy)
-    check_answer(TFLiteModel(content, name="the converted file"), class_names, calibration)
+    content = add_metadata(content, contract)
+    check_answer(TFLiteModel(content, name="the converted file"), contract, calibration)
     return content
 
 
@@ -155,10 +148,10 @@ def load(path: str | Path, threads: int = 1) -> TFLiteModel:
         threads: Number of CPU threads, ≥ 1.
 
     Returns:
-        A callable on uint8 photos.
+        A callable on inputs, see `LoadedModel`.
 
     Raises:
-        DataError: If the file is not a readable photo classifier.
+        DataError: If the file is not a readable model.
         ValueError: If `threads` is not a positive whole number.
     """
     if not Path(path).is_file():
@@ -167,7 +160,12 @@ def load(path: str | Path, threads: int = 1) -> TFLiteModel:
 
 
 def _check_quantization(
-    model: "keras.Model", image_size, quantization: str, calibration, keep_float, keep_int8
+    model: "keras.Model",
+    contract: "Contract",
+    quantization: str,
+    calibration,
+    keep_float,
+    keep_int8,
 ) -> None:
     """Judge what is asked for, and what only some quantizations have a use for."""
     from kerasrecipes.quantization.sensitivity import check_keep_float
@@ -178,7 +176,7 @@ def _check_quantization(
         )
     own_ranges = has_own_ranges(model)
     if not own_ranges:
-        _check_calibration(calibration, image_size, quantization)
+        _check_calibration(calibration, contract.input, quantization)
     for argument, value, usable in (
         ("keep_float", keep_float, ("int8", "int4")),
         ("keep_int8", keep_int8, ("int4",)),
@@ -206,20 +204,20 @@ def _kept(
 
 
 def _check_calibration(
-    calibration: np.ndarray | None, image_size: tuple[int, int], quantization: str
+    calibration: np.ndarray | None, takes: "InputSpec", quantization: str
 ) -> None:
     if quantization != "int8":
         return
+    shape = f"({', '.join(map(str, ('n', *takes.shape)))})"
     if calibration is None or len(calibration) == 0:
         raise DataError(
             'quantization="int8" needs photos to learn the range of every activation, and '
-            "received none. Pass `calibration`, uint8 training photos of shape "
-            f"(n, {image_size[0]}, {image_size[1]}, 3), about 100 that cover all classes; a "
-            "bundle brings its own."
+            f"received none. Pass `calibration`, {takes.dtype} training photos of shape "
+            f"{shape}, about 100 that cover all classes; a bundle brings its own."
         )
-    if calibration.dtype != np.uint8 or calibration.shape[1:] != (*image_size, 3):
+    if calibration.dtype != takes.dtype or calibration.shape[1:] != takes.shape:
         raise DataError(
-            f"`calibration` must be uint8 of shape (n, {image_size[0]}, {image_size[1]}, 3), "
+            f"`calibration` must be {takes.dtype} of shape {shape}, "
             f"received {calibration.dtype} of shape {calibration.shape}. Decode the photos at the "
             "model's image size, without scaling."
         )
@@ -275,7 +273,7 @@ FORMATS = (
         write=write,
         load=load,
         inspect=inspect_file,
-        read_contract=read_metadata,
+        read_contract=read_contract,
         options=("signatures", "keep_float", "keep_int8"),
         runtime="ai_edge_litert.interpreter",
         check_content=check_content,

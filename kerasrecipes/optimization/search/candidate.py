@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.photos.decoding.decode import read_photo
-from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.statistics.intervals import paired_difference_interval
 
 if TYPE_CHECKING:
@@ -119,12 +119,14 @@ class FileJudge:
 
     Args:
         val: The photos, which no candidate was trained on.
+        output: What the files answer with.
         reference: The float file.
         answers: What that one says about each photo; measured at first use.
         right: Whether that is right.
     """
 
-    val: PhotoSet
+    val: Examples
+    output: OutputSpec
     reference: Path
     answers: np.ndarray | None = None
     right: np.ndarray | None = None
@@ -155,11 +157,11 @@ class FileJudge:
         Raises:
             DataError: If a photo cannot be read, or changed since it was scanned.
         """
-        answers = file_scores(path, self.val)
+        answers = file_answers(path, self.val, self.output)
         right = self._right(answers)
         if self.answers is None:
             same = path == self.reference
-            self.answers = answers if same else file_scores(self.reference, self.val)
+            self.answers = answers if same else file_answers(self.reference, self.val, self.output)
             self.right = self._right(self.answers)
         lost, won = int((self.right & ~right).sum()), int((right & ~self.right).sum())
         count, drop = len(right), (lost - won) / len(right)
@@ -213,30 +215,31 @@ class FileJudge:
 
         load = get_format("tflite").load
         models = {"float": load(self.reference), "candidate": load(path)}
-        photos = {
-            key: np.full((1, *model.image_size, 3), 127, np.uint8) for key, model in models.items()
+        calls = {
+            key: partial(model, np.full((1, *model.shape), 127, model.dtype))
+            for key, model in models.items()
         }
-        calls = {key: partial(model, photos[key]) for key, model in models.items()}
         found = time_in_turns(calls, runs=50)
         ratio = found["candidate"].median_ms / found["float"].median_ms
         return found["candidate"].median_ms, 1.0 if path == self.reference else ratio
 
 
-def file_scores(path: Path, photos: PhotoSet) -> np.ndarray:
-    """Return what an exported file says about photos, read one by one from their files.
+def file_answers(path: Path, examples: Examples, output: OutputSpec) -> np.ndarray:
+    """Return what an exported file says about examples, read one by one from their files.
 
     Args:
         path: A `.tflite` file.
-        photos: The photos.
+        examples: The examples.
+        output: Which of its answers.
 
     Returns:
-        float32, shape `(n, classes)`.
+        float32, shape `(n, width)`.
 
     Raises:
         DataError: If a photo cannot be read, or changed since it was scanned.
     """
     from kerasrecipes.export import get_format
+    from kerasrecipes.export.format import ask
 
     model = get_format("tflite").load(path)
-    pixels = (read_photo(photo, model.image_size, photos.policy) for photo in photos.photos)
-    return np.concatenate([model(photo[None]) for photo in pixels])
+    return ask(model, examples.each(model.shape), output)

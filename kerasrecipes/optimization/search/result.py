@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.file_limits import pareto_front
-from kerasrecipes.optimization.search.candidate import Candidate, file_scores
+from kerasrecipes.optimization.search.candidate import Candidate, file_answers
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.statistics.shown import Part, Shown
@@ -134,7 +134,7 @@ class OptimizationResult(Shown):
         candidate = self._chosen(candidate)
         recipe = self.recipes[candidate.model]
         recipe.evaluate(photos)
-        scores = without_rounding(file_scores(self._file(candidate), photos))
+        scores = without_rounding(file_answers(self._file(candidate), photos, recipe.output_))
         labels = recipe.fitted_.golden.targets
         return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
 

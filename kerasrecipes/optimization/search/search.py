@@ -85,7 +85,9 @@ class Search:
         import_keras()
         self._calibration: dict[tuple, np.ndarray] = {}
         self._trained_for: dict[str, float] = {}
-        self._judge = FileJudge(self.val, self.folder / file_name(FITTED, "float32"))
+        self._judge = FileJudge(
+            self.val, self.recipe.output_, self.folder / file_name(FITTED, "float32")
+        )
         self._read()
         started = time.monotonic()
         self.recipes[FITTED] = refitted(self.recipe, self.recipe.model_, self.train, self.val)
@@ -238,8 +240,7 @@ class Search:
                 path,
                 quantization=quantization,
                 calibration=self._pixels(recipe) if quantization == "int8" else None,
-                class_names=list(recipe.labels_),
-                policy=self.train.policy.to_dict(),
+                contract=recipe.fitted_.contract(),
                 **options,
             )
         except VerificationError as error:

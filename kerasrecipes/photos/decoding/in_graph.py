@@ -9,10 +9,12 @@ EXIF in PNGs is not looked at, and other file formats are refused.
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from kerasrecipes.photos.decoding.policy import DecodePolicy
+
 if TYPE_CHECKING:
     import tensorflow as tf
-
-    from kerasrecipes.photos.decoding.policy import DecodePolicy
 
 _ORIENTATION = 0x0112
 # APP1, two bytes of length, "Exif", two zeros.
@@ -20,8 +22,33 @@ _EXIF_MARKER = {0: 0xFF, 1: 0xE1, 4: 0x45, 5: 0x78, 6: 0x69, 7: 0x66, 8: 0, 9: 0
 _HEADER_BYTES = 1 << 16
 
 
+class GraphDecoder:
+    """Decodes the files of photos in a graph; see `kerasrecipes.data.modality.Modality.in_graph`.
+
+    Args:
+        image_size: `(height, width)`.
+        policy: How to decode.
+    """
+
+    def __init__(self, image_size: tuple[int, int], policy: DecodePolicy):
+        self.image_size, self.policy = image_size, policy
+
+    def __call__(self, files: "tf.Tensor") -> "tf.Tensor":
+        """Decode files; see `decode_files`."""
+        return decode_files(files, self.image_size, self.policy)
+
+    def trials(self) -> list[bytes]:
+        """Return files to try a graph on: a ramp of greys, as PNG and as JPEG."""
+        import tensorflow as tf
+
+        height, width = (max(side, self.policy.min_side) for side in self.image_size)
+        greys = np.linspace(0, 255, width).astype(np.uint8)
+        drawn = np.broadcast_to(greys[None, :, None], (height, width, 3))
+        return [tf.io.encode_png(drawn).numpy(), tf.io.encode_jpeg(drawn).numpy()]
+
+
 def decode_files(
-    files: "tf.Tensor", image_size: tuple[int, int], policy: "DecodePolicy"
+    files: "tf.Tensor", image_size: tuple[int, int], policy: DecodePolicy
 ) -> "tf.Tensor":
     """Decode JPEG and PNG files to photos of one size.
 
@@ -43,7 +70,7 @@ def decode_files(
     )
 
 
-def _decode(data: "tf.Tensor", size: tuple[int, int], policy: "DecodePolicy") -> "tf.Tensor":
+def _decode(data: "tf.Tensor", size: tuple[int, int], policy: DecodePolicy) -> "tf.Tensor":
     import tensorflow as tf
 
     is_jpeg = tf.strings.substr(data, 0, 3) == b"\xff\xd8\xff"
@@ -55,7 +82,7 @@ def _decode(data: "tf.Tensor", size: tuple[int, int], policy: "DecodePolicy") ->
     return tf.ensure_shape(_uint8(resized), (*size, 3))
 
 
-def _jpeg(data: "tf.Tensor", policy: "DecodePolicy") -> "tf.Tensor":
+def _jpeg(data: "tf.Tensor", policy: DecodePolicy) -> "tf.Tensor":
     import tensorflow as tf
 
     with tf.control_dependencies(_size_checks(tf.io.extract_jpeg_shape(data)[:2], policy)):
@@ -64,7 +91,7 @@ def _jpeg(data: "tf.Tensor", policy: "DecodePolicy") -> "tf.Tensor":
     return tf.cast(_upright(pixels, _orientation(data)), tf.float32)
 
 
-def _png(data: "tf.Tensor", policy: "DecodePolicy") -> "tf.Tensor":
+def _png(data: "tf.Tensor", policy: DecodePolicy) -> "tf.Tensor":
     import tensorflow as tf
 
     size = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.int32, little_endian=False)
@@ -111,7 +138,7 @@ def _uint8(pixels: "tf.Tensor") -> "tf.Tensor":
     return tf.cast(tf.clip_by_value(tf.floor(pixels + 0.5), 0, 255), tf.uint8)
 
 
-def _size_checks(size: "tf.Tensor", policy: "DecodePolicy") -> list:
+def _size_checks(size: "tf.Tensor", policy: DecodePolicy) -> list:
     """Judge `(height, width)` or `(width, height)` before anything is decoded."""
     import tensorflow as tf
 

@@ -1,0 +1,50 @@
+"""What the runtimes of all formats share: inputs are checked, and asked about a few at a time."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from kerasrecipes.errors import DataError
+
+
+class FileModel(ABC):
+    """An exported file in its runtime; a `LoadedModel`."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    outputs: Mapping[str, int]
+    batch_size: ClassVar[int] = 32
+
+    def __call__(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Ask about examples, `batch_size` at a time.
+
+        Args:
+            inputs: Examples as the file takes them, `(n, *shape)`.
+
+        Returns:
+            The answers by name, float32 `(n, width)` each.
+
+        Raises:
+            DataError: If the inputs have another type or shape, or the file does not run.
+        """
+        inputs = np.asarray(inputs)
+        if inputs.dtype != self.dtype or inputs.shape[1:] != self.shape or not inputs.ndim:
+            raise DataError(
+                f"`inputs` must be {self.dtype} of shape ({', '.join(map(str, ('n', *self.shape)))}"
+                f"), received {inputs.dtype} of shape {inputs.shape}. Decode them with "
+                "Bundle.decode, without scaling."
+            )
+        answers = {
+            name: np.empty((len(inputs), width), np.float32) for name, width in self.outputs.items()
+        }
+        for start in range(0, len(inputs), self.batch_size):
+            some = slice(start, start + self.batch_size)
+            for name, found in self._answer(inputs[some]).items():
+                answers[name][some] = found
+        return answers
+
+    @abstractmethod
+    def _answer(self, inputs: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Run the model on at most `batch_size` examples; return all outputs by name."""
