@@ -85,8 +85,7 @@ ROOMS = {
         later_libraries="keras",
     ),
     "export": Room(
-        "bundles quantization",
-        later="photos",
+        "bundles data quantization",
         libraries="flatbuffers numpy",
         later_libraries="ai_edge_litert keras litert_quantizer onnx onnxruntime tensorflow tf2onnx",
     ),
@@ -108,7 +107,7 @@ ROOMS = {
         later_libraries="keras sklearn",
     ),
     "choosing": Room(
-        "backbones data evaluation losses photos settings statistics training",
+        "backbones bundles data evaluation heads losses photos settings statistics training",
         later="export verify",
         libraries="numpy",
         later_libraries="scipy sklearn",
