@@ -59,12 +59,13 @@ class TrialExport:
         """
         output = ClassificationHead().output(train)
         takes = train.input_spec(model)
+        shape = tuple(model.input.shape[1:])
         chosen = np.random.default_rng(seed).permutation(len(val))[:COMPARED_PHOTOS]
         return cls(
             model=model,
             contract=Contract(modality=train.modality, input=takes, outputs=(output,)),
-            calibration=calibration_inputs(train, takes.shape, seed),
-            pixels=val.select(chosen).stack(takes.shape),
+            calibration=calibration_inputs(train, shape, seed),
+            pixels=val.select(chosen).stack(shape),
             answers=answers[chosen],
         )
 

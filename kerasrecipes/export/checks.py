@@ -127,7 +127,7 @@ def answers_of(
     """
     import keras
 
-    def cast(tensor):
+    def cast(tensor: Any) -> Any:
         # A cast that changes nothing would be an operator in the file.
         same = keras.backend.standardize_dtype(tensor.dtype) == "float32"
         return tensor if same else keras.ops.cast(tensor, "float32")

@@ -7,6 +7,7 @@ differ by rounding, since Pillow rounds to 8 bits between its two passes and Ten
 EXIF in PNGs is not looked at, and other file formats are refused.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -163,7 +164,7 @@ def _upright(pixels: "tf.Tensor", orientation: "tf.Tensor") -> "tf.Tensor":
     def has(*values: int) -> tf.Tensor:
         return tf.reduce_any(orientation == tf.constant(values, orientation.dtype))
 
-    def when(condition: tf.Tensor, change) -> None:
+    def when(condition: tf.Tensor, change: Callable) -> None:
         nonlocal pixels
         before = pixels
         pixels = tf.cond(condition, lambda: change(before), lambda: before)
