@@ -5,6 +5,7 @@ buffer depends on its history. Here the order is a pure function of the seed and
 """
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,9 +89,15 @@ def one_hot(examples: Examples) -> np.ndarray:
     return np.eye(len(examples.class_names), dtype=np.float32)[examples.labels]
 
 
-def multi_hot(examples: Examples) -> np.ndarray:
-    """Return the labels as float32 rows of zeros and ones, shape `(n, labels)`."""
-    index = {name: i for i, name in enumerate(examples.class_names)}
+def multi_hot(examples: Examples, class_names: Sequence[str] | None = None) -> np.ndarray:
+    """Return the labels as float32 rows of zeros and ones, shape `(n, labels)`.
+
+    Args:
+        examples: Examples with several labels each.
+        class_names: What the columns stand for; `None` for all labels of the examples.
+    """
+    names = examples.class_names if class_names is None else class_names
+    index = {name: i for i, name in enumerate(names)}
     rows = np.zeros((len(examples), len(index)), np.float32)
     for row, item in zip(rows, examples.items, strict=True):
         row[[index[name] for name in item.label]] = 1.0

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.errors import DataError
 from kerasrecipes.statistics.estimate import Estimate
 
 
@@ -64,6 +65,8 @@ class Task(ABC):
     target: ClassVar[str]
     # What the mean of `quality` is called, e.g. "accuracy".
     quality_name: ClassVar[str]
+    # Whether that is an error, which `quality` has with a minus, and people read without.
+    is_error: ClassVar[bool] = False
 
     @abstractmethod
     def targets(self, examples: Examples, output: OutputSpec) -> np.ndarray:
@@ -130,3 +133,40 @@ class Task(ABC):
             answer: One row.
             output: Names of the columns.
         """
+
+    def decided(self, output: OutputSpec, targets: np.ndarray, answers: np.ndarray) -> OutputSpec:
+        """Choose by validation examples from where on an answer counts, if the task has such.
+
+        Args:
+            output: What is known of the answers so far.
+            targets: What they should be.
+            answers: What the model said.
+
+        Returns:
+            What is known of them then.
+        """
+        return output
+
+    def shown(self, quality: float) -> float:
+        """Return a mean of `quality` as the number that people read: of an error, its size."""
+        return -quality if self.is_error else quality
+
+    def in_words(self, quality: float, output: OutputSpec) -> str:
+        """Write a mean of `quality` as people read it, e.g. `"95.0%"` or `"0.21 mm"`."""
+        return f"{self.shown(quality):.1%}"
+
+    def check_target(self, examples: Examples) -> None:
+        """Refuse examples that say something else than what is answered.
+
+        Raises:
+            DataError: If they do.
+        """
+        if examples.target != self.target:
+            noun = examples.noun[1]
+            raise DataError(
+                f"The model answers with {_SAID[self.target]}, and these {noun} have "
+                f"{_SAID[examples.target]}. Pass {noun} with what it should answer."
+            )
+
+
+_SAID = {"class": "one class each", "labels": "several labels each", "number": "a number each"}

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from kerasrecipes.heads.classification import ClassificationHead as ClassificationHead
     from kerasrecipes.heads.embedding import EmbeddingHead as EmbeddingHead
     from kerasrecipes.heads.margin import MarginHead as MarginHead
+    from kerasrecipes.heads.multi_label import MultiLabelHead as MultiLabelHead
+    from kerasrecipes.heads.ordinal import OrdinalHead as OrdinalHead
+    from kerasrecipes.heads.regression import RegressionHead as RegressionHead
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -20,6 +23,9 @@ __getattr__, __dir__, __all__ = lazy_names(
         "classification": "ClassificationHead",
         "embedding": "EmbeddingHead",
         "margin": "MarginHead",
+        "multi_label": "MultiLabelHead",
+        "ordinal": "OrdinalHead",
+        "regression": "RegressionHead",
     },
     own="ClassHead Head Task get_head get_task list_heads make_head register_head",
 )

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -89,6 +89,15 @@ class Head(ABC):
                 f"{self.task.target}, not one class each. Leave it out."
             )
         return np.ones(len(examples), np.float32)
+
+    def suited(self, examples: Examples, model: "keras.Model | None" = None) -> Self:
+        """Return the head as it learns from these examples, whose scale it may have to know.
+
+        Args:
+            examples: What is trained on.
+            model: A model with this head that is trained on; `None` for a new one.
+        """
+        return self
 
     def output(self, examples: Examples) -> OutputSpec:
         """Describe the answers of a model that learns from these examples."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         BalancedSoftmax as BalancedSoftmax,
     )
     from kerasrecipes.losses.angular_margin import ArcFace as ArcFace, CosFace as CosFace
+    from kerasrecipes.losses.binary import PositiveWeighted as PositiveWeighted
     from kerasrecipes.losses.class_weights import (
         effective_number_weights as effective_number_weights,
     )
@@ -39,6 +40,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "adjusted_cross_entropy": "BalancedSoftmax LDAM",
         "angular_margin": "ArcFace CosFace",
+        "binary": "PositiveWeighted",
         "class_weights": "effective_number_weights",
         "contrastive": "SupervisedContrastive",
         "costs": "cheapest_decisions cost_matrix",
@@ -49,8 +51,11 @@ __getattr__, __dir__, __all__ = lazy_names(
     own="get_loss list_losses register_loss",
 )
 
-# What a loss is computed on: raw scores per class, scaled cosines per class, or embeddings.
+# What a loss is computed on: raw scores per class, scaled cosines per class, embeddings, raw
+# scores of yes-or-no questions, or numbers.
 LOGITS, COSINES, EMBEDDINGS = "logits", "cosines", "embeddings"
+BINARY, NUMBERS = "binary", "numbers"
+PREDICTIONS = (LOGITS, COSINES, EMBEDDINGS, BINARY, NUMBERS)
 _OF_KERAS = {"name", "reduction", "dtype"}
 
 
@@ -60,7 +65,7 @@ class LossKind:
 
     Args:
         make: The class, or a function that makes the loss; in a file, the name of either.
-        on: What the predictions are: `"logits"`, `"cosines"` or `"embeddings"`.
+        on: What the predictions are, e.g. `"logits"`; see `list_losses`.
         options: The arguments that a caller may set.
         needs: Those of them that a caller must set.
         smooths: Whether it has a `label_smoothing`.
@@ -141,7 +146,8 @@ def list_losses(on: str = LOGITS) -> list[str]:
 
     Args:
         on: `"logits"`, raw scores per class; `"cosines"`, scaled cosines per class, as the
-            margin head gives them; or `"embeddings"`, one vector per photo.
+            margin head gives them; `"embeddings"`, one vector per photo; `"binary"`, raw scores
+            of yes-or-no questions; or `"numbers"`.
 
     Returns:
         The names, sorted.
@@ -158,8 +164,8 @@ def list_losses(on: str = LOGITS) -> list[str]:
 
 
 def _check_prediction(on: str) -> None:
-    if on not in {LOGITS, COSINES, EMBEDDINGS}:
-        raise unknown_name("prediction", on, (LOGITS, COSINES, EMBEDDINGS), "list_losses()")
+    if on not in PREDICTIONS:
+        raise unknown_name("prediction", on, PREDICTIONS, "list_losses()")
 
 
 def check_loss(name: str, on: str = LOGITS, label_smoothing: float = 0.0, **options: Any) -> None:

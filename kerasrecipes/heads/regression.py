@@ -1,0 +1,201 @@
+"""A number per photo."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from kerasrecipes.data.batches import numbers
+from kerasrecipes.data.examples import NUMBER, Examples
+from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.errors import DataError, listed
+from kerasrecipes.evaluation.regression import RegressionEvaluation, evaluate_numbers
+from kerasrecipes.evaluation.task import Answer, Task
+from kerasrecipes.heads.classification import check_norm, pooled
+from kerasrecipes.heads.head import Head
+
+if TYPE_CHECKING:
+    import keras
+
+STANDARD, VALUE = "standard_value", "value"
+# Answers agree that differ by at most this share of how far answers spread: an int8 file, which
+# has 256 steps for all of them, differs by about half as much.
+ALIKE = 0.05
+
+
+class Regression(Task):
+    """One number for each example."""
+
+    name: ClassVar[str] = "regression"
+    target: ClassVar[str] = NUMBER
+    quality_name: ClassVar[str] = "mean absolute error"
+    is_error: ClassVar[bool] = True
+
+    def targets(self, examples: Examples, output: OutputSpec) -> np.ndarray:
+        """Return the numbers, float64, shape `(n,)`."""
+        self.check_target(examples)
+        return numbers(examples)
+
+    def evaluate(
+        self,
+        targets: np.ndarray,
+        answers: np.ndarray,
+        output: OutputSpec,
+        *,
+        groups: Sequence[str | None] | None = None,
+        latency_ms: Sequence[float] | None = None,
+        seed: int = 0,
+    ) -> RegressionEvaluation:
+        """Judge numbers; see `kerasrecipes.evaluation.evaluate_numbers`."""
+        return evaluate_numbers(
+            targets,
+            answers[:, 0],
+            unit=output.unit,
+            groups=groups,
+            latency_ms=latency_ms,
+            seed=seed,
+        )
+
+    def read(self, found: Mapping[str, Any]) -> RegressionEvaluation:
+        """Build an evaluation from what its `to_dict` returned."""
+        return RegressionEvaluation.from_dict(found)
+
+    def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Return by how much each answer is off, with a minus."""
+        errors = np.abs(answers[:, 0].astype(np.float64) - targets)
+        return -np.where(np.isnan(errors), np.inf, errors)
+
+    def agree(self, reference: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Tell where the numbers differ by little, beside how far the reference spreads."""
+        apart = np.abs(answers[:, 0].astype(np.float64) - reference[:, 0])
+        size = np.abs(reference).max(initial=0.0)
+        return apart <= max(ALIKE * float(reference.std()), 1e-6 * size)
+
+    def decode(self, answer: np.ndarray, output: OutputSpec) -> Answer:
+        """Return the number as the score."""
+        return Answer("", float(answer[0]), {})
+
+    def in_words(self, quality: float, output: OutputSpec) -> str:
+        """Write a mean absolute error, in the unit."""
+        return f"{self.shown(quality):.3g} {output.unit}".strip()
+
+
+REGRESSION = Regression()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressionHead(Head):
+    """Global pooling and one linear unit, whose answer is in the unit of the data.
+
+    Training works on numbers with mean 0 and spread 1, whatever the unit, so that learning rates
+    and losses mean the same for all data; a last layer scales them back.
+
+    Args:
+        dropout: Fraction of pooled features that a training step leaves out.
+        loss_name: A name of `kerasrecipes.list_losses("numbers")`. It sees errors in spreads of
+            the training numbers.
+        loss_options: Further arguments of the loss, e.g. `{"delta": 0.5}` of `"huber"`.
+        norm: How pooled features are normalized; see `pooled`.
+        unit: Unit of the numbers, e.g. `"mm"`, for reports and files.
+        mean: Mean of the training numbers, which `suited` finds.
+        spread: Their standard deviation, which `suited` finds.
+
+    Raises:
+        ValueError: If there is no such loss or norm, or the loss lacks an option.
+    """
+
+    name: ClassVar[str] = "regression"
+    task: ClassVar[Task] = REGRESSION
+    trains: ClassVar[str] = STANDARD
+    output_name: ClassVar[str] = VALUE
+    dropout: float = 0.2
+    loss_name: str = "mean_squared_error"
+    loss_options: dict = field(default_factory=dict)
+    norm: str | None = None
+    unit: str = ""
+    mean: float = 0.0
+    spread: float = 1.0
+
+    def __post_init__(self) -> None:
+        from kerasrecipes.losses import NUMBERS, check_loss
+
+        check_norm(self.norm)
+        check_loss(self.loss_name, NUMBERS, **self.loss_options)
+
+    def suited(self, examples: Examples, model: "keras.Model | None" = None) -> "RegressionHead":
+        """Return the head with the mean and the spread of these numbers, or those of a model.
+
+        Args:
+            examples: What is trained on.
+            model: A model with this head that is trained on; `None` for a new one.
+        """
+        if model is not None:
+            layer = model.get_layer(VALUE)
+            return replace(self, mean=float(layer.offset), spread=float(layer.scale))
+        values = numbers(examples)
+        return replace(self, mean=float(values.mean()), spread=float(values.std()))
+
+    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
+        """Append the head to a feature map.
+
+        Args:
+            features: Tensor of shape `(batch, height, width, channels)`.
+            width: How many numbers an answer has.
+            seed: Seed of the initial weights and of the dropout masks.
+
+        Returns:
+            The numbers, in the unit of the data, shape `(batch, width)`.
+        """
+        from keras import initializers, layers
+
+        x = pooled(features, self.dropout, seed, self.norm)
+        initializer = initializers.GlorotUniform(seed=seed)
+        x = layers.Dense(width, kernel_initializer=initializer, name=STANDARD)(x)
+        # Half precision has too few digits for numbers like 4000.5.
+        return layers.Rescaling(self.spread, self.mean, name=VALUE, dtype="float32")(x)
+
+    def loss(self, class_counts: Sequence[int] | None = None) -> "keras.losses.Loss":
+        """Return the loss on standardised numbers.
+
+        Args:
+            class_counts: Number of training photos; it changes nothing here.
+        """
+        from kerasrecipes.losses import NUMBERS, get_loss
+
+        return get_loss(self.loss_name, NUMBERS, **self.loss_options)
+
+    def metrics(self) -> list["keras.metrics.Metric"]:
+        """Return the metrics shown while training: the mean absolute error in the unit."""
+        from keras import metrics, ops
+
+        def size(y_true, y_pred):
+            return self.spread * ops.abs(y_true - y_pred)
+
+        return [metrics.MeanMetricWrapper(size, name="mean_absolute_error")]
+
+    def targets(self, examples: Examples) -> np.ndarray:
+        """Return the numbers, less the mean and in spreads, float32, shape `(n, 1)`."""
+        return ((numbers(examples) - self.mean) / self.spread).astype(np.float32)[:, None]
+
+    def output(self, examples: Examples) -> OutputSpec:
+        """Describe the answers of a model that learns from these examples."""
+        return OutputSpec(name=VALUE, task=self.task.name, unit=self.unit)
+
+    def check(self, examples: Examples) -> None:
+        """Refuse examples without a number, or with one that is not finite.
+
+        Raises:
+            DataError: If there are such.
+        """
+        super().check(examples)
+        broken = [one.name for one in examples.items if not np.isfinite(one.label)]
+        if broken:
+            raise DataError(
+                f"{len(broken)} {examples.noun[1]} have no finite number: {listed(broken)}. "
+                "Correct them or leave them out."
+            )
+
+
+HEADS = (RegressionHead,)
+TASKS = (REGRESSION,)
