@@ -101,7 +101,9 @@ class Examples(ABC):
     """An immutable list of examples with one list of classes. A subclass is a kind of data.
 
     Args:
-        class_names: All classes or labels, sorted; none for numbers.
+        class_names: All classes or labels, sorted or in an order that somebody gave; none for
+            numbers.
+        ordered: Whether somebody gave their order.
         target: What an example is answered with: `"class"`, `"labels"` or `"number"`.
         root: The folder or table that it came from.
         excluded: What was left out.
@@ -112,6 +114,7 @@ class Examples(ABC):
     noun: ClassVar[tuple[str, str]]
 
     class_names: tuple[str, ...]
+    ordered: bool
     target: str
     root: Path
     excluded: tuple

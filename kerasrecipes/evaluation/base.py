@@ -1,8 +1,9 @@
-"""What the results of all tasks have in common: text, tables and JSON."""
+"""What the results of all tasks have in common: text, tables, tiles of a page and JSON."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -14,6 +15,47 @@ from kerasrecipes.statistics.tables import Table
 
 FEW_EXAMPLES = 30
 FEW_GROUPS = 10
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number that a page shows first.
+
+    Args:
+        name: What it is.
+        value: The number, as text.
+        interval: Its interval, as text.
+        meaning: What it means, in a few words.
+    """
+
+    name: str
+    value: str
+    interval: str
+    meaning: str
+
+    @classmethod
+    def of(
+        cls, name: str, estimate: Estimate, meaning: str, *, form: str = ".3f", unit: str = ""
+    ) -> "Tile":
+        """Write an estimate.
+
+        Args:
+            name: What it is.
+            estimate: The number, with its interval.
+            meaning: What it means.
+            form: How numbers are written, e.g. `".1%"`.
+            unit: Unit of the number.
+        """
+        value, low, high = (
+            format(end, form) for end in (estimate.value, estimate.low, estimate.high)
+        )
+        undefined, open_ended = math.isnan(estimate.value), math.isnan(estimate.low)
+        return cls(
+            name,
+            "–" if undefined else f"{value} {unit}".strip(),
+            "no interval" if undefined or open_ended else f"{low} to {high}",
+            meaning,
+        )
 
 
 class Result(Shown, ABC):
@@ -52,6 +94,23 @@ class Result(Shown, ABC):
     def remarks(self) -> list[str]:
         """Return what is to be said below the tables."""
         return []
+
+    def tiles(self) -> list[Tile]:
+        """Return the few numbers that a page shows first."""
+        better = "higher" if self.higher_is_better else "lower"
+        return [Tile.of(self.headline_name.capitalize(), self.headline, f"{better} is better")]
+
+    def latency_tiles(self) -> list[Tile]:
+        """Return the time per example as a tile, if it was measured."""
+        if not self.latency_ms:
+            return []
+        median, p95 = self.latency_ms["median"], self.latency_ms["p95"]
+        meaning = "median, on the machine of this fit"
+        return [Tile(f"Time per {self.item}", f"{median:.1f} ms", f"p95 {p95:.1f} ms", meaning)]
+
+    def noted(self, note: str) -> Self:
+        """Return the result with one more note."""
+        return replace(self, notes=(*self.notes, note))  # type: ignore[type-var]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-safe data; each estimate is `[value, low, high]`."""

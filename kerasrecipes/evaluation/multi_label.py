@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from kerasrecipes.errors import DataError, listed
-from kerasrecipes.evaluation.base import Result, latency_summary, notes_on_size
+from kerasrecipes.evaluation.base import Result, Tile, latency_summary, notes_on_size
 from kerasrecipes.evaluation.scores import check_finite, check_rows, group_numbers
 from kerasrecipes.statistics import resampled
 from kerasrecipes.statistics.bootstrap import bootstrap_estimates
@@ -96,6 +96,15 @@ class MultiLabelEvaluation(Result):
             f"F1 over all answers {self.micro_f1.number()} (micro), mean over labels "
             f"{self.macro_f1.number()} (macro)",
             f"every label right: {self.exact_match.percent(1)} of the examples",
+        ]
+
+    def tiles(self) -> list[Tile]:
+        by_chance = f"scores without meaning: {self.baseline.value:.3f}"
+        return [
+            Tile.of("Mean average precision", self.mean_average_precision, by_chance),
+            Tile.of("F1, macro", self.macro_f1, "mean over labels"),
+            Tile.of("F1, micro", self.micro_f1, "over all answers"),
+            Tile.of("All labels right", self.exact_match, "share of examples", form=".1%"),
         ]
 
     def tables(self) -> list[Table]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from kerasrecipes.errors import listed
-from kerasrecipes.evaluation.base import Result, latency_summary, notes_on_size
+from kerasrecipes.evaluation.base import Result, Tile, latency_summary, notes_on_size
 from kerasrecipes.evaluation.result import confusions_of, most_frequent
 from kerasrecipes.evaluation.scores import checked_scores, group_numbers
 from kerasrecipes.statistics import resampled
@@ -84,6 +84,16 @@ class OrdinalEvaluation(Result):
             f"right: {self.accuracy.percent(1)}, at most one class off: "
             f"{self.within_one.percent(1)}",
             f"quadratic kappa {self.quadratic_kappa.number()}, log-loss {self.log_loss.number()}",
+        ]
+
+    def tiles(self) -> list[Tile]:
+        middle = f"in classes; always the middle one: {self.baseline.value:.2f}"
+        kappa = "1 is perfect, 0 a guess"
+        return [
+            Tile.of("Mean absolute error", self.mean_absolute_error, middle, form=".2f"),
+            Tile.of("Quadratic kappa", self.quadratic_kappa, kappa),
+            Tile.of("Accuracy", self.accuracy, "share of classes right", form=".1%"),
+            Tile.of("Within one class", self.within_one, "off by one at most", form=".1%"),
         ]
 
     def tables(self) -> list[Table]:

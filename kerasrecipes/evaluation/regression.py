@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kerasrecipes.evaluation.base import Result, latency_summary, notes_on_size
+from kerasrecipes.evaluation.base import Result, Tile, latency_summary, notes_on_size
 from kerasrecipes.evaluation.scores import check_rows, checked_numbers, group_numbers
 from kerasrecipes.statistics import resampled
 from kerasrecipes.statistics.bootstrap import bootstrap_estimates
@@ -66,6 +66,17 @@ class RegressionEvaluation(Result):
             f"examples; always answering their mean: {self._written(self.baseline)}"
         ]
 
+    def tiles(self) -> list[Tile]:
+        how = {"form": f".{self._digits}f", "unit": self.unit}
+        without = f"always the mean: {self.baseline.value:.{self._digits}f}"
+        large = "large errors count more"
+        return [
+            Tile.of("Mean absolute error", self.mean_absolute_error, without, **how),
+            Tile.of("Root mean squared error", self.root_mean_squared_error, large, **how),
+            Tile.of("R²", self.r_squared, "1 is perfect, 0 no better than the mean"),
+            Tile.of("Bias", self.bias, "mean of answer − truth", **how),
+        ]
+
     def tables(self) -> list[Table]:
         errors = (
             ("mean absolute error", self.mean_absolute_error, "how far off on average"),
@@ -85,9 +96,12 @@ class RegressionEvaluation(Result):
 
     def _written(self, estimate: Estimate) -> str:
         """Write a number in the unit, to three digits of the mean absolute error."""
+        return f"{estimate.number(self._digits)} {self.unit}".strip()
+
+    @property
+    def _digits(self) -> int:
         scale = self.mean_absolute_error.value or self.baseline.value or 1.0
-        digits = min(max(2 - math.floor(math.log10(scale)), 0), 12)
-        return f"{estimate.number(digits)} {self.unit}".strip()
+        return min(max(2 - math.floor(math.log10(scale)), 0), 12)
 
 
 def evaluate_numbers(

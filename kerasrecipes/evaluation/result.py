@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kerasrecipes.errors import printable
-from kerasrecipes.evaluation.base import Result
+from kerasrecipes.evaluation.base import Result, Tile
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.tables import Table, shorten_text
 
@@ -121,6 +121,19 @@ class Evaluation(Result):
         )
         columns = ("class, worst first", "photos", "found (recall)", "right when named", "F1")
         return [Table("Classes, worst first", columns, rows, right=(1,))]
+
+    def tiles(self) -> list[Tile]:
+        right = sum(row[i] for i, row in enumerate(self.confusion))
+        names, share = self.class_names, ".1%"
+        of = f"of “{printable(names[1])}”" if len(names) == 2 else "mean over classes"
+        told = f"{right:,} of {self.n:,} photos right"
+        even = "every class counts alike"
+        return [
+            Tile.of("Accuracy", self.accuracy, told, form=share),
+            Tile.of("Balanced accuracy", self.balanced_accuracy, even, form=share),
+            Tile.of("AUC", self.auc, f"{of}; 1 is perfect, 0.5 a guess"),
+            Tile.of("Log-loss", self.log_loss, "lower is better"),
+        ]
 
     def remarks(self) -> list[str]:
         return most_frequent(self.confusions())

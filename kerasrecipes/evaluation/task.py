@@ -3,37 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError
-from kerasrecipes.statistics.estimate import Estimate
-
-
-class Evaluated(Protocol):
-    """The result of a test, whatever the task is; see `kerasrecipes.evaluation.base.Result`."""
-
-    @property
-    def n(self) -> int:
-        """Number of examples."""
-
-    @property
-    def latency_ms(self) -> dict[str, float] | None:
-        """`median` and `p95` of the time per example, if it was measured."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader must know to trust the numbers no further than they go."""
-
-    @property
-    def headline(self) -> Estimate:
-        """The number that models are compared by."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON-safe data."""
+from kerasrecipes.evaluation.base import Result
 
 
 @dataclass(frozen=True)
@@ -86,7 +63,7 @@ class Task(ABC):
         groups: Sequence[str | None] | None = None,
         latency_ms: Sequence[float] | None = None,
         seed: int = 0,
-    ) -> Evaluated:
+    ) -> Result:
         """Judge answers, with intervals.
 
         Args:
@@ -102,7 +79,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def read(self, found: Mapping[str, Any]) -> Evaluated:
+    def read(self, found: Mapping[str, Any]) -> Result:
         """Build an evaluation from what its `to_dict` returned.
 
         Raises:

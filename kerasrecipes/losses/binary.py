@@ -40,8 +40,7 @@ class PositiveWeighted(keras.losses.Loss):
                 f"{positive_weights!r}."
             )
         self.positive_weights = [
-            checked_number("positive_weights", weight, 0, above=True)
-            for weight in positive_weights
+            checked_number("positive_weights", weight, 0, above=True) for weight in positive_weights
         ]
         self.label_smoothing = checked_number("label_smoothing", label_smoothing, 0, 1)
 

@@ -110,12 +110,14 @@ class PhotoSet(Examples):
 
     Args:
         photos: The usable photos, in a stable order.
-        class_names: All classes, sorted; a subset of a set keeps the classes of the whole.
+        class_names: All classes, sorted, or in the order that somebody gave; a subset of a set
+            keeps the classes of the whole.
         root: The folder or table that was scanned.
         excluded: Files that could not be used as photos.
         ignored: Files that are no photos at all (notes, thumbnails databases), as paths.
         policy: How the photos are turned into pixels.
         target: What a photo is answered with: `"class"`, `"labels"` or `"number"`.
+        ordered: Whether somebody gave the order of the classes.
     """
 
     modality: ClassVar[str] = "photos"
@@ -128,6 +130,7 @@ class PhotoSet(Examples):
     ignored: tuple[Path, ...] = ()
     policy: DecodePolicy = field(default_factory=DecodePolicy)
     target: str = CLASS
+    ordered: bool = False
 
     @property
     def items(self) -> tuple[Photo, ...]:

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasrecipes.errors import printable
+from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.result import Evaluation
 from kerasrecipes.report.run_report import (
     RunReport,
     StageReport,
+    is_quality,
     optimization_sentence,
     stage_sentence,
 )
@@ -25,6 +27,14 @@ _CAPTIONS = {
     "mistakes": "The mistakes that the model was surest of: look here for wrong labels first.",
     "learning_curves": "Loss and accuracy by epoch; the circled epochs' weights were kept.",
 }
+# What other tasks than classification draw, and what they call alike but is not quite the same.
+_OF_OTHER_TASKS = {
+    "residuals": "Each point is a photo; on the dashed line answer and truth are the same.",
+    "precision_recall": "What finding more of a label costs; the point is its threshold.",
+    "worst_answers": "The answers that are furthest off: look here for wrong labels first.",
+    "learning_curves": "Loss, and a number to read, by epoch; the circled epochs' weights were "
+    "kept.",
+}
 
 
 def render_html(report: RunReport, plots: Mapping[str, bytes] | None = None) -> str:
@@ -32,8 +42,8 @@ def render_html(report: RunReport, plots: Mapping[str, bytes] | None = None) -> 
 
     Args:
         report: The facts of a fit.
-        plots: PNG files by name. `confusion_matrix`, `reliability`, `mistakes` and
-            `learning_curves` get their place and a caption; others follow.
+        plots: PNG files by name. Those of `draw_pictures` get their place and a caption; others
+            follow.
 
     Returns:
         The page. It loads nothing from elsewhere, and text from the data cannot become markup.
@@ -50,6 +60,7 @@ def render_html(report: RunReport, plots: Mapping[str, bytes] | None = None) -> 
     )
     environment.filters |= {"printable": printable, "duration": duration, "size": size}
     environment.filters["figure"] = _figure
+    environment.tests["quality"] = is_quality
     source = importlib.resources.files("kerasrecipes.report") / "templates" / "report.html.j2"
     template = environment.from_string(source.read_text(encoding="utf-8"))
     split, evaluation = main_evaluation(report)
@@ -57,9 +68,10 @@ def render_html(report: RunReport, plots: Mapping[str, bytes] | None = None) -> 
         report=report,
         split=split,
         evaluation=evaluation,
-        headline=_headline(evaluation),
+        by_class=isinstance(evaluation, Evaluation),
+        headline=[] if evaluation is None else evaluation.tiles() + evaluation.latency_tiles(),
         sentences=_sentences(evaluation),
-        plots=_plots(plots or {}),
+        plots=_plots(plots or {}, isinstance(evaluation, Evaluation)),
         stages=[(stage, stage_sentence(stage), _blocks(stage)) for stage in report.stages],
         optimization=[(step, optimization_sentence(step)) for step in report.optimization],
         leaks=report.data.leaks[:_LEAKS_SHOWN],
@@ -77,7 +89,7 @@ def _figure(value: object) -> str:
     return f"{value:,.0f}" if isinstance(value, int | float) else printable(value)
 
 
-def main_evaluation(report: RunReport) -> tuple[str, Evaluation | None]:
+def main_evaluation(report: RunReport) -> tuple[str, Result | None]:
     """Return the evaluation to lead with: of the test photos, else the last one made."""
     if not report.evaluations:
         return "", None
@@ -85,49 +97,12 @@ def main_evaluation(report: RunReport) -> tuple[str, Evaluation | None]:
     return split, report.evaluations[split]
 
 
-def _headline(evaluation: Evaluation | None) -> list[dict[str, str]]:
-    """The few numbers to see first: what it is, the number, its interval, what it means."""
+def _sentences(evaluation: Result | None) -> list[str]:
     if evaluation is None:
         return []
-    right = sum(row[i] for i, row in enumerate(evaluation.confusion))
-    names = evaluation.class_names
-    of = f"of “{printable(names[1])}”" if len(names) == 2 else "mean over classes"
-    tiles = [
-        _tile("Accuracy", evaluation.accuracy, True, f"{right:,} of {evaluation.n:,} photos right"),
-        _tile("Balanced accuracy", evaluation.balanced_accuracy, True, "every class counts alike"),
-        _tile("AUC", evaluation.auc, False, f"{of}; 1 is perfect, 0.5 a guess"),
-        _tile("Log-loss", evaluation.log_loss, False, "lower is better"),
-    ]
-    if evaluation.latency_ms:
-        latency = evaluation.latency_ms
-        tiles.append(
-            {
-                "name": "Time per photo",
-                "value": f"{latency['median']:.1f} ms",
-                "interval": f"p95 {latency['p95']:.1f} ms",
-                "meaning": "median, on the machine of this fit",
-            }
-        )
-    return tiles
-
-
-def _tile(name: str, estimate: Estimate, percent: bool, meaning: str) -> dict[str, str]:
-    def show(value: float) -> str:
-        return f"{value:.1%}" if percent else f"{value:.3f}"
-
-    undefined, open_ended = math.isnan(estimate.value), math.isnan(estimate.low)
-    interval = f"{show(estimate.low)} to {show(estimate.high)}"
-    return {
-        "name": name,
-        "value": "–" if undefined else show(estimate.value),
-        "interval": "no interval" if undefined or open_ended else interval,
-        "meaning": meaning,
-    }
-
-
-def _sentences(evaluation: Evaluation | None) -> list[str]:
-    if evaluation is None:
-        return []
+    if not isinstance(evaluation, Evaluation):
+        lines = [*evaluation.summary(), *evaluation.remarks()]
+        return [f"{line[:1].upper()}{line[1:]}." for line in lines]
     lines = [
         found_of(evaluation.found(c.name), c.support, printable(c.name), c.recall)
         for c in evaluation.worst_first()[:3]
@@ -143,14 +118,15 @@ def _sentences(evaluation: Evaluation | None) -> list[str]:
     return lines
 
 
-def _plots(plots: Mapping[str, bytes]) -> list[dict[str, str]]:
-    names = [name for name in _CAPTIONS if name in plots]
-    names += [name for name in plots if name not in _CAPTIONS]
+def _plots(plots: Mapping[str, bytes], by_class: bool) -> list[dict[str, str]]:
+    captions = _CAPTIONS if by_class else _CAPTIONS | _OF_OTHER_TASKS
+    names = [name for name in captions if name in plots]
+    names += [name for name in plots if name not in captions]
     return [
         {
             "name": name,
             "title": printable(name).replace("_", " ").capitalize(),
-            "caption": _CAPTIONS.get(name, ""),
+            "caption": captions.get(name, ""),
             "source": "data:image/png;base64," + base64.b64encode(plots[name]).decode("ascii"),
         }
         for name in names

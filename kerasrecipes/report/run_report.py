@@ -6,13 +6,15 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from kerasrecipes.errors import DataError, listed, printable
-from kerasrecipes.evaluation.classification import Evaluation
+from kerasrecipes.evaluation.base import Result
+from kerasrecipes.heads import get_task
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.words import duration, share
 from kerasrecipes.statistics.estimate import decode_float, encode_float
 from kerasrecipes.statistics.shown import Part, Shown
 
 SCHEMA = 1
+_ON_VAL = "val_"
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class DataReport:
         digests: SHA-256 of each split's contents and labels.
         excluded: Number of files that could not be used.
         leaks: One sentence per leak found between the splits.
+        sizes: Photos per split, where a photo may have several labels, or none.
     """
 
     source: str = ""
@@ -108,6 +111,7 @@ class DataReport:
     digests: dict[str, str] = field(default_factory=dict)
     excluded: int = 0
     leaks: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.counts = plain(self.counts)
@@ -115,7 +119,20 @@ class DataReport:
 
     def total(self, split: str) -> int:
         """Number of photos in one split."""
-        return sum(self.counts.get(split, {}).values())
+        return self.sizes.get(split, sum(self.counts.get(split, {}).values()))
+
+    def add(self, split: str, counts: Mapping[str, int], size: int, digest: str) -> None:
+        """Take down one split.
+
+        Args:
+            split: Its name.
+            counts: Its photos per class or label.
+            size: Number of its photos.
+            digest: SHA-256 of its contents and labels.
+        """
+        self.counts[split], self.digests[split] = plain(counts), digest
+        if size != sum(counts.values()):
+            self.sizes[split] = size
 
 
 @dataclass
@@ -151,7 +168,7 @@ class RunReport(Shown):
     recipe: dict[str, Any] = field(default_factory=dict)
     data: DataReport = field(default_factory=DataReport)
     stages: list[StageReport] = field(default_factory=list)
-    evaluations: dict[str, Evaluation] = field(default_factory=dict)
+    evaluations: dict[str, Result] = field(default_factory=dict)
     exports: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
@@ -203,7 +220,7 @@ class RunReport(Shown):
         known["data"] = DataReport(**_known_fields(DataReport, known.get("data", {}), "data"))
         known["stages"] = [StageReport.from_dict(stage) for stage in known.get("stages", [])]
         known["evaluations"] = {
-            split: Evaluation.from_dict(found)
+            split: get_task(found.get("task", "classification")).read(found)
             for split, found in known.get("evaluations", {}).items()
         }
         return cls(**known)
@@ -282,11 +299,19 @@ def optimization_sentence(step: Mapping[str, Any]) -> str:
         ...     "before": {"val_accuracy": 0.95}, "after": {"val_accuracy": 0.94}})
         'Optimized by prune: Half of the channels went. Accuracy on val: 95.0% before, 94.0% after.'
     """
-    sides = [step.get(side, {}).get("val_accuracy") for side in ("before", "after")]
-    known = None not in sides
-    accuracy = " Accuracy on val: {:.1%} before, {:.1%} after.".format(*sides) if known else ""
+    before, after = (step.get(side, {}) for side in ("before", "after"))
+    compared = ""
+    for fact in (fact for fact in after if is_quality(fact) and fact in before):
+        quality, form = fact.removeprefix(_ON_VAL), ".1%" if "accuracy" in fact else ".3g"
+        sides = " before, ".join(format(side[fact], form) for side in (before, after))
+        compared = f" {quality.replace('_', ' ').capitalize()} on val: {sides} after."
     name, summary = step.get("name", "?"), step.get("summary", "")
-    return f"Optimized by {printable(name)}: {printable(summary)}{accuracy}"
+    return f"Optimized by {printable(name)}: {printable(summary)}{compared}"
+
+
+def is_quality(fact: str) -> bool:
+    """Tell whether a fact about a step says how good the model is, rather than what it costs."""
+    return fact.startswith(_ON_VAL)
 
 
 def _known_fields(cls: type, data: Mapping[str, Any], what: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import numpy as np
 
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import printable
+from kerasrecipes.heads import get_head
+from kerasrecipes.heads.classification import LOGITS
 from kerasrecipes.settings.judging import schedule_of
 
 if TYPE_CHECKING:
@@ -89,11 +91,23 @@ def check_callbacks(
     schedule = schedule or schedule_of(recipe)
     cached = recipe.cache_gb and any(stage.open_fraction < 1 for stage in schedule.stages)
     for callback in callbacks:
+        if getattr(callback, "per_class", False) and not taught:
+            _check_class_scores(callback, recipe.head)
         for kind in type(callback).__mro__:
             if why := refused.get(kind.__name__):
                 raise ValueError(f"`callbacks` holds {_with_article(kind.__name__)}: {why}.")
             if cached and kind.__name__ in _DATA:
                 _refuse_photos(callback, kind.__name__)
+
+
+def _check_class_scores(callback, head: str) -> None:
+    """Refuse to follow classes where what trains has not one score for each."""
+    if get_head(head).trains != LOGITS:
+        kind = type(callback).__name__
+        raise ValueError(
+            f"`callbacks` holds {_with_article(kind)} with per_class=True, which compares scores "
+            f"of classes, and the head {head!r} has none while it trains. Leave per_class out."
+        )
 
 
 def _with_article(kind: str) -> str:

@@ -106,6 +106,7 @@ LOSS_NAME = Text(
     what='a name of list_losses(), or "none" for the head\'s own',
     told="`{name}` must be a name of kerasrecipes.list_losses(), e.g. 'focal', or None",
 )
+UNIT = Text(what='e.g. "mm", or "" for none', told="`{name}` must be a text, e.g. 'mm'")
 CLASS_WEIGHTS = Choice(
     optional=True,
     names=_class_weights,

@@ -12,6 +12,7 @@ from kerasrecipes.settings.engine_kinds import (
     MIX,
     PRECISION,
     SCHEDULE,
+    UNIT,
     WEIGHTS,
 )
 from kerasrecipes.settings.kinds import Number, Switch
@@ -60,6 +61,7 @@ _THE_MODEL = (
         ablations={"with a normalized head": "layer"},
     ),
     Setting("dropout", MODEL, Number(low=0, high=0.95), ablations={"without dropout": 0.0}),
+    Setting("unit", MODEL, UNIT),
 )
 _EXAMPLES = (
     Setting("batch_size", DATA, Number(low=1, high=4096, whole=True)),

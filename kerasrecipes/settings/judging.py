@@ -86,6 +86,7 @@ def head_of(recipe: Any) -> Any:
         "label_smoothing": recipe.label_smoothing,
         "loss_name": recipe.loss,
         "loss_options": recipe.loss_options,
+        "unit": recipe.unit or None,
     }
     chosen = {name: value for name, value in wishes.items() if value is not None}
     return make_head(recipe.head, dropout=recipe.dropout, **chosen)

@@ -13,7 +13,8 @@ from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.data.seen import on_side, with_seen
 from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.errors import NotFittedError
-from kerasrecipes.evaluation.task import Evaluated, Task
+from kerasrecipes.evaluation.base import Result
+from kerasrecipes.evaluation.task import Task
 from kerasrecipes.heads import get_task
 from kerasrecipes.report.run_report import RunReport
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 LATENCY_RUNS = 30
+DECIDED = "Thresholds were chosen on these examples, so what depends on them looks too good."
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Fitted:
         """What every file of it will be compared on: the test if there was one."""
         return self.held_out.get("test") or list(self.held_out.values())[-1]
 
-    def measured(self, examples: Examples, split: str, seed: int) -> tuple["Fitted", Evaluated]:
+    def measured(self, examples: Examples, split: str, seed: int) -> tuple["Fitted", Result]:
         """Measure the model, and return what is known of it then, with the result.
 
         Args:
@@ -123,13 +125,16 @@ class Fitted:
         Raises:
             DataError: If they cannot be read, or have other classes.
         """
-        targets, answers, evaluation = measure(self.model, examples, self.output, seed)
-        held_out = HeldOut(split, examples, targets, answers)
+        # What the weights were chosen by decides from where on an answer counts, too.
+        decide = split == "val"
+        output, held_out, evaluation = measure(
+            self.model, examples, self.output, seed, split, decide=decide
+        )
         self.report.evaluations[split] = evaluation
-        self.report.data.counts[split] = examples.counts()
-        self.report.data.digests[split] = examples.digest()
+        self.report.data.add(split, examples.counts(), len(examples), examples.digest())
         known = replace(
             self,
+            output=output,
             held_out={**self.held_out, split: held_out},
             seen=with_seen(self.seen, on_side(examples, split)),
         )
@@ -192,8 +197,14 @@ class Fittable:
 
 
 def measure(
-    model: "keras.Model", examples: Examples, output: OutputSpec, seed: int
-) -> tuple[np.ndarray, np.ndarray, Evaluated]:
+    model: "keras.Model",
+    examples: Examples,
+    output: OutputSpec,
+    seed: int,
+    split: str = "test",
+    *,
+    decide: bool = False,
+) -> tuple[OutputSpec, HeldOut, Result]:
     """Ask a model about examples, time single ones, and judge the answers.
 
     Args:
@@ -201,9 +212,11 @@ def measure(
         examples: Labelled examples.
         output: What the model answers with.
         seed: Seed of the resampling.
+        split: What to call the examples.
+        decide: Whether they decide from where on an answer counts.
 
     Returns:
-        The targets, one row each, the answers, float32, and an evaluation.
+        What the model answers with, perhaps with thresholds; what it said; and an evaluation.
 
     Raises:
         DataError: If the examples have other classes than the model, or there are none.
@@ -211,15 +224,18 @@ def measure(
     task = get_task(output.task)
     targets = task.targets(examples, output)
     answers = predict_scores(model, examples)
+    known = task.decided(output, targets, answers) if decide else output
     evaluation = task.evaluate(
         targets,
         answers,
-        output,
+        known,
         groups=[item.group for item in examples.items],
         latency_ms=_latency_ms(model),
         seed=seed,
     )
-    return targets, answers, evaluation
+    if known is not output:
+        evaluation = evaluation.noted(DECIDED)
+    return known, HeldOut(split, examples, targets, answers), evaluation
 
 
 def _latency_ms(model: "keras.Model") -> list[float]:

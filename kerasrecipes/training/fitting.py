@@ -64,6 +64,7 @@ def fit_classifier(
     """
     recipe, schedule, spec, head = judged.recipe, judged.schedule, judged.spec, judged.head
     data = _data(judged, train, val, leaks)
+    head = head.suited(train)
     devices = Devices.find(recipe.devices)
     prepare(recipe)
     with devices.scope():
@@ -235,13 +236,10 @@ def checked_examples(
         raise DataError(f"`val` is empty. Without validation {noun} no weights can be chosen.")
     if leaks is None:
         leaks = [finding.message for finding in train.check(val).leaks]
-    return DataReport(
-        source=str(train.root),
-        counts={"train": train.counts(), "val": val.counts()},
-        digests={"train": train.digest(), "val": val.digest()},
-        excluded=len(train.excluded),
-        leaks=leaks,
-    )
+    report = DataReport(source=str(train.root), excluded=len(train.excluded), leaks=leaks)
+    for split, side in (("train", train), ("val", val)):
+        report.add(split, side.counts(), len(side), side.digest())
+    return report
 
 
 def _check_variety(train: Examples) -> None:

@@ -15,7 +15,7 @@ from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import DataError, NotFittedError, printable
-from kerasrecipes.evaluation.task import Evaluated
+from kerasrecipes.evaluation.base import Result
 from kerasrecipes.heads.embedding import embedding_model
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.report.run_report import RunReport
@@ -55,6 +55,8 @@ class Recipe(Fittable):
         mix_alpha: Parameter of the Beta distribution of the shares.
         batch_size: Photos per training step.
         dropout: Fraction of pooled features that a training step leaves out.
+        unit: Unit of the numbers that the head `"regression"` answers with, e.g. `"mm"`, for
+            reports and files.
         loss: A name of `kerasrecipes.list_losses()`; `None` for the head's own.
         loss_options: Further arguments of the loss, e.g. `{"gamma": 2.0}`.
         label_smoothing: How much of each target is spread over the other classes; `None` for
@@ -110,6 +112,7 @@ class Recipe(Fittable):
     mix_alpha: float = 0.2
     batch_size: int = 32
     dropout: float = 0.2
+    unit: str = ""
     loss: str | None = None
     loss_options: dict | None = None
     label_smoothing: float | None = None
@@ -268,7 +271,7 @@ class Recipe(Fittable):
         """
         return predict_scores(embedding_model(self.model_), examples)
 
-    def evaluate(self, examples: Examples, *, split: str = "test") -> Evaluated:
+    def evaluate(self, examples: Examples, *, split: str = "test") -> Result:
         """Measure the model on examples that it has not seen.
 
         They are remembered: `save` keeps some of those of the split `"test"`, with the

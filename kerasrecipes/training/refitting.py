@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.data.examples import CLASS, Examples
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import on_side, refuse_tested, with_seen
 from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.heads.classification import CLASSIFICATION
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.settings.judging import head_of
 from kerasrecipes.training.fitted import Fitted
@@ -83,11 +84,12 @@ def _compare(recipe: "Recipe", new: "Recipe", val: Examples) -> None:
     task, held_out = new.fitted_.task, new.fitted_.held_out["val"]
     before = task.quality(held_out.targets, recipe.predict(val), new.output_)
     after = task.quality(held_out.targets, held_out.answers, new.output_)
-    if task.target == CLASS:
+    if task.name == CLASSIFICATION.name:
         _warn_of_lost_classes(new, held_out.targets, before > 0, after > 0)
+    name = f"val_{task.quality_name.replace(' ', '_')}"
     for side, quality in (("before", before.mean()), ("after", after.mean())):
         facts = new.report_.optimization[-1].setdefault(side, {})
-        facts[f"val_{task.quality_name}"] = float(quality)
+        facts[name] = task.shown(float(quality))
 
 
 def _warn_of_lost_classes(
@@ -151,7 +153,7 @@ def checked_sides(recipe: "Recipe", train: Examples, val: Examples) -> "DataRepo
     """
     labels = recipe.labels_
     data = checked_examples(train, val, head_of(recipe))
-    if tuple(train.class_names) != tuple(labels):
+    if sorted(train.class_names) != sorted(labels):
         raise DataError(
             f"`train` has the classes {listed(train.class_names)}, and the model knows "
             f"{listed(labels)}. Pass photos of the classes that it was trained on."

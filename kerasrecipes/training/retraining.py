@@ -19,7 +19,7 @@ from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
 from kerasrecipes.engine.stage import StageRunner
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads import Head
-from kerasrecipes.heads.classification import LOGITS, POOL
+from kerasrecipes.heads.classification import CLASSIFICATION, LOGITS, POOL
 from kerasrecipes.losses.class_weights import class_weights
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.settings.callback_checks import check_callbacks
@@ -202,6 +202,7 @@ def run_schedule(
     """Train a model, in place, through the stages of a schedule; see `retrain`."""
     head = head_of(recipe)
     checked_examples(train, val, head)
+    head = head.suited(train, model)
     check_accumulation(recipe, schedule, len(train))
     check_callbacks(callbacks, recipe, schedule, taught=bool(goal.teachers))
     warn_of_few_photos(val)
@@ -231,10 +232,10 @@ def _lesson(recipe: "Recipe", head: Head, sides: tuple[Side, Side], goal: Goal) 
     """Return what labels teach, or teachers who have been asked."""
     if not goal.teachers:
         return replace(lesson_of(head, recipe, sides), trains=TRAINED)
-    if head.task.name != "classification":
+    if head.task.name != CLASSIFICATION.name:
         raise ValueError(
             f"A teacher's answers are probabilities of one class each; the head {head.name!r} "
-            f"learns {head.task.target}. Train it with labels."
+            f"learns the task {head.task.name!r}. Train it with labels."
         )
     train = sides[0].examples
     counts = list(train.counts().values())

@@ -97,7 +97,7 @@ def _write_report(folder: Path, fitted: Fitted) -> None:
     from kerasrecipes.report.html import render_html
     from kerasrecipes.report.pictures import draw_pictures
 
-    plots = draw_pictures(fitted.report, fitted.golden)
+    plots = draw_pictures(fitted.report, fitted.golden, fitted.output)
     (folder / "plots").mkdir()
     for name, png in plots.items():
         (folder / "plots" / f"{name}.png").write_bytes(png)

@@ -61,8 +61,8 @@ ROOMS = {
         later_libraries="matplotlib mlflow tensorboard tensorflow",
     ),
     "report": Room(
-        "evaluation statistics",
-        later="photos",  # the mistakes are shown as photos
+        "data evaluation heads statistics",
+        later="photos",  # a contact sheet is of photos
         libraries="numpy",
         later_libraries="jinja2 matplotlib sklearn",
     ),

@@ -41,6 +41,14 @@ def test_callbacks_that_a_stage_would_mislead_are_refused(quick_recipe, make, me
         quick_recipe().fit(None, None, callbacks=[make()])
 
 
+@pytest.mark.parametrize("head", ["embedding", "multi_label", "ordinal", "regression"])
+def test_classes_are_followed_where_they_have_scores(quick_recipe, head):
+    message = f"OverfitMonitor with per_class=True, .* the head '{head}' has none while it trains"
+    with pytest.raises(ValueError, match=message):
+        check_callbacks([OverfitMonitor(per_class=True)], quick_recipe(head=head))
+    check_callbacks([OverfitMonitor()], quick_recipe(head=head))
+
+
 @pytest.mark.parametrize(
     ("callbacks", "message"),
     [
