@@ -114,7 +114,7 @@ class Examples(ABC):
     noun: ClassVar[tuple[str, str]]
 
     class_names: tuple[str, ...]
-    ordered: bool
+    ordered: bool = False
     target: str
     root: Path
     excluded: tuple

@@ -82,7 +82,7 @@ def refitted(
 def _compare(recipe: "Recipe", new: "Recipe", val: Examples) -> None:
     """Add to the last step of a new recipe's report how good it was before and is after."""
     task, held_out = new.fitted_.task, new.fitted_.held_out["val"]
-    before = task.quality(held_out.targets, recipe.predict(val), new.output_)
+    before = task.quality(held_out.targets, recipe.predict(val), recipe.output_)
     after = task.quality(held_out.targets, held_out.answers, new.output_)
     if task.name == CLASSIFICATION.name:
         _warn_of_lost_classes(new, held_out.targets, before > 0, after > 0)
@@ -152,8 +152,9 @@ def checked_sides(recipe: "Recipe", train: Examples, val: Examples) -> "DataRepo
             are among those that it was tested on.
     """
     labels = recipe.labels_
-    data = checked_examples(train, val, head_of(recipe))
-    if sorted(train.class_names) != sorted(labels):
+    head = head_of(recipe)
+    data = checked_examples(train, val, head)
+    if head.output(train).class_names != labels:
         raise DataError(
             f"`train` has the classes {listed(train.class_names)}, and the model knows "
             f"{listed(labels)}. Pass photos of the classes that it was trained on."

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasrecipes.losses import _REGISTRY, get_loss, list_losses
+from kerasrecipes.losses import _REGISTRY, PREDICTIONS, get_loss, list_losses
 
 COUNTS = [400, 90, 20, 5]
-OPTIONS = {"expected_cost": {"costs": [[0, 1, 2, 9], [1, 0, 1, 1], [3, 1, 0, 1], [50, 1, 1, 0]]}}
-NAMES = [(name, on) for on in ("logits", "cosines", "embeddings") for name in list_losses(on)]
-KERAS = {"cross_entropy", "focal"}
+OPTIONS = {
+    "expected_cost": {"costs": [[0, 1, 2, 9], [1, 0, 1, 1], [3, 1, 0, 1], [50, 1, 1, 0]]},
+    "binary_cross_entropy": {"positive_weights": [2.0, 1.0, 0.5, 3.0]},
+}
+NAMES = [(name, on) for on in PREDICTIONS for name in list_losses(on)]
+KERAS = {"cross_entropy", "focal", "binary_focal"} | set(list_losses("numbers"))
 OURS = [pair for pair in NAMES if pair[0] not in KERAS]
 SOFT = np.array([[0.7, 0.1, 0.1, 0.1], [0, 0.5, 0.5, 0], [0, 0, 1, 0], [0.25] * 4, [1, 0, 0, 0]])
 HARD = np.eye(4)[[0, 1, 1, 3, 0]]
@@ -34,8 +37,8 @@ def predictions(on, rows=5):
 
 
 def test_all_names_are_walked():
-    assert len(NAMES) == len(list(_REGISTRY)) == 10
-    assert len(OURS) == 8
+    assert len(NAMES) == len(list(_REGISTRY)) == 15
+    assert len(OURS) == 9
 
 
 @pytest.mark.parametrize("name", list(_REGISTRY))

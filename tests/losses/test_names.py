@@ -19,6 +19,8 @@ def test_the_names():
         "ldam",
     ]
     assert list_losses("cosines") == ["arcface", "cosface"]
+    assert list_losses("binary") == ["binary_cross_entropy", "binary_focal"]
+    assert list_losses("numbers") == ["huber", "mean_absolute_error", "mean_squared_error"]
     assert can_smooth("focal") and not can_smooth("expected_cost")
 
 
@@ -27,6 +29,20 @@ def test_losses_of_keras_are_keras_own():
     assert focal.get_config()["gamma"] == 3.0
     assert focal.get_config()["from_logits"] is True
     assert get_loss("cross_entropy", label_smoothing=0.2).get_config()["label_smoothing"] == 0.2
+    assert get_loss("binary_focal", "binary").get_config()["from_logits"] is True
+    assert get_loss("huber", "numbers", delta=0.5).get_config()["delta"] == 0.5
+
+
+def test_yes_or_no_without_weights_is_kerass_own():
+    plain = get_loss("binary_cross_entropy", "binary", label_smoothing=0.2)
+    assert plain.get_config()["from_logits"] is True
+    even = get_loss("binary_cross_entropy", "binary", label_smoothing=0.2, positive_weights=[1, 1])
+    targets, logits = np.array([[1.0, 0.0], [0.3, 1.0]]), np.array([[2.0, -1.0], [0.5, -3.0]])
+    assert float(even(targets, logits)) == pytest.approx(float(plain(targets, logits)))
+    with pytest.raises(ValueError, match="made for 2 classes, and the predictions have 3"):
+        get_loss("binary_cross_entropy", "binary", class_counts=[1] * 3, positive_weights=[1, 1])
+    with pytest.raises(ValueError, match="must be a list of one number for each label, not 2"):
+        get_loss("binary_cross_entropy", "binary", positive_weights=2)
 
 
 @pytest.mark.parametrize(

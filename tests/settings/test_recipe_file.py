@@ -136,6 +136,7 @@ TYPED = {
     "head=margin": "margin",
     "head_norm='layer'": "layer",
     "dropout = 0.3": 0.3,
+    "unit=mm": "mm",
     "batch_size=8": 8,
     "mix=cutmix": "cutmix",
     "mix_alpha=1": 1,
