@@ -30,7 +30,8 @@ def test_losses_of_keras_are_keras_own():
     assert focal.get_config()["from_logits"] is True
     assert get_loss("cross_entropy", label_smoothing=0.2).get_config()["label_smoothing"] == 0.2
     assert get_loss("binary_focal", "binary").get_config()["from_logits"] is True
-    assert get_loss("huber", "numbers", delta=0.5).get_config()["delta"] == 0.5
+    huber = get_loss("huber", "numbers", delta=0.5)
+    assert float(huber(np.array([[0.0]]), np.array([[10.0]]))) == pytest.approx(0.5 * 9.75)
 
 
 def test_yes_or_no_without_weights_is_kerass_own():
