@@ -179,13 +179,13 @@ class OrdinalHead(ClassHead):
 
     def targets(self, examples: Examples) -> np.ndarray:
         """Return 1 for each step that the class lies above, float32, shape `(n, classes − 1)`."""
-        names = in_order(examples)
+        names = ordered_classes(examples)
         labels = examples.labels_among(names)
         return (labels[:, None] > np.arange(len(names) - 1)).astype(np.float32)
 
     def output(self, examples: Examples) -> OutputSpec:
         """Describe the answers of a model that learns from these examples."""
-        names = in_order(examples)
+        names = ordered_classes(examples)
         return OutputSpec(name=self.output_name, task=self.task.name, class_names=names)
 
     def check(self, examples: Examples) -> None:
@@ -195,10 +195,10 @@ class OrdinalHead(ClassHead):
             DataError: If they are, or are labelled in another way.
         """
         super().check(examples)
-        in_order(examples)
+        ordered_classes(examples)
 
 
-def in_order(examples: Examples) -> tuple[str, ...]:
+def ordered_classes(examples: Examples) -> tuple[str, ...]:
     """Return classes in their order: as it was given, or by the numbers that names begin with.
 
     Args:

@@ -26,7 +26,7 @@ class PositiveWeighted(keras.losses.Loss):
 
     Example:
         >>> loss = PositiveWeighted([3.0, 1.0])
-        >>> round(float(loss(np.array([[1.0, 0.0]]), np.zeros((1, 2)))) / np.log(2), 3)
+        >>> round(float(loss(np.array([[1.0, 0.0]]), np.zeros((1, 2)))) / 0.6931, 2)
         2.0
     """
 

@@ -81,7 +81,8 @@ def scan_photos(
     candidates = grouped(candidates, _pattern_of(group_by, root), policy)
     found = replace(found, class_names=order)
     limits = Limits(policy, max_unreadable_fraction, drop_small_classes, for_training)
-    return replace(read_photos(candidates, found, limits, excluded), ignored=tuple(ignored))
+    photos = read_photos(candidates, found, limits, excluded)
+    return replace(photos, ignored=tuple(ignored), ordered=classes is not None)
 
 
 @dataclass(frozen=True)

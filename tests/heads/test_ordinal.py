@@ -7,7 +7,7 @@ from kerasrecipes import ImageClassifier
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads import get_task
-from kerasrecipes.heads.ordinal import OrdinalHead, in_order
+from kerasrecipes.heads.ordinal import OrdinalHead, ordered_classes
 from kerasrecipes.report.run_report import RunReport
 
 # As text, 10 comes before 2.
@@ -103,17 +103,17 @@ def test_targets_are_the_steps_below(sides):
 
 
 def test_the_order_must_be_known(sides, degrees, labelled, head_recipe):
-    assert in_order(sides[0]) == ORDER
+    assert ordered_classes(sides[0]) == ORDER
     words = dict(zip(ORDER, ("low", "medium", "high", "extreme"), strict=True))
     named = [words[one] for one in degrees]
     by_letter = labelled(named, "class", tuple(sorted(words.values())))
     with pytest.raises(DataError, match="Nobody said the order of the classes 'extreme', 'high'"):
         head_recipe("ordinal").fit(*by_letter[:2], verbose=False)
     given = labelled(named, "class", tuple(words.values()), ordered=True)
-    assert in_order(given[0]) == tuple(words.values())
+    assert ordered_classes(given[0]) == tuple(words.values())
     numbered = {one: f"{i}_{words[one]}" for i, one in enumerate(ORDER)}
     begun = labelled([numbered[one] for one in degrees], "class", tuple(numbered.values()))
-    assert in_order(begun[0]) == tuple(numbered.values())
+    assert ordered_classes(begun[0]) == tuple(numbered.values())
 
 
 def test_it_goes_with_mixtures_smoothing_averages_and_class_weights(sides, head_recipe):
@@ -122,6 +122,16 @@ def test_it_goes_with_mixtures_smoothing_averages_and_class_weights(sides, head_
     recipe.fit(*sides[:2], verbose=False)
     found = recipe.report_.evaluations["val"]
     assert found.mean_absolute_error.value < found.baseline.value
+
+
+def test_a_scan_takes_the_order(part_photos):
+    from kerasrecipes import scan_photos
+
+    with pytest.raises(DataError, match="Nobody said the order of the classes"):
+        ordered_classes(scan_photos(part_photos))
+    photos = scan_photos(part_photos, classes=("plain", "dot", "stripe"))
+    assert ordered_classes(photos) == ("plain", "dot", "stripe")
+    assert ordered_classes(photos.select([0, 1])) == ("plain", "dot", "stripe")
 
 
 def test_other_targets_are_refused(marked_photos, labelled, head_recipe):
