@@ -1,6 +1,7 @@
 """Photos from arrays in memory."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def photos_from_arrays(
     candidates = candidates_of(contents, answered, extras)
     limits = Limits(policy, None, drop_small_classes, for_training)
     found = Labelled(Path("arrays"), [], answered.class_names, answered.target)
-    return read_photos(candidates, found, limits)
+    return replace(read_photos(candidates, found, limits), ordered=class_names is not None)
 
 
 def candidates_of(
