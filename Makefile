@@ -9,7 +9,7 @@ PARALLEL ?= --numprocesses 2 --dist loadfile
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo test quick lint docs picture clean
+.PHONY: setup demo test quick lint newest docs picture clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make demo PHOTOS=dir    the same on your own photos, one folder per class"
 	@echo "make test               all tests"
 	@echo "make quick              the tests that need no real weights or data"
+	@echo "make newest             the tests that touch Keras, with its newest version"
 	@echo "make docs               the reference, from the docstrings, into build/docs/"
 	@echo "make picture            draw the rooms and their arrows into CONTRIBUTING.md"
 
@@ -38,6 +39,10 @@ test: setup lint
 quick: setup lint
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
+# A second environment; see constraints-newest.txt.
+newest:
+	PYTHON=$(PYTHON) .ci/newest
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,4 +55,4 @@ picture:
 	$(PYTHON) tests/architecture/picture.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .venv-newest build dist *.egg-info

@@ -75,17 +75,25 @@ def _flush() -> None:
 
 
 _LIBRARIES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "pillow")
+# Under another name until it is released, and imported by the same.
+_UNRELEASED = {"tensorflow": "tf-nightly", "keras": "keras-nightly"}
 
 
 def library_versions() -> dict[str, str]:
     """Return the versions of Python, this package and what it computes with."""
     found = {"kerasrecipes": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
+        installed = _version_of(name) or _version_of(_UNRELEASED.get(name, name))
+        if installed:
+            found[name] = installed
     return found
+
+
+def _version_of(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
 
 
 def check_backend() -> None:

@@ -77,7 +77,12 @@ def averages_of(optimizer: "keras.optimizers.Optimizer") -> list["keras.Variable
 def copy_decay_exclusions(
     old: "keras.optimizers.Optimizer", new: "keras.optimizers.Optimizer"
 ) -> None:
-    """Tell an optimizer what another's `exclude_from_weight_decay` was told."""
+    """Tell an optimizer what another's `exclude_from_weight_decay` was told.
+
+    Args:
+        old: Where it is read.
+        new: One that is not built yet: building decides which variables decay.
+    """
     for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):
         if hasattr(old, name):
             setattr(new, name, getattr(old, name))

@@ -94,9 +94,9 @@ def test_each_block_keeps_its_optimizer_and_its_averages(model, optimizer):
 
 def test_a_sweep_of_rates_decays_what_the_training_will(model, optimizer):
     copy = type(optimizer).from_config(optimizer.get_config())
+    private.copy_decay_exclusions(optimizer, copy)
     copy.build(model.trainable_variables)
     kernel, bias = model.get_layer("last").trainable_variables
-    private.copy_decay_exclusions(optimizer, copy)
     assert copy._use_weight_decay(kernel) and not copy._use_weight_decay(bias)
 
 
