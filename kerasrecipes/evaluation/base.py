@@ -26,12 +26,14 @@ class Tile:
         value: The number, as text.
         interval: Its interval, as text.
         meaning: What it means, in a few words.
+        unit: Unit of the number.
     """
 
     name: str
     value: str
     interval: str
     meaning: str
+    unit: str = ""
 
     @classmethod
     def of(
@@ -52,9 +54,10 @@ class Tile:
         undefined, open_ended = math.isnan(estimate.value), math.isnan(estimate.low)
         return cls(
             name,
-            "–" if undefined else f"{value} {unit}".strip(),
+            "–" if undefined else value,
             "no interval" if undefined or open_ended else f"{low} to {high}",
             meaning,
+            unit,
         )
 
 

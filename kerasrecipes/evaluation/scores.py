@@ -171,3 +171,20 @@ def top_classes(scores: np.ndarray) -> np.ndarray:
     """Return the class with the highest score per row; −1 for rows with NaN or infinity."""
     finite = np.isfinite(scores).all(axis=1)
     return np.where(finite, np.nan_to_num(scores).argmax(axis=1), -1)
+
+
+def median_classes(scores: np.ndarray) -> np.ndarray:
+    """Return the class per row below and above which lies at most half; −1 for rows with NaN.
+
+    Args:
+        scores: Probabilities of ordered classes, shape `(n, classes)`.
+
+    Example:
+        >>> median_classes(np.array([[0.4, 0.25, 0.35], [0.6, 0.1, 0.3]]))
+        array([1, 0])
+    """
+    finite = np.isfinite(scores).all(axis=1)
+    # In float64, where a file's half of the sum is a half.
+    below = np.cumsum(np.nan_to_num(scores.astype(np.float64)), axis=1)
+    median = (below < below[:, -1:] / 2).sum(axis=1)
+    return np.where(finite, median, -1)

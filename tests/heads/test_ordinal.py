@@ -42,6 +42,7 @@ def test_it_learns(fitted, sides):
     found = fitted.report_.evaluations["test"]
     assert found.mean_absolute_error.value < 0.6 * found.baseline.value
     assert found.quadratic_kappa.value > 0.6 and found.within_one.value > 0.9
+    assert min(one.recall.value for one in found.classes) > 0.2
     assert found.class_names == ORDER == fitted.labels_
     scores = fitted.predict(sides[2])
     assert scores.shape == (20, 4) and scores.min() >= 0
@@ -148,3 +149,7 @@ def test_answers_are_off_by_classes():
     assert quality.tolist() == [0, -2, -3]
     assert task.in_words(quality.mean(), output) == "1.67 classes"
     assert task.decode(answers[0], output).label == "10"
+    spread = np.array([0.4, 0.15, 0.15, 0.3])
+    said = task.decode(spread, output)
+    assert (said.label, said.score, next(iter(said.scores))) == ("5", 0.15, "2")
+    assert task.agree(spread[None], answers[:1], output).tolist() == [False]
