@@ -10,15 +10,19 @@ from kerasrecipes.cli.options import (
     Augment,
     Backbone,
     ChosenLoss,
+    ClassOrder,
     DropSmallClasses,
     FailOnLeak,
     GroupBy,
     Json,
+    LabelColumn,
+    LabelColumns,
     Photos,
     Seed,
     Side,
     SplitBy,
     TopEpochs,
+    ValueColumn,
     Weights,
     print_json,
 )
@@ -28,6 +32,8 @@ from kerasrecipes.errors import printable
 ValFraction = Annotated[
     float, typer.Option(help="Share by which training is stopped and its best weights chosen.")
 ]
+# What scan_photos is told of the settings of a split.
+SCANNED = ("label", "labels", "value", "classes", "group_by", "drop_small_classes")
 Run = Annotated[
     Path | None,
     typer.Option(help="A folder that explains the run, and to resume from, e.g. runs/tiles."),
@@ -44,6 +50,10 @@ def train(
     backbone: Backbone = "efficientnet_lite0",
     image_size: Side = None,
     weights: Weights = "default",
+    label: LabelColumn = None,
+    labels: LabelColumns = None,
+    value: ValueColumn = None,
+    classes: ClassOrder = None,
     group_by: GroupBy = None,
     split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
     test_fraction: Annotated[float, typer.Option(help="Share kept for the final test.")] = 0.2,
@@ -97,6 +107,10 @@ def ablate(
     photos: Photos,
     backbone: Backbone = "efficientnet_lite0",
     image_size: Side = None,
+    label: LabelColumn = None,
+    labels: LabelColumns = None,
+    value: ValueColumn = None,
+    classes: ClassOrder = None,
     group_by: GroupBy = None,
     split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
     epochs: TopEpochs = None,
@@ -119,8 +133,10 @@ def ablate(
 
     recipe = ImageClassifier(**with_epochs(epochs, settings))
     chosen: Any = photos
-    if split.pop("drop_small_classes", False):
-        group = split.pop("group_by", None)
-        chosen = scan_photos(photos, group_by=group, drop_small_classes=True)
+    scan = {name: split.pop(name) for name in SCANNED if name in split}
+    if set(scan) - {"group_by"}:
+        chosen = scan_photos(photos, **scan)
+    else:
+        split |= scan
     found = ablate_recipe(recipe, chosen, **split)
     print_json(found.to_dict()) if as_json else print(found)

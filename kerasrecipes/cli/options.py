@@ -13,6 +13,25 @@ Model = Annotated[
 Photos = Annotated[
     Path, typer.Argument(help="A folder with one folder per class, or a CSV or JSONL table.")
 ]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(help="The table's column of one class each, if it is not called label."),
+]
+LabelColumns = Annotated[
+    str | None,
+    typer.Option(
+        help="The table's column of several labels each ('scratch|dent'), or its columns of 0 "
+        "and 1, one per label: scratch,dent."
+    ),
+]
+ValueColumn = Annotated[
+    str | None,
+    typer.Option(help="The table's column of a number each, if it is not called value."),
+]
+ClassOrder = Annotated[
+    str | None,
+    typer.Option(help="The order of the classes: none,light,heavy; or 'by value' for numbers."),
+]
 GroupBy = Annotated[
     str | None,
     typer.Option(

@@ -7,12 +7,16 @@ import typer
 
 from kerasrecipes.cli.options import (
     Augment,
+    ClassOrder,
     FailOnLeak,
     GroupBy,
     Json,
+    LabelColumn,
+    LabelColumns,
     Photos,
     Seed,
     SplitBy,
+    ValueColumn,
     print_json,
 )
 from kerasrecipes.errors import printable
@@ -20,6 +24,10 @@ from kerasrecipes.errors import printable
 
 def doctor(
     photos: Photos,
+    label: LabelColumn = None,
+    labels: LabelColumns = None,
+    value: ValueColumn = None,
+    classes: ClassOrder = None,
     group_by: GroupBy = None,
     split: Annotated[
         SplitBy | None, typer.Option(help="Also make this split, and judge it for leaks.")
@@ -38,7 +46,8 @@ def doctor(
     from kerasrecipes.photos.scan import scan_photos
     from kerasrecipes.photos.split import split_photos
 
-    found = scan_photos(photos, group_by=group_by, max_unreadable_fraction=1.0)
+    asked = _asked(label=label, labels=labels, value=value, classes=classes)
+    found = scan_photos(photos, **asked, group_by=group_by, max_unreadable_fraction=1.0)
     if fail_on_leak and split is None and not any(photo.split for photo in found.photos):
         raise typer.BadParameter(
             "there is no split that could leak. Add e.g. --split auto.",
@@ -54,8 +63,19 @@ def doctor(
         raise typer.Exit(1)
 
 
+def _asked(**typed: str | None) -> dict[str, Any]:
+    """Read the names of columns and classes as a recipe reads them."""
+    from kerasrecipes.settings.split_rows import SPLIT_ROWS
+
+    kinds = {row.name: row.kind for row in SPLIT_ROWS}
+    return {name: kinds[name].from_plain(value) for name, value in typed.items()}
+
+
 def show_augmentation(
     photos: Photos,
+    label: LabelColumn = None,
+    labels: LabelColumns = None,
+    value: ValueColumn = None,
     augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
     views: Annotated[int, typer.Option(min=1, max=20, help="Views beside each photo.")] = 8,
     count: Annotated[
@@ -78,8 +98,9 @@ def show_augmentation(
 
     _check_picture(photos, to, overwrite)
     side = (image_size, image_size)
+    found = scan_photos(photos, **_asked(label=label, labels=labels, value=value))
     figure = draw_augmentation(
-        scan_photos(photos), augment.value, views=views, count=count, image_size=side, seed=seed
+        found, augment.value, views=views, count=count, image_size=side, seed=seed
     )
     with told_plainly(to.parent), temporary_folder(beside=to.parent) as folder:
         (folder / to.name).write_bytes(png(figure))

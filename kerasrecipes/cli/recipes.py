@@ -109,11 +109,11 @@ def init(
     from kerasrecipes.training.fine_tune import fine_tune_images
     from kerasrecipes.training.image_classifier import ImageClassifier
 
-    count, classes = _counted(photos)
+    counted = _counted(photos)
     words = ["kerasrecipes", "train", str(photos), "--config", str(to)]
     line = f"{printable(shlex.join(words))} --to saved_models/…"
     begins = (
-        f"A recipe for {count:,} photos of {classes:,} classes, by kerasrecipes {__version__}.\n"
+        f"A recipe for {counted}, by kerasrecipes {__version__}.\n"
         "Each setting stands here as it is by default. To change one, take the # before it away.\n"
         f"Then: {line}"
     )
@@ -128,7 +128,7 @@ def init(
     print(f"Written to {printable(to)}. Change what you like.\nNext: {line}")
 
 
-def _counted(source: Path) -> tuple[int, int]:
+def _counted(source: Path) -> str:
     """Count photos and classes without reading a photo."""
     from kerasrecipes.data.tables.table import TABLE_SUFFIXES, read_table
     from kerasrecipes.photos.folder import walk_folder
@@ -136,6 +136,8 @@ def _counted(source: Path) -> tuple[int, int]:
     root = Path(os.path.abspath(source))
     if root.is_file() and root.suffix.lower() in TABLE_SUFFIXES:
         rows, answers = read_table(root, None)
-        return len(rows), len(answers.class_names({row.label for row in rows}))
+        names = len(answers.class_names({row.label for row in rows}))
+        what = {"class": f"of {names:,} classes", "labels": f"with {names:,} labels"}
+        return f"{len(rows):,} photos {what.get(answers.target, 'with a number each')}"
     found, *_, classes = walk_folder(root)
-    return len(found), len(classes)
+    return f"{len(found):,} photos of {len(classes):,} classes"

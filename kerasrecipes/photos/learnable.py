@@ -102,7 +102,7 @@ class Labelled:
 
 
 def in_order(
-    classes: Sequence[str] | None,
+    classes: str | Sequence[str] | None,
     found: list[str],
     target: str,
     said: Iterable[tuple[str, Label]],

@@ -25,7 +25,7 @@ def scan_photos(
     label: str | None = None,
     labels: str | Sequence[str] | None = None,
     value: str | None = None,
-    classes: Sequence[str] | None = None,
+    classes: str | Sequence[str] | None = None,
     group_by: str | None = None,
     policy: DecodePolicy = DecodePolicy(),
     max_unreadable_fraction: float = 0.1,

@@ -1,8 +1,10 @@
 """How photos are chosen and split, as `fine_tune_images` takes it: what repeats a run, too."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from kerasrecipes.settings.kinds import Choice, Number, Switch, Text
+from kerasrecipes.settings.kinds import Choice, Kind, Number, Switch, Text
 from kerasrecipes.settings.setting import Setting
 
 GROUP = "Photos"
@@ -12,7 +14,53 @@ def _ways() -> Iterable[str]:
     return ("auto", "random", "group", "time")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Names(Kind):
+    """A name, or several.
+
+    Args:
+        what: What it may be, for people.
+    """
+
+    is_text = True
+    optional: bool = True
+    what: str
+
+    @property
+    def words(self) -> str:
+        return self.what
+
+    def allows(self, value: Any) -> bool:
+        several = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+        return isinstance(value, str) or (several and bool(value))
+
+    def error(self, name: str, value: Any) -> ValueError:
+        return ValueError(f"`{name}` must be a name, a list of names or None, not {value!r}.")
+
+    def from_plain(self, value: Any) -> Any:
+        """Return one name as a text, and several as a tuple; commas stand between those typed."""
+        if isinstance(value, str) and "," in value:
+            value = [name.strip() for name in value.split(",")]
+        return super().from_plain(tuple(value) if isinstance(value, list) else value)
+
+    def to_plain(self, value: Any) -> Any:
+        return list(value) if isinstance(value, tuple) else value
+
+
+def _column(kind: str) -> Text:
+    told = "`{name}` must be the name of a column of the table, or None"
+    return Text(optional=True, what=f'a column of the table, {kind}, or "none"', told=told)
+
+
 SPLIT_ROWS = (
+    Setting("label", GROUP, _column("one class each")),
+    Setting(
+        "labels",
+        GROUP,
+        Names(what='a column of the table, a list of columns of 0 and 1, or "none"'),
+    ),
+    Setting("value", GROUP, _column("a number each")),
+    Setting("classes", GROUP, Names(what='a list of all classes, "by value", or "none"')),
     Setting(
         "group_by",
         GROUP,

@@ -1,5 +1,6 @@
 """One call from photos to a saved model, for people who want no objects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ def fine_tune_images(
     to: str | Path,
     *,
     backbone: str = "efficientnet_lite0",
+    label: str | None = None,
+    labels: str | Sequence[str] | None = None,
+    value: str | None = None,
+    classes: str | Sequence[str] | None = None,
     group_by: str | None = None,
     split_by: str = "auto",
     test_fraction: float = 0.2,
@@ -59,6 +64,10 @@ def fine_tune_images(
         photos: A folder of photos, one folder per class, or a table; see `scan_photos`.
         to: The model's folder, e.g. `"saved_models/tiles"`.
         backbone: A name of `list_backbones()`.
+        label: The table's column of one class each; see `scan_photos`.
+        labels: The table's column of several labels each, or one column per label.
+        value: The table's column of a number each.
+        classes: The order of the classes; see `scan_photos`.
         group_by: What photos of one part have in common; see `scan_photos`.
         split_by: `"auto"`, `"random"`, `"group"` or `"time"`; see `split_photos`.
         test_fraction: Share of the photos that only the final evaluation sees.
@@ -87,6 +96,10 @@ def fine_tune_images(
     settings = with_epochs(epochs, settings)
     chosen = {
         "source": str(photos),
+        "label": label,
+        "labels": labels if labels is None or isinstance(labels, str) else tuple(labels),
+        "value": value,
+        "classes": classes if classes is None or isinstance(classes, str) else tuple(classes),
         "group_by": group_by,
         "split_by": split_by,
         "test_fraction": test_fraction,
@@ -107,11 +120,8 @@ def fine_tune_images(
 
 def _split(chosen: dict, seed: int, fail_on_leak: bool) -> tuple[Any, ...]:
     """Scan, split and check photos in the way that a run folder is told."""
-    photos = scan_photos(
-        chosen["source"],
-        group_by=chosen["group_by"],
-        drop_small_classes=chosen["drop_small_classes"],
-    )
+    names = ("label", "labels", "value", "classes", "group_by", "drop_small_classes")
+    photos = scan_photos(chosen["source"], **{name: chosen[name] for name in names})
     fractions = {name: chosen[name] for name in ("test_fraction", "val_fraction")}
     train, val, test = split_photos(photos, split_by=chosen["split_by"], seed=seed, **fractions)
     # The files that were left out are known to the scan alone.

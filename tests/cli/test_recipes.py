@@ -175,8 +175,23 @@ def test_options_have_the_ranges_and_names_of_the_table():
                 assert [one.value for one in typed] == list(rows[name].names())
     assert seen == {
         "backbone", "image_size", "weights", "augment", "loss", "seed", "group_by", "split_by",
-        "test_fraction", "val_fraction", "drop_small_classes",
+        "test_fraction", "val_fraction", "drop_small_classes", "label", "labels", "value",
+        "classes",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("labels\n0.png,a|b", "1 photos with 2 labels"),
+        ("value\n0.png,3", "1 photos with a number each"),
+    ],
+)
+def test_a_new_recipe_says_what_a_table_holds(make, tmp_path, run, text, says):
+    make.photo(tmp_path / "0.png")
+    (tmp_path / "t.csv").write_text(f"path,{text}\n")
+    assert run("init", tmp_path / "t.csv", "--to", tmp_path / "r.toml")[0] == 0
+    assert (tmp_path / "r.toml").read_text().startswith(f"# A recipe for {says}, by")
 
 
 def test_a_recipe_is_written_without_docstrings_too(photos, tmp_path):

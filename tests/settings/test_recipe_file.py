@@ -29,7 +29,8 @@ from kerasrecipes.settings.written.template import recipe_template
 from kerasrecipes.settings.written.toml_text import toml_key, toml_value
 
 SPLIT = {
-    "source": "/data/a\nb = 3\x1b[31m", "group_by": r"part(\d+)_", "split_by": "group",
+    "source": "/data/a\nb = 3\x1b[31m", "label": "kind", "labels": ("a", "b c"), "value": "mm",
+    "classes": "by value", "group_by": r"part(\d+)_", "split_by": "group",
     "test_fraction": 0.1, "val_fraction": 0.3, "drop_small_classes": True,
 }  # fmt: skip
 

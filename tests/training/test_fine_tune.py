@@ -136,3 +136,22 @@ def test_epochs_and_schedule_exclude_each_other(part_photos, tmp_path):
         fine_tune_images(
             part_photos, tmp_path / "m", epochs=3, schedule=UnfreezeSchedule.head_only()
         )
+
+
+def test_columns_and_an_order_of_classes_reach_the_scan(monkeypatch, tmp_path, make):
+    from kerasrecipes.training import fine_tune
+
+    make.folder(tmp_path, {"a": 1})
+    seen = {}
+
+    def scan(source, **asked):
+        seen.update(asked)
+        raise DataError("enough")
+
+    monkeypatch.setattr(fine_tune, "scan_photos", scan)
+    with pytest.raises(DataError, match="enough"):
+        fine_tune_images("t.csv", tmp_path / "m", labels=["x", "y"], classes="by value")
+    assert seen == {
+        "label": None, "labels": ("x", "y"), "value": None, "classes": "by value",
+        "group_by": None, "drop_small_classes": False,
+    }  # fmt: skip

@@ -154,7 +154,8 @@ def find_answers(
         choices = ", ".join(_CHOOSE.get(name, f"value='{name}'") for name in found)
         raise DataError(
             f"The table '{printable(table)}' has the columns {listed(found)}, each of which says "
-            f"what a photo is answered with. Choose one: {choices}."
+            f"what a photo is answered with. Choose one: {choices} (on the command line --label, "
+            "--labels, --value)."
         )
     if found:
         return _from_one(KINDS[found[0]], found[0], rows, spelled)
