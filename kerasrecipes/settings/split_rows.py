@@ -23,7 +23,6 @@ class Names(Kind):
     """
 
     is_text = True
-    optional: bool = True
     what: str
 
     @property
@@ -57,10 +56,12 @@ SPLIT_ROWS = (
     Setting(
         "labels",
         GROUP,
-        Names(what='a column of the table, a list of columns of 0 and 1, or "none"'),
+        Names(optional=True, what='a column of the table, a list of columns of 0 and 1, or "none"'),
     ),
     Setting("value", GROUP, _column("a number each")),
-    Setting("classes", GROUP, Names(what='a list of all classes, "by value", or "none"')),
+    Setting(
+        "classes", GROUP, Names(optional=True, what='a list of all classes, "by value", or "none"')
+    ),
     Setting(
         "group_by",
         GROUP,

@@ -187,10 +187,10 @@ def test_options_have_the_ranges_and_names_of_the_table():
         ("value\n0.png,3", "1 photos with a number each"),
     ],
 )
-def test_a_new_recipe_says_what_a_table_holds(make, tmp_path, run, text, says):
+def test_a_new_recipe_says_what_a_table_holds(make, tmp_path, kr, text, says):
     make.photo(tmp_path / "0.png")
     (tmp_path / "t.csv").write_text(f"path,{text}\n")
-    assert run("init", tmp_path / "t.csv", "--to", tmp_path / "r.toml")[0] == 0
+    assert kr("init", tmp_path / "t.csv", "--to", tmp_path / "r.toml")[0] == 0
     assert (tmp_path / "r.toml").read_text().startswith(f"# A recipe for {says}, by")
 
 
