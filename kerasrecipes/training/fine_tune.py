@@ -94,24 +94,21 @@ def fine_tune_images(
         OSError: If nothing can be written in `to`; nothing is trained then.
     """
     settings = with_epochs(epochs, settings)
-    chosen = {
-        "source": str(photos),
-        "label": label,
-        "labels": labels if labels is None or isinstance(labels, str) else tuple(labels),
-        "value": value,
-        "classes": classes if classes is None or isinstance(classes, str) else tuple(classes),
-        "group_by": group_by,
-        "split_by": split_by,
-        "test_fraction": test_fraction,
-        "val_fraction": val_fraction,
-        "drop_small_classes": drop_small_classes,
-    }
+    columns = {"label": label, "labels": labels, "value": value, "classes": classes}
+    shares = {"test_fraction": test_fraction, "val_fraction": val_fraction}
+    how = {"group_by": group_by, "split_by": split_by, "drop_small_classes": drop_small_classes}
+    chosen = {"source": str(photos), **columns, **how, **shares}
     run = as_run_folder(None if run_folder is None else RunFolder(run_folder, chosen), resume)
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
     judged = judge_recipe(recipe)
     _check_destination(Path(photos), Path(to), run)
     train, val, test, leaks = _split(chosen, seed, fail_on_leak)
     recipe._fit(judged, train, val, run=run, leaks=leaks)
+    return _finish(recipe, test, to)
+
+
+def _finish(recipe: ImageClassifier, test: Any, to: str | Path) -> FineTuned:
+    """Evaluate a fitted recipe on the test photos, and save it."""
     if len(test):
         say(f"\nOn {len(test)} test photos:\n{recipe.evaluate(test)}")
     bundle = recipe.save(to)

@@ -152,6 +152,6 @@ def test_columns_and_an_order_of_classes_reach_the_scan(monkeypatch, tmp_path, m
     with pytest.raises(DataError, match="enough"):
         fine_tune_images("t.csv", tmp_path / "m", labels=["x", "y"], classes="by value")
     assert seen == {
-        "label": None, "labels": ("x", "y"), "value": None, "classes": "by value",
+        "label": None, "labels": ["x", "y"], "value": None, "classes": "by value",
         "group_by": None, "drop_small_classes": False,
     }  # fmt: skip
