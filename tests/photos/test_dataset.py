@@ -33,6 +33,7 @@ def test_tf_data(batch, kind):
     photos = photos_from_dataset(dataset.batch(batch) if batch else dataset, class_names=NAMES)
     np.testing.assert_array_equal(pixels(photos), X)
     assert photos.class_names == NAMES and photos.labels.tolist() == Y.tolist()
+    assert photos.ordered
     assert {finding.code for finding in check_photos(photos).findings} >= {"unknown-parts"}
 
 
@@ -243,7 +244,7 @@ def test_hugging_face_photos_are_their_files():
     assert [photos.file_of(i) for i in range(10)] == [("jpeg", file) for file in FILES]
     assert photos.photos[2].group == "p1" and photos.photos[2].facts.image_format == "JPEG"
     turned = photos_from_dataset(dataset, class_names=("crack", "ok"))
-    assert turned.class_names == ("crack", "ok")
+    assert turned.class_names == ("crack", "ok") and turned.ordered and not photos.ordered
     assert [photo.label for photo in turned.photos] == [photo.label for photo in photos.photos]
 
 

@@ -89,7 +89,7 @@ def photos_from_dataset(
     if group_by is not None and all(part.files for part in parts):
         candidates = grouped(candidates, group_by, policy)
     limits = Limits(policy, max_unreadable_fraction, drop_small_classes, for_training)
-    return read_photos(candidates, found, limits)
+    return replace(read_photos(candidates, found, limits), ordered=class_names is not None)
 
 
 @dataclass(frozen=True)
