@@ -177,7 +177,9 @@ class OrdinalHead(ClassHead):
         """Return the metrics shown while training: by how many classes answers are off."""
         from keras import metrics, ops
 
-        def classes_off(y_true, y_pred):
+        def classes_off(
+            y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor"
+        ) -> "keras.KerasTensor":
             above = ops.sum(ops.cast(y_pred > 0, y_true.dtype), axis=-1)
             return ops.abs(above - ops.sum(y_true, axis=-1))
 

@@ -169,7 +169,7 @@ class RegressionHead(Head):
         """Return the metrics shown while training: the mean absolute error in the unit."""
         from keras import metrics, ops
 
-        def size(y_true, y_pred):
+        def size(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
             return self.spread * ops.abs(y_true - y_pred)
 
         return [metrics.MeanMetricWrapper(size, name="mean_absolute_error")]

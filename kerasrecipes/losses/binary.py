@@ -44,7 +44,7 @@ class PositiveWeighted(keras.losses.Loss):
         ]
         self.label_smoothing = checked_number("label_smoothing", label_smoothing, 0, 1)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         """Return one loss for each example, the mean over its questions."""
         check_targets(y_true, y_pred, len(self.positive_weights))
         target = y_true * (1 - self.label_smoothing) + self.label_smoothing / 2

@@ -1,6 +1,6 @@
 """All pictures of one fit, as PNG files."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from kerasrecipes.report.run_report import RunReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from kerasrecipes.evaluation.ordinal import OrdinalEvaluation
+    from kerasrecipes.evaluation.result import Evaluation
 
 _SHOWN = 12
 
@@ -63,15 +66,22 @@ def _draw_classes(report: RunReport, held_out: Judged, output: OutputSpec) -> di
         for i, k in zip(chosen, said, strict=True)
     ]
     return {
-        "confusion_matrix": plot_confusion_matrix(report.evaluations[held_out.split]),
+        "confusion_matrix": _confusion(report, held_out),
         "reliability": plot_reliability(labels, scores),
         "mistakes": plot_mistakes(_shown(report, held_out, chosen), titles),
     }
 
 
 def _draw_order(report: RunReport, held_out: Judged, output: OutputSpec) -> dict[str, "Figure"]:
-    confusion = plot_confusion_matrix(report.evaluations[held_out.split])
-    return {"confusion_matrix": confusion, **_draw_worst(report, held_out, output)}
+    return {
+        "confusion_matrix": _confusion(report, held_out),
+        **_draw_worst(report, held_out, output),
+    }
+
+
+def _confusion(report: RunReport, held_out: Judged) -> "Figure":
+    evaluation = report.evaluations[held_out.split]
+    return plot_confusion_matrix(cast("Evaluation | OrdinalEvaluation", evaluation))
 
 
 def _draw_labels(report: RunReport, held_out: Judged, output: OutputSpec) -> dict[str, "Figure"]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from kerasrecipes.evaluation.ordinal import OrdinalEvaluation
+
 __all__ = [
     "plot_confusion_matrix",
     "plot_learning_curves",
@@ -35,7 +37,7 @@ __all__ = [
 ]
 
 
-def plot_confusion_matrix(evaluation: Evaluation) -> "Figure":
+def plot_confusion_matrix(evaluation: "Evaluation | OrdinalEvaluation") -> "Figure":
     """Draw what each class was taken for; shades are shares of the true class.
 
     Args:

@@ -100,7 +100,7 @@ def check_callbacks(
                 _refuse_photos(callback, kind.__name__)
 
 
-def _check_class_scores(callback, head: str) -> None:
+def _check_class_scores(callback: object, head: str) -> None:
     """Refuse to follow classes where what trains has not one score for each."""
     if get_head(head).trains != LOGITS:
         kind = type(callback).__name__

@@ -37,7 +37,7 @@ def regression(n=60, **options):
 
 
 def ordinal(n=60, **options):
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(1)
     return evaluate_order(rng.integers(3, size=n), rng.dirichlet(np.ones(3), n), NAMES, **options)
 
 
@@ -122,7 +122,7 @@ def test_groups_are_counted_and_widen_the_intervals(make):
     many = make(60, groups=rng.permutation(60) // 2)
     assert "Intervals are from whole groups, 30 in all." in many.notes
     assert few.headline.value == alone.headline.value
-    assert few.headline != alone.headline
+    assert few.headline.low != alone.headline.low
     assert make(60, groups=range(60)) == make(60, groups=[None] * 60) == alone
     one = make(60, groups=["a"] * 60)
     assert "All examples are of one group" in " ".join(one.notes)
