@@ -5,7 +5,7 @@ saved_models/tiles/1/
     bundle.sha256      the SHA-256 of bundle.json itself, as `sha256sum --check` reads it
     model.keras        the trained model
     data.jsonl         SHA-256, split, and label if known, of every photo that it saw
-    golden/            some held-out photos, byte for byte, and the scores they must get
+    golden/            some held-out photos, byte for byte, and the answers they must get
     calibration.npz    some training photos at model size, for int8 export
     report.json, report.html, plots/
     exports/<format>-<quantization>/   added later, each with a digest of its own
@@ -45,19 +45,19 @@ LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 @dataclass(frozen=True)
 class Golden:
-    """Photos with the answer that every form of the model must give.
+    """Examples with the answer that every form of the model must give.
 
     Args:
-        photos: The photos' files, byte for byte.
+        files: The examples' files, byte for byte.
         names: What they were called.
-        labels: True class indices, int64, shape `(n,)`.
-        scores: The Keras model's scores, float32, shape `(n, classes)`.
+        targets: What they should be answered with; see `Task.targets`.
+        answers: What the Keras model answers, float32, shape `(n, width)`.
     """
 
-    photos: list[bytes]
+    files: list[bytes]
     names: list[str]
-    labels: np.ndarray
-    scores: np.ndarray
+    targets: np.ndarray
+    answers: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -182,12 +182,14 @@ class BundleFolder:
         """Return the golden vectors."""
         folder = self.folder / "golden"
         with np.load(folder / "golden.npz", allow_pickle=False) as arrays:
-            files = [str(name) for name in arrays["files"]]
+            # Bundles of the format 1 had scores and labels alone, and called them so.
+            targets = "targets" if "targets" in arrays else "labels"
+            answers = "answers" if "answers" in arrays else "scores"
             return Golden(
-                photos=[(folder / name).read_bytes() for name in files],
+                files=[(folder / str(name)).read_bytes() for name in arrays["files"]],
                 names=json.loads(str(arrays["names"])),
-                labels=arrays["labels"],
-                scores=arrays["scores"],
+                targets=arrays[targets],
+                answers=arrays[answers],
             )
 
     def calibration(self) -> np.ndarray:

@@ -145,5 +145,31 @@ class Task(ABC):
                 f"{_SAID[examples.target]}. Pass {noun} with what it should answer."
             )
 
+    def right(
+        self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec
+    ) -> np.ndarray | None:
+        """Tell where the class is right, if examples have one each.
+
+        Args:
+            targets: What they should be.
+            answers: What the model said.
+            output: Names of the columns.
+
+        Returns:
+            bool, shape `(n,)`, never for an answer of NaN; `None` for other tasks.
+        """
+        return None
+
+    def gap_unit(self, reference: np.ndarray) -> float:
+        """Return what a gap between two answers is measured by.
+
+        Args:
+            reference: The answers of the original model.
+
+        Returns:
+            1.0 for scores; for numbers, whose unit may be any, how far these spread.
+        """
+        return 1.0
+
 
 _SAID = {"class": "one class each", "labels": "several labels each", "number": "a number each"}

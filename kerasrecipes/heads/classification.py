@@ -57,7 +57,11 @@ class Classification(Task):
 
     def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Return 1 where the class is right, else 0."""
-        return (top_classes(answers) == targets).astype(np.float64)
+        return self.right(targets, answers, output).astype(np.float64)
+
+    def right(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Tell where the top class is the target."""
+        return top_classes(answers) == targets
 
     def agree(self, reference: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Tell where the top class is the same."""

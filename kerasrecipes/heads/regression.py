@@ -69,8 +69,12 @@ class Regression(Task):
     def agree(self, reference: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Tell where the numbers differ by little, beside how far the reference spreads."""
         apart = np.abs(answers[:, 0].astype(np.float64) - reference[:, 0])
-        size = np.abs(reference).max(initial=0.0)
-        return apart <= max(ALIKE * float(reference.std()), 1e-6 * size)
+        return apart <= ALIKE * self.gap_unit(reference)
+
+    def gap_unit(self, reference: np.ndarray) -> float:
+        """Return how far the numbers spread; where all are alike, hardly anything."""
+        size = float(np.abs(reference).max(initial=0.0))
+        return max(float(reference.std()), 1e-6 * size / ALIKE) or 1.0
 
     def decode(self, answer: np.ndarray, output: OutputSpec) -> Answer:
         """Return the number as the score."""

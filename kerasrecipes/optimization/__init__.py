@@ -23,8 +23,9 @@ if TYPE_CHECKING:
         LayerPrecision as LayerPrecision,
         QuantizationReport as QuantizationReport,
     )
-    from kerasrecipes.optimization.quantized_classifier import (
+    from kerasrecipes.optimization.quantized_model import (
         QuantizedClassifier as QuantizedClassifier,
+        QuantizedModel as QuantizedModel,
     )
     from kerasrecipes.optimization.quantizing import quantize as quantize
     from kerasrecipes.optimization.search.optimizing import optimize as optimize
@@ -45,7 +46,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "pruning": "cluster prune",
         "quantization_aware": "make_quantization_aware",
         "quantization_report": "LayerPrecision QuantizationReport",
-        "quantized_classifier": "QuantizedClassifier",
+        "quantized_model": "QuantizedClassifier QuantizedModel",
         "quantizing": "quantize",
         "search.optimizing": "optimize",
         "search.result": "OptimizationResult",

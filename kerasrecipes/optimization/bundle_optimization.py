@@ -11,8 +11,9 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import FIT_SIDES
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.result import Evaluation
+from kerasrecipes.heads import get_task
 from kerasrecipes.optimization.distilling import check_student
-from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
+from kerasrecipes.optimization.quantized_model import QuantizedModel
 from kerasrecipes.optimization.search.optimizing import optimize
 from kerasrecipes.optimization.search.result import OptimizationResult
 from kerasrecipes.release.bundle import Bundle
@@ -131,7 +132,7 @@ def remake_bundle(
     bundle: Bundle | str | Path,
     photos: Examples | str | Path,
     to: str | Path,
-    make: Callable[[ImageClassifier, Examples, Examples], ImageClassifier | QuantizedClassifier],
+    make: Callable[[ImageClassifier, Examples, Examples], ImageClassifier | QuantizedModel],
 ) -> RemadeBundle:
     """Make another model of a saved one with the photos of its fit, and save it.
 
@@ -153,7 +154,7 @@ def remake_bundle(
     train, val, fresh = photos_of_fit(bundle, photos)
     loaded = load_recipe(bundle)
     made = make(refitted(loaded, loaded.model_, train, val), train, val)
-    if len(fresh) and isinstance(made, QuantizedClassifier):
+    if len(fresh) and isinstance(made, QuantizedModel):
         made.recipe.evaluate(fresh)  # these are the photos that its file is verified by
     evaluation = made.evaluate(fresh) if len(fresh) else None
     return RemadeBundle(evaluation, made.save(to))
@@ -189,7 +190,7 @@ def photos_of_fit(
         DataError: If photos of the fit are missing, or there are unknown classes.
     """
     photos = bundle.scan(photos)
-    photos.labels_among(bundle.class_names)
+    get_task(bundle.output.task).targets(photos, bundle.output)
     photos = replace(photos, class_names=bundle.class_names)
     seen = bundle.seen()
     wanted = [sha256 for sha256, side in seen.items() if side in {"train", "val"}]

@@ -11,6 +11,7 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import refuse_tested, with_seen
 from kerasrecipes.engine.cautions import warn_of_random_weights
 from kerasrecipes.errors import DataError, listed
+from kerasrecipes.optimization.probabilities import check_probabilities
 from kerasrecipes.optimization.weight_report import model_facts
 from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.idle import settings_without_effect
@@ -80,6 +81,7 @@ def distil(
     schedule, spec = judged.schedule, judged.spec
     check_callbacks(callbacks, student, schedule, taught=True)
     for one in teachers:
+        check_probabilities(one, "`distil`", "Fit the student by itself.")
         data = checked_sides(one, train, val)
         refuse_tested(one.seen_, unlabelled=unlabelled)
     wish = Distillation(temperature, alpha, feature_weight)

@@ -11,9 +11,10 @@ from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import on_side
 from kerasrecipes.errors import is_number, unknown_name
+from kerasrecipes.optimization.probabilities import check_probabilities
 from kerasrecipes.optimization.pruning import check_epochs
 from kerasrecipes.optimization.quantization_report import QuantizationReport
-from kerasrecipes.optimization.quantized_classifier import QuantizedClassifier
+from kerasrecipes.optimization.quantized_model import QuantizedModel
 from kerasrecipes.quantization.range_outliers import find_outliers
 from kerasrecipes.quantization.sensitivity import check_keep_float, layers_to_keep
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
@@ -56,7 +57,7 @@ def quantize(
     sparsity: float | None = None,
     clusters: int | None = None,
     verbose: bool = True,
-) -> QuantizedClassifier:
+) -> QuantizedModel:
     """Write a fitted recipe's model as a small `.tflite` file, and report what became of it.
 
     `"float16"`, `"dynamic"` and `"int4"` round weights alone. `"int8"` also computes in 8 bits,
@@ -103,6 +104,8 @@ def quantize(
     kept = {"keep_float": keep_float, "keep_int8": keep_int8}
     engine = _check_arguments(mode, train, kept, engine, training, options)
     recipe._fitted()
+    if engine == "tfmot":
+        check_probabilities(recipe, "The engine 'tfmot'", "Leave `engine` out.")
     photos, content, used, facts = None, None, {}, {}
     if mode in {"int8", "qat"}:
         photos = fit_photos(recipe, "train", train)
@@ -118,7 +121,7 @@ def quantize(
         content, facts = _written(recipe, mode, photos, kept)
     report = QuantizationReport.of_file(content, mode, **facts)
     say(str(report))
-    return QuantizedClassifier(recipe, content, _quantization(mode), report, used)
+    return QuantizedModel(recipe, content, _quantization(mode), report, used)
 
 
 def _check_arguments(

@@ -72,7 +72,8 @@ def export_model(
         IntegrityError: If files of the bundle changed.
     """
     from kerasrecipes.data.inference import predict_scores
-    from kerasrecipes.verify import verify_export
+    from kerasrecipes.verify.checking import judge_export
+    from kerasrecipes.verify.held_out import hold_out
 
     chosen = _chosen_format(format, quantization)
     options = _checked_options(chosen, options, bundle, content)
@@ -80,8 +81,12 @@ def export_model(
     target = _target(bundle, f"{format}-{quantization}", overwrite)
     _check_backend(bundle, format, quantization)
     model = bundle.load_model()
+    # The golden photos must pass in any case: `verify` will judge by them later.
+    sides = [lambda: hold_out(bundle)]
     if photos is not None:
-        scores = predict_scores(model, bundle.scan(photos))
+        given = bundle.scan(photos)
+        scores = predict_scores(model, given)
+        sides.append(lambda: hold_out(bundle, given, scores))
     decision.fold(model, bundle.class_names)
     facts = _facts(bundle, decision, quantization)
     with _folder_in_the_making(target) as folder:
@@ -89,11 +94,7 @@ def export_model(
         _write(chosen, model, path, content, {**facts, **options})
         found = {"sha256": digest(path), "size_bytes": size_bytes(path), "decision": decision}
         record = ExportRecord(format, quantization, path.name, **found, folder=folder)
-        # The golden photos must pass in any case: `verify` will judge by them later.
-        found = _passed(verify_export(bundle, record, tolerance=tolerance))
-        if photos is not None:
-            judge = {"scores": scores, "tolerance": tolerance}
-            found = _passed(verify_export(bundle, record, photos, **judge))
+        *_, found = [_passed(one) for one in judge_export(bundle, record, sides, tolerance)]
         record = replace(record, verification=found.to_dict())
         record.write()
     return replace(record, folder=target)
@@ -113,6 +114,11 @@ def _chosen_format(format: str, quantization: str) -> "ExportFormat":
 def _checked_decision(
     decision: Decision, bundle: "BundleFolder", content: bytes | None
 ) -> Decision:
+    if decision.changes and bundle.output.task != "classification":
+        raise ValueError(
+            "`temperature` and `threshold` change the probabilities of classes, and this model "
+            f"answers a question of the task {bundle.output.task!r}. Leave them out."
+        )
     decision.check(bundle.class_names)
     if content is not None and decision.changes:
         raise ValueError(

@@ -140,10 +140,11 @@ def _golden_photos(bundle: "BundleFolder") -> Iterator:
 
     golden = bundle.golden()
     # The first of each class, then the second of each, and so on.
-    seen = [int(np.sum(golden.labels[:i] == label)) for i, label in enumerate(golden.labels)]
-    order = sorted(range(len(seen)), key=lambda i: (seen[i], golden.labels[i]))
+    labels = golden.targets
+    seen = [int(np.sum(labels[:i] == label)) for i, label in enumerate(labels)]
+    order = sorted(range(len(seen)), key=lambda i: (seen[i], labels[i]))
     for i in order[:_GOLDEN_PHOTOS]:
-        photo = decode_upright(golden.photos[i], policy_of(bundle.input), name=golden.names[i])
+        photo = decode_upright(golden.files[i], policy_of(bundle.input), name=golden.names[i])
         photo.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
         yield photo
 

@@ -73,8 +73,8 @@ def _write_golden(folder: Path, held_out: "HeldOut", chosen: list[int]) -> None:
         folder / "golden.npz",
         files=np.array(files),
         names=np.array(json.dumps([Path(examples.items[i].name).name for i in chosen])),
-        labels=held_out.targets[chosen],
-        scores=held_out.answers[chosen],
+        targets=held_out.targets[chosen],
+        answers=held_out.answers[chosen],
     )
 
 

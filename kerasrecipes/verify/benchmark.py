@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from kerasrecipes.data.examples import CLASS
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import printable
+from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.statistics.tables import Table, shorten_text
@@ -32,9 +35,10 @@ class Variant:
         memory_bytes: Peak memory of loading and running it there, beyond the runtime's own;
             `None` where the system does not tell.
         latency: Threads to milliseconds for one decoded photo.
-        accuracy: Against the labels, with a 95 % interval.
-        agreement: Fraction of photos with the same top class as the original.
-        worst_class: The class that it finds least of.
+        accuracy: Against the labels, with a 95 % interval; of another task than to name a class
+            the mean of `Task.quality`.
+        agreement: Fraction of photos with the same answer as the original.
+        worst_class: The class that it finds least of; empty where there are no classes.
         worst_recall: The share that it finds of that, with a 95 % interval.
         int8_fraction: Share of the layers with weights that compute in 8 bits.
         int8_work_fraction: Share of the multiply-adds that are done in 8 bits.
@@ -50,7 +54,7 @@ class Variant:
     accuracy: Estimate
     agreement: float
     worst_class: str
-    worst_recall: Estimate
+    worst_recall: Estimate | None
     int8_fraction: float
     int8_work_fraction: float
     ops: Mapping[str, int]
@@ -62,7 +66,8 @@ class Variant:
 
     def to_dict(self) -> dict[str, object]:
         """Return the numbers as plain values for JSON; an estimate is `[value, low, high]`."""
-        estimates = {name: getattr(self, name).to_list() for name in ("accuracy", "worst_recall")}
+        known = {name: getattr(self, name) for name in ("accuracy", "worst_recall")}
+        estimates = {name: one and one.to_list() for name, one in known.items()}
         return {**to_plain(asdict(self)), **estimates}
 
 
@@ -80,6 +85,8 @@ class Benchmark(Shown):
         variants: One per export.
         profiles: Export to the time of its kernels, where asked for.
         notes: What a reader should know, in plain words.
+        task: What the model is for; see `kerasrecipes.heads.get_task`.
+        unit: Unit of its answers, where they are numbers.
     """
 
     folder: str
@@ -91,6 +98,8 @@ class Benchmark(Shown):
     variants: tuple[Variant, ...]
     profiles: Mapping[str, tuple["OperatorTime", ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    task: str = "classification"
+    unit: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Return the numbers as plain values for JSON; an estimate is `[value, low, high]`."""
@@ -148,22 +157,35 @@ class Benchmark(Shown):
         return sorted({count for variant in self.variants for count in variant.latency})
 
     def _quality(self) -> Table:
-        heads = ("export", "accuracy", "same top class", "worst class", "8-bit layers, work")
+        task = get_task(self.task)
+        same = "same top class" if task.target == CLASS else "same answer"
+        heads = ("export", task.quality_name, same, "worst class", "8-bit layers, work")
         rows = []
         if self.original_accuracy is not None:
-            rows.append(("the original", self.original_accuracy.percent(1), "", "", ""))
+            rows.append(("the original", self._in_words(self.original_accuracy), "", "", ""))
         for found in self.variants:
-            worst = shorten_text(printable(found.worst_class), _NAME)
+            worst = "–"
+            if found.worst_recall is not None:
+                name = shorten_text(printable(found.worst_class), _NAME)
+                worst = f"{name} {found.worst_recall.percent()}"
             rows.append(
                 (
                     found.name,
-                    found.accuracy.percent(1),
+                    self._in_words(found.accuracy),
                     f"{100 * found.agreement:.1f} %",
-                    f"{worst} {found.worst_recall.percent()}",
+                    worst,
                     f"{100 * found.int8_fraction:.0f} %, {100 * found.int8_work_fraction:.0f} %",
                 )
             )
         return Table("", heads, tuple(rows), right=(2,))
+
+    def _in_words(self, quality: Estimate) -> str:
+        task = get_task(self.task)
+        if task.quality_name == "accuracy":
+            return quality.percent(1)
+        output = OutputSpec(name="", task=self.task, unit=self.unit)
+        low, high = sorted(task.shown(end) for end in (quality.low, quality.high))
+        return f"{task.in_words(quality.value, output)} [{low:.3g}, {high:.3g}]"
 
     def _costs(self) -> Table:
         counts = self._threads()

@@ -8,17 +8,17 @@ import numpy as np
 
 from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
 from kerasrecipes.console import bar
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError, VerificationError
-from kerasrecipes.evaluation.scores import top_classes
 from kerasrecipes.export import get_format
 from kerasrecipes.export.footprint import measure_footprint
-from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import wilson_interval
 from kerasrecipes.verify.benchmark import Benchmark, Variant
 from kerasrecipes.verify.benchmark_notes import find_notes
 from kerasrecipes.verify.checking import check_interface, refuse_incomplete
-from kerasrecipes.verify.held_out import AnsweredPhotos, hold_out, unseen_photos
+from kerasrecipes.verify.comparing import mean_quality
+from kerasrecipes.verify.held_out import Answered, hold_out, unseen_photos
 from kerasrecipes.verify.latency import Latency, calls_by_threads, check_timing, time_in_turns
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ ORIGINAL = "the original model"
 
 def benchmark_bundle(
     bundle: "BundleFolder | str | Path",
-    photos: PhotoSet | str | Path | None = None,
+    photos: Examples | str | Path | None = None,
     *,
     threads: Sequence[int] = (1, 2),
     runs: int = 100,
@@ -64,33 +64,42 @@ def benchmark_bundle(
     check_timing(threads, runs)
     bundle = BundleFolder.load(bundle)
     records = _complete_exports(bundle)
-    left_out, reference = 0, ORIGINAL
-    if photos is None:
-        held_out = hold_out(bundle)
-    else:
-        chosen, left_out = unseen_photos(bundle, photos)
-        reference = _stand_in(records)
-        held_out = _given(bundle, chosen, with_scores=reference == ORIGINAL)
+    held_out, reference, left_out = _judges(bundle, photos, records)
     answers = _score(bundle, records, held_out)
-    expected = held_out.scores if reference == ORIGINAL else answers[reference]
+    expected = held_out.answers if reference == ORIGINAL else answers[reference]
     latencies = _time(records, threads, runs)
+    targets, count = held_out.targets, len(held_out.targets)
     variants = tuple(
-        _variant(bundle, record, held_out.labels, expected, answers[record.name], latencies)
+        _variant(bundle, record, targets, expected, answers[record.name], latencies)
         for record in records
     )
     profiles, problems = _profile(records) if profile else ({}, [])
-    known = _accuracy(expected.argmax(axis=1) == held_out.labels)
+    output = bundle.output
+    known = mean_quality(get_task(output.task).quality(targets, expected, output))
     return Benchmark(
         folder=str(bundle.folder),
-        photos=len(held_out.labels),
+        photos=count,
         golden=photos is None,
         left_out=left_out,
         reference=reference,
         original_accuracy=known if reference == ORIGINAL else None,
         variants=variants,
         profiles=profiles,
-        notes=(*find_notes(variants, len(held_out.labels), golden=photos is None), *problems),
+        notes=(*find_notes(variants, count, golden=photos is None), *problems),
+        task=output.task,
+        unit=output.unit,
     )
+
+
+def _judges(
+    bundle: "BundleFolder", photos: Examples | str | Path | None, records: list[ExportRecord]
+) -> tuple[Answered, str, int]:
+    """Return what to judge by, whose answers are the original's, and how many are left out."""
+    if photos is None:
+        return hold_out(bundle), ORIGINAL, 0
+    chosen, left_out = unseen_photos(bundle, photos)
+    reference = _stand_in(records)
+    return _given(bundle, chosen, with_scores=reference == ORIGINAL), reference, left_out
 
 
 def _complete_exports(bundle: "BundleFolder") -> list[ExportRecord]:
@@ -114,18 +123,19 @@ def _stand_in(records: list[ExportRecord]) -> str:
     return min(exact, key=lambda name: (name != "tflite-float32", name), default=ORIGINAL)
 
 
-def _given(bundle: "BundleFolder", photos: PhotoSet, with_scores: bool) -> AnsweredPhotos:
+def _given(bundle: "BundleFolder", photos: Examples, with_scores: bool) -> Answered:
     if with_scores:
         from kerasrecipes.data.inference import predict_scores
 
-        photos.labels_among(bundle.class_names)  # before the model is loaded
+        get_task(bundle.output.task).targets(photos, bundle.output)  # before the model is loaded
         return hold_out(bundle, photos, predict_scores(bundle.load_model(), photos))
     inputs, names = photos.each(bundle.input.shape), [item.name for item in photos.items]
-    return AnsweredPhotos(names, photos.labels_among(bundle.class_names), np.empty((0, 0)), inputs)
+    targets = get_task(bundle.output.task).targets(photos, bundle.output)
+    return Answered(names, targets, np.empty((0, 0)), inputs)
 
 
 def _score(
-    bundle: "BundleFolder", records: list[ExportRecord], held_out: AnsweredPhotos
+    bundle: "BundleFolder", records: list[ExportRecord], held_out: Answered
 ) -> dict[str, np.ndarray]:
     """Ask every export about every photo, which is decoded once for all."""
     models = {}
@@ -157,22 +167,17 @@ def _time(
 def _variant(
     bundle: "BundleFolder",
     record: ExportRecord,
-    labels: np.ndarray,
+    targets: np.ndarray,
     expected: np.ndarray,
     answers: np.ndarray,
     latencies: dict[tuple[str, int], Latency],
 ) -> Variant:
     facts = get_format(record.format).inspect(record.path)
     footprint = measure_footprint(record.path, record.format)
-    top = top_classes(answers)
+    output, task = bundle.output, get_task(bundle.output.task)
     wanted = record.decision.apply(expected, bundle.class_names)
-    right = top == labels
-    recalls = {
-        name: _accuracy(right[labels == k])
-        for k, name in enumerate(bundle.class_names)
-        if (labels == k).any()
-    }
-    worst = min(recalls, key=lambda name: (recalls[name].value, recalls[name].low))
+    recalls = _recalls(targets, task.right(targets, answers, output), output.class_names)
+    worst = min(recalls, key=lambda name: (recalls[name].value, recalls[name].low), default="")
     return Variant(
         name=record.name,
         quantization=record.quantization,
@@ -180,18 +185,27 @@ def _variant(
         load_ms=footprint.load_ms,
         memory_bytes=footprint.memory_bytes,
         latency={n: found for (name, n), found in latencies.items() if name == record.name},
-        accuracy=_accuracy(right),
-        agreement=float(np.mean(top == wanted.argmax(axis=1))),
+        accuracy=mean_quality(task.quality(targets, answers, output)),
+        agreement=float(np.mean(task.agree(wanted, answers, output))),
         worst_class=worst,
-        worst_recall=recalls[worst],
+        worst_recall=recalls.get(worst),
         int8_fraction=facts.int8_fraction,
         int8_work_fraction=facts.int8_work_fraction,
         ops=facts.ops,
     )
 
 
-def _accuracy(right: np.ndarray) -> Estimate:
-    return Estimate(right.mean(), *wilson_interval(int(right.sum()), len(right)))
+def _recalls(
+    targets: np.ndarray, right: np.ndarray | None, class_names: Sequence[str]
+) -> dict[str, Estimate]:
+    """Return the share of each class that is found; nothing where there are no classes."""
+    if right is None:
+        return {}
+    return {
+        name: mean_quality(right[targets == k])
+        for k, name in enumerate(class_names)
+        if (targets == k).any()
+    }
 
 
 def _profile(records: list[ExportRecord]) -> tuple[dict[str, tuple], list[str]]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasrecipes.evaluation.scores import top_classes
+from kerasrecipes.data.examples import NUMBER
+from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.evaluation.task import Answer, Task
 from kerasrecipes.statistics.intervals import paired_difference_interval
 
 
@@ -62,33 +64,45 @@ class ClassChange:
 
 def find_flips(
     names: Sequence[str],
-    labels: np.ndarray,
+    targets: np.ndarray,
     reference: np.ndarray,
     answers: np.ndarray,
-    class_names: Sequence[str],
+    task: Task,
+    output: OutputSpec,
 ) -> tuple[Flip, ...]:
-    """List the photos with another top class, lost ones first, then the surest first.
+    """List the photos that are called something else, lost ones first, then the surest first.
 
     Args:
         names: What the photos are called.
-        labels: True class indices, shape `(n,)`.
-        reference: Scores of the original model, shape `(n, classes)`.
-        answers: Scores of the file, of the same shape; may hold NaN.
-        class_names: The classes, in the order of the scores.
+        targets: What they should be answered with.
+        reference: Answers of the original model, shape `(n, width)`.
+        answers: Answers of the file, of the same shape; may hold NaN.
+        task: What the answers are for.
+        output: Names of the columns.
+
+    Returns:
+        The photos; none where answers are numbers, which always differ a little.
     """
-    before, after = reference.argmax(axis=1), top_classes(answers)
-    flips = [
-        Flip(
-            str(names[i]),
-            class_names[labels[i]],
-            class_names[before[i]],
-            float(reference[i, before[i]]),
-            class_names[after[i]] if after[i] >= 0 else "",
-            float(answers[i, after[i]]) if after[i] >= 0 else 0.0,
+    if task.target == NUMBER:
+        return ()
+    flips = []
+    for i in map(int, np.flatnonzero(~task.agree(reference, answers, output))):
+        before = task.decode(reference[i], output)
+        after = Answer("", 0.0, {})
+        if np.isfinite(answers[i]).all():
+            after = task.decode(answers[i], output)
+        shown = _in_words(targets[i], output)
+        flips.append(
+            Flip(str(names[i]), shown, before.label, before.score, after.label, after.score)
         )
-        for i in map(int, np.flatnonzero(before != after))
-    ]
     return tuple(sorted(flips, key=lambda flip: (not flip.lost, -flip.before_score)))
+
+
+def _in_words(target: np.ndarray, output: OutputSpec) -> str:
+    """Name the class, or the labels, of one example."""
+    if np.ndim(target) == 0:
+        return output.class_names[int(target)]
+    return ", ".join(n for n, applies in zip(output.class_names, target, strict=True) if applies)
 
 
 def compare_classes(

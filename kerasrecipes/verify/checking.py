@@ -1,9 +1,9 @@
 """Running an exported file on held-out photos and comparing it with the original model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,14 +18,11 @@ from kerasrecipes.errors import (
     printable,
     unknown_name,
 )
-from kerasrecipes.evaluation.scores import top_classes
 from kerasrecipes.export import GraphFacts, LoadedModel, get_format
 from kerasrecipes.export.footprint import measure_footprint
 from kerasrecipes.export.format import ask
-from kerasrecipes.statistics.intervals import paired_difference_interval
-from kerasrecipes.statistics.paired import bootstrap_difference, mcnemar_p_value
-from kerasrecipes.verify.changes import compare_classes, find_flips, finite_or_none
-from kerasrecipes.verify.held_out import AnsweredPhotos, hold_out
+from kerasrecipes.verify.comparing import compare
+from kerasrecipes.verify.held_out import Answered, hold_out
 from kerasrecipes.verify.latency import benchmark_export
 from kerasrecipes.verify.tolerance import Tolerance
 from kerasrecipes.verify.verification import Verification, find_failures
@@ -64,33 +61,66 @@ def verify_export(
     """
     record = _record(bundle, export)
     check_digest(record)
+    return judge_export(bundle, record, [lambda: hold_out(bundle, photos, scores)], tolerance)[0]
+
+
+def judge_export(
+    bundle: "BundleFolder",
+    record: ExportRecord,
+    sides: Sequence[Callable[[], Answered]],
+    tolerance: Tolerance | None = None,
+) -> list[Verification]:
+    """Judge a file, whose digest was checked, on several sets; it is opened and timed once.
+
+    Args:
+        bundle: The bundle that the file belongs to.
+        record: Its record.
+        sides: Each returns examples with the answers of the original, before `record.decision`.
+        tolerance: As in `verify_export`.
+
+    Returns:
+        A verification for each set.
+
+    Raises:
+        DataError: If examples do not fit the model.
+        VerificationError: If the file cannot run at all.
+    """
     tolerance = tolerance or _recorded_tolerance(record)
     chosen = get_format(record.format)
     facts = chosen.inspect(record.path)
     refuse_incomplete(facts, record)
     model = chosen.load(record.path)
     check_interface(model, chosen.read_contract(record.path), bundle, record)
-    held_out = hold_out(bundle, photos, scores)
-    expected = record.decision.apply(held_out.scores, bundle.class_names)
-    held_out = replace(held_out, scores=expected)
-    answers = ask(model, _shown(held_out), bundle.output)
-    numbers = _compare(answers, held_out, bundle.class_names)
-    bad_rows = int(np.sum(~np.isfinite(answers).all(axis=1)))
+    numbers = [_judged(model, side(), bundle, record, tolerance) for side in sides]
     footprint = measure_footprint(record.path, record.format)
-    return Verification(
-        name=record.name,
-        **numbers,
-        size_bytes=record.size_bytes,
-        latency=benchmark_export(record.path),
-        ops=facts.ops,
-        int8_fraction=facts.int8_fraction,
-        int8_work_fraction=facts.int8_work_fraction,
-        non_builtin_ops=len(facts.custom_ops),
-        load_ms=footprint.load_ms,
-        memory_bytes=footprint.memory_bytes,
-        tolerance=tolerance,
-        failures=find_failures(numbers, tolerance, bad_rows),
-    )
+    costs = {
+        "size_bytes": record.size_bytes,
+        "latency": benchmark_export(record.path),
+        "ops": facts.ops,
+        "int8_fraction": facts.int8_fraction,
+        "int8_work_fraction": facts.int8_work_fraction,
+        "non_builtin_ops": len(facts.custom_ops),
+        "load_ms": footprint.load_ms,
+        "memory_bytes": footprint.memory_bytes,
+    }
+    return [Verification(record.name, tolerance=tolerance, **found, **costs) for found in numbers]
+
+
+def _judged(
+    model: LoadedModel,
+    held_out: Answered,
+    bundle: "BundleFolder",
+    record: ExportRecord,
+    tolerance: Tolerance,
+) -> dict[str, Any]:
+    """Return what a file's answers to one set are worth, and which limits they break."""
+    expected = record.decision.apply(held_out.answers, bundle.class_names)
+    held_out = replace(held_out, answers=expected)
+    answers = ask(model, _shown(held_out), bundle.output)
+    numbers = compare(answers, held_out, bundle.output)
+    bad_rows = int(np.sum(~np.isfinite(answers).all(axis=1)))
+    failures = find_failures(numbers, tolerance, bad_rows)
+    return {**numbers, "failures": failures}
 
 
 def verify_bundle(bundle: "BundleFolder | str | Path") -> list[Verification]:
@@ -115,7 +145,8 @@ def verify_bundle(bundle: "BundleFolder | str | Path") -> list[Verification]:
         raise DataError(no_exports(bundle.folder))
     for record in records.values():
         check_digest(record)
-    return [verify_export(bundle, record) for record in records.values()]
+    golden = [lambda: hold_out(bundle)]
+    return [judge_export(bundle, record, golden)[0] for record in records.values()]
 
 
 def _record(bundle: "BundleFolder", export: ExportRecord | str) -> ExportRecord:
@@ -207,36 +238,9 @@ def check_interface(
         )
 
 
-def _shown(held_out: AnsweredPhotos) -> Iterator[np.ndarray]:
+def _shown(held_out: Answered) -> Iterator[np.ndarray]:
     """Yield what is asked about, and show how far it is."""
     with bar("verifying") as show:
         for done, one in enumerate(held_out.inputs, start=1):
             yield one
             show(done, len(held_out.names))
-
-
-def _compare(
-    answers: np.ndarray, held_out: AnsweredPhotos, class_names: tuple[str, ...]
-) -> dict[str, object]:
-    labels, reference = held_out.labels, held_out.scores
-    finite = np.isfinite(answers).all(axis=1)
-    # A photo that is answered with NaN has no top class and is wrong.
-    top, reference_top = top_classes(answers), reference.argmax(axis=1)
-    right, reference_right = top == labels, reference_top == labels
-    gaps = np.abs(answers[finite] - reference[finite])
-    lost, gained = int(np.sum(reference_right & ~right)), int(np.sum(right & ~reference_right))
-    return {
-        "photos": len(labels),
-        "agreement": float(np.mean(top == reference_top)),
-        "accuracy": float(np.mean(right)),
-        "reference_accuracy": float(np.mean(reference_right)),
-        "accuracy_difference": float(np.mean(right) - np.mean(reference_right)),
-        "difference_interval": paired_difference_interval(right, reference_right),
-        "difference_bootstrap": finite_or_none(bootstrap_difference(right, reference_right)),
-        "lost": lost,
-        "gained": gained,
-        "mcnemar_p": mcnemar_p_value(lost, gained),
-        "largest_gap": float(gaps.max()) if gaps.size else 0.0,
-        "classes": compare_classes(labels, right, reference_right, class_names),
-        "flips": find_flips(held_out.names, labels, reference, answers, class_names),
-    }

@@ -1,4 +1,4 @@
-"""Photos to judge exported files by, with what the original model says about them."""
+"""Examples to judge exported files by, with what the original model says about them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,31 +10,32 @@ import numpy as np
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
 from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.heads import get_task
 
 if TYPE_CHECKING:
     from kerasrecipes.bundles.bundle import BundleFolder
 
 
 @dataclass(frozen=True)
-class AnsweredPhotos:
-    """Labelled photos, and the answers of the original model.
+class Answered:
+    """Labelled examples, and the answers of the original model.
 
     Args:
-        names: What the photos are called.
-        labels: True class indices, shape `(n,)`.
-        scores: Scores of the original model, shape `(n, classes)`.
+        names: What the examples are called.
+        targets: What they should be answered with; see `Task.targets`.
+        answers: Answers of the original model, shape `(n, width)`.
         inputs: What a file takes, one by one; they can be gone through once.
     """
 
     names: list[str]
-    labels: np.ndarray
-    scores: np.ndarray
+    targets: np.ndarray
+    answers: np.ndarray
     inputs: Iterator[np.ndarray]
 
 
 def hold_out(
     bundle: "BundleFolder", photos: Examples | None = None, scores: np.ndarray | None = None
-) -> AnsweredPhotos:
+) -> Answered:
     """Take the golden photos of a bundle, or photos with scores.
 
     Args:
@@ -48,23 +49,22 @@ def hold_out(
     """
     if photos is None:
         golden = bundle.golden()
-        _check_scores(golden.scores, len(golden.photos), bundle)
-        named = zip(golden.photos, golden.names, strict=True)
+        _check_answers(golden.answers, len(golden.files), bundle)
+        named = zip(golden.files, golden.names, strict=True)
         inputs = (bundle.decode(data, name) for data, name in named)
-        return AnsweredPhotos(
-            golden.names, np.asarray(golden.labels), np.asarray(golden.scores), inputs
-        )
+        targets, answers = np.asarray(golden.targets), np.asarray(golden.answers)
+        return Answered(golden.names, targets, answers, inputs)
     if scores is None:
         raise DataError(
             "`photos` need the original model's answers to compare with. Pass `scores`, its "
             "probabilities for them, or leave `photos` out to use the bundle's golden photos."
         )
     refuse_seen(bundle.seen(), photos)
-    labels = photos.labels_among(bundle.class_names)
-    _check_scores(scores, len(photos), bundle)
+    targets = get_task(bundle.output.task).targets(photos, bundle.output)
+    _check_answers(scores, len(photos), bundle)
     names = [item.name for item in photos.items]
     inputs = photos.each(bundle.input.shape)
-    return AnsweredPhotos(names, labels, np.asarray(scores), inputs)
+    return Answered(names, targets, np.asarray(scores), inputs)
 
 
 def unseen_photos(bundle: "BundleFolder", source: Examples | str | Path) -> tuple[Examples, int]:
@@ -94,7 +94,7 @@ def unseen_photos(bundle: "BundleFolder", source: Examples | str | Path) -> tupl
     return photos.select(fresh), len(photos) - len(fresh)
 
 
-def _check_scores(scores: np.ndarray, count: int, bundle: "BundleFolder") -> None:
+def _check_answers(scores: np.ndarray, count: int, bundle: "BundleFolder") -> None:
     if count == 0:
         raise DataError("There are no held-out photos to verify on. Pass `photos` with some.")
     expected = (count, bundle.output.width)

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from typing import Any
 
+from kerasrecipes.data.examples import CLASS
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.verify.changes import ClassChange, Flip
 from kerasrecipes.verify.latency import Latency
@@ -42,6 +45,12 @@ class Verification(Shown):
         load_ms: Milliseconds until the file is ready, in a process of its own.
         memory_bytes: Peak memory of loading and running it there, beyond the runtime's own;
             `None` where the system does not tell.
+        task: What the file is for; see `kerasrecipes.heads.get_task`. Where that is not to name a
+            class, `agreement` is by `Task.agree`, and `accuracy` the mean of `Task.quality`, an
+            error with a minus; what tells of classes is empty where there are none.
+        unit: Unit of the answers, where they are numbers.
+        drop_unit: What `largest_gap` is in, and limits of a drop: 1 for scores, and for numbers
+            how far the original's spread.
 
     The fields after `failures` are `None` or empty in records of older versions.
     """
@@ -70,6 +79,9 @@ class Verification(Shown):
     int8_work_fraction: float | None = None
     load_ms: float | None = None
     memory_bytes: int | None = None
+    task: str = "classification"
+    unit: str = ""
+    drop_unit: float = 1.0
 
     @property
     def passed(self) -> bool:
@@ -115,9 +127,7 @@ def _is_stated(known: Field, values: Mapping[str, object]) -> bool:
     return known.name in values or known.default is MISSING or known.name == "failures"
 
 
-def find_failures(
-    found: Mapping[str, float], tolerance: Tolerance, bad_rows: int
-) -> tuple[str, ...]:
+def find_failures(found: Mapping[str, Any], tolerance: Tolerance, bad_rows: int) -> tuple[str, ...]:
     """Say which limits the numbers of a verification break.
 
     Args:
@@ -131,16 +141,20 @@ def find_failures(
     failures = []
     if bad_rows:
         failures.append(f"{bad_rows} of {found['photos']} photos are answered with NaN or infinity")
+    task, unit = get_task(found.get("task", "classification")), found.get("drop_unit", 1.0)
     if not tolerance.allows_flips(found["agreement"], found["photos"]):
+        kind = "top-1 agreement" if task.target == CLASS else "agreement"
         failures.append(
-            f"top-1 agreement {found['agreement']:.4f} on {found['photos']} photos is below "
+            f"{kind} {found['agreement']:.4f} on {found['photos']} photos is below "
             f"{tolerance.min_agreement:g}"
         )
     drop = -found["accuracy_difference"]
-    if not tolerance.allows_drop(drop, found["photos"]):
+    if not tolerance.allows_drop(drop / unit, found["photos"]):
+        before, after = (task.shown(found[n]) for n in ("reference_accuracy", "accuracy"))
+        of_spread = "" if unit == 1 else f" of how far the numbers spread, {unit:.4g}"
         failures.append(
-            f"accuracy drops by {drop:.4f}, from {found['reference_accuracy']:.4f} to "
-            f"{found['accuracy']:.4f}, more than {tolerance.max_accuracy_drop:g}"
+            f"{task.quality_name} {'rises' if task.is_error else 'drops'} by {drop:.4f}, from "
+            f"{before:.4f} to {after:.4f}, more than {tolerance.max_accuracy_drop:g}{of_spread}"
         )
     if tolerance.max_score_gap is not None and found["largest_gap"] > tolerance.max_score_gap:
         failures.append(

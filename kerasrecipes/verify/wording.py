@@ -4,7 +4,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.data.examples import CLASS
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import printable
+from kerasrecipes.evaluation.task import Task
+from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.shown import Part
 from kerasrecipes.statistics.tables import Table
 
@@ -40,15 +44,21 @@ def describe(found: "Verification") -> Iterator[Part]:
 
 
 def _rows(found: "Verification") -> Iterator[tuple[str, str]]:
-    yield "same top class", f"{100 * found.agreement:.1f} % of {found.photos} photos"
-    accuracy, reference = 100 * found.accuracy, 100 * found.reference_accuracy
-    yield "accuracy", f"{accuracy:.1f} % (original {reference:.1f} %)"
-    yield "difference", f"{accuracy - reference:+.1f} points ({_intervals(found)})"
+    task = get_task(found.task)
+    same = "same top class" if task.target == CLASS else "same answer"
+    yield same, f"{100 * found.agreement:.1f} % of {found.photos} photos"
+    if task.quality_name == "accuracy":
+        accuracy, reference = 100 * found.accuracy, 100 * found.reference_accuracy
+        yield "accuracy", f"{accuracy:.1f} % (original {reference:.1f} %)"
+        yield "difference", f"{accuracy - reference:+.1f} points ({_intervals(found)})"
+    else:
+        yield from _quality(found, task)
     if found.mcnemar_p is not None:
         yield "lost and gained", _chance(found)
     yield from _limited("class", [_class(c) for c in found.classes if c.difference], "classes")
-    yield from _limited("other top class", [_flip(flip) for flip in found.flips], "flips")
-    yield "largest score gap", f"{found.largest_gap:.2g}"
+    other = same.replace("same", "other")
+    yield from _limited(other, [_flip(flip) for flip in found.flips], "flips")
+    yield from _gap(found)
     yield "size", f"{found.size_bytes / 1e6:.2f} MB"
     if found.memory_bytes is not None:
         yield "peak memory", f"{found.memory_bytes / 1e6:.1f} MB beyond the runtime's own"
@@ -61,6 +71,17 @@ def _rows(found: "Verification") -> Iterator[tuple[str, str]]:
     of_work = "" if work is None else f", {100 * work:.0f} % of the multiply-adds"
     yield "int8 coverage", f"{100 * found.int8_fraction:.0f} % of the layers with weights{of_work}"
     yield "non-built-in ops", str(found.non_builtin_ops)
+
+
+def _quality(found: "Verification", task: Task) -> Iterator[tuple[str, str]]:
+    output = OutputSpec(name="", task=task.name, unit=found.unit)
+    now, before = (task.in_words(q, output) for q in (found.accuracy, found.reference_accuracy))
+    yield task.quality_name, f"{now} (original {before})"
+    ends = sorted(task.shown(end) for end in found.difference_interval)
+    change = task.shown(found.accuracy_difference)
+    unit = f" {found.unit}" if found.unit else ""
+    told = f"95 % interval by bootstrap {ends[0]:+.2g} to {ends[1]:+.2g}"
+    yield "difference", f"{change:+.2g}{unit} ({told})"
 
 
 def _intervals(found: "Verification") -> str:
@@ -95,6 +116,14 @@ def _flip(found: "Flip") -> str:
     # Its folder and its name are enough to find it, and all that fits into a line.
     photo = "/".join(PurePath(found.photo).parts[-2:])
     return f"{printable(photo)} shows '{printable(found.label)}': {before} became {now}"
+
+
+def _gap(found: "Verification") -> Iterator[tuple[str, str]]:
+    if found.drop_unit == 1:
+        yield "largest score gap", f"{found.largest_gap:.2g}"
+    else:
+        gap = f"{found.largest_gap * found.drop_unit:.2g} {found.unit}".strip()
+        yield "largest gap", f"{gap}, {found.largest_gap:.2%} of how far the original's spread"
 
 
 def _limited(label: str, texts: list[str], field: str) -> Iterator[tuple[str, str]]:

@@ -90,7 +90,7 @@ ROOMS = {
         later_libraries="ai_edge_litert keras litert_quantizer onnx onnxruntime tensorflow tf2onnx",
     ),
     "verify": Room(
-        "bundles data evaluation export photos statistics", later="report", libraries="numpy"
+        "bundles data evaluation export heads statistics", later="report", libraries="numpy"
     ),
     "serve": Room("bundles data export heads photos", libraries="numpy"),
     "release": Room(
@@ -113,8 +113,8 @@ ROOMS = {
         later_libraries="scipy sklearn",
     ),
     "optimization": Room(
-        "backbones bundles data engine evaluation photos quantization release report settings "
-        "statistics surgery training",
+        "backbones bundles data engine evaluation heads photos quantization release report "
+        "settings statistics surgery training",
         later="callbacks export verify",
         libraries="numpy",
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",

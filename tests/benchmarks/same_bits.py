@@ -239,7 +239,7 @@ class Lab:
     def export(self, format: str = "tflite", quantization: str = "float32", **options) -> dict:
         options |= {"tolerance": kr.Tolerance(0.0, 1.0), "overwrite": True}
         record = self.bundle.export(format, quantization, **options)
-        answers = kr.Predictor(self.bundle, export=record.name).predict(self.bundle.golden().photos)
+        answers = kr.Predictor(self.bundle, export=record.name).predict(self.bundle.golden().files)
         found = {"scores": digest([one.scores for one in answers])}
         found["largest gap"] = record.verification["largest_gap"]
         return found | ({"size": record.size_bytes} if format == "tflite" else {})  # as above
@@ -247,8 +247,8 @@ class Lab:
     def save(self) -> dict:
         bundle = kr.Bundle.load(self.bundle.folder)
         golden, pixels = bundle.golden(), digest(bundle.calibration())
-        found = {"golden scores": digest(golden.scores), "calibration photos": pixels}
-        found["golden photos"] = digest(golden.labels, [photo.hex() for photo in golden.photos])
+        found = {"golden scores": digest(golden.answers), "calibration photos": pixels}
+        found["golden photos"] = digest(golden.targets, [photo.hex() for photo in golden.files])
         found["weights"] = digest(*bundle.load_model().get_weights())
         return found | numbers(kr.evaluate_bundle(bundle, self.test).evaluation)
 

@@ -318,18 +318,18 @@ def test_bundle_json_says_where_the_model_comes_from(saved_once, part_sets, fitt
 def test_golden_scores_are_what_the_saved_model_answers(copied):
     golden = copied.golden()
     model = copied.load_model()
-    assert len(golden.photos) == len(golden.names) == len(golden.labels) == 12
-    pixels = [copied.decode(photo) for photo in golden.photos]
+    assert len(golden.files) == len(golden.names) == len(golden.targets) == 12
+    pixels = [copied.decode(photo) for photo in golden.files]
     scores = model.predict(np.stack(pixels).astype("float32"), verbose=0)
-    np.testing.assert_allclose(scores, golden.scores, atol=1e-5)
-    assert golden.scores.dtype == np.float32
+    np.testing.assert_allclose(scores, golden.answers, atol=1e-5)
+    assert golden.answers.dtype == np.float32
 
 
 def test_golden_photos_are_the_test_photos(saved_once, part_sets):
     golden = saved_once.golden()
     test = part_sets[2]
     digests = {photo.facts.sha256: photo.label for photo in test.photos}
-    for photo, label in zip(golden.photos, golden.labels, strict=True):
+    for photo, label in zip(golden.files, golden.targets, strict=True):
         assert digests[hashlib.sha256(photo).hexdigest()] == saved_once.class_names[label]
 
 

@@ -295,7 +295,7 @@ def test_golden_photos_must_pass_beside_others(bundle, photo_set):
     class Turned(Bundle):
         def golden(self):
             found = super().golden()
-            return replace(found, scores=found.scores[:, ::-1])
+            return replace(found, answers=found.answers[:, ::-1])
 
     with pytest.raises(VerificationError, match="top-1 agreement .* on 60 photos"):
         export_model(Turned(bundle.folder, bundle.manifest), photos=photo_set)

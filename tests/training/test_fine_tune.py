@@ -75,7 +75,7 @@ def test_without_test_photos_the_validation_photos_are_golden(quick, part_photos
     done = fine_tune_images(part_photos, tmp_path, test_fraction=0, schedule=schedule, **quick)
     assert set(done.report.evaluations) == {"val"}
     assert done.bundle.manifest.golden_split == "val"
-    assert len(done.bundle.golden().photos) == len(done.recipe.fitted_.val)
+    assert len(done.bundle.golden().files) == len(done.recipe.fitted_.val)
 
 
 def test_a_leak_is_refused_before_the_training(part_photos, tmp_path, monkeypatch):

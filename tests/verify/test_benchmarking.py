@@ -25,7 +25,7 @@ def measured(exported_once):
 def test_every_export_is_measured_by_the_golden_photos(measured, exported_once):
     golden = exported_once.golden()
     assert measured.golden and measured.photos == 60 and measured.left_out == 0
-    assert measured.original_accuracy.value == np.mean(golden.scores.argmax(1) == golden.labels)
+    assert measured.original_accuracy.value == np.mean(golden.answers.argmax(1) == golden.targets)
     assert [v.name for v in measured.variants] == ["tflite-float32", "tflite-int8"]
     exact, small = measured.variants
     assert exact.agreement == 1.0 and exact.accuracy == measured.original_accuracy

@@ -7,13 +7,19 @@ import numpy as np
 import pytest
 
 from kerasrecipes import DataError, VerificationError
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.export import get_format
 from kerasrecipes.files import digest
+from kerasrecipes.heads import get_task
 from kerasrecipes.verify import Verification, verify_bundle, verify_export
 from kerasrecipes.verify.changes import compare_classes, find_flips
 from tiny_bundle import contract_of
 
 NAMES = ("blue", "green", "red")
+CLASSES = (
+    get_task("classification"),
+    OutputSpec(name="scores", task="classification", class_names=NAMES),
+)
 
 
 def scores(*tops: int, sure: float = 0.8) -> np.ndarray:
@@ -27,7 +33,7 @@ def test_flips_name_photo_label_and_both_answers():
     before = scores(0, 1, 1, 2)
     before[2] = [0.02, 0.96, 0.02]
     after = scores(0, 0, 2, 1, sure=0.6)
-    flips = find_flips(["a.png", "b.png", "c.png", "d.png"], labels, before, after, NAMES)
+    flips = find_flips(["a.png", "b.png", "c.png", "d.png"], labels, before, after, *CLASSES)
     # Lost ones first, and of these the surest.
     assert [flip.photo for flip in flips] == ["c.png", "d.png", "b.png"]
     assert [flip.lost for flip in flips] == [True, True, False]
@@ -39,7 +45,7 @@ def test_flips_name_photo_label_and_both_answers():
 def test_an_answer_of_nan_is_a_flip():
     after = scores(0, 1)
     after[1, 2] = np.nan
-    (flip,) = find_flips(["a", "b"], np.array([0, 1]), scores(0, 1), after, NAMES)
+    (flip,) = find_flips(["a", "b"], np.array([0, 1]), scores(0, 1), after, *CLASSES)
     assert flip.after == "" and flip.after_score == 0.0 and flip.lost
 
 
@@ -58,7 +64,7 @@ def test_classes_come_with_intervals_worst_first():
 @pytest.fixture
 def damaged(exported_once, monkeypatch):
     """A verification of a file that answers three photos as another class, one with NaN."""
-    said = exported_once.golden().scores.copy()
+    said = exported_once.golden().answers.copy()
     said[:8] = np.roll(said[:8], 1, axis=1)
     said[3, 0] = np.nan
     rows = iter(said.astype(np.float32))

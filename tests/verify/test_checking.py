@@ -43,8 +43,8 @@ def test_numbers_of_a_good_export(exported_once):
     found = verify_export(exported_once, "tflite-int8")
     golden = exported_once.golden()
     assert found.passed and found.failures == ()
-    assert found.photos == len(golden.photos) == 60
-    assert found.reference_accuracy == np.mean(golden.scores.argmax(1) == golden.labels)
+    assert found.photos == len(golden.files) == 60
+    assert found.reference_accuracy == np.mean(golden.answers.argmax(1) == golden.targets)
     assert found.agreement >= 0.95
     assert found.accuracy_difference == pytest.approx(found.accuracy - found.reference_accuracy)
     low, high = found.difference_interval
@@ -83,7 +83,7 @@ def test_other_json_is_refused(values):
 
 
 def test_another_model_fails_and_names_the_numbers(exported_once, swapped):
-    scores = np.roll(exported_once.golden().scores, 1, axis=1)
+    scores = np.roll(exported_once.golden().answers, 1, axis=1)
     swapped(load=lambda path: Answers(scores))
     found = verify_export(exported_once, "tflite-int8")
     assert not found.passed and found.agreement == 0.0
@@ -93,7 +93,7 @@ def test_another_model_fails_and_names_the_numbers(exported_once, swapped):
 
 
 def test_nan_fails(exported_once, swapped):
-    scores = exported_once.golden().scores.copy()
+    scores = exported_once.golden().answers.copy()
     scores[:2, 1] = np.nan
     swapped(load=lambda path: Answers(scores))
     found = verify_export(exported_once, "tflite-float32")

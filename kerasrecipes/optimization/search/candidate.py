@@ -11,7 +11,8 @@ import numpy as np
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.specs import OutputSpec
-from kerasrecipes.statistics.intervals import paired_difference_interval
+from kerasrecipes.heads import get_task
+from kerasrecipes.statistics.intervals import bootstrap_interval, paired_difference_interval
 
 if TYPE_CHECKING:
     from kerasrecipes.verify import Tolerance
@@ -25,13 +26,15 @@ class Candidate:
         model: What was done to the model: `"fitted"` for nothing, `"mixed"` if its most sensitive
             layers stay in float, else e.g. `"channels-0.5"`.
         quantization: How the file was written, e.g. `"int8"`.
-        accuracy: Share of the validation photos that the file gets right.
-        drop: How much lower that is than the float file of the model as it was fitted.
+        accuracy: Share of the validation photos that the file gets right; of another task the
+            mean of `Task.quality`, an error with a minus.
+        drop: How much lower that is than the float file of the model as it was fitted; where
+            answers are numbers, as a fraction of how far they spread.
         drop_interval: Its 95 % interval, of the same photos.
         drop_error: Its standard error, from the photos on which the two differ.
         recalls: Share of each class that the file finds, in the order of the classes; `None`
-            for a class without photos.
-        worst_class: The class that lost most.
+            for a class without photos; empty where there are no classes.
+        worst_class: The class that lost most; empty where there are none.
         worst_drop: How much it lost.
         size_bytes: Size of the file.
         latency_ms: Median time for one photo, one thread.
@@ -42,6 +45,9 @@ class Candidate:
         model_accuracy: Share of them that this model gets right.
         largest_gap: Largest difference between a score of the two.
         multiply_adds: Arithmetic for one photo, where it can be counted.
+        task: What the file is for; see `kerasrecipes.heads.get_task`.
+        unit: Unit of its answers, where they are numbers.
+        drop_unit: What a drop and a gap are a fraction of: 1, or how far numbers spread.
     """
 
     model: str
@@ -62,11 +68,30 @@ class Candidate:
     model_accuracy: float
     largest_gap: float
     multiply_adds: int | None = None
+    task: str = "classification"
+    unit: str = ""
+    drop_unit: float = 1.0
 
     @property
     def name(self) -> str:
         """What to call it, e.g. `"channels-0.5 int8"`."""
         return self.quantization if self.model == "fitted" else f"{self.model} {self.quantization}"
+
+    @property
+    def quality_name(self) -> str:
+        """What `accuracy` is called."""
+        return get_task(self.task).quality_name
+
+    @property
+    def quality(self) -> str:
+        """`accuracy` in words."""
+        output = OutputSpec(name="", task=self.task, unit=self.unit)
+        return get_task(self.task).in_words(self.accuracy, output)
+
+    @property
+    def points(self) -> str:
+        """What a drop is told in, a hundredth of its unit: of 100 %, or of a spread of numbers."""
+        return "points" if self.drop_unit == 1 else "% of how far the numbers spread"
 
     @property
     def judged_drop(self) -> float:
@@ -98,6 +123,8 @@ class Candidate:
             "reference_accuracy": self.model_accuracy,
             "accuracy_difference": self.accuracy - self.model_accuracy,
             "largest_gap": self.largest_gap,
+            "task": self.task,
+            "drop_unit": self.drop_unit,
         }
         # What is answered with NaN agrees with nothing.
         return find_failures(found, tolerance, bad_rows=0)
@@ -122,14 +149,16 @@ class FileJudge:
         output: What the files answer with.
         reference: The float file.
         answers: What that one says about each photo; measured at first use.
-        right: Whether that is right.
     """
 
     val: Examples
     output: OutputSpec
     reference: Path
     answers: np.ndarray | None = None
-    right: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        self._task = get_task(self.output.task)
+        self._targets = self._task.targets(self.val, self.output)
 
     def measure(
         self,
@@ -147,7 +176,7 @@ class FileJudge:
             model: What was done to the model.
             quantization: How the file was written.
             seconds: What it took so far.
-            scores: What the model in the file says about the photos, shape `(n, classes)`;
+            scores: What the model in the file says about the photos, shape `(n, width)`;
                 `None` for the answers of the float file.
             **facts: Further arguments of `Candidate`.
 
@@ -158,56 +187,74 @@ class FileJudge:
             DataError: If a photo cannot be read, or changed since it was scanned.
         """
         answers = file_answers(path, self.val, self.output)
-        right = self._right(answers)
         if self.answers is None:
             same = path == self.reference
             self.answers = answers if same else file_answers(self.reference, self.val, self.output)
-            self.right = self._right(self.answers)
-        lost, won = int((self.right & ~right).sum()), int((right & ~self.right).sum())
-        count, drop = len(right), (lost - won) / len(right)
-        drops = self._recalls(self.right) - self._recalls(right)
-        low, high = paired_difference_interval(self.right, right)
-        worst = int(np.nanargmax(drops))
+        unit = self._task.gap_unit(self.answers)
         median, ratio = self._latency(path)
         return Candidate(
             model=model,
             quantization=quantization,
-            accuracy=float(right.mean()),
-            drop=drop,
-            drop_interval=(low, high),
-            drop_error=math.sqrt(max(0.0, lost + won - (lost - won) ** 2 / count)) / count,
-            recalls=tuple(None if np.isnan(r) else float(r) for r in self._recalls(right)),
-            worst_class=self.val.class_names[worst],
-            worst_drop=float(drops[worst]),
+            accuracy=float(self._quality(answers).mean()),
+            **self._drop(answers, unit),
+            **self._of_classes(answers),
             size_bytes=path.stat().st_size,
             latency_ms=median,
             latency_ratio=ratio,
             seconds=seconds,
-            **self._likeness(answers, self.answers if scores is None else scores),
+            **self._likeness(answers, self.answers if scores is None else scores, unit),
+            task=self.output.task,
+            unit=self.output.unit,
+            drop_unit=unit,
             **facts,
         )
 
-    def _likeness(self, answers: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-        """Compare a file's answers with those of the model that is in it."""
-        from kerasrecipes.evaluation.scores import top_classes
+    def _quality(self, answers: np.ndarray) -> np.ndarray:
+        return self._task.quality(self._targets, answers, self.output)
 
+    def _drop(self, answers: np.ndarray, unit: float) -> dict[str, Any]:
+        """Compare a file's answers with those of the float file."""
+        before, now = self._quality(self.answers), self._quality(answers)
+        drops, count = (before - now) / unit, len(now)
+        total, squares = float(drops.sum()), float((drops**2).sum())
+        if np.isin(before, (0, 1)).all() and np.isin(now, (0, 1)).all():
+            interval = paired_difference_interval(before.astype(bool), now.astype(bool))
+        else:
+            interval = bootstrap_interval(np.mean, drops)
+        return {
+            "drop": total / count,
+            "drop_interval": interval,
+            "drop_error": math.sqrt(max(0.0, squares - total**2 / count)) / count,
+        }
+
+    def _of_classes(self, answers: np.ndarray) -> dict[str, Any]:
+        """Tell how much of each class is found, where there are classes."""
+        right = self._task.right(self._targets, answers, self.output)
+        before = self._task.right(self._targets, self.answers, self.output)
+        if right is None or before is None:
+            return {"recalls": (), "worst_class": "", "worst_drop": 0.0}
+        recalls = self._recalls(right)
+        drops = self._recalls(before) - recalls
+        worst = int(np.nanargmax(drops))
+        return {
+            "recalls": tuple(None if np.isnan(r) else float(r) for r in recalls),
+            "worst_class": self.output.class_names[worst],
+            "worst_drop": float(drops[worst]),
+        }
+
+    def _recalls(self, right: np.ndarray) -> np.ndarray:
+        shown = [self._targets == k for k in range(len(self.output.class_names))]
+        return np.array([right[mask].mean() if mask.any() else np.nan for mask in shown])
+
+    def _likeness(self, answers: np.ndarray, scores: np.ndarray, unit: float) -> dict[str, Any]:
+        """Compare a file's answers with those of the model that is in it."""
         gaps = np.abs(answers - scores)
         return {
             "photos": len(scores),
-            "agreement": float((top_classes(answers) == scores.argmax(axis=1)).mean()),
-            "model_accuracy": float(self._right(scores).mean()),
-            "largest_gap": float(gaps[np.isfinite(gaps)].max(initial=0.0)),
+            "agreement": float(self._task.agree(scores, answers, self.output).mean()),
+            "model_accuracy": float(self._quality(scores).mean()),
+            "largest_gap": float(gaps[np.isfinite(gaps)].max(initial=0.0)) / unit,
         }
-
-    def _right(self, answers: np.ndarray) -> np.ndarray:
-        from kerasrecipes.evaluation.scores import top_classes
-
-        return top_classes(answers) == self.val.labels
-
-    def _recalls(self, right: np.ndarray) -> np.ndarray:
-        labels = self.val.labels
-        shown = [labels == k for k in range(len(self.val.class_names))]
-        return np.array([right[mask].mean() if mask.any() else np.nan for mask in shown])
 
     def _latency(self, path: Path) -> tuple[float, float]:
         from kerasrecipes.export import get_format

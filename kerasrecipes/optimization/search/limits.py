@@ -71,8 +71,8 @@ class Limits(FileLimits):
         drop = file.judged_drop
         if drop > self.max_drop + 1e-12:
             text = (
-                f"loses {100 * file.drop:.1f} points of accuracy, judged as {100 * drop:.1f}, "
-                f"where {100 * self.max_drop:.1f} may be lost"
+                f"loses {100 * file.drop:.1f} {file.points} of {file.quality_name}, judged as "
+                f"{100 * drop:.1f}, where {100 * self.max_drop:.1f} may be lost"
             )
             # A point is much: it counts like a file twice as large as allowed.
             excess = (drop - self.max_drop) / max(self.max_drop, 0.01)

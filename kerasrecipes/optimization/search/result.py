@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.file_limits import pareto_front
+from kerasrecipes.heads import get_task
+from kerasrecipes.optimization.quantized_model import evaluated_file
 from kerasrecipes.optimization.search.candidate import Candidate, file_answers
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.photos.photo_set import PhotoSet
@@ -78,15 +80,16 @@ class OptimizationResult(Shown):
             f"Picked '{pick.name}': {pick.size_bytes / 1e6:.2f} MB ({size:.0%} of the float file) "
             f"and {pick.latency_ms:.3g} ms ({pick.latency_ratio:.0%}), the best in size and "
             f"latency together of {within} within the limits. "
-            f"On {self.photos} validation photos its accuracy drops by {100 * pick.drop:.1f} "
-            f"points (95% interval {low:.1f} to {high:.1f}), judged as "
+            f"On {self.photos} validation photos its {pick.quality_name} "
+            f"{'rises' if get_task(pick.task).is_error else 'drops'} by {100 * pick.drop:.1f} "
+            f"{pick.points} (95% interval {low:.1f} to {high:.1f}), judged as "
             f"{100 * pick.judged_drop:.1f}."
         )
         if pick.drop_interval[1] > self.limits.max_drop:
             why += (
                 f" So many photos cannot rule out a drop of more than "
-                f"{100 * self.limits.max_drop:.1f} points; measure the pick on test photos with "
-                "`evaluate`."
+                f"{100 * self.limits.max_drop:.1f} {pick.points}; measure the pick on test photos "
+                "with `evaluate`."
             )
         return why
 
@@ -128,15 +131,11 @@ class OptimizationResult(Shown):
         Raises:
             DataError: If there is no pick, or photos were used in the search.
         """
-        from kerasrecipes.evaluation.classification import evaluate_scores
-        from kerasrecipes.evaluation.scores import without_rounding
-
         candidate = self._chosen(candidate)
         recipe = self.recipes[candidate.model]
         recipe.evaluate(photos)
-        scores = without_rounding(file_answers(self._file(candidate), photos, recipe.output_))
-        labels = recipe.fitted_.golden.targets
-        return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
+        answers = file_answers(self._file(candidate), photos, recipe.output_)
+        return evaluated_file(recipe, recipe.fitted_.golden.targets, answers)
 
     def save(self, folder: str | Path, candidate: Candidate | None = None) -> "Bundle":
         """Write a candidate's model as a bundle, with its exported file.
@@ -178,7 +177,9 @@ class OptimizationResult(Shown):
         from kerasrecipes.statistics.intervals import wilson_interval
 
         def drawn(one: Candidate) -> TradeOff:
-            interval = wilson_interval(round(one.accuracy * self.photos), self.photos)
+            interval = (one.accuracy, one.accuracy)
+            if one.quality_name == "accuracy":
+                interval = wilson_interval(round(one.accuracy * self.photos), self.photos)
             name = f"{one.name} (pick)" if one == self.pick else one.name
             return TradeOff(name, Estimate(one.accuracy, *interval), one.latency_ms, one.size_bytes)
 
@@ -200,7 +201,14 @@ class OptimizationResult(Shown):
 
     def parts(self) -> Iterator[Part]:
         """Yield the candidates, what is to be known of them, and the pick."""
-        heads = ("", "accuracy", "drop (95% interval)", "worst class", "agreement", "size")
+        heads = (
+            "",
+            self.candidates[0].quality_name,
+            "drop (95% interval)",
+            "worst class",
+            "agreement",
+            "size",
+        )
         heads += ("latency", "")
         rows = tuple(self._row(one) for one in self.candidates)
         yield from (Table("", heads, rows, name_width=60), "")
@@ -216,9 +224,9 @@ class OptimizationResult(Shown):
         mark += " ← pick" if one == self.pick else " refused" if self.limits.refusals(one) else ""
         return (
             one.name,
-            f"{one.accuracy:.1%}",
+            one.quality,
             f"{100 * one.drop:+.1f} ({low:+.1f} to {high:+.1f})",
-            f"{shorten_text(printable(one.worst_class), 20)} {100 * one.worst_drop:+.1f}",
+            _worst(one),
             f"{one.agreement:.1%}",
             f"{one.size_bytes / 1e6:.2f} MB",
             f"{one.latency_ms:.3g} ms ({one.latency_ratio:.2f}×)",
@@ -257,6 +265,13 @@ class OptimizationResult(Shown):
         if chosen is None:
             raise DataError(f"{self.message} Pass `candidate` to take one all the same.")
         return chosen
+
+
+def _worst(one: Candidate) -> str:
+    """Name the class that lost most, where there are classes."""
+    if not one.recalls:
+        return "–"
+    return f"{shorten_text(printable(one.worst_class), 20)} {100 * one.worst_drop:+.1f}"
 
 
 def file_name(model: str, quantization: str) -> str:

@@ -259,8 +259,8 @@ class Search:
         self.candidates.append(found)
         self._save()
         say(
-            f"{self._clock()}  {found.name}: accuracy {found.accuracy:.1%} "
-            f"({0.0 - 100 * found.drop:+.1f} points), {found.size_bytes / 1e6:.2f} MB, "
+            f"{self._clock()}  {found.name}: {found.quality_name} {found.quality} "
+            f"({0.0 - 100 * found.drop:+.1f} {found.points}), {found.size_bytes / 1e6:.2f} MB, "
             f"{found.latency_ms:.3g} ms ({found.latency_ratio:.2f} of float)"
         )
 

@@ -1,4 +1,4 @@
-"""A classifier as the small file that will run on the phone."""
+"""A model as the small file that will run on the phone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,24 +7,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.seen import on_side, refuse_seen, with_seen
-from kerasrecipes.evaluation.classification import evaluate_scores
 from kerasrecipes.evaluation.scores import without_rounding
 from kerasrecipes.optimization.quantization_report import QuantizationReport
-from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.statistics.shown import Part, Shown
 
 if TYPE_CHECKING:
-    from kerasrecipes.evaluation.result import Evaluation
+    from kerasrecipes.evaluation.base import Result
     from kerasrecipes.release.bundle import Bundle
-    from kerasrecipes.training.image_classifier import ImageClassifier
+    from kerasrecipes.training.recipe import Recipe
     from kerasrecipes.verify import Tolerance
 
 THREADS = 2
 
 
 @dataclass(frozen=True)
-class QuantizedClassifier(Shown):
+class QuantizedModel(Shown):
     """What `quantize` made: a `.tflite` file, its report, and the recipe behind it.
 
     Args:
@@ -37,20 +36,20 @@ class QuantizedClassifier(Shown):
             chosen by, see `kerasrecipes.data.seen`.
     """
 
-    recipe: "ImageClassifier"
+    recipe: "Recipe"
     content: bytes = field(repr=False)
     quantization: str
     report: QuantizationReport = field(repr=False)
     calibrated: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def predict(self, photos: PhotoSet) -> np.ndarray:
-        """Return class probabilities of the file, run in LiteRT.
+    def predict(self, photos: Examples) -> np.ndarray:
+        """Return what the file answers, run in LiteRT.
 
         Args:
-            photos: What to classify; labels are not looked at.
+            photos: What to ask about; labels are not looked at.
 
         Returns:
-            float32, shape `(n, classes)`, in the order of the recipe's `labels_`.
+            float32, shape `(n, width)`, e.g. probabilities in the order of the recipe's `labels_`.
 
         Raises:
             DataError: If a photo cannot be read, or changed since it was scanned.
@@ -61,14 +60,14 @@ class QuantizedClassifier(Shown):
         model = TFLiteModel(self.content, THREADS, name=f"the {self.quantization} file")
         return ask(model, photos.each(model.shape), self.recipe.output_)
 
-    def evaluate(self, photos: PhotoSet) -> "Evaluation":
+    def evaluate(self, photos: Examples) -> "Result":
         """Measure the file on labelled photos, as `ImageClassifier.evaluate` does the model.
 
         Args:
             photos: Photos of the same classes that the model has not seen.
 
         Returns:
-            An `Evaluation`; print it.
+            The result, an `Evaluation` for a classifier; print it.
 
         Raises:
             DataError: If photos were used in the fit or for calibration, cannot be read, or
@@ -76,11 +75,11 @@ class QuantizedClassifier(Shown):
         """
         recipe = self.recipe
         refuse_seen(with_seen(recipe.seen_, self.calibrated), photos)
-        labels = photos.labels_among(recipe.labels_)
-        scores = without_rounding(self.predict(photos))
+        targets = recipe.fitted_.task.targets(photos, recipe.output_)
+        answers = self.predict(photos)
         seen = with_seen(recipe.seen_, on_side(photos, "test"))
         recipe.fitted_ = replace(recipe.fitted_, seen=seen)
-        return evaluate_scores(labels, scores, recipe.labels_, seed=recipe.seed)
+        return evaluated_file(recipe, targets, answers)
 
     def save(
         self, folder: "str | Path | Bundle", *, tolerance: "Tolerance | None" = None
@@ -111,3 +110,21 @@ class QuantizedClassifier(Shown):
     def parts(self) -> Iterator[Part]:
         """Yield the report about the file."""
         yield self.report
+
+
+# What it was called when there were classifiers alone.
+QuantizedClassifier = QuantizedModel
+
+
+def evaluated_file(recipe: "Recipe", targets: np.ndarray, answers: np.ndarray) -> "Result":
+    """Judge what a file of a recipe's model answers, as the recipe judges the model.
+
+    Args:
+        recipe: The fitted recipe.
+        targets: What the answers should be.
+        answers: What the file said.
+    """
+    task, output = recipe.fitted_.task, recipe.output_
+    if task.target == CLASS:
+        answers = without_rounding(answers)
+    return task.evaluate(targets, answers, output, seed=recipe.seed)

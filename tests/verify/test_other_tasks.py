@@ -1,0 +1,220 @@
+"""Verification, benchmark, prediction and quantizing of files that answer something else."""
+
+import json
+
+import numpy as np
+import pytest
+
+import tiny_bundle as tiny
+from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.errors import VerificationError
+from kerasrecipes.serve import Predictor
+from kerasrecipes.verify import (
+    Tolerance,
+    Verification,
+    benchmark_bundle,
+    verify_bundle,
+    verify_export,
+)
+
+BRIGHTNESS = OutputSpec(name="brightness", task="regression", unit="grey levels")
+COLOURS = OutputSpec(
+    name="colours", task="multi_label", class_names=("blue", "green", "red"), thresholds=(0.4,) * 3
+)
+WEAR = OutputSpec(name="wear", task="ordinal", class_names=("new", "used", "worn"))
+
+
+def mean_brightness(photos, labels):
+    return photos.mean(axis=(1, 2, 3)).astype(np.float64)
+
+
+def strong_colours(photos, labels):
+    means = photos.mean(axis=(1, 2))[:, ::-1]
+    return (means > means.mean(axis=1, keepdims=True)).astype(np.float32)
+
+
+def brightness_model():
+    """A model that averages exactly: what its file gets wrong is the rounding."""
+    import keras
+    from keras import layers
+
+    photo = keras.Input((32, 32, 3))
+    x = layers.Conv2D(1, 1, name="mix", use_bias=False)(photo)
+    x = layers.Conv2D(1, 3, name="blur", padding="same", use_bias=False)(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(photo, layers.Rescaling(1.0, name="brightness")(x))
+    blur = np.zeros((3, 3, 1, 1))
+    blur[1, 1] = 1
+    model.get_layer("mix").set_weights([np.full((1, 1, 3, 1), 1 / 3)])
+    model.get_layer("blur").set_weights([blur])
+    return model
+
+
+def colours_model():
+    import keras
+    from keras import layers
+
+    photo = keras.Input((32, 32, 3))
+    x = layers.Conv2D(3, 1, name="mix", use_bias=False)(photo)
+    x = layers.Activation("sigmoid", name="colours")(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(photo, x)
+    mix = (np.eye(3) - 1 / 3)[:, ::-1] / 20
+    model.get_layer("mix").set_weights([mix[None, None]])
+    return model
+
+
+@pytest.fixture(scope="module")
+def brightness(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("numbers") / "brightness"
+    bundle = tiny.write_bundle(folder, brightness_model(), BRIGHTNESS, mean_brightness)
+    bundle.export("tflite", "float32")
+    bundle.export("onnx")
+    return bundle
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("labels") / "colours"
+    bundle = tiny.write_bundle(folder, colours_model(), COLOURS, strong_colours)
+    bundle.export("tflite", "float32")
+    return bundle
+
+
+def test_numbers_are_compared_by_their_errors(brightness):
+    onnx, found = verify_bundle(brightness)
+    assert found.passed and onnx.passed and found.agreement == 1.0
+    assert found.task == "regression" and found.unit == "grey levels"
+    golden = brightness.golden()
+    error = np.abs(golden.answers[:, 0] - golden.targets).mean()
+    assert found.reference_accuracy == pytest.approx(-error)
+    low, high = found.difference_interval
+    assert low <= found.accuracy_difference <= high
+    assert found.drop_unit == pytest.approx(golden.answers.std())
+    assert found.mcnemar_p is None and found.flips == () and found.classes == ()
+    text = str(found)
+    for words in ("same answer", "mean absolute error", "grey levels (original", "by bootstrap",
+                  "of how far the original's spread"):  # fmt: skip
+        assert words in text
+    assert "top class" not in text and "lost and gained" not in text
+    assert Verification.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_a_file_of_other_numbers_is_refused(brightness, monkeypatch):
+    from kerasrecipes.verify import checking
+
+    def shifted(model, inputs, output):
+        return ask(model, inputs, output) + 20
+
+    ask = checking.ask
+    monkeypatch.setattr(checking, "ask", shifted)
+    found = verify_export(brightness, "tflite-float32")
+    assert not found.passed and found.agreement == 0.0
+    said = "; ".join(found.failures)
+    assert "agreement 0.0000 on 60 photos is below 0.99" in said and "top-1" not in said
+    assert "mean absolute error rises by 20.0" in said and "of how far the numbers spread" in said
+
+
+def test_a_number_of_nan_fails_and_stays_json(brightness, monkeypatch):
+    from kerasrecipes.verify import checking
+
+    ask = checking.ask
+
+    def broken(model, inputs, output):
+        answers = ask(model, inputs, output)
+        answers[:2] = np.nan
+        return answers
+
+    monkeypatch.setattr(checking, "ask", broken)
+    found = verify_export(brightness, "tflite-float32")
+    assert "2 of 60 photos are answered with NaN or infinity" in found.failures
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_several_labels_are_compared_label_by_label(colours):
+    (found,) = verify_bundle(colours)
+    assert found.passed and found.agreement == 1.0
+    golden = colours.golden()
+    right = (golden.answers >= 0.4) == (golden.targets > 0.5)
+    assert found.reference_accuracy == pytest.approx(right.mean())
+    assert "label accuracy" in str(found) and found.mcnemar_p is None
+
+
+def test_a_label_that_is_given_no_more_is_a_flip(colours, monkeypatch):
+    from kerasrecipes.verify import checking
+
+    ask = checking.ask
+    monkeypatch.setattr(checking, "ask", lambda *given: ask(*given) * [1, 1, 0.1])
+    found = verify_export(colours, "tflite-float32", tolerance=Tolerance(min_agreement=0.0))
+    flip = next(flip for flip in found.flips if "red" in flip.before)
+    assert "red" not in flip.after
+    assert "other answer" in str(found)
+
+
+def test_classes_in_an_order_have_flips_and_an_error(tmp_path, trained):
+    bundle = tiny.write_bundle(tmp_path / "wear", trained, WEAR, lambda photos, labels: labels)
+    record = bundle.export("tflite", "int8", tolerance=Tolerance(0.5, 0.5))
+    found = Verification.from_dict(record.verification)
+    assert found.task == "ordinal" and found.mcnemar_p is not None and len(found.classes) == 3
+    assert "same top class" in str(found) and "classes (original" in str(found)
+
+
+def test_a_benchmark_tells_errors_in_their_unit(brightness):
+    found = benchmark_bundle(brightness, runs=10, threads=(1,))
+    text = str(found)
+    assert "mean absolute error" in text and "grey levels [" in text
+    assert all(one.worst_recall is None and one.agreement == 1.0 for one in found.variants)
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_predictions_are_what_the_task_says(brightness, colours):
+    photos, labels = tiny.colour_photos(3, seed=9)
+    files = [tiny.png(photo) for photo in photos]
+    numbers = Predictor(brightness).predict(files)
+    expected = mean_brightness(photos, labels)
+    np.testing.assert_allclose([one.number for one in numbers], expected, rtol=1e-3)
+    assert numbers[0].said.endswith("grey levels")
+    assert set(numbers[0].to_dict()) == {"path", "number", "unit", "error"}
+    for one, wanted in zip(
+        Predictor(colours).predict(files), strong_colours(photos, labels), strict=True
+    ):
+        named = {name for name, applies in zip(COLOURS.class_names, wanted, strict=True) if applies}
+        assert named <= set(one.labels) and one.to_dict()["labels"] == list(one.labels)
+
+
+def test_a_threshold_is_for_classes_alone(brightness):
+    for options in ({"temperature": 2.0}, {"threshold": {"bright": 0.3}}):
+        with pytest.raises(ValueError, match="change the probabilities of classes, .*'regression'"):
+            brightness.export("tflite", "float16", **options)
+
+
+def test_an_export_is_opened_and_timed_once(bundle, photo_set, monkeypatch):
+    from kerasrecipes.verify import checking
+
+    calls = []
+
+    def counted(name):
+        run = getattr(checking, name)
+        return lambda *given: calls.append(name) or run(*given)
+
+    for name in ("benchmark_export", "measure_footprint"):
+        monkeypatch.setattr(checking, name, counted(name))
+    record = bundle.export("tflite", "float32", photos=photo_set)
+    assert record.verification["photos"] == 12 and len(calls) == 2
+
+
+def test_a_digest_is_made_once(exported, monkeypatch):
+    from kerasrecipes.bundles import export_record
+    from kerasrecipes.verify import checking
+
+    made = []
+    digest = export_record.digest
+    monkeypatch.setattr(export_record, "digest", lambda path: made.append(path) or digest(path))
+    checking.verify_bundle(exported)
+    assert len(made) == 2
+
+
+def test_numbers_of_another_model_are_not_added(tmp_path):
+    model = brightness_model()
+    bundle = tiny.write_bundle(tmp_path / "b", model, BRIGHTNESS, mean_brightness)
+    with pytest.raises(VerificationError, match="the largest score gap|agreement"):
+        bundle.export("tflite", "float16", tolerance=Tolerance(max_score_gap=0.0))
