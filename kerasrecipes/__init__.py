@@ -65,7 +65,7 @@ if TYPE_CHECKING:
         OptimizationResult as OptimizationResult,
         OptimizedBundle as OptimizedBundle,
         QuantizationReport as QuantizationReport,
-        QuantizedClassifier as QuantizedClassifier,
+        QuantizedModel as QuantizedModel,
         cluster as cluster,
         distil as distil,
         measure_sensitivity as measure_sensitivity,
@@ -147,7 +147,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "heads": "list_heads register_head",
         "losses": "list_losses register_loss",
         "optimization": "OptimizationResult OptimizedBundle QuantizationReport "
-        "QuantizedClassifier cluster distil measure_sensitivity optimize "
+        "QuantizedModel cluster distil measure_sensitivity optimize "
         "optimize_bundle prune quantize",
         "photos": "Augmentation CheckReport DecodePolicy Photo PhotoSet check_photos "
         "photos_from_arrays photos_from_dataset "

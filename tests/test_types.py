@@ -70,7 +70,7 @@ def test_what_is_missing_is_found():
     [
         (Recipe.fit, kr.RunReport),
         (Recipe.save, kr.Bundle),
-        (kr.quantize, kr.QuantizedClassifier),
+        (kr.quantize, kr.QuantizedModel),
         (kr.fine_tune_images, kr.FineTuned),
         (kr.optimize, kr.OptimizationResult),
         (kr.evaluate_bundle, kr.BundleEvaluation),

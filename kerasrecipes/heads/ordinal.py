@@ -69,8 +69,8 @@ class Ordinal(Task):
         return -np.where(said < 0, len(output.class_names) - 1.0, np.abs(said - targets))
 
     def right(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
-        """Tell where the top class is the target."""
-        return CLASSIFICATION.right(targets, answers, output)
+        """Tell where the median class is the target."""
+        return median_classes(answers) == targets
 
     def agree(self, reference: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Tell where the median class is the same."""

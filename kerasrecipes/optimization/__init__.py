@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         QuantizationReport as QuantizationReport,
     )
     from kerasrecipes.optimization.quantized_model import (
-        QuantizedClassifier as QuantizedClassifier,
         QuantizedModel as QuantizedModel,
     )
     from kerasrecipes.optimization.quantizing import quantize as quantize
@@ -46,7 +45,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "pruning": "cluster prune",
         "quantization_aware": "make_quantization_aware",
         "quantization_report": "LayerPrecision QuantizationReport",
-        "quantized_model": "QuantizedClassifier QuantizedModel",
+        "quantized_model": "QuantizedModel",
         "quantizing": "quantize",
         "search.optimizing": "optimize",
         "search.result": "OptimizationResult",

@@ -112,10 +112,6 @@ class QuantizedModel(Shown):
         yield self.report
 
 
-# What it was called when there were classifiers alone.
-QuantizedClassifier = QuantizedModel
-
-
 def evaluated_file(recipe: "Recipe", targets: np.ndarray, answers: np.ndarray) -> "Result":
     """Judge what a file of a recipe's model answers, as the recipe judges the model.
 

@@ -80,7 +80,7 @@ class FileMaker:
             model = make()
             if isinstance(model, bytes):
                 path.write_bytes(model)
-            elif isinstance(model, kr.QuantizedClassifier):
+            elif isinstance(model, kr.QuantizedModel):
                 path.write_bytes(model.content)
             else:
                 get_format("tflite").write(

@@ -93,7 +93,7 @@ def test_whatever_prints_a_table_shows_one():
         "Ablation", "AdapterSummary", "Benchmark", "BundleEvaluation", "CheckReport", "Evaluation",
         "FreezeSummary", "MultiLabelEvaluation", "OptimizationResult", "OptimizedBundle",
         "OrdinalEvaluation", "ProbeResult", "QuantizationReport", "QuantizationSensitivity",
-        "QuantizedClassifier", "Recommendation", "RegressionEvaluation", "RunReport",
+        "QuantizedModel", "Recommendation", "RegressionEvaluation", "RunReport",
         "Verification", "WeightReport",
     }  # fmt: skip
     # What has a text of its own and no table needs no HTML.
