@@ -194,12 +194,17 @@ def check_answer(
         inputs: Examples, of which the first is used; a ramp of greys if there are none.
 
     Raises:
-        VerificationError: If a number is NaN or infinite.
+        VerificationError: If an answer is missing, or a number is NaN or infinite.
     """
     if inputs is None or len(inputs) == 0:
         inputs = ramp(loaded.shape, loaded.dtype)[None]
     found = loaded(inputs[:1])
     for output in contract.outputs:
+        if output.name not in found:
+            raise VerificationError(
+                f"The converted file answers with {listed(found)}, and not with {output.name!r}. "
+                "Name the last layer of the model as the contract does."
+            )
         answer = found[output.name][0]
         if np.all(np.isfinite(answer)):
             continue

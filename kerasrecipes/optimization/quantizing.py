@@ -318,7 +318,8 @@ def _tfmot(
     scheme, sparsity, clusters = checked_scheme(**options)
     twin = train_for_int8(recipe.model_, trainer, scheme, sparsity=sparsity, clusters=clusters)
     contract = _contract(recipe, "qat")
-    return recipe, finish(twin.convert(), recipe.model_, quantization="int8", contract=contract)
+    content = twin.convert(contract.output.name)
+    return recipe, finish(content, recipe.model_, quantization="int8", contract=contract)
 
 
 # Each trains a recipe on with simulated rounding, on photos to learn from and to choose by. It

@@ -58,7 +58,7 @@ def test_every_candidate_is_a_real_file(found, small_fitted, part_sets):
     right = {}
     for one in found.candidates:
         path = found.folder / f"{one.model}-{one.quantization}.tflite"
-        right[one.name] = load(path)(pixels).argmax(axis=1) == val.labels
+        right[one.name] = load(path)(pixels)["scores"].argmax(axis=1) == val.labels
         assert one.accuracy == right[one.name].mean()
         assert one.size_bytes == path.stat().st_size
         differing = right["float32"].astype(int) - right[one.name]
@@ -69,7 +69,7 @@ def test_every_candidate_is_a_real_file(found, small_fitted, part_sets):
         assert one.recalls == pytest.approx(recalls)
         assert one.latency_ms > 0
         # What the file is compared with when it is saved: the model that is in it.
-        scores, answers = found.recipes[one.model].predict(val), load(path)(pixels)
+        scores, answers = found.recipes[one.model].predict(val), load(path)(pixels)["scores"]
         assert one.agreement == (answers.argmax(axis=1) == scores.argmax(axis=1)).mean()
         assert one.model_accuracy == (scores.argmax(axis=1) == val.labels).mean()
         assert one.largest_gap == pytest.approx(np.abs(answers - scores).max(), abs=1e-6)
@@ -176,7 +176,7 @@ def test_a_student_is_tried_in_its_own_size(quick, small_fitted, part_sets, tmp_
     assert found.candidates[2].multiply_adds < found.candidates[0].multiply_adds
     assert found.evaluate(test, found.candidates[-1]).n == len(test)
     bundle = found.save(tmp_path / "model", found.candidates[-1])
-    assert bundle.manifest.image_size == (20, 20) and "tflite-int8" in bundle.exports()
+    assert bundle.input.shape[:2] == (20, 20) and "tflite-int8" in bundle.exports()
     steps = [step["name"] for step in bundle.manifest.optimization]
     assert steps == ["distil", "quantize", "optimize"]
     again = optimize(small_fitted, train, val, **calls)

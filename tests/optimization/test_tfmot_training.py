@@ -61,7 +61,7 @@ def test_a_scheme_ends_in_an_int8_file_that_holds_what_it_promises(
     assert facts.ops["QUANTIZE"] + facts.ops["DEQUANTIZE"] == 2  # at the ends
     assert "BATCH" not in str(facts.ops) and facts.ops["ADD"] == 1  # norms are folded
     photos, labels = tiny.colour_photos(30, seed=7)
-    scores = TFLiteModel(content)(photos)
+    scores = TFLiteModel(content)(photos)["scores"]
     assert np.mean(scores.argmax(1) == labels) > 0.9
     assert np.abs(scores - twin.model.predict(photos.astype("float32"), verbose=0)).max() < 0.02
     for kernel in int8_kernels(content):

@@ -98,10 +98,13 @@ class QuantizedTwin:
     core: "tf_keras.Model"
     scheme: str
 
-    def convert(self) -> bytes:
+    def convert(self, output: str = "scores") -> bytes:
         """Convert to `.tflite` bytes: one uint8 photo in, float scores out, int8 between.
 
         No calibration photos are needed: the ranges were learned in training.
+
+        Args:
+            output: What the file calls the scores.
 
         Raises:
             VerificationError: If TFLite has no built-in operator for one of the model's.
@@ -113,6 +116,8 @@ class QuantizedTwin:
             tfmot.experimental.combine.strip_clustering_cqat(self.core)
         photo = tf_keras.Input(batch_shape=(1, *self.model.input_shape[1:]), dtype="uint8")
         scores = self.model(tf.cast(photo, tf.float32), training=False)
+        # Its signature calls an answer as the layer that it comes from.
+        scores = tf_keras.layers.Activation("linear", name=output)(scores)
         whole = tf_keras.Model(photo, scores)
         converter = tf.lite.TFLiteConverter.from_keras_model(whole)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
