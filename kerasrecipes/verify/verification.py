@@ -50,7 +50,7 @@ class Verification(Shown):
             error with a minus; what tells of classes is empty where there are none.
         unit: Unit of the answers, where they are numbers.
         drop_unit: What `largest_gap` is in, and limits of a drop: 1 for scores, and for numbers
-            how far the original's spread.
+            the spread of the original's numbers.
 
     The fields after `failures` are `None` or empty in records of older versions.
     """

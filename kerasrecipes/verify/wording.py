@@ -123,7 +123,10 @@ def _gap(found: "Verification") -> Iterator[tuple[str, str]]:
         yield "largest score gap", f"{found.largest_gap:.2g}"
     else:
         gap = f"{found.largest_gap * found.drop_unit:.2g} {found.unit}".strip()
-        yield "largest gap", f"{gap}, {found.largest_gap:.2%} of how far the original's spread"
+        yield (
+            "largest gap",
+            f"{gap}, {found.largest_gap:.2%} of the spread of the original's numbers",
+        )
 
 
 def _limited(label: str, texts: list[str], field: str) -> Iterator[tuple[str, str]]:

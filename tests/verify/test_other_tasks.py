@@ -93,7 +93,7 @@ def test_numbers_are_compared_by_their_errors(brightness):
     assert found.mcnemar_p is None and found.flips == () and found.classes == ()
     text = str(found)
     for words in ("same answer", "mean absolute error", "grey levels (original", "by bootstrap",
-                  "of how far the original's spread"):  # fmt: skip
+                  "of the spread of the original's numbers"):  # fmt: skip
         assert words in text
     assert "top class" not in text and "lost and gained" not in text
     assert Verification.from_dict(json.loads(json.dumps(found.to_dict()))) == found
