@@ -58,7 +58,8 @@ def write_starter(
 
     Raises:
         ValueError: If the language or the export is unknown.
-        DataError: If the bundle has no verified `.tflite` export, or the folder is not empty.
+        DataError: If the model does not classify photos, the bundle has no verified `.tflite`
+            export, or the folder is not empty.
         IntegrityError: If a file of the bundle changed.
     """
     from kerasrecipes.bundles.bundle import BundleFolder
@@ -68,6 +69,7 @@ def write_starter(
     to = Path(to)
     check_new_folder(to)
     bundle = BundleFolder.load(bundle)
+    _check_answers(bundle)
     record = _chosen(bundle, export)
     check_digest(record)
     to.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +84,16 @@ def write_starter(
         sync_folder(folder)
         folder.rename(to)  # onto an empty folder, or none
     return to
+
+
+def _check_answers(bundle: "BundleFolder") -> None:
+    """Refuse what the projects have no words for."""
+    found = bundle.manifest.modality, bundle.output.task
+    if found != ("photos", "classification"):
+        raise DataError(
+            f"A starter names the class of a photo, and this model takes {found[0]} and learned "
+            f"the task {found[1]!r}. Read its exported file as kerasrecipes.Predictor does."
+        )
 
 
 def _chosen(bundle: "BundleFolder", export: str | None) -> ExportRecord:

@@ -7,7 +7,8 @@ import pytest
 
 import tiny_bundle as tiny
 from kerasrecipes.data.specs import OutputSpec
-from kerasrecipes.errors import VerificationError
+from kerasrecipes.errors import DataError, VerificationError
+from kerasrecipes.release.starter import write_starter
 from kerasrecipes.serve import Predictor
 from kerasrecipes.verify import (
     Tolerance,
@@ -185,6 +186,12 @@ def test_a_threshold_is_for_classes_alone(brightness):
     for options in ({"temperature": 2.0}, {"threshold": {"bright": 0.3}}):
         with pytest.raises(ValueError, match="change the probabilities of classes, .*'regression'"):
             brightness.export("tflite", "float16", **options)
+
+
+def test_a_starter_is_for_classes_alone(brightness, tmp_path):
+    with pytest.raises(DataError, match="names the class of a photo, .* the task 'regression'"):
+        write_starter(brightness, "python", tmp_path / "app")
+    assert not (tmp_path / "app").exists()
 
 
 def test_an_export_is_opened_and_timed_once(bundle, photo_set, monkeypatch):
