@@ -50,14 +50,14 @@ def test_an_engine_with_other_numbers_is_not_used(frozen, photos, monkeypatch):
     np.testing.assert_array_equal(found[1], frozen.predict_on_batch(photos)[1])
 
 
-def test_features_beyond_half_precision_are_kept_in_single(part_sets):
+def test_features_beyond_half_precision_are_kept_in_single(part_sets, capsys):
     from kerasrecipes.photos.reader import PhotoReader
 
     photo = keras.Input((8, 8, 3))
     model = keras.Model(photo, [keras.layers.Rescaling(1e4)(photo)])
-    said = []
-    part = FrozenPart(model, None, (), 1.0, said.append)
+    part = FrozenPart(model, None, (), 1.0)
     cache = part._filled(model, Side(PhotoReader(part_sets[1], (8, 8)), 1))
+    said = capsys.readouterr().err.splitlines()
     assert said == ["  An output of the frozen blocks exceeds float16. Keeping single precision."]
     assert cache.stored[0].dtype == np.float32
     assert np.isfinite(cache.stored[0]).all()
@@ -91,18 +91,20 @@ def test_an_unwritable_cache_folder_is_replaced_by_the_temporary_one(tmp_path, m
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_disk_that_fills_up_costs_the_cache_and_says_so(part_sets, tiny_spec, monkeypatch):
+def test_a_disk_that_fills_up_costs_the_cache_and_says_so(
+    part_sets, tiny_spec, monkeypatch, capsys
+):
     from kerasrecipes.photos.reader import PhotoReader
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(prefix_cache.os, "posix_fallocate", full)
-    spec, said = tiny_spec(), []
+    spec = tiny_spec()
     side = Side(PhotoReader(part_sets[1], (48, 48)), 1)
-    part = FrozenPart(spec.build((48, 48)), spec, (side, side), 1.0, said.append)
+    part = FrozenPart(spec.build((48, 48)), spec, (side, side), 1.0)
     assert part.sources(1, []) is None
-    assert said == [
+    assert capsys.readouterr().err.splitlines() == [
         "  The frozen blocks are computed in every epoch: their output cannot be kept "
         "(No space left on device)."
     ]

@@ -54,7 +54,7 @@ def test_it_comes_back_from_its_folder(fitted, saved, sides):
     assert RunReport.from_json(fitted.report_.to_json()) == fitted.report_
     assert again.report_ == fitted.report_
     with np.load(saved.folder / "golden" / "golden.npz") as golden:
-        assert golden["scores"].shape == (20, 1) and golden["labels"].dtype == np.float64
+        assert golden["answers"].shape == (20, 1) and golden["targets"].dtype == np.float64
 
 
 def test_its_page_shows_numbers_in_the_unit(saved):

@@ -94,7 +94,7 @@ def test_all_at_once_is_what_the_file_loses(measured, wild, tmp_path):
     answer, _ = write(wild, tmp_path / "m.tflite")
     pixels = photos(40)[::2]
     exact = wild.predict(pixels.astype("float32"), verbose=0)
-    gap = np.abs(answer(pixels) - exact).max(axis=1).mean()
+    gap = np.abs(answer(pixels)["scores"] - exact).max(axis=1).mean()
     assert measured.together.score_gap == pytest.approx(gap, rel=0.25)
 
 
@@ -102,7 +102,7 @@ def test_what_is_kept_in_float_is_so_in_the_file(measured, wild, tmp_path):
     pixels = photos(40)[::2]
     exact = wild.predict(pixels.astype("float32"), verbose=0)
     answer, content = write(wild, tmp_path / "m.tflite", keep_float=WILD)
-    gap = np.abs(answer(pixels) - exact).max(axis=1).mean()
+    gap = np.abs(answer(pixels)["scores"] - exact).max(axis=1).mean()
     assert gap < measured.together.score_gap / 3
     report = QuantizationReport.of_file(content, "int8", kept=WILD)
     assert {one.name: one.weights for one in report.layers} == {
@@ -133,7 +133,7 @@ def test_a_file_is_int8_if_what_may_be_is(wild, tmp_path):
     assert [one.name for one in report.layers if one.weights == "int8"] == ["stem"]
     assert not report.is_quantized
     assert str(report).startswith("int8: quantized but for `keep_float`, ")
-    assert np.isfinite(answer(photos(40)[:2])).all()
+    assert np.isfinite(answer(photos(40)[:2])["scores"]).all()
     get_format("tflite").check_content(content, wild, "int8")  # as it is saved
     with pytest.raises(ValueError, match="`keep_float` names all 5 layers that 'int8' rounds"):
         write(wild, tmp_path / "all.tflite", keep_float=["stem", *most])
