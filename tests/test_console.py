@@ -26,19 +26,20 @@ class Kept(logging.Handler):
 
 @pytest.fixture
 def handled():
-    """Attach handlers while a test runs, and put everything back."""
-    attached, loggers = [], (logging.getLogger(), logging.getLogger("kerasrecipes"))
-    levels = [logger.level for logger in loggers]
+    """Attach handlers to loggers as a new process has them, and put everything back."""
+    loggers = (logging.getLogger(), logging.getLogger("kerasrecipes"))
+    before = [(logger.level, logger.handlers) for logger in loggers]
+    for logger, level in zip(loggers, (logging.WARNING, logging.NOTSET), strict=True):
+        logger.handlers = []
+        logger.setLevel(level)
 
     def attach(name, handler):
         logging.getLogger(name).addHandler(handler)
-        attached.append((name, handler))
         return handler
 
     yield attach
-    for name, handler in attached:
-        logging.getLogger(name).removeHandler(handler)
-    for logger, level in zip(loggers, levels, strict=True):
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.handlers = handlers
         logger.setLevel(level)
 
 
