@@ -8,7 +8,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -310,6 +310,3 @@ def check_examples(**sides: Any) -> None:
                 f"`{name}` must be a PhotoSet, not {type(given).__name__}. Pass what "
                 "split_photos returns, e.g. of scan_photos('photos/')."
             )
-
-
-Feed = Callable[[Any], Any]
