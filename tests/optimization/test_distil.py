@@ -89,7 +89,7 @@ def test_wrong_use_is_named(small_fitted, student, part_sets):
     train, val, _ = part_sets
     for action, kind, message in (
         (lambda: distil([], student, train, val), ValueError, "`teacher` is empty"),
-        (lambda: distil(student, student, train, val), NotFittedError, "has no `labels_` yet"),
+        (lambda: distil(student, student, train, val), NotFittedError, "has no `output_` yet"),
         (lambda: distil(small_fitted, student, train, val, callbacks=[MovingAverage()]), ValueError,
          "`callbacks` holds a MovingAverage"),
         (lambda: distil(small_fitted, student, train, val, alpha=2), ValueError, "`alpha` must"),
