@@ -144,10 +144,10 @@ class Examples(ABC):
         """Find examples that look the same: pairs `(i, j)` of indices, `i < j`, sorted."""
 
     @abstractmethod
-    def each(self, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    def each(self, shape: tuple[int | None, ...]) -> Iterator[np.ndarray]:
         """Yield the examples one by one as a file takes them, in this shape."""
 
-    def stack(self, shape: tuple[int, ...]) -> np.ndarray:
+    def stack(self, shape: tuple[int | None, ...]) -> np.ndarray:
         """Return all examples as a file takes them, one row of this shape each."""
         return np.stack(list(self.each(shape)))
 

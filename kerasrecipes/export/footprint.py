@@ -64,7 +64,8 @@ def report_footprint() -> None:
     chosen = get_format(format_name)
     if chosen.runtime:
         import_module(chosen.runtime)
-    before, load_ms = _restarted_peak(), []
+    load_ms: list[float] = []
+    before = _restarted_peak()
     model = _timed_load(chosen, path, load_ms)
     one = np.full((1, *model.shape), 127, model.dtype)
     for _ in range(_RUNS):

@@ -5,7 +5,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -99,10 +99,7 @@ def _convert(model: "keras.Model", contract: "Contract") -> bytes:
     from kerasrecipes.data.modality import get_modality
 
     # Without autograph, tf2onnx would fail on what it rewrites.
-    @tf.function(autograph=False)
-    def answer(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answers_of(model, inputs, contract)
-
+    answer = tf.function(lambda inputs: answers_of(model, inputs, contract), autograph=False)
     takes, name = contract.input, get_modality(contract.modality).noun[1]
     signature = [tf.TensorSpec((None, *takes.shape), takes.dtype, name=name)]
     try:
@@ -122,16 +119,16 @@ def _convert(model: "keras.Model", contract: "Contract") -> bytes:
     return found.SerializeToString(deterministic=True)
 
 
-def _add_metadata(proto: object, key: str, value: str) -> None:
+def _add_metadata(proto: Any, key: str, value: str) -> None:
     entry = proto.metadata_props.add()
     entry.key, entry.value = key, value
 
 
-def _digest(proto: object) -> str:
+def _digest(proto: Any) -> str:
     return hashlib.sha256(proto.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _name_batch(proto: object, name: str) -> None:
+def _name_batch(proto: Any, name: str) -> None:
     """Give the number of examples a name; tf2onnx calls it `unk__1` and the like."""
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = name
@@ -237,14 +234,14 @@ def _inspect(content: bytes, name: object = "the converted file") -> GraphFacts:
     )
 
 
-def _is_standard(node) -> bool:
+def _is_standard(node: Any) -> bool:
     """Tell whether ONNX defines an operator; tf2onnx leaves in what it does not know."""
     from onnx import defs
 
     return node.domain in _PLAIN_DOMAINS and defs.has(node.op_type, node.domain)
 
 
-def _name(node) -> str:
+def _name(node: Any) -> str:
     return f"{node.domain}.{node.op_type}" if node.domain else node.op_type
 
 
@@ -278,7 +275,7 @@ def _read(path: str | Path) -> bytes:
     return Path(path).read_bytes()
 
 
-def _parse(content: bytes, name: object):
+def _parse(content: bytes, name: object) -> Any:
     onnx = require("onnx", "onnx", _PURPOSE)
     try:
         return onnx.load_model_from_string(content)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import numpy as np
 
@@ -152,9 +152,9 @@ class PhotoSet(Examples):
         """Find photos that look the same; see `kerasrecipes.photos.similar`."""
         return near_duplicates(self.photos)
 
-    def each(self, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-        """Yield the photos at one size, uint8, of this shape."""
-        size = (shape[0], shape[1])
+    def each(self, shape: tuple[int | None, ...]) -> Iterator[np.ndarray]:
+        """Yield the photos at one size, uint8, of this shape, which has no free axis."""
+        size = cast("tuple[int, int]", shape[:2])
         return (read_photo(photo, size, self.policy) for photo in self.photos)
 
     def file_of(self, index: int) -> tuple[str, bytes]:

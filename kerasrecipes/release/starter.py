@@ -14,6 +14,8 @@ from kerasrecipes.files import check_new_folder, sync_folder, temporary_folder
 from kerasrecipes.photos.modality import policy_of
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from kerasrecipes.bundles.bundle import BundleFolder
 
 _TEMPLATES = Path(__file__).parent / "starters"
@@ -132,7 +134,7 @@ def _write_golden(bundle: "BundleFolder", record: ExportRecord, folder: Path, la
     from kerasrecipes.export import get_format
 
     model = get_format("tflite").load(record.path)
-    lines = []
+    lines: list[str] = []
     for photo in _golden_photos(bundle):
         content = BytesIO()
         # C++ reads the one format that needs no library.
@@ -146,7 +148,7 @@ def _write_golden(bundle: "BundleFolder", record: ExportRecord, folder: Path, la
     return len(lines)
 
 
-def _golden_photos(bundle: "BundleFolder") -> Iterator:
+def _golden_photos(bundle: "BundleFolder") -> Iterator["Image"]:
     """Yield a few golden photos, of as many classes as there are."""
     from kerasrecipes.photos.decoding.decode import decode_upright
 

@@ -32,10 +32,14 @@ _SHOWN = 12
 class Judged(Protocol):
     """Examples that a model was measured on, and what it said about them."""
 
-    split: str
-    examples: Examples
-    targets: np.ndarray
-    answers: np.ndarray
+    @property
+    def split(self) -> str: ...
+    @property
+    def examples(self) -> Examples: ...
+    @property
+    def targets(self) -> np.ndarray: ...
+    @property
+    def answers(self) -> np.ndarray: ...
 
 
 def draw_pictures(report: RunReport, held_out: Judged, output: OutputSpec) -> dict[str, bytes]:

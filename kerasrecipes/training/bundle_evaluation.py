@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrecipes.data.examples import Examples
-from kerasrecipes.evaluation.result import Evaluation
+from kerasrecipes.evaluation.base import Result
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.statistics.shown import Part, Shown
 
@@ -19,7 +19,7 @@ class BundleEvaluation(Shown):
         left_out: Photos that were left out since the model was trained or chosen on them.
     """
 
-    evaluation: Evaluation
+    evaluation: Result
     left_out: int
 
     def to_dict(self) -> dict:

@@ -98,7 +98,7 @@ def fine_tune_images(
     shares = {"test_fraction": test_fraction, "val_fraction": val_fraction}
     how = {"group_by": group_by, "split_by": split_by, "drop_small_classes": drop_small_classes}
     chosen = {"source": str(photos), **columns, **how, **shares}
-    run = as_run_folder(None if run_folder is None else RunFolder(run_folder, chosen), resume)
+    run = as_run_folder(None if run_folder is None else RunFolder(Path(run_folder), chosen), resume)
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
     judged = judge_recipe(recipe)
     _check_destination(Path(photos), Path(to), run)

@@ -110,6 +110,19 @@ class Fitted:
         return self.model if self.output.task == "classification" else None
 
     @property
+    def learnt_from(self) -> tuple[Examples, Examples]:
+        """The examples that it was trained on, and those that it was chosen by.
+
+        Raises:
+            NotFittedError: If it was loaded: a bundle keeps their digests alone.
+        """
+        if self.train is None or self.val is None:
+            raise NotFittedError(
+                "A recipe that was loaded is saved already. Copy its folder, or call `fit`."
+            )
+        return self.train, self.val
+
+    @property
     def golden(self) -> HeldOut:
         """What every file of it will be compared on: the test if there was one."""
         return self.held_out.get("test") or list(self.held_out.values())[-1]

@@ -14,7 +14,7 @@ from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
 from kerasrecipes.engine.schedule import UnfreezeSchedule
-from kerasrecipes.errors import DataError, NotFittedError, printable
+from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.heads.embedding import embedding_model
 from kerasrecipes.release.bundle import Bundle
@@ -315,10 +315,7 @@ class Recipe(Fittable):
         from kerasrecipes.engine.devices.workers import check_first_worker
         from kerasrecipes.training.save import save_recipe
 
-        if self._fitted("model_").train is None:
-            raise NotFittedError(
-                "A recipe that was loaded is saved already. Copy its folder, or call `fit`."
-            )
+        self._fitted("model_")
         check_first_worker(self.devices)
         return save_recipe(self, Path(folder))
 

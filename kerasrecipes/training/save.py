@@ -23,6 +23,7 @@ GOLDEN_BYTES = 50_000_000
 def save_recipe(recipe: "Recipe", name_folder: Path) -> Bundle:
     """Write a new version of a model folder; see `ImageClassifier.save`."""
     fitted, report = recipe.fitted_, recipe.report_
+    train, _ = fitted.learnt_from
     report.name = printable(name_folder.absolute().name)
 
     def fill(folder: Path) -> dict:
@@ -31,7 +32,7 @@ def save_recipe(recipe: "Recipe", name_folder: Path) -> Bundle:
         chosen = golden_indices(held_out.examples)
         _write_golden(folder / "golden", held_out, chosen)
         shape = tuple(fitted.model.input.shape[1:])
-        inputs = calibration_inputs(fitted.train, shape, recipe.seed, model=fitted.model)
+        inputs = calibration_inputs(train, shape, recipe.seed, model=fitted.model)
         np.savez_compressed(folder / "calibration.npz", photos=inputs)
         _write_data(folder / "data.jsonl", fitted)
         _write_report(folder, fitted)
@@ -52,7 +53,8 @@ def golden_indices(examples: Examples) -> list[int]:
         for rank, index in enumerate(of_class)
     )
     least = len(examples.class_names)
-    chosen, size = [], 0
+    chosen: list[int] = []
+    size = 0
     for _, _, index in ranked[:GOLDEN_PHOTOS]:
         size += examples.items[index].size_bytes
         if size > GOLDEN_BYTES and len(chosen) >= least:
@@ -79,7 +81,7 @@ def _write_golden(folder: Path, held_out: "HeldOut", chosen: list[int]) -> None:
 
 
 def _write_data(path: Path, fitted: Fitted) -> None:
-    sides = {"train": fitted.train, "val": fitted.val}
+    sides = dict(zip(("train", "val"), fitted.learnt_from, strict=True))
     sides |= {split: measured.examples for split, measured in fitted.held_out.items()}
     with path.open("w", encoding="utf-8") as file:
         for split, photos in sides.items():

@@ -144,7 +144,7 @@ def _score(
         models[record.name] = chosen.load(record.path)
         contract = chosen.read_contract(record.path)
         check_interface(models[record.name], contract, bundle, record)
-    rows = {name: [] for name in models}
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in models}
     with bar("asking the exports") as show:
         for done, one in enumerate(held_out.inputs, start=1):
             for name, model in models.items():

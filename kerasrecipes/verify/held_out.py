@@ -51,9 +51,9 @@ def hold_out(
         golden = bundle.golden()
         _check_answers(golden.answers, len(golden.files), bundle)
         named = zip(golden.files, golden.names, strict=True)
-        inputs = (bundle.decode(data, name) for data, name in named)
+        decoded = (bundle.decode(data, name) for data, name in named)
         targets, answers = np.asarray(golden.targets), np.asarray(golden.answers)
-        return Answered(golden.names, targets, answers, inputs)
+        return Answered(golden.names, targets, answers, decoded)
     if scores is None:
         raise DataError(
             "`photos` need the original model's answers to compare with. Pass `scores`, its "

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -101,7 +102,7 @@ def calls_by_threads(
     takes = next(iter(models.values()))
     noise = np.random.default_rng(0).integers(0, 256, (1, *takes.shape), dtype=np.uint8)
     noise = noise.astype(takes.dtype)
-    return {count: lambda model=model: model(noise) for count, model in models.items()}
+    return {count: partial(model, noise) for count, model in models.items()}
 
 
 def check_timing(threads: Sequence[int], runs: int) -> None:

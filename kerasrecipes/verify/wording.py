@@ -94,7 +94,7 @@ def _intervals(found: "Verification") -> str:
 
 
 def _chance(found: "Verification") -> str:
-    if not found.lost and not found.gained:
+    if found.mcnemar_p is None or not (found.lost or found.gained):
         return "no photo is lost, none is gained"
     verdict = "more than chance" if found.mcnemar_p < _CLEAR else "chance alone could do that"
     p = f"McNemar's exact test p = {found.mcnemar_p:.2g}"

@@ -58,19 +58,21 @@ def convert(
             f"The model {model.name!r} was trained to compute in 8 bits, so `quantization` must be "
             f"'int8', not {quantization!r}. Export the model that it was made from."
         )
-    calibrated = quantization == "int8" and not own_ranges
+    # Without photos int8 was refused before.
+    learnt_from = calibration if quantization == "int8" and not own_ranges else None
     kept = frozenset(keep_float)
-    if calibrated:
-        model = correct_biases(model, calibration, kept)
+    if learnt_from is not None:
+        model = correct_biases(model, learnt_from, kept)
     converter = tf.lite.TFLiteConverter.from_keras_model(_one_input(model, contract))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization not in {"float32", "int4"}:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if calibrated:
-        converter.representative_dataset = lambda: _batches(calibration)
-    run = partial(_int8, converter, kept) if calibrated else converter.convert
+    run = converter.convert
+    if learnt_from is not None:
+        converter.representative_dataset = lambda: _batches(learnt_from)
+        run = partial(_int8, converter, kept)
     content = with_plain_errors(run)
     if quantization == "int4":
         return round_weights_to_four_bits(content, keep_int8 or (), kept)

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.export.format import GraphFacts
@@ -95,7 +95,7 @@ def inspect_content(content: bytes) -> GraphFacts:
     )
 
 
-def _provided(model: object, graph: object) -> set[int]:
+def _provided(model: Any, graph: Any) -> set[int]:
     """Return the tensors that have a value when an operator reads them; -1 is "no tensor"."""
     known = {-1, *(graph.Inputs(i) for i in range(graph.InputsLength()))}
     for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
@@ -110,12 +110,12 @@ def _provided(model: object, graph: object) -> set[int]:
     return known
 
 
-def shape_of(tensor: object) -> list[int]:
+def shape_of(tensor: Any) -> list[int]:
     """Return the size of a tensor along each axis."""
     return [tensor.Shape(i) for i in range(tensor.ShapeLength())]
 
 
-def multiply_adds(graph: object, operator: object, name: str) -> int:
+def multiply_adds(graph: Any, operator: Any, name: str) -> int:
     """Count the multiplications of one operator; with the addition behind it each is one."""
     output = shape_of(graph.Tensors(operator.Outputs(0)))
     if name == "BATCH_MATMUL":
@@ -129,7 +129,7 @@ def multiply_adds(graph: object, operator: object, name: str) -> int:
     return math.prod(output[:-1]) * weights
 
 
-def operator_name(code: object) -> tuple[str, bool]:
+def operator_name(code: Any) -> tuple[str, bool]:
     """Return an operator's name and whether a plain runtime lacks it."""
     # Small codes live in the old 8-bit field, codes above 127 in the new one.
     number = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())

@@ -118,15 +118,14 @@ def parse_table(metadata: bytes) -> tuple[str, tuple[float, ...], tuple[float, .
     root = Table(metadata, int.from_bytes(metadata[:4], "little"))
     offset = root.Offset(6)
     description = root.String(root.Pos + offset).decode() if offset else ""
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
     photo = _first(_first(root, 3), 2)
     unit = _first(photo, 4)
-    kind = unit.Offset(4) if unit else 0
-    if kind and unit.Get(number_types.Uint8Flags, unit.Pos + kind) == _NORMALIZATION_OPTIONS:
-        options = Table(metadata, unit.Indirect(unit.Pos + unit.Offset(6)))
-        mean, std = _floats(options, 0), _floats(options, 1)
-    return description, mean, std
+    if unit is None or not (kind := unit.Offset(4)):
+        return description, (), ()
+    if unit.Get(number_types.Uint8Flags, unit.Pos + kind) != _NORMALIZATION_OPTIONS:
+        return description, (), ()
+    options = Table(metadata, unit.Indirect(unit.Pos + unit.Offset(6)))
+    return description, _floats(options, 0), _floats(options, 1)
 
 
 def _table(builder: flatbuffers.Builder, fields: Mapping[int, int | np.int8], length: int) -> int:
@@ -165,7 +164,9 @@ def _file(builder: flatbuffers.Builder, name: str, kind: int) -> int:
 
 def _first(table: Table | None, number: int) -> Table | None:
     """Return the first table in the vector that field `number` holds."""
-    offset = table.Offset(4 + 2 * number) if table else 0
+    if table is None:
+        return None
+    offset = table.Offset(4 + 2 * number)
     if not offset or not table.VectorLen(offset):
         return None
     return Table(table.Bytes, table.Indirect(table.Vector(offset)))

@@ -9,10 +9,10 @@ import json
 import math
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 
 from kerasrecipes.errors import DataError
@@ -26,6 +26,7 @@ _TYPES = {"Input": 3, "Output": 1}  # uint8 and float32, as in TFLite's own numb
 # Events of operators: of the interpreter's own, and of those that XNNPACK took over.
 _OPERATOR_EVENTS = {2, 8}
 _HANDLE = ctypes.c_void_p
+_Call = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def profile_file(path: str | Path, threads: int = 1, runs: int = 50) -> tuple[Op
 def report_profile() -> None:
     """Profile the file named on the command line, and print the rows for the parent."""
     threads, runs, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    samples = defaultdict(list)
+    samples: dict[tuple[str, int], list[int]] = defaultdict(list)
     with _compiled(Path(path).read_bytes(), threads) as (call, model, run):
         profiler = _HANDLE()
         call("LiteRtCompiledModelGetProfiler", model, ctypes.byref(profiler))
@@ -91,13 +92,17 @@ def report_profile() -> None:
 
 
 def _sum_up(samples: dict[tuple[str, int], list[int]], runs: int) -> list[OperatorTime]:
-    times, counts = Counter(), Counter()
+    times: dict[str, float] = defaultdict(float)
+    counts: Counter[str] = Counter()
     for (name, _), found in samples.items():
         usual = sorted(found)[: math.ceil(_USUAL * len(found))]
         number = len(found) / runs
         times[name] += number * sum(usual) / len(usual) / 1000
         counts[name] += round(number)
-    return [OperatorTime(name, counts[name], ms) for name, ms in times.most_common()]
+    return [
+        OperatorTime(name, counts[name], ms)
+        for name, ms in sorted(times.items(), key=lambda row: -row[1])
+    ]
 
 
 class _Layout(ctypes.Structure):
@@ -124,11 +129,10 @@ class _Event(ctypes.Structure):
     )
 
 
-def _library():
-    folder = Path(find_spec("ai_edge_litert").submodule_search_locations[0])
-    library = ctypes.CDLL(str(folder / "libLiteRt.so"))
+def _library() -> _Call:
+    library = ctypes.CDLL(str(files("ai_edge_litert") / "libLiteRt.so"))
 
-    def call(name: str, *arguments) -> None:
+    def call(name: str, *arguments: object) -> None:
         if status := getattr(library, name)(*arguments):
             raise DataError(f"{name} of this LiteRT answers with error {status}")
 
@@ -136,7 +140,7 @@ def _library():
 
 
 @contextmanager
-def _compiled(content: bytes, threads: int) -> Iterator[tuple]:
+def _compiled(content: bytes, threads: int) -> Iterator[tuple[_Call, _HANDLE, Callable[[], None]]]:
     """Give the library, the compiled model, and a function that runs it on an empty photo."""
     call = _library()
     environment, model, compiled = _HANDLE(), _HANDLE(), _HANDLE()
@@ -146,7 +150,7 @@ def _compiled(content: bytes, threads: int) -> Iterator[tuple]:
     call("LiteRtCreateModelFromBuffer", environment, held, size, ctypes.byref(model))
     options, kept = _options(call, threads)
     call("LiteRtCreateCompiledModel", environment, model, options, ctypes.byref(compiled))
-    arguments = []
+    arguments: list[object] = []
     for kind in _TYPES:
         buffers = (_HANDLE * 1)(_buffer(call, environment, compiled, kind))
         arguments += [ctypes.c_size_t(1), buffers]
@@ -155,8 +159,9 @@ def _compiled(content: bytes, threads: int) -> Iterator[tuple]:
     del held, kept  # they had to live as long as the model
 
 
-def _options(call, threads: int) -> tuple:
-    options, kept = _HANDLE(), []
+def _options(call: _Call, threads: int) -> tuple[_HANDLE, list[object]]:
+    options = _HANDLE()
+    kept: list[object] = []
     call("LiteRtCreateOptions", ctypes.byref(options))
     call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(_CPU))
     release = ctypes.CFUNCTYPE(None, _HANDLE)(lambda payload: None)
@@ -177,7 +182,7 @@ def _options(call, threads: int) -> tuple:
     return options, kept
 
 
-def _buffer(call, environment, compiled, kind: str) -> ctypes.c_void_p:
+def _buffer(call: _Call, environment: _HANDLE, compiled: _HANDLE, kind: str) -> _HANDLE:
     """Make a buffer for the only input or the only output."""
     first, layout = ctypes.c_size_t(0), _Layout()
     requirements, buffer = _HANDLE(), _HANDLE()
@@ -195,7 +200,7 @@ def _buffer(call, environment, compiled, kind: str) -> ctypes.c_void_p:
     return buffer
 
 
-def _events(call, profiler) -> "ctypes.Array[_Event]":
+def _events(call: _Call, profiler: _HANDLE) -> "ctypes.Array[_Event]":
     number = ctypes.c_int()
     call("LiteRtGetNumProfilerEvents", profiler, ctypes.byref(number))
     events = (_Event * number.value)()

@@ -11,10 +11,10 @@ so an app embeds each new photo once, keeps the features, and trains on them as 
 likes. `classify` answers with what was learnt. The classes stay those of the model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.bundles.decision import last_dense
 from kerasrecipes.environment import silenced
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from kerasrecipes.bundles.contract import Contract
+
+# A function of the file, and what it takes.
+_Endpoint = tuple[Callable[..., dict[str, Any]], list[Any]]
 
 SIGNATURES = ("embed", "train")
 # The converter sorts signatures by name, and the first is what plain interpreters run.
@@ -113,7 +116,7 @@ class _Head:
 
         from kerasrecipes.data.modality import get_modality
 
-        dense = last_dense(model)
+        dense: Any = last_dense(model)  # which `check_signatures` found
         self._features = keras.Model(model.input, dense.input)
         takes, noun = contract.input, get_modality(contract.modality).noun[0]
         self._photo = tf.TensorSpec((1, *takes.shape), takes.dtype, name=noun)
@@ -123,7 +126,7 @@ class _Head:
         self.kernel, self.bias = (make(values) for values in dense.get_weights())
         self.variables = [self.kernel, self.bias] if learns else []
 
-    def endpoints(self) -> dict[str, tuple]:
+    def endpoints(self) -> dict[str, _Endpoint]:
         """Return name to function and what it takes."""
         import tensorflow as tf
 
@@ -133,7 +136,7 @@ class _Head:
         rate = tf.TensorSpec((), tf.float32, name="learning_rate")
         kernel = tf.TensorSpec((size, classes), tf.float32, name="kernel")
         bias = tf.TensorSpec((classes,), tf.float32, name="bias")
-        found = {
+        found: dict[str, _Endpoint] = {
             _FIRST: (self.classify, [self._photo]),
             "embed": (self.embed, [self._photo]),
         }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -163,9 +163,9 @@ def _check_quantization(
     model: "keras.Model",
     contract: "Contract",
     quantization: str,
-    calibration,
-    keep_float,
-    keep_int8,
+    calibration: np.ndarray | None,
+    keep_float: float | Sequence[str] | None,
+    keep_int8: Sequence[str] | None,
 ) -> None:
     """Judge what is asked for, and what only some quantizations have a use for."""
     from kerasrecipes.quantization.sensitivity import check_keep_float
@@ -193,14 +193,19 @@ def _check_quantization(
 
 
 def _kept(
-    model: "keras.Model", quantization: str, calibration, keep_float: float | Sequence[str] | None
+    model: "keras.Model",
+    quantization: str,
+    calibration: np.ndarray | None,
+    keep_float: float | Sequence[str] | None,
 ) -> frozenset[str]:
     """Name the layers that shall stay in float, which a share leaves open."""
     from kerasrecipes.quantization.sensitivity import layers_to_keep
 
-    if keep_float is None or quantization != "int8":
-        return frozenset(keep_float or ())
-    return layers_to_keep(model, calibration, keep_float)[0]
+    if keep_float is None:
+        return frozenset()
+    if quantization == "int8" and calibration is not None:
+        return layers_to_keep(model, calibration, keep_float)[0]
+    return frozenset(cast("Sequence[str]", keep_float))  # a share is for int8 alone
 
 
 def _check_calibration(
