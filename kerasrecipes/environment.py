@@ -4,12 +4,23 @@ import os
 import platform
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
+from typing import IO
 
 from kerasrecipes._version import __version__
+
+
+class _Hiding:
+    """Who hides output now, and what to put back when the last of them is done."""
+
+    lock = threading.RLock()
+    running = 0
+    undo = ExitStack()
+    hidden: IO[str]
 
 
 @contextmanager
@@ -18,33 +29,51 @@ def silenced() -> Iterator[None]:
 
     The converter and the runtime print from C++, past `sys.stdout`, so the file
     descriptors themselves are pointed elsewhere, for the whole process while the block
-    runs. When the block raises, what was hidden is added to the exception as a note,
-    because it often holds the real reason.
+    runs; blocks may run in several threads at once. When the block raises, what was hidden
+    is added to the exception as a note, because it often holds the real reason.
 
     Example:
         >>> with silenced():
         ...     print("not shown")
     """
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as hidden:
+    with _Hiding.lock:
+        if not _Hiding.running:
+            _Hiding.undo = _hide()
+        _Hiding.running += 1
+        begin = os.fstat(_Hiding.hidden.fileno()).st_size
+    try:
+        yield
+    except Exception as error:
+        _Hiding.hidden.flush()
+        descriptor = _Hiding.hidden.fileno()
+        found = os.pread(descriptor, os.fstat(descriptor).st_size - begin, begin)
+        if text := found.decode(errors="replace").strip():
+            error.add_note("Output of the library:\n" + "\n".join(text.splitlines()[-20:]))
+        raise
+    finally:
+        with _Hiding.lock:
+            _Hiding.running -= 1
+            if not _Hiding.running:
+                _Hiding.undo.close()
+
+
+def _hide() -> ExitStack:
+    """Point both streams elsewhere, and return what puts them back."""
+    with ExitStack() as undo:
+        _Hiding.hidden = undo.enter_context(
+            tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        )
         _flush()
-        saved = [(fd, os.dup(fd)) for fd in (1, 2)]
-        try:
-            for fd, _ in saved:
-                os.dup2(hidden.fileno(), fd)
-            # In a notebook `sys.stdout` does not end at descriptor 1.
-            with redirect_stdout(hidden), redirect_stderr(hidden):
-                yield
-        except Exception as error:
-            hidden.flush()
-            hidden.seek(0)
-            if text := hidden.read().strip():
-                error.add_note("Output of the library:\n" + "\n".join(text.splitlines()[-20:]))
-            raise
-        finally:
-            _flush()
-            for fd, copy in saved:
-                os.dup2(copy, fd)
-                os.close(copy)
+        for descriptor in (1, 2):
+            copy = os.dup(descriptor)
+            undo.callback(os.close, copy)
+            undo.callback(os.dup2, copy, descriptor)
+            os.dup2(_Hiding.hidden.fileno(), descriptor)
+        undo.callback(_flush)
+        # In a notebook `sys.stdout` does not end at descriptor 1.
+        undo.enter_context(redirect_stdout(_Hiding.hidden))
+        undo.enter_context(redirect_stderr(_Hiding.hidden))
+        return undo.pop_all()
 
 
 def import_keras() -> ModuleType:

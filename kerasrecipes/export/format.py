@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class LoadedModel(Protocol):
-    """An exported file that is ready to answer.
+    """An exported file that is ready to answer, also when several threads call it at once.
 
     Args:
         shape: Shape of one example as it takes it, e.g. `(224, 224, 3)`.

@@ -73,11 +73,12 @@ class Predictor:
 
     From a bundle, the digest is checked before the file is opened, and photos are decoded
     as in training. A lone file of this package carries its labels and decoding policy inside.
-    What it answers with is `output`; what it takes, `input`.
+    What it answers with is `output`; what it takes, `input`. Threads may share one.
 
     Args:
         model: A `Bundle`, its folder, or a `.tflite` or `.onnx` file.
-        threads: Number of CPU threads, by default 2. A SavedModel takes all cores and no number.
+        threads: Number of CPU threads of one call, by default 2. A SavedModel takes all cores and
+            no number.
         export: Which export of the bundle, e.g. `"tflite-float32"`. By default the smallest
             verified `.tflite`, which is what a phone would get, or else the smallest of all.
 

@@ -1,5 +1,8 @@
 """What every export format promises; new formats are found by themselves."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ import tiny_bundle as tiny
 from kerasrecipes.export import GraphFacts, get_format, list_formats
 from tiny_bundle import contract_of
 
+THREADS = 8
 COMBINATIONS = [(name, q) for name in list_formats() for q in get_format(name).quantizations]
 
 
@@ -51,6 +55,24 @@ def test_answers_are_those_of_the_model(written, model, photos):
     assert scores.dtype == np.float32 and scores.shape == (6, 3)
     gap = np.abs(scores - model.predict(photos.astype("float32"), verbose=0)).max()
     assert gap < {"float32": 1e-5, "float16": 1e-2}.get(quantization, 0.1)
+
+
+def test_threads_get_the_answers_of_a_serial_call(written, photos):
+    chosen, path, _ = written
+    loaded = chosen.load(path)
+    alone = [loaded(photo[None])["scores"] for photo in photos]
+    together = threading.Barrier(THREADS)
+
+    def ask(turn):
+        together.wait()
+        order = np.roll(np.arange(len(photos)), turn).tolist() * 20
+        return [(i, loaded(photos[[i]])["scores"]) for i in order]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        answers = [answer for found in pool.map(ask, range(THREADS)) for answer in found]
+    assert len(answers) == THREADS * 20 * len(photos)
+    wrong = [i for i, scores in answers if not np.array_equal(scores, alone[i])]
+    assert not wrong
 
 
 def test_labels_come_back(written):

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -23,6 +24,36 @@ def test_errors_keep_what_was_hidden():
         os.write(2, b"the real reason\n")
         raise RuntimeError("failed")
     assert "the real reason" in caught.value.__notes__[0]
+
+
+def test_several_threads_hide_and_show_again(capfd):
+    """The one that ends last puts back what the first one found."""
+    first, second, ends = (threading.Event() for _ in range(3))
+
+    def longer():
+        first.wait()
+        with pytest.raises(RuntimeError) as caught, silenced():
+            second.set()
+            ends.wait()
+            os.write(1, b"its own\n")
+            raise RuntimeError
+        notes.extend(caught.value.__notes__)
+
+    notes = []
+    thread = threading.Thread(target=longer)
+    thread.start()
+    with silenced():
+        os.write(2, b"of another\n")
+        first.set()
+        second.wait()
+    os.write(1, b"still hidden\n")
+    ends.set()
+    thread.join()
+    print("after")
+    print("after", file=sys.stderr)
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("after\n", "after\n")
+    assert notes == ["Output of the library:\nstill hidden\nits own"]
 
 
 def test_keras_comes_without_a_greeting_and_its_logger_still_works():

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -85,6 +86,24 @@ def test_prediction_goes_to_json(predictor, photos):
 def test_top_must_be_positive(predictor, top):
     with pytest.raises(ValueError, match=r"`top` must be a whole number"):
         predictor.predict([], top=top)
+
+
+def test_threads_share_one(exported_once, photos):
+    predictor = Predictor(exported_once, export="tflite-float32")
+    alone = predictor.predict(photos)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(predictor.predict, [photos] * 24)) == [alone] * 24
+
+
+def test_threads_open_their_own(exported_once, photos, capfd):
+    def answers(_):
+        return Predictor(exported_once).predict(photos)
+
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(answers, range(4))
+    assert others == [first] * 3
+    print("heard")  # none of them leaves the output hidden
+    assert capfd.readouterr().out == "heard\n"
 
 
 def test_lone_file_knows_its_labels_and_policy(exported, photos, tmp_path, predictor):

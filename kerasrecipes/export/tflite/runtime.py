@@ -1,5 +1,9 @@
 """Running a `.tflite` file in LiteRT, without tensorflow."""
 
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,30 +22,29 @@ _NAMELESS, _SCORES = "output_0", "scores"
 
 
 class TFLiteModel(FileModel):
-    """A `.tflite` file in LiteRT. Use one per thread: the interpreter is not shared.
+    """A `.tflite` file in LiteRT, to be called from any number of threads.
+
+    An interpreter holds the values of one run. So each call has one to itself: more are opened
+    when calls meet, up to one per core, and kept for later ones.
 
     Args:
         content: The bytes of the file.
-        threads: Number of CPU threads, ≥ 1.
+        threads: Number of CPU threads of each call, ≥ 1.
         name: What to call the file in messages.
     """
 
     batch_size = 1  # the file is built for one example at a time
 
     def __init__(self, content: bytes, threads: int = 1, name: str = "model.tflite"):
-        from ai_edge_litert.interpreter import Interpreter
-
         check_threads(threads)
         check_header(content, name)
-        self._name = name
-        try:
-            with silenced():
-                self._interpreter = Interpreter(model_content=content, num_threads=threads)
-                self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise _refused(name, "open", error) from error
-        inputs = self._interpreter.get_input_details()
-        self._places = _outputs_by_name(self._interpreter)
+        self._content, self._threads, self._name = content, threads, name
+        self._places_free = threading.Semaphore(os.cpu_count() or 1)
+        with silenced():  # only the first one greets
+            first = self._opened()
+        self._idle = [first]
+        inputs = first.get_input_details()
+        self._places = _outputs_by_name(first)
         outputs = [self._places[name] for name in sorted(self._places)]
         _check_interface(inputs, outputs, name)
         self._input = inputs[0]["index"]
@@ -49,14 +52,36 @@ class TFLiteModel(FileModel):
         self.dtype = inputs[0]["dtype"].__name__
         self.outputs = {name: int(found["shape"][-1]) for name, found in self._places.items()}
 
-    def _answer(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
-        self._interpreter.set_tensor(self._input, inputs)
+    def _opened(self) -> "Interpreter":
+        from ai_edge_litert.interpreter import Interpreter
+
         try:
-            self._interpreter.invoke()
-        except RuntimeError as error:
-            raise _refused(self._name, "run", error) from error
-        tensor = self._interpreter.get_tensor
-        return {name: tensor(found["index"]) for name, found in self._places.items()}
+            found = Interpreter(model_content=self._content, num_threads=self._threads)
+            found.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise _refused(self._name, "open", error) from error
+        return found
+
+    @contextmanager
+    def _one_alone(self) -> Iterator["Interpreter"]:
+        """Give an interpreter that nobody else has; one that failed is not used again."""
+        with self._places_free:
+            try:
+                found = self._idle.pop()
+            except IndexError:
+                found = self._opened()
+            yield found
+            self._idle.append(found)
+
+    def _answer(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        with self._one_alone() as interpreter:
+            interpreter.set_tensor(self._input, inputs)
+            try:
+                interpreter.invoke()
+            except RuntimeError as error:
+                raise _refused(self._name, "run", error) from error
+            tensor = interpreter.get_tensor
+            return {name: tensor(found["index"]) for name, found in self._places.items()}
 
 
 def _outputs_by_name(interpreter: "Interpreter") -> dict[str, dict]:
