@@ -17,6 +17,10 @@ ALONE = {
 }  # fmt: skip
 
 
+# These scale channels; all else that joins two tensors adds one to the other, as a residual does.
+GATES = {"Divide", "DivideNoNan", "Multiply", "TrueDivide"}
+
+
 class ChannelTracker:
     """Labels the channels of every tensor; labels that are tied have one root."""
 
@@ -126,7 +130,8 @@ def _activation(tracker: ChannelTracker, node: Any) -> np.ndarray:
     return _activated(tracker, node.operation, tracker.inputs(node)[0])
 
 
-def _softmax(tracker: ChannelTracker, node: Any) -> np.ndarray:
+def seen_by_softmax(tracker: ChannelTracker, node: Any) -> np.ndarray:
+    """Keep channels that a softmax weighs against each other."""
     labels = tracker.inputs(node)[0]
     tracker.fix(labels, "the activation softmax, which sees all channels")
     return labels
@@ -169,7 +174,8 @@ def _batch_norm(tracker: ChannelTracker, node: Any) -> np.ndarray | None:
     return tracker.record(layer, labels, labels)
 
 
-def _merge(tracker: ChannelTracker, node: Any) -> np.ndarray | None:
+def merged(tracker: ChannelTracker, node: Any) -> np.ndarray | None:
+    """Tie the channels of tensors that are added, multiplied, …, place by place."""
     import keras
 
     given = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
@@ -177,14 +183,17 @@ def _merge(tracker: ChannelTracker, node: Any) -> np.ndarray | None:
     if any(np.size(value) > 1 for value in numbers):
         return None
     first, *others = tracker.inputs(node)
+    if len({len(labels) for labels in (first, *others)} - {1}) > 1:
+        return None  # the last axis of one of them has no fixed length
     for labels in others:
         first = tracker.tie(first, labels)
-        if rule_name(node.operation) != "Multiply":
+        if rule_name(node.operation) not in GATES:
             tracker.added += first.tolist()
     return first
 
 
-def _concatenate(tracker: ChannelTracker, node: Any) -> np.ndarray | None:
+def concatenated(tracker: ChannelTracker, node: Any) -> np.ndarray | None:
+    """Line channels up, or tie them where tensors are joined along another axis."""
     rank = len(node.input_tensors[0].shape)
     if node.operation.axis in (-1, rank - 1):
         return np.concatenate(tracker.inputs(node))
@@ -194,13 +203,13 @@ def _concatenate(tracker: ChannelTracker, node: Any) -> np.ndarray | None:
     return first
 
 
-def _reshape(tracker: ChannelTracker, node: Any) -> np.ndarray | None:
+def reshaped(tracker: ChannelTracker, node: Any) -> np.ndarray | None:
     """Follow channels that stay on the last axis, or are lined up place by place."""
     before, after = node.input_tensors[0].shape[1:], node.outputs[0].shape[1:]
     labels = tracker.inputs(node)[0]
-    if not _channels_last(node.operation) or None in before:
+    if not _channels_last(node.operation) or not after:
         return None
-    if after[-1] == math.prod(before):
+    if None not in before and after[-1] == math.prod(before):
         return tracker.record(node.operation, labels, np.tile(labels, math.prod(before[:-1])))
     same = after[-1] == before[-1]
     return tracker.record(node.operation, labels, labels) if same else None
@@ -211,17 +220,17 @@ def _rules(rule: Rule, *names: str) -> dict[str, Rule]:
 
 
 PLACES = ("1D", "2D", "3D")
-RULES: dict[str, Rule] = {
+LAYERS: dict[str, Rule] = {
     **_rules(_convolution, *(f"Conv{places}" for places in PLACES)),
     **_rules(_depthwise, "DepthwiseConv1D", "DepthwiseConv2D"),
     **_rules(_dense, "Dense"),
     **_rules(_batch_norm, "BatchNormalization"),
     **_rules(_activation, "Activation"),
-    **_rules(_softmax, "Softmax", "LogSoftmax"),
+    **_rules(seen_by_softmax, "Softmax", "LogSoftmax"),
     **_rules(_scale, "Rescaling", "Normalization"),
-    **_rules(_merge, "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"),
-    **_rules(_concatenate, "Concatenate"),
-    **_rules(_reshape, "Flatten", "Reshape"),
+    **_rules(merged, "Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"),
+    **_rules(concatenated, "Concatenate"),
+    **_rules(reshaped, "Flatten", "Reshape"),
     **_rules(
         _pass, "ELU", "LeakyReLU", "ReLU", "Relu", "Relu6", "Sigmoid", "HardSigmoid", "Silu",
         "HardSilu", "Gelu", "Tanh", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",

@@ -11,9 +11,15 @@ from kerasrecipes.surgery.rebuilding import as_functional, is_functional
 if TYPE_CHECKING:
     import keras
 
-COUNTED = {"Conv1D", "Conv2D", "Conv3D", "Dense", "DepthwiseConv1D", "DepthwiseConv2D"}
+COUNTED = {
+    "Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "Dense",
+    "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
+}  # fmt: skip
 ROUNDING = "kerasrecipes.quantization.fake_quantization"
-PRODUCTS = {"Dot", "Einsum", "Matmul", "Tensordot"}
+PRODUCTS = {
+    "Conv", "ConvTranspose", "DepthwiseConv", "Dot", "DotProductAttention", "Einsum", "Inner",
+    "Matmul", "SeparableConv", "Tensordot", "Vdot",
+}  # fmt: skip
 
 
 def count_multiply_adds(model: "keras.Model") -> int:
@@ -37,11 +43,43 @@ def count_multiply_adds(model: "keras.Model") -> int:
         >>> round(count_multiply_adds(lite0) / 1e6)
         384
     """
-    return sum(count_by_layer(model).values())
+    counts, unknown = count_by_layer(model)
+    check_countable(model, counts, unknown)
+    return sum(counts.values())
 
 
-def count_by_layer(model: "keras.Model") -> dict[str, int]:
-    """Count the multiply-adds of each layer; see `count_multiply_adds`."""
+def check_countable(model: "keras.Model", counts: dict[str, int], unknown: list[str]) -> None:
+    """Raise unless all the arithmetic of a model was counted.
+
+    Args:
+        model: The model.
+        counts: Of `count_by_layer`.
+        unknown: The same.
+
+    Raises:
+        ValueError: If there is nothing to count, or something that cannot be.
+    """
+    if unknown or not counts:
+        raise ValueError(
+            f"The multiply-adds of {listed(unknown)} cannot be counted. Count a flat model of "
+            "convolutions and dense layers."
+            if unknown
+            else f"The model {model.name!r} has no convolution and no dense layer to count."
+        )
+
+
+def count_by_layer(model: "keras.Model") -> tuple[dict[str, int], list[str]]:
+    """Count the multiply-adds of each layer; see `count_multiply_adds`.
+
+    Args:
+        model: A functional model of fixed image size.
+
+    Returns:
+        The counts by the layers' names, and what cannot be counted, for people.
+
+    Raises:
+        ValueError: If the model has no graph, or the image size is free.
+    """
     if not is_functional(model):
         raise ValueError(f"`model` must be a functional keras.Model, not a {type(model).__name__}.")
     counts: dict[str, int] = {}
@@ -52,14 +90,7 @@ def count_by_layer(model: "keras.Model") -> dict[str, int]:
             counts[layer.name] = counts.get(layer.name, 0) + node_multiply_adds(node)
         elif kind in PRODUCTS or any(len(w.shape) > 1 for w in getattr(layer, "weights", ())):
             unknown.append(f"{layer.name} ({type(layer).__name__})")
-    if unknown or not counts:
-        raise ValueError(
-            f"The multiply-adds of {listed(unknown)} cannot be counted. Count a flat model of "
-            "convolutions and dense layers."
-            if unknown
-            else f"The model {model.name!r} has no convolution and no dense layer to count."
-        )
-    return counts
+    return counts, unknown
 
 
 def _kind(operation: Any) -> str:
@@ -76,10 +107,15 @@ def node_multiply_adds(node: Any) -> int:
     Raises:
         ValueError: If its output has no fixed size.
     """
-    places = node.outputs[0].shape[1:-1]
+    layer = node.operation
+    # A transposed convolution spreads each place of its input; others gather for one of theirs.
+    spread = type(layer).__name__.endswith("Transpose")
+    places = (node.input_tensors if spread else node.outputs)[0].shape[1:-1]
     if None in places:
         raise ValueError(
             f"The output of {node.operation.name!r} has no fixed size, {node.outputs[0].shape}, so "
             "its multiply-adds depend on the photo. Build the model with a fixed image_size."
         )
-    return math.prod(places) * math.prod(node.operation.kernel.shape)
+    separable = hasattr(layer, "pointwise_kernel")
+    kernels = [layer.depthwise_kernel, layer.pointwise_kernel] if separable else [layer.kernel]
+    return math.prod(places) * sum(math.prod(kernel.shape) for kernel in kernels)

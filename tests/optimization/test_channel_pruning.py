@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 import kerasrecipes as kr
 from kerasrecipes.callbacks.weight_averaging import measure_batch_norms
@@ -46,9 +46,10 @@ def disturb(model):
 def silence(model, channels, dead):
     """Set all weights to zero that make some of the channels."""
     producers = {name for group in channels.groups for name in group.producers}
-    for name, work in channels.layers.items():
-        layer = model.get_layer(name)
-        weights = layer.get_weights()
+    for layer in model.layers:
+        if layer.name not in channels.layers:
+            continue
+        name, work, weights = layer.name, channels.layers[layer.name], layer.get_weights()
         if isinstance(layer, layers.BatchNormalization):
             for weight in weights[:2]:
                 weight[dead[work.takes]] = 0
@@ -154,8 +155,7 @@ def test_models_within_models_are_flattened():
     photo = keras.Input((8, 8, 3))
     x = layers.Dense(2)(layers.Flatten()(inner(photo)))
     model = keras.Model(photo, x)
-    with pytest.raises(ValueError, match=r"\(Sequential\).*flatten them"):
-        find_channel_groups(model)
+    assert find_channel_groups(model).unknown == (inner.name,)
     pruned = prune_channels(model, channels=0.5)
     assert pruned.sizes == {"a": (16, 8)}
     alone = prune_channels(inner, channels=0.5)
@@ -299,15 +299,93 @@ def test_wrong_arguments_are_named(lite0):
             prune_channels(lite0, **options)
 
 
-def test_unknown_layers_are_named():
-    photo = keras.Input((8, 8, 4))
-    x = layers.Conv2D(8, 1, groups=2, name="grouped")(photo)
-    x = layers.LayerNormalization(name="ln")(x) * np.ones(8)
-    x = layers.Permute((3, 1, 2), name="turned")(x)
-    with pytest.raises(
-        ValueError, match=r"4 layers .*'grouped \(Conv2D\)', 'ln \(Layer.*\(Multiply\)', 'turned"
-    ):
-        find_channel_groups(keras.Model(photo, x))
+def around(middle):
+    """Put something between two convolutions that can be pruned by themselves."""
+    keras.utils.set_random_seed(0)
+    photo = keras.Input((8, 8, 3))
+    x = middle(layers.Conv2D(8, 3, padding="same", activation="relu", name="a")(photo))
+    x = layers.Conv2D(8, 1, activation="relu", name="z")(x)
+    return keras.Model(photo, layers.Dense(2, name="end")(layers.GlobalAveragePooling2D()(x)))
+
+
+def convolved(x, name="m"):
+    return layers.Conv2D(8, 1, name=name)(x)
+
+
+FOLLOWED = {
+    "reshape": lambda x: ops.reshape(ops.reshape(x, (-1, 64, 8)), (-1, 8, 8, 8)),
+    "flattened": lambda x: layers.Dense(8)(ops.reshape(x, (-1, 512)))[:, None, None],
+    "squeezed": lambda x: ops.squeeze(ops.expand_dims(x, 1), 1),
+    "sliced": lambda x: x[:, ::2, 1:, :] * x[:, None, ::2, 1:][:, 0],
+    "mean": lambda x: x * ops.mean(x, axis=(1, 2), keepdims=True),
+    "concatenate": lambda x: ops.concatenate([x, ops.concatenate([x, convolved(x)], 1)[:, 8:]], -1),
+    "arithmetic": lambda x: ops.clip(x * 3 / 2 - x, 0, 6) + ops.sigmoid(x) * ops.square(x),
+    "transpose": lambda x: ops.transpose(x, (0, 2, 1, 3)),
+    "pooled": lambda x: ops.image.resize(ops.average_pool(x, 2), (8, 8)),
+}
+AROUND = {
+    "grouped": lambda x: layers.Conv2D(8, 3, groups=4, name="odd")(convolved(x)),
+    "separable": lambda x: layers.SeparableConv2D(8, 3, name="odd")(convolved(x)),
+    "transposed": lambda x: layers.Conv2DTranspose(8, 3, name="odd")(convolved(x)),
+    "normalized": lambda x: layers.LayerNormalization(name="odd")(convolved(x)),
+    "permuted": lambda x: layers.Permute((3, 1, 2), name="odd")(convolved(x)),
+    "layer of another's": lambda x: Doubled(name="odd")(convolved(x)),
+    "model": lambda x: keras.Sequential(
+        [keras.Input((8, 8, 8)), layers.LayerNormalization(name="odd"), layers.Conv2D(8, 1)]
+    )(convolved(x)),
+    "channels sliced": lambda x: convolved(x)[..., :4],
+    "array": lambda x: convolved(x) * np.arange(8, dtype="float32"),
+    "mean over channels": lambda x: ops.mean(convolved(x), -1, keepdims=True),
+    "to the front": lambda x: ops.transpose(convolved(x), (0, 3, 1, 2)),
+    "einsum": lambda x: ops.einsum("bhwc,bhwd->bcd", convolved(x), convolved(x, "n"))[:, None],
+    "reshaped across": lambda x: ops.reshape(convolved(x), (-1, 8, 4, 16)),
+    "split": lambda x: ops.split(convolved(x), 2, axis=-1)[1],
+    "number": lambda x: convolved(x) * ops.sum(x),
+    "softmax over places": lambda x: ops.softmax(convolved(x), axis=1),
+}
+
+
+class Doubled(layers.Layer):
+    def call(self, x):
+        return x * 2
+
+
+@pytest.mark.parametrize("name", [*FOLLOWED, *AROUND])
+def test_operations_and_layers_beyond_the_table_keep_the_answer(name):
+    model = around((FOLLOWED | AROUND)[name])
+    channels = find_channel_groups(model)
+    dead, scores = chosen(channels)
+    disturb(model)
+    silence(model, channels, dead)
+    photos = np.random.default_rng(0).uniform(size=(2, 8, 8, 3)).astype("float32")
+    before = np.asarray(model(photos, training=False))
+    pruned = prune_channels(
+        model, channels=0.5, scores=scores, residual=True, min_channels=1, multiple_of=1
+    )
+    assert pruned.sizes["z"] == (8, 4)
+    assert np.asarray(pruned.model(photos, training=False)) == pytest.approx(before, abs=1e-5)
+    if name in FOLLOWED:
+        assert pruned.sizes["a"] == (8, 4) and pruned.unknown == ()
+    else:
+        assert "m" not in pruned.sizes and pruned.left_alone["m"]
+    if name in {"grouped", "separable", "transposed", "layer of another's", "model"}:
+        assert pruned.unknown == ("odd",)
+        assert "All channels around 'odd' stay" in str(pruned)
+        assert pruned.left_alone["m"].startswith("odd (")
+
+
+def test_arithmetic_that_cannot_be_counted_is_no_limit_of_pruning():
+    def attended(x):
+        x = ops.reshape(convolved(x), (-1, 64, 8))
+        return ops.reshape(layers.MultiHeadAttention(1, 4, name="odd")(x, x), (-1, 8, 8, 8))
+
+    model = around(attended)
+    assert prune_channels(model, channels=0.5, min_channels=1, multiple_of=1).sizes["z"] == (8, 4)
+    with pytest.raises(ValueError, match=r"'odd \(MultiHeadAttention\)' cannot be counted"):
+        prune_channels(model, max_multiply_adds=0.5, min_channels=1, multiple_of=1)
+
+
+def test_models_without_a_graph_are_refused():
     with pytest.raises(ValueError, match="must be a functional keras.Model"):
         prune_channels(keras.Sequential([layers.Dense(2)]), channels=0.5)
     with pytest.raises(ValueError, match="No BatchNormalization of 'plain' scales"):
@@ -327,6 +405,10 @@ def test_gradient_scores_need_sound_data():
 def test_multiply_adds_are_those_of_the_papers():
     lite0 = kr.get_backbone("efficientnet_lite0").build((224, 224), None)
     assert count_multiply_adds(lite0) == pytest.approx(385e6, rel=0.01)  # 407M with its head
+    photo = keras.Input((8, 8, 4))
+    x = layers.SeparableConv2D(6, 3, name="s")(photo)  # 36 places, each 9 · 4 + 4 · 6
+    model = keras.Model(photo, layers.Conv2DTranspose(2, 2, strides=2)(x))
+    assert count_multiply_adds(model) == 36 * (36 + 24) + 36 * 4 * 6 * 2
     with pytest.raises(ValueError, match="no fixed size"):
         free = keras.Input((None, None, 3))
         count_multiply_adds(keras.Model(free, layers.Conv2D(2, 3)(free)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrecipes.optimization.channels.groups import ChannelGroup, ChannelMap
 from kerasrecipes.optimization.channels.scores import Scores
-from kerasrecipes.surgery.multiply_adds import count_by_layer
+from kerasrecipes.surgery.multiply_adds import check_countable, count_by_layer
 
 if TYPE_CHECKING:
     import keras
@@ -64,8 +64,9 @@ class ChannelChoice:
             share: Fraction of the multiply-adds that may be left.
 
         Raises:
-            ValueError: If more are left whatever goes.
+            ValueError: If more are left whatever goes, or some cannot be counted.
         """
+        check_countable(self.cost.model, self.cost.counts, self.cost.unknown)
         thresholds = np.unique(np.concatenate([*self.ranks.values(), [1.0]]))
         low, high = 0, len(thresholds) - 1
         if (least := self._left(1.0)) > share:
@@ -94,7 +95,7 @@ class ChannelChoice:
 
 
 class MultiplyAdds:
-    """The multiply-adds of a model for any choice of channels.
+    """The multiply-adds of a model for any choice of channels, of those that can be counted.
 
     Args:
         model: A flat functional model.
@@ -102,7 +103,8 @@ class MultiplyAdds:
     """
 
     def __init__(self, model: "keras.Model", channels: ChannelMap):
-        self.counts, self.channels = count_by_layer(model), channels
+        self.counts, self.unknown = count_by_layer(model)
+        self.model, self.channels = model, channels
         self.producers = {name for group in channels.groups for name in group.producers}
         self.whole = sum(self.counts.values())
 
@@ -110,6 +112,9 @@ class MultiplyAdds:
         """Count what is left if only some channels, marked in `keep`, stay."""
         total = 0
         for name, count in self.counts.items():
+            if name not in self.channels.layers:  # it stays as it is
+                total += count
+                continue
             layer = self.channels.layers[name]
             takes, gives = keep[layer.takes], keep[layer.gives]
             count = count * int(takes.sum()) // len(takes)

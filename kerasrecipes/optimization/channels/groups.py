@@ -1,13 +1,14 @@
 """Which channels of a model belong together, because layers tie them to each other."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.errors import listed
+from kerasrecipes.errors import printable
 from kerasrecipes.keras_private import nodes_in_order
-from kerasrecipes.surgery.channel_rules import RULES, ChannelTracker, rule_name
+from kerasrecipes.surgery.channel_rules import ChannelTracker
+from kerasrecipes.surgery.operation_rules import rule_of
 from kerasrecipes.surgery.rebuilding import is_functional
 
 if TYPE_CHECKING:
@@ -58,12 +59,15 @@ class ChannelMap:
         groups: Those that layers make, in the order of the graph.
         layers: What each layer that depends on the number of channels works on, by name.
         norms: The BatchNormalization right behind a producer, by the producer's name.
+        unknown: Layers and operations of which it is not known what they do to channels: all
+            channels that they take and give stay.
     """
 
     count: int
     groups: tuple[ChannelGroup, ...]
     layers: dict[str, LayerChannels]
     norms: dict[str, str]
+    unknown: tuple[str, ...] = ()
 
 
 def find_channel_groups(model: "keras.Model") -> ChannelMap:
@@ -71,7 +75,8 @@ def find_channel_groups(model: "keras.Model") -> ChannelMap:
 
     Additions and products tie the channels of their inputs, squeeze-and-excitation included;
     depthwise convolutions, normalization, activations and pooling pass them on;
-    concatenation and flattening line them up.
+    concatenation and flattening line them up. Around anything else, such as a grouped
+    convolution, all channels stay.
 
     Args:
         model: A flat functional model with the channels on the last axis.
@@ -80,8 +85,7 @@ def find_channel_groups(model: "keras.Model") -> ChannelMap:
         All channels, and the groups in which they can go.
 
     Raises:
-        ValueError: If the model has no readable graph, or has layers of which it is not known
-            what they do to channels; the message names them.
+        ValueError: If the model has no readable graph.
 
     Example:
         >>> found = find_channel_groups(get_backbone("efficientnet_lite0").build(32, None))
@@ -101,30 +105,43 @@ def find_channel_groups(model: "keras.Model") -> ChannelMap:
         model = keras.Model(model.inputs, model.outputs, name=model.name)
     tracker = ChannelTracker()
     for tensor in model.inputs:
-        tracker.fix(tracker.put(tensor, tracker.new(tensor.shape[-1])), "the model's input")
-    unknown = []
+        tracker.fix(tracker.put(tensor, tracker.new(_channels_of(tensor))), "the model's input")
+    unknown: dict[str, None] = {}
     for node in nodes_in_order(model):
-        if node.is_input:
-            continue
-        rule = RULES.get(rule_name(node.operation))
-        gives = rule(tracker, node) if rule else None
-        if gives is None:
-            unknown.append(f"{node.operation.name} ({type(node.operation).__name__})")
-            gives = tracker.new(node.outputs[0].shape[-1] or 0)
-        for tensor in node.outputs:
-            tracker.put(tensor, gives)
-    if unknown:
-        raise ValueError(
-            f"It is not known what {len(unknown)} layers do to channels: {listed(unknown)}. "
-            "Models within the model: flatten them with BackboneSpec.from_model. Anything else: "
-            "choose another architecture, or prune weights with MagnitudePruning."
-        )
+        if not node.is_input and not _follow(tracker, node):
+            unknown[node.operation.name] = None
     for tensor in model.outputs:
         tracker.fix(tracker.get(tensor), "the model's output")
-    return _numbered(tracker)
+    return _numbered(tracker, tuple(unknown))
 
 
-def _numbered(tracker: ChannelTracker) -> ChannelMap:
+def _channels_of(tensor: "keras.KerasTensor") -> int:
+    """Return the length of the last axis, 0 where it has none that is fixed."""
+    return (tensor.shape[-1] if tensor.shape else None) or 0
+
+
+def _follow(tracker: ChannelTracker, node: Any) -> bool:
+    """Follow channels through one call; where that cannot be, all of them stay around it."""
+    rule = rule_of(node.operation)
+    gives = rule(tracker, node) if rule else None
+    sizes = {_channels_of(tensor) for tensor in node.outputs}
+    if gives is not None and sizes == {len(gives)}:
+        for tensor in node.outputs:
+            tracker.put(tensor, gives)
+        return True
+    operation = node.operation
+    reason = (
+        f"{printable(operation.name)} ({type(operation).__name__}), of which it is not known what "
+        "it does to channels"
+    )
+    for labels in tracker.inputs(node):
+        tracker.fix(labels, reason)
+    for tensor in node.outputs:
+        tracker.fix(tracker.put(tensor, tracker.new(_channels_of(tensor))), reason)
+    return False
+
+
+def _numbered(tracker: ChannelTracker, unknown: tuple[str, ...]) -> ChannelMap:
     """Give each set of tied channels a number, and join those that share a producer."""
     roots = np.array([tracker.root(label) for label in range(len(tracker.parents))])
     kept, numbers = np.unique(roots, return_inverse=True)
@@ -150,4 +167,4 @@ def _numbered(tracker: ChannelTracker) -> ChannelMap:
         numbers_of_group = np.array(sorted(channels))
         residual = bool(added & channels)
         made.append(ChannelGroup(producers[0], tuple(producers), numbers_of_group, residual, fixed))
-    return ChannelMap(len(kept), tuple(made), layers, tracker.norms)
+    return ChannelMap(len(kept), tuple(made), layers, tracker.norms, unknown)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.errors import is_number, unknown_name
+from kerasrecipes.errors import is_number, listed, unknown_name
 from kerasrecipes.optimization.channels.choice import ChannelChoice, MultiplyAdds
 from kerasrecipes.optimization.channels.groups import (
     ChannelGroup,
@@ -36,8 +36,11 @@ class PrunedChannels:
         model: The smaller model, not compiled.
         sizes: Channels before and after, for each group that was asked to shrink.
         left_alone: Why each other group was not.
-        multiply_adds: Multiply-adds for one photo, before and after.
+        multiply_adds: Multiply-adds for one photo, before and after, of all that
+            `count_multiply_adds` can count.
         parameters: Number of weights, before and after.
+        unknown: Layers and operations of which it is not known what they do to channels, such as
+            grouped convolutions: they, and all channels around them, are as they were.
     """
 
     model: "keras.Model"
@@ -45,6 +48,7 @@ class PrunedChannels:
     left_alone: dict[str, str]
     multiply_adds: tuple[int, int]
     parameters: tuple[int, int]
+    unknown: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         (before, after), (many, few) = self.multiply_adds, self.parameters
@@ -54,6 +58,16 @@ class PrunedChannels:
             f"{after / 1e6:.4g} of {before / 1e6:.4g} million multiply-adds "
             f"({after / before:.0%}), {few} of {many} weights ({few / many:.0%}). "
             f"{len(self.left_alone)} groups were left alone."
+            f"{self._as_they_were}"
+        )
+
+    @property
+    def _as_they_were(self) -> str:
+        if not self.unknown:
+            return ""
+        return (
+            f" All channels around {listed(self.unknown)} stay, since it is not known what is done "
+            "to them there."
         )
 
 
@@ -77,7 +91,8 @@ def prune_channels(
 
     Args:
         model: A functional model with a fixed image size, with its head; it stays as it is.
-            Models within it are flattened.
+            Models within it are flattened. Around a layer of which it is not known what it does
+            to channels, all of them stay; the result names it.
         channels: How many of the channels that may go shall go, as a fraction; or
         max_multiply_adds: how much of the arithmetic may be left, as a fraction.
         scores: `"kernel"` or `"batch_norm"`, which need no data; or the result of
@@ -134,6 +149,7 @@ def prune_channels(
         left_alone=left_alone,
         multiply_adds=(cost.whole, cost.of(keep)),
         parameters=(model.count_params(), smaller.count_params()),
+        unknown=channel_map.unknown,
     )
 
 

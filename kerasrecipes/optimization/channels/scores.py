@@ -66,9 +66,10 @@ def score_by_batch_norm(model: "keras.Model", channels: ChannelMap | None = None
 
     channels = channels or find_channel_groups(model)
     total, layers = np.zeros(channels.count), np.zeros(channels.count)
-    for name, work in channels.layers.items():
-        layer = model.get_layer(name)
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.gamma is not None:
+    for layer in model.layers:
+        work = channels.layers.get(layer.name)
+        norm = isinstance(layer, keras.layers.BatchNormalization) and layer.gamma is not None
+        if norm and work is not None:
             np.add.at(total, work.takes, np.abs(layer.gamma.numpy()))
             np.add.at(layers, work.takes, 1)
     groups = [group for group in channels.groups if layers[group.channels].all()]

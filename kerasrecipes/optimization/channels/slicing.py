@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasrecipes.optimization.channels.groups import ChannelMap, LayerChannels
 from kerasrecipes.surgery.channel_rules import rule_name
+from kerasrecipes.surgery.operation_rules import is_reshape
 from kerasrecipes.surgery.rebuilding import clone_graph, copy_weights
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def keep_channels(model: "keras.Model", channels: ChannelMap, keep: np.ndarray) 
         work = channels.layers.get(layer.name)
         if work is None:
             copy_weights(layer, new)
-        elif layer.weights:
+        elif getattr(layer, "weights", ()):
             new.set_weights(_sliced(layer, keep[work.takes], keep[work.gives]))
     return copy
 
@@ -44,6 +45,10 @@ def keep_channels(model: "keras.Model", channels: ChannelMap, keep: np.ndarray) 
 def _smaller(layer: Any, work: LayerChannels | None, keep: np.ndarray) -> Any:
     import keras
 
+    if work is not None and is_reshape(layer):
+        *others, last = layer.newshape
+        last = -1 if last == -1 else int(keep[work.gives].sum())
+        return type(layer)((*others, last), name=layer.name)
     if not isinstance(layer, keras.Layer):
         return layer  # an operation without state, such as x + 3
     config = layer.get_config()
@@ -52,7 +57,7 @@ def _smaller(layer: Any, work: LayerChannels | None, keep: np.ndarray) -> Any:
         for count in ("filters", "units"):
             if count in config:
                 config[count] = left
-        if rule_name(layer) == "Reshape":
+        if rule_name(layer) == "Reshape" and config["target_shape"][-1] != -1:
             config["target_shape"] = (*config["target_shape"][:-1], left)
     return type(layer).from_config(config)
 
