@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -61,15 +61,17 @@ class Tile:
         )
 
 
+@dataclass(frozen=True)
 class Result(Shown, ABC):
     """The result of a test, whatever the task.
 
     A task's result is a frozen dataclass of numbers, texts, `Estimate`s, and tuples of such or
-    of further dataclasses. Its text and its JSON are made here, from these.
+    of further dataclasses. Its text and its JSON are made here, from these. Every `Estimate` has
+    a 95 % interval; undefined ones are NaN.
 
     Args:
         n: Number of examples.
-        latency_ms: `median` and `p95` of the time per example, if it was measured.
+        latency_ms: `{"median": …, "p95": …}` per example, or `None` if not measured.
         notes: What a reader must know to trust the numbers no further than they go.
     """
 
@@ -78,8 +80,8 @@ class Result(Shown, ABC):
     higher_is_better: ClassVar[bool] = True
     item: ClassVar[str] = "example"
     n: int
-    latency_ms: dict[str, float] | None
-    notes: tuple[str, ...]
+    latency_ms: dict[str, float] | None = field(default=None, kw_only=True)
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     @abstractmethod
@@ -113,7 +115,7 @@ class Result(Shown, ABC):
 
     def noted(self, note: str) -> Self:
         """Return the result with one more note."""
-        return replace(self, notes=(*self.notes, note))  # type: ignore[type-var]
+        return replace(self, notes=(*self.notes, note))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-safe data; each estimate is `[value, low, high]`."""
@@ -178,7 +180,9 @@ def notes_on_size(n: int, item: str, groups: np.ndarray | None = None) -> list[s
 
 
 def _plain_fields(record: Any) -> dict[str, Any]:
-    return {field.name: _plain(getattr(record, field.name)) for field in fields(record)}
+    # What all results have in common stands last, as in their arguments.
+    known = sorted(fields(record), key=lambda one: one.kw_only is True)
+    return {one.name: _plain(getattr(record, one.name)) for one in known}
 
 
 def _plain(value: Any) -> Any:
@@ -193,12 +197,12 @@ def _plain(value: Any) -> Any:
 
 def _build(cls: Any, data: Mapping[str, Any]) -> Any:
     kinds, known = get_type_hints(cls), {}
-    for field in fields(cls):
-        if field.name in data:
-            known[field.name] = _read(kinds[field.name], data[field.name])
-        elif field.default is MISSING:
+    for one in fields(cls):
+        if one.name in data:
+            known[one.name] = _read(kinds[one.name], data[one.name])
+        elif one.default is MISSING:
             raise DataError(
-                f"The evaluation lacks {field.name!r}. The file is damaged or was edited; "
+                f"The evaluation lacks {one.name!r}. The file is damaged or was edited; "
                 "restore it or evaluate again."
             )
     return cls(**known)

@@ -50,7 +50,6 @@ class MultiLabelEvaluation(Result):
     """The result of a test. Every number has a 95 % interval; undefined ones are NaN.
 
     Args:
-        n: Number of examples.
         class_names: The labels, in the order of the scores.
         mean_average_precision: Mean average precision of the labels that occur.
         baseline: What scores without any meaning would reach: the mean share of examples that
@@ -59,14 +58,11 @@ class MultiLabelEvaluation(Result):
         macro_f1: Mean F1 of the labels that occur.
         exact_match: Share of examples of which every label is right.
         labels: One result per label.
-        latency_ms: `{"median": …, "p95": …}` per example, or `None` if not measured.
-        notes: What a reader should know about these numbers.
     """
 
     task: ClassVar[str] = "multi_label"
     headline_name: ClassVar[str] = "mean average precision"
 
-    n: int
     class_names: tuple[str, ...]
     mean_average_precision: Estimate
     baseline: Estimate
@@ -74,8 +70,6 @@ class MultiLabelEvaluation(Result):
     macro_f1: Estimate
     exact_match: Estimate
     labels: tuple[LabelResult, ...]
-    latency_ms: dict[str, float] | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def headline(self) -> Estimate:

@@ -40,7 +40,6 @@ class OrdinalEvaluation(Result):
     """The result of a test. Every number has a 95 % interval; undefined ones are NaN.
 
     Args:
-        n: Number of examples.
         class_names: The classes, in order.
         mean_absolute_error: By how many classes the answers are off on average.
         baseline: What it would be if the answer were always the middle one of these labels.
@@ -51,15 +50,12 @@ class OrdinalEvaluation(Result):
         log_loss: Mean negative logarithm of the true class's score; lower is better.
         classes: One result per class, in order.
         confusion: Counts, true class in rows, predicted class in columns.
-        latency_ms: `{"median": …, "p95": …}` per example, or `None` if not measured.
-        notes: What a reader should know about these numbers.
     """
 
     task: ClassVar[str] = "ordinal"
     headline_name: ClassVar[str] = "mean absolute error"
     higher_is_better: ClassVar[bool] = False
 
-    n: int
     class_names: tuple[str, ...]
     mean_absolute_error: Estimate
     baseline: Estimate
@@ -69,8 +65,6 @@ class OrdinalEvaluation(Result):
     log_loss: Estimate
     classes: tuple[OrderedClassResult, ...]
     confusion: tuple[tuple[int, ...], ...]
-    latency_ms: dict[str, float] | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def headline(self) -> Estimate:

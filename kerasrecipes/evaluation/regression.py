@@ -23,7 +23,6 @@ class RegressionEvaluation(Result):
     An error is answer − truth.
 
     Args:
-        n: Number of examples.
         mean_absolute_error: Mean size of the errors.
         baseline: What it would be if the answer were always the mean of these targets.
         root_mean_squared_error: Square root of the mean squared error.
@@ -34,15 +33,12 @@ class RegressionEvaluation(Result):
             0 if always the mean is as good, less if it is better.
         rank_correlation: Spearman's correlation of targets and answers.
         unit: Unit of the targets, e.g. `"mm"`; `""` if there is none.
-        latency_ms: `{"median": …, "p95": …}` per example, or `None` if not measured.
-        notes: What a reader should know about these numbers.
     """
 
     task: ClassVar[str] = "regression"
     headline_name: ClassVar[str] = "mean absolute error"
     higher_is_better: ClassVar[bool] = False
 
-    n: int
     mean_absolute_error: Estimate
     baseline: Estimate
     root_mean_squared_error: Estimate
@@ -52,8 +48,6 @@ class RegressionEvaluation(Result):
     r_squared: Estimate
     rank_correlation: Estimate
     unit: str = ""
-    latency_ms: dict[str, float] | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def headline(self) -> Estimate:

@@ -35,7 +35,6 @@ class Evaluation(Result):
     """The result of a test. Every number has a 95 % interval; undefined ones are NaN.
 
     Args:
-        n: Number of photos.
         class_names: The classes, in the order of the scores.
         accuracy: Share of photos whose highest score is the true class.
         balanced_accuracy: Mean recall of the classes.
@@ -48,15 +47,12 @@ class Evaluation(Result):
             mean and the middle 95 % of simulations. Only above it is there an error to speak of.
         classes: One result per class.
         confusion: Counts, true class in rows, predicted class in columns.
-        latency_ms: `{"median": …, "p95": …}` per photo, or `None` if not measured.
-        notes: What a reader should know about these numbers.
     """
 
     task: ClassVar[str] = "classification"
     headline_name: ClassVar[str] = "accuracy"
     item: ClassVar[str] = "photo"
 
-    n: int
     class_names: tuple[str, ...]
     accuracy: Estimate
     balanced_accuracy: Estimate
@@ -67,8 +63,6 @@ class Evaluation(Result):
     calibration_null: Estimate
     classes: tuple[ClassResult, ...]
     confusion: tuple[tuple[int, ...], ...]
-    latency_ms: dict[str, float] | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def headline(self) -> Estimate:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict, Unpack
 
 import numpy as np
 
@@ -30,6 +30,20 @@ class Answer:
     labels: tuple[str, ...] | None = None
 
 
+class Conditions(TypedDict, total=False):
+    """What may be known of a test, besides its targets and answers.
+
+    Args:
+        groups: The part that each example belongs to; intervals then go by parts.
+        latency_ms: Milliseconds that each answer took.
+        seed: Seed of the resampling.
+    """
+
+    groups: Sequence[str | None] | None
+    latency_ms: Sequence[float] | None
+    seed: int
+
+
 class Task(ABC):
     """One kind of question. Arrays of answers have one row per example.
 
@@ -40,6 +54,8 @@ class Task(ABC):
     name: ClassVar[str]
     # What examples must be labelled with: "class", "labels" or "number".
     target: ClassVar[str]
+    # What `evaluate` returns.
+    result: ClassVar[type[Result]]
     # What the mean of `quality` is called, e.g. "accuracy".
     quality_name: ClassVar[str]
     # Whether that is an error, which `quality` has with a minus, and people read without.
@@ -59,10 +75,7 @@ class Task(ABC):
         targets: np.ndarray,
         answers: np.ndarray,
         output: OutputSpec,
-        *,
-        groups: Sequence[str | None] | None = None,
-        latency_ms: Sequence[float] | None = None,
-        seed: int = 0,
+        **conditions: Unpack[Conditions],
     ) -> Result:
         """Judge answers, with intervals.
 
@@ -70,21 +83,19 @@ class Task(ABC):
             targets: What they should be.
             answers: What the model said.
             output: Names of the columns, and what else is known of them.
-            groups: The part that each example belongs to; intervals then go by parts.
-            latency_ms: Milliseconds that each answer took.
-            seed: Seed of the resampling.
+            **conditions: What else is known of the test; see `Conditions`.
 
         Raises:
             DataError: If the arrays do not fit together, or hold NaN.
         """
 
-    @abstractmethod
     def read(self, found: Mapping[str, Any]) -> Result:
         """Build an evaluation from what its `to_dict` returned.
 
         Raises:
             DataError: If a part is missing.
         """
+        return self.result.from_dict(found)
 
     @abstractmethod
     def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:

@@ -1,13 +1,14 @@
 """What every format checks: the model, what came out of it, and what callers pass to it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrecipes.bundles.labels import check_class_names
 from kerasrecipes.environment import import_keras
-from kerasrecipes.errors import DataError, VerificationError, listed, printable
+from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
 from kerasrecipes.export.format import GraphFacts, LoadedModel
 
 if TYPE_CHECKING:
@@ -37,6 +38,31 @@ def check_backend(
             f"{what} converts a graph of TensorFlow, and Keras runs on {backend} here. The bundle "
             f"is the same for both. {advice}"
         )
+
+
+def check_quantization(quantization: str, known: Sequence[str]) -> None:
+    """Refuse a quantization that a format does not have.
+
+    Args:
+        quantization: What a caller passed.
+        known: Those of the format.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if quantization not in known:
+        raise unknown_name("quantization", quantization, known, "kerasrecipes.list_formats()")
+
+
+def read_file(path: str | Path) -> bytes:
+    """Return the bytes of an exported file.
+
+    Raises:
+        DataError: If there is none.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"There is no file '{printable(path)}'. Check the path.")
+    return Path(path).read_bytes()
 
 
 def check_model(model: "keras.Model", contract: "Contract") -> "Contract":

@@ -16,14 +16,15 @@ from kerasrecipes.errors import (
     VerificationError,
     printable,
     require,
-    unknown_name,
 )
 from kerasrecipes.export.checks import (
     answers_of,
     check_answer,
     check_facts,
     check_model,
+    check_quantization,
     check_threads,
+    read_file,
 )
 from kerasrecipes.export.format import ExportFormat, GraphFacts
 from kerasrecipes.export.loaded import FileModel
@@ -76,10 +77,7 @@ def write(
         MissingDependencyError: If the extra `onnx` is not installed.
     """
     path = Path(path)
-    if quantization not in QUANTIZATIONS:
-        raise unknown_name(
-            "quantization", quantization, QUANTIZATIONS, "kerasrecipes.list_formats()"
-        )
+    check_quantization(quantization, QUANTIZATIONS)
     for module in ("onnx", "onnxruntime", "tf2onnx"):
         require(module, "onnx", _PURPOSE)
     contract = check_model(model, contract)
@@ -149,7 +147,7 @@ def load(path: str | Path, threads: int = 1) -> "OnnxModel":
         ValueError: If `threads` is not a positive whole number.
         MissingDependencyError: If the extra `onnx` is not installed.
     """
-    return OnnxModel(_read(path), threads, name=str(path))
+    return OnnxModel(read_file(path), threads, name=str(path))
 
 
 class OnnxModel(FileModel):
@@ -218,7 +216,7 @@ def inspect_file(path: str | Path) -> GraphFacts:
     Raises:
         DataError: If the file is not an ONNX file.
     """
-    return _inspect(_read(path), path)
+    return _inspect(read_file(path), path)
 
 
 def _inspect(content: bytes, name: object = "the converted file") -> GraphFacts:
@@ -257,7 +255,7 @@ def read_contract(path: str | Path) -> "Contract":
     """
     from kerasrecipes.bundles.contract import Contract
 
-    proto = _parse(_read(path), path)
+    proto = _parse(read_file(path), path)
     found = {entry.key: entry.value for entry in proto.metadata_props}
     if _CONTRACT in found:
         del proto.metadata_props[-1]
@@ -267,12 +265,6 @@ def read_contract(path: str | Path) -> "Contract":
                 "digest inside the file. Copy it again, or export the model again."
             )
     return Contract.from_json(found.get(_CONTRACT, ""), path)
-
-
-def _read(path: str | Path) -> bytes:
-    if not Path(path).is_file():
-        raise DataError(f"There is no file '{printable(path)}'. Check the path.")
-    return Path(path).read_bytes()
 
 
 def _parse(content: bytes, name: object) -> Any:

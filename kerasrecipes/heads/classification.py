@@ -1,29 +1,25 @@
 """One label per photo."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.specs import OutputSpec
-from kerasrecipes.errors import unknown_name
+from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.classification import evaluate_scores
 from kerasrecipes.evaluation.result import Evaluation
 from kerasrecipes.evaluation.scores import top_classes
-from kerasrecipes.evaluation.task import Answer, Task
+from kerasrecipes.evaluation.task import Answer, Conditions, Task
 from kerasrecipes.heads.head import ClassHead
+from kerasrecipes.heads.pooled import SmoothedHead
 
 if TYPE_CHECKING:
     import keras
 
-POOL, LOGITS = "pool", "logits"
+LOGITS = "logits"
 SMOOTHING = 0.1
-NORM = "head_norm"
-NORMS = ("layer", "group")
-GROUPS = 32
 
 
 class Classification(Task):
@@ -31,6 +27,7 @@ class Classification(Task):
 
     name: ClassVar[str] = "classification"
     target: ClassVar[str] = CLASS
+    result: ClassVar[type[Result]] = Evaluation
     quality_name: ClassVar[str] = "accuracy"
 
     def targets(self, examples: Examples, output: OutputSpec) -> np.ndarray:
@@ -42,18 +39,12 @@ class Classification(Task):
         targets: np.ndarray,
         answers: np.ndarray,
         output: OutputSpec,
-        *,
-        groups: Sequence[str | None] | None = None,
-        latency_ms: Sequence[float] | None = None,
-        seed: int = 0,
+        **conditions: Unpack[Conditions],
     ) -> Evaluation:
         """Judge class probabilities; see `kerasrecipes.evaluate_scores`."""
+        latency_ms, seed = conditions.get("latency_ms"), conditions.get("seed", 0)
         names = output.class_names
         return evaluate_scores(targets, answers, names, latency_ms=latency_ms, seed=seed)
-
-    def read(self, found: Mapping[str, Any]) -> Evaluation:
-        """Build an evaluation from what its `to_dict` returned."""
-        return Evaluation.from_dict(found)
 
     def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Return 1 where the class is right, else 0."""
@@ -78,121 +69,46 @@ class Classification(Task):
 CLASSIFICATION = Classification()
 
 
-@dataclass(frozen=True)
-class ClassificationHead(ClassHead):
+@dataclass(frozen=True, kw_only=True)
+class ClassificationHead(ClassHead, SmoothedHead):
     """Global pooling, perhaps a normalization, dropout and one dense layer.
 
     Training works on the logits, which is numerically safer; the finished model ends in
     a softmax, so that whoever runs it reads probabilities.
 
     Args:
-        dropout: Fraction of pooled features that a training step leaves out.
         label_smoothing: How much of each target is spread over the other classes; `None` for
             0.1 if the loss can use it, otherwise 0.
-        loss_name: A name of `kerasrecipes.losses.list_losses()`.
-        loss_options: Further arguments of the loss.
-        norm: How pooled features are normalized; see `pooled`.
-
-    Raises:
-        ValueError: If there is no such loss or norm, or the loss cannot use an argument.
+        loss_name: A name of `kerasrecipes.list_losses()`.
     """
 
     name: ClassVar[str] = "classification"
     task: ClassVar[Task] = CLASSIFICATION
     trains: ClassVar[str] = LOGITS
-    dropout: float = 0.2
+    predictions: ClassVar[str] = LOGITS
     label_smoothing: float | None = None
     loss_name: str = "cross_entropy"
-    loss_options: dict = field(default_factory=dict)
-    norm: str | None = None
 
-    def __post_init__(self) -> None:
-        from kerasrecipes.losses import check_loss
+    def _loss_arguments(self) -> dict[str, Any]:
+        from kerasrecipes.losses import can_smooth
 
-        check_norm(self.norm)
-        check_loss(self.loss_name, LOGITS, self.label_smoothing or 0.0, **self.loss_options)
+        arguments = super()._loss_arguments()
+        if self.label_smoothing is None:
+            arguments["label_smoothing"] = SMOOTHING if can_smooth(self.loss_name) else 0.0
+        return arguments
 
     def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
-        """Append the head to a feature map.
+        """Append the head; the layer before its softmax scores is named `"logits"`."""
+        from keras import layers
 
-        Args:
-            features: Tensor of shape `(batch, height, width, channels)`.
-            width: Number of classes.
-            seed: Seed of the initial weights and of the dropout masks.
-
-        Returns:
-            The softmax scores, shape `(batch, width)`; the layer before them is
-            named `"logits"`.
-        """
-        from keras import initializers, layers
-
-        x = pooled(features, self.dropout, seed, self.norm)
-        initializer = initializers.GlorotUniform(seed=seed)
-        x = layers.Dense(width, kernel_initializer=initializer, name=LOGITS)(x)
+        x = self.projected(features, width, seed, name=LOGITS)
         return layers.Softmax(name="scores")(x)
-
-    def loss(self, class_counts: Sequence[int] | None = None) -> "keras.losses.Loss":
-        """Return the loss on logits and one-hot targets.
-
-        Args:
-            class_counts: Training photos of each class, for a loss that weighs rarity.
-        """
-        from kerasrecipes.losses import can_smooth, get_loss
-
-        smoothing = self.label_smoothing
-        if smoothing is None:
-            smoothing = SMOOTHING if can_smooth(self.loss_name) else 0.0
-        return get_loss(
-            self.loss_name,
-            LOGITS,
-            class_counts=class_counts,
-            label_smoothing=smoothing,
-            **self.loss_options,
-        )
 
     def metrics(self) -> list["keras.metrics.Metric"]:
         """Return the metrics shown while training."""
         from keras import metrics
 
         return [metrics.CategoricalAccuracy(name="accuracy")]
-
-
-def check_norm(norm: str | None) -> None:
-    """Raise a `ValueError` unless `pooled` knows the norm."""
-    if norm is not None and norm not in NORMS:
-        raise unknown_name("head norm", norm, NORMS, "the documentation of kerasrecipes.heads")
-
-
-def pooled(
-    features: "keras.KerasTensor", dropout: float, seed: int, norm: str | None = None
-) -> "keras.KerasTensor":
-    """Pool a feature map by average and by maximum, with dropout.
-
-    An average over the photo drowns a small defect, which the maximum finds.
-
-    Args:
-        features: Tensor of shape `(batch, height, width, channels)`.
-        dropout: Fraction of pooled features that a training step leaves out.
-        seed: Seed of the dropout masks.
-        norm: `"layer"` to normalize each photo's pooled features together, `"group"` in up to
-            32 groups of channels, `None` not at all. Neither looks at other photos, so both
-            do the same for any batch size, in training and after it; the statistics of a
-            BatchNormalization from two or four photos are mostly noise (Wu & He, 2018, "Group
-            Normalization", figure 1). They free the head of the scale of the features.
-
-    Returns:
-        Tensor of shape `(batch, 2 * channels)`.
-    """
-    from keras import layers
-
-    average = layers.GlobalAveragePooling2D(name="average_pool")(features)
-    largest = layers.GlobalMaxPooling2D(name="max_pool")(features)
-    both = layers.Concatenate(name=POOL)([average, largest])
-    if norm == "layer":
-        both = layers.LayerNormalization(name=NORM)(both)
-    elif norm == "group":
-        both = layers.GroupNormalization(math.gcd(both.shape[-1], GROUPS), name=NORM)(both)
-    return layers.Dropout(dropout, seed=seed, name="dropout")(both)
 
 
 HEADS = (ClassificationHead,)

@@ -1,12 +1,13 @@
 """Embeddings: photos of one class near to each other, and classes told by the nearest mean."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from kerasrecipes.evaluation.task import Task
-from kerasrecipes.heads.classification import CLASSIFICATION, LOGITS, check_norm, pooled
+from kerasrecipes.heads.classification import CLASSIFICATION, LOGITS
 from kerasrecipes.heads.head import ClassHead
+from kerasrecipes.heads.pooled import PooledHead
+from kerasrecipes.losses import EMBEDDINGS
 
 if TYPE_CHECKING:
     import keras
@@ -17,7 +18,53 @@ CLASS_MEANS = "class_means"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbeddingHead(ClassHead):
+class DirectionsHead(ClassHead, PooledHead):
+    """A head that compares embeddings of length 1 with one direction for each class.
+
+    Args:
+        units: Length of the embedding.
+    """
+
+    units: int = 128
+
+    def compared(
+        self, features: "keras.KerasTensor", width: int, scale: float, name: str, seed: int
+    ) -> "keras.KerasTensor":
+        """Project a feature map to embeddings, and score their cosines to the directions.
+
+        Args:
+            features: Tensor of shape `(batch, height, width, channels)`.
+            width: Number of classes.
+            scale: What the cosines are multiplied by.
+            name: Name of the layer that holds the directions.
+            seed: Seed of the initial weights and directions, and of the dropout masks.
+
+        Returns:
+            The softmax of the scaled cosines, shape `(batch, width)`, which are those of the layer
+            `"logits"`; the embeddings, shape `(batch, units)`, are those of `"embedding"`.
+        """
+        from keras import constraints, initializers, layers
+
+        x = self.projected(features, self.units, seed, name="projection")
+        # Half precision has too few digits for squares and cosines.
+        embedding = layers.UnitNormalization(name=EMBEDDING, dtype="float32")(x)
+        directions = layers.Dense(
+            width,
+            use_bias=False,
+            kernel_initializer=initializers.GlorotUniform(seed=seed),
+            kernel_constraint=constraints.UnitNorm(axis=0),
+            name=name,
+            dtype="float32",
+        )
+        cosines = directions(embedding)
+        # Keras applies a constraint after each step, not before the first.
+        directions.kernel.assign(directions.kernel_constraint(directions.kernel))
+        logits = layers.Rescaling(scale, name=LOGITS, dtype="float32")(cosines)
+        return layers.Softmax(name="scores", dtype="float32")(logits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingHead(DirectionsHead):
     """Pooling, one dense layer, and embeddings of length 1; a softmax of class similarities.
 
     Training works on the embeddings alone. The scores come from their cosines to one
@@ -26,11 +73,7 @@ class EmbeddingHead(ClassHead):
     its layer `"embedding"` serves for retrieval and for classes that come later.
 
     Args:
-        dropout: Fraction of pooled features that a training step leaves out.
-        units: Length of the embedding.
         loss_name: `"supervised_contrastive"` or `"semi_hard_triplet"`.
-        loss_options: Further arguments of the loss.
-        norm: How pooled features are normalized; see `pooled`.
         temperature: What the cosines are divided by before the softmax of the scores.
 
     Raises:
@@ -41,46 +84,16 @@ class EmbeddingHead(ClassHead):
     task: ClassVar[Task] = CLASSIFICATION
     trains: ClassVar[str] = EMBEDDING
     finishes: ClassVar[bool] = True
-    dropout: float = 0.2
-    units: int = 128
+    predictions: ClassVar[str] = EMBEDDINGS
     loss_name: str = "supervised_contrastive"
-    loss_options: dict = field(default_factory=dict)
-    norm: str | None = None
     temperature: float = 0.1
 
-    def __post_init__(self) -> None:
-        from kerasrecipes.losses import EMBEDDINGS, check_loss
-
-        check_norm(self.norm)
-        check_loss(self.loss_name, EMBEDDINGS, **self.loss_options)
-
     def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
-        """Append the head to a feature map.
+        """Append the head; its softmax scores are of no use before `finish`.
 
-        Args:
-            features: Tensor of shape `(batch, height, width, channels)`.
-            width: Number of classes.
-            seed: Seed of the initial weights and of the dropout masks.
-
-        Returns:
-            The softmax scores, shape `(batch, width)`, of no use before `finish`. Before
-            them come the layers `"logits"` and `"embedding"`.
+        Before them come the layers `"logits"` and `"embedding"`.
         """
-        from keras import layers
-
-        embedding = unit_embedding(features, self.units, self.dropout, seed, self.norm)
-        logits = scaled_cosines(embedding, width, 1 / self.temperature, CLASS_MEANS, seed)
-        return layers.Softmax(name="scores", dtype="float32")(logits)
-
-    def loss(self, class_counts: Sequence[int] | None = None) -> "keras.losses.Loss":
-        """Return the loss on embeddings and one-hot targets.
-
-        Args:
-            class_counts: Training photos of each class; they change nothing here.
-        """
-        from kerasrecipes.losses import EMBEDDINGS, get_loss
-
-        return get_loss(self.loss_name, EMBEDDINGS, class_counts=class_counts, **self.loss_options)
+        return self.compared(features, width, 1 / self.temperature, CLASS_MEANS, seed)
 
     def metrics(self) -> list["keras.metrics.Metric"]:
         """Return the metrics shown while training."""
@@ -110,61 +123,6 @@ class EmbeddingHead(ClassHead):
         if not targets.any(axis=0).all():
             raise ValueError("`targets` has a class without a photo, which has no mean.")
         kernel.assign(model.get_layer(CLASS_MEANS).kernel_constraint(embeddings.T @ targets))
-
-
-def unit_embedding(
-    features: "keras.KerasTensor", units: int, dropout: float, seed: int, norm: str | None = None
-) -> "keras.KerasTensor":
-    """Pool a feature map and project it to embeddings of length 1.
-
-    Args:
-        features: Tensor of shape `(batch, height, width, channels)`.
-        units: Length of the embedding.
-        dropout: Fraction of pooled features that a training step leaves out.
-        seed: Seed of the initial weights and of the dropout masks.
-        norm: See `pooled`.
-
-    Returns:
-        Tensor of shape `(batch, units)`, of the layer `"embedding"`.
-    """
-    from keras import initializers, layers
-
-    x = pooled(features, dropout, seed, norm)
-    initializer = initializers.GlorotUniform(seed=seed)
-    x = layers.Dense(units, kernel_initializer=initializer, name="projection")(x)
-    # Half precision has too few digits for squares and cosines.
-    return layers.UnitNormalization(name=EMBEDDING, dtype="float32")(x)
-
-
-def scaled_cosines(
-    embedding: "keras.KerasTensor", class_count: int, scale: float, name: str, seed: int
-) -> "keras.KerasTensor":
-    """Compare embeddings with one direction of length 1 per class.
-
-    Args:
-        embedding: Tensor of length 1, shape `(batch, units)`.
-        class_count: Number of classes.
-        scale: What the cosines are multiplied by.
-        name: Name of the layer that holds the directions.
-        seed: Seed of the initial directions.
-
-    Returns:
-        Tensor of shape `(batch, class_count)`, of the layer `"logits"`.
-    """
-    from keras import constraints, initializers, layers
-
-    directions = layers.Dense(
-        class_count,
-        use_bias=False,
-        kernel_initializer=initializers.GlorotUniform(seed=seed),
-        kernel_constraint=constraints.UnitNorm(axis=0),
-        name=name,
-        dtype="float32",
-    )
-    cosines = directions(embedding)
-    # Keras applies a constraint after each step, not before the first.
-    directions.kernel.assign(directions.kernel_constraint(directions.kernel))
-    return layers.Rescaling(scale, name=LOGITS, dtype="float32")(cosines)
 
 
 def embedding_model(model: "keras.Model") -> "keras.Model":

@@ -1,20 +1,22 @@
 """One label per photo, of classes that have an order."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import numpy as np
 
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, listed
+from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.ordinal import OrdinalEvaluation, evaluate_order
 from kerasrecipes.evaluation.scores import median_classes
-from kerasrecipes.evaluation.task import Answer, Task
-from kerasrecipes.heads.classification import check_norm, pooled
+from kerasrecipes.evaluation.task import Answer, Conditions, Task
 from kerasrecipes.heads.head import ClassHead
+from kerasrecipes.heads.pooled import SmoothedHead
+from kerasrecipes.losses import BINARY
 
 if TYPE_CHECKING:
     import keras
@@ -31,6 +33,7 @@ class Ordinal(Task):
 
     name: ClassVar[str] = "ordinal"
     target: ClassVar[str] = CLASS
+    result: ClassVar[type[Result]] = OrdinalEvaluation
     quality_name: ClassVar[str] = "mean absolute error"
     is_error: ClassVar[bool] = True
 
@@ -44,24 +47,10 @@ class Ordinal(Task):
         targets: np.ndarray,
         answers: np.ndarray,
         output: OutputSpec,
-        *,
-        groups: Sequence[str | None] | None = None,
-        latency_ms: Sequence[float] | None = None,
-        seed: int = 0,
+        **conditions: Unpack[Conditions],
     ) -> OrdinalEvaluation:
         """Judge class probabilities; see `kerasrecipes.evaluation.evaluate_order`."""
-        return evaluate_order(
-            targets,
-            answers,
-            output.class_names,
-            groups=groups,
-            latency_ms=latency_ms,
-            seed=seed,
-        )
-
-    def read(self, found: Mapping[str, Any]) -> OrdinalEvaluation:
-        """Build an evaluation from what its `to_dict` returned."""
-        return OrdinalEvaluation.from_dict(found)
+        return evaluate_order(targets, answers, output.class_names, **conditions)
 
     def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Return by how many classes each answer is off, with a minus."""
@@ -94,7 +83,7 @@ ORDINAL = Ordinal()
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrdinalHead(ClassHead):
+class OrdinalHead(ClassHead, SmoothedHead):
     """Global pooling, one direction that all classes share, and a step between any two of them.
 
     Each step asks whether a photo is of a higher class. All look at the same number and differ
@@ -103,14 +92,7 @@ class OrdinalHead(ClassHead):
     it says.
 
     Args:
-        dropout: Fraction of pooled features that a training step leaves out.
-        label_smoothing: How much of the answer to each step is moved to the middle.
         loss_name: A name of `kerasrecipes.list_losses("binary")`.
-        loss_options: Further arguments of the loss.
-        norm: How pooled features are normalized; see `pooled`.
-
-    Raises:
-        ValueError: If there is no such loss or norm, or the loss cannot use an argument.
 
     Reference:
         Cao et al., 2020, "Rank consistent ordinal regression for neural networks with application
@@ -120,34 +102,14 @@ class OrdinalHead(ClassHead):
     name: ClassVar[str] = "ordinal"
     task: ClassVar[Task] = ORDINAL
     trains: ClassVar[str] = STEPS
-    dropout: float = 0.2
-    label_smoothing: float = 0.0
+    predictions: ClassVar[str] = BINARY
     loss_name: str = "binary_cross_entropy"
-    loss_options: dict = field(default_factory=dict)
-    norm: str | None = None
-
-    def __post_init__(self) -> None:
-        from kerasrecipes.losses import BINARY, check_loss
-
-        check_norm(self.norm)
-        check_loss(self.loss_name, BINARY, self.label_smoothing, **self.loss_options)
 
     def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
-        """Append the head to a feature map.
+        """Append the head; its answers are a probability for each class."""
+        from keras import constraints, layers
 
-        Args:
-            features: Tensor of shape `(batch, height, width, channels)`.
-            width: Number of classes.
-            seed: Seed of the initial weights and of the dropout masks.
-
-        Returns:
-            The probabilities of the classes, shape `(batch, width)`.
-        """
-        from keras import constraints, initializers, layers
-
-        x = pooled(features, self.dropout, seed, self.norm)
-        initializer = initializers.GlorotUniform(seed=seed)
-        x = layers.Dense(1, use_bias=False, kernel_initializer=initializer, name=RANK)(x)
+        x = self.projected(features, 1, seed, use_bias=False, name=RANK)
         # Every step sees the rank as it is: weights of one number and length 1 stay 1.
         steps = layers.Dense(
             width - 1,
@@ -167,15 +129,7 @@ class OrdinalHead(ClassHead):
         Args:
             class_counts: Training photos of each class; only their number counts.
         """
-        from kerasrecipes.losses import BINARY, get_loss
-
-        return get_loss(
-            self.loss_name,
-            BINARY,
-            class_counts=None if class_counts is None else class_counts[1:],
-            label_smoothing=self.label_smoothing,
-            **self.loss_options,
-        )
+        return super().loss(None if class_counts is None else class_counts[1:])
 
     def metrics(self) -> list["keras.metrics.Metric"]:
         """Return the metrics shown while training: by how many classes answers are off."""

@@ -1,8 +1,7 @@
 """A number per photo."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import numpy as np
 
@@ -10,10 +9,11 @@ from kerasrecipes.data.batches import numbers
 from kerasrecipes.data.examples import NUMBER, Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, listed
+from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.regression import RegressionEvaluation, evaluate_numbers
-from kerasrecipes.evaluation.task import Answer, Task
-from kerasrecipes.heads.classification import check_norm, pooled
-from kerasrecipes.heads.head import Head
+from kerasrecipes.evaluation.task import Answer, Conditions, Task
+from kerasrecipes.heads.pooled import PooledHead
+from kerasrecipes.losses import NUMBERS
 
 if TYPE_CHECKING:
     import keras
@@ -29,6 +29,7 @@ class Regression(Task):
 
     name: ClassVar[str] = "regression"
     target: ClassVar[str] = NUMBER
+    result: ClassVar[type[Result]] = RegressionEvaluation
     quality_name: ClassVar[str] = "mean absolute error"
     is_error: ClassVar[bool] = True
 
@@ -42,24 +43,10 @@ class Regression(Task):
         targets: np.ndarray,
         answers: np.ndarray,
         output: OutputSpec,
-        *,
-        groups: Sequence[str | None] | None = None,
-        latency_ms: Sequence[float] | None = None,
-        seed: int = 0,
+        **conditions: Unpack[Conditions],
     ) -> RegressionEvaluation:
         """Judge numbers; see `kerasrecipes.evaluation.evaluate_numbers`."""
-        return evaluate_numbers(
-            targets,
-            answers[:, 0],
-            unit=output.unit,
-            groups=groups,
-            latency_ms=latency_ms,
-            seed=seed,
-        )
-
-    def read(self, found: Mapping[str, Any]) -> RegressionEvaluation:
-        """Build an evaluation from what its `to_dict` returned."""
-        return RegressionEvaluation.from_dict(found)
+        return evaluate_numbers(targets, answers[:, 0], unit=output.unit, **conditions)
 
     def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Return by how much each answer is off, with a minus."""
@@ -89,18 +76,15 @@ REGRESSION = Regression()
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegressionHead(Head):
+class RegressionHead(PooledHead):
     """Global pooling and one linear unit, whose answer is in the unit of the data.
 
     Training works on numbers with mean 0 and spread 1, whatever the unit, so that learning rates
     and losses mean the same for all data; a last layer scales them back.
 
     Args:
-        dropout: Fraction of pooled features that a training step leaves out.
         loss_name: A name of `kerasrecipes.list_losses("numbers")`. It sees errors in spreads of
-            the training numbers.
-        loss_options: Further arguments of the loss, e.g. `{"delta": 0.5}` of `"huber"`.
-        norm: How pooled features are normalized; see `pooled`.
+            the training numbers, and so does an option like `{"delta": 0.5}` of `"huber"`.
         unit: Unit of the numbers, e.g. `"mm"`, for reports and files.
         mean: Mean of the training numbers, which `suited` finds.
         spread: Their standard deviation, which `suited` finds.
@@ -113,19 +97,11 @@ class RegressionHead(Head):
     task: ClassVar[Task] = REGRESSION
     trains: ClassVar[str] = STANDARD
     output_name: ClassVar[str] = VALUE
-    dropout: float = 0.2
+    predictions: ClassVar[str] = NUMBERS
     loss_name: str = "mean_squared_error"
-    loss_options: dict = field(default_factory=dict)
-    norm: str | None = None
     unit: str = ""
     mean: float = 0.0
     spread: float = 1.0
-
-    def __post_init__(self) -> None:
-        from kerasrecipes.losses import NUMBERS, check_loss
-
-        check_norm(self.norm)
-        check_loss(self.loss_name, NUMBERS, **self.loss_options)
 
     def suited(self, examples: Examples, model: "keras.Model | None" = None) -> "RegressionHead":
         """Return the head with the mean and the spread of these numbers, or those of a model.
@@ -141,33 +117,12 @@ class RegressionHead(Head):
         return replace(self, mean=float(values.mean()), spread=float(values.std()))
 
     def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
-        """Append the head to a feature map.
+        """Append the head; its answer is a number in the unit of the data."""
+        from keras import layers
 
-        Args:
-            features: Tensor of shape `(batch, height, width, channels)`.
-            width: How many numbers an answer has.
-            seed: Seed of the initial weights and of the dropout masks.
-
-        Returns:
-            The numbers, in the unit of the data, shape `(batch, width)`.
-        """
-        from keras import initializers, layers
-
-        x = pooled(features, self.dropout, seed, self.norm)
-        initializer = initializers.GlorotUniform(seed=seed)
-        x = layers.Dense(width, kernel_initializer=initializer, name=STANDARD)(x)
+        x = self.projected(features, width, seed, name=STANDARD)
         # Half precision has too few digits for numbers like 4000.5.
         return layers.Rescaling(self.spread, self.mean, name=VALUE, dtype="float32")(x)
-
-    def loss(self, class_counts: Sequence[int] | None = None) -> "keras.losses.Loss":
-        """Return the loss on standardised numbers.
-
-        Args:
-            class_counts: Number of training photos; it changes nothing here.
-        """
-        from kerasrecipes.losses import NUMBERS, get_loss
-
-        return get_loss(self.loss_name, NUMBERS, **self.loss_options)
 
     def metrics(self) -> list["keras.metrics.Metric"]:
         """Return the metrics shown while training: the mean absolute error in the unit."""

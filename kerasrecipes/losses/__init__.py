@@ -206,12 +206,8 @@ def check_loss(name: str, on: str = LOGITS, label_smoothing: float = 0.0, **opti
 
 
 def can_smooth(name: str) -> bool:
-    """Return whether a loss has a `label_smoothing`.
-
-    Raises:
-        ValueError: If there is no such loss.
-    """
-    return _REGISTRY.get(name).smooths
+    """Return whether there is a loss of this name with a `label_smoothing`."""
+    return name in _REGISTRY and _REGISTRY.get(name).smooths
 
 
 def get_loss(

@@ -16,7 +16,7 @@ from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.decoding.decode import read_photo, read_unchanged
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.reader import PhotoReader, image_size_of
-from kerasrecipes.photos.similar import near_duplicates
+from kerasrecipes.photos.similar import Likenesses, near_duplicates
 
 if TYPE_CHECKING:
     import keras
@@ -131,6 +131,7 @@ class PhotoSet(Examples):
     policy: DecodePolicy = field(default_factory=DecodePolicy)
     target: str = CLASS
     ordered: bool = False
+    _likenesses: Likenesses = field(default_factory=Likenesses, compare=False)
 
     @property
     def items(self) -> tuple[Photo, ...]:
@@ -150,7 +151,7 @@ class PhotoSet(Examples):
 
     def near_duplicates(self) -> list[tuple[int, int]]:
         """Find photos that look the same; see `kerasrecipes.photos.similar`."""
-        return near_duplicates(self.photos)
+        return near_duplicates(self.photos, likenesses=self._likenesses)
 
     def each(self, shape: tuple[int | None, ...]) -> Iterator[np.ndarray]:
         """Yield the photos at one size, uint8, of this shape, which has no free axis."""

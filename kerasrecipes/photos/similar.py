@@ -17,8 +17,32 @@ _SCALE = 40.0
 _FLAT = 0.5  # grey levels of detail below which a photo says nothing
 _SHRINK = 32  # photos of prior belief that a set has nothing in common
 _BLOCK = 1024
-# The last search, which is quadratic: a split and the check of it look at the same photos.
-_FOUND: dict[tuple[float, bytes], list[tuple[int, int]]] = {}
+
+
+class Likenesses:
+    """Finds near duplicates for all sets that are cut from one scan.
+
+    The search is quadratic, and a split and the check of it look at the same photos: the last
+    one is remembered.
+    """
+
+    def __init__(self) -> None:
+        self._searched: tuple[float, bytes] | None = None
+        self._pairs: list[tuple[int, int]] = []
+
+    def pairs(self, prints: bytes, count: int, threshold: float) -> list[tuple[int, int]]:
+        """Return the pairs of fingerprints that correlate, `i < j`.
+
+        Args:
+            prints: The fingerprints, one after the other.
+            count: Number of them.
+            threshold: Least correlation.
+        """
+        searched = (threshold, hashlib.sha256(prints).digest())
+        if self._searched != searched:
+            self._pairs = _similar(np.frombuffer(prints, np.int8).reshape(count, -1), threshold)
+            self._searched = searched
+        return self._pairs
 
 
 def fingerprint(picture: Image.Image) -> bytes:
@@ -46,7 +70,9 @@ def fingerprint(picture: Image.Image) -> bytes:
 
 
 def near_duplicates(
-    photos: Sequence["Photo"], threshold: float = NEAR_THRESHOLD
+    photos: Sequence["Photo"],
+    threshold: float = NEAR_THRESHOLD,
+    likenesses: Likenesses | None = None,
 ) -> list[tuple[int, int]]:
     """Find pairs of photos that look the same, up to light, size and compression.
 
@@ -65,6 +91,7 @@ def near_duplicates(
     Args:
         photos: Scanned photos. Of identical files only the first is compared.
         threshold: Least correlation, up to 1.
+        likenesses: What remembers the search, for the next set of the same photos.
 
     Returns:
         Pairs `(i, j)` of indices, `i < j`, sorted.
@@ -83,13 +110,9 @@ def near_duplicates(
     if len(digests) < 2:
         return []
     prints = b"".join(photos[first[digest]].facts.fingerprint for digest in digests)
-    key = (threshold, hashlib.sha256(prints).digest())
-    if key not in _FOUND:
-        found = _similar(np.frombuffer(prints, dtype=np.int8).reshape(len(digests), -1), threshold)
-        _FOUND.clear()
-        _FOUND[key] = found
+    found = (likenesses or Likenesses()).pairs(prints, len(digests), threshold)
     order = [first[digest] for digest in digests]
-    return sorted((min(order[i], order[j]), max(order[i], order[j])) for i, j in _FOUND[key])
+    return sorted((min(order[i], order[j]), max(order[i], order[j])) for i, j in found)
 
 
 def _similar(prints: np.ndarray, threshold: float) -> list[tuple[int, int]]:

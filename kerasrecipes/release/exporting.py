@@ -13,7 +13,6 @@ from kerasrecipes.errors import (
     did_you_mean,
     listed,
     printable,
-    unknown_name,
 )
 from kerasrecipes.export.checks import check_backend
 from kerasrecipes.files import digest, size_bytes, sync_folder, temporary_folder
@@ -102,12 +101,10 @@ def export_model(
 
 def _chosen_format(format: str, quantization: str) -> "ExportFormat":
     from kerasrecipes.export import get_format
+    from kerasrecipes.export.checks import check_quantization
 
     chosen = get_format(format)
-    if quantization not in chosen.quantizations:
-        raise unknown_name(
-            "quantization", quantization, chosen.quantizations, "kerasrecipes.list_formats()"
-        )
+    check_quantization(quantization, chosen.quantizations)
     return chosen
 
 

@@ -17,7 +17,7 @@ def _heads() -> Iterable[str]:
 
 
 def _head_norms() -> Iterable[str]:
-    from kerasrecipes.heads.classification import NORMS
+    from kerasrecipes.heads.pooled import NORMS
 
     return NORMS
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import predict_scores
-from kerasrecipes.heads.classification import POOL
+from kerasrecipes.heads.pooled import POOL
 
 if TYPE_CHECKING:
     import keras

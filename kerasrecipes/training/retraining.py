@@ -19,7 +19,8 @@ from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
 from kerasrecipes.engine.stage import StageRunner
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads import Head
-from kerasrecipes.heads.classification import CLASSIFICATION, LOGITS, POOL
+from kerasrecipes.heads.classification import CLASSIFICATION, LOGITS
+from kerasrecipes.heads.pooled import POOL
 from kerasrecipes.losses.class_weights import class_weights
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.settings.callback_checks import check_callbacks

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
+import kerasrecipes as kr
+from kerasrecipes.photos import similar
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.inspection import inspect_photo
 from kerasrecipes.photos.photo_set import Photo
@@ -97,3 +99,13 @@ def test_fingerprints_of_small_and_odd_shapes():
         buffer = io.BytesIO()
         picture.save(buffer, "PNG")
         assert len(fingerprint(picture)) == 48 * 48
+
+
+def test_sets_that_are_cut_from_one_scan_search_once(part_photos, monkeypatch):
+    searches, search = [], similar._similar
+    monkeypatch.setattr(similar, "_similar", lambda *a: searches.append(len(a[0])) or search(*a))
+    photos = kr.scan_photos(part_photos)
+    kr.check_photos(*kr.split_photos(photos))
+    assert searches == [len(photos)]
+    kr.scan_photos(part_photos).near_duplicates()
+    assert searches == [len(photos)] * 2  # nothing is remembered beyond a scan

@@ -21,12 +21,13 @@ from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
 from kerasrecipes.data.modality import get_modality
 from kerasrecipes.environment import import_keras, silenced
-from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
+from kerasrecipes.errors import DataError, VerificationError, listed, printable
 from kerasrecipes.export.checks import (
     answers_of,
     check_answer,
     check_facts,
     check_model,
+    check_quantization,
 )
 from kerasrecipes.export.format import ExportFormat, GraphFacts
 from kerasrecipes.export.loaded import FileModel
@@ -82,10 +83,7 @@ def write(
             run, or answers with NaN.
     """
     path = Path(path)
-    if quantization not in QUANTIZATIONS:
-        raise unknown_name(
-            "quantization", quantization, QUANTIZATIONS, "kerasrecipes.list_formats()"
-        )
+    check_quantization(quantization, QUANTIZATIONS)
     if not isinstance(version, int) or version < 1:
         raise ValueError(f"`version` must be a whole number ≥ 1, received {version!r}.")
     contract = check_model(model, contract)

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
-from kerasrecipes.export.checks import check_answer, check_backend, check_facts, check_model
+from kerasrecipes.errors import DataError, VerificationError, listed
+from kerasrecipes.export.checks import (
+    check_answer,
+    check_backend,
+    check_facts,
+    check_model,
+    check_quantization,
+    read_file,
+)
 from kerasrecipes.export.format import ExportFormat, GraphFacts
 from kerasrecipes.export.tflite.convert import convert, has_own_ranges
 from kerasrecipes.export.tflite.graph import check_header, inspect_content, inspect_file
@@ -154,9 +161,7 @@ def load(path: str | Path, threads: int = 1) -> TFLiteModel:
         DataError: If the file is not a readable model.
         ValueError: If `threads` is not a positive whole number.
     """
-    if not Path(path).is_file():
-        raise DataError(f"There is no file '{printable(path)}'. Check the path.")
-    return TFLiteModel(Path(path).read_bytes(), threads, name=str(path))
+    return TFLiteModel(read_file(path), threads, name=str(path))
 
 
 def _check_quantization(
@@ -170,10 +175,7 @@ def _check_quantization(
     """Judge what is asked for, and what only some quantizations have a use for."""
     from kerasrecipes.quantization.sensitivity import check_keep_float
 
-    if quantization not in QUANTIZATIONS:
-        raise unknown_name(
-            "quantization", quantization, QUANTIZATIONS, "kerasrecipes.list_formats()"
-        )
+    check_quantization(quantization, QUANTIZATIONS)
     own_ranges = has_own_ranges(model)
     if not own_ranges:
         _check_calibration(calibration, contract.input, quantization)
