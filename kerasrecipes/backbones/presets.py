@@ -9,6 +9,8 @@ from kerasrecipes.backbones.spec import BackboneSpec, ImageSize
 from kerasrecipes.backbones.weights_files import reason_of
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import DataError, DownloadError, require, unknown_name
+from kerasrecipes.file_budget import SMALL, allowed_bytes, check_hdf5, limited_weights
+from kerasrecipes.files import size_bytes
 from kerasrecipes.surgery.graph import blocks_from_graph, model_name
 from kerasrecipes.surgery.rebuilding import rebuild
 
@@ -118,7 +120,26 @@ def _check_kind(template: "keras.Model", name: str) -> None:
 
 
 def _loaded(preset: Preset, weights: bool) -> "keras.Model":
-    return _guarded(preset, lambda: preset.load(weights))
+    folder = Path(preset.source)
+    if not folder.is_dir():
+        return _guarded(preset, lambda: preset.load(weights))
+    return _guarded(preset, lambda: _within_budget(folder, lambda: preset.load(weights)))
+
+
+def _within_budget(folder: Path, load: Callable[[], "keras.Model"]) -> "keras.Model":
+    """Load a local preset, unless it asks for more weights, or declares more, than it holds."""
+    import h5py
+
+    on_disk = size_bytes(folder)
+    for path in sorted(folder.rglob("*.h5")):
+        with h5py.File(path, "r") as file:
+            check_hdf5(file, allowed_bytes(path.stat().st_size))
+
+    def refusal(wanted: int) -> Exception:
+        return ValueError(f"it asks for {wanted:,} weights and holds {on_disk:,} bytes in all")
+
+    with limited_weights(on_disk + SMALL, refusal):
+        return load()
 
 
 def _guarded(preset: Preset, action: Callable[[], Any]) -> Any:

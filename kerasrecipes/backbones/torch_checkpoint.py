@@ -7,6 +7,7 @@ let through, and every tensor is checked to lie inside its own storage.
 """
 
 import pickle
+import pickletools
 import struct
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from kerasrecipes.errors import DataError, listed
+from kerasrecipes.file_budget import SMALL, allowed_bytes
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
@@ -77,7 +79,7 @@ class _StateDictUnpickler(pickle.Unpickler):
         match reference:
             case ("storage", str(kind), str(key), str(), int(count), None) if count >= 0:
                 return _Storage(key, np.dtype(STORAGE_DTYPES[kind]), count)
-        raise DataError(f"it has a storage of an unknown kind: {reference!r:.80}")
+        raise DataError("it has a storage of an unknown kind")
 
 
 def read_torch_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
@@ -119,24 +121,42 @@ def read_torch_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     )
 
 
+def _unpickled(stream: BinaryIO) -> Any:
+    """Read the next pickle, after a look at its memo: a place in it takes memory up to there."""
+    begin, places = stream.tell(), 0
+    for code, argument, _ in pickletools.genops(stream):
+        places += "PUT" in code.name or code.name == "MEMOIZE"
+        place = int(argument or 0) if code.name in {"PUT", "LONG_BINPUT"} else 0
+        if not 0 <= place < 2 * places + SMALL:
+            raise DataError("it asks for more memory than it has content")
+    stream.seek(begin)
+    return _StateDictUnpickler(stream).load()
+
+
 def _read(stream: BinaryIO, size_bytes: int) -> dict[str, np.ndarray]:
     if stream.read(4) == b"PK\x03\x04":
         raise DataError("it is a zip archive, the format since PyTorch 1.6")
     stream.seek(0)
-    if _StateDictUnpickler(stream).load() != MAGIC_NUMBER:
+    if _unpickled(stream) != MAGIC_NUMBER:
         raise DataError("its magic number is wrong")
-    if _StateDictUnpickler(stream).load() != PROTOCOL_VERSION:
+    if _unpickled(stream) != PROTOCOL_VERSION:
         raise DataError("its protocol version is unknown")
-    if _StateDictUnpickler(stream).load().get("little_endian") is not True:
+    if _unpickled(stream).get("little_endian") is not True:
         raise DataError("it was written on a big-endian machine")
-    tensors = _StateDictUnpickler(stream).load()
+    tensors = _unpickled(stream)
     if not isinstance(tensors, dict) or not all(
         isinstance(tensor, _Tensor) and isinstance(name, str) for name, tensor in tensors.items()
     ):
         raise DataError("it does not hold a plain dictionary of tensors")
-    keys = _StateDictUnpickler(stream).load()
+    keys = _unpickled(stream)
     storages = _read_storages(stream, keys, tensors, size_bytes)
-    return {name: _view(name, tensor, storages) for name, tensor in tensors.items()}
+    arrays, total = {}, 0
+    for name, tensor in tensors.items():
+        arrays[name] = _view(name, tensor, storages)
+        total += arrays[name].nbytes
+        if total > allowed_bytes(size_bytes):  # many may be views of one storage
+            raise DataError(f"its tensors are more than {total:,} bytes, out of {size_bytes:,}")
+    return arrays
 
 
 def _read_storages(

@@ -8,7 +8,6 @@ import hashlib
 import os
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import DataError
+from kerasrecipes.file_budget import allowed_bytes, read_arrays
 from kerasrecipes.files import digest
 
 ENVIRONMENT_VARIABLE = "KERASRECIPES_CACHE"
@@ -68,7 +68,8 @@ def cached_arrays(
         )
     folder = cache_folder()
     target = folder / f"{source.stem}-{found[:16]}-v{version}.npz" if folder else None
-    if target is not None and (arrays := _read(target)) is not None:
+    most_bytes = allowed_bytes(source.stat().st_size)
+    if target is not None and (arrays := _read(target, most_bytes)) is not None:
         return arrays
     arrays = convert(source)
     _keep(target, arrays)
@@ -105,12 +106,11 @@ def _digest_of_arrays(arrays: dict[str, np.ndarray]) -> str:
     return total.hexdigest()
 
 
-def _read(path: Path) -> dict[str, np.ndarray] | None:
+def _read(path: Path, most_bytes: int) -> dict[str, np.ndarray] | None:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = dict(archive)
+        arrays = read_arrays(path, most_bytes)
         stated = str(arrays.pop(DIGEST_KEY))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError):
         return None
     return arrays if stated == _digest_of_arrays(arrays) else None
 

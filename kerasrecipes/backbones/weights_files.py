@@ -6,13 +6,16 @@ used: the model inside is never built, so what its configuration says cannot run
 
 import io
 import zipfile
+import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.file_budget import check_archive, check_hdf5, read_arrays
 
 if TYPE_CHECKING:
     import h5py
@@ -43,7 +46,7 @@ def loader_of(spec: "BackboneSpec", path: Path) -> Callable[["keras.Model"], Non
         ".npz": _load_npz,
     }
     if spec.load_imagenet is not None:
-        suffixes[".h5"] = spec.load_imagenet
+        suffixes[".h5"] = partial(_load_legacy, spec.load_imagenet)
     suffix = next((suffix for suffix in suffixes if path.name.endswith(suffix)), None)
     if suffix is None:
         raise ValueError(
@@ -129,22 +132,17 @@ def _check_shapes(model: "keras.Model", found: Shapes, origin: str) -> None:
 
 
 def _load_npz(model: "keras.Model", path: Path) -> None:
-    budget = 8 * model.count_params() + 2**24  # float64, and room for what else is stored
     try:
-        with zipfile.ZipFile(path) as archive:
-            _check_budget(sum(item.file_size for item in archive.infolist()), budget)
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = dict(archive)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path, _budget(model))
+    except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
     assign_arrays(model, arrays, origin=f"'{path}'")
 
 
 def _load_hdf5(model: "keras.Model", path: Path) -> None:
-    budget = 8 * model.count_params() + 2**24  # float64, and room for what else is stored
     try:
-        shapes = _hdf5_shapes(path, budget)
-    except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        shapes = _hdf5_shapes(path, _budget(model))
+    except (OSError, ValueError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
     if shapes:
         _check_shapes(model, shapes, origin=f"'{path}'")
@@ -154,9 +152,22 @@ def _load_hdf5(model: "keras.Model", path: Path) -> None:
         raise _damaged(path, error) from error
 
 
-def _check_budget(size_bytes: int, budget: int) -> None:
-    if size_bytes > budget:
-        raise ValueError(f"it unpacks to {size_bytes} bytes, far more than this backbone has")
+def _load_legacy(
+    load: Callable[["keras.Model", Path | None], None], model: "keras.Model", path: Path
+) -> None:
+    """Load a file in Keras 2's format by what knows its layers, after a look at its size."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            check_hdf5(file, _budget(model), legacy=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise _damaged(path, error) from error
+    load(model, path)
+
+
+def _budget(model: "keras.Model") -> int:
+    return 8 * model.count_params() + 2**24  # float64, and room for what else is stored
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
@@ -170,13 +181,15 @@ def _hdf5_shapes(path: Path, budget: int) -> Shapes:
     """Read names and shapes, no values, from a `.weights.h5` or the one in a `.keras`."""
     import h5py
 
+    stream: BinaryIO
     if path.suffix == ".keras":
         with zipfile.ZipFile(path) as archive:
-            _check_budget(archive.getinfo("model.weights.h5").file_size, budget)
-            stream: BinaryIO = io.BytesIO(archive.read("model.weights.h5"))
+            check_archive(archive, path.stat().st_size, budget)
+            stream = io.BytesIO(archive.read("model.weights.h5"))
     else:
         stream = path.open("rb")
     with stream, h5py.File(stream, "r") as file:
+        check_hdf5(file, budget)
         layers = file.get("layers", {})
         return dict(filter(None, (_layer_shapes(layers[key]) for key in layers)))
 

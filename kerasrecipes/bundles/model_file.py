@@ -1,27 +1,28 @@
 """Loading a `.keras` file without running code from it, and without filling the memory."""
 
 import importlib
+import io
 import json
-import math
-import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kerasrecipes.bundles.model_config import check_config, check_tensors
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import IntegrityError, printable
+from kerasrecipes.file_budget import (
+    SMALL,
+    allowed_bytes,
+    check_archive,
+    check_hdf5,
+    limited_weights,
+)
 
 if TYPE_CHECKING:
     import keras
 
-# What a file may hold beyond its weights: small states, and configs of large models.
-SMALL = 1_000_000
 LARGEST_CONFIG = 50_000_000
-_LOADING = threading.Lock()
 
 
 def load_model(path: str | Path) -> "keras.Model":
@@ -45,10 +46,19 @@ def load_model(path: str | Path) -> "keras.Model":
     keras = import_keras()
     # Registers the layers of this package; which of them a file names is only known then.
     importlib.import_module("kerasrecipes.quantization.fake_quantization")
-    # One load at a time, or one would take the other's limit for Keras's own method.
-    with _LOADING, _limited_weights(keras, path, budget):
+
+    def refusal(wanted: int) -> Exception:
+        return IntegrityError(
+            f"'{printable(path)}' asks for more than {wanted:,} weights but holds only "
+            f"{budget - SMALL:,} bytes of them. It is damaged, or made to fill the memory; "
+            "do not trust it."
+        )
+
+    with limited_weights(budget, refusal):
         try:
-            return keras.models.load_model(path, safe_mode=True, compile=False)
+            model = keras.models.load_model(path, safe_mode=True, compile=False)
+            check_tensors(model)
+            return model
         except IntegrityError:
             raise
         except Exception as error:  # what a hostile file makes Keras raise is not foreseeable
@@ -67,51 +77,23 @@ def _reason(error: Exception) -> str:
 
 def _weight_budget(path: Path) -> int:
     """Return how many numbers the weights of a file can be, from what it takes on the disk."""
+    import h5py
+
     try:
+        on_disk = path.stat().st_size
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
+            check_archive(archive, on_disk, allowed_bytes(on_disk))
             if archive.getinfo("config.json").file_size > LARGEST_CONFIG:
                 raise ValueError(f"its config is larger than {LARGEST_CONFIG:,} bytes")
-            if not isinstance(json.loads(archive.read("config.json")), dict):
-                raise ValueError("its config is not an object")
-            weight_bytes = archive.getinfo("model.weights.h5").file_size
-        on_disk = path.stat().st_size
+            config = json.loads(archive.read("config.json"))
+            weights = archive.read("model.weights.h5")
+            with h5py.File(io.BytesIO(weights), "r") as file:
+                groups = check_hdf5(file, allowed_bytes(on_disk))
+            check_config(config, groups)
     except (OSError, KeyError, ValueError, RecursionError, NotImplementedError, RuntimeError,
-            EOFError, zlib.error, zipfile.BadZipFile) as error:  # fmt: skip
+            EOFError, TypeError, zlib.error, zipfile.BadZipFile) as error:  # fmt: skip
         reason = printable(error.args[0] if isinstance(error, KeyError) else error)
         raise IntegrityError(
             f"'{printable(path)}' is not a readable .keras file: {reason}."
         ) from error
-    if sum(member.file_size for member in members) > 10 * on_disk + SMALL:
-        raise IntegrityError(
-            f"'{printable(path)}' unpacks to much more than its {on_disk:,} bytes. It is made to "
-            "fill the memory; do not trust it."
-        )
-    return weight_bytes + SMALL
-
-
-@contextmanager
-def _limited_weights(keras: ModuleType, path: Path, budget: int) -> Iterator[None]:
-    """Let layers add weights up to a budget, and refuse the one that passes it."""
-    original = keras.layers.Layer.add_weight
-    added, loading = 0, threading.get_ident()
-
-    def add_weight(layer: Any, shape: Any = None, *args: Any, **kwargs: Any) -> Any:
-        nonlocal added
-        if threading.get_ident() != loading:
-            return original(layer, shape, *args, **kwargs)
-        wanted = (shape,) if isinstance(shape, int) else shape or ()
-        added += math.prod(size or 1 for size in wanted)
-        if added > budget:
-            raise IntegrityError(
-                f"'{printable(path)}' asks for more than {added:,} weights but holds only "
-                f"{budget - SMALL:,} bytes of them. It is damaged, or made to fill the memory; "
-                "do not trust it."
-            )
-        return original(layer, shape, *args, **kwargs)
-
-    keras.layers.Layer.add_weight = add_weight
-    try:
-        yield
-    finally:
-        keras.layers.Layer.add_weight = original
+    return len(weights) + SMALL

@@ -26,7 +26,8 @@ class Room:
 
 # Files below the rooms, which all that stands above them may import.
 FOR_ALL = {
-    "_version", "errors", "files", "registry", "lazy", "console", "keras_private", "environment",
+    "_version", "errors", "files", "file_budget", "registry", "lazy", "console", "keras_private",
+    "environment",
 }  # fmt: skip
 
 # From the bottom of the house to its top. Types (`if TYPE_CHECKING:`) are free.
@@ -34,6 +35,7 @@ ROOMS = {
     "_version": Room(),
     "errors": Room(),
     "files": Room(),
+    "file_budget": Room(libraries="numpy", later_libraries="h5py keras"),
     "registry": Room(),
     "lazy": Room(),
     "console": Room(later_libraries="rich"),
@@ -82,7 +84,7 @@ ROOMS = {
         "data report",
         later="quantization",
         libraries="numpy pydantic",
-        later_libraries="keras",
+        later_libraries="h5py keras",
     ),
     "export": Room(
         "bundles data quantization",

@@ -1,5 +1,7 @@
 import importlib
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -70,6 +72,25 @@ def test_a_hub_preset_is_scaled_loaded_and_divided(residual):
         prefix = keras.Model(model.input, spec.boundary(model, block))
         inside = [layer.name for layer in prefix.layers if layer.weights]
         assert sorted(inside) == sorted(n for n in weighted if spec.block_of(n) < block)
+
+
+def test_a_preset_that_asks_for_more_than_it_holds_is_refused(residual, tmp_path):
+    import h5py
+
+    folder = tmp_path / "absurd"
+    shutil.copytree(residual[1], folder)
+    config = folder / "config.json"
+    text = config.read_text()
+    wide = re.sub(r'("stackwise_num_filters": \[)[^]]*', r"\g<1>64, 20000", text)
+    assert wide != text
+    config.write_text(wide)
+    with pytest.raises(DataError, match=r"absurd' is not .*: it asks for [\d,]+ weights and holds"):
+        get_backbone(f"hub:{folder}")
+    config.write_text(text)
+    with h5py.File(folder / "model.weights.h5", "a") as file:
+        file.create_dataset("more", (2**40,), "f4", chunks=(1000,))
+    with pytest.raises(DataError, match="absurd' is not .*: it unpacks to 4,398,.* bytes"):
+        get_backbone(f"hub:{folder}")
 
 
 def test_a_hub_preset_without_weights_is_random_each_time(residual):

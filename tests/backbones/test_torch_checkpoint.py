@@ -209,6 +209,22 @@ def test_deep_nesting_is_refused(tmp_path):
         read_torch_checkpoint(tmp_path / "deep.pth")
 
 
+def test_many_views_of_one_storage_are_refused(tmp_path):
+    count = 100_000
+    whole = Tensor("0", "FloatStorage", count, 0, (count,), (1,))
+    state = OrderedDict((f"w{number}", whole) for number in range(20))
+    path = checkpoint(tmp_path / "x.pth", state, {"0": np.zeros(count, "<f4")})
+    with pytest.raises(DataError, match="its tensors are more than .* bytes, out of"):
+        read_torch_checkpoint(path)
+
+
+def test_a_far_place_in_the_memo_is_refused(tmp_path):
+    # "Keep this in place two milliards" takes gigabytes for the places before it.
+    (tmp_path / "memo.pth").write_bytes(b"\x80\x02Nr\xff\xff\xff\x7f.")
+    with pytest.raises(DataError, match="it asks for more memory than it has content"):
+        read_torch_checkpoint(tmp_path / "memo.pth")
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"Cannot read the checkpoint '.*none.pth': No such file"):
         read_torch_checkpoint(tmp_path / "none.pth")

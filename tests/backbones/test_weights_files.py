@@ -1,4 +1,5 @@
 import dataclasses
+import io
 import zipfile
 
 import h5py
@@ -113,8 +114,40 @@ def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path):
     for name, member in (("bomb.keras", "model.weights.h5"), ("bomb.npz", "conv/0.npy")):
         with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(member, bytes(2**26))
-        with pytest.raises(DataError, match="it unpacks to 67108864 bytes, far more than this"):
+        with pytest.raises(DataError, match="it unpacks to 67,108,864 bytes, and at most"):
             build(tmp_path / name)
+
+
+def header_only(shape, dtype="<f4") -> bytes:
+    """The beginning of an `.npy` file that declares a shape and holds nothing."""
+    file = io.BytesIO()
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("shape", [(2**40,), (2**40, 2**40), (-5, -5), (0, 7)])
+def test_arrays_that_declare_more_than_they_hold_are_not_made(tmp_path, shape):
+    path = tmp_path / "sparse.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("conv/0.npy", header_only(shape) + bytes(8))
+    with pytest.raises(DataError, match="cannot be used: it declares an array of float32"):
+        build(path)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5", ".h5"])
+def test_weights_that_declare_more_than_they_hold_are_not_read(donor, tmp_path, suffix):
+    spec = dataclasses.replace(TOY, load_imagenet=lambda model, path: model.load_weights(path))
+    path = tmp_path / "sparse.weights.h5"
+    donor.save_weights(path)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("layers/more", (2**40,), "f4", chunks=(1000,), compression="gzip")
+    if suffix == ".keras":
+        with zipfile.ZipFile(tmp_path / "sparse.keras", "w") as archive:
+            archive.write(path, "model.weights.h5")
+    path = path.rename(tmp_path / f"sparse{suffix}") if suffix != ".keras" else path
+    with pytest.raises(DataError, match="cannot be used: it unpacks to 4,398,046,.* bytes"):
+        build(tmp_path / f"sparse{suffix}", spec)
 
 
 def test_the_model_in_a_keras_file_is_never_built(donor, tmp_path):
@@ -130,7 +163,7 @@ def test_the_model_in_a_keras_file_is_never_built(donor, tmp_path):
 
 def test_a_pickle_in_an_npz_is_refused(tmp_path):
     np.savez(tmp_path / "evil.npz", **{"conv/0": np.array([print], dtype=object)})
-    with pytest.raises(DataError, match="cannot be used: Object arrays cannot be loaded"):
+    with pytest.raises(DataError, match="cannot be used: it declares an array of object"):
         build(tmp_path / "evil.npz")
 
 

@@ -5,7 +5,9 @@ import io
 import json
 import marshal
 import resource
+import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,15 @@ def marker(tmp_path, monkeypatch) -> Path:
     """A file in the working folder that only code from a model would make."""
     monkeypatch.chdir(tmp_path)
     return tmp_path / "marker"
+
+
+def weights_with(write) -> bytes:
+    import h5py
+
+    file = io.BytesIO()
+    with h5py.File(file, "w") as h5:
+        write(h5)
+    return file.getvalue()
 
 
 def payload():
@@ -143,6 +154,14 @@ def test_a_function_of_a_gadget_module_is_refused(rewritten, marker):
     assert not marker.exists()
 
 
+def refused_in_little_memory(path, message):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(IntegrityError, match=message):
+        load_model(path)
+    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
+    assert grown_mb < 200
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -159,13 +178,9 @@ def test_a_function_of_a_gadget_module_is_refused(rewritten, marker):
 )
 def test_absurd_sizes_are_refused_before_the_memory_is_taken(rewritten, change):
     path = rewritten(change)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(
-        IntegrityError, match=r"suspect.keras' asks for more than [\d,]+ weights but holds only"
-    ):
-        load_model(path)
-    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
-    assert grown_mb < 200
+    refused_in_little_memory(
+        path, r"suspect.keras' asks for more than [\d,]+ weights but holds only"
+    )
 
 
 def test_keras_is_left_as_it_was(rewritten):
@@ -180,17 +195,10 @@ def test_keras_is_left_as_it_was(rewritten):
 def test_a_zip_bomb_is_refused(rewritten):
     path = rewritten(weights=bytes(200_000_000), compress=True)
     assert path.stat().st_size < 1_000_000
-    with pytest.raises(IntegrityError, match="suspect.keras' unpacks to much more than its"):
+    with pytest.raises(
+        IntegrityError, match="suspect.keras' .* unpacks to 200,.* made to fill the memory"
+    ):
         load_model(path)
-
-
-def weights_with(write) -> bytes:
-    import h5py
-
-    file = io.BytesIO()
-    with h5py.File(file, "w") as h5:
-        write(h5)
-    return file.getvalue()
 
 
 def test_links_out_of_the_weights_are_refused(rewritten, tmp_path):
@@ -206,7 +214,7 @@ def test_links_out_of_the_weights_are_refused(rewritten, tmp_path):
             h5.create_group(f"layers/{layer}")
             h5[f"layers/{layer}/vars"] = h5py.ExternalLink(str(secret), "/")
 
-    with pytest.raises(IntegrityError, match="Keras refuses '.*suspect.keras'"):
+    with pytest.raises(IntegrityError, match="suspect.keras'.* is a link to another place"):
         load_model(rewritten(weights=weights_with(link)))
 
 
@@ -214,8 +222,10 @@ def test_weights_of_another_model_are_refused(rewritten):
     def other(h5):
         h5["layers/dense/vars/0"] = [[1.0]]
 
-    for weights in (weights_with(other), b"", b"\x89HDF\r\n\x1a\n", b"nothing"):
-        with pytest.raises(IntegrityError, match="Keras refuses '.*suspect.keras'"):
+    with pytest.raises(IntegrityError, match="Keras refuses '.*suspect.keras'"):
+        load_model(rewritten(weights=weights_with(other)))
+    for weights in (b"", b"\x89HDF\r\n\x1a\n", b"nothing"):
+        with pytest.raises(IntegrityError, match="suspect.keras' is not a readable .keras file"):
             load_model(rewritten(weights=weights))
 
 
@@ -250,9 +260,12 @@ def test_flipped_bits_never_escape_as_something_else(honest_file, tmp_path):
         ({}, "config.json"),
         ({"config.json": "{}"}, "model.weights.h5"),
         ({"config.json": "{", "model.weights.h5": ""}, "is not a readable .keras file"),
-        ({"config.json": "[]", "model.weights.h5": ""}, "its config is not an object"),
+        (
+            {"config.json": "[]", "model.weights.h5": weights_with(lambda h5: None)},
+            "config is not an object",
+        ),
         ({"config.json": "[" * 10**5, "model.weights.h5": ""}, "is not a readable .keras file"),
-        ({"config.json": "{}", "model.weights.h5": ""}, "Keras refuses"),
+        ({"config.json": "{}", "model.weights.h5": ""}, "is not a readable .keras file"),
         ({"config.json": "\x00", "model.weights.h5": ""}, "is not a readable .keras file"),
     ],
 )
@@ -270,3 +283,190 @@ def test_what_is_no_file_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "missing.keras", Path("/dev/null")):
         with pytest.raises(IntegrityError, match="is not a readable .keras file"):
             load_model(path)
+
+
+def deflated(content: bytes) -> bytes:
+    pack = zlib.compressobj(9)
+    return pack.compress(content) + pack.flush()
+
+
+def blown_up_chunk(h5):
+    data = h5.create_dataset("x", (100,), "f4", chunks=(100,), compression="gzip")
+    data.id.write_direct_chunk((0,), deflated(bytes(50_000_000)))
+
+
+def virtual(h5):
+    import h5py
+
+    layout = h5py.VirtualLayout((10,), "f4")
+    layout[:] = h5py.VirtualSource("/etc/hostname", "x", (10,))
+    h5.create_virtual_dataset("x", layout)
+
+
+def repeated_text(h5):
+    import h5py
+
+    h5.attrs.create("name", ["x" * 1000] * 3000, dtype=h5py.string_dtype())
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda h5: h5.create_dataset("x", (10**9,), "f4"), "unpacks to 4,000,000,000 bytes"),
+        (
+            lambda h5: h5.create_dataset(
+                "x", (10**9,), "f8", chunks=(10**4,), compression="gzip", fillvalue=1.0
+            ),
+            "unpacks to 8,000,000,000 bytes",
+        ),
+        (
+            lambda h5: h5.create_dataset("x", (2**33, 2**31), "f4", chunks=(8, 8)),
+            "unpacks to 73,786,976,294,838,206,464 bytes",
+        ),
+        (
+            lambda h5: h5.create_dataset("x", (9,), "f4", maxshape=(None,), chunks=(10**9,)),
+            "unpacks to 4,000,000,000 bytes",
+        ),
+        # Each is harmless, all together are not.
+        (
+            lambda h5: [h5.create_dataset(f"g/{n}", (10**6,), "f4", chunks=True) for n in range(9)],
+            "unpacks to .* bytes",
+        ),
+        (
+            lambda h5: h5.create_dataset("x", (9,), "f4", external=[("/etc/hostname", 0, 36)]),
+            "'x' takes its values from other files",
+        ),
+        (virtual, "'x' takes its values from other files"),
+        (lambda h5: h5.create_dataset("x", data=["text"] * 9), "'x' holds something other than"),
+        (repeated_text, "has an attribute of free length"),
+        (blown_up_chunk, "'x' has chunks that unpack to more than one"),
+        (
+            lambda h5: h5.create_dataset("x", (9,), "f4", chunks=(9,), compression="lzf"),
+            "'x' is compressed in a rare way",
+        ),
+    ],
+)
+def test_weights_that_declare_more_than_they_hold_are_refused(rewritten, write, message):
+    refused_in_little_memory(rewritten(weights=weights_with(write)), f"suspect.keras'.*{message}")
+
+
+def test_compressed_weights_are_read(honest_file, rewritten):
+    import h5py
+    import numpy as np
+
+    with zipfile.ZipFile(honest_file) as archive:
+        content = archive.read("model.weights.h5")
+
+    def copy(h5):
+        with h5py.File(io.BytesIO(content)) as old:
+            for name in old:
+                old.copy(name, h5)
+            data = old["layers/conv2d/vars/0"][()]
+        del h5["layers/conv2d/vars/0"]
+        h5.create_dataset("layers/conv2d/vars/0", data=data, compression="gzip", shuffle=True)
+
+    found = load_model(rewritten(weights=weights_with(copy), compress=True)).get_weights()
+    for one, other in zip(load_model(honest_file).get_weights(), found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def relu(number: int, source: str, calls: int = 1) -> dict:
+    tensor = {
+        "class_name": "__keras_tensor__",
+        "config": {"shape": [None, 4], "dtype": "float32", "keras_history": [source, 0, 0]},
+    }
+    return {
+        "module": "keras.layers",
+        "class_name": "ReLU",
+        "config": {"name": f"relu_{number}", "trainable": True, "dtype": "float32"},
+        "name": f"relu_{number}",
+        "inbound_nodes": [{"args": [tensor], "kwargs": {}}] * calls,
+    }
+
+
+def nested(depth: int) -> dict:
+    inner = nested(depth - 1) if depth else relu(0, "x")
+    inner["inbound_nodes"] = relu(0, "x", calls=2)["inbound_nodes"]
+    layers = [inner]
+    return {"class_name": "Functional", "config": {"layers": layers}, "inbound_nodes": []}
+
+
+def wrapped(depth: int) -> dict:
+    return {"inner": wrapped(depth - 1)} if depth else {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda layers: layers.extend(relu(n, "dense") for n in range(5000)), "5,003 layers"),
+        (lambda layers: layers.append(relu(0, "dense", calls=5000)), "5,0.. objects"),
+        (lambda layers: layers.append(nested(20)), "calls of layers"),
+        (
+            lambda layers: layers[1]["config"].update(
+                cells=[{"class_name": "LSTMCell", "config": {}}] * 5000
+            ),
+            "5,0.. objects",
+        ),
+        (lambda layers: layers[1]["config"].update(name="x" * 200_000), "text of 200,000"),
+        (lambda layers: layers[1].update(inner=wrapped(250)), "nested too deeply"),
+    ],
+)
+def test_configs_that_ask_for_more_than_there_are_weights_are_refused(rewritten, change, message):
+    refused_in_little_memory(rewritten(change), f"suspect.keras'.* {message}")
+
+
+def test_tensors_beyond_any_memory_are_refused(tmp_path):
+    import keras
+
+    photo = keras.Input((8, 8, 3))
+    wide = keras.layers.UpSampling2D(40_000)(photo)
+    path = tmp_path / "wide.keras"
+    keras.Model(photo, keras.layers.GlobalAveragePooling2D()(wide)).save(path)
+    refused_in_little_memory(path, "wide.keras'.* makes tensors of shape .*320000, 320000, 3")
+
+
+def overlapping(entries: list[tuple[str, bytes]]) -> bytes:
+    """Let two names of the directory lead to one place."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+        archive.filelist[1].header_offset = archive.filelist[0].header_offset
+    return file.getvalue()
+
+
+def lying(entries: list[tuple[str, bytes]], kind=zipfile.ZIP_DEFLATED) -> bytes:
+    """Declare less than what comes out."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", kind) as archive:
+        for name, content in entries:
+            archive.writestr(name, content + bytes(10_000_000))
+        for entry in archive.filelist:
+            entry.file_size = 100
+    return file.getvalue()
+
+
+def twice(entries: list[tuple[str, bytes]]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, content in entries * 2:
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (overlapping, "entries overlap"),
+        (lying, "is not of the size it declares"),
+        (lambda entries: lying(entries, zipfile.ZIP_BZIP2), "compressed in a rare way"),
+        (twice, "two of its entries have one name"),
+    ],
+)
+def test_archives_that_lie_are_refused(honest_file, tmp_path, write, message):
+    with zipfile.ZipFile(honest_file) as archive:
+        entries = [(name, archive.read(name)) for name in archive.namelist()]
+    path = tmp_path / "odd.keras"
+    path.write_bytes(write(entries))
+    refused_in_little_memory(path, f"odd.keras'.* {message}")

@@ -3,7 +3,6 @@
 import errno
 import json
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from kerasrecipes.console import warn
 from kerasrecipes.errors import DataError, IntegrityError, listed, printable
+from kerasrecipes.file_budget import read_arrays
 from kerasrecipes.files import complete_file, digest, remove_unfinished
 
 FORMAT = 1
@@ -202,11 +202,10 @@ def _read(path: Path) -> Any:
     if seal.read_text(encoding="utf-8", errors="replace").split()[:1] != [digest(path)]:
         raise IntegrityError("its SHA-256 is not the one beside it")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return unpack_tree(dict(arrays))
+        return unpack_tree(read_arrays(path, path.stat().st_size))
     except DataError:
         raise
-    except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise IntegrityError(f"it holds no state: {listed([error])}") from error
 
 

@@ -1,0 +1,113 @@
+"""What the config of a Keras model asks for, judged before any of it is made."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kerasrecipes.errors import listed
+from kerasrecipes.keras_private import has_graph, nodes_in_order
+
+if TYPE_CHECKING:
+    import keras
+
+# Keras needs milliseconds for each call of a layer. The largest of keras.applications has 1,100.
+MOST_CALLS = 10_000
+# What an honest layer takes, several times over: operations without a name, shared calls.
+CALLS_PER_LAYER, OBJECTS_PER_LAYER, SPARE = 10, 30, 200
+LONGEST_TEXT = 100_000
+DEEPEST = 200
+# Numbers in one tensor for one example: 8 GB.
+LARGEST_TENSOR = 2**31
+
+
+def check_config(config: Any, groups: int) -> None:
+    """Refuse a config that asks for more than the weights file beside it has entries for.
+
+    Args:
+        config: The content of `config.json`.
+        groups: How many groups the weights file has: Keras writes two for each layer, also for
+            those without weights.
+
+    Raises:
+        ValueError: If it asks for more layers, or for more calls of them, or is nested deeply.
+    """
+    if not isinstance(config, dict):
+        raise ValueError("its config is not an object")
+    objects = layers = 0
+    for item in _walked(config):
+        if isinstance(item, dict) and "class_name" in item:
+            objects += 1
+            layers += _is_counted_layer(item)
+        elif isinstance(item, str) and len(item) > LONGEST_TEXT:
+            raise ValueError(f"its config has a text of {len(item):,} characters")
+    calls = _calls(config)
+    entries = groups // 2
+    for count, most, what in (
+        (layers, entries + 1, "layers"),
+        (objects, SPARE + OBJECTS_PER_LAYER * entries, "objects"),
+        (calls, min(MOST_CALLS, SPARE + CALLS_PER_LAYER * entries), "calls of layers"),
+    ):
+        if count > most:
+            raise ValueError(
+                f"its config asks for {count:,} {what}, and its weights are of {entries:,} layers; "
+                "it is damaged, or made to fill the memory, do not trust it"
+            )
+
+
+def _walked(config: Any) -> Iterator[Any]:
+    """Go through all values of a config, without calling itself."""
+    stack = [(config, 0)]
+    while stack:
+        item, depth = stack.pop()
+        if depth > DEEPEST:
+            raise ValueError("its config is nested too deeply")
+        yield item
+        if isinstance(item, dict):
+            yield from item
+            stack += [(value, depth + 1) for value in item.values()]
+        elif isinstance(item, list):
+            stack += [(value, depth + 1) for value in item]
+
+
+def _is_counted_layer(item: dict) -> bool:
+    """Say whether an object of a config is a layer that has its own entry among the weights."""
+    config = item.get("config")
+    is_layer = isinstance(config, dict) and "trainable" in config and "dtype" in config
+    # A Sequential model does not list its input.
+    return is_layer and item["class_name"] != "InputLayer"
+
+
+def _calls(item: Any) -> int:
+    """Count the calls of layers that rebuilding a model takes: those in a nested model run again
+    with each call of it."""
+    config = item.get("config") if isinstance(item, dict) else None
+    if not isinstance(config, dict):
+        return 1
+    inner = config.get("layers")
+    if not isinstance(inner, list):
+        values = (value for value in config.values() if isinstance(value, dict))
+        return 1 + sum(_calls(value) for value in values if _is_counted_layer(value))
+    total = 1
+    for layer in inner:
+        nodes = layer.get("inbound_nodes") if isinstance(layer, dict) else None
+        total += _calls(layer) * max(1, len(nodes) if isinstance(nodes, list) else 0)
+        if total > MOST_CALLS:
+            break
+    return total
+
+
+def check_tensors(model: "keras.Model") -> None:
+    """Refuse a model that answers an example with tensors beyond any memory.
+
+    Args:
+        model: The model; nothing is computed.
+
+    Raises:
+        ValueError: If a tensor for one example is larger than `LARGEST_TENSOR`.
+    """
+    for node in nodes_in_order(model) if has_graph(model) else ():
+        for tensor in node.outputs:
+            if math.prod(side or 1 for side in tensor.shape[1:]) > LARGEST_TENSOR:
+                raise ValueError(
+                    f"{listed([node.operation.name])} makes tensors of shape {tuple(tensor.shape)}"
+                )
