@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from numbers import Integral, Real
 from types import ModuleType
@@ -152,6 +153,16 @@ def listed(items: Iterable[object], limit: int = 5) -> str:
     items = list(items)
     shown = ", ".join(f"'{printable(item)}'" for item in items[:limit])
     return shown + (f" and {len(items) - limit} more" if len(items) > limit else "")
+
+
+def repeated(items: Iterable[str]) -> list[str]:
+    """Return what occurs more than once, sorted.
+
+    Example:
+        >>> repeated(["b", "a", "b"])
+        ['b']
+    """
+    return sorted(item for item, count in Counter(items).items() if count > 1)
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 
-from kerasrecipes.errors import DataError, listed
+from kerasrecipes.errors import DataError, listed, repeated
 
 LABELS_FILE = "labels.txt"
 
@@ -27,7 +27,7 @@ def check_class_names(class_names: Sequence[str]) -> None:
             f"Class {empty[0]} has an empty name, which readers of TFLite labels drop. "
             "Rename the class."
         )
-    twins = sorted({line for line in lines if lines.count(line) > 1})
+    twins = repeated(lines)
     if twins:
         raise DataError(
             f"Several classes are called {listed(twins)} in the file of labels. Rename them so "

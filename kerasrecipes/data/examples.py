@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 
 from kerasrecipes.data.specs import InputSpec
+from kerasrecipes.data.tables.spelling import in_one_spelling
 from kerasrecipes.errors import DataError, listed
 
 if TYPE_CHECKING:
@@ -169,6 +170,11 @@ class Examples(ABC):
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @property
+    def groups(self) -> list[str | None]:
+        """What each example belongs to, `None` where that is not known; each in one spelling."""
+        return in_one_spelling(item.group for item in self.items)
 
     @property
     def labels(self) -> np.ndarray:

@@ -1,7 +1,7 @@
 """One thing that a check found, and the examples that the checks look at."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,33 @@ class Placed:
     def examples(self, indices: Iterable[int]) -> tuple[str, ...]:
         """Names of the first examples of `indices`."""
         return tuple(self.name(self.items[i].name) for i in list(indices)[:EXAMPLES])
+
+    def spellings(
+        self, same: Iterable[tuple[str, ...]], said: Callable[[Any], Iterable[str | None]]
+    ) -> tuple[str, ...]:
+        """Show the first names that are written in several ways, and where each stands.
+
+        Args:
+            same: Those that a person would read as the same.
+            said: What an example says of such names.
+        """
+        same = list(same)[:EXAMPLES]
+        found: dict[str | None, list[int]] = {name: [] for names in same for name in names}
+        for i, item in enumerate(self.items):
+            for name in said(item):
+                if name in found and len(found[name]) < EXAMPLES:
+                    found[name].append(i)
+        return tuple(
+            " = ".join(f"{name!a}{self._where(found[name])}" for name in names) for names in same
+        )
+
+    def _where(self, indices: list[int]) -> str:
+        """Say in which rows of a table examples stand, or else what the first is called."""
+        rows = [row for i in indices if (row := getattr(self.items[i], "row", None)) is not None]
+        if not rows:
+            return "".join(f" ({self.name(self.items[i].name)})" for i in indices[:1])
+        more = ", …" if len(rows) == EXAMPLES else ""
+        return f" (row{'s' * (len(rows) > 1)} {', '.join(map(str, rows))}{more})"
 
     def pairs(self, pairs: Iterable[tuple[int, int]]) -> tuple[str, ...]:
         """Names of the first pairs, with their sides if there is a split."""

@@ -1,10 +1,10 @@
 """Checks of the labels: double spelling, too few photos, imbalance."""
 
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 
 from kerasrecipes.data.examples import CLASS, LABELS
 from kerasrecipes.data.findings import EXAMPLES, Finding, Placed, things
+from kerasrecipes.data.tables.spelling import SPELLED, alike
 
 # What a label is called, by what the photos are answered with.
 _NOUNS = {CLASS: ("class", "classes"), LABELS: ("label", "labels")}
@@ -14,22 +14,15 @@ _IMBALANCE = 10
 
 def find_same_labels(placed: Placed) -> list[Finding]:
     """Report labels that a person would read as the same."""
-    forms = defaultdict(set)
-    for name in {name for one in placed.sets for name in one.class_names}:
-        plain = unicodedata.normalize("NFKC", name).casefold()
-        visible = (
-            c for c in plain if unicodedata.category(c) not in {"Cc", "Cf"} and c not in " _-"
-        )
-        forms["".join(c for c in visible if not c.isspace()) or name].add(name)
-    same = sorted(tuple(sorted(names)) for names in forms.values() if len(names) > 1)
+    same = alike(name for one in placed.sets for name in one.class_names)
     if not same:
         return []
     one, many = _NOUNS[placed.target]
     message = (
-        f"{things(len(same), f'{one} is', f'{many} are')} written in several ways that differ only "
-        "in case, spaces or Unicode form, and count as different. Rename them to one."
+        f"{things(len(same), f'{one} is', f'{many} are')} written in several ways, which {SPELLED} "
+        "and count as different. Rename them to one."
     )
-    examples = tuple(" = ".join(ascii(name) for name in names) for names in same[:EXAMPLES])
+    examples = placed.spellings(same, placed.sets[0].names_of)
     return [Finding("same-labels", "error", message, len(same), examples)]
 
 

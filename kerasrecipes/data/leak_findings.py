@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER
 from kerasrecipes.data.findings import Finding, Placed, things
+from kerasrecipes.data.tables.spelling import SPELLED, alike, in_one_spelling
 
 _TOO_GOOD = "so the numbers measured on them are too good."
 
@@ -48,7 +49,7 @@ def find_exact_duplicates(placed: Placed) -> list[Finding]:
 
 def find_group_leaks(placed: Placed) -> list[Finding]:
     """Report groups on two sides, and photos whose group nobody declared."""
-    groups = [item.group for item in placed.items]
+    groups = in_one_spelling(item.group for item in placed.items)
     findings = []
     across = [m for m in _same(placed, groups) if len({placed.sides[i] for i in m}) > 1]
     if across:
@@ -73,12 +74,25 @@ def find_group_leaks(placed: Placed) -> list[Finding]:
     return findings
 
 
+def find_same_groups(placed: Placed) -> list[Finding]:
+    """Report groups that a person would read as the same, and that are taken for one."""
+    same = alike(item.group for item in placed.items if item.group is not None)
+    if not same:
+        return []
+    message = (
+        f"{things(len(same), 'group is', 'groups are')} written in several ways, which {SPELLED} "
+        "and are taken for one. Write it in one way, or rename those that are not the same."
+    )
+    examples = placed.spellings(same, lambda item: (item.group,))
+    return [Finding("same-groups", "warning", message, len(same), examples)]
+
+
 def find_near_duplicates(placed: Placed) -> list[Finding]:
     """Report photos that look the same; where groups are declared, they decide what leaks."""
     if not placed.near:
         return []
     pairs = placed.sets[0].with_items(placed.items).near_duplicates()
-    groups, sides = [item.group for item in placed.items], placed.sides
+    groups, sides = in_one_spelling(item.group for item in placed.items), placed.sides
     across = [(i, j) for i, j in pairs if sides[i] != sides[j]]
     known = {(i, j) for i, j in across if None not in (groups[i], groups[j])}
     leaks = [pair for pair in across if pair not in known]
@@ -129,4 +143,4 @@ def _first_differing(members: list[int], values: list | tuple) -> tuple[int, int
     return members[0], next(i for i in members if values[i] != values[members[0]])
 
 
-CHECKS = (find_exact_duplicates, find_group_leaks, find_near_duplicates)
+CHECKS = (find_exact_duplicates, find_same_groups, find_group_leaks, find_near_duplicates)

@@ -1,11 +1,11 @@
 """Which photos must stay together, and how to share them out so that every side has its part."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from kerasrecipes.data.examples import CLASS, Example, Examples
+from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.errors import DataError, printable
 
 SIDES = ("train", "val", "test")
@@ -22,16 +22,14 @@ def join_units(
     from scipy.sparse.csgraph import connected_components
 
     items = examples.items
-    keys: list[Callable[[Example], object]] = [lambda item: item.key]
-    if by_group:
-        keys.append(lambda item: item.group)
+    groups = examples.groups if by_group else [None] * len(items)
+    keys: list[Sequence[str | None]] = [[item.key for item in items], groups]
     pairs: list[tuple[int, int]] = []
-    for key in keys:
-        first: dict[object, int] = {}
-        named = [(i, key(item)) for i, item in enumerate(items) if key(item) is not None]
-        pairs += [(i, first.setdefault(name, i)) for i, name in named]
+    for names in keys:
+        first: dict[str, int] = {}
+        pairs += [(i, first.setdefault(n, i)) for i, n in enumerate(names) if n is not None]
     for i, j in examples.near_duplicates() if near else []:
-        if not (by_group and items[i].group is not None and items[j].group is not None):
+        if groups[i] is None or groups[j] is None:
             pairs.append((i, j))
     ends = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     graph = coo_array((np.ones(len(pairs)), ends), shape=(len(items), len(items)))

@@ -4,6 +4,7 @@ from collections.abc import Sequence, Sized
 
 import numpy as np
 
+from kerasrecipes.data.tables.spelling import meaning, written
 from kerasrecipes.errors import DataError, listed
 
 
@@ -138,7 +139,8 @@ def group_numbers(groups: Sequence[object] | None, rows: int) -> np.ndarray | No
     """Number the groups of examples from 0, as resampling takes them.
 
     Args:
-        groups: One id per example; one that is `None` is of a group of its own.
+        groups: One id per example; one that is `None` or blank is of a group of its own. Ids that
+            a person would read as the same are one.
         rows: Number of examples.
 
     Returns:
@@ -160,11 +162,9 @@ def group_numbers(groups: Sequence[object] | None, rows: int) -> np.ndarray | No
         )
     check_rows("groups", groups, rows, "example")
     first: dict[object, int] = {}
-    for i, group in enumerate(groups):
-        first.setdefault((i,) if group is None else group, len(first))
-    if len(first) == rows:
-        return None
-    return np.array([first[(i,) if group is None else group] for i, group in enumerate(groups)])
+    ids = [(i,) if (n := written(one)) is None else meaning(n) for i, one in enumerate(groups)]
+    places = [first.setdefault(one, len(first)) for one in ids]
+    return None if len(first) == rows else np.array(places)
 
 
 def top_classes(scores: np.ndarray) -> np.ndarray:

@@ -5,7 +5,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from kerasrecipes.data.tables.table import SPLITS, Candidate
+from kerasrecipes.data.tables.spelling import trimmed
+from kerasrecipes.data.tables.table import Candidate, find_side
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
 from kerasrecipes.photos.photo_set import Excluded
@@ -40,11 +41,11 @@ def walk_folder(root: Path) -> Found:
             folders, inside = _children(top, excluded, ignored, root)
             loose += inside
         for folder in folders:
-            _check_label(folder)
-            classes.add(folder.name)
+            label = _label_of(folder)
+            classes.add(label)
             for path in _photos_below(folder, root, excluded, ignored):
                 name = path.relative_to(root).as_posix()
-                candidates.append(Candidate(path, name, folder.name, split=split))
+                candidates.append(Candidate(path, name, label, split=split))
     if not classes:
         _refuse_no_classes(root, loose)
     reason = "lies outside the class folders, so it has no label"
@@ -56,9 +57,9 @@ def folder_group(candidate: Candidate) -> str | None:
     """Return the name of the folder below the class in which a photo lies, if there is one."""
     parts = candidate.name.split("/")[:-1]
     if candidate.row is not None:
-        return parts[-1] if parts else None
+        return trimmed(parts[-1]) if parts else None
     below = parts[2 if candidate.split else 1 :]
-    return below[0] if below else None
+    return trimmed(below[0]) if below else None
 
 
 def _check_exists(root: Path) -> None:
@@ -84,7 +85,7 @@ def _check_exists(root: Path) -> None:
 
 def _tops(root: Path, folders: list[Path]) -> list[tuple[Path, str | None]]:
     """Return the folders that hold class folders: `root`, or ready-made splits below it."""
-    splits = [folder for folder in folders if folder.name.lower() in SPLITS]
+    splits = [folder for folder in folders if find_side(folder.name)]
     ready_made = len(splits) > 1 or (splits and len(folders) == 1 and _has_folders(splits[0]))
     if not ready_made:
         return [(root, None)]
@@ -94,7 +95,7 @@ def _tops(root: Path, folders: list[Path]) -> list[tuple[Path, str | None]]:
             f"'{printable(root)}' holds ready-made splits ({names}) and beside them "
             f"{listed(others)}. Move those away, or put one folder per class directly inside."
         )
-    sides = [SPLITS[folder.name.lower()] for folder in splits]
+    sides = [find_side(folder.name) for folder in splits]
     if len(set(sides)) < len(sides):
         raise DataError(
             f"'{printable(root)}' has two folders for the same split: {names}. Merge them."
@@ -107,7 +108,13 @@ def _tops(root: Path, folders: list[Path]) -> list[tuple[Path, str | None]]:
     return list(zip(splits, sides, strict=True))
 
 
-def _check_label(folder: Path) -> None:
+def _label_of(folder: Path) -> str:
+    label = trimmed(folder.name)
+    if not label:
+        raise DataError(
+            f"The name of the class folder '{printable(folder)}' shows nothing, so it cannot be a "
+            "label. Rename the folder."
+        )
     try:
         folder.name.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -115,6 +122,7 @@ def _check_label(folder: Path) -> None:
             f"The name of the class folder '{printable(folder)}' is not valid UTF-8, so it cannot "
             "be a label. Rename the folder."
         ) from error
+    return label
 
 
 def _refuse_no_classes(root: Path, loose: list[Path]) -> None:

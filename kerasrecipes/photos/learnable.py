@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER
 from kerasrecipes.data.tables.answers import Label
-from kerasrecipes.errors import DataError, did_you_mean, listed, printable
+from kerasrecipes.data.tables.spelling import trimmed
+from kerasrecipes.errors import DataError, did_you_mean, listed, printable, repeated
 from kerasrecipes.photos.photo_set import Excluded, Photo
 
 BY_VALUE = "by value"
@@ -127,11 +128,12 @@ def in_order(
         if classes != BY_VALUE:
             raise ValueError(f"`classes` must be a list of names or {BY_VALUE!r}, not {classes!r}.")
         return _by_value(found)
-    order = [str(name) for name in classes]
-    if doubled := sorted({name for name in order if order.count(name) > 1}):
+    order = [trimmed(name) for name in classes]
+    if doubled := repeated(order):
         raise ValueError(f"`classes` names {listed(doubled)} more than once.")
-    unknown = [(name, one) for name, label in said for one in _names(label) if one not in order]
-    unknown = unknown or [("no photo", one) for one in found if one not in order]
+    known = set(order)
+    unknown = [(name, one) for name, label in said for one in _names(label) if one not in known]
+    unknown = unknown or [("no photo", one) for one in found if one not in known]
     if unknown:
         shown = "; ".join(f"{name}: '{printable(one)}'" for name, one in unknown[:5])
         more = f"; and {len(unknown) - 5} more" if len(unknown) > 5 else ""

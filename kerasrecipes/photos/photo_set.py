@@ -63,6 +63,7 @@ class Photo:
         time: When it was taken, if that is known.
         split: The side that the folder or table gives it: `"train"`, `"val"` or `"test"`.
         content: The bytes of its file, if it lies in memory.
+        row: Its row in the table, if there is one.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class Photo:
     time: datetime | None = None
     split: str | None = None
     content: bytes | None = field(default=None, repr=False)
+    row: int | None = None
 
     @property
     def key(self) -> str:

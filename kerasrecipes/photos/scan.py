@@ -7,9 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kerasrecipes.console import bar
+from kerasrecipes.console import bar, warn
 from kerasrecipes.data.examples import CLASS
+from kerasrecipes.data.findings import Placed
+from kerasrecipes.data.label_findings import find_same_labels
+from kerasrecipes.data.leak_findings import find_same_groups
 from kerasrecipes.data.tables.answers import Asked, Label
+from kerasrecipes.data.tables.spelling import trimmed
 from kerasrecipes.data.tables.table import TABLE_SUFFIXES, Candidate, read_table
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.photos.decoding.policy import DecodePolicy
@@ -41,6 +45,10 @@ def scan_photos(
     `"scratch|dent"` or, in a table without `|`, `"scratch;dent"`, where an empty cell means that
     a photo has none of them; by one column of 0 and 1 (or true and false) per label, if it has
     no other columns; or by a column `value` or `target`, a number each.
+
+    Names of classes, labels and groups are kept without white space and invisible characters
+    around them. Those that a person would still read as the same, such as `P1` and `p01`, are
+    told with their rows; groups of such count as one.
 
     Args:
         source: The folder or table.
@@ -127,9 +135,13 @@ def read_photos(
         found, dropped = found.learnable(limits.drop_small_classes)
         left_out += dropped
     photos, names = tuple(found.photos), tuple(found.class_names)
-    return PhotoSet(
+    read = PhotoSet(
         photos, names, found.root, tuple(left_out), (), limits.policy, target=found.target
     )
+    placed = Placed(photos, ("all",) * len(photos), (read,), near=False)
+    for finding in (*find_same_labels(placed), *find_same_groups(placed)):
+        warn(f"{finding.message} {'; '.join(finding.examples)}")
+    return read
 
 
 def _list_photos(
@@ -174,6 +186,7 @@ def _photo(candidate: Candidate, facts: PhotoFacts) -> Photo:
         time=candidate.time,
         split=candidate.split,
         content=candidate.content,
+        row=candidate.row,
     )
 
 
@@ -214,7 +227,7 @@ def grouped(
     else:
         pattern = _pattern(group_by)
         matches = [pattern.search(candidate.name) for candidate in candidates]
-        groups = [match[1] if match else None for match in matches]
+        groups = [trimmed(match[1] or "") if match else None for match in matches]
         meaning = "do not match the regular expression"
     without = [c for c, group in zip(candidates, groups, strict=True) if not group]
     # A file that is left out, since it cannot be read, needs no group.

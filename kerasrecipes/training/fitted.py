@@ -242,7 +242,7 @@ def measure(
         targets,
         answers,
         known,
-        groups=[item.group for item in examples.items],
+        groups=examples.groups,
         latency_ms=_latency_ms(model),
         seed=seed,
     )

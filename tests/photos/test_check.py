@@ -130,7 +130,10 @@ def test_labels_that_read_the_same(make):
     report = check_photos(make.photo_set(names * 12))
     finding = only(report, "same-labels")
     assert (finding.severity, finding.count) == ("error", 2)
-    assert finding.examples == ("'Crack' = 'crack '", r"'cafe\u0301' = 'caf\xe9'")
+    assert finding.examples == (
+        "'Crack' (Crack/0000.jpg) = 'crack ' (crack /0001.jpg)",
+        "'cafe\\u0301' (cafe\u0301/0003.jpg) = 'caf\\xe9' (caf\xe9/0002.jpg)",
+    )
 
 
 def test_imbalance_small_and_missing_classes(make):

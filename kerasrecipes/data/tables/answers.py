@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER
-from kerasrecipes.data.tables.rows import Row, cell_of, check_text, header_of
-from kerasrecipes.errors import DataError, closest, did_you_mean, listed, printable
+from kerasrecipes.data.tables.rows import Row, cell_of, check_text, header_of, name_of
+from kerasrecipes.data.tables.spelling import meaning, written
+from kerasrecipes.errors import DataError, closest, did_you_mean, listed, printable, repeated
 
 # What a column of this name says, where nobody names another.
 KINDS = {"label": CLASS, "labels": LABELS, "value": NUMBER, "target": NUMBER}
-_NO, _YES = {"0", "0.0", "false"}, {"1", "1.0", "true"}
+_FLAGS = {meaning(text): text in {"1", "true"} for text in ("0", "1", "false", "true")}
 _CHOOSE = {"label": "label='label'", "labels": "labels='labels'"}
 
 Label = str | tuple[str, ...] | float
@@ -96,7 +97,7 @@ class Answers:
         return sorted({name for labels in several for name in labels} | set(self.names))
 
     def _class(self, cell: object) -> str:
-        label = cell_of(cell)
+        label = name_of(cell)
         if label is None:
             raise DataError(f"has no {printable(self.columns[0])} (blank or NaN)")
         check_text("label", label)
@@ -104,10 +105,10 @@ class Answers:
 
     def _labels(self, cell: object) -> tuple[str, ...]:
         if isinstance(cell, list):
-            parts = [cell_of(part) or "" for part in cell]
+            parts = [name_of(part) for part in cell]
         else:
-            parts = (cell_of(cell) or "").split(self.separator)
-        labels = {part.strip() for part in parts} - {""}
+            parts = [written(part) for part in (name_of(cell) or "").split(self.separator)]
+        labels = {part for part in parts if part is not None}
         for label in labels:
             check_text("label", label)
         return tuple(sorted(labels))
@@ -174,7 +175,7 @@ def find_answers(
 
 def _check_named(table: Path, option: str, columns: list[str], spelled: dict[str, str]) -> None:
     known = [name for name in spelled if name]
-    if doubled := sorted({name for name in columns if columns.count(name) > 1}):
+    if doubled := repeated(columns):
         raise DataError(f"`{option}` names the column {listed(doubled)} more than once.")
     missing = [name for name in columns if name not in known]
     if missing:
@@ -200,15 +201,16 @@ def _from_one(target: str, column: str, rows: list[Row], spelled: dict[str, str]
 
 def _is_flag(cell: object) -> bool:
     """Tell whether a cell could say that a label is set or not, or say nothing."""
-    return not isinstance(cell, list | dict) and (
-        cell_of(cell) is None or str(cell).strip().lower() in _NO | _YES
-    )
+    if isinstance(cell, list | dict):
+        return False
+    text = written(cell)
+    return text is None or meaning(text) in _FLAGS
 
 
 def _is_set(cell: object, label: str) -> bool:
-    text = cell_of(cell)
+    text = name_of(cell)
     if text is None:
         raise DataError(f"does not say whether it has '{printable(label)}': write 0 or 1")
-    if text.strip().lower() not in _NO | _YES:
+    if meaning(text) not in _FLAGS:
         raise DataError(f"has '{printable(text)}' for '{printable(label)}', not 0 or 1")
-    return text.strip().lower() in _YES
+    return _FLAGS[meaning(text)]

@@ -3,12 +3,11 @@
 import csv
 import io
 import json
-import math
-import unicodedata
 from pathlib import Path
 from typing import NoReturn
 
-from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.data.tables.spelling import trimmed, written
+from kerasrecipes.errors import DataError, listed, printable, repeated
 
 Row = tuple[int, dict[str, object]]
 # Where a row with more cells than columns says so.
@@ -49,8 +48,8 @@ def _csv_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
             f"The table '{printable(table)}' is not valid CSV: {error}. Check its quotes."
         ) from error
     header = [header_of(cell) for cell in records[0]] if records else []
-    spelled |= {header_of(cell): _plain(cell) for cell in (records[0] if records else [])}
-    if doubled := sorted({name for name in header if name and header.count(name) > 1}):
+    spelled |= {header_of(cell): trimmed(cell) for cell in (records[0] if records else [])}
+    if doubled := repeated(filter(None, header)):
         raise DataError(
             f"The table '{printable(table)}' has the column {listed(doubled)} more than once. "
             "Rename one."
@@ -72,18 +71,28 @@ def _json_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_Object)
         except (ValueError, RecursionError) as error:
             problems.append((number, f"is not JSON ({error})"))
             continue
-        if isinstance(row, dict):
-            rows.append((number, {header_of(name): value for name, value in row.items()}))
-            spelled |= {header_of(name): _plain(name) for name in row}
-        else:
+        if not isinstance(row, _Object):
             problems.append((number, "is not a JSON object"))
+        elif row.doubled:
+            problems.append((number, f"has {listed(row.doubled)} more than once"))
+        else:
+            rows.append((number, {header_of(name): value for name, value in row.items()}))
+            spelled |= {header_of(name): trimmed(name) for name in row}
     if problems:
         refuse_rows(table, problems)
     return rows
+
+
+class _Object(dict):
+    """A JSON object, and the columns that it names more than once."""
+
+    def __init__(self, pairs: list[tuple[str, object]]):
+        super().__init__(pairs)
+        self.doubled = repeated(header_of(name) for name, _ in pairs)
 
 
 def _text(table: Path) -> str:
@@ -103,11 +112,7 @@ def _text(table: Path) -> str:
 
 def header_of(cell: object) -> str:
     """Return the name of a column as it is compared: without case and what surrounds it."""
-    return _plain(cell).lower()
-
-
-def _plain(cell: object) -> str:
-    return unicodedata.normalize("NFC", str(cell)).strip().strip("\ufeff")
+    return trimmed(cell).lower()
 
 
 def cell_of(value: object) -> str | None:
@@ -116,12 +121,19 @@ def cell_of(value: object) -> str | None:
     Raises:
         DataError: If the cell of a JSON table holds more than one thing.
     """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, (dict, list)):
-        raise DataError(f"holds {type(value).__name__} where text is expected")
-    text = str(value)
-    return None if text.strip().lower() in {"", "nan", "<na>"} else text
+    return None if name_of(value) is None else str(value)
+
+
+def name_of(value: object) -> str | None:
+    """Return the name in a cell as it is kept, see `written`, or `None` if it is blank or NaN.
+
+    Raises:
+        DataError: If the cell of a JSON table holds more than one thing.
+    """
+    if isinstance(value, dict | list):
+        kind = "dict" if isinstance(value, dict) else "list"
+        raise DataError(f"holds {kind} where text is expected")
+    return written(value)
 
 
 def check_text(column: str, text: str) -> None:

@@ -12,9 +12,11 @@ from kerasrecipes.data.tables.rows import (
     cell_of,
     check_text,
     header_of,
+    name_of,
     read_rows,
     refuse_rows,
 )
+from kerasrecipes.data.tables.spelling import meaning, trimmed, visible
 from kerasrecipes.errors import DataError, closest, did_you_mean, listed, printable
 
 COLUMNS = ("path", *KINDS, "group", "time", "split")
@@ -28,6 +30,11 @@ SPLITS = {
     "testing": "test",
 }
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+
+
+def find_side(name: object) -> str | None:
+    """Return the side of a split that a name stands for, e.g. `"val"` for `"Validation "`."""
+    return SPLITS.get(str(meaning(trimmed(name))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +138,7 @@ def _candidate(
     problem = _file_problem(path)
     if problem:
         raise DataError(f"names '{printable(name)}', {problem}")
-    group = cell_of(row.get(group_column))
+    group = name_of(row.get(group_column))
     if group is not None:
         check_text("group", group)
     return Candidate(
@@ -139,8 +146,8 @@ def _candidate(
         name=name.replace(os.sep, "/"),
         label=label,
         group=group,
-        time=_time(cell_of(row.get("time"))),
-        split=_split(cell_of(row.get("split"))),
+        time=_time(name_of(row.get("time"))),
+        split=_split(name_of(row.get("split"))),
         row=number,
     )
 
@@ -158,7 +165,11 @@ def _time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text.strip())
+        plain = visible(text).upper()
+        # Seconds since 1970 would pass for a date of the Middle Ages.
+        if plain.isdigit() and len(plain) != len("20260331"):
+            raise ValueError(plain)
+        return datetime.fromisoformat(plain)
     except ValueError as error:
         raise DataError(
             f"has the time '{printable(text)}', which is not ISO 8601 like 2026-03-31T14:05:00"
@@ -168,9 +179,10 @@ def _time(text: str | None) -> datetime | None:
 def _split(text: str | None) -> str | None:
     if text is None:
         return None
-    if text.strip().lower() not in SPLITS:
+    side = find_side(text)
+    if side is None:
         raise DataError(f"has the split '{printable(text)}', which is not train, val or test")
-    return SPLITS[text.strip().lower()]
+    return side
 
 
 def _row_conflicts(candidates: list[Candidate]) -> list[tuple[int, str]]:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.data.tables.table import SPLITS, Candidate
+from kerasrecipes.data.tables.spelling import written
+from kerasrecipes.data.tables.table import Candidate, find_side
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.learnable import Labelled
@@ -95,9 +96,10 @@ def candidates_of(
             raise ValueError(
                 f"`{name}` must have one entry for each of the {count} photos, not {len(values)}."
             )
-    sides = [str(side).strip().lower() for side in given.get("split", ())]
-    if unknown := sorted(set(sides) - set(SPLITS)):
-        raise ValueError(f"`split` has {listed(unknown)}; it must be train, val or test.")
+    said = given.get("split", ())
+    sides = [find_side(side) for side in said]
+    if unknown := {str(name) for name in said if find_side(name) is None}:
+        raise ValueError(f"`split` has {listed(sorted(unknown))}; it must be train, val or test.")
     called = given.get("names") or [f"photo_{i:06}.png" for i in range(count)]
     groups = given.get("groups") or [None] * count
     return [
@@ -105,8 +107,8 @@ def candidates_of(
             path=Path(str(called[i])),
             name=str(called[i]),
             label=answered.labels[i],
-            group=None if groups[i] is None else str(groups[i]),
-            split=SPLITS[sides[i]] if sides else None,
+            group=written(groups[i]),
+            split=sides[i] if sides else None,
             content=contents[i],
         )
         for i in range(count)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.data.examples import CLASS
-from kerasrecipes.data.tables.table import SPLITS, Candidate
+from kerasrecipes.data.tables.spelling import trimmed, written
+from kerasrecipes.data.tables.table import Candidate, find_side
 from kerasrecipes.errors import is_number, listed
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.learnable import Labelled, in_order
@@ -120,13 +121,13 @@ class Part:
 def _sides(dataset: Any) -> list[tuple[str | None, Any]]:
     if not isinstance(dataset, Mapping):
         return [(None, dataset)]
-    unknown = [name for name in dataset if str(name).lower() not in SPLITS]
+    unknown = [name for name in dataset if find_side(name) is None]
     if unknown or not dataset:
         raise ValueError(
             f"`dataset` has the sides {listed(dataset)}; they must be train, val or test. Pass "
             "one of them, e.g. dataset['train']."
         )
-    return [(SPLITS[str(name).lower()], one) for name, one in dataset.items()]
+    return [(find_side(name), one) for name, one in dataset.items()]
 
 
 def _read(dataset: Any, asked: _Asked, room: Room) -> Part:
@@ -158,7 +159,7 @@ def _labelled_files(dataset: Any, class_names: Sequence[str] | None) -> dict[str
     for root in (common := Path(os.path.commonpath(files)), *common.parents):
         inside = [Path(path).relative_to(root).parts[:1] for path in files]
         if all(part and part[0] in class_names for part in inside):
-            return {path: part[0] for path, part in zip(files, inside, strict=True)}
+            return {path: trimmed(part[0]) for path, part in zip(files, inside, strict=True)}
     return None
 
 
@@ -175,7 +176,7 @@ def _joined(
     for part in parts:
         if part.files:
             candidates += _file_candidates(part)
-            classes |= set(part.class_names or ())
+            classes |= {trimmed(name) for name in part.class_names or ()}
             targets.add(CLASS)
             continue
         answered = _answered(part, asked)
@@ -223,6 +224,5 @@ def _grouped_as(candidates: list[Candidate], groups: Sequence[object] | None) ->
             f"{len(groups)}."
         )
     return [
-        replace(one, group=None if group is None else str(group))
-        for one, group in zip(candidates, groups, strict=True)
+        replace(one, group=written(group)) for one, group in zip(candidates, groups, strict=True)
     ]

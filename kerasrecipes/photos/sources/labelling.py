@@ -8,7 +8,8 @@ import numpy as np
 
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER
 from kerasrecipes.data.tables.answers import Label
-from kerasrecipes.errors import listed
+from kerasrecipes.data.tables.spelling import trimmed, written
+from kerasrecipes.errors import listed, repeated
 
 TARGETS = (CLASS, LABELS, NUMBER)
 
@@ -59,7 +60,7 @@ def read_labels(
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.dtype.kind in "UOS" and array.ndim == 1:
-        return _from_texts(list(array), names, target)
+        return _from_texts(told if isinstance(told, list) else list(array), names, target)
     if array.ndim == 2 and array.dtype.kind in "biuf":
         return _from_rows(array, names, target)
     if array.ndim == 1 and array.dtype.kind in "biuf":
@@ -73,8 +74,8 @@ def read_labels(
 def _checked_names(class_names: Sequence[str] | None) -> list[str] | None:
     if isinstance(class_names, str):
         raise ValueError(f"`class_names` must be a list of names, not {class_names!r}.")
-    names = None if class_names is None else [str(name) for name in class_names]
-    if names and (doubled := sorted({name for name in names if names.count(name) > 1})):
+    names = None if class_names is None else [trimmed(name) for name in class_names]
+    if names and (doubled := repeated(names)):
         raise ValueError(f"`class_names` names {listed(doubled)} more than once.")
     return names
 
@@ -86,20 +87,21 @@ def _are_lists_of_text(told: list) -> bool:
 
 def _from_lists(told: list, names: list[str] | None, target: str | None) -> Answered:
     _agree(target, LABELS, "lists of texts")
-    labels = [tuple(sorted({_text(name) for name in one})) for one in told]
+    labels = [tuple(sorted({trimmed(name) for name in one} - {""})) for one in told]
     found = sorted({name for one in labels for name in one})
     return Answered(list(labels), _known(found, names), LABELS)
 
 
 def _from_texts(told: list, names: list[str] | None, target: str | None) -> Answered:
     _agree(target, CLASS, "texts")
-    wrong = [i for i, one in enumerate(told) if not isinstance(one, str | bytes) or not one]
+    named = [written(one) for one in told]
+    wrong = [i for i, label in enumerate(named) if label is None]
     if wrong:
         raise ValueError(
             f"`y` has texts and beside them {told[wrong[0]]!r} (number {wrong[0]}), which is no "
             f"class; {len(wrong)} are such. Give each photo the name of its class."
         )
-    labels = [_text(one) for one in told]
+    labels = [label for label in named if label is not None]
     return Answered(list(labels), _known(sorted(set(labels)), names), CLASS)
 
 
@@ -174,10 +176,6 @@ def _agree(target: str | None, found: str, what: str) -> None:
 def _known(found: list[str], names: list[str] | None) -> list[str]:
     if names is None:
         return found
-    if unknown := [name for name in found if name not in names]:
+    if unknown := sorted(set(found) - set(names)):
         raise ValueError(f"`y` has {listed(unknown)}, which `class_names` does not name.")
     return names
-
-
-def _text(one: object) -> str:
-    return one.decode("utf-8") if isinstance(one, bytes) else str(one)
