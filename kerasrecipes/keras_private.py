@@ -3,7 +3,9 @@
 `tests/test_keras_private.py` says which of it a new version of Keras has changed.
 """
 
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -91,6 +93,41 @@ def copy_decay_exclusions(
 def take_gradients_as_they_are(optimizer: "keras.optimizers.Optimizer") -> None:
     """Keep an optimizer from adding gradients up over the replicas of a strategy."""
     optimizer._all_reduce_sum_gradients = list
+
+
+@dataclass(frozen=True)
+class RunningFit:
+    """What a `fit` was given that it does not tell its callbacks.
+
+    Args:
+        validates: Whether it validates after any of its epochs.
+        callbacks: All its callbacks, in their order.
+    """
+
+    validates: bool
+    callbacks: tuple["keras.callbacks.Callback", ...]
+
+
+def running_fit(model: Any) -> RunningFit | None:
+    """Find the `fit` of a model that is running, among the functions that called this one.
+
+    Args:
+        model: The model, or `None`.
+
+    Returns:
+        What it was given, by the names of its public arguments; `None` if no `fit` of Keras runs.
+    """
+    frame = sys._getframe().f_back
+    while frame is not None:
+        given = frame.f_locals if frame.f_code.co_name == "fit" else {}
+        if "validation_freq" in given and given.get("self", frame) is model:
+            epochs, every = range(given["initial_epoch"], given["epochs"]), given["validation_freq"]
+            validates = given["validation_data"] is not None and (
+                not epochs or any(model._should_eval(epoch, every) for epoch in epochs)
+            )
+            return RunningFit(validates, tuple(getattr(given["callbacks"], "callbacks", ())))
+        frame = frame.f_back
+    return None
 
 
 def averages_are_in(callback: "keras.callbacks.SwapEMAWeights") -> bool:

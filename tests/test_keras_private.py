@@ -150,3 +150,27 @@ def test_what_subclasses_of_keras_take_part_in_is_there():
     assert callable(keras.Model._symbolic_build)  # a step in parts is built with full shares
     assert callable(keras.Model._maybe_symbolic_build)
     assert callable(keras.optimizers.Optimizer._get_variable_index)  # weights' starts, by place
+
+
+@pytest.mark.parametrize(
+    ("options", "validates"),
+    [
+        ({}, False),
+        ({"validation_split": 0.5}, True),
+        ({"validation_split": 0.5, "validation_freq": 2}, True),
+        ({"validation_split": 0.5, "validation_freq": [4]}, False),
+        ({"validation_split": 0.5, "validation_freq": 4, "initial_epoch": 2}, False),
+        ({"validation_split": 0.5, "initial_epoch": 3}, True),  # there is no epoch to go
+    ],
+)
+def test_what_a_callback_waits_for_is_known_from_the_fit_that_runs(model, options, validates):
+    class Looks(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.found = private.running_fit(self.model)
+
+    looks = Looks()
+    model.compile(loss="mse", run_eagerly=True)
+    model.fit(np.ones((4, 2)), np.ones(4), epochs=3, verbose=0, callbacks=[looks], **options)
+    assert looks.found.validates is validates
+    assert looks in looks.found.callbacks
+    assert private.running_fit(model) is None

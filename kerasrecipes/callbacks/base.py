@@ -1,9 +1,48 @@
 """What callbacks share: steps counted one by one, and a state that can be put back."""
 
 import copy
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import keras
+import numpy as np
+
+
+def numbers_in(logs: Mapping[str, Any] | None) -> dict[str, float]:
+    """Return what an epoch logged as plain numbers.
+
+    Args:
+        logs: What Keras hands to a callback. A metric may have one value for each class.
+
+    Returns:
+        Name → number. Of several values under one name, each gets its own: `"f1_0"`, `"f1_1"`, ….
+        What is no number, such as a word that another callback has added, is left out.
+
+    Example:
+        >>> numbers_in({"loss": 0.5, "f1": np.array([0.25, 1.0])})
+        {'loss': 0.5, 'f1_0': 0.25, 'f1_1': 1.0}
+    """
+    found: dict[str, float] = {}
+    for name, value in (logs or {}).items():
+        values = np.asarray(
+            keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
+        )
+        if values.dtype.kind not in "biuf" and not keras.backend.is_float_dtype(str(values.dtype)):
+            continue
+        flat = values.ravel().tolist()
+        several = len(flat) > 1
+        found |= {f"{name}_{i}" if several else name: float(one) for i, one in enumerate(flat)}
+    return found
+
+
+def metrics_of(model: keras.Model) -> list[keras.metrics.Metric]:
+    """List a model's metrics, also those that `compile` has put together into one.
+
+    Args:
+        model: A model, or what stands for one.
+    """
+    outers = getattr(model, "metrics", ())
+    return [one for outer in outers for one in (outer, *getattr(outer, "metrics", ()))]
 
 
 def require_single_steps(callback: keras.callbacks.Callback) -> None:

@@ -13,7 +13,7 @@ from kerasrecipes.callbacks.learning_rates.rates import (
     schedule_factors,
     set_schedule_factors,
 )
-from kerasrecipes.callbacks.state.model_state import ModelState, synchronise
+from kerasrecipes.callbacks.state.model_state import ModelState, build_optimizers, synchronise
 from kerasrecipes.console import say
 from kerasrecipes.errors import TrainingError
 
@@ -93,10 +93,7 @@ class DivergenceGuard(BatchLoss):
         self._best: float | None = None
         self._healthy = 0
         self._candidate: tuple[ModelState, float | None] | None = None
-        optimizer = self.model.optimizer
-        if not optimizer.built:
-            # The first step would do so; the state to go back to includes its slots.
-            optimizer.build(self.model.trainable_variables)
+        build_optimizers(self.model)
         self._good: ModelState | None = ModelState(self.model)
         self._best_then: float | None = None
         self._check_window()

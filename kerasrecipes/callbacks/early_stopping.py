@@ -2,14 +2,15 @@
 
 import math
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerasrecipes.callbacks.base import Resumable
-from kerasrecipes.errors import did_you_mean, is_number
+from kerasrecipes.callbacks.base import Resumable, metrics_of, numbers_in
+from kerasrecipes.callbacks.monitored import MonitoredValue
+from kerasrecipes.console import say
+from kerasrecipes.errors import is_number
 
 UP = {
     "acc", "accuracy", "auc", "precision", "recall", "sensitivity", "specificity", "f1",
@@ -39,7 +40,7 @@ def higher_is_better(monitor: str, model: keras.Model) -> bool:
     if name == "loss" or name.endswith("_loss"):
         return False
     # A metric of one of several outputs has the output's name in front; the whole name is longest.
-    for metric in sorted(_metrics(model), key=lambda one: -len(one.name)):
+    for metric in sorted(metrics_of(model), key=lambda one: -len(one.name)):
         direction = getattr(metric, "_direction", None)
         if direction in {"up", "down"} and f"_{name}".endswith(f"_{metric.name}"):
             return direction == "up"
@@ -52,27 +53,32 @@ def higher_is_better(monitor: str, model: keras.Model) -> bool:
     return bool(words & UP)
 
 
-def _metrics(model: keras.Model) -> list[keras.metrics.Metric]:
-    """Find a model's metrics, also those that `compile` has put together into one."""
-    return [one for outer in model.metrics for one in (outer, *getattr(outer, "metrics", ()))]
-
-
-class EarlyStopping(Resumable, keras.callbacks.Callback):
+class EarlyStopping(Resumable, keras.callbacks.EarlyStopping):
     """Stop when a monitored value has not improved for a while, and keep the best weights.
 
-    Unlike `keras.callbacks.EarlyStopping`, a monitor that does not exist is an error in the
-    first epoch instead of a warning in every one, the best weights are always put back
-    (also when training ends by itself or is interrupted), and weights from before the first
-    epoch can win: pass their value as `baseline`.
+    Takes the arguments of `keras.callbacks.EarlyStopping` with their meaning, and has its
+    attributes, where epochs count from 0. What differs: the best weights are put back unless
+    you say otherwise, also when training ends by itself or is interrupted; patience is long
+    unless you say otherwise; a monitor that does not exist is an error in the first epoch
+    instead of a warning in every one; a value that is not finite is never the best; and weights
+    from before the first epoch can win: pass their value as `start_value`.
 
     Args:
-        monitor: Name of the value in the logs.
+        monitor: Name of the value in the logs. Epochs without it, as `validation_freq` makes
+            them, do not count. Of a metric with a value for each class, name one: `"val_f1_0"`.
+        min_delta: By how much a value must be better to count as an improvement.
         patience: Epochs without improvement before stopping; `None` for
             `max(10, 20 % of the epochs)`, since patience pays (Prechelt, 1998).
+        verbose: 1 to say when training stops, and which weights come back; 0 for silence.
         mode: `"min"` if lower is better, `"max"` if higher is, `"auto"` to know it from the
             metric or its name.
-        baseline: Value of the weights that training starts from. If no epoch beats it,
-            these weights come back and `best_epoch` is 0.
+        baseline: Value to beat: only an improvement beyond it ends the waiting. The best
+            weights of the training come back, whether they beat it or not.
+        restore_best_weights: Whether to put the best weights back; `False` leaves those of the
+            last step, as Keras does unless told otherwise.
+        start_from_epoch: Epochs to let pass before values count.
+        start_value: Value of the weights that training starts from. If no epoch beats it,
+            these weights come back; `best_epoch` is then -1.
 
     Raises:
         ValueError: If an argument is not usable, or, while training, if `monitor` is not in
@@ -88,109 +94,137 @@ class EarlyStopping(Resumable, keras.callbacks.Callback):
     """
 
     STATE = (
-        "best", "best_epoch", "stopped_epoch", "_weights", "_epochs_run", "_waited", "_limit",
+        "best", "best_epoch", "best_weights", "stopped_epoch", "wait", "_stopped", "_limit",
     )  # fmt: skip
 
     def __init__(
         self,
         monitor: str = "val_loss",
+        min_delta: float = 0.0,
         patience: int | None = None,
+        verbose: int = 0,
         mode: str = "auto",
         baseline: float | None = None,
+        restore_best_weights: bool = True,
+        start_from_epoch: int = 0,
+        *,
+        start_value: float | None = None,
     ):
-        super().__init__()
-        _check(monitor, patience, mode, baseline)
-        self.monitor = monitor
-        self.patience = patience
-        self.mode = mode
-        self.baseline = baseline
+        _check_words(monitor, mode)
+        _check_numbers(min_delta=min_delta, baseline=baseline, start_value=start_value)
+        _check_epochs(patience=patience, start_from_epoch=start_from_epoch)
+        super().__init__(
+            monitor, min_delta, patience, verbose, mode, baseline, restore_best_weights,
+            start_from_epoch,
+        )  # fmt: skip
+        self.start_value = start_value
+        self.best: float | None = None
         self.best_epoch: int | None = None  # until it is used
-        self._weights = None
+        self.best_weights: Any = None
+        self._stopped = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.best = self.baseline
-        self.best_epoch = 0
-        self.stopped_epoch: int | None = None
-        self._weights = None if self.baseline is None else self.model.get_weights()
-        self._epochs_run = 0
-        self._waited = 0
-        self._higher: bool | None = None
-        by_itself = max(10, round(0.2 * self.params.get("epochs", 0)))
+        started = self.start_value is not None
+        self.best = self.start_value
+        self.best_epoch = -1 if started else 0
+        self.best_weights = None
+        if started and self.restore_best_weights:
+            self.best_weights = self.model.get_weights()
+        self.wait = self.stopped_epoch = 0
+        self._stopped = False
+        self.monitor_op: Any = None
+        by_itself = max(10, round(0.2 * (self.params or {}).get("epochs", 0)))
         self._limit = by_itself if self.patience is None else self.patience
+        why = f", so that `monitor={self.monitor!r}` would never stop the training"
+        self._value = MonitoredValue(self, self.monitor, why)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        # A validation value carries the name of a training one, so a typo shows at once.
-        if batch == 0 and self._epochs_run == 0 and logs:
-            known = [*logs, *(f"val_{name}" for name in logs)]
-            if self.monitor not in known and self.monitor.removeprefix("val_") not in known:
-                raise self._unknown_monitor(known)
+        if self.monitor_op is None:
+            self._value.check_first_step(logs)
             self._find_direction()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        logs = logs or {}
-        if self.monitor not in logs:
-            raise self._unknown_monitor(logs)
-        self._epochs_run += 1
-        self._find_direction()
-        value = float(logs[self.monitor])
-        if self._improves(value):
-            self.best, self.best_epoch, self._waited = value, self._epochs_run, 0
-            self._weights = self.model.get_weights()
+        values = numbers_in(logs)
+        if not self._value.is_in(values) or epoch < self.start_from_epoch:
             return
-        self._waited += 1
-        if self._waited >= self._limit:
-            self.stopped_epoch = self._epochs_run
+        self._find_direction()
+        value = values[self.monitor]
+        self.wait += 1
+        if self._is_improvement(value, self.best):
+            self.best, self.best_epoch = value, epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if self.baseline is None or self._is_improvement(value, self.baseline):
+                self.wait = 0
+            return
+        # Of the first epoch's value nothing is known yet, unless that of the start is.
+        if self.wait >= self._limit and (epoch > 0 or self.start_value is not None):
+            self.stopped_epoch, self._stopped = epoch, True
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._value.end()
+        if self.verbose and self._stopped:
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping.")
+        if self.verbose and self.best_weights is not None:
+            say(f"The weights of epoch {self.summary()['best_epoch']}, the best, are put back.")
         self.restore()
 
     def restore(self) -> None:
         """Put the best weights back; call it when `fit` was left by an exception."""
-        if self._weights is not None:
-            self.model.set_weights(self._weights)
+        if self.best_weights is not None:
+            self.model.set_weights(self.best_weights)
 
     def summary(self) -> dict:
-        """Return what a report should say."""
+        """Return what a report should say; epochs count from 1, and 0 stands for the start."""
+        best = self.best_epoch
         return {
             "monitor": self.monitor,
             "best": self.best,
-            "best_epoch": self.best_epoch,
-            "stopped_epoch": self.stopped_epoch,
+            "best_epoch": None if best is None else 0 if self.best is None else best + 1,
+            "stopped_epoch": self.stopped_epoch + 1 if self._stopped else None,
         }
 
-    def _improves(self, value: float) -> bool:
+    def _is_improvement(self, value: float, reference: float | None) -> bool:
         if not np.isfinite(value):
             return False
-        if self.best is None:
+        if reference is None:
             return True
-        return value > self.best if self._higher else value < self.best
+        if self.monitor_op is keras.ops.greater:
+            return value - self.min_delta > reference
+        return value + self.min_delta < reference
 
     def _find_direction(self) -> None:
-        if self._higher is None:
+        if self.monitor_op is None:
             auto = self.mode == "auto"
-            self._higher = (
-                higher_is_better(self.monitor, self.model) if auto else self.mode == "max"
-            )
-
-    def _unknown_monitor(self, known: Iterable[str]) -> ValueError:
-        hint = " Pass `validation_data` to `fit`." if self.monitor.startswith("val_") else ""
-        return ValueError(
-            f"`monitor={self.monitor!r}` is not in the logs, so training would never stop."
-            f"{did_you_mean(self.monitor, known)} Logged here: {', '.join(sorted(known))}.{hint}"
-        )
+            higher = higher_is_better(self.monitor, self.model) if auto else self.mode == "max"
+            self.monitor_op = keras.ops.greater if higher else keras.ops.less
 
 
-def _check(monitor: object, patience: object, mode: object, baseline: object) -> None:
+def _check_words(monitor: object, mode: object) -> None:
     if not isinstance(monitor, str) or not monitor:
         raise ValueError(
             f"`monitor` must be the name of a value in the logs, e.g. 'val_loss', not {monitor!r}."
         )
-    if patience is not None and not is_number(patience, 1, math.inf, whole=True):
-        raise ValueError(
-            f"`patience` must be a whole number of epochs, at least 1, or None, not {patience!r}."
-        )
     if mode not in {"auto", "min", "max"}:
         raise ValueError(f"`mode` must be 'auto', 'min' or 'max', not {mode!r}.")
-    if baseline is not None and not is_number(baseline, -math.inf, math.inf):
-        raise ValueError(f"`baseline` must be a number or None, not {baseline!r}.")
+
+
+def _check_numbers(min_delta: object, **others: object) -> None:
+    if not is_number(min_delta, -math.inf, math.inf, above=True, below=True):
+        raise ValueError(f"`min_delta` must be a number, e.g. 0.001, not {min_delta!r}.")
+    for name, value in others.items():
+        if value is not None and not is_number(value, -math.inf, math.inf):
+            raise ValueError(f"`{name}` must be a number or None, not {value!r}.")
+
+
+def _check_epochs(patience: object, start_from_epoch: object) -> None:
+    if patience is not None and not is_number(patience, 0, math.inf, whole=True):
+        raise ValueError(
+            f"`patience` must be a whole number of epochs, at least 0, or None, not {patience!r}."
+        )
+    if not is_number(start_from_epoch, 0, math.inf, whole=True):
+        raise ValueError(
+            "`start_from_epoch` must be a whole number of epochs, at least 0, not "
+            f"{start_from_epoch!r}."
+        )

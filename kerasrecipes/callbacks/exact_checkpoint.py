@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrecipes.callbacks.state.model_state import ModelState, RandomState
+from kerasrecipes.callbacks.state.model_state import ModelState, RandomState, build_optimizers
 from kerasrecipes.callbacks.state.state_folder import StateFolder
 from kerasrecipes.errors import DataError, TrainingError, printable
 from kerasrecipes.keras_private import averages_are_in, say_averages_are_in
@@ -107,7 +107,7 @@ class ExactCheckpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._written, self._resumed_at, self._next_write = 0, None, 0.0
-        self._build(self.model)
+        build_optimizers(self.model)
         if self._restored is None:
             return
         # Once more: what `fit` and the other callbacks did on their way here must not count.
@@ -166,13 +166,8 @@ class ExactCheckpoint(keras.callbacks.Callback):
     def _names(self) -> list[str]:
         return [type(one).__name__ for one in self.stateful]
 
-    def _build(self, model: keras.Model) -> None:
-        if not model.optimizer.built:
-            # The first step would do so; the state includes its slots.
-            model.optimizer.build(model.trainable_variables)
-
     def _put_into(self, model: keras.Model, found: dict) -> None:
-        self._build(model)
+        build_optimizers(model)
         state = ModelState(model)
         try:
             state.replace(found["variables"])

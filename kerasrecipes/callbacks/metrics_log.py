@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from kerasrecipes.callbacks.learning_rates.rates import current_rates
+from kerasrecipes.callbacks.base import numbers_in
+from kerasrecipes.callbacks.learning_rates.rates import largest_rate
 from kerasrecipes.errors import printable
 from kerasrecipes.files import complete_file
 
@@ -48,8 +49,8 @@ class MetricsLog(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        values = {**(logs or {}), "learning_rate": max(current_rates(self.model))}
-        plain = {name: _finite(float(value)) for name, value in values.items()}
+        values = {**numbers_in(logs), **largest_rate(self.model)}
+        plain = {name: _finite(value) for name, value in values.items()}
         line = json.dumps({**self.labels, "epoch": epoch + 1, **plain}, allow_nan=False)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasrecipes.callbacks.base import Resumable
+from kerasrecipes.callbacks.base import Resumable, numbers_in
+from kerasrecipes.callbacks.monitored import MonitoredValue
 from kerasrecipes.console import say
 
 
@@ -19,7 +20,8 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
     the model was still learning, with dropout and augmentation: a gap below zero is usual.
 
     Args:
-        patience: Epochs without a better validation loss before it is called overfitting.
+        patience: Epochs without a better validation loss before it is called overfitting; those
+            without validation, as `validation_freq` makes them, do not count.
         class_names: Names of the classes, in the order of the model's outputs.
         validation_data: Arrays `(x, y)` for the accuracy of each class; `y` holds class
             indices or one-hot rows.
@@ -36,7 +38,7 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         'No epoch has ended yet.'
     """
 
-    STATE = ("epochs", "classes", "started")
+    STATE = ("epochs", "classes", "started", "_numbers")
 
     def __init__(
         self,
@@ -81,21 +83,32 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
                 "pass `class_names` and `validation_data`."
             )
         self._forget()
+        self._value = MonitoredValue(self, "val_loss")
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._value.check_first_step(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        logs = logs or {}
-        if "val_loss" not in logs:
+        values = numbers_in(logs)
+        if not self._value.is_in(values):
+            return
+        if "loss" not in values:
             raise ValueError(
-                "OverfitMonitor found no 'val_loss' in the logs. Pass `validation_data` to `fit`."
+                "OverfitMonitor found no 'loss' in the logs to compare 'val_loss' with. Return one "
+                "from the model's `train_step`: {'loss': …}."
             )
-        self.epochs.append({name: float(value) for name, value in logs.items()})
+        self.epochs.append(values)
+        self._numbers.append(epoch + 1)
         if self.class_names is not None:
             self.classes.append(self._class_gaps())
         best = self._best()
         if self.started is None and len(self.epochs) - 1 - best >= self.patience:
             if self.epochs[-1]["loss"] < self.epochs[best]["loss"]:
-                self.started = best + 1
+                self.started = self._numbers[best]
                 say(self.summary()["words"])
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._value.end()
 
     def summary(self) -> dict:
         """Return the gaps of every epoch, when overfitting began, and what that means."""
@@ -115,6 +128,7 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         self.epochs: list[dict[str, float]] = []
         self.classes: list[dict[str, dict]] = []
         self.started = None
+        self._numbers: list[int] = []
 
     def _best(self) -> int:
         losses = [logs["val_loss"] for logs in self.epochs]
@@ -127,16 +141,16 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         last, best = self.epochs[-1], self.epochs[self._best()]
         if self.started is None:
             words = (
-                f"No overfitting in {len(self.epochs)} epochs: the validation loss is "
+                f"No overfitting in {self._numbers[-1]} epochs: the validation loss is "
                 f"{last['val_loss']:.3g}, the training loss {last['loss']:.3g}."
             )
         else:
+            first = self.epochs[self._numbers.index(self.started)]
             words = (
                 f"Overfitting since epoch {self.started}: the training loss has fallen from "
-                f"{self.epochs[self.started - 1]['loss']:.3g} to {last['loss']:.3g}, the "
-                f"validation loss has gone from {best['val_loss']:.3g} to "
-                f"{last['val_loss']:.3g}. More photos, stronger augmentation, fewer open blocks "
-                "or fewer epochs help."
+                f"{first['loss']:.3g} to {last['loss']:.3g}, the validation loss has gone from "
+                f"{best['val_loss']:.3g} to {last['val_loss']:.3g}. More photos, stronger "
+                "augmentation, fewer open blocks or fewer epochs help."
             )
         if "accuracy" in gaps:
             words += (

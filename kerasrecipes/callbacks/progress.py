@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from kerasrecipes.callbacks.base import Resumable
-from kerasrecipes.callbacks.learning_rates.rates import current_rates
+from kerasrecipes.callbacks.base import Resumable, numbers_in
+from kerasrecipes.callbacks.learning_rates.rates import largest_rate
 from kerasrecipes.console import bar, say
 
 
@@ -55,7 +55,7 @@ class Progress(Resumable, keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = time.monotonic() - self._started
-        values = "  ".join(f"{name} {value:.3f}" for name, value in (logs or {}).items())
+        values = "  ".join(f"{name} {value:.3f}" for name, value in numbers_in(logs).items())
         say(f"  {self._place()}  {values}  {seconds:.1f} s")
 
     def _place(self) -> str:
@@ -129,7 +129,5 @@ class LearningRateLog(Resumable, keras.callbacks.Callback):
         self.history: dict[str, list[float]] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        # With one optimizer per block, the largest rate is that of the head.
-        rate = max(current_rates(self.model))
-        for name, value in {**(logs or {}), "learning_rate": rate}.items():
-            self.history.setdefault(name, []).append(float(value))
+        for name, value in {**numbers_in(logs), **largest_rate(self.model)}.items():
+            self.history.setdefault(name, []).append(value)

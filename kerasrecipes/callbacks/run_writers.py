@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import keras
 
-from kerasrecipes.callbacks.base import Resumable
-from kerasrecipes.callbacks.learning_rates.rates import current_rates
+from kerasrecipes.callbacks.base import Resumable, numbers_in
+from kerasrecipes.callbacks.learning_rates.rates import largest_rate
 from kerasrecipes.errors import require
 
 
@@ -34,8 +34,7 @@ class RunWriter(Resumable):
             logs: What it measured.
         """
         self.epochs += 1
-        rates = {"learning_rate": max(current_rates(self.model))}
-        self.write({name: float(value) for name, value in {**(logs or {}), **rates}.items()})
+        self.write({**numbers_in(logs), **largest_rate(self.model)})
 
     def write(self, values: dict[str, float]) -> None:
         """Write what an epoch measured, `epochs` being its number; each writer does it its way.

@@ -249,8 +249,8 @@ class StageRunner:
         self._compile(trained, stage, rates)
         history, interrupts, progress = LearningRateLog(), Interrupts(), Progress(stage.name)
         with self.train.reader.errors(), self.val.reader.errors(), interrupts, progress:
-            baseline = self._baseline(trained, val, stage)
-            stopping = EarlyStopping("val_loss", self._patience(stage), baseline=baseline)
+            start = self._start_value(trained, val, stage)
+            stopping = EarlyStopping(patience=self._patience(stage), start_value=start)
             # Of a few photos, the loss would put back some weights from near the start.
             judge = [] if too_few(self.val.examples) else [stopping]
             callbacks = self._callbacks(stage, first_epoch, history, interrupts, *judge, progress)
@@ -274,9 +274,9 @@ class StageRunner:
                 )
             except KeyboardInterrupt:
                 stopping.restore()
-                return history.history, stopping.best_epoch, True
+                return history.history, stopping.summary()["best_epoch"], True
         self._keep_summaries(stage, callbacks)
-        return history.history, stopping.best_epoch, False
+        return history.history, stopping.summary()["best_epoch"], False
 
     def _keep_summaries(self, stage: Stage, callbacks: list) -> None:
         for callback in callbacks:
@@ -324,7 +324,7 @@ class StageRunner:
                 found.plot(self.record.folder, f"learning-rate-{len(self.record.stages) + 1}")
         return rates_found(self.summaries[name])
 
-    def _baseline(self, trained: "keras.Model", val: "tf.data.Dataset", stage: Stage) -> float:
+    def _start_value(self, trained: "keras.Model", val: "tf.data.Dataset", stage: Stage) -> float:
         loss = trained.evaluate(val, steps=val_steps(self), verbose=0, return_dict=True)["loss"]
         if not math.isfinite(loss):
             raise TrainingError(

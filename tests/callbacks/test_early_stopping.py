@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ def fit(stopping, weights, **options):
     """Validation loss of a weight w is (w - 1)^2."""
     model = model_with_weight(9.0)
     x = y = np.ones((4, 1))
+    model.run_eagerly = options.pop("run_eagerly", False)
     options = {"validation_data": (x, y), **options}
     history = model.fit(
         x, y, epochs=len(weights), callbacks=[SetWeight(weights), stopping], verbose=0, **options
@@ -38,20 +41,65 @@ def fit(stopping, weights, **options):
 def test_best_weights_come_back_also_when_training_ends_by_itself():
     stopping = EarlyStopping(patience=10)
     assert fit(stopping, [3.0, 1.5, 4.0]) == (1.5, 3)
-    assert stopping.best_epoch == 2
-    assert stopping.summary()["best"] == pytest.approx(0.25)
+    assert stopping.best_epoch == 1  # from 0, as Keras counts
+    summary = stopping.summary()
+    assert (summary["best_epoch"], summary["best"]) == (2, pytest.approx(0.25))
+    assert summary["stopped_epoch"] is None
 
 
 def test_stops_after_patience():
     stopping = EarlyStopping(patience=2)
     assert fit(stopping, [2.0, 3.0, 4.0, 1.0, 1.0]) == (2.0, 3)
-    assert stopping.stopped_epoch == 3
+    assert (stopping.stopped_epoch, stopping.summary()["stopped_epoch"]) == (2, 3)
 
 
 def test_weights_from_before_can_win():
-    stopping = EarlyStopping(patience=5, baseline=0.01)
+    stopping = EarlyStopping(patience=5, start_value=0.01)
     assert fit(stopping, [3.0, 2.0]) == (9.0, 2)
-    assert stopping.best_epoch == 0
+    assert (stopping.best_epoch, stopping.summary()["best_epoch"]) == (-1, 0)
+    assert fit(EarlyStopping(patience=1, start_value=0.01), [3.0, 2.0]) == (9.0, 1)
+
+
+# Validation losses 4, 1, 0.25, 1: what Keras's class makes of them, ours does.
+@pytest.mark.parametrize(
+    ("arguments", "wait", "best_epoch", "stopped_epoch"),
+    [
+        ({"patience": 0}, 1, 2, 3),
+        ({"patience": 1}, 1, 2, 3),
+        ({"patience": 9}, 1, 2, 0),
+        ({"patience": 2, "min_delta": 0.8}, 2, 1, 3),
+        ({"patience": 2, "min_delta": -0.8}, 2, 1, 3),
+        ({"patience": 3, "baseline": 0.1}, 4, 2, 3),
+        ({"patience": 1, "baseline": 2.0}, 1, 2, 3),
+        ({"patience": 0, "start_from_epoch": 3}, 0, 3, 0),
+        ({"patience": 0, "mode": "max"}, 1, 0, 1),
+        ({"patience": 0, "monitor": "loss", "restore_best_weights": False}, 1, 2, 3),
+    ],
+)
+def test_the_arguments_and_attributes_are_those_of_keras(
+    arguments, wait, best_epoch, stopped_epoch
+):
+    weights, ends = [3.0, 2.0, 1.5, 2.0], []
+    for kind in (EarlyStopping, keras.callbacks.EarlyStopping):
+        stopping = kind(**{"restore_best_weights": True, **arguments})
+        kernel, epochs = fit(stopping, weights, run_eagerly=True)
+        ends.append((kernel, epochs, stopping.wait, stopping.best_epoch, stopping.stopped_epoch))
+        kept = stopping.best_weights
+        assert (kept is None) == (not stopping.restore_best_weights)
+        higher = arguments.get("mode") == "max"
+        assert stopping.monitor_op is (keras.ops.greater if higher else keras.ops.less)
+        if kept is not None:
+            assert kernel == kept[0][0, 0] == weights[best_epoch]
+    assert ends[0] == ends[1]
+    assert ends[0][2:] == (wait, best_epoch, stopped_epoch)
+
+
+def test_verbose_says_what_is_done(capsys):
+    fit(EarlyStopping(patience=1, verbose=1), [2.0, 3.0, 4.0], run_eagerly=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["Epoch 2: early stopping.", "The weights of epoch 1, the best, are put back."]
+    fit(EarlyStopping(patience=1), [2.0, 3.0, 4.0], run_eagerly=True)
+    assert not capsys.readouterr().err
 
 
 def test_default_patience_is_conservative():
@@ -171,14 +219,65 @@ def test_names_that_tell_no_direction(monitor):
         {"mode": "up"},
         {"monitor": ""},
         {"monitor": None},
-        {"patience": 0},
+        {"patience": -1},
         {"patience": "3"},
         {"patience": 1.5},
         {"baseline": float("nan")},
         {"baseline": "0.5"},
+        {"min_delta": float("inf")},
+        {"start_from_epoch": -1},
+        {"start_value": "0.5"},
     ],
 )
 def test_arguments_are_checked(arguments):
     (name,) = arguments
     with pytest.raises(ValueError, match=f"`{name}` must be .*, not "):
         EarlyStopping(**arguments)
+
+
+@pytest.mark.parametrize(("every", "best_epoch"), [(2, 3), ([1, 4], 3), (3, 2)])
+def test_epochs_without_validation_do_not_count(every, best_epoch):
+    weights = [2.0, 9.0, 1.75, 1.5, 9.0]
+    stopping = EarlyStopping(patience=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kernel, epochs = fit(stopping, weights, validation_freq=every, run_eagerly=True)
+    assert (stopping.best_epoch, kernel, epochs) == (best_epoch, weights[best_epoch], 5)
+    assert stopping.wait == 0
+
+
+def test_a_validation_that_never_comes_is_named_at_once():
+    with pytest.raises(ValueError, match="`validation_freq` that it reaches"):
+        fit(EarlyStopping(), [1.0, 2.0], validation_freq=3, run_eagerly=True)
+
+
+def test_a_value_that_another_callback_adds_is_waited_for():
+    class Adds(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch % 2:
+                logs["val_f1"] = epoch / 10
+
+    def run(monitor, **options):
+        x = np.ones((4, 1))
+        stopping = EarlyStopping(monitor)
+        model = model_with_weight()
+        model.run_eagerly = True
+        model.fit(x, x, epochs=4, verbose=0, callbacks=[Adds(), stopping], **options)
+        return stopping
+
+    assert run("val_f1").best == 0.3
+    with pytest.warns(UserWarning, match="no 'val_auc' in the logs.* None of 4 epochs logged it"):
+        run("val_auc")
+
+
+def test_one_class_of_a_metric_can_be_monitored():
+    f1 = keras.metrics.F1Score(threshold=0.5, name="f1")
+    stopping = EarlyStopping("val_f1_1", mode="max")
+    x, y = np.zeros((4, 1), "float32"), np.eye(2, dtype="float32")[[0, 1, 1, 1]]
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, activation="softmax")])
+    model.layers[0].bias.assign([-5.0, 5.0])
+    model.compile(keras.optimizers.SGD(0.0), "mse", metrics=[f1], run_eagerly=True)
+    model.fit(x, y, validation_data=(x, y), epochs=1, verbose=0, callbacks=[stopping])
+    assert stopping.best == pytest.approx(6 / 7)
+    with pytest.raises(ValueError, match="'val_f1'.*Logged here: .*val_f1_0, val_f1_1"):
+        model.fit(x, y, validation_data=(x, y), verbose=0, callbacks=[EarlyStopping("val_f1")])

@@ -89,7 +89,7 @@ def callbacks(log):
         DivergenceGuard(),
         OverfitMonitor(patience=1),
         LearningRateLog(),
-        EarlyStopping(patience=EPOCHS, baseline=9.0),
+        EarlyStopping(patience=EPOCHS, start_value=9.0),
         StochasticWeightAveraging(0, dataset=[np.ones((4, 4), "float32")]),
         MetricsLog(log, run="a"),
     ]
@@ -143,7 +143,7 @@ def test_stopped_and_resumed_is_the_same_as_not_stopped(tmp_path, several, crash
 
 def test_a_training_that_a_callback_stopped_stays_stopped(tmp_path):
     def impatient(used):
-        return [EarlyStopping(patience=1, baseline=0.0), *used[4:5]]
+        return [EarlyStopping(patience=1, start_value=0.0), *used[4:5]]
 
     whole = run(tmp_path, change=impatient)
     assert whole[2]["EarlyStopping"]["stopped_epoch"] == 1

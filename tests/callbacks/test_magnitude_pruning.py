@@ -107,7 +107,7 @@ def test_zeros_hold_through_fine_tuning():
 
 def test_weights_that_come_back_are_pruned_again():
     model = new_model()
-    stopping = EarlyStopping("val_loss", baseline=0.0)  # puts the dense first weights back
+    stopping = EarlyStopping("val_loss", start_value=0.0)  # puts the dense first weights back
     model.fit(
         X, Y, validation_data=(X, Y), **FIT, callbacks=[stopping, MagnitudePruning(0.5)]
     )  # fmt: skip

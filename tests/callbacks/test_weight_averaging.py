@@ -90,6 +90,6 @@ def test_epochs_that_are_left_out_do_not_count():
 
 
 def test_a_training_that_ends_before_the_average_is_told_of():
-    stop = EarlyStopping("loss", patience=1, baseline=-1.0)
+    stop = EarlyStopping("loss", patience=1, start_value=-1.0)
     with pytest.warns(UserWarning, match="ended after 1 epochs, before the first one to average"):
         new_model().fit(X, Y, epochs=8, verbose=0, callbacks=[stop, StochasticWeightAveraging(4)])

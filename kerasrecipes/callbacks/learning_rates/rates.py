@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import keras
 
+from kerasrecipes.callbacks.state.model_state import optimizers_of
 from kerasrecipes.keras_private import rate_or_schedule
 
 
@@ -38,6 +39,19 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
 def current_rates(model: keras.Model) -> list[float]:
     """Return the present learning rate of each of a model's optimizers."""
     return [float(keras.ops.convert_to_numpy(one.learning_rate)) for one in _optimizers(model)]
+
+
+def largest_rate(model: keras.Model) -> dict[str, float]:
+    """Return the present learning rate for a log; with one optimizer per block, that of the head.
+
+    Args:
+        model: A compiled model.
+
+    Returns:
+        `{"learning_rate": …}`; nothing of a model that was compiled without an optimizer.
+    """
+    rates = current_rates(model)
+    return {"learning_rate": max(rates)} if rates else {}
 
 
 def scale_rates(model: keras.Model, rates: list[float], factor: float) -> None:
@@ -84,5 +98,5 @@ def set_schedule_factors(model: keras.Model, factors: list[float]) -> None:
 
 def _optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
     # Loss scaling wraps the whole: Keras allows it around many optimizers, not inside.
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    return getattr(optimizer, "optimizers", None) or [optimizer]
+    found = [getattr(one, "inner_optimizer", one) for one in optimizers_of(model)]
+    return [part for one in found for part in getattr(one, "optimizers", None) or [one]]

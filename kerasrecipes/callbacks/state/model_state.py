@@ -15,19 +15,20 @@ from kerasrecipes.keras_private import (
 
 
 class ModelState:
-    """The values of a model's variables and of its optimizer's, held in memory.
+    """The values of a model's variables and of its optimizers', held in memory.
 
     The variables of a model include BatchNormalization statistics and the states of the
     random generators in its layers, which `get_weights` leaves out.
 
     Args:
         model: A built model.
-        optimizer: Whether to hold the variables of its optimizer, too; it has to be built.
+        optimizer: Whether to hold the variables of its optimizers, too; they have to be built.
     """
 
     def __init__(self, model: keras.Model, optimizer: bool = True):
         synchronise(model)
-        variables = [*model.variables, *(model.optimizer.variables if optimizer else ())]
+        optimizers = optimizers_of(model) if optimizer else []
+        variables = [*model.variables, *(v for one in optimizers for v in one.variables)]
         self._values = [(variable, _copied(variable)) for variable in variables]
 
     def restore(self) -> None:
@@ -64,6 +65,31 @@ class ModelState:
     def is_finite(self) -> bool:
         """Tell whether no number in it is NaN or infinite."""
         return all(np.isfinite(value.astype("float64")).all() for _, value in self._values)
+
+
+def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+    """List what updates a model: what it was compiled with, and what its own steps use besides.
+
+    Args:
+        model: A model; one with a `train_step` of its own may keep optimizers as attributes.
+
+    Returns:
+        The optimizers, that of `compile` first; none if it was compiled with `optimizer=None`.
+    """
+    kept = [one for one in vars(model).values() if isinstance(one, keras.optimizers.Optimizer)]
+    first = [model.optimizer] if getattr(model, "optimizer", None) is not None else []
+    return list({id(one): one for one in [*first, *kept]}.values())
+
+
+def build_optimizers(model: keras.Model) -> None:
+    """Make the slots that the first step would make, so that they belong to a state.
+
+    Args:
+        model: A built and compiled model.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:
+        optimizer.build(model.trainable_variables)
 
 
 def synchronise(model: keras.Model) -> None:
