@@ -59,7 +59,8 @@ class Registry(Generic[Entry]):
         return iter(sorted({*self._declared, *self._plugins, *self.added}))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._declared or name in self._plugins or name in self.added
+        known = (self._declared, self._plugins, self.added)
+        return isinstance(name, str) and any(name in names for names in known)
 
     def get(self, name: str) -> Entry:
         """Return one entry; of the files of the package, only its own is imported.

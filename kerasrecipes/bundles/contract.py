@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.records import parse_json, what_is_wrong
 
 VERSION = 2
 
@@ -67,9 +68,7 @@ class Contract(BaseModel):
         try:
             return cls.model_validate(_from_1(values) if version == 1 else values)
         except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise ValueError(f"`{where}`: {problem['msg']}") from error
+            raise ValueError(what_is_wrong(error)) from error
 
     @classmethod
     def from_json(cls, text: str | bytes, source: object) -> "Contract":
@@ -83,8 +82,8 @@ class Contract(BaseModel):
             DataError: If it is not a contract.
         """
         try:
-            return cls.from_dict(json.loads(text))
-        except (ValueError, RecursionError) as error:
+            return cls.from_dict(parse_json(text))
+        except ValueError as error:
             raise DataError(
                 f"'{printable(source)}' carries no readable labels ({printable(error)}). Export "
                 "the model with kerasrecipes, or use its bundle."

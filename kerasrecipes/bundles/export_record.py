@@ -2,20 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.bundles.decision import Decision
 from kerasrecipes.errors import IntegrityError, listed, printable
 from kerasrecipes.files import digest, size_bytes
+from kerasrecipes.records import checked, parse_json
 
 if TYPE_CHECKING:
     from kerasrecipes.bundles.bundle import BundleFolder
 
 RECORD_FILE = "export.json"
-_KINDS: dict[str, type] = {name: str for name in ("format", "quantization", "file", "sha256")}
-_KINDS |= {"size_bytes": int, "verification": dict}
 
 
 @dataclass(frozen=True)
@@ -81,26 +80,22 @@ class ExportRecord:
         folder = Path(folder)
         path = folder / RECORD_FILE
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            named = [f.name for f in fields(cls) if f.name not in {"folder", "decision"}]
-            decision = Decision(**values.get("decision", {}))
-            record = cls(**{name: values[name] for name in named}, decision=decision)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = "missing" if isinstance(error, FileNotFoundError) else "damaged"
-            lacking = f": it lacks {error}" if isinstance(error, KeyError) else ""
+            values = checked(dict[str, Any], parse_json(path.read_bytes()))
+            # Without what was measured, nothing is known of the file.
+            record = checked(cls, {"verification": None, **values, "folder": folder})
+        except (OSError, ValueError) as error:
+            missing = isinstance(error, FileNotFoundError)
+            reason = getattr(error, "strerror", None) or error
             raise IntegrityError(
-                f"'{printable(path)}' is {reason}{printable(lacking)}. "
+                f"'{printable(path)}' is {'missing' if missing else f'damaged: {reason}'}. "
                 "Export again with --overwrite."
             ) from error
-        wrong = [
-            name for name, kind in _KINDS.items() if not isinstance(getattr(record, name), kind)
-        ]
-        if wrong or Path(record.file).name != record.file or record.name != folder.name:
-            reason = f"`{wrong[0]}` has the wrong type" if wrong else "it describes another export"
+        if Path(record.file).name != record.file or record.name != folder.name:
             raise IntegrityError(
-                f"'{printable(path)}' was changed: {reason}. Export again with --overwrite."
+                f"'{printable(path)}' was changed: it describes another export. Export again with "
+                "--overwrite."
             )
-        return cls(**{**vars(record), "folder": folder})
+        return record
 
 
 def read_exports(bundle: "BundleFolder | str | Path") -> dict[str, ExportRecord]:

@@ -10,14 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from kerasrecipes.console import kept_in
 from kerasrecipes.environment import library_versions
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.files import complete_file, locked_folder, remove_unfinished, told_plainly
+from kerasrecipes.records import checked, parse_json
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import RunReport
 
+T = TypeVar("T")
 CONFIG, RECIPE = "config.json", "recipe.toml"
 ENVIRONMENT = ("CUDA_", "KERAS_", "OMP_", "TF_")
 
@@ -107,16 +110,11 @@ class RunFolder:
         self._write("curves.png", png(plot_learning_curves(report)))
 
     def _compare(self, config: dict) -> None:
-        try:
-            before = json.loads((self.path / CONFIG).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(
-                f"'{printable(self.path / CONFIG)}' is damaged: {error}. Restore it from a copy, "
-                "or begin again in another folder."
-            ) from error
+        before = self._read(CONFIG, dict[str, Any])
         # The same photos may have moved.
         for one in (before, config):
-            one.get("photos", {}).pop("source", None)
+            if isinstance(one.get("photos"), dict):
+                one["photos"].pop("source", None)
         differing = list(_differences(before, config))
         if differing:
             shown = "; ".join(differing[:5])
@@ -127,9 +125,18 @@ class RunFolder:
             )
 
     def _write_environment(self) -> None:
-        path = self.path / "environment.json"
-        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-        self._write_json(path.name, [*before, _environment()])
+        name = "environment.json"
+        before = self._read(name, list[Any]) if (self.path / name).is_file() else []
+        self._write_json(name, [*before, _environment()])
+
+    def _read(self, name: str, kind: type[T]) -> T:
+        try:
+            return checked(kind, parse_json((self.path / name).read_bytes()))
+        except ValueError as error:
+            raise DataError(
+                f"'{printable(self.path / name)}' is damaged: {error}. Restore it from a copy, "
+                "or begin again in another folder."
+            ) from error
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of text, whole or not at all.

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 import numpy as np
 
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.statistics.estimate import Estimate, decode_float, encode_float
+from kerasrecipes.records import Measured, checked
+from kerasrecipes.statistics.estimate import Estimate, encode_float
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.statistics.tables import Table
 
@@ -128,12 +129,29 @@ class Result(Shown, ABC):
         Raises:
             DataError: If a part is missing, or the result is of another task.
         """
+        if not isinstance(data, Mapping):
+            raise DataError(f"An evaluation is an object of its numbers, not {data!r:.80}.")
         if (task := data.get("task", cls.task)) != cls.task:
             raise DataError(
                 f"The evaluation is of the task {task!r}, and {cls.__name__} reads {cls.task!r}. "
                 "Read it with the class of its task."
             )
-        return _build(cls, data)
+        found = _build(cls, data)
+        found._check_parts()
+        return found
+
+    def _check_parts(self) -> None:
+        """Refuse parts that do not fit each other, of which no text could be made."""
+        classes, table = getattr(self, "class_names", ()), getattr(self, "confusion", None)
+        wrong = {
+            "confusion": table is not None and {len(table), *map(len, table)} != {len(classes)},
+            "latency_ms": bool(self.latency_ms) and not {"median", "p95"} <= {*self.latency_ms},
+        }
+        for name in (name for name in wrong if wrong[name]):
+            raise DataError(
+                f"The evaluation's `{name}` does not fit the rest of it. The file is damaged or "
+                "was edited; restore it or evaluate again."
+            )
 
     def parts(self) -> Iterator[Part]:
         """Yield the text and the tables, from the headline to the notes."""
@@ -199,7 +217,13 @@ def _build(cls: Any, data: Mapping[str, Any]) -> Any:
     kinds, known = get_type_hints(cls), {}
     for one in fields(cls):
         if one.name in data:
-            known[one.name] = _read(kinds[one.name], data[one.name])
+            try:
+                known[one.name] = _read(kinds[one.name], data[one.name])
+            except ValueError as error:
+                raise DataError(
+                    f"The evaluation's `{one.name}` is damaged: {str(error).removesuffix('.')}. "
+                    "Restore the file or evaluate again."
+                ) from error
         elif one.default is MISSING:
             raise DataError(
                 f"The evaluation lacks {one.name!r}. The file is damaged or was edited; "
@@ -210,9 +234,9 @@ def _build(cls: Any, data: Mapping[str, Any]) -> Any:
 
 def _read(kind: Any, value: Any) -> Any:
     if kind is Estimate:
-        return Estimate.from_list(value)
+        return Estimate(*checked(tuple[Measured, Measured, Measured], value))
     if is_dataclass(kind):
-        return _build(kind, value)
+        return _build(kind, checked(dict[str, Any], value))
     if get_origin(kind) is tuple:
-        return tuple(_read(get_args(kind)[0], item) for item in value)
-    return decode_float(value) if kind is float else value
+        return tuple(_read(get_args(kind)[0], item) for item in checked(list[Any], value))
+    return checked(Measured if kind is float else kind, value)

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any, ClassVar
 
-from kerasrecipes.errors import DataError, listed, printable
+from pydantic import AfterValidator, ConfigDict
+
+from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.heads import get_task
+from kerasrecipes.records import Measured, checked, parse_json
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.words import duration, share
 from kerasrecipes.statistics.estimate import decode_float, encode_float
@@ -15,6 +18,17 @@ from kerasrecipes.statistics.shown import Part, Shown
 
 SCHEMA = 1
 _ON_VAL = "val_"
+
+
+def _checked_step(step: dict[str, Any]) -> dict[str, Any]:
+    """Make sure that a sentence can be made of what was done to a model."""
+    for side in ("before", "after"):
+        facts = checked(dict[str, Any], step.get(side, {}))
+        checked(dict[str, float], {name: one for name, one in facts.items() if is_quality(name)})
+    return step
+
+
+Step = Annotated[dict[str, Any], AfterValidator(_checked_step)]
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class StageReport:
     trainable_parameters: int
     total_parameters: int
     freeze_table: list[FreezeRow] = field(default_factory=list)
-    history: dict[str, list[float]] = field(default_factory=dict)
+    history: dict[str, list[Measured]] = field(default_factory=dict)
     seconds: float = 0.0
     precision: str = ""
     devices: int = 0
@@ -87,10 +101,17 @@ class StageReport:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "StageReport":
-        """Build the stage from what `to_dict` returned."""
-        known = _known_fields(cls, data, "stage")
-        known["freeze_table"] = [FreezeRow(**row) for row in known.get("freeze_table", [])]
-        return cls(**known)
+        """Build the stage from what `to_dict` returned.
+
+        Raises:
+            DataError: If something is missing, or of another kind.
+        """
+        try:
+            return checked(cls, data)
+        except ValueError as error:
+            raise DataError(
+                f"The stage is damaged: {error}. Restore its file, or fit again."
+            ) from error
 
 
 @dataclass
@@ -163,6 +184,8 @@ class RunReport(Shown):
         True
     """
 
+    __pydantic_config__: ClassVar = ConfigDict(arbitrary_types_allowed=True)
+
     name: str
     created: str
     recipe: dict[str, Any] = field(default_factory=dict)
@@ -176,7 +199,7 @@ class RunReport(Shown):
     versions: dict[str, str] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    optimization: list[dict[str, Any]] = field(default_factory=list)
+    optimization: list[Step] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # Stored as JSON will give it back, so that a report equals its own copy from a file.
@@ -216,32 +239,35 @@ class RunReport(Shown):
                 f"The run report has schema {data['schema']}, and this version of kerasrecipes "
                 f"reads up to {SCHEMA}. Upgrade kerasrecipes."
             )
-        known = _known_fields(cls, {k: v for k, v in data.items() if k != "schema"}, "run report")
-        known["data"] = DataReport(**_known_fields(DataReport, known.get("data", {}), "data"))
-        known["stages"] = [StageReport.from_dict(stage) for stage in known.get("stages", [])]
-        known["evaluations"] = {
-            split: get_task(found.get("task", "classification")).read(found)
-            for split, found in known.get("evaluations", {}).items()
-        }
-        return cls(**known)
+        try:
+            evaluated = checked(dict[str, dict[str, Any]], data.get("evaluations", {}))
+            evaluations = {
+                split: get_task(found.get("task", "classification")).read(found)
+                for split, found in evaluated.items()
+            }
+            return checked(cls, {**data, "evaluations": evaluations})
+        except ValueError as error:
+            raise DataError(
+                f"The run report is damaged: {str(error).removesuffix('.')}. Restore its file, or "
+                "fit again."
+            ) from error
 
     def to_json(self) -> str:
         """Return the report as JSON text that any strict parser reads."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "RunReport":
+    def from_json(cls, text: str | bytes) -> "RunReport":
         """Read what `to_json` wrote.
 
         Raises:
             DataError: If the text is not JSON, or not a report.
         """
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
+            data = parse_json(text)
+        except ValueError as error:
             raise DataError(
-                f"The run report is not valid JSON (line {error.lineno}: {error.msg}). "
-                "The file is damaged; restore it or fit again."
+                f"The run report is damaged: {error}. Restore its file, or fit again."
             ) from error
         return cls.from_dict(data)
 
@@ -301,7 +327,8 @@ def optimization_sentence(step: Mapping[str, Any]) -> str:
     """
     before, after = (step.get(side, {}) for side in ("before", "after"))
     compared = ""
-    for fact in (fact for fact in after if is_quality(fact) and fact in before):
+    # What is undefined is `None`.
+    for fact in (f for f in after if is_quality(f) and None not in (after[f], before.get(f))):
         quality, form = fact.removeprefix(_ON_VAL), ".1%" if "accuracy" in fact else ".3g"
         sides = " before, ".join(format(side[fact], form) for side in (before, after))
         compared = f" {quality.replace('_', ' ').capitalize()} on val: {sides} after."
@@ -312,18 +339,3 @@ def optimization_sentence(step: Mapping[str, Any]) -> str:
 def is_quality(fact: str) -> bool:
     """Tell whether a fact about a step says how good the model is, rather than what it costs."""
     return fact.startswith(_ON_VAL)
-
-
-def _known_fields(cls: type, data: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Keep the fields that `cls` has, so that a later minor version may add some."""
-    missing = [
-        f.name
-        for f in fields(cls)
-        if f.name not in data and f.default is MISSING and f.default_factory is MISSING
-    ]
-    if missing:
-        raise DataError(
-            f"The {what} lacks {listed(missing)}. "
-            "The file is damaged or was edited; restore it or fit again."
-        )
-    return {f.name: data[f.name] for f in fields(cls) if f.name in data}

@@ -1,12 +1,13 @@
 """The numbers of one verification, and which limits they break."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from kerasrecipes.data.examples import CLASS
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError
 from kerasrecipes.heads import get_task
+from kerasrecipes.records import checked
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.verify.changes import ClassChange, Flip
 from kerasrecipes.verify.latency import Latency
@@ -100,31 +101,19 @@ class Verification(Shown):
             DataError: If the values are not those of a verification.
         """
         try:
-            # What this version measures beyond older ones is left at its default.
-            known = {f.name: values[f.name] for f in fields(cls) if _is_stated(f, values)}
-            for name in ("difference_interval", "failures", "difference_bootstrap"):
-                if known.get(name) is not None:
-                    known[name] = tuple(known[name])
-            known["latency"] = {int(n): Latency(**v) for n, v in values["latency"].items()}
-            known["tolerance"] = Tolerance(**values["tolerance"])
-            known["flips"] = tuple(Flip(**flip) for flip in values.get("flips", ()))
-            known["classes"] = tuple(
-                ClassChange(**{**found, "interval": tuple(found["interval"])})
-                for found in values.get("classes", ())
-            )
-            return cls(**known)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # What this version measures beyond older ones is left at its default; but a record
+            # that says nothing of failures did not pass.
+            found = checked(cls, {"failures": None, **checked(dict[str, Any], values)})
+            get_task(found.task)
+            return found
+        except ValueError as error:
             raise DataError(
-                f"This is not a verification: {printable(error)}. Verify the bundle again."
+                f"This is not a verification: {error}. Verify the bundle again."
             ) from error
 
     def parts(self) -> Iterator[Part]:
         """Yield the verdict, the numbers and what failed."""
         return describe(self)
-
-
-def _is_stated(known: Field, values: Mapping[str, object]) -> bool:
-    return known.name in values or known.default is MISSING or known.name == "failures"
 
 
 def find_failures(found: Mapping[str, Any], tolerance: Tolerance, bad_rows: int) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class Room:
 # Files below the rooms, which all that stands above them may import.
 FOR_ALL = {
     "_version", "errors", "files", "file_budget", "registry", "lazy", "console", "keras_private",
-    "environment",
+    "environment", "records",
 }  # fmt: skip
 
 # From the bottom of the house to its top. Types (`if TYPE_CHECKING:`) are free.
@@ -36,6 +36,7 @@ ROOMS = {
     "errors": Room(),
     "files": Room(),
     "file_budget": Room(libraries="numpy", later_libraries="h5py keras"),
+    "records": Room(libraries="pydantic"),
     "registry": Room(),
     "lazy": Room(),
     "console": Room(later_libraries="rich"),
@@ -65,7 +66,7 @@ ROOMS = {
     "report": Room(
         "data evaluation heads statistics",
         later="photos",  # a contact sheet is of photos
-        libraries="numpy",
+        libraries="numpy pydantic",
         later_libraries="jinja2 matplotlib sklearn",
     ),
     "engine": Room(

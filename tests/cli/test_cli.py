@@ -393,7 +393,7 @@ def test_benchmark(kr, model, photos, tmp_path):
     ("damage", "message"),
     [
         (lambda record: record.unlink(), "export.json' is missing. Export again with --overwrite"),
-        (lambda record: record.write_text("{"), "export.json' is damaged. Export again"),
+        (lambda record: record.write_text("{"), "export.json' is damaged: it is not valid JSON"),
         (lambda record: record.write_text('{"format": "tflite"}'), "it lacks 'quantization'. Exp"),
     ],
 )

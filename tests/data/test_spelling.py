@@ -179,7 +179,7 @@ def test_flags_sides_times_and_columns_of_a_table(folder):
             scan_photos(folder / "t.jsonl")
     twice = '{"path": "0.png", "label": "a", " Label": "b"}\n{"path": 1, "path": 2}'
     (folder / "t.jsonl").write_text(twice)
-    with pytest.raises(DataError, match="row 1 has 'label' more than once; row 2 has 'path'"):
+    with pytest.raises(DataError, match="row 1 has 'label' more than once; row 2 .* has 'path'"):
         scan_photos(folder / "t.jsonl")
 
 

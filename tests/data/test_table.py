@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from datetime import UTC, datetime
 
 import pytest
@@ -51,7 +52,7 @@ def test_jsonl(folder):
     path = write(folder, "\n\n".join(map(json.dumps, lines)), "t.jsonl")
     assert scan_photos(path).counts() == {"0": 3, "1": 3}
     for text, message in (
-        ("{}\n[1]\nx", "row 2 is not a JSON object; row 3 is not JSON"),
+        ("{}\n[1]\nx", "row 2 is not a JSON object; row 3 cannot be read: it is not valid JSON"),
         ('{"path": "img/0.png", "label": NaN}', "row 1 has no label"),
         ('{"path": "img/0.png", "label": ["a"]}', "row 1 holds list where text is expected"),
     ):
@@ -139,6 +140,40 @@ def test_other_encodings_are_named(folder):
         scan_photos(write(folder, "path,label\n" + rows("\u00e9"), encoding="latin-1"))
     with pytest.raises(DataError, match="row 2 has a group that is not UTF-8"):
         scan_photos(write(folder, "path,label,group\nimg/0.png,a,\u00e9\n", encoding="latin-1"))
+
+
+def test_files_that_are_no_text_are_named(folder):
+    for beginning, what in ((b"PK\x03\x04\x14\0\6", "spreadsheet"), (b"\x1f\x8b\x08", "gzip")):
+        (folder / "table.csv").write_bytes(beginning + bytes(40))
+        with pytest.raises(DataError, match=f"is a.* {what}.*, whatever its name .* 'CSV UTF-8'"):
+            scan_photos(folder / "table.csv")
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n', "sep=\t\n", "sep=|\n"])
+def test_the_line_that_spreadsheets_put_first_names_the_separator(folder, first):
+    separator = first.strip('"\r\n')[-1]
+    said = ("path,label\n" + rows("a, x", "b", "a, x", "b")).replace(",", separator, 1)
+    said = said.replace(".png,", f".png{separator}")
+    assert scan_photos(write(folder, first + said)).class_names == ("a, x", "b")
+
+
+def test_names_in_another_spelling_are_recognised(folder, make):
+    for name in ("café.png", "straße.png", os.fsdecode("sé.png".encode("latin-1"))):
+        make.photo(folder / "img" / name, 1, (24, 32))
+    accents = unicodedata.normalize("NFD", "img/café.png")
+    for name, encoding, told in (
+        (accents, "utf-8", "accents composed otherwise"),
+        ("img\\café.png", "utf-8", "separated by /, not by"),
+        ("img/straße.png", "cp1252", "the table is in cp1252, not in UTF-8"),
+        ("img/straße.png".encode().decode("cp1252"), "utf-8", "was read as cp1252 and saved"),
+        ("img/sé.png", "utf-8", "the folder's names are in cp1252"),
+    ):
+        text = f"path,label\n{name},a\n"
+        with pytest.raises(DataError, match=f"row 2 names .*, which does not exist; .*{told}") as e:
+            scan_photos(write(folder, text, encoding=encoding))
+        assert str(e.value).endswith(", and 'img/" + str(e.value).rpartition("/")[2])
+    with pytest.raises(DataError, match="not exist; it is not UTF-8: save the table as UTF-8"):
+        scan_photos(write(folder, "path,label\nö.png,a\n", encoding="latin-1"))
 
 
 def test_an_unreadable_photo_keeps_its_row(folder):

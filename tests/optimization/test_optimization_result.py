@@ -10,6 +10,7 @@ from kerasrecipes.optimization.search import plans as search_plans, search
 from kerasrecipes.optimization.search.candidate import Candidate
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.optimization.search.result import OptimizationResult
+from kerasrecipes.records import checked
 
 FLOAT = Candidate(
     "fitted", "float32", accuracy=0.95, drop=0.0, drop_interval=(-0.01, 0.01), drop_error=0.0,
@@ -109,4 +110,4 @@ def test_int8_that_is_slower_is_told():
 def test_the_front_holds_what_none_beats():
     worse = replace(INT8, quantization="dynamic", size_bytes=1_100_000)
     assert result([FLOAT, INT8, worse, RISKY]).front == [FLOAT, INT8, RISKY]
-    assert Candidate.from_dict(json.loads(json.dumps(INT8.to_dict()))) == INT8
+    assert checked(Candidate, json.loads(json.dumps(INT8.to_dict()))) == INT8

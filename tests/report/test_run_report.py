@@ -87,11 +87,11 @@ def test_a_report_of_a_newer_version_is_refused(report):
 def test_a_report_with_a_part_missing_is_refused(report):
     data = report.to_dict()
     del data["name"]
-    with pytest.raises(DataError, match=r"The run report lacks 'name'. The file is damaged"):
+    with pytest.raises(DataError, match="The run report is damaged: it lacks 'name'. Restore"):
         RunReport.from_dict(data)
     data = report.to_dict()
     del data["stages"][0]["epochs_run"]
-    with pytest.raises(DataError, match="The stage lacks 'epochs_run'"):
+    with pytest.raises(DataError, match="damaged: `stages.0` lacks 'epochs_run'"):
         RunReport.from_dict(data)
 
 

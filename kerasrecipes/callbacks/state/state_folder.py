@@ -205,7 +205,7 @@ def _read(path: Path) -> Any:
         return unpack_tree(read_arrays(path, path.stat().st_size))
     except DataError:
         raise
-    except (KeyError, ValueError, TypeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(f"it holds no state: {listed([error])}") from error
 
 

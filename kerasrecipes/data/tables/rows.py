@@ -2,16 +2,25 @@
 
 import csv
 import io
-import json
+import re
 from pathlib import Path
 from typing import NoReturn
 
 from kerasrecipes.data.tables.spelling import trimmed, written
 from kerasrecipes.errors import DataError, listed, printable, repeated
+from kerasrecipes.records import parse_json
 
 Row = tuple[int, dict[str, object]]
 # Where a row with more cells than columns says so.
 EXTRA = "\0extra"
+NO_TEXT = {
+    b"PK\x03\x04": "a spreadsheet or another zip archive",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet",
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "a gzip archive",
+    b"SQLite format 3": "a database",
+    b"%PDF": "a PDF",
+}
 
 
 def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
@@ -37,8 +46,11 @@ def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
 
 def _csv_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
     text = _text(table)
-    first = text.split("\n", 1)[0]
-    delimiter = max("\t,;", key=first.count) if first else ","
+    first, _, below = text.partition("\n")
+    if named := re.fullmatch(r'"?sep=(.)"?', first.strip(" "), re.IGNORECASE):  # Excel's own line
+        delimiter, text = named[1], below
+    else:
+        delimiter = max("\t,;", key=first.count) if first else ","
     try:
         # Not splitlines(): file names may hold any of the characters it splits at.
         lines = io.StringIO(text, newline="\n")
@@ -71,14 +83,14 @@ def _json_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line, object_pairs_hook=_Object)
-        except (ValueError, RecursionError) as error:
-            problems.append((number, f"is not JSON ({error})"))
+            row = parse_json(line)
+        except ValueError as error:
+            problems.append((number, f"cannot be read: {error}"))
             continue
-        if not isinstance(row, _Object):
+        if not isinstance(row, dict):
             problems.append((number, "is not a JSON object"))
-        elif row.doubled:
-            problems.append((number, f"has {listed(row.doubled)} more than once"))
+        elif doubled := repeated(map(header_of, row)):
+            problems.append((number, f"has {listed(doubled)} more than once"))
         else:
             rows.append((number, {header_of(name): value for name, value in row.items()}))
             spelled |= {header_of(name): trimmed(name) for name in row}
@@ -87,19 +99,17 @@ def _json_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
     return rows
 
 
-class _Object(dict):
-    """A JSON object, and the columns that it names more than once."""
-
-    def __init__(self, pairs: list[tuple[str, object]]):
-        super().__init__(pairs)
-        self.doubled = repeated(header_of(name) for name, _ in pairs)
-
-
 def _text(table: Path) -> str:
     try:
         data = table.read_bytes()
     except OSError as error:
         raise DataError(f"Cannot read the table '{printable(table)}': {error.strerror}.") from error
+    for beginning, kind in NO_TEXT.items():
+        if data.startswith(beginning):
+            raise DataError(
+                f"The table '{printable(table)}' is {kind}, whatever its name says. Open it in the "
+                "program that wrote it, and save it there as 'CSV UTF-8'."
+            )
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:200]:
         raise DataError(
             f"The table '{printable(table)}' is not UTF-8 (it looks like UTF-16). "

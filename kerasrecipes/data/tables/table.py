@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from kerasrecipes.data.tables.answers import KINDS, UNNAMED, Answers, Asked, Label, find_answers
+from kerasrecipes.data.tables.file_names import called_otherwise
 from kerasrecipes.data.tables.rows import (
     EXTRA,
     cell_of,
@@ -29,6 +30,7 @@ SPLITS = {
     "test": "test",
     "testing": "test",
 }
+MISSING = "which does not exist"
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 
@@ -136,6 +138,8 @@ def _candidate(
     label = answers.of(row)
     path = Path(os.path.normpath(table.parent / name))
     problem = _file_problem(path)
+    if problem == MISSING:
+        problem += called_otherwise(table.parent, name)
     if problem:
         raise DataError(f"names '{printable(name)}', {problem}")
     group = name_of(row.get(group_column))
@@ -156,7 +160,7 @@ def _file_problem(path: Path) -> str | None:
     try:
         if path.is_file():
             return None
-        return "which is not a file" if path.exists() else "which does not exist"
+        return "which is not a file" if path.exists() else MISSING
     except (OSError, ValueError) as error:
         return f"which cannot be a file ({error})"
 

@@ -4,7 +4,6 @@ Under `MultiWorkerMirroredStrategy`, Keras's `fit` fails in several places. So e
 as if it were alone, and the strategy does one thing: it adds up what the workers computed.
 """
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from kerasrecipes.errors import TrainingError
+from kerasrecipes.records import parse_json
 
 WORKERS = "workers"
 
@@ -24,10 +24,10 @@ def worker_place() -> tuple[int, int]:
     """
     found = os.environ.get("TF_CONFIG", "")
     try:
-        told = json.loads(found)
+        told = parse_json(found)
         index, count = told["task"]["index"], len(told["cluster"]["worker"])
         if told["task"]["type"] == "worker" and set(told["cluster"]) == {"worker"}:
-            if 0 <= index < count > 1:
+            if type(index) is int and 0 <= index < count > 1:
                 return index, count
     except (ValueError, LookupError, TypeError):
         pass

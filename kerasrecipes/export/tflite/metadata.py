@@ -26,6 +26,7 @@ from kerasrecipes.export.tflite.metadata_table import (
     labels_file,
     parse_table,
 )
+from kerasrecipes.records import parse_json
 
 if TYPE_CHECKING:
     from kerasrecipes.bundles.contract import Contract
@@ -137,7 +138,7 @@ def read_metadata(path: str | Path) -> TFLiteMetadata:
 def _told(files: zipfile.ZipFile) -> dict[str, object]:
     """Read what this package added to the file, or the labels that another tool did."""
     if CONTRACT_FILE in files.namelist():
-        found = json.loads(_read(files, CONTRACT_FILE))
+        found = parse_json(_read(files, CONTRACT_FILE))
         if not isinstance(found, dict):
             raise ValueError(f"{CONTRACT_FILE} has values of the wrong type")
         return found

@@ -1,7 +1,6 @@
 """One smaller or faster file, and what it was found to be."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -132,12 +131,6 @@ class Candidate:
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-safe data."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Candidate":
-        """Build it from what `to_dict` returned."""
-        lists = {name: tuple(data[name]) for name in ("drop_interval", "recalls")}
-        return cls(**{**data, **lists})
 
 
 @dataclass

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from kerasrecipes.optimization.search.result import file_name
 from kerasrecipes.optimization.weight_report import model_facts
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.quantization.sensitivity import layers_to_keep
+from kerasrecipes.records import checked, parse_json
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import refitted
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from kerasrecipes.training.recipe import Recipe
 
+T = TypeVar("T")
 WITHOUT_TRAINING = ("float32", "float16", "dynamic", "int8")
 # A training step of everything costs about as much as so many predictions.
 STEP_COST = 4.0
@@ -46,6 +48,24 @@ MARGIN = 0.1
 RECORD = "search.json"
 # Its file is int8 with the most sensitive layers in float, up to this share of weights and work.
 MIXED, KEEP_FLOAT = "mixed", 0.05
+
+
+@dataclass
+class _Record:
+    """What `search.json` holds."""
+
+    identity: dict[str, str]
+    candidates: list[Candidate]
+    seconds: float
+    pace: dict[str, float]
+
+
+@dataclass
+class _Trained:
+    """What lies beside a model that was trained."""
+
+    seconds: float
+    report: dict[str, Any]
 
 
 @dataclass
@@ -311,11 +331,11 @@ class Search:
     def _restored(self, plan: Plan, path: Path) -> Any:
         from kerasrecipes.bundles.model_file import load_model
 
-        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        self._trained_for[plan.name] = facts["seconds"]
-        report = RunReport.from_dict(facts["report"])
+        facts = self._record(path.with_suffix(".json"), _Trained)
+        self._trained_for[plan.name] = facts.seconds
+        report = RunReport.from_dict(facts.report)
         # A backbone of one's own is not in a report, and the schedule may have been cut.
-        schedule = report.recipe["schedule"]
+        schedule = report.recipe.get("schedule")
         fitted = replace(self.recipe.fitted_, model=load_model(path), report=report)
         schedule = schedule and UnfreezeSchedule.from_dict(schedule)
         before = plan.settings.with_fitted(fitted, schedule=schedule)
@@ -338,15 +358,9 @@ class Search:
         path = self.folder / RECORD
         if not path.is_file():
             return
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            before = record["identity"]
-            self.candidates = [Candidate.from_dict(one) for one in record["candidates"]]
-            self.spent, self.pace = record["seconds"], record["pace"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"'{printable(path)}' is damaged: {error}. Remove the folder to begin again."
-            ) from error
+        record = self._record(path, _Record)
+        before = record.identity
+        self.candidates, self.spent, self.pace = record.candidates, record.seconds, record.pace
         differing = [name for name, value in self.identity().items() if before.get(name) != value]
         if differing:
             raise DataError(
@@ -354,6 +368,14 @@ class Search:
                 f"{' and '.join(differing)}. Name another folder, or go on with what it began with."
             )
         say(f"Going on with {len(self.candidates)} candidates in '{printable(self.folder)}'.")
+
+    def _record(self, path: Path, kind: type[T]) -> T:
+        try:
+            return checked(kind, parse_json(path.read_bytes()))
+        except ValueError as error:
+            raise DataError(
+                f"'{printable(path)}' is damaged: {error}. Remove the folder to begin again."
+            ) from error
 
     def _save(self) -> None:
         self._write(
