@@ -145,7 +145,8 @@ class Result(Shown, ABC):
         classes, table = getattr(self, "class_names", ()), getattr(self, "confusion", None)
         wrong = {
             "confusion": table is not None and {len(table), *map(len, table)} != {len(classes)},
-            "latency_ms": bool(self.latency_ms) and not {"median", "p95"} <= {*self.latency_ms},
+            "latency_ms": bool(self.latency_ms)
+            and not {"median", "p95"} <= {*(self.latency_ms or {})},
         }
         for name in (name for name in wrong if wrong[name]):
             raise DataError(
