@@ -108,6 +108,8 @@ class Examples(ABC):
         target: What an example is answered with: `"class"`, `"labels"` or `"number"`.
         root: The folder or table that it came from.
         excluded: What was left out.
+        split_by: How it was split off a larger set: `"random"`, `"group"`, `"time"` or
+            `"declared"`; `""` if it was not.
     """
 
     # Name of the kind of data, and what people call one and several of it.
@@ -119,6 +121,7 @@ class Examples(ABC):
     target: str
     root: Path
     excluded: tuple
+    split_by: str = ""
 
     @property
     @abstractmethod
@@ -290,6 +293,14 @@ class Examples(ABC):
         share = -(-count // max(1, len(names)))
         members = [np.flatnonzero(strata == k) for k in names]
         return self.select(np.concatenate([rng.permutation(found)[:share] for found in members]))
+
+    def as_side(self, split_by: str) -> Self:
+        """Return the examples as one side of a split; one that can remembers how it was made.
+
+        Args:
+            split_by: See the class.
+        """
+        return self
 
     def digest(self) -> str:
         """SHA-256 over contents and labels; independent of where the examples lie."""

@@ -36,17 +36,20 @@ def split_examples(
         raise DataError("There are no photos to split. Scan a folder that has some.")
     grouped = any(item.group is not None for item in examples.items)
     fractions = {"val": val_fraction, "test": test_fraction}
+    way = split_by
     if split_by == "auto" and any(item.split for item in examples.items):
+        way = "declared"
         sides = _declared(examples, fractions, grouped, seed, near)
     elif split_by == "time":
         sides = _by_time(examples, fractions, near)
     else:
         if split_by == "group":
             _need(examples, "group")
-        units = join_units(examples, grouped and split_by != "random", near)
+        way = "group" if grouped and split_by != "random" else "random"
+        units = join_units(examples, way == "group", near)
         sides = stratify(examples, range(len(examples)), units, fractions, seed)
     _warn_of_gaps(examples, sides)
-    train, val, test = (examples.select(sorted(sides[side])) for side in SIDES)
+    train, val, test = (examples.select(sorted(sides[side])).as_side(way) for side in SIDES)
     return train, val, test
 
 

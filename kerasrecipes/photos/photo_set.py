@@ -120,6 +120,7 @@ class PhotoSet(Examples):
         policy: How the photos are turned into pixels.
         target: What a photo is answered with: `"class"`, `"labels"` or `"number"`.
         ordered: Whether somebody gave the order of the classes.
+        split_by: How it was split off a larger set; see `Examples`.
     """
 
     modality: ClassVar[str] = "photos"
@@ -133,6 +134,7 @@ class PhotoSet(Examples):
     policy: DecodePolicy = field(default_factory=DecodePolicy)
     target: str = CLASS
     ordered: bool = False
+    split_by: str = field(default="", compare=False)
     _likenesses: Likenesses = field(default_factory=Likenesses, compare=False)
 
     @property
@@ -143,6 +145,10 @@ class PhotoSet(Examples):
     def with_items(self, items: Iterable[Photo]) -> Self:
         """Return other photos under the same classes; what was left out is not theirs."""
         return replace(self, photos=tuple(items), excluded=(), ignored=())
+
+    def as_side(self, split_by: str) -> Self:
+        """Return the photos as one side of a split, which remembers how it was made."""
+        return replace(self, split_by=split_by)
 
     def reader(
         self, model: "keras.Model", augmentation: str | Augmentation | None = None, seed: int = 0

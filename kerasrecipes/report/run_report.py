@@ -125,6 +125,8 @@ class DataReport:
         excluded: Number of files that could not be used.
         leaks: One sentence per leak found between the splits.
         sizes: Photos per split, where a photo may have several labels, or none.
+        split_by: How `split_photos` made the splits: `"random"`, `"group"`, `"time"` or
+            `"declared"`; `""` if it did not.
     """
 
     source: str = ""
@@ -133,10 +135,18 @@ class DataReport:
     excluded: int = 0
     leaks: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
+    split_by: str = ""
 
     def __post_init__(self) -> None:
         self.counts = plain(self.counts)
         self.leaks = [str(leak) for leak in self.leaks]
+
+    @property
+    def split_sentence(self) -> str:
+        """Say how the photos were split, after a space; empty if that is not known."""
+        ways = {"declared": "as their source declares", "random": "at random"}
+        way = ways.get(self.split_by, f"by {printable(self.split_by)}")
+        return f" Split {way}." if self.split_by else ""
 
     def total(self, split: str) -> int:
         """Number of photos in one split."""
@@ -279,7 +289,7 @@ class RunReport(Shown):
         splits = [f"{self.data.total(s)} {printable(s)}" for s in self.data.counts]
         if splits:
             left_out = f" ({self.data.excluded} files left out)" if self.data.excluded else ""
-            yield f"Photos: {', '.join(splits)}{left_out}."
+            yield f"Photos: {', '.join(splits)}{left_out}.{self.data.split_sentence}"
         yield from map(stage_sentence, self.stages)
         yield from map(optimization_sentence, self.optimization)
         yield from (f"Warning: {printable(text)}" for text in self.warnings)

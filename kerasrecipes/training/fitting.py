@@ -236,7 +236,10 @@ def checked_examples(
         raise DataError(f"`val` is empty. Without validation {noun} no weights can be chosen.")
     if leaks is None:
         leaks = [finding.message for finding in train.check(val).leaks]
-    report = DataReport(source=str(train.root), excluded=len(train.excluded), leaks=leaks)
+    split_by = train.split_by if train.split_by == val.split_by else ""
+    report = DataReport(
+        source=str(train.root), excluded=len(train.excluded), leaks=leaks, split_by=split_by
+    )
     for split, side in (("train", train), ("val", val)):
         report.add(split, side.counts(), len(side), side.digest())
     return report

@@ -11,6 +11,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from kerasrecipes.errors import DataError
 from kerasrecipes.photos.split import split_photos
+from kerasrecipes.report.html import render_html
+from kerasrecipes.report.run_report import RunReport
+from kerasrecipes.training.fitting import checked_examples
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -138,6 +141,27 @@ def test_groups_come_close_to_the_fractions(make):
         assert abs(len(side) / 900 - fraction) < 0.02
         for name, total in photos.counts().items():
             assert abs(side.counts()[name] / total - fraction) < 0.04
+
+
+def test_sides_remember_how_they_were_made(make):
+    photos = make.photo_set(["a", "b"] * 20)
+    parts = make.photo_set(["a", "b"] * 20, groups=[str(i // 2) for i in range(40)])
+    declared = make.photo_set(["a", "b"] * 20, splits=["train"] * 30 + ["test"] * 10)
+    for scanned, by, way in (
+        (photos, "auto", "random"),
+        (parts, "auto", "group"),
+        (parts, "random", "random"),
+        (declared, "auto", "declared"),
+        (declared, "random", "random"),
+    ):
+        sides = split_photos(scanned, split_by=by)
+        assert {side.select([0]).split_by for side in sides} == {way}
+    assert photos.split_by == ""
+    data = checked_examples(*split_photos(parts)[:2])
+    assert data.split_by == "group"
+    report = RunReport("a", "2026", data=data)
+    assert "Split by group." in str(report) and "Split by group." in render_html(report)
+    assert checked_examples(sides[0], split_photos(parts)[1]).split_by == ""
 
 
 def test_the_declared_split_is_respected_and_completed(make):
