@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.backbones.scaling import SCALINGS
+from kerasrecipes.backbones.scaling import SCALINGS, check_scaled_once
 from kerasrecipes.backbones.weights_files import reason_of
 from kerasrecipes.errors import listed, unknown_name
 from kerasrecipes.keras_private import nodes_in_order
@@ -118,22 +118,8 @@ def _check_layers(flat: "keras.Model", name: str, scaled: bool) -> None:
             f"The model {name!r} resizes or augments photos itself ({listed(inside)}), which the "
             "recipe does from the files. Build it without these layers."
         )
-    first = next(layer for layer in flat.layers if layer.name not in {"photo", "scale"})
-    if scaled and _takes_bytes(first):
-        raise ValueError(
-            f"The model {name!r} scales photos of 0 to 255 itself, in the layer {first.name!r}, so "
-            "they would be scaled twice. Pass scaling='none'."
-        )
-
-
-def _takes_bytes(layer: "keras.Layer") -> bool:
-    import keras
-
-    if isinstance(layer, keras.layers.Rescaling):
-        return float(np.max(np.abs(layer.scale))) < 0.1
-    if isinstance(layer, keras.layers.Normalization):
-        return float(np.max(np.asarray(layer.mean))) > 2
-    return False
+    if scaled:
+        check_scaled_once(flat, name)
 
 
 def _check_same(flat: "keras.Model", model: "keras.Model", scale: Any) -> None:

@@ -291,23 +291,94 @@ def with_first(layer):
     return keras.Model(photo, trunk(layer(photo)), name="first")
 
 
-def test_scaling_must_be_known_and_not_happen_twice():
+def test_scaling_must_be_known():
     with pytest.raises(
         ValueError,
         match="`scaling` must be one of 'none', '0..1', '-1..1', 'imagenet'.*not 'caffe'",
     ):
         BackboneSpec.from_model(classifier(), scaling="caffe")
-    for layer in (
-        layers.Rescaling(1 / 255, name="own"),
-        layers.Normalization(mean=[124.0, 116, 104], variance=[3400.0, 3200, 3300], name="own"),
-    ):
+
+
+def split_by_channel(x):
+    """What torchvision's models are given, one channel at a time."""
+    means = ((0, 0.485, 0.229), (1, 0.456, 0.224), (2, 0.406, 0.225))
+    return layers.Concatenate()([(x[..., k : k + 1] / 255 - m) / d for k, m, d in means])
+
+
+def nested_preprocessing(x):
+    photo = keras.Input(x.shape[1:])
+    inner = keras.applications.mobilenet_v2.preprocess_input(photo)
+    return keras.Sequential([keras.Model(photo, inner)])(x)
+
+
+def normalized(mean, variance):
+    def norm(x):
+        layer = layers.BatchNormalization()
+        y = layer(x)
+        layer.set_weights([np.ones(3), np.zeros(3), np.full(3, mean), np.full(3, variance)])
+        return y
+
+    return norm
+
+
+def small(beginning):
+    photo = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, 2)(beginning(photo))
+    return keras.Model(photo, x, name="first")
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        layers.Rescaling(1 / 255),
+        layers.Normalization(mean=[124.0, 116, 104], variance=[3400.0, 3200, 3300]),
+        keras.applications.mobilenet_v2.preprocess_input,
+        keras.applications.resnet50.preprocess_input,  # blue first, minus a mean, not divided
+        keras.applications.densenet.preprocess_input,
+        lambda x: keras.ops.subtract(keras.ops.multiply(x, 1 / 127.5), 1.0),
+        lambda x: (255 - x) / 255,
+        lambda x: layers.Rescaling(1 / 255)(layers.ZeroPadding2D(1)(x)),
+        split_by_channel,
+        nested_preprocessing,
+        normalized(124, 3400),
+    ],
+)
+def test_photos_are_not_scaled_twice(beginning):
+    model = small(beginning)
+    for scaling in ("0..1", "-1..1", "imagenet"):
         with pytest.raises(
-            ValueError, match="'first' scales photos of 0 to 255 itself, in the layer 'own'"
+            ValueError,
+            match="'first' scales photos of 0 to 255 itself, in .*scaled twice.*scaling='none'",
         ):
-            BackboneSpec.from_model(with_first(layer), scaling="-1..1")
-        assert BackboneSpec.from_model(with_first(layer), scaling="none").feature_size == 16
-    late = with_first(layers.Rescaling(2.0, -1.0))
-    assert BackboneSpec.from_model(late, scaling="0..1").feature_size == 16
+            BackboneSpec.from_model(model, scaling=scaling)
+    assert BackboneSpec.from_model(model, scaling="none").feature_size == 4
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        layers.Rescaling(2.0, -1.0),
+        lambda x: (x - 0.45) / 0.22,
+        normalized(0.48, 0.05),
+        layers.Conv2D(3, 1),
+        layers.MaxPooling2D(),
+    ],
+)
+def test_what_comes_first_may_be_anything_else(beginning):
+    model = small(beginning)
+    for scaling in ("0..1", "-1..1", "imagenet"):
+        assert BackboneSpec.from_model(model, scaling=scaling).feature_size == 4
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_what_keras_applications_include_is_seen(own):
+    model = keras.applications.MobileNetV3Small(
+        input_shape=(32, 32, 3), include_top=False, weights=None, include_preprocessing=own
+    )
+    if own:
+        with pytest.raises(ValueError, match="scaled twice"):
+            BackboneSpec.from_model(model, scaling="-1..1")
+    assert BackboneSpec.from_model(model, scaling="none" if own else "-1..1").feature_size == 576
 
 
 @pytest.mark.parametrize(
