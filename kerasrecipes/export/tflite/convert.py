@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.environment import silenced
-from kerasrecipes.errors import VerificationError, printable
+from kerasrecipes.errors import VerificationError
 from kerasrecipes.export.checks import answers_of
 from kerasrecipes.export.tflite.four_bits import round_weights_to_four_bits
 from kerasrecipes.export.tflite.graph import float_beginning, float_head
 from kerasrecipes.export.tflite.layers import output_tensors
+from kerasrecipes.export.tflite.refusals import why_refused
 
 if TYPE_CHECKING:
     import keras
@@ -73,17 +74,18 @@ def convert(
     if learnt_from is not None:
         converter.representative_dataset = lambda: _batches(learnt_from)
         run = partial(_int8, converter, kept)
-    content = with_plain_errors(run)
+    content = with_plain_errors(run, model)
     if quantization == "int4":
         return round_weights_to_four_bits(content, keep_int8 or (), kept)
     return content
 
 
-def with_plain_errors(convert_now: Callable[[], bytes]) -> bytes:
+def with_plain_errors(convert_now: Callable[[], bytes], model: "keras.Model") -> bytes:
     """Run a conversion in silence, and say in one line why it failed.
 
     Args:
         convert_now: Runs TensorFlow's converter.
+        model: What it converts, whose layers the message names.
 
     Returns:
         What it returns.
@@ -98,11 +100,9 @@ def with_plain_errors(convert_now: Callable[[], bytes]) -> bytes:
     except VerificationError:
         raise
     except Exception as error:
-        # The converter raises its own and built-in types; the last line names the operator.
-        lines = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
         raise VerificationError(
             "The model cannot be converted to TFLite with built-in operators only: "
-            f"{printable(lines[-1])[:300]} Replace the layer, or use another backbone."
+            f"{why_refused(error, model)}. Replace the layer, or use another backbone."
         ) from error
 
 

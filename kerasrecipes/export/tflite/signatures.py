@@ -104,7 +104,7 @@ def convert_signatures(
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.experimental_enable_resource_variables = learns
-        return with_plain_errors(converter.convert)
+        return with_plain_errors(converter.convert, model)
 
 
 class _Head:
