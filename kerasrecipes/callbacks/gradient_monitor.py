@@ -1,6 +1,8 @@
 """Watching how gradients flow: norms, sizes of updates, units that are dead."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from kerasrecipes.callbacks.base import Resumable, require_single_steps
 from kerasrecipes.callbacks.learning_rates.weight_groups import group_weights
 from kerasrecipes.errors import require
+from kerasrecipes.keras_private import parts_of
 
 
 class GradientMonitor(Resumable, keras.callbacks.Callback):
@@ -68,7 +71,6 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         require_single_steps(self)
         self.epochs = []
         self._groups = group_weights(self.model, self.groups)
-        self._rectified = _rectified_outputs(self.model)
         self._before: dict[str, np.ndarray] | None = None
         self._updates: dict[str, float] = {}
         self._writer: Any = self.log_dir and tf.summary.create_file_writer(str(self.log_dir))
@@ -105,8 +107,8 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
     def summary(self) -> dict:
         """Return one entry per epoch: norms and ratios by group, dead units by layer.
 
-        `dead_units` is `[dead, all]` for each layer that rectifies; `None` means that they
-        are not known, as the model is not a functional one.
+        `dead_units` is `[dead, all]` for each layer that rectifies, frozen or not; `None` means
+        that they are not known, as the model is not a functional one.
         """
         return {"epochs": self.epochs}
 
@@ -123,15 +125,14 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         return {name: _flat([next(found) for _ in of]) for name, of in self._groups.items()}
 
     def _dead_units(self) -> dict[str, list[int]] | None:
-        if not self._rectified:
-            return self._rectified
-        inputs = self.model.inputs
-        inputs = inputs[0] if len(inputs) == 1 else self.model.input
-        watched = keras.Model(inputs, self._rectified)
+        if not getattr(self.model, "outputs", None):
+            return None
+        with _answers_of(rectifiers(self.model)) as answers:
+            self.model(self.probe[0], training=False)
         dead = {}
-        for name, output in watched(self.probe[0], training=False).items():
-            output = np.asarray(output)
-            alive: Any = (output > 0).any(axis=tuple(range(output.ndim - 1)))
+        for name, several in answers.items():
+            # A layer may be called more than once.
+            alive = np.any([_ever_above_zero(answer) for answer in several], axis=0)
             dead[name] = [int((~alive).sum()), len(alive)]
         return dead
 
@@ -147,21 +148,48 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         self._writer.flush()
 
 
-def _rectified_outputs(model: keras.Model) -> dict[str, keras.KerasTensor] | None:
-    """Find the outputs of all layers that end in a ReLU; `None` if the graph is not known.
+def rectifiers(model: keras.Model) -> dict[str, keras.Layer]:
+    """Find the layers that end in a ReLU, by name; only these are exactly zero when idle.
 
-    Only these are exactly zero where a unit does not fire. Layers inside of a nested model
-    are not seen.
+    Args:
+        model: A built model; layers inside others are found, too. One whose name is taken is
+            called by its path.
     """
-    if not getattr(model, "outputs", None):
-        return None
-    rectifiers = (keras.activations.relu, keras.activations.relu6)
-    return {
-        layer.name: layer.output
-        for layer in model.layers
-        if (isinstance(layer, keras.layers.ReLU) and not layer.negative_slope)
-        or getattr(layer, "activation", None) in rectifiers
-    }
+    activations = (keras.activations.relu, keras.activations.relu6)
+    found: dict[str, keras.Layer] = {}
+    for layer in parts_of(model):
+        rectifies = isinstance(layer, keras.layers.ReLU) and not layer.negative_slope
+        if rectifies or getattr(layer, "activation", None) in activations:
+            found[layer.name if layer.name not in found else layer.path] = layer
+    return found
+
+
+@contextmanager
+def _answers_of(layers: dict[str, keras.Layer]) -> Iterator[dict[str, list[np.ndarray]]]:
+    """Note what each of some layers answers in the block, also deep inside of others."""
+    answers: dict[str, list[np.ndarray]] = {}
+
+    def noting(name: str, call: Callable) -> Callable:
+        @wraps(call)
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            answer = call(*args, **kwargs)
+            first = keras.tree.flatten(answer)[0]  # behind it are states
+            answers.setdefault(name, []).append(keras.ops.convert_to_numpy(first))
+            return answer
+
+        return noted
+
+    try:
+        for name, layer in layers.items():
+            layer.call = noting(name, layer.call)
+        yield answers
+    finally:
+        for layer in layers.values():
+            vars(layer).pop("call", None)
+
+
+def _ever_above_zero(answer: np.ndarray) -> np.ndarray:
+    return np.asarray(np.any(answer > 0, axis=tuple(range(answer.ndim - 1))))
 
 
 def _flat(arrays: list) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.console import warn
 from kerasrecipes.errors import is_number
 from kerasrecipes.keras_private import parts_of
 from kerasrecipes.report.run_report import FreezeRow
@@ -49,6 +50,9 @@ class FreezeSummary(Shown):
 class FreezePolicy:
     """Which blocks of a backbone train.
 
+    Apply it before `compile`: a model that was compiled, and perhaps fitted, goes on training
+    what it did, and says so.
+
     BatchNormalization layers get `trainable=False` one by one. Calling a backbone with
     `training=False` does not protect their statistics in a functional model (keras#20285).
 
@@ -82,6 +86,7 @@ class FreezePolicy:
                 f"`open_blocks` must be between 0 and {len(spec.blocks)}, the number of "
                 f"blocks of {spec.name!r}, and whole, not {self.open_blocks!r}."
             )
+        before = [id(weight) for weight in model.trainable_weights]
         first_open = len(spec.blocks) - self.open_blocks
         parts: dict[int, list] = {}
         for layer in model.layers:
@@ -105,6 +110,11 @@ class FreezePolicy:
             raise ValueError(
                 "Nothing would train: every layer with weights is frozen. "
                 "Open some blocks (`open_fraction` > 0), or add a head."
+            )
+        if model.compiled and before != [id(weight) for weight in model.trainable_weights]:
+            warn(
+                f"{model.name!r} was compiled before other layers were frozen, and Keras trains "
+                "what trained then. Call `compile` again before the next `fit`."
             )
         return FreezeSummary(rows, trainable, model.count_params())
 

@@ -35,6 +35,7 @@ from kerasrecipes.engine.rates import (
 )
 from kerasrecipes.engine.run_record import RunRecord, Stopwatch
 from kerasrecipes.engine.schedule import Stage
+from kerasrecipes.engine.user_callbacks import own_folders, summaries_of
 from kerasrecipes.errors import TrainingError, listed
 from kerasrecipes.report.run_report import StageReport
 from kerasrecipes.surgery.rematerialisation import rematerialised
@@ -248,7 +249,8 @@ class StageRunner:
         val = val_batches(self, feeds[1])
         self._compile(trained, stage, rates)
         history, interrupts, progress = LearningRateLog(), Interrupts(), Progress(stage.name)
-        with self.train.reader.errors(), self.val.reader.errors(), interrupts, progress:
+        errors, folders = self.train.reader.errors, own_folders(stage.name, self.callbacks)
+        with errors(), self.val.reader.errors(), interrupts, progress, folders:
             start = self._start_value(trained, val, stage)
             stopping = EarlyStopping(patience=self._patience(stage), start_value=start)
             # Of a few photos, the loss would put back some weights from near the start.
@@ -275,13 +277,8 @@ class StageRunner:
             except KeyboardInterrupt:
                 stopping.restore()
                 return history.history, stopping.summary()["best_epoch"], True
-        self._keep_summaries(stage, callbacks)
+        self.summaries.update(summaries_of(stage.name, callbacks))
         return history.history, stopping.summary()["best_epoch"], False
-
-    def _keep_summaries(self, stage: Stage, callbacks: list) -> None:
-        for callback in callbacks:
-            if hasattr(callback, "summary"):
-                self.summaries[f"{stage.name}: {type(callback).__name__}"] = callback.summary()
 
     def _compile(self, trained: "keras.Model", stage: Stage, rates: StageRates) -> None:
         optimizer = self.optimizers.for_stage(self._learner, stage, self._steps, rates)

@@ -18,7 +18,32 @@ _ONE_STAGE = (
     "it would keep the part of the model that a stage trains, and each stage trains another. Call "
     "`recipe.save` after the fit; to go on after a break, pass `run_folder` to the recipe's `fit`"
 )
+_RATE = (
+    "{kind} sets the learning rate itself, and each stage of a recipe lowers its own from a peak. "
+    "Give the stage that peak: Stage('top', 20, learning_rate=1e-4); or use this callback in a "
+    "`model.fit` of your own"
+)
+_GUARD = (
+    "a recipe has a DivergenceGuard of its own, which goes back to the last good state when the "
+    "loss is no number, and ends the training where that does not help. Leave it out"
+)
+_SHOWN = "a recipe shows its progress itself, with verbose=True. Leave it out"
+_FORGETS = (
+    "it forgets one stage when the next begins. What each has logged is in the report that `fit` "
+    "returns: `report.stages[0].history`"
+)
 _ALWAYS = {
+    "SnapshotEnsemble": _RATE,
+    "LearningRateScheduler": _RATE,
+    "ReduceLROnPlateau": _RATE,
+    "DivergenceGuard": _GUARD,
+    "TerminateOnNaN": _GUARD,
+    "ProgbarLogger": _SHOWN,
+    "Progress": _SHOWN,
+    "Interrupts": "a recipe ends at Ctrl-C by itself, with its best weights. Leave it out",
+    "History": _FORGETS,
+    "LearningRateLog": _FORGETS,
+    "OrbaxCheckpoint": _ONE_STAGE,
     "StochasticWeightAveraging": (
         "its average would be lost, since a recipe ends each stage with the best weights that it "
         "measured. Use `ema=True`, whose average is measured, or this callback in a `model.fit` "
@@ -94,10 +119,39 @@ def check_callbacks(
         if getattr(callback, "per_class", False) and not taught:
             _check_class_scores(callback, recipe.head)
         for kind in type(callback).__mro__:
-            if why := refused.get(kind.__name__):
+            why = refused.get(kind.__name__) or _why_not(callback, kind.__name__, schedule)
+            if why:
+                why = why.format(kind=kind.__name__)
                 raise ValueError(f"`callbacks` holds {_with_article(kind.__name__)}: {why}.")
             if cached and kind.__name__ in _DATA:
                 _refuse_photos(callback, kind.__name__)
+
+
+def _why_not(callback: Any, kind: str, schedule: UnfreezeSchedule) -> str:
+    """Return why a callback, as it was made, does not fit the stages; empty if it does."""
+    if kind == "CSVLogger" and not callback.append and len(schedule.stages) > 1:
+        return (
+            "with append=False it begins its file anew in each stage, and only the last would be "
+            "in it. Pass append=True to it"
+        )
+    if kind in {"HoldZeros", "HoldClusters"} and schedule.stages[0].open_fraction < 1:
+        return (
+            "it holds what it finds when a stage begins, in what that stage trains, and not all "
+            "of the backbone does. Use UnfreezeSchedule.full()"
+        )
+    if kind == "EarlyStopping" and callback.restore_best_weights and not _by_loss(callback):
+        return (
+            "the weights that it puts back would be lost, since a recipe ends each stage with "
+            "those of the lowest validation loss. Pass restore_best_weights=False, to stop by "
+            f"{callback.monitor!r} alone"
+        )
+    return ""
+
+
+def _by_loss(stopping: Any) -> bool:
+    """Whether it chooses the weights as a recipe does."""
+    usual = stopping.monitor == "val_loss" and stopping.mode != "max"
+    return usual and not stopping.min_delta and not stopping.start_from_epoch
 
 
 def _check_class_scores(callback: object, head: str) -> None:

@@ -47,6 +47,31 @@ def test_refreezing_undoes_unfreezing(model, spec):
     assert FreezePolicy(0).apply(model, spec).trainable_parameters == 1280 * 2 + 2
 
 
+def test_a_model_that_was_compiled_before_is_told_of(tiny_spec, capsys):
+    spec = tiny_spec(filters=2)
+    backbone = spec.build((32, 32), "default")
+    pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
+    model = keras.Model(backbone.input, keras.layers.Dense(1, name="logits")(pooled))
+    x, top = np.ones((2, 32, 32, 3)), model.get_layer("top_conv")
+    FreezePolicy(0).apply(model, spec)
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    model.fit(x, np.ones(2), verbose=0)
+    before = top.get_weights()[1].copy()
+    FreezePolicy(0).apply(model, spec)  # as it is
+    assert not capsys.readouterr().err
+
+    FreezePolicy(1).apply(model, spec)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "was compiled before other layers were frozen" in line and "Call `compile`" in line
+    model.fit(x, np.ones(2), verbose=0)
+    np.testing.assert_array_equal(top.get_weights()[1], before)  # the trap
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    FreezePolicy(1).apply(model, spec)
+    assert not capsys.readouterr().err
+    model.fit(x, np.ones(2), verbose=0)
+    assert np.abs(top.get_weights()[1] - before).max() > 1e-3
+
+
 def test_nothing_trainable_is_an_error(spec):
     with pytest.raises(ValueError, match="Nothing would train: every layer with weights is frozen"):
         FreezePolicy(0).apply(spec.build((48, 48), None), spec)
