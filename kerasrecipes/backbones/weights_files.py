@@ -7,13 +7,15 @@ used: the model inside is never built, so what its configuration says cannot run
 import io
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from kerasrecipes.console import warn
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.file_budget import check_archive, check_hdf5, read_arrays
 
@@ -144,12 +146,34 @@ def _load_hdf5(model: "keras.Model", path: Path) -> None:
         shapes = _hdf5_shapes(path, _budget(model))
     except (OSError, ValueError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from error
+    needed = {layer.name for layer in model.layers if layer.weights}
+    if needed < shapes.keys():
+        _load_part(model, path, needed, sorted(shapes.keys() - needed))
+        return
     if shapes:
         _check_shapes(model, shapes, origin=f"'{path}'")
     try:
         model.load_weights(path)
     except Exception as error:  # Keras, h5py and zipfile have no error in common
         raise _damaged(path, error) from error
+
+
+def _load_part(model: "keras.Model", path: Path, needed: set[str], others: list[str]) -> None:
+    """Load a backbone out of a whole model, such as a saved model's `model.keras`."""
+    with _opened_hdf5(path, _budget(model)) as file:
+        saved = [file["layers"][key].get("vars", {}) for key in file["layers"]]
+        arrays = {
+            f"{name}/{index}": np.asarray(values)
+            for variables in saved
+            if (name := str(getattr(variables, "attrs", {}).get("name"))) in needed
+            for index, values in variables.items()
+        }
+    assign_arrays(model, arrays, origin=f"'{path}'")
+    warn(
+        f"'{printable(path)}' is a whole model: its backbone's weights are used, those of "
+        f"{listed(others)} are not. Photos that it learned from prove nothing of what is trained "
+        "on from here."
+    )
 
 
 def _load_legacy(
@@ -179,6 +203,13 @@ def _damaged(path: Path, error: Exception) -> DataError:
 
 def _hdf5_shapes(path: Path, budget: int) -> Shapes:
     """Read names and shapes, no values, from a `.weights.h5` or the one in a `.keras`."""
+    with _opened_hdf5(path, budget) as file:
+        layers = file.get("layers", {})
+        return dict(filter(None, (_layer_shapes(layers[key]) for key in layers)))
+
+
+@contextmanager
+def _opened_hdf5(path: Path, budget: int) -> "Iterator[h5py.File]":
     import h5py
 
     stream: BinaryIO
@@ -190,8 +221,7 @@ def _hdf5_shapes(path: Path, budget: int) -> Shapes:
         stream = path.open("rb")
     with stream, h5py.File(stream, "r") as file:
         check_hdf5(file, budget)
-        layers = file.get("layers", {})
-        return dict(filter(None, (_layer_shapes(layers[key]) for key in layers)))
+        yield file
 
 
 def _layer_shapes(group: "h5py.Group") -> tuple[str, list[tuple[int, ...]]] | None:

@@ -324,6 +324,6 @@ def check_examples(**sides: Any) -> None:
     for name, given in sides.items():
         if not isinstance(given, Examples):
             raise ValueError(
-                f"`{name}` must be a PhotoSet, not {type(given).__name__}. Pass what "
-                "split_photos returns, e.g. of scan_photos('photos/')."
+                f"`{name}` must be a PhotoSet, not {type(given).__name__}. Pass what scan_photos "
+                "or split_photos returns, or make one of arrays with photos_from_arrays."
             )

@@ -5,11 +5,12 @@ from collections import Counter
 from kerasrecipes.data.examples import CLASS, LABELS
 from kerasrecipes.data.findings import EXAMPLES, Finding, Placed, things
 from kerasrecipes.data.tables.spelling import SPELLED, alike
+from kerasrecipes.errors import printable
 
 # What a label is called, by what the photos are answered with.
 _NOUNS = {CLASS: ("class", "classes"), LABELS: ("label", "labels")}
 _FEW = 10
-_IMBALANCE = 10
+_IMBALANCE, _UNEVEN = 10, 1.5
 
 
 def find_same_labels(placed: Placed) -> list[Finding]:
@@ -62,18 +63,27 @@ def find_imbalance(placed: Placed) -> list[Finding]:
         max(counts.items(), key=lambda c: c[1]),
         min(counts.items(), key=lambda c: c[1]),
     )
-    if most <= _IMBALANCE * least:
+    if most <= _UNEVEN * least:
         return []
-    message = (
-        f"The largest class has {most / least:.0f} times the photos of the smallest. Accuracy "
-        "will look good whatever happens to the small one: read balanced accuracy and recall."
-        if placed.target == CLASS
-        else f"The most frequent label is on {most / least:.0f} times the photos of the rarest. "
-        "Numbers over all labels will look good whatever happens to the rare one: read those of "
-        "each label."
+    grave, of_class, ratio = most > _IMBALANCE * least, placed.target == CLASS, most / least
+    times = f"{ratio:.0f}" if grave else f"{ratio:.1f}"
+    then = {
+        (True, True): "Accuracy will look good whatever happens to the small one: read balanced "
+        "accuracy and recall.",
+        (True, False): "Numbers over all labels will look good whatever happens to the rare one: "
+        "read those of each label.",
+        (False, True): f"To say '{printable(largest)}' of all would be right for "
+        f"{most / sum(counts.values()):.0%} of them: read balanced accuracy and recall, too.",
+        (False, False): "Read the numbers of each label, too.",
+    }[grave, of_class]
+    said = (
+        f"The largest class has {times} times the photos of the smallest."
+        if of_class
+        else f"The most frequent label is on {times} times the photos of the rarest."
     )
     examples = (f"{largest}: {most}", f"{smallest}: {least}")
-    return [Finding("imbalance", "warning", message, len(counts), examples)]
+    severity = "warning" if grave else "info"
+    return [Finding("imbalance", severity, f"{said} {then}", len(counts), examples)]
 
 
 def find_missing_classes(placed: Placed) -> list[Finding]:

@@ -70,6 +70,7 @@ class LossKind:
         needs: Those of them that a caller must set.
         smooths: Whether it has a `label_smoothing`.
         counts: Whether it needs the number of photos of each class.
+        mixes: Whether it reads targets of which a photo has shares in several classes.
         module: The file's module; empty where `make` is no name.
     """
 
@@ -79,6 +80,7 @@ class LossKind:
     needs: tuple[str, ...] = ()
     smooths: bool = False
     counts: bool = False
+    mixes: bool = True
     module: str = ""
 
     def maker(self) -> Callable[..., "keras.losses.Loss"]:
@@ -208,6 +210,11 @@ def check_loss(name: str, on: str = LOGITS, label_smoothing: float = 0.0, **opti
 def can_smooth(name: str) -> bool:
     """Return whether there is a loss of this name with a `label_smoothing`."""
     return name in _REGISTRY and _REGISTRY.get(name).smooths
+
+
+def reads_mixtures(name: str) -> bool:
+    """Tell whether a loss reads targets of several classes each, as mixtures of photos have."""
+    return name not in _REGISTRY or _REGISTRY.get(name).mixes
 
 
 def get_loss(

@@ -69,5 +69,10 @@ class SemiHardTriplet(keras.losses.Loss):
 
 
 LOSSES = {
-    "semi_hard_triplet": {"make": "SemiHardTriplet", "on": "embeddings", "options": ("margin",)}
+    "semi_hard_triplet": {
+        "make": "SemiHardTriplet",
+        "on": "embeddings",
+        "options": ("margin",),
+        "mixes": False,
+    }
 }

@@ -63,6 +63,14 @@ _THE_MODEL = (
     Setting("dropout", MODEL, Number(low=0, high=0.95), ablations={"without dropout": 0.0}),
     Setting("unit", MODEL, UNIT),
 )
+
+
+def _reads_mixtures(loss: str | None) -> bool:
+    from kerasrecipes.losses import reads_mixtures
+
+    return loss is None or reads_mixtures(loss)
+
+
 _EXAMPLES = (
     Setting("batch_size", DATA, Number(low=1, high=4096, whole=True)),
     Setting(
@@ -75,6 +83,13 @@ _EXAMPLES = (
                 "Needs a `batch_size` of at least 2.",
                 lambda recipe: recipe.mix is not None and recipe.batch_size < 2,
                 "`mix` needs a `batch_size` of at least 2: it mixes photos of a batch.",
+            ),
+            not_with(
+                "Not with a loss that reads one label of each photo, as semi_hard_triplet does.",
+                lambda recipe: recipe.mix is not None and not _reads_mixtures(recipe.loss),
+                "`mix` does not work together with this `loss`, which reads one label of each "
+                "photo: the lighter one of a mixture would be dropped. Leave `mix` out, or pass "
+                "loss='supervised_contrastive', which reads both.",
             ),
         ),
         ablations={"with mixup": "mixup"},

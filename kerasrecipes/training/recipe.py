@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from kerasrecipes.console import heeds_verbose
-from kerasrecipes.data.examples import Examples
+from kerasrecipes.console import heeds_verbose, warn
+from kerasrecipes.data.examples import Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
@@ -210,6 +210,12 @@ class Recipe(Fittable):
         from kerasrecipes.training.fitting import fit_classifier
 
         check_run_folder(self, run)
+        if hasattr(self, "fitted_") and self.fitted_.train is None:
+            warn(
+                f"This recipe was loaded. `fit` starts again from weights={self.weights!r}, not "
+                "from the model that was saved. To begin with what that model learned, pass the "
+                "model.keras of its folder as `weights`."
+            )
         with nullcontext() if run is None else run.locked():
             fitted = fit_classifier(judged, train, val, tuple(callbacks), run, leaks=leaks)
             self.fitted_, _ = fitted.measured(val, "val", self.seed)
@@ -243,7 +249,8 @@ class Recipe(Fittable):
         """Return what the model answers, e.g. class probabilities.
 
         Args:
-            examples: What to ask it about; labels are not looked at.
+            examples: What to ask it about; labels are not looked at. See `photos_from_arrays` for
+                what lies in memory.
 
         Returns:
             float32, one row per example: of classes or labels the scores, shape `(n, classes)`,
@@ -253,7 +260,9 @@ class Recipe(Fittable):
             NotFittedError: Before `fit`.
             DataError: If an example cannot be read, or changed since it was scanned.
         """
-        return predict_scores(self.model_, examples)
+        model = self.model_
+        check_examples(examples=examples)
+        return predict_scores(model, examples)
 
     def embed(self, examples: Examples) -> np.ndarray:
         """Return what examples can be compared by, with `NearestNeighbours` or `recall_at_k`.
@@ -269,7 +278,9 @@ class Recipe(Fittable):
             NotFittedError: Before `fit`.
             DataError: If an example cannot be read, or changed since it was scanned.
         """
-        return predict_scores(embedding_model(self.model_), examples)
+        model = self.model_
+        check_examples(examples=examples)
+        return predict_scores(embedding_model(model), examples)
 
     def evaluate(self, examples: Examples, *, split: str = "test") -> Result:
         """Measure the model on examples that it has not seen.
@@ -293,6 +304,7 @@ class Recipe(Fittable):
         fitted = self._fitted("model_")
         if split in FIT_SIDES:
             raise ValueError(f"`split` must not be {split!r}, which names examples of the fit.")
+        check_examples(examples=examples)
         refuse_seen(fitted.seen, examples)
         self.fitted_, evaluation = fitted.measured(examples, split, self.seed)
         return evaluation

@@ -77,13 +77,26 @@ def test_weights_of_another_backbone_are_refused(donor, tmp_path, suffix):
         build(path, OTHER)
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".keras", ".weights.h5"])
-def test_a_head_or_other_shapes_are_named(tmp_path, suffix):
-    model = TOY.build(weights=None)
+def with_head(model):
     pooled = keras.layers.GlobalAveragePooling2D()(model.output)
-    model = keras.Model(model.input, keras.layers.Dense(2, name="extra")(pooled))
+    return keras.Model(model.input, keras.layers.Dense(2, name="extra")(pooled))
+
+
+def test_a_head_among_named_arrays_is_refused(donor, tmp_path):
     with pytest.raises(DataError, match="'extra is unknown'"):
-        build(save(model, tmp_path / f"headed{suffix}"))
+        build(save(with_head(donor), tmp_path / "headed.npz"))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_of_a_whole_model_the_backbone_is_used_and_that_is_said(donor, tmp_path, suffix, capsys):
+    path = save(with_head(donor), tmp_path / f"headed{suffix}")
+    for old, new in zip(donor.weights, build(path).weights, strict=True):
+        assert np.array_equal(old, new)
+    assert f"Warning: '{path}' is a whole model" in (said := capsys.readouterr().err)
+    assert "those of 'extra' are not" in said
+    bigger = dataclasses.replace(TOY, build_graph=lambda p: keras.layers.Conv2D(3, 1)(graph(p)))
+    with pytest.raises(DataError, match="is missing"):
+        build(path, bigger)
 
 
 def test_other_shapes_are_named(donor, tmp_path):

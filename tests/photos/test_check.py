@@ -147,6 +147,10 @@ def test_imbalance_small_and_missing_classes(make):
     assert report.findings[0].examples == ("c: 1",)
     assert report.findings[1].examples == ("b: 5",)
     assert "60 times" in report.findings[2].message
+    (uneven,) = check_photos(make.photo_set(["a"] * 30 + ["b"] * 13)).findings
+    assert (uneven.severity, uneven.code) == ("info", "imbalance")
+    assert "2.3 times the photos" in uneven.message and "right for 70% of them" in uneven.message
+    assert not check_photos(make.photo_set(["a"] * 15 + ["b"] * 10)).findings
     report = check_photos(whole.select(range(62)), whole.select([62, 63, 65]))
     missing = [finding for finding in report.findings if finding.code == "missing-classes"]
     assert [(f.severity, f.examples) for f in missing] == [("error", ("c",)), ("warning", ("a",))]

@@ -46,6 +46,10 @@ def test_nor_is_a_model_trained_on_by_nothing(part_sets, small_fitted, small_rec
             {"augment": "none", "views": 8},
             "`views=8` would have no effect with augment='none': each view is the photo itself",
         ),
+        (
+            {"head": "embedding", "loss": "semi_hard_triplet", "mix": "mixup"},
+            "`mix` does not work together with this `loss`, which reads one label of each photo",
+        ),
         ({"loss_options": 5}, "`loss_options` must be a dict of the loss's arguments"),
         ({"loss_options": {1: 2.0}}, "`loss_options` must be a dict of the loss's arguments"),
     ],
@@ -56,7 +60,7 @@ def test_what_is_unusable_is_told_before_a_photo_is_read(quick_recipe, changes, 
 
 
 def test_folders_are_no_photo_sets(part_sets, part_photos, quick_recipe):
-    told = "`{}` must be a PhotoSet, not {}. Pass what split_photos returns, e.g. of scan_photos"
+    told = "`{}` must be a PhotoSet, not {}. Pass what scan_photos or split_photos returns"
     with pytest.raises(ValueError, match=told.format("train", "PosixPath")):
         quick_recipe().fit(part_photos, part_photos)
     with pytest.raises(ValueError, match=told.format("val", "str")):

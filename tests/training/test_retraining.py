@@ -168,12 +168,23 @@ def test_classes_that_the_new_model_loses_are_named(small_fitted, part_sets):
     assert warning in str(new.report_)
 
 
-def test_a_new_model_makes_a_new_fitted_recipe(small_fitted, part_sets, tmp_path):
+def test_a_new_model_makes_a_new_fitted_recipe(small_fitted, part_sets, tmp_path, capsys):
     train, val, test = part_sets
     model = keras.models.clone_model(small_fitted.model_)
     model.set_weights(small_fitted.model_.get_weights())
     step = {"name": "nothing", "summary": "It is a copy.", "after": {"parameters": 12345}}
     loaded = ImageClassifier.load(small_fitted.save(tmp_path / "first").folder)
+    loaded.backbone = small_fitted.backbone
+    with pytest.raises(DataError, match="`val` is empty"):
+        loaded.fit(train, val.select([]), verbose=True)
+    assert (
+        "was loaded. `fit` starts again from weights='default', not from" in capsys.readouterr().err
+    )
+    for ask in (loaded.predict, loaded.evaluate, loaded.embed):
+        with pytest.raises(
+            ValueError, match="`examples` must be a PhotoSet, not ndarray. .*_arrays"
+        ):
+            ask(np.zeros((2, 8, 8, 3)))
     new = refitted(loaded, model, train, val, step)
     assert new is not loaded and not loaded.report_.optimization
     assert new.predict(test) == pytest.approx(small_fitted.predict(test), abs=1e-5)
