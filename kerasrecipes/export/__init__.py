@@ -54,9 +54,12 @@ def usable_formats() -> dict[str, ExportFormat]:
 def register_format(format: ExportFormat, replace: bool = False) -> None:
     """Add an export format, for this process.
 
+    A package of yours can add it for every process, by an entry point `name = module:format` in
+    the group `kerasrecipes.formats`.
+
     The time that its files need to load, and their memory, are measured by a new process, which
-    does not know the format: they are left out. A package of yours can add it for every process,
-    by an entry point `name = module:format` in the group `kerasrecipes.formats`.
+    imports `load` from its module. Where it cannot, since that is the running script or not on
+    the path, the time is measured in this process, and nothing is said of memory.
 
     Args:
         format: The format.
@@ -67,11 +70,6 @@ def register_format(format: ExportFormat, replace: bool = False) -> None:
     """
     _check_format(format)
     _REGISTRY.add(format.name, format, replace)
-
-
-def is_of_this_process(name: str) -> bool:
-    """Tell whether a format was registered here, so that a new process does not know it."""
-    return name in _REGISTRY.added
 
 
 def find_format(path: str | Path) -> ExportFormat | None:

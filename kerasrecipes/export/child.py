@@ -37,7 +37,8 @@ def measure_alone(
         VerificationError: If the process fails, crashes, or takes too long.
     """
     package = str(Path(__file__).parents[2])
-    searched = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    # What this process can import, the new one can.
+    searched = os.pathsep.join(filter(None, [package, *sys.path]))
     code = f"from {module} import {function}; {function}()"
     try:
         done = subprocess.run(

@@ -3,9 +3,11 @@
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from kerasrecipes.export.child import measure_alone
 
 if TYPE_CHECKING:
-    from kerasrecipes.export.format import ExportFormat, LoadedModel
+    from kerasrecipes.export.format import LoadedModel
 
 _RUNS = 3
 
@@ -24,12 +26,12 @@ class Footprint:
 
     Args:
         load_ms: Milliseconds until the file is ready to answer, the median of three times;
-            `None` for a format that was registered in this process alone.
+            measured in this process if a new one cannot import what loads the format.
         memory_bytes: Peak memory of loading and running it, above the same process without
-            it; `None` then, too, and where the system does not tell.
+            it; `None` then, and where the system does not tell.
     """
 
-    load_ms: float | None
+    load_ms: float
     memory_bytes: int | None
 
 
@@ -43,45 +45,67 @@ def measure_footprint(path: str | Path, format_name: str) -> Footprint:
         format_name: One of `kerasrecipes.list_formats()`.
 
     Returns:
-        What it cost; nothing is known of it where a new process does not know the format.
+        What it cost.
 
     Raises:
         VerificationError: If the process fails, which the file would do elsewhere, too.
     """
-    from kerasrecipes.export import is_of_this_process
+    from kerasrecipes.export import get_format
 
-    if is_of_this_process(format_name):
-        return Footprint(None, None)
-    found = measure_alone(__name__, "report_footprint", format_name, path)
+    chosen = get_format(format_name)
+    place = _place(chosen.load)
+    if place is None:
+        return Footprint(_load_ms(chosen.load, path), None)
+    found = measure_alone(__name__, "report_footprint", place, chosen.runtime, path)
     return Footprint(**found)
+
+
+def _place(load: Callable) -> str | None:
+    """Return `module:name` for a new process to import, `None` where it could not."""
+    module, name = getattr(load, "__module__", None), getattr(load, "__qualname__", None)
+    if not module or not name or module == "__main__" or "<" in name:
+        return None
+    top = module.partition(".")[0]
+    # Not `importlib.util.find_spec`, which believes what is imported already.
+    if not any(finder.find_spec(top, None) for finder in sys.meta_path):
+        return None
+    return f"{module}:{name}"
 
 
 def report_footprint() -> None:
     """Measure the file named on the command line, and print the numbers for the parent."""
-    from kerasrecipes.export import get_format
+    place, runtime, path = sys.argv[1:]
+    load = resolve_name(place)
+    if runtime:
+        import_module(runtime)
+    before, after = _restarted_peak(), None
 
-    format_name, path = sys.argv[1:]
-    chosen = get_format(format_name)
-    if chosen.runtime:
-        import_module(chosen.runtime)
-    load_ms: list[float] = []
-    before = _restarted_peak()
-    model = _timed_load(chosen, path, load_ms)
-    one = np.full((1, *model.shape), 127, model.dtype)
-    for _ in range(_RUNS):
-        model(one)
-    after = _memory("VmHWM")
-    for _ in range(_RUNS - 1):
-        _timed_load(chosen, path, load_ms)
+    def run(model: "LoadedModel") -> None:
+        nonlocal after
+        one = np.full((1, *model.shape), 127, model.dtype)
+        for _ in range(_RUNS):
+            model(one)
+        after = _memory("VmHWM")
+
+    load_ms = _load_ms(load, path, run)
     used = None if before is None or after is None else max(0, after - before)
-    print("\n" + json.dumps({"load_ms": float(np.median(load_ms)), "memory_bytes": used}))
+    print("\n" + json.dumps({"load_ms": load_ms, "memory_bytes": used}))
 
 
-def _timed_load(chosen: "ExportFormat", path: str, load_ms: list[float]) -> "LoadedModel":
-    begin = time.perf_counter()
-    model = chosen.load(path)
-    load_ms.append(1000 * (time.perf_counter() - begin))
-    return model
+def _load_ms(
+    load: Callable[..., "LoadedModel"],
+    path: str | Path,
+    first: Callable[["LoadedModel"], None] = lambda model: None,
+) -> float:
+    """Load a file several times, and do something with the first of them; return the median."""
+    found = []
+    for i in range(_RUNS):
+        begin = time.perf_counter()
+        model = load(path)
+        found.append(1000 * (time.perf_counter() - begin))
+        if not i:
+            first(model)
+    return float(np.median(found))
 
 
 def _restarted_peak() -> int | None:

@@ -28,8 +28,10 @@ NEW_LEVELS = frozenset(
      "ReLU", "Relu", "Relu6", "LeakyReLU", "Sigmoid", "Silu", "HardSilu", "HardSigmoid", "Tanh"}
 )  # fmt: skip
 HEAD = frozenset(
-    {"Dense", "Dropout", "Softmax", "Activation", "Flatten", "Reshape", "Concatenate",
-     "GlobalAveragePooling2D", "GlobalMaxPooling2D"}
+    {"Dense", "Dropout", "Softmax", "Activation", "Flatten", "Reshape", "Concatenate", "Add",
+     "Subtract", "Multiply", "ReLU", "Rescaling", "UnitNormalization", "LayerNormalization",
+     "GroupNormalization", "ZeroPadding1D", "MaxPooling1D", "GlobalAveragePooling2D",
+     "GlobalMaxPooling2D"}
 )  # fmt: skip
 POOLS = frozenset({"GlobalAveragePooling2D", "GlobalMaxPooling2D"})
 
@@ -102,8 +104,6 @@ def _body(nodes: list[Any], model: "keras.Model") -> list[Any]:
     """Return the nodes behind a small beginning and before a small head."""
     total = model.count_params()
     head = _head(nodes, model)
-    if _parameters(head) > SMALL_HEAD * total:
-        head = []
     left = [node for node in nodes if node not in head]
     weighted = [i for i, node in enumerate(left) if _has_kernel(node)]
     # Scaling of pixels is no part of the network.
@@ -116,17 +116,28 @@ def _body(nodes: list[Any], model: "keras.Model") -> list[Any]:
 
 
 def _head(nodes: list[Any], model: "keras.Model") -> list[Any]:
-    """Return the nodes from pooling to the scores, as `float_head` finds them in a file."""
-    makers = {id(tensor): node for node in nodes for tensor in node.outputs}
-    found, pending = [], [id(tensor) for tensor in model.outputs]
-    while pending:
-        node = makers.get(pending.pop())
-        if node is None or rule_name(node.operation) not in HEAD or node in found:
-            continue
-        found.append(node)
-        if rule_name(node.operation) not in POOLS:
-            pending += [id(tensor) for tensor in node.input_tensors]
+    """Return the nodes from pooling to each answer, as `float_head` finds them in a file."""
+    found: list[Any] = []
+    for answer in model.outputs:
+        wanted, held = {id(answer)}, 0
+        for node in reversed(nodes):
+            kind = rule_name(node.operation)
+            outputs = {id(tensor) for tensor in node.outputs}
+            if not outputs & wanted or kind not in HEAD or _gives_map(node):
+                continue
+            held += _parameters([node])
+            if held > SMALL_HEAD * model.count_params():
+                break
+            found.append(node)
+            if kind not in POOLS:
+                wanted.update(id(tensor) for tensor in node.input_tensors)
     return found
+
+
+def _gives_map(node: Any) -> bool:
+    """Tell whether places remain in what a node gives."""
+    shape = node.outputs[0].shape
+    return len(shape) == 4 and 1 not in shape[1:3]
 
 
 def _parameters(nodes: list[Any]) -> int:

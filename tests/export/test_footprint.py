@@ -1,14 +1,31 @@
 """Time and memory of a file in a process of its own."""
 
+import importlib
 import sys
 
 import numpy as np
 import pytest
 
-from kerasrecipes import VerificationError
-from kerasrecipes.export import footprint, get_format
+import kerasrecipes as kr
+from kerasrecipes import VerificationError, export
+from kerasrecipes.export import ExportFormat, footprint, get_format
 from kerasrecipes.export.footprint import measure_footprint
 from tiny_bundle import contract_of
+
+# What the new process is told.
+ASKED = ("kerasrecipes.export.tflite.tflite:load", "ai_edge_litert.interpreter")
+A_FORMAT = """
+import numpy as np
+
+class Numbers:
+    shape, dtype, outputs = (2,), "float32", {"sum": 1}
+
+    def __init__(self, path, threads=1):
+        self.weights = np.load(path)
+
+    def __call__(self, inputs):
+        return {"sum": inputs.sum(axis=1, keepdims=True)}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +63,7 @@ def test_the_process_imports_the_runtime_and_nothing_heavy(exported_once, monkey
         "import sys; heavy = {'tensorflow', 'keras', 'PIL', 'sklearn', 'pydantic'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
-    command = [sys.executable, "-c", code, "tflite", str(path)]
+    command = [sys.executable, "-c", code, *ASKED, str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -67,7 +84,7 @@ def test_a_file_that_takes_forever_is_an_error(exported_once, monkeypatch):
 def test_memory_is_left_out_where_the_system_does_not_tell(exported_once, monkeypatch, capsys):
     path = exported_once.exports()["tflite-float32"].path
     monkeypatch.setattr(footprint, "_memory", lambda field: None)
-    monkeypatch.setattr(sys, "argv", ["-c", "tflite", str(path)])
+    monkeypatch.setattr(sys, "argv", ["-c", *ASKED, str(path)])
     footprint.report_footprint()
     assert '"memory_bytes": null' in capsys.readouterr().out
 
@@ -77,3 +94,20 @@ def test_a_crash_stays_in_its_own_process(exported_once, tmp_path, monkeypatch):
 
     with pytest.raises(VerificationError, match="'x.tflite' cannot .* it was ended by signal 6"):
         measure_alone("os", "abort", "x.tflite")
+
+
+def test_a_format_that_was_registered_is_measured_as_any_other(tmp_path, monkeypatch):
+    (tmp_path / "numbers_format.py").write_text(A_FORMAT, encoding="utf-8")
+    np.save(tmp_path / "model.npy", np.ones(2_000_000, np.float32))
+    monkeypatch.syspath_prepend(tmp_path)
+    load = importlib.import_module("numbers_format").Numbers
+    told = dict.fromkeys(("write", "inspect", "read_contract"), print)
+    kr.register_format(ExportFormat("numbers", ".npy", ("float32",), "numbers", load=load, **told))
+    try:
+        found = measure_footprint(tmp_path / "model.npy", "numbers")
+        assert found.load_ms > 0 and 7_000_000 < found.memory_bytes < 24_000_000
+        monkeypatch.undo()
+        here = measure_footprint(tmp_path / "model.npy", "numbers")
+        assert here.load_ms > 0 and here.memory_bytes is None
+    finally:
+        del export._REGISTRY.added["numbers"], sys.modules["numbers_format"]

@@ -73,6 +73,58 @@ def test_several_outputs_keep_their_names(photos, tmp_path, name):
     assert chosen.read_contract(path).outputs == (BRIGHTNESS, SCORES)
 
 
+def body(photo):
+    from keras import layers
+
+    x = layers.Rescaling(1 / 127.5, -1)(photo)
+    for _ in range(4):
+        x = layers.Conv2D(32, 3, activation="relu")(x)
+    return x
+
+
+def int8_kernels(model, path, told, photos):
+    """Write a file in 8 bits; return its kernels in all and in 8 bits, and the opened file."""
+    chosen = get_format("tflite")
+    chosen.write(model, path, contract=told, quantization="int8", calibration=photos)
+    facts = chosen.inspect(path)
+    return facts.kernels, facts.int8_kernels, chosen.load(path)
+
+
+def test_heads_of_all_outputs_stay_in_float_in_8_bits(photos, tmp_path):
+    import keras
+    from keras import layers
+
+    photo = keras.Input((32, 32, 3))
+    x = layers.GlobalAveragePooling2D()(body(photo))
+    scores = layers.Dense(3, activation="softmax", name="scores")(x)
+    model = keras.Model(photo, [scores, layers.Dense(1, name="brightness")(x)])
+    for outputs in ((BRIGHTNESS, SCORES), (SCORES, BRIGHTNESS)):
+        found = int8_kernels(model, tmp_path / "m.tflite", contract(*outputs), photos)
+        assert found[:2] == (6, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "norm", "kernels", "gap"),
+    [("ordinal", None, 2, 0.004), ("multi_label", "layer", 1, 0.03), ("margin", "group", 1, 0.06)],
+)
+def test_heads_with_more_than_one_layer_stay_in_float_in_8_bits(
+    photos, tmp_path, name, norm, kernels, gap
+):
+    import keras
+
+    from kerasrecipes.heads import make_head
+
+    keras.utils.set_random_seed(0)
+    head, photo = make_head(name, norm=norm), keras.Input((32, 32, 3))
+    model = keras.Model(photo, head.build(body(photo), 3, seed=0))
+    told = contract(SCORES.model_copy(update={"task": head.task.name}))
+    *found, loaded = int8_kernels(model, tmp_path / "m.tflite", told, photos)
+    # All but the large projection of the margin head, which has 6 % of the weights here.
+    assert found == [4 + kernels + (name == "margin"), 4 + (name == "margin")]
+    expected = model.predict(photos.astype("float32"), verbose=0)
+    assert np.abs(loaded(photos)["scores"] - expected).max() < gap
+
+
 def test_a_model_that_lacks_an_output_is_refused(brightness_model, tmp_path):
     with pytest.raises(ValueError, match="has no output 'scores'; it has 'brightness'"):
         get_format("tflite").write(

@@ -318,8 +318,8 @@ def test_a_large_head_is_quantized_too(tmp_path):
     contract = check_model(model, contract_of(names))
     content = tflite_convert.convert(model, contract, "int8", photos)
     assert inspect_content(content).int8_fraction == 1.0
-    assert float_head(tflite_convert.convert(model, contract, "float32", None)) == []
-    assert len(names) == 50
+    # Behind it, nothing but the softmax stays.
+    assert len(float_head(tflite_convert.convert(model, contract, "float32", None))) == 1
 
 
 def test_the_first_three_layers_stay_in_float_where_they_are_small():

@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.export.format import GraphFacts
 from kerasrecipes.quantization.plan import FIRST_KERNELS, SMALL_BEGINNING, SMALL_HEAD
@@ -14,9 +16,13 @@ from kerasrecipes.quantization.plan import FIRST_KERNELS, SMALL_BEGINNING, SMALL
 KERNELS = frozenset(
     {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL", "CONV_3D"}
 )
-_POOLS = frozenset({"MEAN", "REDUCE_MAX"})
-# Operators that pool features and turn them into scores.
-_HEAD = _POOLS | {"SOFTMAX", "LOGISTIC", "FULLY_CONNECTED", "CONCATENATION", "RESHAPE"}
+_REDUCTIONS = frozenset({"MEAN", "REDUCE_MAX", "SUM"})
+# Operators that pool features, normalize them and turn them into answers.
+_HEAD = _REDUCTIONS | {
+    "ADD", "CONCATENATION", "DIV", "FULLY_CONNECTED", "L2_NORMALIZATION", "LOGISTIC", "MAXIMUM",
+    "MAX_POOL_2D", "MINIMUM", "MUL", "NEG", "PAD", "RELU", "RESHAPE", "RSQRT", "SOFTMAX", "SQRT",
+    "SQUARE", "SQUARED_DIFFERENCE", "SUB",
+}  # fmt: skip
 
 
 def check_header(content: bytes, name: object) -> None:
@@ -174,38 +180,51 @@ def float_beginning(content: bytes) -> list[str]:
 
 
 def float_head(content: bytes) -> list[str]:
-    """Name the operators from pooling to the scores, if they are small beside the rest.
+    """Name the operators from pooling to each answer, as far as they are small beside the rest.
 
     Args:
         content: A converted model without quantization.
 
     Returns:
-        The names of their output tensors; empty when the head holds more than 3 % of the
-        constants, as with a thousand classes.
+        The names of their output tensors. Where the head of an answer holds more than 3 % of the
+        constants, as with a thousand classes, only what stands behind its large part.
     """
     operators, total = _operators(content)
-    maker = {operator.output: operator for operator in operators}
-    names: list[str] = []
-    head_bytes, pending = 0, [operators[-1].output]
-    while pending:
-        operator = maker.get(pending.pop())
-        if operator is None or operator.name not in _HEAD:  # a constant, or the backbone
-            continue
-        names.append(operator.tensor)
-        head_bytes += operator.constant_bytes
-        if operator.name not in _POOLS:
-            pending += operator.inputs
-    return names if head_bytes <= SMALL_HEAD * total else []
+    names: dict[str, None] = {}
+    for answer in _answers(content):
+        wanted, held = {answer}, 0
+        for operator in reversed(operators):
+            if operator.output not in wanted or operator.name not in _HEAD or operator.gives_map:
+                continue
+            held += operator.constant_bytes
+            if held > SMALL_HEAD * total:
+                break
+            names[operator.tensor] = None
+            if not operator.pools:
+                wanted.update(operator.inputs)
+    return list(names)
+
+
+def _answers(content: bytes) -> list[int]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    return [graph.Outputs(i) for i in range(graph.OutputsLength())]
 
 
 class _Operator(NamedTuple):
-    """One operator: its kind, tensors by number, the output's name, and its constants' size."""
+    """One operator: its kind, tensors by number, the output's name, and its constants' size.
+
+    It `pools` if it reduces places and not channels, and `gives_map` if places remain.
+    """
 
     name: str
     inputs: list[int]
     output: int
     tensor: str
     constant_bytes: int
+    pools: bool
+    gives_map: bool
 
 
 def _operators(content: bytes) -> tuple[list[_Operator], int]:
@@ -222,5 +241,15 @@ def _operators(content: bytes) -> tuple[list[_Operator], int]:
         output = operator.Outputs(0)
         tensor = graph.Tensors(output).Name().decode()
         held = sum(sizes[graph.Tensors(i).Buffer()] for i in inputs if i >= 0)
-        found.append(_Operator(name, inputs, output, tensor, held))
+        pools = name in _REDUCTIONS and not _reduces_channels(model, graph, inputs)
+        shape = shape_of(graph.Tensors(output))
+        gives_map = len(shape) == 4 and min(shape[1:3]) > 1
+        found.append(_Operator(name, inputs, output, tensor, held, pools, gives_map))
     return found, sum(sizes)
+
+
+def _reduces_channels(model: Any, graph: Any, inputs: list[int]) -> bool:
+    """Tell whether a reduction goes over the last axis, as that of a normalization does."""
+    last = graph.Tensors(inputs[0]).ShapeLength() - 1
+    axes = model.Buffers(graph.Tensors(inputs[1]).Buffer()).DataAsNumpy()
+    return bool({-1, last} & set(np.asarray(axes, np.uint8).view(np.int32).tolist()))
