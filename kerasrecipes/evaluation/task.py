@@ -11,6 +11,7 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.base import Result
+from kerasrecipes.statistics.estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,15 @@ class Task(ABC):
     def shown(self, quality: float) -> float:
         """Return a mean of `quality` as the number that people read: of an error, its size."""
         return -quality if self.is_error else quality
+
+    def shown_estimate(self, quality: Estimate) -> Estimate:
+        """Return an estimate of the mean of `quality` as people read it."""
+        low, high = sorted(self.shown(end) for end in (quality.low, quality.high))
+        return Estimate(self.shown(quality.value), low, high)
+
+    def unit(self, output: OutputSpec) -> str:
+        """Return the unit of that number, e.g. `"mm"`; `""` where it is a share."""
+        return output.unit
 
     def in_words(self, quality: float, output: OutputSpec) -> str:
         """Write a mean of `quality` as people read it, e.g. `"95.0%"` or `"0.21 mm"`."""

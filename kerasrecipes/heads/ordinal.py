@@ -74,9 +74,13 @@ class Ordinal(Task):
         named = {output.class_names[i]: scores[i] for i in order}
         return Answer(output.class_names[said], scores[said], named)
 
+    def unit(self, output: OutputSpec) -> str:
+        """Return what errors are counted in: classes."""
+        return "classes"
+
     def in_words(self, quality: float, output: OutputSpec) -> str:
         """Write by how many classes answers are off on average."""
-        return f"{self.shown(quality):.2f} classes"
+        return f"{self.shown(quality):.2f} {self.unit(output)}"
 
 
 ORDINAL = Ordinal()

@@ -1,9 +1,11 @@
-"""What speed and size cost in accuracy, as a picture."""
+"""What speed and size cost in quality, as a picture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.evaluation.task import Task
 from kerasrecipes.report.style import BLUE, INK, MUTED, PLAIN_TEXT, new_figure, short_name, tidy
 from kerasrecipes.statistics.estimate import Estimate
 
@@ -23,46 +25,56 @@ class TradeOff:
 
     Args:
         name: What is written beside its point.
-        accuracy: With its interval.
+        quality: Mean quality of its answers, as its `Task` counts it, with its interval.
         latency_ms: Milliseconds for one photo.
         size_bytes: Size of the file.
     """
 
     name: str
-    accuracy: Estimate
+    quality: Estimate
     latency_ms: float
     size_bytes: int
 
 
-def plot_trade_off(files: Sequence[TradeOff], threads: int = 1) -> "Figure":
-    """Draw accuracy against time and against size; the best corner is at the top left.
+def plot_trade_off(
+    files: Sequence[TradeOff], task: Task, output: OutputSpec, threads: int = 1
+) -> "Figure":
+    """Draw quality against time and against size; the best corner is on the left.
 
     Args:
         files: What was measured, at least one.
+        task: What the files answer; it says what the quality is called and which way is better.
+        output: What is known of the answers.
         threads: With how many threads, for the label of the axis.
 
     Returns:
-        The figure, two panels with the same accuracy axis.
+        The figure, two panels with the same axis of quality.
     """
     figure = new_figure(10.4, 4.4)
     panels = figure.subplots(1, 2, sharey=True)
     counted = f"{threads} thread{'s' if threads > 1 else ''}"
-    tidy(panels[0], "Accuracy and time", f"milliseconds per photo, {counted}", "accuracy")
-    tidy(panels[1], "Accuracy and size", "size of the file, MB", "")
-    _draw(panels[0], [file.latency_ms for file in files], files)
-    _draw(panels[1], [file.size_bytes / 1e6 for file in files], files)
-    panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if value <= 1 else "")
+    name = task.quality_name.capitalize()
+    direction = "lower is better" if task.is_error else ""
+    axis = ", ".join(filter(None, (task.quality_name, task.unit(output), direction)))
+    tidy(panels[0], f"{name} and time", f"milliseconds per photo, {counted}", axis)
+    tidy(panels[1], f"{name} and size", "size of the file, MB", "")
+    shown = [replace(file, quality=task.shown_estimate(file.quality)) for file in files]
+    _draw(panels[0], [file.latency_ms for file in files], shown)
+    _draw(panels[1], [file.size_bytes / 1e6 for file in files], shown)
+    if not task.is_error:
+        panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if value <= 1 else "")
     return figure
 
 
 def _draw(axes: "Axes", places: Sequence[float], files: Sequence[TradeOff]) -> None:
-    ends = [end for file in files for end in (file.accuracy.low, file.accuracy.high)]
-    margin = 0.08 * max(max(ends) - min(ends), 0.02)
+    ends = [end for file in files for end in (file.quality.low, file.quality.high)]
+    scale = max(map(abs, ends)) or 1.0
+    margin = 0.08 * max(max(ends) - min(ends), 0.02 * scale)
     width, low, high = 1.25 * max(places), min(ends) - margin, max(ends) + margin
     axes.set(xlim=(0, width), ylim=(low, high))
     points = []
     for place, file in zip(places, files, strict=True):
-        value = file.accuracy
+        value = file.quality
         axes.plot([place] * 2, [value.low, value.high], color=BLUE, linewidth=2, alpha=0.35)
         axes.plot(place, value.value, "o", color=BLUE, markersize=7, markeredgecolor="white")
         height = (value.value - low) / (high - low)
@@ -70,7 +82,7 @@ def _draw(axes: "Axes", places: Sequence[float], files: Sequence[TradeOff]) -> N
     for place, file, offset in zip(places, files, _offsets(points, files), strict=True):
         axes.annotate(
             short_name(file.name),
-            (place, file.accuracy.value),
+            (place, file.quality.value),
             offset,
             textcoords="offset points",
             ha="left" if offset[0] > 0 else "right",

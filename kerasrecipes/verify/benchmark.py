@@ -116,7 +116,7 @@ class Benchmark(Shown):
         }
 
     def plot(self) -> "Figure":
-        """Draw accuracy against time and against size, one point per export."""
+        """Draw quality against time and against size, one point per export."""
         from kerasrecipes.report.trade_off import TradeOff, plot_trade_off
 
         threads = self._threads()[0]
@@ -131,6 +131,8 @@ class Benchmark(Shown):
                 )
                 for v in self.variants
             ],
+            get_task(self.task),
+            self._output,
             threads,
         )
 
@@ -183,9 +185,12 @@ class Benchmark(Shown):
         task = get_task(self.task)
         if task.quality_name == "accuracy":
             return quality.percent(1)
-        output = OutputSpec(name="", task=self.task, unit=self.unit)
-        low, high = sorted(task.shown(end) for end in (quality.low, quality.high))
-        return f"{task.in_words(quality.value, output)} [{low:.3g}, {high:.3g}]"
+        shown = task.shown_estimate(quality)
+        return f"{task.in_words(quality.value, self._output)} [{shown.low:.3g}, {shown.high:.3g}]"
+
+    @property
+    def _output(self) -> OutputSpec:
+        return OutputSpec(name="", task=self.task, unit=self.unit)
 
     def _costs(self) -> Table:
         counts = self._threads()

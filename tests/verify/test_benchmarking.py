@@ -135,6 +135,30 @@ def variant(name: str, ms: float, int8_fraction: float = 0.0) -> Variant:
                    int8_fraction, {})  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("task", "unit", "quality", "axis", "title"),
+    [
+        ("regression", "mm", (-0.5, -0.75, -0.25), "mean absolute error, mm, lower is better",
+         "Mean absolute error and time"),
+        ("ordinal", "", (-0.5, -0.75, -0.25), "mean absolute error, classes, lower is better",
+         "Mean absolute error and time"),
+        ("multi_label", "", (0.5, 0.25, 0.75), "label accuracy", "Label accuracy and time"),
+    ],
+)  # fmt: skip
+def test_the_picture_is_drawn_in_the_figure_of_the_task(task, unit, quality, axis, title):
+    from kerasrecipes.verify import Benchmark
+
+    one = dataclasses.replace(variant("tflite-int8", 1.0), accuracy=Estimate(*quality))
+    told = Benchmark("m", 9, True, 0, "the original", None, (one,), task=task, unit=unit)
+    left = told.plot().axes[0]
+    assert (left.get_ylabel(), left.get_title(loc="left")) == (axis, title)
+    interval, point = left.lines
+    assert list(interval.get_ydata()) == [0.25, 0.75] and list(point.get_ydata()) == [0.5]
+    assert 0 < left.get_ylim()[0] < 0.25 and 0.75 < left.get_ylim()[1] < 1
+    ticks = left.yaxis.get_major_formatter()
+    assert (ticks(0.5, 0) == "50%") == (task == "multi_label")
+
+
 def test_what_is_slower_than_float_is_said_in_plain_words():
     """MobileNetV3-Small's int8 is slower than its float, and nobody expects it to be."""
     measured = [

@@ -84,8 +84,12 @@ class Candidate:
     @property
     def quality(self) -> str:
         """`accuracy` in words."""
-        output = OutputSpec(name="", task=self.task, unit=self.unit)
-        return get_task(self.task).in_words(self.accuracy, output)
+        return get_task(self.task).in_words(self.accuracy, self.output)
+
+    @property
+    def output(self) -> OutputSpec:
+        """What is known of its answers."""
+        return OutputSpec(name="", task=self.task, unit=self.unit)
 
     @property
     def points(self) -> str:

@@ -171,7 +171,7 @@ class OptimizationResult(Shown):
         return self.folder / file_name(candidate.model, candidate.quantization)
 
     def plot(self) -> "Figure":
-        """Draw accuracy against time and against size, as a `matplotlib.figure.Figure`."""
+        """Draw quality against time and against size, as a `matplotlib.figure.Figure`."""
         from kerasrecipes.report.trade_off import TradeOff, plot_trade_off
         from kerasrecipes.statistics.estimate import Estimate
         from kerasrecipes.statistics.intervals import wilson_interval
@@ -183,7 +183,8 @@ class OptimizationResult(Shown):
             name = f"{one.name} (pick)" if one == self.pick else one.name
             return TradeOff(name, Estimate(one.accuracy, *interval), one.latency_ms, one.size_bytes)
 
-        return plot_trade_off([drawn(one) for one in self.candidates])
+        files, first = [drawn(one) for one in self.candidates], self.candidates[0]
+        return plot_trade_off(files, get_task(first.task), first.output)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-safe data."""
