@@ -4,7 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from kerasrecipes.callbacks import HoldZeros, MagnitudePruning
 from kerasrecipes.callbacks.zeros.kernels import find_kernels
+from kerasrecipes.heads import make_head
+from kerasrecipes.optimization.channels.pruning import prune_channels
 from kerasrecipes.optimization.sparsity import share_sparsity, zero_smallest
 
 
@@ -78,3 +81,34 @@ def test_a_fraction_that_makes_nothing_zero_is_refused():
     assert (kernel == 0).sum() == 1
     zero_smallest(model, 0.03)  # what is zero already counts
     assert np.array_equal(model.layers[-1].kernel.numpy(), kernel)
+
+
+def ordinal_model(classes):
+    photo = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(32, 3, activation="relu", name="wide")(photo)
+    return keras.Model(photo, make_head("ordinal").build(x, classes, seed=0))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 25])
+def test_steps_between_ordered_classes_stay_whole(classes):
+    model, photos = ordinal_model(classes), np.random.default_rng(0).uniform(0, 255, (4, 16, 16, 3))
+    zero_smallest(model, 0.97)
+    np.testing.assert_array_equal(model.get_layer("steps").kernel, np.ones((1, classes - 1)))
+    assert not model.get_layer("rank").kernel.numpy().all()
+    pruned = prune_channels(ordinal_model(classes), channels=0.5, residual=True)
+    assert pruned.sizes["wide"] == (32, 16)
+    steps = pruned.model.get_layer("steps")
+    np.testing.assert_array_equal(steps.kernel, np.ones((1, classes - 1)))
+    np.testing.assert_allclose(pruned.model.predict(photos, verbose=0).sum(axis=1), 1, atol=1e-6)
+
+
+def test_training_with_zeros_leaves_steps_whole_and_of_length_1():
+    model = ordinal_model(9)
+    training = keras.Model(model.input, model.get_layer("steps").output)
+    training.compile(keras.optimizers.Adam(0.01), "mse")
+    x, y = np.random.default_rng(1).uniform(0, 255, (8, 16, 16, 3)), np.zeros((8, 8))
+    zero_smallest(model, 0.9)
+    kept = training.get_layer("rank").kernel.numpy() != 0
+    training.fit(x, y, epochs=2, verbose=0, callbacks=[MagnitudePruning(0.9), HoldZeros()])
+    np.testing.assert_allclose(training.get_layer("steps").kernel, np.ones((1, 8)), rtol=1e-5)
+    assert not (training.get_layer("rank").kernel.numpy()[~kept]).any()
