@@ -5,12 +5,15 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from kerasrecipes.console import say, warn
 from kerasrecipes.errors import DataError, printable
 
 UNFINISHED = ".writing-"
@@ -79,15 +82,99 @@ def told_plainly(folder: Path) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def temporary_folder(beside: Path) -> Iterator[Path]:
-    """Make a hidden folder in `beside`; whatever is still in it at the end is removed."""
-    folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=beside))
-    folder.chmod(0o755)
+class TemporaryFolder:
+    """A hidden folder; with the end of a block, or of this object, what is still in it is removed.
+
+    It also is when the program ends, and after `kill -9` by the next write beside it.
+
+    Args:
+        beside: Where it is made; `None` for the system's place for temporary files.
+
+    Raises:
+        OSError: If nothing can be written there.
+    """
+
+    def __init__(self, beside: Path | None = None):
+        where = Path(tempfile.gettempdir()) if beside is None else beside
+        remove_unfinished(where)
+        while True:
+            self.path = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=where))
+            with suppress(FileNotFoundError):  # somebody took it for left behind
+                descriptor = os.open(self.path, os.O_RDONLY)
+                if _claim(descriptor, self.path):
+                    break
+                os.close(descriptor)
+        self._end = weakref.finalize(self, _end_folder, self.path, descriptor)
+        self.path.chmod(0o755)
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *error: object) -> None:
+        self._end()
+
+
+def _end_folder(path: Path, descriptor: int) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    os.close(descriptor)
+
+
+def _claim(descriptor: int, path: Path) -> bool:
+    """Lock what was just made until it is closed; whether it is still there then."""
+    with suppress(OSError):  # where files cannot be locked
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return _is_at(descriptor, path)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
     try:
-        yield folder
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what writes left behind in a folder when their process was killed, and say so.
+
+    What is still being written is locked by who writes it, and stays.
+
+    Args:
+        folder: The folder.
+    """
+    for path in sorted(folder.glob(f"{UNFINISHED}*")):
+        try:
+            removed = _remove_if_left(path)
+        except FileNotFoundError:  # its writer was quicker
+            continue
+        except OSError as error:
+            warn(
+                f"'{printable(path)}' seems to be left behind by a write that was cut off, and "
+                f"cannot be removed: {error.strerror}. Remove it."
+            )
+            continue
+        if removed:
+            say(f"Removed '{printable(path)}', left behind by a write that was cut off.")
+
+
+def _remove_if_left(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        shared = path.parent.stat().st_mode & stat.S_ISVTX
+        if shared and os.fstat(descriptor).st_uid != os.geteuid():
+            return False  # another user's, whose next write removes it
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if not _is_at(descriptor, path):
+            return False
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        return True
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
 
 
 def check_new_folder(folder: Path) -> None:
@@ -117,10 +204,19 @@ def sync_folder(folder: Path) -> None:
                 os.close(descriptor)
 
 
+def _claimed_file(folder: Path) -> IO[bytes]:
+    while True:
+        file = tempfile.NamedTemporaryFile(prefix=UNFINISHED, dir=folder, delete=False)
+        if _claim(file.fileno(), Path(file.name)):
+            return file
+        file.close()
+
+
 @contextmanager
 def complete_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a hidden binary file that becomes `path` when the block ends, or else is removed."""
-    with tempfile.NamedTemporaryFile(prefix=UNFINISHED, dir=path.parent, delete=False) as file:
+    remove_unfinished(path.parent)
+    with _claimed_file(path.parent) as file:
         try:
             yield file
             file.flush()
@@ -166,9 +262,3 @@ def locked_folder(folder: Path) -> Iterator[None]:
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         yield
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what `complete_file` left behind in a process that was killed."""
-    for path in folder.glob(f"{UNFINISHED}*"):
-        path.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ as converting the checkpoint again (about 0.1 s). It pays for slower conversions
 
 import hashlib
 import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from kerasrecipes.errors import DataError
 from kerasrecipes.file_budget import allowed_bytes, read_arrays
-from kerasrecipes.files import digest
+from kerasrecipes.files import complete_file, digest
 
 ENVIRONMENT_VARIABLE = "KERASRECIPES_CACHE"
 DIGEST_KEY = "sha256"
@@ -117,14 +116,6 @@ def _read(path: Path, most_bytes: int) -> dict[str, np.ndarray] | None:
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            content: dict[str, Any] = {**arrays, DIGEST_KEY: np.array(_digest_of_arrays(arrays))}
-            np.savez(stream, **content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    content: dict[str, Any] = {**arrays, DIGEST_KEY: np.array(_digest_of_arrays(arrays))}
+    with complete_file(path) as file:
+        np.savez(file, **content)

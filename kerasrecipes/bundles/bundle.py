@@ -31,7 +31,7 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality, get_modality
 from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
-from kerasrecipes.files import digest, sync_folder, temporary_folder, told_plainly
+from kerasrecipes.files import TemporaryFolder, digest, sync_folder, told_plainly
 from kerasrecipes.report.run_report import RunReport
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class BundleFolder:
         check_model_folder(name_folder)
         with told_plainly(name_folder):
             name_folder.mkdir(parents=True, exist_ok=True)
-            with temporary_folder(name_folder) as folder:
+            with TemporaryFolder(name_folder) as folder:
                 fields = fill(folder)
                 hashes = {name: digest(path) for name, path in _files(folder)}
                 manifest = new_manifest(sha256=hashes, **fields)
@@ -278,7 +278,7 @@ def check_model_folder(folder: Path) -> None:
     with told_plainly(folder):
         if not existing.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "There is a file of that name", str(existing))
-        with temporary_folder(existing):
+        with TemporaryFolder(existing):
             pass
 
 

@@ -1,14 +1,13 @@
 """Exporting a backbone with a linear head for a trial: how large, how fast, still the same?"""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.data.examples import Examples
+from kerasrecipes.files import TemporaryFolder
 from kerasrecipes.heads.classification import ClassificationHead
 from kerasrecipes.training.calibration import calibration_inputs
 
@@ -86,8 +85,8 @@ class TrialExport:
         from kerasrecipes.verify import Tolerance, benchmark_export
 
         tflite = get_format("tflite")
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"model{tflite.suffix}"
+        with TemporaryFolder() as folder:
+            path = folder / f"model{tflite.suffix}"
             tflite.write(
                 self.model,
                 path,

@@ -6,7 +6,12 @@ Nothing heavy is imported before a command runs, so that `--help`, `ls`, `predic
 
 import os
 import re
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -88,7 +93,8 @@ def main(arguments: list[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):  # a closed stream is None, a notebook's has none
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(arguments, prog_name="kerasrecipes")
+        with _ended_by_signals():
+            app(arguments, prog_name="kerasrecipes")
     except SystemExit as end:
         if _was_interrupted(end):
             print("\nInterrupted; nothing was saved.", file=sys.stderr)
@@ -98,6 +104,31 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         print(f"{type(error).__name__}: {_message(error)}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 1))
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """End as after an error, so that nothing half-written is left; a second signal kills."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        # `print` may be what was interrupted.
+        os.write(2, f"\nEnded by {signal.Signals(number).name}.\n".encode())
+        sys.exit(128 + number)
+
+    unhandled = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if threading.current_thread() is threading.main_thread()
+        and signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in unhandled:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in unhandled:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

@@ -138,9 +138,11 @@ def benchmark_saved(
     found = benchmark_bundle(model, photos, runs=runs, profile=profile)
     print_json(found.to_dict()) if as_json else print(found)
     if plot is not None:
+        from kerasrecipes.files import complete_file, told_plainly
         from kerasrecipes.report.style import png
 
-        plot.write_bytes(png(found.plot()))
+        with told_plainly(plot.parent), complete_file(plot) as file:
+            file.write(png(found.plot()))
         print(f"Drawn in {printable(plot)}", file=sys.stderr)
 
 

@@ -91,7 +91,7 @@ def show_augmentation(
     ] = False,
 ) -> None:
     """Draw photos and the views that training would see of them, to be looked at."""
-    from kerasrecipes.files import temporary_folder, told_plainly
+    from kerasrecipes.files import TemporaryFolder, told_plainly
     from kerasrecipes.photos.scan import scan_photos
     from kerasrecipes.report.contact_sheet import draw_augmentation
     from kerasrecipes.report.style import png
@@ -102,7 +102,7 @@ def show_augmentation(
     figure = draw_augmentation(
         found, augment.value, views=views, count=count, image_size=side, seed=seed
     )
-    with told_plainly(to.parent), temporary_folder(beside=to.parent) as folder:
+    with told_plainly(to.parent), TemporaryFolder(beside=to.parent) as folder:
         (folder / to.name).write_bytes(png(figure))
         (folder / to.name).replace(to)
     print(f"Written to {printable(to)}")

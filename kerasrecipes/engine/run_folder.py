@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from kerasrecipes.console import kept_in
 from kerasrecipes.environment import library_versions
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.files import complete_file, locked_folder, remove_unfinished, told_plainly
+from kerasrecipes.files import complete_file, locked_folder, told_plainly
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import RunReport
@@ -75,7 +75,6 @@ class RunFolder:
                     f"'{printable(self.path)}' holds a run already. Pass `resume=True` to go "
                     "on with it, or name another folder."
                 )
-            remove_unfinished(self.path)
             log, start = self.path / "console.log", "Resumed" if self.resume else "Begun"
             with log.open("a", encoding="utf-8") as file:
                 file.write(f"{start} {_now()}, process {os.getpid()}\n")

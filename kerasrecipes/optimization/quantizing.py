@@ -1,9 +1,7 @@
 """Making a fitted recipe's model small by rounding its numbers."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrecipes.console import heeds_verbose, say
@@ -11,6 +9,7 @@ from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import on_side
 from kerasrecipes.errors import is_number, unknown_name
+from kerasrecipes.files import TemporaryFolder
 from kerasrecipes.optimization.probabilities import check_probabilities
 from kerasrecipes.optimization.pruning import check_epochs
 from kerasrecipes.optimization.quantization_report import QuantizationReport
@@ -202,8 +201,8 @@ def _written(
         if facts["sensitivity"] is not None:
             say(str(facts["sensitivity"]))
     facts["kept"] = tuple(kept["keep_float"] or ())
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
+    with TemporaryFolder() as folder:
+        path = folder / "model.tflite"
         get_format("tflite").write(
             recipe.model_,
             path,

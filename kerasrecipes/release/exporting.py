@@ -15,7 +15,7 @@ from kerasrecipes.errors import (
     printable,
 )
 from kerasrecipes.export.checks import check_backend
-from kerasrecipes.files import digest, size_bytes, sync_folder, temporary_folder
+from kerasrecipes.files import TemporaryFolder, digest, size_bytes, sync_folder
 
 if TYPE_CHECKING:
     from kerasrecipes.bundles.bundle import BundleFolder
@@ -210,7 +210,7 @@ def _passed(found: "Verification") -> "Verification":
 def _folder_in_the_making(target: Path) -> Iterator[Path]:
     """Give a hidden folder that becomes `target` if the block succeeds, and vanishes if not."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(target.parent) as outer:
+    with TemporaryFolder(target.parent) as outer:
         folder, old = outer / target.name, outer / "old"
         folder.mkdir()
         yield folder

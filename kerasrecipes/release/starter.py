@@ -10,7 +10,7 @@ import numpy as np
 from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
 from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
 from kerasrecipes.errors import DataError, listed, unknown_name
-from kerasrecipes.files import check_new_folder, sync_folder, temporary_folder
+from kerasrecipes.files import TemporaryFolder, check_new_folder, sync_folder
 from kerasrecipes.photos.modality import policy_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def write_starter(
     record = _chosen(bundle, export)
     check_digest(record)
     to.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(to.parent) as outer:
+    with TemporaryFolder(to.parent) as outer:
         folder = outer / "starter"
         assets = folder / _ASSETS.get(language, ".")
         (assets / "golden").mkdir(parents=True)

@@ -26,7 +26,7 @@ class Room:
 
 # Files below the rooms, which all that stands above them may import.
 FOR_ALL = {
-    "_version", "errors", "files", "file_budget", "registry", "lazy", "console", "keras_private",
+    "_version", "errors", "registry", "lazy", "console", "files", "file_budget", "keras_private",
     "environment", "records",
 }  # fmt: skip
 
@@ -34,12 +34,12 @@ FOR_ALL = {
 ROOMS = {
     "_version": Room(),
     "errors": Room(),
-    "files": Room(),
-    "file_budget": Room(libraries="numpy", later_libraries="h5py keras"),
-    "records": Room(libraries="pydantic"),
     "registry": Room(),
     "lazy": Room(),
     "console": Room(later_libraries="rich"),
+    "files": Room(),
+    "file_budget": Room(libraries="numpy", later_libraries="h5py keras"),
+    "records": Room(libraries="pydantic"),
     "keras_private": Room(later_libraries="keras"),
     "environment": Room(later_libraries="keras tensorflow"),
     "templates": Room(),

@@ -154,6 +154,18 @@ def names_of_neighbours(module: Module) -> Iterator[str]:
                 )
 
 
+def named_temporary_files(module: Module) -> Iterator[str]:
+    """Find what a killed process would leave behind for ever."""
+    named = {"mkdtemp", "mkstemp", "NamedTemporaryFile", "TemporaryDirectory"}
+    for node in ast.walk(module.tree):
+        found = {getattr(node, "attr", None), getattr(node, "name", None)} & named
+        if found and module.file != "files.py":
+            yield (
+                f"{module.file}:{node.lineno} uses tempfile.{found.pop()}: take `TemporaryFolder` "
+                "or `complete_file` of kerasrecipes/files.py, whose remains the next write removes."
+            )
+
+
 def levels(module: Module) -> Iterator[str]:
     parts = module.file.removesuffix(".py").split("/")
     if len(parts) > LEVELS:
@@ -164,7 +176,7 @@ def levels(module: Module) -> Iterator[str]:
 
 RULES = [
     wrong_arrows, heavy_when_loaded, too_long, forbidden_statements,
-    private_names_of_keras, names_of_neighbours, levels,
+    private_names_of_keras, names_of_neighbours, named_temporary_files, levels,
 ]  # fmt: skip
 
 
@@ -226,6 +238,8 @@ BUNDLE = "from kerasrecipes.bundles.bundle import BundleFolder"
         (names_of_neighbours, "photos/__init__.py", "def scan(): 0", "'scan'"),
         (names_of_neighbours, "photos/__init__.py", "from .folder import x as scan", "'scan'"),
         (names_of_neighbours, "__init__.py", "from kerasrecipes.cli import export", "'export'"),
+        (named_temporary_files, "data/x.py", "from tempfile import mkdtemp", "TemporaryFolder"),
+        (named_temporary_files, "data/x.py", "tempfile.NamedTemporaryFile()", "complete_file"),
         (levels, "data/helpers/x.py", "", "not {'helpers'}"),
         (levels, "data/a/b/x.py", "", "no deeper"),
     ],
@@ -251,6 +265,8 @@ def test_the_rules_see_what_they_are_for(rule, file, text, complaint):
         (private_names_of_keras, "keras_private.py", "layer._flatten_layers()"),
         (names_of_neighbours, "photos/x.py", "def scan(): 0"),
         (names_of_neighbours, "photos/__init__.py", "from kerasrecipes.photos import scan"),
+        (named_temporary_files, "files.py", "tempfile.mkdtemp()"),
+        (named_temporary_files, "data/x.py", "tempfile.TemporaryFile()"),
         (levels, "data/a/x.py", ""),
     ],
 )

@@ -136,7 +136,7 @@ def test_the_file_is_complete_before_it_has_its_name(source, cache, monkeypatch)
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda *a: (order.append("replace"), replace(*a)))
     take(source, Converter())
-    assert order == ["fsync", "replace"]
+    assert order == ["fsync", "replace", "fsync"]  # the last one is of the folder
 
 
 def test_another_source_than_expected_is_refused(source, cache):

@@ -11,7 +11,7 @@ import numpy as np
 from kerasrecipes.console import warn
 from kerasrecipes.errors import DataError, IntegrityError, listed, printable
 from kerasrecipes.file_budget import read_arrays
-from kerasrecipes.files import complete_file, digest, remove_unfinished
+from kerasrecipes.files import complete_file, digest
 
 FORMAT = 1
 TREE = "tree"
@@ -124,7 +124,6 @@ class StateFolder:
         arrays: dict[str, Any] = pack_tree(state)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            remove_unfinished(self.folder)
             written = self.folder / f"state-{max([0, *self._states()]) + 1:06}.npz"
             with complete_file(written) as file:
                 np.savez(file, **arrays)

@@ -31,7 +31,7 @@ from kerasrecipes.export.checks import (
 )
 from kerasrecipes.export.format import ExportFormat, GraphFacts
 from kerasrecipes.export.loaded import FileModel
-from kerasrecipes.files import sync_folder, temporary_folder
+from kerasrecipes.files import TemporaryFolder, sync_folder
 
 if TYPE_CHECKING:
     import keras
@@ -91,7 +91,7 @@ def write(
         raise DataError(f"'{printable(path)}' exists already. Name a new folder.")
     decode = get_modality(contract.modality).in_graph(contract.input)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(path.parent) as outer:
+    with TemporaryFolder(path.parent) as outer:
         folder = outer / path.name / str(version)
         _convert(model, folder, contract, decode)
         _describe(folder / _EXTRA, contract)

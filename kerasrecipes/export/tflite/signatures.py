@@ -12,14 +12,13 @@ likes. `classify` answers with what was learnt. The classes stay those of the mo
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.bundles.decision import last_dense
 from kerasrecipes.environment import silenced
 from kerasrecipes.errors import unknown_name
 from kerasrecipes.export.tflite.convert import with_plain_errors
+from kerasrecipes.files import TemporaryFolder
 from kerasrecipes.keras_private import keep_in_archive
 
 if TYPE_CHECKING:
@@ -96,11 +95,11 @@ def convert_signatures(
     keep_in_archive(archive, head.variables)  # restore would assign to what is not tracked
     for name, (function, takes) in head.endpoints().items():
         archive.add_endpoint(name, function, takes)
-    with TemporaryDirectory() as folder:
+    with TemporaryFolder() as folder:
         with silenced():
-            archive.write_out(folder, verbose=False)
+            archive.write_out(str(folder), verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(
-            str(Path(folder)), signature_keys=list(head.endpoints())
+            str(folder), signature_keys=list(head.endpoints())
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         converter.experimental_enable_resource_variables = learns

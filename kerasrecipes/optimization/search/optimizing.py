@@ -1,12 +1,11 @@
 """From budgets to a model: one call that tries, measures, picks and explains."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kerasrecipes.console import heeds_verbose
-from kerasrecipes.files import locked_folder
+from kerasrecipes.files import TemporaryFolder, locked_folder
 from kerasrecipes.optimization.probabilities import check_probabilities
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.optimization.search.plans import named_students
@@ -86,9 +85,7 @@ def optimize(
     checked_sides(recipe, train, val)
     if seed is not None:
         recipe = _with_seed(recipe, seed)
-    keep_alive = tempfile.TemporaryDirectory() if run_folder is None else None
-    named_place: Any = keep_alive.name if keep_alive else run_folder
-    place = Path(named_place)
+    place, keep_alive = _place(run_folder)
     with locked_folder(place):
         search = Search(recipe, train, val, limits, 60 * max_minutes, place, named)
         search.run()
@@ -102,6 +99,14 @@ def optimize(
         folder=place,
         keep_alive=keep_alive,
     )
+
+
+def _place(run_folder: str | Path | None) -> tuple[Path, TemporaryFolder | None]:
+    """Return where to keep records, files and models, and what lasts as long as that must."""
+    if run_folder is not None:
+        return Path(run_folder), None
+    temporary = TemporaryFolder()
+    return temporary.path, temporary
 
 
 def _with_seed(recipe: "Recipe", seed: int) -> "Recipe":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.file_limits import pareto_front
+from kerasrecipes.files import TemporaryFolder
 from kerasrecipes.heads import get_task
 from kerasrecipes.optimization.quantized_model import evaluated_file
 from kerasrecipes.optimization.search.candidate import Candidate, file_answers
@@ -49,7 +50,7 @@ class OptimizationResult(Shown):
     photos: int
     recipes: dict[str, Any] = field(repr=False)
     folder: Path = field(repr=False)
-    keep_alive: Any = field(default=None, repr=False)
+    keep_alive: TemporaryFolder | None = field(default=None, repr=False)
 
     @property
     def pick(self) -> Candidate | None:

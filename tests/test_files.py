@@ -1,0 +1,144 @@
+"""What is written appears whole, and what a process leaves behind when it is killed goes away."""
+
+import gc
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from kerasrecipes.files import UNFINISHED, TemporaryFolder, complete_file
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from kerasrecipes.files import TemporaryFolder, complete_file
+with TemporaryFolder(Path(sys.argv[1])) as folder:
+    (folder / "part").write_text("half")
+    with complete_file(Path(sys.argv[1], "file")) as file:
+        file.write(b"half")
+        print("writing", flush=True)
+        time.sleep(60)
+"""
+COMMAND = """
+import sys, time
+from pathlib import Path
+from kerasrecipes import cli
+from kerasrecipes.files import TemporaryFolder, complete_file
+@cli.app.command("write")
+def write(to: Path):
+    with TemporaryFolder(to), complete_file(to / "file"):
+        print("writing", flush=True)
+        time.sleep(60)
+cli.main()
+"""
+
+
+@contextmanager
+def writing(*command):
+    """Run a process until it writes."""
+    command = [sys.executable, "-c", *map(str, command)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:
+        try:
+            assert process.stdout.readline() == "writing\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def left(folder):
+    return sorted(folder.glob(f"{UNFINISHED}*"))
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """A folder in which a process was killed while it wrote."""
+    with writing(WRITER, tmp_path):
+        pass
+    assert [path.is_dir() for path in left(tmp_path)] in ([True, False], [False, True])
+    return tmp_path
+
+
+def write_file(folder):
+    with complete_file(folder / "other") as file:
+        file.write(b"whole")
+
+
+def write_folder(folder):
+    with TemporaryFolder(folder):
+        pass
+
+
+@pytest.mark.parametrize("write", [write_file, write_folder])
+def test_what_a_killed_process_left_is_removed_by_the_next_write(killed, capsys, write):
+    remains = left(killed)
+    write(killed)
+    assert left(killed) == [] and not (killed / "file").exists()
+    told = capsys.readouterr().err
+    assert all(f"Removed '{path}', left behind by a write that was cut" in told for path in remains)
+
+
+def test_what_is_being_written_stays(tmp_path, capsys):
+    with writing(WRITER, tmp_path), TemporaryFolder(tmp_path) as own:
+        with complete_file(tmp_path / "own") as file:  # nor does it take its own away
+            file.write(b"whole")
+        assert len(left(tmp_path)) == 3 and own.is_dir()
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "own").read_bytes() == b"whole"
+
+
+def test_what_cannot_be_removed_is_named(killed, capsys, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (folder,) = (path for path in left(killed) if path.is_dir())
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", refuse)
+        write_file(killed)
+    told = f"'{folder}' seems to be left behind by a write that was cut off, and cannot be removed"
+    assert told in capsys.readouterr().err
+    assert left(killed) == [folder]
+
+
+def test_nothing_strange_is_followed(tmp_path, capsys):
+    (tmp_path / "kept").write_text("kept")
+    (tmp_path / f"{UNFINISHED}link").symlink_to(tmp_path / "kept")
+    write_file(tmp_path)
+    assert (tmp_path / "kept").read_text() == "kept"
+    assert f"'{tmp_path}/{UNFINISHED}link' seems to be left behind" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_told_to_end_leaves_nothing(tmp_path, number):
+    with writing(COMMAND, "write", tmp_path) as process:
+        assert len(left(tmp_path)) == 2
+        process.send_signal(number)
+        _, told = process.communicate(timeout=30)
+    assert list(tmp_path.iterdir()) == []
+    assert "Traceback" not in told
+    if number == signal.SIGINT:
+        assert "Interrupted" in told and process.returncode == 130
+    else:
+        assert process.returncode == 128 + number
+        assert f"Ended by {signal.Signals(number).name}." in told
+
+
+def test_a_folder_lasts_as_long_as_it_is_held(tmp_path):
+    held = TemporaryFolder(tmp_path)
+    assert os.listdir(tmp_path) == [held.path.name]
+    del held
+    gc.collect()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    (tmp_path / "file").write_bytes(b"before")
+    with pytest.raises(OSError, match="No space"), complete_file(tmp_path / "file") as file:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+    assert os.listdir(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"before"
