@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         backbones as backbones,
         callbacks as callbacks,
         data as data,
+        drift as drift,
         engine as engine,
         evaluation as evaluation,
         export as export,
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
     from kerasrecipes.choosing.recommend import recommend_backbone as recommend_backbone
     from kerasrecipes.choosing.recommendation import Recommendation as Recommendation
     from kerasrecipes.console import set_verbosity as set_verbosity
+    from kerasrecipes.drift import (
+        DriftReport as DriftReport,
+        ReferenceProfile as ReferenceProfile,
+        detect_drift as detect_drift,
+        profile_bundle as profile_bundle,
+    )
     from kerasrecipes.engine import Stage as Stage, UnfreezeSchedule as UnfreezeSchedule
     from kerasrecipes.errors import (
         DataError as DataError,
@@ -138,6 +145,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "choosing.recommendation": "Recommendation",
         "console": "set_verbosity",
         "photos.split": "split_photos",
+        "drift": "DriftReport ReferenceProfile detect_drift profile_bundle",
         "engine": "Stage UnfreezeSchedule",
         "errors": "DataError DownloadError IntegrityError KerasRecipesError "
         "MissingDependencyError NoEffectError NotFittedError PluginError "
@@ -172,6 +180,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "benchmark_export verify_bundle verify_export",
     },
     own="__version__",
-    rooms="backbones callbacks data engine evaluation export heads losses optimization "
+    rooms="backbones callbacks data drift engine evaluation export heads losses optimization "
     "optimizers photos quantization statistics surgery",
 )

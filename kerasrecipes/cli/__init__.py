@@ -17,7 +17,16 @@ from typing import Annotated, Any
 import typer
 
 from kerasrecipes._version import __version__
-from kerasrecipes.cli import catalogue, fitting, models, optimizing, photos, recipes, recommending
+from kerasrecipes.cli import (
+    catalogue,
+    fitting,
+    models,
+    optimizing,
+    photos,
+    recipes,
+    recommending,
+    watching,
+)
 from kerasrecipes.errors import KerasRecipesError, printable
 
 app = typer.Typer(
@@ -43,6 +52,7 @@ COMMANDS = {
     "verify": models.verify_saved,
     "benchmark": models.benchmark_saved,
     "predict": models.predict,
+    "drift": watching.drift,
     "optimize": optimizing.optimize,
     "prune": optimizing.prune_saved,
     "quantize": optimizing.quantize_saved,
@@ -50,6 +60,7 @@ COMMANDS = {
 }
 # Arguments whose option has another name, as messages write them between backticks.
 OPTIONS = {
+    "looks_per_false_alarm": "--looks",
     "max_latency_ms": "--max-ms",
     "max_size_mb": "--max-mb",
     "resume": "--resume",

@@ -83,6 +83,17 @@ class Modality(ABC):
         """
         return None
 
+    def measure(self, example: np.ndarray) -> dict[str, float]:
+        """Measure what changes with the source of the data, without a model.
+
+        Args:
+            example: One example as a model takes it.
+
+        Returns:
+            Name to number, the same names for all examples; empty where nothing is known.
+        """
+        return {}
+
     @abstractmethod
     def find(self, folder: Path) -> Iterator[Path]:
         """Yield the examples in a folder and its subfolders, sorted, without following links."""

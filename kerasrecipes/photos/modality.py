@@ -15,6 +15,7 @@ from kerasrecipes.photos.decoding.decode import decode_photo
 from kerasrecipes.photos.decoding.in_graph import GraphDecoder
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
 from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.measures import measure_photo
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.scan import scan_photos
 
@@ -46,6 +47,10 @@ class Photos(Modality):
     def in_graph(self, spec: InputSpec) -> GraphDecoder:
         """Return what decodes JPEG and PNG files in a graph."""
         return GraphDecoder(image_size(spec), policy_of(spec))
+
+    def measure(self, example: np.ndarray) -> dict[str, float]:
+        """Measure light, lens and camera; see `measure_photo`."""
+        return measure_photo(example)
 
     def find(self, folder: Path) -> Iterator[Path]:
         """Yield the photos in a folder; a photo is known by its ending."""

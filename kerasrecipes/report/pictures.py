@@ -33,13 +33,20 @@ class Judged(Protocol):
     """Examples that a model was measured on, and what it said about them."""
 
     @property
-    def split(self) -> str: ...
+    def split(self) -> str:
+        """What they are called, e.g. `"test"`."""
+
     @property
-    def examples(self) -> Examples: ...
+    def examples(self) -> Examples:
+        """The examples."""
+
     @property
-    def targets(self) -> np.ndarray: ...
+    def targets(self) -> np.ndarray:
+        """What they should be answered with."""
+
     @property
-    def answers(self) -> np.ndarray: ...
+    def answers(self) -> np.ndarray:
+        """What the model said."""
 
 
 def draw_pictures(report: RunReport, held_out: Judged, output: OutputSpec) -> dict[str, bytes]:

@@ -9,9 +9,11 @@ import numpy as np
 
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.data.examples import Examples
-from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.data.modality import get_modality
 from kerasrecipes.data.seen import on_side, with_seen
 from kerasrecipes.data.specs import InputSpec, OutputSpec
+from kerasrecipes.drift.observed import Observed, observe
+from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.errors import NotFittedError
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.task import Task
@@ -33,6 +35,20 @@ class HeldOut:
     examples: Examples
     targets: np.ndarray
     answers: np.ndarray
+    seen: Observed | None = None
+
+    def profile(self, output: OutputSpec, seed: int) -> ReferenceProfile:
+        """Sketch the examples, for later ones to be compared with.
+
+        Args:
+            output: What the model answers with.
+            seed: Seed of the sketch.
+        """
+        if self.seen is None:
+            raise NotFittedError("Nothing was measured of these examples. Evaluate them again.")
+        quality = get_task(output.task).quality(self.targets, self.answers, output)
+        modality = self.examples.modality
+        return ReferenceProfile.of(self.seen, quality, output, modality, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -236,7 +252,8 @@ def measure(
     """
     task = get_task(output.task)
     targets = task.targets(examples, output)
-    answers = predict_scores(model, examples)
+    seen = observe(model, examples, get_modality(examples.modality))
+    answers = seen.answers
     known = task.decided(output, targets, answers) if decide else output
     evaluation = task.evaluate(
         targets,
@@ -248,7 +265,7 @@ def measure(
     )
     if known is not output:
         evaluation = evaluation.noted(DECIDED)
-    return known, HeldOut(split, examples, targets, answers), evaluation
+    return known, HeldOut(split, examples, targets, answers, seen), evaluation
 
 
 def _latency_ms(model: "keras.Model") -> list[float]:

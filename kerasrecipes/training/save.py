@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.data.examples import Examples
+from kerasrecipes.drift.profile import PROFILE_FILE
 from kerasrecipes.errors import IntegrityError, printable
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.training.calibration import calibration_inputs
@@ -36,6 +37,7 @@ def save_recipe(recipe: "Recipe", name_folder: Path) -> Bundle:
         np.savez_compressed(folder / "calibration.npz", photos=inputs)
         _write_data(folder / "data.jsonl", fitted)
         _write_report(folder, fitted)
+        held_out.profile(fitted.output, recipe.seed).write(folder / PROFILE_FILE)
         _compare_saved(folder / "model.keras", held_out, chosen[:16])
         return _manifest_fields(recipe)
 

@@ -96,6 +96,9 @@ ROOMS = {
         "bundles data evaluation export heads statistics", later="report", libraries="numpy"
     ),
     "serve": Room("bundles data export heads photos", libraries="numpy"),
+    "drift": Room(
+        "bundles data heads statistics", libraries="numpy pydantic", later_libraries="keras"
+    ),
     "release": Room(
         "bundles export photos",
         later="data verify",
@@ -103,8 +106,8 @@ ROOMS = {
         later_libraries="jinja2",
     ),
     "training": Room(
-        "backbones bundles data engine evaluation heads losses photos release report settings "
-        "statistics surgery",
+        "backbones bundles data drift engine evaluation heads losses photos release report "
+        "settings statistics surgery",
         later="verify",
         libraries="numpy",
         later_libraries="keras sklearn",
@@ -123,8 +126,8 @@ ROOMS = {
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
     "cli": Room(
-        later="backbones choosing data engine export optimization photos release report serve "
-        "settings templates training verify",
+        later="backbones choosing data drift engine export optimization photos release report "
+        "serve settings templates training verify",
         libraries="typer",
     ),
     "__main__": Room("cli"),

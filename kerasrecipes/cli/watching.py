@@ -1,0 +1,54 @@
+"""Commands for a model that is in use."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasrecipes.cli.options import Json, Model, Seed, print_json
+
+# For a scheduler: beside 0, when all is well.
+ALARM, INSUFFICIENT = 5, 6
+
+
+def drift(
+    model: Model,
+    photos: Annotated[
+        Path, typer.Argument(help="New photos: a folder, without classes if you like, or a table.")
+    ],
+    history: Annotated[
+        Path | None,
+        typer.Option(help="A file that remembers the looks, e.g. drift.db; evidence adds up then."),
+    ] = None,
+    looks: Annotated[
+        float,
+        typer.Option(min=2, help="Looks per alarm without cause, e.g. 520: ten years, weekly."),
+    ] = 520,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Labelled held-out photos to compare with; else the model's profile."),
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Tell whether new photos still are as those that a model was measured on.
+
+    Exits with 5 if they are not, and with 6 if there are too few to tell.
+    """
+    from kerasrecipes.drift.detecting import detect_drift
+    from kerasrecipes.drift.profiling import profile_bundle
+    from kerasrecipes.drift.report import INSUFFICIENT as TOO_FEW
+
+    found = detect_drift(
+        model,
+        photos,
+        reference=None if reference is None else profile_bundle(model, reference, seed=seed),
+        history=history,
+        looks_per_false_alarm=looks,
+        seed=seed,
+    )
+    print_json(found.to_dict()) if as_json else print(found)
+    if found.alarm:
+        raise typer.Exit(ALARM)
+    if found.verdict == TOO_FEW:
+        raise typer.Exit(INSUFFICIENT)

@@ -1,0 +1,132 @@
+"""Which measurements of new examples differ from those of the reference, and by how much."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from kerasrecipes.data.examples import CLASS
+from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.drift.observed import Observed
+from kerasrecipes.drift.profile import ReferenceProfile
+from kerasrecipes.heads import get_task
+from kerasrecipes.statistics.two_sample import TwoSample, any_of, counts_test, ks_test, mmd_test
+
+# What a test is about.
+INPUTS, FEATURES, ANSWERS = "inputs", "features", "answers"
+FAMILIES = (INPUTS, FEATURES, ANSWERS)
+# Scores of more classes than these would cost power, and few of them move alone.
+MOST_CLASSES = 16
+_POWER = 0.8
+# How many examples a t-test would need for one that this test needs (Hodges and Lehmann).
+_EFFICIENCY = 0.64
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What one test found.
+
+    Args:
+        family: `"inputs"`, `"features"` or `"answers"`.
+        name: What was compared, e.g. `"brightness"`.
+        p_value: How likely such a difference is if nothing has changed, this test alone.
+        effect: 0 for none. Of numbers the largest gap between the cumulative distributions, of
+            classes the share that would have to change, of features a distance.
+        before: Mean of the reference; NaN where there is none.
+        now: Mean of the new examples.
+    """
+
+    family: str
+    name: str
+    p_value: float
+    effect: float
+    before: float = math.nan
+    now: float = math.nan
+
+
+def compare_with(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tuple[Shift, ...]:
+    """Compare all measurements of new examples with those of a profile.
+
+    Args:
+        profile: The reference.
+        seen: The new examples.
+        seed: Seed of what is drawn.
+
+    Returns:
+        One entry for each test, the least likely first.
+    """
+    inputs = dict(zip(profile.facts.inputs, profile.inputs.T, strict=True))
+    found = [_of_numbers(INPUTS, name, inputs[name], seen.inputs[name]) for name in inputs]
+    features = profile.project(seen.features)
+    found.append(_of_points(profile.features.astype(np.float32), features, seed))
+    output = profile.facts.output
+    before, now = profile.answers, seen.answers.astype(np.float32)
+    for name, (old, new) in _columns(before, now, output).items():
+        found.append(_of_numbers(ANSWERS, name, old, new))
+    if get_task(output.task).target == CLASS:
+        counts = [_counts(rows, output) for rows in (before, now)]
+        found.append(Shift(ANSWERS, "classes", *counts_test(*counts)))
+    return tuple(sorted(found, key=lambda one: one.p_value))
+
+
+def p_of_look(shifts: tuple[Shift, ...]) -> float:
+    """Return how likely any family would differ so much, if nothing has changed."""
+    families = {one.family for one in shifts}
+    return any_of([family_p(shifts, name) for name in sorted(families)])
+
+
+def family_p(shifts: tuple[Shift, ...], family: str) -> float:
+    """Return the same of one family alone."""
+    return any_of([one.p_value for one in shifts if one.family == family])
+
+
+def detectable(n: int, m: int, tests: int, level: float) -> float:
+    """Return which shift of a number, in standard deviations, four of five such looks notice.
+
+    Args:
+        n: Examples of the reference.
+        m: New examples.
+        tests: How many tests there are in all.
+        level: p-value of the whole look that counts as a change.
+
+    Reference:
+        Hodges and Lehmann, 1956, "The efficiency of some nonparametric competitors of the
+        t-test", for what the test loses against one that knows the shape.
+    """
+    normal = NormalDist()
+    needed = normal.inv_cdf(1 - level / (2 * tests)) + normal.inv_cdf(_POWER)
+    return needed * math.sqrt((1 / n + 1 / m) / _EFFICIENCY)
+
+
+def _of_numbers(family: str, name: str, before: np.ndarray, now: np.ndarray) -> Shift:
+    found = ks_test(before, now)
+    return Shift(family, name, *found, float(np.mean(before)), float(np.mean(now)))
+
+
+def _of_points(before: np.ndarray, now: np.ndarray, seed: int) -> Shift:
+    """Compare the clouds, and each of their directions, of which a clear one tells more."""
+    cloud = mmd_test(before, now, seed=seed)
+    lines = [ks_test(old, new) for old, new in zip(before.T, now.T, strict=True)]
+    p_value = any_of([cloud.p_value, any_of([line.p_value for line in lines])])
+    return Shift(FEATURES, "features", *TwoSample(p_value, cloud.effect))
+
+
+def _columns(
+    before: np.ndarray, now: np.ndarray, output: OutputSpec
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the numbers of the answers that are compared, by name."""
+    if not output.class_names:
+        return {output.name: (before[:, 0], now[:, 0])}
+    found = {"highest score": (before.max(axis=1), now.max(axis=1))}
+    likeliest = np.argsort(-before.mean(axis=0), kind="stable")[:MOST_CLASSES]
+    for i in likeliest:
+        found[f"score of {output.class_names[i]!r}"] = (before[:, i], now[:, i])
+    return found
+
+
+def _counts(answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+    task = get_task(output.task)
+    said = Counter(task.decode(row, output).label for row in answers)
+    return np.array([said[name] for name in output.class_names])

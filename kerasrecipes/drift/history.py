@@ -1,0 +1,117 @@
+"""The looks so far, in one sqlite file: what an alarm with a budget has to remember."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kerasrecipes.errors import DataError, printable
+
+_TABLE = """CREATE TABLE IF NOT EXISTS looks (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    window TEXT NOT NULL,
+    p_value REAL NOT NULL,
+    used_p REAL NOT NULL,
+    earlier INTEGER NOT NULL,
+    level REAL NOT NULL,
+    moved TEXT NOT NULL
+)"""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One window that was looked at.
+
+    Args:
+        number: 1 for the first.
+        at: When, ISO 8601 in UTC.
+        window: Digest of its examples.
+        p_value: How likely it would be so strange, compared with the reference alone.
+        used_p: The same, compared with earlier windows, too, where these suffice.
+        earlier: Number of these windows.
+        level: What had added up then; see `ShiryaevRoberts`.
+        moved: What had moved most.
+    """
+
+    number: int
+    at: str
+    window: str
+    p_value: float
+    used_p: float
+    earlier: int
+    level: float
+    moved: str
+
+
+class DriftHistory:
+    """Remembers looks in a file.
+
+    Args:
+        path: The file; made at the first look.
+        profile: Digest of the profile that is compared with.
+
+    Raises:
+        DataError: If the file holds something else, or looks with another profile.
+    """
+
+    def __init__(self, path: str | Path, profile: str):
+        self.path, self.profile = Path(path), profile
+        if not self.path.parent.is_dir():
+            raise DataError(f"There is no folder '{printable(self.path.parent)}' for the history.")
+        if self.path.exists() and not self.path.is_file():
+            raise DataError(f"'{printable(self.path)}' is no file. Name one for the history.")
+        with self._open() as connection:
+            others = connection.execute(
+                "SELECT count(*) FROM looks WHERE profile != ?", (profile,)
+            ).fetchone()
+        if others[0]:
+            raise DataError(
+                f"'{printable(self.path)}' holds {others[0]} looks with another profile, so with "
+                "another model. Name a file for this model alone."
+            )
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection whose changes are kept together, or not at all."""
+        try:
+            with closing(sqlite3.connect(self.path, timeout=30)) as connection, connection:
+                connection.execute(_TABLE)
+                yield connection
+        except sqlite3.Error as error:
+            raise DataError(
+                f"'{printable(self.path)}' cannot be used as a history of looks: {error}. Restore "
+                "it from a copy, or name a new file."
+            ) from error
+
+    def looks(self) -> list[Look]:
+        """Return all looks, the first one first."""
+        columns = ", ".join(field.name for field in fields(Look))
+        with self._open() as connection:
+            rows = connection.execute(f"SELECT {columns} FROM looks ORDER BY number").fetchall()
+        return [Look(*row) for row in rows]
+
+    def add(self, look: Look) -> Look:
+        """Write a look down, and return it with its number.
+
+        Raises:
+            DataError: If another process looked in the meantime, or nothing can be written.
+        """
+        with self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            last = connection.execute("SELECT coalesce(max(number), 0) FROM looks").fetchone()[0]
+            if last != look.number - 1:
+                raise DataError("Another process looked at the same time. Look again.")
+            values = {**asdict(look), "profile": self.profile}
+            columns = ", ".join(values)
+            places = ", ".join(f":{name}" for name in values)
+            connection.execute(f"INSERT INTO looks ({columns}) VALUES ({places})", values)
+        return look
+
+
+def time_of_look() -> str:
+    """Return the time now, to the second, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,91 @@
+"""What is measured of examples to tell whether they still are as they were."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasrecipes.console import bar
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.inference import BATCH, batch_runner
+from kerasrecipes.data.modality import Modality
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Measurements of examples, one row each.
+
+    Args:
+        inputs: Name to what was measured of the inputs, shape `(n,)` each.
+        features: What the model's last layer sees, shape `(n, d)`.
+        answers: What the model answers, shape `(n, width)`.
+    """
+
+    inputs: dict[str, np.ndarray]
+    features: np.ndarray
+    answers: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def rows(self, chosen: np.ndarray) -> "Observed":
+        """Return some of the examples."""
+        inputs = {name: values[chosen] for name, values in self.inputs.items()}
+        return Observed(inputs, self.features[chosen], self.answers[chosen])
+
+
+def observe(model: "keras.Model", examples: Examples, modality: Modality) -> Observed:
+    """Ask a model about examples, and measure these as it takes them, in one pass.
+
+    Args:
+        model: A model of one input and one output.
+        examples: What to look at; labels are not looked at.
+        modality: The kind of data.
+
+    Raises:
+        DataError: If an example cannot be read, or changed since it was scanned.
+    """
+    batches = (batch.numpy() for batch in examples.reader(model).in_order(BATCH))
+    return observe_inputs(model, batches, len(examples), modality)
+
+
+def observe_inputs(
+    model: "keras.Model", batches: Iterable[np.ndarray], count: int, modality: Modality
+) -> Observed:
+    """Do the same with inputs that were read already.
+
+    Args:
+        model: A model of one input and one output.
+        batches: Inputs as the model takes them, some at a time.
+        count: How many there are in all.
+        modality: The kind of data.
+    """
+    import keras
+
+    run = batch_runner(keras.Model(model.input, [features_of(model), model.output]))
+    features: list[np.ndarray] = []
+    answers: list[np.ndarray] = []
+    inputs: list[dict[str, float]] = []
+    with bar("computing answers") as show:
+        for taken in batches:
+            for rows, found in zip((features, answers), run(taken), strict=True):
+                rows.append(found)
+            inputs += [modality.measure(one) for one in taken]
+            show(len(inputs), count)
+    if not inputs:
+        empty = np.zeros((0, model.output.shape[-1]), np.float32)
+        return Observed({}, np.zeros((0, features_of(model).shape[-1]), np.float32), empty)
+    measured = {name: np.array([one[name] for one in inputs]) for name in inputs[0]}
+    return Observed(measured, np.concatenate(features), np.concatenate(answers))
+
+
+def features_of(model: "keras.Model") -> "keras.KerasTensor":
+    """Return the features that the last layer with weights reads, or the answer itself."""
+    for layer in reversed(model.layers):
+        if layer.weights and len(layer.input.shape) == 2:
+            return layer.input
+    return model.output

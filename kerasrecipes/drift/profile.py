@@ -1,0 +1,168 @@
+"""What held-out examples looked like when a model was made: what later ones are compared with."""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.drift.observed import Observed
+from kerasrecipes.errors import IntegrityError, printable
+
+PROFILE_FILE = "profile.npz"
+# Examples that are kept, and numbers that stand for what the model sees in each.
+MOST_EXAMPLES = 1000
+DIRECTIONS = 64
+# Below this many a comparison says next to nothing.
+FEWEST = 50
+# What numpy, zipfile and pydantic raise for files that are not what they should be.
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+class ProfileFacts(BaseModel):
+    """What a profile says of itself.
+
+    Args:
+        format: Version of the file's format.
+        modality: The kind of data.
+        output: What the model answers with.
+        inputs: Names of what was measured of the inputs.
+        quality: Mean quality of the answers to these examples; see `Task.quality`.
+        quality_error: Its standard error.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = Field(default=1, le=1)
+    modality: str
+    output: OutputSpec
+    inputs: tuple[str, ...]
+    quality: float
+    quality_error: float
+
+
+@dataclass(frozen=True)
+class ReferenceProfile:
+    """A sketch of held-out examples: measurements, no photos and no names.
+
+    Args:
+        facts: What it says of itself.
+        inputs: What was measured of the inputs, float32 `(n, names)`.
+        answers: What the model answered, float32 `(n, width)`.
+        features: What it saw in them, in `DIRECTIONS` random directions, float16.
+        centre: Mean of the features, float32 `(d,)`.
+        scale: Their standard deviation, float32 `(d,)`.
+        directions: The directions, float16 `(d, DIRECTIONS)`.
+    """
+
+    facts: ProfileFacts
+    inputs: np.ndarray
+    answers: np.ndarray
+    features: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+    directions: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    @classmethod
+    def of(
+        cls,
+        seen: Observed,
+        quality: np.ndarray,
+        output: OutputSpec,
+        modality: str,
+        *,
+        seed: int = 0,
+    ) -> "ReferenceProfile":
+        """Sketch examples that a model was neither trained nor chosen on.
+
+        Args:
+            seen: What was measured of them; of more than `MOST_EXAMPLES` some are drawn.
+            quality: How good the answer to each is; see `Task.quality`.
+            output: What the model answers with.
+            modality: The kind of data.
+            seed: Seed of the draw and of the directions.
+        """
+        rng = np.random.default_rng(seed)
+        facts = ProfileFacts(
+            modality=modality,
+            output=output,
+            inputs=tuple(seen.inputs),
+            quality=float(np.mean(quality)),
+            quality_error=float(np.std(quality) / np.sqrt(len(quality))),
+        )
+        if len(seen) > MOST_EXAMPLES:
+            seen = seen.rows(np.sort(rng.permutation(len(seen))[:MOST_EXAMPLES]))
+        centre, scale = seen.features.mean(axis=0), seen.features.std(axis=0)
+        scale = np.where(scale > 0, scale, 1).astype(np.float32)
+        size = seen.features.shape[1]
+        directions = rng.normal(size=(size, DIRECTIONS)) / np.sqrt(size)
+        sketch = cls(
+            facts,
+            np.stack(list(seen.inputs.values()), axis=1).astype(np.float32),
+            seen.answers.astype(np.float32),
+            np.zeros((0, DIRECTIONS), np.float16),
+            centre.astype(np.float32),
+            scale,
+            directions.astype(np.float16),
+        )
+        features = sketch.project(seen.features).astype(np.float16)
+        return cls(**{**vars(sketch), "features": features})
+
+    def project(self, features: np.ndarray) -> np.ndarray:
+        """Return features in the directions of the profile, float32 `(n, DIRECTIONS)`."""
+        return (features - self.centre) / self.scale @ self.directions.astype(np.float32)
+
+    def digest(self) -> str:
+        """Return what tells one profile from another."""
+        told = hashlib.sha256(self.facts.model_dump_json().encode())
+        for name in ("inputs", "answers", "features"):
+            told.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        return told.hexdigest()
+
+    def write(self, path: Path) -> None:
+        """Write the profile to a new file, a few hundred kilobytes."""
+        arrays = {name: value for name, value in vars(self).items() if name != "facts"}
+        np.savez_compressed(path, facts=np.array(self.facts.model_dump_json()), **arrays)
+
+    @classmethod
+    def read(cls, path: Path) -> "ReferenceProfile":
+        """Read what `write` wrote.
+
+        Raises:
+            IntegrityError: If the file is damaged, or was written by a newer version.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                held = {name: arrays[name] for name in arrays.files}
+            facts = ProfileFacts.model_validate(json.loads(str(held.pop("facts"))))
+            profile = cls(facts, **held)
+            profile._check_shapes()
+        except _UNREADABLE as error:
+            raise IntegrityError(
+                f"'{printable(path)}' is no profile that this version can read: "
+                f"{printable(error)[:200]}. Make it again with `profile_bundle`."
+            ) from error
+        return profile
+
+    def _check_shapes(self) -> None:
+        n, size = len(self.answers), len(self.centre)
+        wanted = {
+            "inputs": (n, len(self.facts.inputs)),
+            "answers": (n, self.facts.output.width),
+            "features": (n, DIRECTIONS),
+            "centre": (size,),
+            "scale": (size,),
+            "directions": (size, DIRECTIONS),
+        }
+        for name, shape in wanted.items():
+            found = getattr(self, name)
+            if found.shape != shape or not np.isfinite(found).all():
+                raise ValueError(f"{name} has the shape {found.shape} instead of {shape}, or NaN")

@@ -1,0 +1,38 @@
+"""Making a profile of photos for a model that was saved without one."""
+
+from pathlib import Path
+
+from kerasrecipes.bundles.bundle import BundleFolder
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.seen import refuse_seen
+from kerasrecipes.drift.observed import observe
+from kerasrecipes.drift.profile import ReferenceProfile
+from kerasrecipes.heads import get_task
+
+
+def profile_bundle(
+    bundle: BundleFolder | str | Path, photos: Examples | str | Path, *, seed: int = 0
+) -> ReferenceProfile:
+    """Sketch what a saved model is to find ordinary.
+
+    Args:
+        bundle: A bundle, or its folder; a model's folder stands for its latest version.
+        photos: Labelled examples that it was neither trained nor chosen on, best from several
+            days: a scanned set, or a folder or table.
+        seed: Seed of the sketch.
+
+    Returns:
+        The profile, for `detect_drift(..., reference=...)`.
+
+    Raises:
+        DataError: If the model was made with some of them, or does not know their classes.
+        IntegrityError: If a file of the bundle was changed.
+    """
+    bundle = BundleFolder.load(bundle)
+    examples, output = bundle.scan(photos), bundle.output
+    refuse_seen(bundle.seen(), examples)
+    task = get_task(output.task)
+    targets = task.targets(examples, output)
+    seen = observe(bundle.load_model(), examples, bundle.modality)
+    quality = task.quality(targets, seen.answers, output)
+    return ReferenceProfile.of(seen, quality, output, bundle.modality.name, seed=seed)

@@ -1,0 +1,167 @@
+"""What a look found, in plain words."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kerasrecipes.drift.comparing import FAMILIES, INPUTS, Shift, family_p
+from kerasrecipes.errors import printable
+from kerasrecipes.statistics.estimate import Estimate, encode_float
+from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.tables import Table
+
+INSUFFICIENT, QUIET, ALARM = "insufficient data", "no change seen", "alarm"
+# Fewer examples than this are told to have little power.
+FULL_POWER = 200
+_ROWS = 8
+_SAID = {"inputs": "inputs", "features": "what the model sees", "answers": "answers"}
+
+
+@dataclass(frozen=True)
+class DriftReport(Shown):
+    """Whether new examples still are as those that a model was measured on.
+
+    Args:
+        verdict: `"no change seen"`, `"alarm"` or `"insufficient data"`.
+        noun: What several examples are called.
+        examples: How many were looked at.
+        reference: How many they were compared with.
+        looks_per_false_alarm: An alarm without cause comes once in as many looks at most.
+        quality: Accuracy on the reference.
+        p_value: How likely a look would be so strange if nothing had changed, all tests
+            together; compared with the reference alone.
+        used_p: The same, compared with how earlier windows differed, where there are 20.
+        shifts: What every test found, the least likely first.
+        look: Number of this look in its history; 1 without one.
+        level: What has added up against "nothing has changed"; `None` without a history.
+        since: The look since which evidence adds up, and when that was; empty if none does.
+        earlier: Number of earlier windows that say what is ordinary.
+        smallest: Shift of one number, in standard deviations, that four of five such looks
+            notice.
+        expected_quality: Accuracy on these examples as far as confidence tells; `None` where
+            answers have none.
+        most_shifted: Names of the examples that are least like the reference.
+        label_next: Names of those of them that the model is least sure of.
+        notes: What a reader must know.
+    """
+
+    verdict: str
+    noun: str
+    examples: int
+    reference: int
+    looks_per_false_alarm: float
+    quality: float
+    p_value: float
+    used_p: float
+    shifts: tuple[Shift, ...] = ()
+    look: int = 1
+    level: float | None = None
+    since: str = ""
+    earlier: int = 0
+    smallest: float = math.nan
+    expected_quality: Estimate | None = None
+    most_shifted: tuple[str, ...] = ()
+    label_next: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def alarm(self) -> bool:
+        """Whether something has changed."""
+        return self.verdict == ALARM
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-safe data; the estimate is `[value, low, high]`."""
+        expected = self.expected_quality
+        return {
+            **_plain(vars(self)),
+            "expected_quality": None if expected is None else expected.to_list(),
+            "shifts": [_plain(asdict(one)) for one in self.shifts],
+        }
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the verdict, what moved, and what to do."""
+        yield from self._verdict()
+        if self.verdict != INSUFFICIENT:
+            yield ""
+            yield self._table()
+            yield ""
+            yield from self._numbers()
+        yield from (f"Note: {printable(note)}" for note in self.notes)
+
+    def _verdict(self) -> Iterator[str]:
+        asked = f"{self.examples} {self.noun}, compared with {self.reference}"
+        if self.verdict == INSUFFICIENT:
+            yield f"Insufficient data: {asked}."
+            return
+        first = self.shifts[0]
+        if self.verdict == QUIET:
+            yield f"No change seen: {asked}."
+        else:
+            since = f" since {self.since}" if self.since else ""
+            yield f"ALARM: these {self.noun} are not like the reference{since}: {asked}."
+            yield f"Most of all, {_moved(first)}."
+            if self.most_shifted:
+                yield f"Least like the reference: {', '.join(map(printable, self.most_shifted))}"
+            if self.label_next:
+                yield f"Label these next: {', '.join(map(printable, self.label_next))}"
+
+    def _table(self) -> Table:
+        rows = tuple(
+            (one.name, _number(one.before), _number(one.now), f"{one.effect:.2f}", _p(one.p_value))
+            for one in self.shifts[:_ROWS]
+        )
+        columns = ("measured", "reference", "now", "gap", "p")
+        return Table("", columns, rows, right=(1, 2, 3, 4))
+
+    def _numbers(self) -> Iterator[str]:
+        parts = ", ".join(f"{_SAID[name]} {_p(family_p(self.shifts, name))}" for name in FAMILIES)
+        yield f"{len(self.shifts)} tests in all, together p = {_p(self.p_value)} ({parts})."
+        if self.earlier:
+            yield (
+                f"Among the {self.earlier} windows before this one that is p = {_p(self.used_p)}; "
+                "this counts."
+            )
+        promise = f"once in {self.looks_per_false_alarm:g} looks or more"
+        if self.level is None:
+            yield f"An alarm without cause comes {promise}."
+        else:
+            yield (
+                f"Look {self.look}: evidence {self.level:.3g} of {self.looks_per_false_alarm:g}; "
+                f"an alarm without cause comes {promise}."
+            )
+        yield (
+            f"A shift of one number by {self.smallest:.2f} standard deviations would be noticed "
+            "in four of five looks; a smaller one may not."
+        )
+        if self.expected_quality is not None:
+            yield (
+                f"Accuracy as far as the model's confidence tells: "
+                f"{self.expected_quality.percent(1)}, {self.quality:.1%} on the reference. That "
+                "is wrong where the model is sure and mistaken, as with a kind never seen."
+            )
+        yield (
+            "That data change does not mean that accuracy falls, nor does it stay for sure while "
+            "they do not: label some and evaluate."
+        )
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+    return {name: encode_float(v) if isinstance(v, float) else v for name, v in plain.items()}
+
+
+def _moved(shift: Shift) -> str:
+    if shift.family == INPUTS or shift.before == shift.before:
+        return f"{shift.name} moved from {_number(shift.before)} to {_number(shift.now)} on average"
+    if shift.name == "classes":
+        return f"{shift.effect:.0%} of the answers would have to be of other classes"
+    return "what the model sees in them moved"
+
+
+def _number(value: float) -> str:
+    return "" if value != value else f"{value:.4g}"
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value >= 1e-12 else "< 1e-12"

@@ -1,0 +1,89 @@
+"""The examples of one look: labelled or not, scanned or just a folder of files."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kerasrecipes.bundles.bundle import BundleFolder
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.inference import BATCH
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.files import digest
+
+
+class Window:
+    """Examples that a model has not seen, each once; what is read is known after `batches`.
+
+    Args:
+        bundle: The model, by which they are prepared.
+        source: A scanned set; a folder, of which all examples are taken, in whatever folders
+            they lie; or a table.
+
+    Raises:
+        DataError: If there is no such folder or table, or it cannot be scanned.
+    """
+
+    def __init__(self, bundle: BundleFolder, source: Examples | str | Path):
+        self._bundle = bundle
+        self._examples, self._paths = None, []
+        if not isinstance(source, Examples) and Path(source).is_dir():
+            self._paths = list(bundle.modality.find(Path(source)))
+            found = [(str(path), digest(path)) for path in self._paths]
+        else:
+            self._examples = bundle.scan(source)
+            found = [(item.name, item.key) for item in self._examples.items]
+        seen, kept = bundle.seen(), dict[str, int]()
+        for index, (_, key) in enumerate(found):
+            if key not in seen:
+                kept.setdefault(key, index)
+        self.left_out = sum(key in seen for _, key in found)
+        self._chosen = sorted(kept.values())
+        self._found = [found[i] for i in self._chosen]
+        self.names: list[str] = []
+        self.unreadable: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def digest(self) -> str:
+        """Return what tells this window from another, in whatever order it is read."""
+        keys = sorted(key for _, key in self._found)
+        return hashlib.sha256("\n".join(keys).encode()).hexdigest()
+
+    def batches(self) -> Iterator[np.ndarray]:
+        """Yield the inputs, some at a time; what cannot be read is left out and remembered."""
+        waiting: list[np.ndarray] = []
+        for name, one in self._inputs():
+            self.names.append(name)
+            waiting.append(one)
+            if len(waiting) == BATCH:
+                yield np.stack(waiting)
+                waiting = []
+        if waiting:
+            yield np.stack(waiting)
+
+    def _inputs(self) -> Iterator[tuple[str, np.ndarray]]:
+        names = [name for name, _ in self._found]
+        if self._examples is not None:
+            chosen = self._examples.select(self._chosen)
+            yield from zip(names, chosen.each(self._bundle.input.shape), strict=True)
+            return
+        for name, index in zip(names, self._chosen, strict=True):
+            try:
+                one = self._bundle.decode(self._paths[index])
+            except DataError as error:
+                self.unreadable.append(f"{name}: {error}")
+                continue
+            yield name, one
+
+    def notes(self) -> list[str]:
+        """Say what was left out."""
+        noun, notes = self._bundle.modality.noun[1], []
+        if self.left_out:
+            notes.append(f"{self.left_out} {noun} were left out: the model has seen them.")
+        if self.unreadable:
+            first = printable(self.unreadable[0])
+            notes.append(f"{len(self.unreadable)} {noun} could not be read; the first: {first}")
+        return notes

@@ -1,0 +1,214 @@
+"""Whether two samples come from one distribution. numpy alone, so that a small device can ask."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+# Smaller ones are as good as none, and their logarithms stay finite.
+SMALLEST_P = 1e-300
+# Below this many expected photos, the chi-square approximation is poor (Cochran, 1954).
+_EXPECTED = 5
+# Rows of either side that the kernel matrix holds: 2,000 in all are 32 MB.
+MMD_ROWS = 1000
+
+
+class TwoSample(NamedTuple):
+    """The result of a two-sample test.
+
+    Args:
+        p_value: How likely samples of one distribution would differ so much.
+        effect: How much they differ, 0 for not at all; what it counts depends on the test.
+    """
+
+    p_value: float
+    effect: float
+
+
+def ks_test(reference: np.ndarray, window: np.ndarray) -> TwoSample:
+    """Compare the distributions of one number, by Kolmogorov and Smirnov.
+
+    Args:
+        reference: Finite numbers, shape `(n,)`.
+        window: Finite numbers, shape `(m,)`.
+
+    Returns:
+        The p-value, which is too large rather than too small where numbers are tied; and the
+        largest gap between the two cumulative distributions, 0…1.
+
+    Raises:
+        ValueError: If a side is empty.
+
+    Example:
+        >>> ks_test(np.arange(100.0), np.arange(100.0) + 50).effect
+        0.5
+
+    Reference:
+        Stephens, 1970, "Use of the Kolmogorov-Smirnov, Cramér-von Mises and related statistics
+        without extensive tables", for the correction of small samples.
+    """
+    a, b = np.sort(np.asarray(reference, float)), np.sort(np.asarray(window, float))
+    if not len(a) or not len(b):
+        raise ValueError(f"Both sides need numbers. Received: {len(a)} and {len(b)}.")
+    both = np.concatenate([a, b])
+    below_a = np.searchsorted(a, both, side="right") / len(a)
+    below_b = np.searchsorted(b, both, side="right") / len(b)
+    gap = float(np.max(np.abs(below_a - below_b)))
+    root = math.sqrt(len(a) * len(b) / (len(a) + len(b)))
+    scaled = (root + 0.12 + 0.11 / root) * gap
+    return TwoSample(_kolmogorov_tail(scaled), gap)
+
+
+def _kolmogorov_tail(x: float) -> float:
+    if x < 0.3:  # the series needs more and more terms, and the value is 1 to nine digits
+        return 1.0
+    terms = (2 * (-1) ** (k - 1) * math.exp(-2 * (k * x) ** 2) for k in range(1, 40))
+    return min(1.0, max(SMALLEST_P, sum(terms)))
+
+
+def counts_test(reference: np.ndarray, window: np.ndarray) -> TwoSample:
+    """Compare how often each class occurs, by Pearson's chi-square of homogeneity.
+
+    Args:
+        reference: Counts, shape `(classes,)`.
+        window: Counts of the same classes.
+
+    Returns:
+        The p-value, with rare classes counted as one; and half the sum of the differences
+        between the shares (the total variation distance), 0…1.
+
+    Raises:
+        ValueError: If the shapes differ or a side has no counts.
+
+    Example:
+        >>> counts_test(np.array([90, 10]), np.array([45, 5]))
+        TwoSample(p_value=1.0, effect=0.0)
+
+    Reference:
+        Pearson, 1900; pooling as Cochran, 1954, "Some methods for strengthening the common
+        chi-square tests".
+    """
+    table = np.array([reference, window], dtype=float)
+    sums = table.sum(axis=1, keepdims=True)
+    if table.ndim != 2 or not sums.all():
+        raise ValueError("Both sides need counts of the same classes.")
+    effect = float(np.abs(table[0] / sums[0] - table[1] / sums[1]).sum() / 2)
+    table = _pooled(table)
+    expected = sums * table.sum(axis=0) / sums.sum()
+    statistic = float(((table - expected) ** 2 / expected).sum())
+    return TwoSample(chi_square_tail(statistic, table.shape[1] - 1), effect)
+
+
+def _pooled(table: np.ndarray) -> np.ndarray:
+    """Add up classes of which too few are expected, and drop what never occurs."""
+    smaller = table.sum(axis=1).min() / table.sum()
+    rare = table.sum(axis=0) * smaller < _EXPECTED
+    kept = [table[:, ~rare], table[:, rare].sum(axis=1, keepdims=True)]
+    joined = np.concatenate(kept, axis=1)
+    return joined[:, joined.sum(axis=0) > 0]
+
+
+def chi_square_tail(statistic: float, freedom: int) -> float:
+    """Return how likely a chi-square variable is at least this large.
+
+    Args:
+        statistic: Not negative.
+        freedom: Degrees of freedom; with none the answer is 1.
+
+    Example:
+        >>> round(chi_square_tail(3.841, 1), 3)
+        0.05
+    """
+    if freedom <= 0 or statistic <= 0:
+        return 1.0
+    half = statistic / 2
+    odd = freedom % 2
+    tail = math.erfc(math.sqrt(half)) if odd else math.exp(-half)
+    # The regularized upper gamma function, one degree of freedom pair after the other.
+    for a in np.arange(0.5 if odd else 1.0, freedom / 2):
+        tail += math.exp(a * math.log(half) - half - math.lgamma(a + 1))
+    return min(1.0, max(SMALLEST_P, tail))
+
+
+def mmd_test(
+    reference: np.ndarray, window: np.ndarray, *, permutations: int = 1000, seed: int = 0
+) -> TwoSample:
+    """Compare two clouds of points by their maximum mean discrepancy.
+
+    Args:
+        reference: Points, shape `(n, d)`.
+        window: Points, shape `(m, d)`; of either side at most 1,000 are used, drawn at random.
+        permutations: How often the points are shuffled between the sides; the smallest p-value
+            is one over one more than that.
+        seed: Seed of the shuffling.
+
+    Returns:
+        The p-value, valid whatever the points are; and the discrepancy, a distance between the
+        mean kernels, 0 when nothing differs beyond chance.
+
+    Raises:
+        ValueError: If a side has fewer than two points, or the dimensions differ.
+
+    Reference:
+        Gretton et al., 2012, "A kernel two-sample test"; a Gaussian kernel as wide as the median
+        distance.
+    """
+    rng = np.random.default_rng(seed)
+    sides = [_some(np.asarray(side, np.float64), rng) for side in (reference, window)]
+    if min(map(len, sides)) < 2 or sides[0].shape[1:] != sides[1].shape[1:]:
+        raise ValueError(
+            f"Both sides need two points of one dimension. Received: {sides[0].shape} and "
+            f"{sides[1].shape}."
+        )
+    kernel = _gaussian_kernel(np.concatenate(sides))
+    n, m = map(len, sides)
+    own = np.repeat([1.0, 0.0], [n, m])
+    members = np.stack([own, *(rng.permutation(own) for _ in range(permutations))], axis=1)
+    found = _unbiased_mmd(kernel, members, n, m)
+    at_least = int(np.sum(found[1:] >= found[0] - 1e-12))
+    return TwoSample((1 + at_least) / (1 + permutations), math.sqrt(max(0.0, found[0])))
+
+
+def _some(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if len(points) <= MMD_ROWS:
+        return points
+    return points[np.sort(rng.permutation(len(points))[:MMD_ROWS])]
+
+
+def _gaussian_kernel(points: np.ndarray) -> np.ndarray:
+    squares = (points**2).sum(axis=1)
+    distances = np.maximum(squares[:, None] + squares - 2 * points @ points.T, 0)
+    width = np.median(distances[np.triu_indices(len(points), 1)])
+    kernel = np.exp(-distances / width) if width > 0 else (distances == 0).astype(float)
+    np.fill_diagonal(kernel, 0)  # a point is no news about itself: the unbiased estimate
+    return kernel
+
+
+def _unbiased_mmd(kernel: np.ndarray, members: np.ndarray, n: int, m: int) -> np.ndarray:
+    """Return the squared discrepancy for each column of 1 (reference) and 0 (window)."""
+    towards = kernel @ members
+    within = (members * towards).sum(axis=0)
+    across = towards.sum(axis=0) - within
+    rest = kernel.sum() - within - 2 * across
+    return within / (n * (n - 1)) + rest / (m * (m - 1)) - 2 * across / (n * m)
+
+
+def any_of(p_values: "np.ndarray | list[float]") -> float:
+    """Return how likely the smallest of several p-values would be so small by chance.
+
+    Args:
+        p_values: One or more, of tests that may depend on each other.
+
+    Returns:
+        Close to the smallest times their number, and never 1 unless all are.
+
+    Example:
+        >>> round(any_of([0.01, 0.4, 0.9]), 4)
+        0.0297
+
+    Reference:
+        Šidák, 1967, "Rectangular confidence regions for the means of multivariate normal
+        distributions".
+    """
+    smallest, count = float(np.min(p_values)), len(p_values)
+    return float(max(SMALLEST_P, -math.expm1(count * math.log1p(-min(smallest, 1 - 1e-16)))))
