@@ -102,7 +102,6 @@ def find_animated(placed: Placed) -> list[Finding]:
         "have",
         "several frames or pages, of which only the first is used. Save the others as files "
         "of their own if they matter.",
-        lambda p: f": {p.facts.frames} frames",
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageFile
 
@@ -48,7 +49,7 @@ def inspect_photo(path: Path, policy: DecodePolicy, content: bytes | None = None
         mode=mode,
         image_format="JPEG" if phone else str(image.format),
         bits=bits,
-        frames=1 if phone else _frames(str(image.format), data),
+        frames=1 if phone else _frames(image, data),
         fingerprint=fingerprint(rgb),
         max_value=peak,
     )
@@ -60,9 +61,15 @@ def _bits(image: ImageFile.ImageFile) -> int:
     return 16 if has_deep_pixels(image) else 8
 
 
-def _frames(image_format: str, data: bytes) -> int:
-    """Count frames on a fresh handle, so that seeking cannot disturb the decoded picture."""
+def _frames(image: ImageFile.ImageFile, data: bytes) -> int:
+    """Tell whether there is a second frame; a million others would take minutes to count."""
+    kind = str(image.format)
     try:
-        return int(getattr(Image.OPEN[image_format][0](BytesIO(data), ""), "n_frames", 1))
-    except Exception as error:  # the first frame decoded, a later one is damaged
-        raise DataError(f"damaged {image_format}: a later frame cannot be read") from error
+        if kind in {"GIF", "TIFF"}:  # a fresh handle: seeking would disturb the decoded picture
+            fresh: Any = Image.OPEN[kind][0](BytesIO(data), "")
+            if fresh.is_animated and kind == "TIFF":
+                fresh.seek(1)
+            return 2 if fresh.is_animated else 1
+        return min(getattr(image, "n_frames", 1), 2)
+    except Exception as error:  # the first frame decoded, the next is damaged
+        raise DataError(f"damaged {kind}: a later frame cannot be read") from error

@@ -34,7 +34,7 @@ class PhotoFacts:
         mode: Pillow's mode, e.g. `"L"`, `"RGB"`, `"CMYK"`, `"I;16"`.
         image_format: The real format, e.g. `"JPEG"`, whatever the file is called.
         bits: Bits per channel in the file.
-        frames: Number of frames or pages; 1 for a still picture.
+        frames: 1 for a still picture; 2 if there are more frames or pages, which are not counted.
         fingerprint: A small grey thumbnail with brightness and contrast removed, as bytes.
         max_value: Largest pixel value of a photo with more than 8 bits, else `None`.
     """

@@ -1,6 +1,8 @@
 """Photos of more than 8 bits, which Pillow's `convert` clips, scaled by their declared range."""
 
+import functools
 import sys
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -9,6 +11,8 @@ from PIL import Image, ImageFile
 
 from kerasrecipes.errors import DataError
 from kerasrecipes.photos.decoding.policy import DecodePolicy
+
+_STRIP_PIXELS = 2**18
 
 
 def has_deep_pixels(image: ImageFile.ImageFile) -> bool:
@@ -38,32 +42,71 @@ def load_deep(
         white = 65535  # the file states its own range and Pillow has scaled by it
     elif image.format == "TIFF" and tags.get(262) == 0:
         raise DataError("a 16-bit TIFF in which 0 is white: save it with 0 as black")
-    if image.mode.startswith("I"):
-        image.load()
-        values, alpha = np.asarray(image), None
-    else:
-        values, alpha = _two_bytes(image, data)
-    low, peak = int(values.min()), int(values.max())
-    if low < 0 or peak > white:
+    low = None if image.mode.startswith("I") else _low_bytes(image, data)
+    image.load()
+    clear = image.info.get("transparency")
+    colours = "L" if low is None else "RGB"
+    see_through = clear is not None or image.mode == "RGBA"
+    picture = Image.new(f"{colours}A" if see_through else colours, image.size)
+    smallest, peak = white, 0
+    for box in strips(image.size):  # since the steps between need several times the result
+        values, alpha = _values(image.crop(box), low and low.crop(box), clear)
+        smallest, peak = min(smallest, int(values.min())), max(peak, int(values.max()))
+        part = Image.fromarray(_scaled(values, white))
+        if alpha is not None:
+            part.putalpha(Image.fromarray(alpha))
+        picture.paste(part, box)
+    if smallest < 0 or peak > white:
         raise DataError(
-            f"a pixel of {low if low < 0 else peak} is outside the declared range 0 to {white}: "
-            "pass the camera's range as max_16bit of the DecodePolicy"
+            f"a pixel of {smallest if smallest < 0 else peak} is outside the declared range 0 to "
+            f"{white}: pass the camera's range as max_16bit of the DecodePolicy"
         )
-    scaled = np.empty(values.shape, np.uint8)
-    for top in range(0, len(values), 256):  # in strips, since int64 is eight times the result
-        strip = values[top : top + 256].astype(np.int64)
-        scaled[top : top + 256] = (strip * 255 + white // 2) // white
-    picture = Image.fromarray(scaled)
-    if alpha is not None:
-        picture.putalpha(Image.fromarray(alpha))
     return picture, peak
 
 
-def _two_bytes(image: ImageFile.ImageFile, data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
-    """Read 16-bit colour, of which Pillow keeps the high byte only, by decoding it twice.
+def strips(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the boxes of a picture's strips, from the top, for work that needs much memory."""
+    width, height = size
+    rows = max(_STRIP_PIXELS // width, 1)
+    for top in range(0, height, rows):
+        yield 0, top, width, min(top + rows, height)
 
-    The second time the layout is declared in the other byte order, so that Pillow keeps the
-    low byte. Opacity is no matter of the camera's range; 8 bits of it do.
+
+def _scaled(values: np.ndarray, white: int) -> np.ndarray:
+    if values.dtype == np.uint16:
+        return _scale_table(white)[values]
+    return ((values.astype(np.int64) * 255 + white // 2) // white).astype(np.uint8)
+
+
+@functools.lru_cache(maxsize=4)
+def _scale_table(white: int) -> np.ndarray:
+    """Tell for each value of 16 bits what it is in 8."""
+    values = np.arange(2**16, dtype=np.int64)
+    return ((values * 255 + white // 2) // white).astype(np.uint8)
+
+
+def _values(
+    image: Image.Image, low: Image.Image | None, clear: Any
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the values, and the opacity in 8 bits if some are see-through.
+
+    Opacity is no matter of the camera's range.
+    """
+    values = np.asarray(image)
+    alpha = values[..., 3].copy() if image.mode == "RGBA" else None
+    if low is not None:
+        values = (values[..., :3].astype(np.uint16) << 8) | np.asarray(low)[..., :3]
+    if clear is not None:
+        same = values == np.asarray(clear)
+        same = same.all(axis=2) if same.ndim == 3 else same
+        alpha = np.where(same, 0, 255).astype(np.uint8)
+    return values, alpha
+
+
+def _low_bytes(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
+    """Read the low bytes of 16-bit colour, of which Pillow keeps the high ones only.
+
+    The photo is decoded a second time, with its layout declared in the other byte order.
     """
     native = "16L" if sys.byteorder == "little" else "16B"
     layouts = {f"{mode};16{order}" for mode in ("RGB", "RGBA") for order in "BLN"}
@@ -74,11 +117,8 @@ def _two_bytes(image: ImageFile.ImageFile, data: bytes) -> tuple[np.ndarray, np.
         )
     low = Image.OPEN[str(image.format)][0](BytesIO(data), "")
     low.tile = [tile._replace(args=_swapped(tile.args, native)) for tile in low.tile]
-    image.load()
     low.load()
-    high_byte, low_byte = np.asarray(image), np.asarray(low)
-    values = (high_byte[..., :3].astype(np.uint16) << 8) | low_byte[..., :3]
-    return values, high_byte[..., 3].copy() if high_byte.shape[2] == 4 else None
+    return low
 
 
 def _swapped(layout: Any, native: str) -> Any:

@@ -2,7 +2,6 @@
 
 import contextlib
 import struct
-import threading
 from collections.abc import Iterator
 from io import BytesIO
 
@@ -20,13 +19,14 @@ from PIL import (
 )
 
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.photos.decoding.deep import has_deep_pixels, load_deep
+from kerasrecipes.photos.decoding.budget import MEMORY, SMALL_BYTES, memory_for
+from kerasrecipes.photos.decoding.deep import has_deep_pixels, load_deep, strips
+from kerasrecipes.photos.decoding.parts import judge_layout, judge_parts, png_transparency
 from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.decoding.process_wide import NO_TRUNCATED_IMAGES, SILENT_LIBTIFF
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "AVIF")
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
-_LARGE_PIXELS = 25_000_000
-_LARGE_LOCK = threading.Lock()
 
 
 def open_photo(data: bytes, policy: DecodePolicy) -> ImageFile.ImageFile:
@@ -45,8 +45,10 @@ def open_photo(data: bytes, policy: DecodePolicy) -> ImageFile.ImageFile:
         if accept and accept(data[:16]) is not True:
             continue
         with _readable_errors(name):
+            judge_parts(name, data, policy.max_pixels)
             image = factory(BytesIO(data), "")
         _judge_size(image, policy)
+        judge_layout(image, data)
         return image
     raise DataError(_not_a_photo(data))
 
@@ -62,11 +64,15 @@ def load_rgb(
     Raises:
         DataError: With the bare reason.
     """
-    large = image.width * image.height > _LARGE_PIXELS
-    # One large photo at a time: memory stays bounded however many threads decode.
-    with _LARGE_LOCK if large else contextlib.nullcontext():
-        with _readable_errors(image.format or "image"), _no_truncated_images():
-            if has_deep_pixels(image):
+    quiet = SILENT_LIBTIFF.held() if image.format == "TIFF" else contextlib.nullcontext()
+    deep = has_deep_pixels(image)
+    size = memory_for(image, deep)
+    memory = MEMORY.taken(size) if size > SMALL_BYTES else contextlib.nullcontext()
+    with memory, quiet, NO_TRUNCATED_IMAGES.held():
+        with _readable_errors(image.format or "image"):
+            if image.format == "PNG" and "transparency" in image.info:
+                image.info["transparency"] = png_transparency(data)
+            if deep:
                 picture, peak = load_deep(image, data, policy)
             else:
                 if image.mode in {"F", "LAB", "HSV"}:
@@ -122,31 +128,6 @@ def _readable_errors(image_format: str) -> Iterator[None]:
         ) from error
 
 
-class _Strictness:
-    """How many decodes run now, and what `LOAD_TRUNCATED_IMAGES` was before the first."""
-
-    lock = threading.Lock()
-    running = 0
-    before = False
-
-
-@contextlib.contextmanager
-def _no_truncated_images() -> Iterator[None]:
-    """Make Pillow raise on truncated files even where a program told it to fill them with grey."""
-    with _Strictness.lock:
-        if _Strictness.running == 0:
-            _Strictness.before = ImageFile.LOAD_TRUNCATED_IMAGES
-            ImageFile.LOAD_TRUNCATED_IMAGES = False
-        _Strictness.running += 1
-    try:
-        yield
-    finally:
-        with _Strictness.lock:
-            _Strictness.running -= 1
-            if _Strictness.running == 0:
-                ImageFile.LOAD_TRUNCATED_IMAGES = _Strictness.before
-
-
 def _upright(source: ImageFile.ImageFile, picture: Image.Image) -> Image.Image:
     """Apply the EXIF orientation, 1 to 8. Unreadable EXIF data means no rotation."""
     if source.format == "TIFF":
@@ -170,7 +151,11 @@ def _upright(source: ImageFile.ImageFile, picture: Image.Image) -> Image.Image:
 
 def flatten(picture: Image.Image, policy: DecodePolicy) -> Image.Image:
     """Return a decoded picture in RGB, on the background if it is transparent."""
-    if picture.has_transparency_data:
-        below = Image.new("RGBA", picture.size, (*policy.background, 255))
-        picture = Image.alpha_composite(below, picture.convert("RGBA"))
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
+    if not picture.has_transparency_data:
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
+    flat = Image.new("RGB", picture.size)
+    for box in strips(picture.size):
+        part = picture.crop(box).convert("RGBA")
+        below = Image.new("RGBA", part.size, (*policy.background, 255))
+        flat.paste(Image.alpha_composite(below, part).convert("RGB"), box)
+    return flat
