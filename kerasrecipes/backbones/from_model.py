@@ -7,8 +7,8 @@ import numpy as np
 
 from kerasrecipes.backbones.scaling import SCALINGS, check_scaled_once
 from kerasrecipes.backbones.weights_files import reason_of
-from kerasrecipes.errors import listed, unknown_name
-from kerasrecipes.keras_private import nodes_in_order
+from kerasrecipes.errors import listed, printable, unknown_name
+from kerasrecipes.keras_private import nodes_in_order, parts_of
 from kerasrecipes.surgery.graph import blocks_from_graph, find_cuts, model_name
 from kerasrecipes.surgery.rebuilding import (
     TAKEN,
@@ -16,13 +16,17 @@ from kerasrecipes.surgery.rebuilding import (
     copy_weights,
     is_functional,
     rebuild,
+    single_precision,
 )
+from kerasrecipes.surgery.rehearsal import rehearse
 
 if TYPE_CHECKING:
     import keras
 
 FREE_SIZE = (224, 224)
 TOLERANCE = 1e-4
+# A model in mixed precision is copied into single precision, and rounds otherwise.
+SHORT, SHORT_TOLERANCE = "float16", 0.05
 
 
 def facts_of_model(
@@ -72,12 +76,26 @@ def _check_arguments(model: "keras.Model", scaling: str) -> None:
             f"`model` must be a functional or built Sequential keras.Model, whose graph can be "
             f"read, not {type(model).__name__}. Write it as keras.Model(inputs, outputs)."
         )
+    quantized = [part.name for part in parts_of(model) if getattr(part, "quantization_mode", None)]
+    if quantized:
+        raise ValueError(
+            f"`model` computes in 8 bits in {listed(quantized, 3)}, which cannot be trained. Pass "
+            "the model that it was before `quantize`."
+        )
     shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][-1] != 3:
         raise ValueError(
             f"`model` must take one RGB photo (height, width, 3); {model.name!r} takes "
             f"{len(shapes)} input(s) of shape {shapes}."
         )
+    takes = model.inputs[0].dtype
+    if "int" in takes and scaling != "none":
+        raise ValueError(
+            f"The model {model.name!r} takes whole numbers ({takes}), so it scales photos itself. "
+            "Pass scaling='none'."
+        )
+    if "int" not in takes and "float" not in takes:
+        raise ValueError(f"`model` must take numbers; {model.name!r} takes {takes}.")
 
 
 def _template(model: "keras.Model", scaling: str, features: str | None) -> "keras.Model":
@@ -86,15 +104,16 @@ def _template(model: "keras.Model", scaling: str, features: str | None) -> "kera
 
     graph = as_functional(model)
     sides = zip(model.inputs[0].shape[1:3], FREE_SIZE, strict=True)
-    photo = keras.Input((*(own or free for own, free in sides), 3), name="photo", dtype="float32")
+    shape = (*(own or free for own, free in sides), 3)
     values = SCALINGS[scaling]
-    scale = keras.layers.Rescaling(*values, name="scale") if values else lambda x: x
     try:
-        flat = keras.Model(photo, rebuild(graph, photo, scale, taken=TAKEN))
+        with single_precision():
+            photo = keras.Input(shape, name="photo", dtype="float32")
+            scale = keras.layers.Rescaling(*values, name="scale") if values else lambda x: x
+            flat = keras.Model(photo, rebuild(graph, photo, scale, taken=TAKEN, single=True))
     except (TypeError, ValueError, NotImplementedError) as error:
         raise ValueError(
-            f"The model {model.name!r} cannot be rebuilt from the configuration of its layers: "
-            f"{reason_of(error)}. A layer of your own needs `get_config`."
+            f"The model {model.name!r} cannot be rebuilt: {printable(error)[:700]}"
         ) from error
     _check_layers(flat, model.name, scaled=values is not None)
     _check_same(flat, graph, scale)
@@ -104,7 +123,9 @@ def _template(model: "keras.Model", scaling: str, features: str | None) -> "kera
             f"`features={features!r}` must be a layer that gives a feature map "
             f"(height, width, channels), not one of shape {tuple(found.shape[1:])}."
         )
-    return keras.Model(photo, found)
+    template = keras.Model(photo, found)
+    rehearse(template, model.name)
+    return template
 
 
 def _check_layers(flat: "keras.Model", name: str, scaled: bool) -> None:
@@ -123,23 +144,46 @@ def _check_layers(flat: "keras.Model", name: str, scaled: bool) -> None:
 
 
 def _check_same(flat: "keras.Model", model: "keras.Model", scale: Any) -> None:
+    """Compare a copy with its model, also on a batch of another size."""
     import keras
 
-    shape = (1, *flat.inputs[0].shape[1:])
-    noise = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
-    given = keras.tree.pack_sequence_as(model.input, [scale(noise)])
-    expected, found = (
-        [np.asarray(output, np.float32) for output in keras.tree.flatten(outputs)]
-        for outputs in (model(given, training=False), flat(noise, training=False))
-    )
-    for one, other in zip(expected, found, strict=True):
+    takes = model.inputs[0]
+    count = takes.shape[0] or 1
+    noise = np.random.default_rng(0).integers(0, 256, (count + 1, *flat.inputs[0].shape[1:]))
+    photos = noise.astype(np.float32)
+    given = keras.ops.cast(scale(photos[:count]), takes.dtype)
+    given = keras.tree.pack_sequence_as(model.input, [given])
+    try:
+        expected, found = (
+            [np.asarray(keras.ops.cast(one, "float32")) for one in keras.tree.flatten(outputs)]
+            for outputs in (model(given, training=False), flat(photos, training=False))
+        )
+    except Exception as error:  # of the user's own code, or the backend's own
+        raise ValueError(
+            f"The model {model.name!r} cannot be called on {count + 1} photos: {reason_of(error)}. "
+            "Build it for batches of any size, and let its layers use keras.ops."
+        ) from error
+    short = any(SHORT in str(part.dtype_policy.compute_dtype) for part in parts_of(model))
+    tolerance = SHORT_TOLERANCE if short else TOLERANCE
+    for one, other in zip(expected, (output[:count] for output in found), strict=True):
         gap, size = float(np.abs(one - other).max()), float(np.abs(one).max())
-        if not gap <= TOLERANCE * max(size, 1.0):
+        if not gap <= tolerance * max(size, 1.0):
             raise ValueError(
                 f"The model {model.name!r} computes something else when it is rebuilt from the "
                 f"configuration of its layers (a difference of {gap:.2g} on values up to "
-                f"{size:.2g}). Does a layer of its own leave an argument out of `get_config`?"
+                f"{size:.2g}). {_advice(takes.dtype, flat)}"
             )
+
+
+def _advice(takes: str, flat: "keras.Model") -> str:
+    if "int" in takes:
+        return (
+            f"Does it compute with {takes}? Let it begin with keras.layers.Rescaling, or with "
+            "keras.ops.cast(photo, 'float32')."
+        )
+    own = [layer.name for layer in flat.layers if not type(layer).__module__.startswith("keras.")]
+    whose = f"one of its own layers ({listed(own, 3)})" if own else "one of its layers"
+    return f"Does {whose} leave an argument out of `get_config`?"
 
 
 def _named(flat: "keras.Model", features: str) -> "keras.KerasTensor":

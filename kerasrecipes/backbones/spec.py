@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kerasrecipes.backbones.weights_files import loader_of
 from kerasrecipes.surgery.graph import find_boundary, model_name
+from kerasrecipes.surgery.rebuilding import single_precision
 
 if TYPE_CHECKING:
     import keras
@@ -77,11 +78,14 @@ class BackboneSpec:
         The model is copied and stays as it is. Models nested in it are flattened (where two
         layers then have one name, the inner one gets its model's name in front), a
         classification head is cut off, and the blocks are found in the graph. The copy is
-        compared with the original on a photo of noise.
+        compared with the original on photos of noise, and computes in single precision. What
+        is not known to be saved, loaded and converted is tried at once; a layer that no
+        `.tflite` file can have is named in a warning.
 
         Args:
             model: A functional or built Sequential model of one RGB photo, with a
-                classification head or without. If its size is free, 224x224 is the default.
+                classification head or without, in any precision. If its size is free,
+                224x224 is the default. One of whole numbers scales photos itself.
             scaling: The values that the model wants to see: `"none"` for 0 to 255 as they
                 are (it scales inside), `"0..1"`, `"-1..1"`, or `"imagenet"` (0 to 1, minus
                 ImageNet's mean, by its standard deviation).
@@ -96,7 +100,8 @@ class BackboneSpec:
 
         Raises:
             ValueError: If the model has no readable graph, takes anything but one RGB photo,
-                has no feature map, scales or augments photos besides, or cannot be copied.
+                has no feature map, scales or augments photos besides, cannot be copied, or
+                has a layer that no saved file could give back.
 
         Example:
             >>> spec = BackboneSpec.from_model(get_backbone("mobilenet_v2").build(32, None),
@@ -137,8 +142,9 @@ class BackboneSpec:
         load = self._loader(weights)
         import keras
 
-        photo = keras.Input((height, width, 3), name="photo", dtype="float32")
-        model = keras.Model(photo, self.build_graph(photo), name=model_name(self.name))
+        with single_precision():
+            photo = keras.Input((height, width, 3), name="photo", dtype="float32")
+            model = keras.Model(photo, self.build_graph(photo), name=model_name(self.name))
         if load is not None:
             load(model)
         return model

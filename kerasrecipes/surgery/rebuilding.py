@@ -1,8 +1,10 @@
 """Repeating a functional model's graph on another input."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.errors import listed, printable
 from kerasrecipes.keras_private import has_graph, nodes_in_order, parts_of
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 TAKEN = frozenset(
     {"photo", "scale", "average_pool", "max_pool", "pool", "dropout", "logits", "scores"}
 )
+
+OTHER_FLOATS = frozenset({"float16", "bfloat16", "float64"})
 
 
 def rebuild(
@@ -23,6 +27,7 @@ def rebuild(
     names: dict[str, str] | None = None,
     taken: frozenset[str] = frozenset(),
     weights: bool = True,
+    single: bool = False,
     after: Callable[[Any, "keras.KerasTensor"], "keras.KerasTensor"] = lambda old, new: new,
 ) -> "keras.KerasTensor":
     """Repeat a model's graph on another input, with fresh layers and no nested models.
@@ -40,13 +45,14 @@ def rebuild(
         names: New names, by the beginning of the old one, for layers that Keras numbered.
         taken: Names that no layer may get; one that has such a name is renamed.
         weights: Whether the new layers get the old ones' weights, or random ones.
+        single: Whether layers that compute in 16 or in 64 bits do so in 32.
         after: Called with each tensor of the old graph and its new counterpart; returns
             what the layers behind it shall see.
 
     Returns:
         The output tensor; a list of them if the model has several.
     """
-    copier = _Copier(skip, names or {}, taken, after)
+    copier = _Copier(skip, names or {}, taken, after, single)
     outputs = copier.run(model, [scale(photo)])
     if weights:
         for old, new in copier.fresh.values():
@@ -58,9 +64,15 @@ class _Copier:
     """Walks a graph, and those of the models nested in it, and calls a copy of each layer."""
 
     def __init__(
-        self, skip: tuple[type, ...], names: dict[str, str], taken: frozenset[str], after: Callable
+        self,
+        skip: tuple[type, ...],
+        names: dict[str, str],
+        taken: frozenset[str],
+        after: Callable,
+        single: bool,
     ):
         self.skip, self.names, self.taken, self.after = skip, names, set(taken), after
+        self.single = single
         self.fresh: dict[int, tuple[Any, Any]] = {}
 
     def run(self, model: "keras.Model", inputs: list[Any], prefix: str = "") -> list[Any]:
@@ -95,7 +107,7 @@ class _Copier:
     def _renewed(self, layer: Any, prefix: str) -> Any:
         """Make a new layer of the same configuration, once per old layer."""
         if id(layer) not in self.fresh:
-            config = layer.get_config()
+            config = self._config(layer)
             for start, name in self.names.items():
                 config["name"] = name if layer.name.startswith(start) else config["name"]
             config["name"] = self._free_name(config.get("name", layer.name), prefix)
@@ -103,8 +115,18 @@ class _Copier:
                 config.pop(lora, None)
             if "trainable" in config:
                 config["trainable"] = True
-            self.fresh[id(layer)] = (layer, type(layer).from_config(config))
+            try:
+                self.fresh[id(layer)] = (layer, type(layer).from_config(config))
+            except Exception as error:  # of a layer of the user
+                raise _cannot_renew(layer, error) from error
         return self.fresh[id(layer)][1]
+
+    def _config(self, layer: Any) -> dict[str, Any]:
+        try:
+            config = layer.get_config()
+        except Exception as error:  # of a layer of the user
+            raise _cannot_renew(layer, error) from error
+        return in_single_precision(config) if self.single else config
 
     def _free_name(self, name: str, prefix: str) -> str:
         # A scope may not begin with an underscore: SavedModel export would fail.
@@ -115,6 +137,74 @@ class _Copier:
             number, free = number + 1, f"{base}_{number}"
         self.taken.add(free)
         return free
+
+
+def _cannot_renew(layer: Any, error: Exception) -> ValueError:
+    return ValueError(
+        f"its layer {listed([layer.name])} ({type(layer).__name__}) "
+        f"{reason_and_remedy(layer, error)}"
+    )
+
+
+def reason_and_remedy(operation: Any, error: Exception) -> str:
+    """Say why a layer cannot be made from its configuration, and what to do.
+
+    Args:
+        operation: The layer.
+        error: What was raised.
+    """
+    if type(operation).__name__ == "Lambda":
+        return (
+            "holds Python code, which is never loaded from a file. Write what it does with "
+            "keras.ops in the model, or as a layer of your own that is registered by "
+            "@keras.saving.register_keras_serializable()."
+        )
+    if isinstance(error, NotImplementedError):
+        return "does not say how it was made. A class of your own needs `get_config`."
+    # Keras puts a page of config before what was wrong.
+    text = str(error).rpartition("Exception encountered:")[2]
+    lines = [line for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    reason = printable(lines[0].strip()).partition(". ")[0].partition(": {")[0][:200].rstrip(".")
+    return (
+        f"cannot be made from its configuration: {reason}. A class or function of your own needs "
+        "@keras.saving.register_keras_serializable() above it, and a `get_config` that tells all "
+        "arguments; it must be imported where the model is loaded."
+    )
+
+
+def in_single_precision(config: Any) -> Any:
+    """Return a layer's config in which what computes or keeps numbers in 16 or 64 bits uses 32.
+
+    Args:
+        config: What `get_config` returned, or a part of it.
+    """
+    if isinstance(config, list | tuple):
+        return type(config)(map(in_single_precision, config))
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy":
+        return config | {"config": {"name": "float32"}}
+    return {
+        key: "float32"
+        if key == "dtype"
+        and isinstance(value, str)
+        and value.removeprefix("mixed_") in OTHER_FLOATS
+        else in_single_precision(value)
+        for key, value in config.items()
+    }
+
+
+@contextmanager
+def single_precision() -> Iterator[None]:
+    """Let layers that are made while the block runs compute in 32 bits, whatever is set."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def is_functional(model: Any) -> bool:

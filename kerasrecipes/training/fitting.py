@@ -28,6 +28,8 @@ from kerasrecipes.settings.model_checks import check_branches, check_open_norms
 from kerasrecipes.settings.written.recipe_file import recipe_text
 from kerasrecipes.surgery.adapters import AdaptedModel, add_adapter
 from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
+from kerasrecipes.surgery.rebuilding import single_precision
+from kerasrecipes.surgery.rehearsal import rehearse
 from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.surgery.stochastic_depth import residual_branches
 from kerasrecipes.training.calibration import calibration_inputs
@@ -67,8 +69,7 @@ def fit_classifier(
     head = head.suited(train)
     devices = Devices.find(recipe.devices)
     prepare(recipe)
-    with devices.scope():
-        model = build_model(spec, head, recipe, head.output(train).width)
+    model = _built(devices, spec, head, recipe, head.output(train).width)
     check_open_norms(model, spec, recipe, schedule)
     warnings = _warnings(model, spec, recipe, schedule, val)
     adapted = _adapted(model, spec, recipe, schedule)
@@ -93,6 +94,14 @@ def fit_classifier(
         model = _without_devices(model, build_model(spec, head, recipe, head.output(train).width))
     _finish_head(model, head, train)
     return Fitted.of(model, head.output(train), report, train, val)
+
+
+def _built(devices: Devices, spec, head, recipe, width: int) -> "keras.Model":
+    """Build the model of a fit, and try with it what it must stand when it is trained."""
+    with devices.scope():
+        model = build_model(spec, head, recipe, width)
+    rehearse(model, spec.name)
+    return model
 
 
 def _data(judged: Judged, train: Examples, val: Examples, leaks: list[str] | None) -> DataReport:
@@ -269,7 +278,8 @@ def build_model(spec, head, recipe, width: int) -> "keras.Model":
     import keras
 
     backbone = spec.build(recipe.input_size, recipe.weights)
-    answers = head.build(backbone.output, width, recipe.seed)
+    with single_precision():  # `precision` says in what it computes while it trains
+        answers = head.build(backbone.output, width, recipe.seed)
     return keras.Model(backbone.input, answers, name=backbone.name)
 
 

@@ -114,7 +114,15 @@ def _compare_saved(path: Path, held_out: "HeldOut", chosen: list[int]) -> None:
     from kerasrecipes.bundles.model_file import load_model
     from kerasrecipes.data.inference import predict_scores
 
-    scores = predict_scores(load_model(path), held_out.examples.select(chosen))
+    try:
+        saved = load_model(path)
+    except IntegrityError as error:
+        raise IntegrityError(
+            "The model that was written cannot be read again, so it was not kept. Register each "
+            "layer and function of your own by @keras.saving.register_keras_serializable(), and "
+            f"train again. Keras says: {error.__cause__}"
+        ) from error
+    scores = predict_scores(saved, held_out.examples.select(chosen))
     gap = float(np.abs(scores - held_out.answers[chosen]).max())
     if gap > 1e-4:
         raise IntegrityError(

@@ -48,7 +48,7 @@ ROOMS = {
         "statistics", libraries="numpy pydantic", later_libraries="keras scipy tensorflow"
     ),
     "photos": Room("data", libraries="numpy PIL", later_libraries="tensorflow"),
-    "surgery": Room("data statistics", libraries="numpy", later_libraries="keras"),
+    "surgery": Room("data statistics", libraries="numpy", later_libraries="keras tensorflow"),
     "quantization": Room("data statistics surgery", libraries="keras numpy"),
     "backbones": Room(
         "surgery",
@@ -88,7 +88,7 @@ ROOMS = {
         later_libraries="h5py keras",
     ),
     "export": Room(
-        "bundles data quantization",
+        "bundles data quantization surgery",
         libraries="flatbuffers numpy",
         later_libraries="ai_edge_litert keras litert_quantizer onnx onnxruntime tensorflow tf2onnx",
     ),

@@ -1,5 +1,6 @@
 """A model that a user brings keeps the promises of the catalogue's backbones."""
 
+import random
 import re
 
 import keras
@@ -9,6 +10,7 @@ from keras import layers
 
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.surgery.rehearsal import _TRIED, rehearse
 
 SIDE = 32
 
@@ -206,6 +208,7 @@ def test_a_layer_called_twice_lies_in_one_block():
 
 
 def test_a_model_of_one_size_refuses_others():
+    @keras.saving.register_keras_serializable("of_one_size")
     class Position(layers.Layer):
         def build(self, shape):
             self.offset = self.add_weight(shape=shape[1:], initializer="normal")
@@ -370,15 +373,16 @@ def test_what_comes_first_may_be_anything_else(beginning):
         assert BackboneSpec.from_model(model, scaling=scaling).feature_size == 4
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_what_keras_applications_include_is_seen(own):
-    model = keras.applications.MobileNetV3Small(
-        input_shape=(32, 32, 3), include_top=False, weights=None, include_preprocessing=own
+def test_what_keras_applications_include_is_seen():
+    own, bare = (
+        keras.applications.MobileNetV3Small(
+            input_shape=(32, 32, 3), include_top=False, weights=None, include_preprocessing=include
+        )
+        for include in (True, False)
     )
-    if own:
-        with pytest.raises(ValueError, match="scaled twice"):
-            BackboneSpec.from_model(model, scaling="-1..1")
-    assert BackboneSpec.from_model(model, scaling="none" if own else "-1..1").feature_size == 576
+    with pytest.raises(ValueError, match="scaled twice"):
+        BackboneSpec.from_model(own, scaling="-1..1")
+    assert BackboneSpec.from_model(bare, scaling="-1..1").feature_size == 576
 
 
 @pytest.mark.parametrize(
@@ -389,8 +393,8 @@ def test_models_that_resize_or_augment_are_refused(layer):
         BackboneSpec.from_model(with_first(layer), scaling="none")
 
 
-class Forgetful(layers.Layer):
-    """Leaves its argument out of its configuration."""
+class Scaled(layers.Layer):
+    """Nobody but this module knows it: it is not registered."""
 
     def __init__(self, factor=1.0, **options):
         super().__init__(**options)
@@ -400,19 +404,146 @@ class Forgetful(layers.Layer):
         return x * self.factor
 
     def get_config(self):
+        return super().get_config() | {"factor": self.factor}
+
+
+@keras.saving.register_keras_serializable("told")
+class Forgetful(Scaled):
+    """Leaves its argument out of its configuration."""
+
+    def get_config(self):
         return {"name": self.name}
 
 
-class Nameless(Forgetful):
+class Nameless(Scaled):
     def get_config(self):
         raise NotImplementedError("Nameless cannot tell its arguments")
 
 
-def test_layers_that_cannot_be_copied_are_noticed():
-    with pytest.raises(ValueError, match="'first' computes something else when it is rebuilt"):
-        BackboneSpec.from_model(with_first(Forgetful(3.0)), scaling="none")
-    with pytest.raises(ValueError, match="cannot be rebuilt .*: Nameless cannot tell its arg"):
-        BackboneSpec.from_model(with_first(Nameless()), scaling="none")
+def doubled(x):
+    return 2 * x
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (
+            Forgetful(3.0, name="own"),
+            r"computes something else .* of its own layers \('own'\) leave",
+        ),
+        (Nameless(name="own"), r"'own' \(Nameless\) does not say how it was made.*`get_config`"),
+        (
+            Scaled(3.0, name="own"),
+            r"not saved and loaded: its layer 'own' \(Scaled\) .*register_keras",
+        ),
+        (layers.Lambda(lambda x: 2 * x, name="own"), r"'own' \(Lambda\) holds Python code"),
+        (layers.Lambda(doubled, name="own"), r"'own' \(Lambda\) holds Python code"),
+        (
+            layers.Activation(doubled, name="own"),
+            r"'own' \(Act.* locate function 'doubled'.*register",
+        ),
+        (layers.Conv2D(3, 1, activation=doubled, name="own"), r"'own' \(Conv2D\) cannot be made"),
+    ],
+)
+def test_layers_that_no_file_gives_back_are_named_before_training(layer, message):
+    with pytest.raises(ValueError, match=f"The model 'first' .*{message}"):
+        BackboneSpec.from_model(small(layer), scaling="none")
+
+
+@keras.saving.register_keras_serializable("told")
+class AsBatch(layers.Layer):
+    """Looks into the values, which only numpy can."""
+
+    def call(self, x):
+        import tensorflow as tf
+
+        return tf.ensure_shape(tf.numpy_function(np.negative, [x], x.dtype), x.shape)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda x: keras.ops.erf(x), "its layer 'erf.*operator 'Erf'.* no built-in counterpart"),
+        (AsBatch(name="own"), r"its layer 'own' \(AsBatch\) does not convert.*'PyFunc'"),
+    ],
+)
+def test_what_no_tflite_file_can_have_is_said_before_training(layer, message):
+    with pytest.warns(UserWarning, match=f"saved, but not exported to .tflite: {message}"):
+        BackboneSpec.from_model(small(layer), scaling="none")
+
+
+def of_whole_numbers(beginning):
+    photo = keras.Input((8, 8, 3), dtype="uint8")
+    return keras.Model(photo, layers.Conv2D(4, 3, 2)(beginning(photo)), name="whole")
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [layers.Rescaling(1 / 255), lambda x: keras.ops.cast(x, "float32") / 255, lambda x: x / 255],
+)
+def test_a_model_of_whole_numbers_is_taken(beginning):
+    model = of_whole_numbers(beginning)
+    built = BackboneSpec.from_model(model, scaling="none").build()
+    given = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype("uint8")
+    np.testing.assert_allclose(built(given.astype("float32")), model(given), atol=1e-5)
+    with pytest.raises(ValueError, match=r"'whole' takes whole numbers \(uint8\).*scaling='none'"):
+        BackboneSpec.from_model(model, scaling="0..1")
+
+
+def test_arithmetic_of_whole_numbers_is_refused():
+    model = of_whole_numbers(lambda x: keras.ops.cast(x - 100, "float32"))
+    with pytest.raises(ValueError, match="Does it compute with uint8. Let it begin with"):
+        BackboneSpec.from_model(model, scaling="none")
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "float64"])
+def test_a_model_of_another_precision_is_taken_in_single_precision(policy):
+    try:
+        keras.config.set_dtype_policy(policy)
+        inner = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 1)])
+        model = small(lambda x: layers.SpatialDropout2D(0.1)(inner(x)))
+        built = BackboneSpec.from_model(model, scaling="0..1").build()  # the policy is still set
+        assert keras.config.dtype_policy().name == policy
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.dtype_policy.name for layer in built.layers} == {"float32"}
+    for old, new in zip(model.get_weights(), built.get_weights(), strict=True):
+        np.testing.assert_array_equal(np.asarray(old, "float32"), new)
+
+
+def test_a_model_in_8_bits_is_refused():
+    model = small(layers.Dense(3, name="own"))
+    model.quantize("int8")
+    with pytest.raises(ValueError, match="`model` computes in 8 bits in 'own'.*before `quantize`"):
+        BackboneSpec.from_model(model, scaling="none")
+
+
+def test_batches_may_have_been_of_one_size():
+    photo = keras.Input((8, 8, 3), batch_size=4)
+    model = keras.Model(photo, layers.Conv2D(4, 3, 2)(photo), name="four")
+    assert BackboneSpec.from_model(model, scaling="0..1").build().input_shape == (None, 8, 8, 3)
+    fixed = keras.Model(photo, keras.ops.reshape(model.output, (4, 3, 3, 4)), name="four")
+    with pytest.raises(
+        ValueError, match="'four' cannot be called on 5 photos.*batches of any size"
+    ):
+        BackboneSpec.from_model(fixed, scaling="0..1")
+
+
+def test_trying_draws_no_random_number_that_training_would_have_drawn():
+    spec = BackboneSpec.from_model(small(layers.UnitNormalization()), scaling="none")
+    model = spec.build()
+    drawn = []
+    for tried in (False, True):
+        keras.utils.set_random_seed(0)
+        if tried:
+            _TRIED.clear()
+            rehearse(model, "first")
+            assert _TRIED
+        drawn.append([random.random(), *layers.Dense(2).kernel_initializer((2, 2)).numpy().flat])
+    assert drawn[0] == drawn[1]
 
 
 def test_a_specification_stands_for_its_name(spec):

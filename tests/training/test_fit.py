@@ -6,11 +6,20 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrecipes import BackboneSpec, DataError, NotFittedError, UnfreezeSchedule, get_backbone
+from kerasrecipes import (
+    BackboneSpec,
+    DataError,
+    ImageClassifier,
+    IntegrityError,
+    NotFittedError,
+    UnfreezeSchedule,
+    get_backbone,
+)
 from kerasrecipes.engine.frozen import runtime as engine
 from kerasrecipes.losses.class_weights import class_weights
 from kerasrecipes.settings.judging import head_of
 from kerasrecipes.training.fitting import build_model
+from kerasrecipes.training.save import _compare_saved
 
 LITE0 = "efficientnet_lite0"
 
@@ -406,3 +415,28 @@ def test_gradual_schedule_opens_the_next_block_when_validation_says_so(part_sets
     assert opened == sorted(opened) and len(set(opened)) == 3
     for stage in report.stages[1:]:
         assert stage.epochs_run <= stage.best_epoch + 1
+
+
+class Unregistered(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+def test_a_backbone_that_no_file_gives_back_is_refused_before_training(tiny_spec, part_sets):
+    plain = tiny_spec()
+
+    def graph(photo):
+        return Unregistered(name="own")(plain.build_graph(photo))
+
+    train, val, _ = part_sets
+    recipe = ImageClassifier(tiny_spec(build_graph=graph), weights=None, views=1, augment="none")
+    with pytest.raises(
+        ValueError, match=r"'tiny' could be trained, but not saved .*'own' \(Unregistered\)"
+    ):
+        recipe.fit(train, val, verbose=False)
+
+
+def test_a_file_that_cannot_be_read_again_is_the_models_fault(tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"nothing")
+    with pytest.raises(IntegrityError, match="cannot be read again.*Register each layer"):
+        _compare_saved(tmp_path / "model.keras", None, [])

@@ -13,7 +13,7 @@ from kerasrecipes.export.checks import answers_of
 from kerasrecipes.export.tflite.four_bits import round_weights_to_four_bits
 from kerasrecipes.export.tflite.graph import float_beginning, float_head
 from kerasrecipes.export.tflite.layers import output_tensors
-from kerasrecipes.export.tflite.refusals import why_refused
+from kerasrecipes.surgery.refusals import why_refused
 
 if TYPE_CHECKING:
     import keras
