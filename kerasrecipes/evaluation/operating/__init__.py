@@ -1,0 +1,1 @@
+"""From which score on to act, with a bound that holds for photos to come."""
