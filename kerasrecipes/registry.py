@@ -34,6 +34,7 @@ class Registry(Generic[Entry]):
         see: A call that lists the names, for messages.
         check: Raises a `ValueError` unless what a user adds is an entry.
         group: The group of entry points by which installed packages add entries.
+        taken: Makes an entry of what an installed package offers, where it need not be one.
         from_facts: Makes an entry of its module's name and its facts, where `attribute` is a
             dictionary.
     """
@@ -47,11 +48,12 @@ class Registry(Generic[Entry]):
         *,
         check: Callable[[Any], None],
         group: str = "",
+        taken: Callable[[Any], Any] = lambda offered: offered,
         from_facts: Callable[[str, dict], Entry] | None = None,
     ):
         self._package, self._attribute = package, attribute
         self._kind, self._see, self._check = kind, see, check
-        self._group, self._from_facts = group, from_facts
+        self._group, self._from_facts, self._taken = group, from_facts, taken
         self._loaded: dict[str, Entry] = {}
         self.added: dict[str, Entry] = {}
 
@@ -183,7 +185,7 @@ class Registry(Generic[Entry]):
 
     def _load_plugin(self, plugin: EntryPoint) -> Entry:
         try:
-            entry = plugin.load()
+            entry = self._taken(plugin.load())
             self._check(entry)
             if (own := getattr(entry, "name", plugin.name)) != plugin.name:
                 raise ValueError(f"its own name is {own!r}")

@@ -19,7 +19,7 @@ ROOMS = {
     for name in kerasrecipes.__all__
     if name != "__version__" and inspect.ismodule(getattr(kerasrecipes, name))
 }
-WITH_FUNCTIONS = {"backbones", "export", "heads", "losses"}
+WITH_FUNCTIONS = {"backbones", "callbacks", "export", "heads", "losses"}
 # What was at the root before there were rooms.
 FOUND_TOO = """
     AUGMENTATIONS AdaptedModel DivergenceGuard EarlyStopping ExactCheckpoint FineTuningAdamW

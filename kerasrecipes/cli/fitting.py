@@ -41,6 +41,13 @@ Run = Annotated[
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the run in --run, to the same end.")
 ]
+Callbacks = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A callback by its name, as often as you like: OverfitMonitor, or one of a package "
+        "of yours."
+    ),
+]
 
 
 def train(
@@ -68,6 +75,7 @@ def train(
     assignments: Assignments = None,
     run: Run = None,
     resume: Resume = False,
+    callback: Callbacks = None,
 ) -> None:
     """Fine-tune a backbone on photos, evaluate it, and save it.
 
@@ -76,16 +84,8 @@ def train(
     settings, split = told_recipe(context, config, assignments)
     from kerasrecipes.training.fine_tune import fine_tune_images
 
-    done = fine_tune_images(
-        photos,
-        to,
-        epochs=epochs,
-        fail_on_leak=fail_on_leak,
-        run_folder=run,
-        resume=resume,
-        **settings,
-        **split,
-    )
+    how: Any = {"epochs": epochs, "fail_on_leak": fail_on_leak, "callbacks": callback or ()}
+    done = fine_tune_images(photos, to, run_folder=run, resume=resume, **how, **settings, **split)
     _tell(done, photos, run)
 
 

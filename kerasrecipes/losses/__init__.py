@@ -48,7 +48,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "robust": "GeneralizedCrossEntropy",
         "triplet": "SemiHardTriplet",
     },
-    own="get_loss list_losses register_loss",
+    own="get_loss list_losses loss_kind register_loss",
 )
 
 # What a loss is computed on: raw scores per class, scaled cosines per class, embeddings, raw
@@ -101,6 +101,8 @@ _REGISTRY: Registry[LossKind] = Registry(
     "loss",
     "kerasrecipes.list_losses()",
     check=_check_kind,
+    group="kerasrecipes.losses",
+    taken=lambda offered: offered if isinstance(offered, LossKind) else loss_kind(offered),
     from_facts=lambda module, facts: LossKind(**facts, module=module),
 )
 
@@ -113,17 +115,34 @@ def register_loss(
 ) -> None:
     """Add a loss, for this process, so that recipes and heads take it by name.
 
-    Its arguments become the options of the loss. `label_smoothing` is set by the head, and
-    `class_counts`, the number of training photos of each class, by the fit.
+    A package of yours can do it for every process, by an entry point `name = module:loss` in the
+    group `kerasrecipes.losses`, which names such a class or function on raw scores per class, or
+    what `loss_kind` makes of one.
 
     Args:
         name: What to call it.
-        make: The class, or a function that makes the loss.
+        make: The class, or a function that makes the loss; see `loss_kind`.
         on: What it is computed on; see `list_losses`.
         replace: Whether it may take the place of one that was registered before.
 
     Raises:
         ValueError: If `make` cannot be called, or the name cannot be used or is taken.
+    """
+    _REGISTRY.add(name, loss_kind(make, on), replace)
+
+
+def loss_kind(make: Callable[..., "keras.losses.Loss"], on: str = LOGITS) -> LossKind:
+    """Describe a loss by the arguments of its class.
+
+    They become the options of the loss. `label_smoothing` is set by the head, and `class_counts`,
+    the number of training photos of each class, by the fit.
+
+    Args:
+        make: The class, or a function that makes the loss.
+        on: What it is computed on; see `list_losses`.
+
+    Raises:
+        ValueError: If `make` cannot be called.
     """
     _check_prediction(on)
     if not callable(make):
@@ -132,7 +151,7 @@ def register_loss(
     taken = [p for p in given if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}]
     names = {p.name for p in taken}
     own = [p for p in taken if p.name not in {*_OF_KERAS, "label_smoothing", "class_counts"}]
-    kind = LossKind(
+    return LossKind(
         make,
         on,
         options=tuple(p.name for p in own),
@@ -140,7 +159,6 @@ def register_loss(
         smooths="label_smoothing" in names,
         counts="class_counts" in names,
     )
-    _REGISTRY.add(name, kind, replace)
 
 
 def list_losses(on: str = LOGITS) -> list[str]:
@@ -162,7 +180,7 @@ def list_losses(on: str = LOGITS) -> list[str]:
         ['semi_hard_triplet', 'supervised_contrastive']
     """
     _check_prediction(on)
-    return [name for name in _REGISTRY if _REGISTRY.get(name).on == on]
+    return [name for name, kind in _REGISTRY.entries().items() if kind.on == on]
 
 
 def _check_prediction(on: str) -> None:

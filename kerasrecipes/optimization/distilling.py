@@ -37,7 +37,7 @@ def distil(
     alpha: float = 0.9,
     feature_weight: float = 0.0,
     unlabelled: Examples | None = None,
-    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    callbacks: Sequence["keras.callbacks.Callback | str"] = (),
     verbose: bool = True,
 ) -> Recipe:
     """Fit a recipe to what fitted ones say about the same photos, besides the labels.
@@ -57,7 +57,7 @@ def distil(
             teacher.
         unlabelled: Further photos to learn from. Their labels are not looked at: where labels
             count, the teachers' probabilities do.
-        callbacks: Further `keras.callbacks.Callback`s for the training.
+        callbacks: Further `keras.callbacks.Callback`s for the training, or their names.
         verbose: Whether to print what trains and how it goes.
 
     Returns:
@@ -79,7 +79,7 @@ def distil(
         raise ValueError("`teacher` is empty: pass a fitted recipe, or a list of them.")
     judged = check_student(student)
     schedule, spec = judged.schedule, judged.spec
-    check_callbacks(callbacks, student, schedule, taught=True)
+    callbacks = check_callbacks(callbacks, student, schedule, taught=True)
     for one in teachers:
         check_probabilities(one, "`distil`", "Fit the student by itself.")
         data = checked_sides(one, train, val)

@@ -51,7 +51,7 @@ def prune(
     epochs: int = 12,
     learning_rate: float = 3e-4,
     residual: bool = False,
-    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    callbacks: Sequence["keras.callbacks.Callback | str"] = (),
     verbose: bool = True,
 ) -> "Recipe":
     """Make a fitted recipe's model smaller, and train it on with the old one as its teacher.
@@ -73,7 +73,7 @@ def prune(
         epochs: Epochs of training afterwards.
         learning_rate: Its peak.
         residual: Whether channels that additions tie may go, too.
-        callbacks: Further `keras.callbacks.Callback`s for the training.
+        callbacks: Further `keras.callbacks.Callback`s for the training, or their names.
         verbose: Whether to print what is done.
 
     Returns:
@@ -142,9 +142,9 @@ def _prune_channels(
     val: Examples,
     options: dict,
     residual: bool,
-    callbacks: "Sequence[keras.callbacks.Callback]",
+    callbacks: "Sequence[keras.callbacks.Callback | str]",
 ) -> "Recipe":
-    check_callbacks(callbacks, recipe, UnfreezeSchedule.full(), taught=True)
+    callbacks = check_callbacks(callbacks, recipe, UnfreezeSchedule.full(), taught=True)
     pruned = pruned_model(
         recipe.model_,
         train,
@@ -260,7 +260,7 @@ def _prune_weights(
     train: Examples,
     val: Examples,
     options: dict,
-    callbacks: "Sequence[keras.callbacks.Callback]",
+    callbacks: "Sequence[keras.callbacks.Callback | str]",
 ) -> "Recipe":
     from kerasrecipes.callbacks.zeros.magnitude_pruning import HoldZeros
     from kerasrecipes.export.checks import check_backend
@@ -269,7 +269,7 @@ def _prune_weights(
 
     # A moving average would fill the zeros again.
     trained = replace(recipe, ema=False)
-    check_callbacks(callbacks, trained, UnfreezeSchedule.full(), taught=True)
+    callbacks = check_callbacks(callbacks, trained, UnfreezeSchedule.full(), taught=True)
     # All at once: with its channels' means and variances back, a model has lost less than it
     # would while zeros come step by step under statistics that no longer hold.
     model = _with_norms_of(train, recipe.model_, recipe.seed)

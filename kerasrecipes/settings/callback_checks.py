@@ -94,28 +94,31 @@ _DATA = {
 
 
 def check_callbacks(
-    callbacks: "Sequence[keras.callbacks.Callback]",
+    callbacks: "Sequence[keras.callbacks.Callback | str]",
     recipe: Any,
     schedule: UnfreezeSchedule | None = None,
     *,
     taught: bool = False,
-) -> None:
+) -> "list[keras.callbacks.Callback]":
     """Refuse callbacks that a recipe's training would break, or that would break it.
 
     Args:
-        callbacks: The user's own callbacks.
+        callbacks: The user's own callbacks, or their names.
         recipe: A recipe.
         schedule: What is trained; `None` for the recipe's own.
         taught: Whether the targets are a teacher's answers, and not the labels.
 
+    Returns:
+        The callbacks; those that were named are made.
+
     Raises:
         ValueError: If `callbacks` is no list of callbacks, or there is such a one.
     """
-    _check_kinds(callbacks)
+    found = _made(callbacks)
     refused = _ALWAYS | (_WITH_AVERAGE if recipe.ema else {}) | (_WITH_TEACHER if taught else {})
     schedule = schedule or schedule_of(recipe)
     cached = recipe.cache_gb and any(stage.open_fraction < 1 for stage in schedule.stages)
-    for callback in callbacks:
+    for callback in found:
         if getattr(callback, "per_class", False) and not taught:
             _check_class_scores(callback, recipe.head)
         for kind in type(callback).__mro__:
@@ -125,6 +128,7 @@ def check_callbacks(
                 raise ValueError(f"`callbacks` holds {_with_article(kind.__name__)}: {why}.")
             if cached and kind.__name__ in _DATA:
                 _refuse_photos(callback, kind.__name__)
+    return found
 
 
 def _why_not(callback: Any, kind: str, schedule: UnfreezeSchedule) -> str:
@@ -168,7 +172,9 @@ def _with_article(kind: str) -> str:
     return f"{'an' if kind[0] in 'EO' or kind.startswith('LR') else 'a'} {kind}"
 
 
-def _check_kinds(callbacks: "Sequence[keras.callbacks.Callback]") -> None:
+def _made(
+    callbacks: "Sequence[keras.callbacks.Callback | str]",
+) -> "list[keras.callbacks.Callback]":
     import keras
 
     if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
@@ -176,7 +182,10 @@ def _check_kinds(callbacks: "Sequence[keras.callbacks.Callback]") -> None:
             "`callbacks` must be a list of callbacks, also of one, not "
             f"{printable(repr(callbacks))}."
         )
+    found: list[keras.callbacks.Callback] = []
     for one in callbacks:
+        if isinstance(one, str):
+            one = _named(one)
         if isinstance(one, type) and issubclass(one, keras.callbacks.Callback):
             raise ValueError(
                 f"`callbacks` holds the class {one.__name__}. Pass an instance: {one.__name__}(…)."
@@ -186,6 +195,21 @@ def _check_kinds(callbacks: "Sequence[keras.callbacks.Callback]") -> None:
                 f"`callbacks` holds {printable(repr(one))}, which is no keras.callbacks.Callback. "
                 "Pass instances of callbacks, or leave it out."
             )
+        found.append(one)
+    return found
+
+
+def _named(name: str) -> "keras.callbacks.Callback":
+    from kerasrecipes.callbacks import get_callback
+
+    kind = get_callback(name)
+    try:
+        return kind()
+    except TypeError as error:
+        raise ValueError(
+            f"`callbacks` names {name!r}, which cannot be made without arguments: {error}. Pass "
+            f"an instance: {kind.__name__}(…)."
+        ) from None
 
 
 def _refuse_photos(callback: "keras.callbacks.Callback", kind: str) -> None:

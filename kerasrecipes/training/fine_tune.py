@@ -15,6 +15,7 @@ from kerasrecipes.photos.scan import scan_photos
 from kerasrecipes.photos.split import split_photos
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.report.run_report import RunReport
+from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.training.image_classifier import ImageClassifier
 
@@ -53,6 +54,7 @@ def fine_tune_images(
     seed: int = 0,
     drop_small_classes: bool = False,
     fail_on_leak: bool = False,
+    callbacks: Sequence[Any] = (),
     verbose: bool = True,
     run_folder: str | Path | None = None,
     resume: bool = False,
@@ -78,6 +80,7 @@ def fine_tune_images(
         drop_small_classes: Leave classes with fewer than 2 readable photos out; see
             `scan_photos`.
         fail_on_leak: Raise if the same photo, or part, is on two sides of the split.
+        callbacks: Further callbacks, as in `ImageClassifier.fit`.
         verbose: Whether to print findings and progress.
         run_folder: A folder that explains the run and from which it can go on after a break,
             see `ImageClassifier.fit`; `None` keeps nothing.
@@ -101,9 +104,10 @@ def fine_tune_images(
     run = as_run_folder(None if run_folder is None else RunFolder(Path(run_folder), chosen), resume)
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
     judged = judge_recipe(recipe)
+    used = check_callbacks(callbacks, recipe)
     _check_destination(Path(photos), Path(to), run)
     train, val, test, leaks = _split(chosen, seed, fail_on_leak)
-    recipe._fit(judged, train, val, run=run, leaks=leaks)
+    recipe._fit(judged, train, val, callbacks=used, run=run, leaks=leaks)
     return _finish(recipe, test, to)
 
 

@@ -159,7 +159,7 @@ class Recipe(Fittable):
         train: Examples,
         val: Examples,
         *,
-        callbacks: "Sequence[keras.callbacks.Callback]" = (),
+        callbacks: "Sequence[keras.callbacks.Callback | str]" = (),
         verbose: bool = True,
         run_folder: str | Path | RunFolder | None = None,
         resume: bool = False,
@@ -171,7 +171,8 @@ class Recipe(Fittable):
         Args:
             train: Examples to learn from, e.g. photos.
             val: Examples to choose by; none of them may be among `train`.
-            callbacks: Further `keras.callbacks.Callback`s, used in every stage.
+            callbacks: Further `keras.callbacks.Callback`s, used in every stage, or names of
+                `kerasrecipes.callbacks.list_callbacks()`.
             verbose: Whether to print what trains and how it goes.
             run_folder: A folder that explains the run and from which it can go on after a
                 break, see `RunFolder`; `None` keeps nothing.
@@ -191,9 +192,9 @@ class Recipe(Fittable):
             KeyboardInterrupt: If interrupted before there was anything to keep.
         """
         judged = judge_recipe(self)
-        check_callbacks(callbacks, self)
+        used = check_callbacks(callbacks, self)
         run = as_run_folder(run_folder, resume)
-        return self._fit(judged, train, val, callbacks=callbacks, run=run)
+        return self._fit(judged, train, val, callbacks=used, run=run)
 
     def _fit(
         self,

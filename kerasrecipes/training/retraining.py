@@ -61,7 +61,7 @@ def retrain(
     open_fraction: float = 1.0,
     teacher: "keras.Model | Sequence[keras.Model] | None" = None,
     distillation: Distillation | None = None,
-    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    callbacks: Sequence["keras.callbacks.Callback | str"] = (),
     name: str = "retrain",
 ) -> tuple["keras.Model", StageReport]:
     """Train a finished model on: a pruned one, say, or one with simulated rounding.
@@ -83,7 +83,7 @@ def retrain(
         teacher: A model, or several, whose answers to the very same views are learned, besides
             the labels. It may have another image size.
         distillation: How much a teacher counts; `None` for `Distillation()`.
-        callbacks: Further `keras.callbacks.Callback`s.
+        callbacks: Further `keras.callbacks.Callback`s, or their names.
         name: What to call the stage in the report.
 
     Returns:
@@ -198,14 +198,14 @@ def run_schedule(
     schedule: UnfreezeSchedule,
     goal: Goal,
     *,
-    callbacks: Sequence["keras.callbacks.Callback"] = (),
+    callbacks: Sequence["keras.callbacks.Callback | str"] = (),
 ) -> list[StageReport]:
     """Train a model, in place, through the stages of a schedule; see `retrain`."""
     head = head_of(recipe)
     checked_examples(train, val, head)
     head = head.suited(train, model)
     check_accumulation(recipe, schedule, len(train))
-    check_callbacks(callbacks, recipe, schedule, taught=bool(goal.teachers))
+    used = check_callbacks(callbacks, recipe, schedule, taught=bool(goal.teachers))
     warn_of_few_photos(val)
     prepare(recipe)
     sides = sides_of(recipe, train, val, model)
@@ -216,7 +216,7 @@ def run_schedule(
     if goal.teachers:
         # Teachers have seen the views as they are, and not their mixtures.
         recipe = replace(recipe, mix=None)
-    runner = StageRunner.of(recipe, graph, spec, lesson, sides, callbacks)
+    runner = StageRunner.of(recipe, graph, spec, lesson, sides, used)
     report = RunReport(name=model.name, created="")
     run_stages(runner, schedule, report)
     if head.finishes and not goal.teachers:

@@ -77,7 +77,7 @@ ROOMS = {
     ),
     "settings": Room(
         "backbones engine heads",
-        later="data losses photos report surgery",
+        later="callbacks data losses photos report surgery",
         libraries="numpy",
         later_libraries="keras",
     ),

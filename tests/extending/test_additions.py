@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import kerasrecipes as kr
-from kerasrecipes import backbones, export, heads, losses
+from kerasrecipes import backbones, callbacks, export, heads, losses
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.photos import augment
 
 FILE = Path(__file__).parent / "additions.py"
-REGISTRIES = [package._REGISTRY for package in (backbones, heads, losses, export)]
+REGISTRIES = [package._REGISTRY for package in (backbones, callbacks, heads, losses, export)]
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,7 @@ def added():
     kr.register_loss("added_loss", module.AddedLoss)
     kr.register_head(module.AddedHead)
     kr.register_format(module.added_format)
+    kr.register_callback("added_callback", module.AddedCallback)
     kr.register_augmentation("added_views", kr.Augmentation(flip_vertical=True))
     yield module
     for registry in REGISTRIES:
@@ -41,7 +42,7 @@ def recipe(added, part_sets):
         augment="added_views", views=2, batch_size=8, class_weights=None, dropout=0.0,
         schedule=kr.UnfreezeSchedule.full(epochs=1, learning_rate=0.01),
     )  # fmt: skip
-    recipe.fit(train, val, callbacks=[added.AddedCallback()], verbose=False)
+    recipe.fit(train, val, callbacks=["added_callback"], verbose=False)
     recipe.evaluate(test)
     return recipe
 
@@ -56,6 +57,7 @@ def test_they_are_listed(added):
     assert "added_head" in kr.list_heads()
     assert "added_loss" in kr.list_losses() and "added_loss" not in kr.list_losses("cosines")
     assert "added_format" in kr.list_formats()
+    assert {"added_callback", "EarlyStopping"} <= set(kr.list_callbacks())
 
 
 def test_a_recipe_takes_them_by_name(recipe):
@@ -126,6 +128,12 @@ def test_a_model_becomes_a_backbone_with_a_name(added):
             "loss",
             ("mine", kr.get_loss, "logit"),
             "Unknown prediction 'logit'. Did you mean 'logits'",
+        ),
+        ("callback", ("mine", "EarlyStopping"), "must be a class of keras.callbacks.Callback"),
+        (
+            "callback",
+            ("EarlyStopping", kr.EarlyStopping),
+            "'EarlyStopping' of a callback is taken by .kerasrecipes.callbacks.early_stopping",
         ),
         ("augmentation", ("mine", "light"), "must be an Augmentation, not 'light'"),
         ("augmentation", ("light", kr.Augmentation()), "'light' of an augmentation is taken"),

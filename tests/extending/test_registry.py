@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kerasrecipes import backbones, export, heads, losses
+from kerasrecipes import backbones, callbacks, export, heads, losses
 from kerasrecipes.errors import PluginError
 from kerasrecipes.registry import Registry
 
@@ -228,6 +228,37 @@ def test_packages_add_to_the_catalogues_of_this_package(kind, installed, tmp_pat
     assert "efficientnet_lite0" in done.stdout and "tflite" in done.stdout
     if kind != "heads":
         assert "'theirs' of the package 'things-broken' cannot be used: NameError" in done.stderr
+
+
+def forget_packages(monkeypatch, registry):
+    """Let a registry look for installed packages again, now and after the test."""
+    monkeypatch.setitem(vars(registry), "_plugins", {})
+    monkeypatch.delitem(vars(registry), "_plugins")
+    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+
+
+def test_packages_add_losses_and_callbacks(installed, monkeypatch):
+    text = (
+        "import keras\nfrom kerasrecipes.losses import loss_kind\n"
+        "class plain(keras.losses.CategoricalCrossentropy):\n    pass\n"
+        "yes_or_no = loss_kind(keras.losses.BinaryCrossentropy, 'binary')\nno_loss = 3\n"
+    )
+    installed("things-lost", text, "plain", "yes_or_no", "no_loss", group="kerasrecipes.losses")
+    text = "import keras\nclass counts(keras.callbacks.Callback):\n    pass\nbroken = 3\n"
+    installed("things-called", text, "counts", "broken", group="kerasrecipes.callbacks")
+    for package in (losses, callbacks):
+        forget_packages(monkeypatch, package._REGISTRY)
+    with pytest.warns(
+        UserWarning, match="loss 'no_loss' of the package 'things-lost' cannot .*`ma"
+    ):
+        assert "plain" in losses.list_losses() and "no_loss" not in losses.list_losses()
+    with pytest.warns(UserWarning, match="no_loss"):
+        assert "yes_or_no" in losses.list_losses("binary")
+        assert losses.get_loss("plain", label_smoothing=0.1).label_smoothing == 0.1
+    assert {"counts", "broken", "EarlyStopping"} <= set(callbacks.list_callbacks())
+    assert callbacks.get_callback("counts").__name__ == "counts"
+    with pytest.raises(PluginError, match="'broken' of the package 'things-called' cannot be used"):
+        callbacks.get_callback("broken")
 
 
 LOSS = '''"""A loss, and all that is said of it."""

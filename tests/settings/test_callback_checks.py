@@ -53,7 +53,7 @@ def test_classes_are_followed_where_they_have_scores(quick_recipe, head):
     ("callbacks", "message"),
     [
         ([OverfitMonitor], r"the class OverfitMonitor. Pass an instance: OverfitMonitor\(…\)"),
-        (["tensorboard"], "holds 'tensorboard', which is no keras.callbacks.Callback. Pass inst"),
+        (["tensorboard"], "Unknown callback 'tensorboard'. Did you mean 'TensorBoardWriter'"),
         ([[]], r"holds \[\], which is no"),
         ("tensorboard", "must be a list of callbacks, also of one, not 'tensorboard'"),
         (OverfitMonitor(), "must be a list of callbacks, also of one, not <.*OverfitMonitor"),
@@ -125,3 +125,15 @@ def test_photos_may_follow_a_pruned_model_which_trains_as_a_whole(
     monitor = OverfitMonitor(class_names=val.class_names, validation_data=photos_of)
     prune(small_fitted, train, val, channels=0.5, epochs=1, callbacks=[monitor], verbose=False)
     assert len(monitor.summary()["classes"]) == 1
+
+
+def test_callbacks_have_names(quick_recipe):
+    stopping = keras.callbacks.CSVLogger("x", append=True)
+    found = check_callbacks(["OverfitMonitor", stopping], quick_recipe())
+    assert isinstance(found[0], OverfitMonitor) and found[1] is stopping
+    with pytest.raises(ValueError, match="Unknown callback 'OverfitMonitr'. Did you mean 'Overfi"):
+        check_callbacks(["OverfitMonitr"], quick_recipe())
+    with pytest.raises(ValueError, match="names 'MetricsLog', which cannot be made without arg"):
+        check_callbacks(["MetricsLog"], quick_recipe())
+    with pytest.raises(ValueError, match="holds an LRFinder"):
+        check_callbacks(["LRFinder"], quick_recipe())
