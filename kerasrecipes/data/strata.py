@@ -130,7 +130,9 @@ def _cost(
 
 def _check_enough_units(examples: Examples, counts: list[Counter[int]], sides: list[str]) -> None:
     units_of = Counter(label for count in counts for label in _needed(examples, count))
-    photos_of = sum(counts, Counter())
+    photos_of: Counter[int] = Counter()
+    for count in counts:  # `sum` would copy all classes for each unit
+        photos_of.update(count)
     short = [label for label in sorted(units_of) if units_of[label] < len(sides)]
     if not short and len(counts) < len(sides):
         raise DataError(

@@ -16,6 +16,9 @@ from kerasrecipes.statistics.tables import Table
 
 FEW_EXAMPLES = 30
 FEW_GROUPS = 10
+# From so many rows on, what a table of counts holds is written cell by cell: most are empty.
+_MANY_ROWS = 100
+_MOST_CELLS = 10**8
 
 
 @dataclass(frozen=True)
@@ -210,8 +213,28 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return _plain_fields(value)
     if isinstance(value, tuple):
+        if len(value) > _MANY_ROWS and isinstance(value[0], tuple):
+            return _cells(np.array(value))
         return [_plain(item) for item in value]
     return encode_float(value) if isinstance(value, float) else value
+
+
+def _cells(table: np.ndarray) -> dict[str, Any]:
+    cells = np.argwhere(table)
+    counts = table[tuple(cells.T)]
+    return {"shape": list(table.shape), "cells": np.column_stack([cells, counts]).tolist()}
+
+
+def _from_cells(found: Mapping[str, Any]) -> list[list[int]]:
+    height, width = checked(tuple[int, int], found.get("shape"))
+    if not 0 < height * width <= _MOST_CELLS or min(height, width) < 0:
+        raise ValueError(f"the table is of {height} by {width} cells")
+    table = [[0] * width for _ in range(height)]
+    for row, column, count in checked(list[tuple[int, int, int]], found.get("cells")):
+        if not (0 <= row < height and 0 <= column < width):
+            raise ValueError(f"the table of {height} by {width} has no cell {row}, {column}")
+        table[row][column] = count
+    return table
 
 
 def _build(cls: Any, data: Mapping[str, Any]) -> Any:
@@ -239,5 +262,6 @@ def _read(kind: Any, value: Any) -> Any:
     if is_dataclass(kind):
         return _build(kind, checked(dict[str, Any], value))
     if get_origin(kind) is tuple:
-        return tuple(_read(get_args(kind)[0], item) for item in checked(list[Any], value))
+        rows = _from_cells(value) if isinstance(value, Mapping) else checked(list[Any], value)
+        return tuple(_read(get_args(kind)[0], item) for item in rows)
     return checked(Measured if kind is float else kind, value)

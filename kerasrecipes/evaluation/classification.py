@@ -13,6 +13,7 @@ from kerasrecipes.statistics import resampled
 from kerasrecipes.statistics.bootstrap import REPEATS, bootstrap_estimates
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.intervals import percentile_interval, resample_counts
+from kerasrecipes.statistics.ranking import Ranking, as_drawn, class_sums
 from kerasrecipes.statistics.shares import counted_share, f1_from_shares
 
 __all__ = ["ClassResult", "Evaluation", "evaluate_scores", "most_confident_mistakes"]
@@ -55,13 +56,12 @@ def evaluate_scores(
     class_names = tuple(str(name) for name in class_names)
     labels, scores = checked_scores(labels, scores, class_names)
     predicted = scores.argmax(axis=1)
-    once = np.ones((1, len(labels)))
-    confusion = resampled.confusion_counts(labels, predicted, len(class_names), once)
+    confusion = confusion_of(labels, predicted, len(class_names))
     shares = _bootstrap_by_class(labels, predicted, scores, confusion, seed)
     classes = tuple(
-        _class_result(name, i, confusion[0], shares["f1"][i]) for i, name in enumerate(class_names)
+        _class_result(name, i, confusion, shares["f1"][i]) for i, name in enumerate(class_names)
     )
-    right = float(np.trace(confusion[0]))
+    right = float(np.trace(confusion))
     error, null = _calibration(scores.max(axis=1), predicted == labels, seed)
     return Evaluation(
         n=len(labels),
@@ -74,7 +74,7 @@ def evaluate_scores(
         calibration_error=error,
         calibration_null=null,
         classes=classes,
-        confusion=tuple(tuple(int(count) for count in row) for row in confusion[0]),
+        confusion=tuple(map(tuple, confusion.tolist())),
         latency_ms=latency_summary(latency_ms),
         notes=_notes(labels, class_names, shares["auc"]),
     )
@@ -111,14 +111,18 @@ def _bootstrap_by_class(
     labels: np.ndarray, predicted: np.ndarray, scores: np.ndarray, confusion: np.ndarray, seed: int
 ) -> dict:
     """Compute what depends on the classes, on the sample and on one set of resamples."""
-    measure = partial(_by_class, labels, predicted, scores)
+    classes = scores.shape[1]
+    shown = np.unique(labels).tolist()
+    ranked = [] if len(shown) < 2 else [1] if classes == 2 else shown
+    rankings = [Ranking(labels == i, scores[:, i], len(ranked)) for i in ranked]
+    measure = partial(_by_class, labels, predicted, classes, rankings)
     estimates = bootstrap_estimates(measure, len(labels), seed=seed, stratify=labels)
     balanced, auc, average_precision, *f1 = estimates
     if np.isnan(balanced.low):
-        balanced = _balanced_from_recalls(balanced.value, confusion[0])
+        balanced = _balanced_from_recalls(balanced.value, confusion)
     for i, found in enumerate(f1):
         if np.isnan(found.low):
-            f1[i] = f1_from_shares(found.value, *_precision_and_recall(confusion[0], i))
+            f1[i] = f1_from_shares(found.value, *_precision_and_recall(confusion, i))
     return {
         "balanced_accuracy": balanced,
         "auc": auc,
@@ -128,20 +132,33 @@ def _bootstrap_by_class(
 
 
 def _by_class(
-    labels: np.ndarray, predicted: np.ndarray, scores: np.ndarray, counts: np.ndarray
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    classes: int,
+    rankings: Sequence[Ranking],
+    counts: np.ndarray,
 ) -> np.ndarray:
     """Return balanced accuracy, AUC, average precision and the F1 of each class as columns."""
-    classes = scores.shape[1]
-    confusion = resampled.confusion_counts(labels, predicted, classes, counts)
-    ranked = [1] if classes == 2 else [i for i in range(classes) if np.any(labels == i)]
-    if len(np.unique(labels)) < 2:
-        ranking = np.full((2, len(counts)), np.nan)
-    else:
-        pairs = [resampled.ranking_metrics(labels == i, scores[:, i], counts) for i in ranked]
-        ranking = np.mean(pairs, axis=0)
-    return np.column_stack(
-        [resampled.balanced_accuracy(confusion), *ranking, resampled.f1_scores(confusion)]
-    )
+    hits = np.where(predicted == labels, labels, -1)
+    right, support, named = (class_sums(of, classes, counts) for of in (hits, labels, predicted))
+    drawn = as_drawn(counts)
+    ranking = np.full((2, len(counts)), np.nan)
+    if rankings:
+        ranking = np.mean([one.metrics(drawn) for one in rankings], axis=0)
+    f1 = resampled.f1_scores(right, support, named)
+    return np.column_stack([resampled.balanced_accuracy(right, support), *ranking, f1])
+
+
+def confusion_of(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Count true class (rows) against predicted class (columns), int64, `(classes, classes)`.
+
+    Args:
+        labels: True class indices, shape `(n,)`.
+        predicted: Class indices that the model says, shape `(n,)`.
+        classes: Number of classes.
+    """
+    cells = np.bincount(labels * classes + predicted, minlength=classes**2)
+    return cells.reshape(classes, classes)
 
 
 def _class_result(name: str, place: int, confusion: np.ndarray, f1: Estimate) -> ClassResult:

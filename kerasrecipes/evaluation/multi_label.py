@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from kerasrecipes.evaluation.scores import check_finite, check_rows, group_numbe
 from kerasrecipes.statistics import resampled
 from kerasrecipes.statistics.bootstrap import bootstrap_estimates
 from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.ranking import Ranking, as_drawn, column_sums
 from kerasrecipes.statistics.shares import f1_from_shares, share_of
 from kerasrecipes.statistics.tables import Table
 
@@ -165,7 +166,10 @@ def evaluate_labels(
     targets, scores = _checked(targets, scores, class_names)
     limits = _checked_thresholds(thresholds, len(class_names))
     places, named = group_numbers(groups, len(targets)), scores >= limits
-    measure = partial(_measure, targets, scores, named)
+    pairs = zip(targets.T, scores.T, strict=True)
+    rankings = [Ranking(target, score, len(class_names)) for target, score in pairs]
+    sums = [column_sums(flags) for flags in (targets, named, targets & named)]
+    measure = partial(_measure, rankings, sums)
     estimates = bootstrap_estimates(measure, len(targets), groups=places, seed=seed)
     mean, baseline, micro, macro, *by_label = estimates
     labels = tuple(
@@ -229,21 +233,15 @@ def _best_threshold(target: np.ndarray, score: np.ndarray) -> float:
     return float(best[np.argmin(np.abs(best - DEFAULT_THRESHOLD))])
 
 
-def _measure(
-    targets: np.ndarray, scores: np.ndarray, named: np.ndarray, counts: np.ndarray
-) -> np.ndarray:
+def _measure(rankings: Sequence[Ranking], sums: Sequence[Any], counts: np.ndarray) -> np.ndarray:
     """Return mean AP, baseline, micro and macro F1, then AP and F1 of each label, as columns."""
-    support, said, right = (counts @ rows for rows in (targets, named, targets & named))
+    drawn = as_drawn(counts)
+    support, said, right = (np.ascontiguousarray((one @ counts.T).T) for one in sums)
     with np.errstate(invalid="ignore"):
         micro = 2 * right.sum(axis=1) / (support + said).sum(axis=1)
         f1 = np.where(support > 0, 2 * right / (support + said), np.nan)
     share = np.where(support > 0, support, np.nan) / counts.sum(axis=1, keepdims=True)
-    precision = np.column_stack(
-        [
-            resampled.average_precisions(target, score, counts)
-            for target, score in zip(targets.T, scores.T, strict=True)
-        ]
-    )
+    precision = np.column_stack([one.average_precision(drawn) for one in rankings])
     means = [resampled.means_of_defined(columns) for columns in (precision, share, f1)]
     return np.column_stack([*means[:2], micro, means[2], precision, f1])
 

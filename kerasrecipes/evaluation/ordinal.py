@@ -9,11 +9,13 @@ import numpy as np
 
 from kerasrecipes.errors import listed
 from kerasrecipes.evaluation.base import Result, Tile, latency_summary, notes_on_size
+from kerasrecipes.evaluation.classification import confusion_of
 from kerasrecipes.evaluation.result import confusions_of, most_frequent
 from kerasrecipes.evaluation.scores import checked_scores, group_numbers, median_classes
 from kerasrecipes.statistics import resampled
 from kerasrecipes.statistics.bootstrap import bootstrap_estimates
 from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.ranking import class_sums
 from kerasrecipes.statistics.shares import share_of
 from kerasrecipes.statistics.tables import Table
 
@@ -152,8 +154,7 @@ def evaluate_order(
     measure = partial(measure, len(class_names))
     estimates = bootstrap_estimates(measure, len(labels), groups=places, seed=seed)
     error, baseline, kappa, log_loss, *class_errors = estimates
-    once = np.ones((1, len(labels)))
-    confusion = resampled.confusion_counts(labels, predicted, len(class_names), once)[0]
+    confusion = confusion_of(labels, predicted, len(class_names))
     return OrdinalEvaluation(
         n=len(labels),
         class_names=class_names,
@@ -164,7 +165,7 @@ def evaluate_order(
         within_one=share_of(np.abs(predicted - labels) <= 1, places),
         log_loss=log_loss,
         classes=_classes(class_names, labels, predicted, places, class_errors),
-        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        confusion=tuple(map(tuple, confusion.tolist())),
         latency_ms=latency_summary(latency_ms),
         notes=_notes(labels, class_names, places),
     )
@@ -179,17 +180,16 @@ def _measure(
 ) -> np.ndarray:
     """Return error, baseline, kappa, log-loss and the error of each class as columns."""
     total = counts.sum(axis=1)
-    confusion = resampled.confusion_counts(labels, predicted, classes, counts)
-    support = confusion.sum(axis=2)
+    support = class_sums(labels, classes, counts)
     distance = np.abs(np.arange(classes)[:, None] - np.arange(classes))
-    errors = (confusion * distance).sum(axis=2)
+    errors = class_sums(labels, classes, counts * np.abs(labels - predicted))
     with np.errstate(invalid="ignore"):
         by_class = errors / support
     return np.column_stack(
         [
             errors.sum(axis=1) / total,
             (support @ distance).min(axis=1) / total,
-            resampled.quadratic_kappas(confusion),
+            resampled.quadratic_kappas(labels, predicted, counts),
             counts @ losses / total,
             by_class,
         ]

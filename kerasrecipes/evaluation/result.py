@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.base import Result, Tile
 from kerasrecipes.statistics.estimate import Estimate
@@ -142,11 +144,11 @@ def confusions_of(
         class_names: The classes.
         confusion: Counts, true class in rows, predicted class in columns.
     """
+    counts = np.array(confusion)
     found = [
-        (class_names[i], class_names[j], count)
-        for i, row in enumerate(confusion)
-        for j, count in enumerate(row)
-        if i != j and count
+        (class_names[i], class_names[j], int(counts[i, j]))
+        for i, j in np.argwhere(counts).tolist()
+        if i != j
     ]
     return sorted(found, key=lambda item: -item[2])
 

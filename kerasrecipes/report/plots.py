@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from kerasrecipes.evaluation.ordinal import OrdinalEvaluation
 
+_MOST_CLASSES = 40
+
 __all__ = [
     "plot_confusion_matrix",
     "plot_learning_curves",
@@ -40,6 +42,8 @@ __all__ = [
 def plot_confusion_matrix(evaluation: "Evaluation | OrdinalEvaluation") -> "Figure":
     """Draw what each class was taken for; shades are shares of the true class.
 
+    Of more than 40 classes those with most mistakes are drawn.
+
     Args:
         evaluation: The result of a test.
 
@@ -47,16 +51,23 @@ def plot_confusion_matrix(evaluation: "Evaluation | OrdinalEvaluation") -> "Figu
         The figure.
     """
     counts = np.array(evaluation.confusion, dtype=float)
-    classes = len(counts)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [short_name(name, 18) for name in evaluation.class_names]
+    title = "What was taken for what"
+    if len(names) > _MOST_CLASSES:
+        title += f": the {_MOST_CLASSES} of {len(names):,} classes with most mistakes"
+        wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diagonal(counts)
+        chosen = np.sort(np.argsort(-wrong, kind="stable")[:_MOST_CLASSES])
+        counts, shares = (table[np.ix_(chosen, chosen)] for table in (counts, shares))
+        names = [names[i] for i in chosen]
+    classes = len(counts)
     side = min(3.4 + 0.34 * classes, 14)
     figure = new_figure(side + 1.2, side)
     axes = figure.subplots()
-    tidy(axes, "What was taken for what", "the model says", "the photo shows")
+    tidy(axes, title, "the model says", "the photo shows")
     axes.grid(False)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.15, aspect="equal")
     size = 10 if classes <= 8 else max(6, 10.5 - 0.1 * classes)
-    names = [short_name(name, 18) for name in evaluation.class_names]
     name_ticks(axes, names, "y", size, turn=0)
     name_ticks(axes, names, "x", size, turn=40 if classes > 2 or max(map(len, names)) > 12 else 0)
     for edge in np.arange(0.5, classes - 1):

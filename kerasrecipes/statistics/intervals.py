@@ -177,7 +177,8 @@ def resample_counts(
     if stratify is None:
         strata = [np.arange(units)]
     else:
-        strata = [np.flatnonzero(stratify == name) for name in np.unique(stratify)]
+        _, starts = np.unique(np.sort(stratify), return_index=True)
+        strata = np.split(np.argsort(stratify, kind="stable"), starts[1:])
     size = max(1, _CELLS // rows)
     for start in range(0, repeats, size):
         chunk = min(size, repeats - start)

@@ -9,81 +9,25 @@ import numpy as np
 LOSS_FLOOR = 1e-7
 
 
-def ranking_metrics(
-    positive: np.ndarray, score: np.ndarray, counts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compute AUC and average precision; ties count half for AUC, as one threshold for AP.
+def balanced_accuracy(right: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Average the recall of the classes that have photos.
 
     Args:
-        positive: Whether each photo shows the class, shape `(n,)`.
-        score: Score of the class, shape `(n,)`.
-        counts: Resamples, shape `(resamples, n)`.
-
-    Returns:
-        AUC and average precision, each of shape `(resamples,)`.
-
-    Reference:
-        Hanley and McNeil, 1982, "The meaning and use of the area under a ROC curve".
+        right: Photos of each class that are called so, shape `(resamples, classes)`.
+        support: Photos of each class.
     """
-    hits, found, named = _ranked(positive, score, counts)
-    positives, total = found[:, -1], named[:, -1]
-    false = np.diff(named - found, axis=1, prepend=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        auc = np.sum(false * (found - hits / 2), axis=1) / (positives * (total - positives))
-    return auc, _average_precisions(hits, found, named)
-
-
-def average_precisions(positive: np.ndarray, score: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Compute average precision alone, as `ranking_metrics` does."""
-    return _average_precisions(*_ranked(positive, score, counts))
-
-
-def _ranked(
-    positive: np.ndarray, score: np.ndarray, counts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return hits at each distinct score from the highest down, and hits and rows down to it."""
-    order = np.argsort(-score, kind="stable")
-    ranked = score[order]
-    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-    named = np.take(counts, order, axis=1)
-    hits = named * positive[order]
-    if len(starts) < len(order):
-        hits, named = (np.add.reduceat(rows, starts, axis=1) for rows in (hits, named))
-    return hits, np.cumsum(hits, axis=1), np.cumsum(named, axis=1)
-
-
-def _average_precisions(hits: np.ndarray, found: np.ndarray, named: np.ndarray) -> np.ndarray:
-    precision = np.divide(found, named, out=np.zeros_like(found), where=named > 0)
-    with np.errstate(invalid="ignore"):
-        return np.sum(hits * precision, axis=1) / found[:, -1]
-
-
-def confusion_counts(
-    labels: np.ndarray, predicted: np.ndarray, classes: int, counts: np.ndarray
-) -> np.ndarray:
-    """Count true class (rows) against predicted class (columns), per resample."""
-    cell = labels * classes + predicted
-    one_hot = np.zeros((len(labels), classes * classes))
-    one_hot[np.arange(len(labels)), cell] = 1
-    return (counts @ one_hot).reshape(len(counts), classes, classes)
-
-
-def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Average the recall of the classes that have photos."""
-    support = confusion.sum(axis=2)
-    recall = np.divide(
-        np.diagonal(confusion, axis1=1, axis2=2),
-        support,
-        out=np.zeros_like(support),
-        where=support > 0,
-    )
+    recall = np.divide(right, support, out=np.zeros_like(support), where=support > 0)
     return recall.sum(axis=1) / (support > 0).sum(axis=1)
 
 
-def f1_scores(confusion: np.ndarray) -> np.ndarray:
-    """Compute F1 per class, shape `(resamples, classes)`; NaN for a class without photos."""
-    right = np.diagonal(confusion, axis1=1, axis2=2)
-    support, named = confusion.sum(axis=2), confusion.sum(axis=1)
+def f1_scores(right: np.ndarray, support: np.ndarray, named: np.ndarray) -> np.ndarray:
+    """Compute F1 per class; NaN for a class without photos.
+
+    Args:
+        right: Photos of each class that are called so, shape `(resamples, classes)`.
+        support: Photos of each class.
+        named: Photos that are called so.
+    """
     with np.errstate(invalid="ignore"):
         return np.where(support > 0, 2 * right / (support + named), np.nan)
 
@@ -172,11 +116,12 @@ def _ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return (np.cumsum(sizes, axis=1) - (sizes - 1) / 2)[:, place]
 
 
-def quadratic_kappas(confusion: np.ndarray) -> np.ndarray:
+def quadratic_kappas(labels: np.ndarray, predicted: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Compute Cohen's kappa with weights of the squared distance between classes.
 
     Args:
-        confusion: Counts, shape `(resamples, classes, classes)`.
+        labels, predicted: Two classes per row, by their places in the order, shape `(n,)` each.
+        counts: Resamples, shape `(resamples, n)`.
 
     Returns:
         One kappa per resample, shape `(resamples,)`; NaN where all that is true and said is one
@@ -186,9 +131,10 @@ def quadratic_kappas(confusion: np.ndarray) -> np.ndarray:
         Cohen, 1968, "Weighted kappa: Nominal scale agreement with provision for scaled
         disagreement or partial credit".
     """
-    place = np.arange(confusion.shape[1])
-    weights = (place[:, None] - place) ** 2
-    by_chance = np.einsum("ri,rj,ij->r", confusion.sum(axis=2), confusion.sum(axis=1), weights)
-    found = (confusion * weights).sum(axis=(1, 2)) * confusion.sum(axis=(1, 2))
+    total = counts.sum(axis=1)
+    true, said, squares, apart = (
+        counts @ rows.astype(np.float64)
+        for rows in (labels, predicted, labels**2 + predicted**2, (labels - predicted) ** 2)
+    )
     with np.errstate(invalid="ignore"):
-        return 1 - found / by_chance
+        return 1 - apart * total / (total * squares - 2 * true * said)

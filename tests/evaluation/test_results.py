@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from dataclasses import fields
 
 import numpy as np
@@ -159,3 +160,38 @@ def test_every_estimate_of_a_result_has_its_value_in_its_interval():
         pairs = [value for value in vars(found).values() if isinstance(value, Estimate)]
         assert len(pairs) >= 5
         assert all(one.low <= one.value <= one.high for one in pairs)
+
+
+@pytest.mark.parametrize("task", ["classification", "multi_label", "ordinal"])
+def test_many_classes_cost_no_more_than_their_scores(task):
+    """A table of all pairs of classes for each example would take hundreds of times as much."""
+    names, rng = [f"c{i}" for i in range(400)], np.random.default_rng(0)
+    labels, scores = rng.permutation(800) % 400, rng.dirichlet(np.ones(400), 800)
+    evaluate = {"classification": evaluate_scores, "ordinal": evaluate_order}.get(task)
+    tracemalloc.start()
+    if evaluate:
+        found = evaluate(labels, scores, names)
+    else:
+        found = evaluate_labels(np.eye(400, dtype=int)[labels], scores, names)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 80e6 + 10 * scores.nbytes
+    told = json.dumps(found.to_dict())
+    assert len(told) < 500_000
+    assert type(found).from_dict(json.loads(told)) == found
+
+
+@pytest.mark.parametrize(
+    ("confusion", "message"),
+    [
+        ({"shape": [10**9, 10**9], "cells": []}, "of 1000000000 by 1000000000 cells"),
+        ({"shape": [-1, -1], "cells": []}, "of -1 by -1 cells"),
+        ({"shape": [2, 2], "cells": [[2, 0, 1]]}, "of 2 by 2 has no cell 2, 0"),
+        ({"shape": [2, 2], "cells": [[0, 1]]}, "`confusion` is damaged"),
+        ({}, "`confusion` is damaged"),
+    ],
+)
+def test_tables_that_are_damaged(confusion, message):
+    told = classification().to_dict() | {"confusion": confusion}
+    with pytest.raises(DataError, match=message):
+        Evaluation.from_dict(told)

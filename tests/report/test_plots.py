@@ -53,6 +53,19 @@ def test_learning_curves_of_one_epoch_of_nothing_and_of_nan():
     drawn(plots.plot_learning_curves(RunReport(name="a", created="", stages=[stage])))
 
 
+def test_of_many_classes_those_with_most_mistakes_are_drawn():
+    from kerasrecipes.evaluation.classification import evaluate_scores
+
+    names, labels = [f"c{i:03}" for i in range(300)], np.arange(600) % 300
+    said = np.where((labels >= 270) | (labels == 5), 7, labels)
+    scores = np.where(said[:, None] == np.arange(300), 0.9, 0.1 / 299)
+    figure = plots.plot_confusion_matrix(evaluate_scores(labels, scores, names))
+    (axes,) = figure.axes
+    assert axes.get_title(loc="left").endswith(": the 40 of 300 classes with most mistakes")
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(shown) == 40 and {"c005", "c007", *names[270:]} <= set(shown)
+
+
 def test_confusion_matrix_shows_the_counts(report):
     figure = plots.plot_confusion_matrix(report.evaluations["test"])
     drawn(figure)

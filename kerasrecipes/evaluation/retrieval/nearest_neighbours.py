@@ -67,7 +67,7 @@ class NearestNeighbours:
         if len(rows) < self.k:
             raise DataError(f"`k={self.k}` photos cannot vote: only {len(rows)} were passed.")
         self.embeddings_ = rows
-        self.votes_ = np.eye(labels.max() + 1)[labels]
+        self.labels_ = labels
         return self
 
     def predict_proba(self, embeddings: np.ndarray) -> np.ndarray:
@@ -107,7 +107,7 @@ class NearestNeighbours:
         return self._vote(embeddings)[1]
 
     def _vote(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if not hasattr(self, "votes_"):
+        if not hasattr(self, "labels_"):
             raise NotFittedError("There are no photos to compare with. Call `fit` first.")
         rows, length = unit_rows(embeddings), self.embeddings_.shape[1]
         if rows.shape[1] != length:
@@ -125,5 +125,6 @@ class NearestNeighbours:
         near = np.take_along_axis(distances, order, axis=1)
         # A photo that is known already decides alone, up to rounding.
         weights = 1 / np.maximum(near, 1e-9) if self.weighting == "distance" else near * 0 + 1
-        votes = np.einsum("nk,nkc->nc", weights, self.votes_[order])
+        votes = np.zeros((len(rows), self.labels_.max() + 1))
+        np.add.at(votes, (np.arange(len(rows))[:, None], self.labels_[order]), weights)
         return votes / votes.sum(axis=1, keepdims=True), near[:, 0]

@@ -52,7 +52,7 @@ def recall_at_k(
     for k in ks:
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise ValueError(f"`ks` must be whole numbers of at least 1, not {k!r}.")
-    first = np.array([np.argmax(row) for row in _ranked_hits(embeddings, labels, groups)])
+    first = np.array([places[0] for places in _hit_places(embeddings, labels, groups)])
     shares = {}
     for k in ks:
         found = int((first < k).sum())
@@ -86,17 +86,16 @@ def mean_average_precision(
         0.833
     """
     found = []
-    for hits in _ranked_hits(embeddings, labels, groups):
-        places = np.flatnonzero(hits)
+    for places in _hit_places(embeddings, labels, groups):
         found.append(np.mean(np.arange(1, len(places) + 1) / (places + 1)))
     values = np.array(found)
     return Estimate(values.mean(), *bootstrap_interval(np.mean, values))
 
 
-def _ranked_hits(
+def _hit_places(
     embeddings: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
 ) -> Iterator[np.ndarray]:
-    """Yield for each asking photo which of the others are of its class, nearest first."""
+    """Yield for each asking photo the places, from 0, of those of its class among all others."""
     rows = unit_rows(embeddings)
     labels = checked_labels(labels, len(rows))
     groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
@@ -109,7 +108,9 @@ def _ranked_hits(
             hits = labels[others] == labels[query]
             if hits.any():
                 asked += 1
-                yield hits[np.lexsort((hits, -similarity[others]))]
+                found = similarity[others]
+                near, far = np.sort(found[hits])[::-1], np.sort(found[~hits])
+                yield np.arange(len(near)) + len(far) - np.searchsorted(far, near)
     if not asked:
         raise DataError(
             f"None of the {len(rows)} photos has another of its class (and another group) to "
