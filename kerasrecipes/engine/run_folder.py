@@ -12,16 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kerasrecipes.console import kept_in
+from kerasrecipes.console import kept_in, say
 from kerasrecipes.environment import library_versions
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.files import complete_file, locked_folder, told_plainly
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import RunReport
 
 T = TypeVar("T")
-CONFIG, RECIPE = "config.json", "recipe.toml"
+CONFIG, RECIPE, CONSOLE = "config.json", "recipe.toml", "console.log"
+CHECKPOINT, METRICS, REPORT = "checkpoint", "metrics.jsonl", "report.json"
+STARTS = "environment.json"
 ENVIRONMENT = ("CUDA_", "KERAS_", "OMP_", "TF_")
 
 
@@ -63,23 +65,48 @@ class RunFolder:
                 there is none to resume.
             OSError: If nothing can be written there.
         """
-        config = self.path / CONFIG
-        if self.resume and not config.is_file():
-            raise DataError(
-                f"There is no run in '{printable(self.path)}' to resume. Name its folder, or leave "
-                "`resume` out to begin one."
-            )
+        if self.resume:
+            self._check_there()
         with locked_folder(self.path):
-            if config.is_file() and not self.resume:
-                raise DataError(
-                    f"'{printable(self.path)}' holds a run already. Pass `resume=True` to go "
-                    "on with it, or name another folder."
-                )
-            log, start = self.path / "console.log", "Resumed" if self.resume else "Begun"
+            if not self.resume:
+                self._check_empty()
+            gone = [name for name in (CONSOLE, STARTS) if not (self.path / name).exists()]
+            log, start = self.path / CONSOLE, "Resumed" if self.resume else "Begun"
             with log.open("a", encoding="utf-8") as file:
                 file.write(f"{start} {_now()}, process {os.getpid()}\n")
             with kept_in(log):
+                if self.resume and gone:
+                    say(f"The run lacks {listed(gone)}, which now begins with this start.")
                 yield
+
+    def _check_there(self) -> None:
+        if (self.path / CONFIG).is_file():
+            return
+        if left := self._traces():
+            raise DataError(
+                f"The run in '{printable(self.path)}' lacks '{CONFIG}', which says what it is; "
+                f"there is {listed(left)}. Restore it from a copy, or begin again in another "
+                "folder."
+            )
+        raise DataError(
+            f"There is no run in '{printable(self.path)}' to resume. Name its folder, or leave "
+            "`resume` out to begin one."
+        )
+
+    def _check_empty(self) -> None:
+        if (self.path / CONFIG).is_file():
+            raise DataError(
+                f"'{printable(self.path)}' holds a run already. Pass `resume=True` to go "
+                "on with it, or name another folder."
+            )
+        if left := self._traces():
+            raise DataError(
+                f"'{printable(self.path)}' holds what is left of a run: {listed(left)}. Name "
+                "another folder, so that the two are not mixed."
+            )
+
+    def _traces(self) -> list[str]:
+        return [name for name in (CHECKPOINT, METRICS, REPORT) if (self.path / name).exists()]
 
     def describe(self, config: dict) -> None:
         """Write what is run into `config.json`; when resuming, compare it with what is there.
@@ -105,7 +132,7 @@ class RunFolder:
         """
         from kerasrecipes.report.plots import plot_learning_curves, png
 
-        self._write("report.json", report.to_json().encode())
+        self._write(REPORT, report.to_json().encode())
         self._write("curves.png", png(plot_learning_curves(report)))
 
     def _compare(self, config: dict) -> None:
@@ -124,9 +151,8 @@ class RunFolder:
             )
 
     def _write_environment(self) -> None:
-        name = "environment.json"
-        before = self._read(name, list[Any]) if (self.path / name).is_file() else []
-        self._write_json(name, [*before, _environment()])
+        before = self._read(STARTS, list[Any]) if (self.path / STARTS).is_file() else []
+        self._write_json(STARTS, [*before, _environment()])
 
     def _read(self, name: str, kind: type[T]) -> T:
         try:

@@ -1,16 +1,20 @@
 """How far a run has come: the stages that are done, and the epochs of the one that runs."""
 
+import json
+import re
 import shutil
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.console import say
+from kerasrecipes.engine.run_folder import CHECKPOINT, CONSOLE, METRICS, REPORT
 from kerasrecipes.engine.schedule import Stage
 from kerasrecipes.engine.stage_state import put_state, take_state
-from kerasrecipes.errors import DataError, listed
+from kerasrecipes.errors import DataError, IntegrityError, listed, printable
 from kerasrecipes.report.run_report import StageReport
 
 if TYPE_CHECKING:
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
     from kerasrecipes.callbacks.metrics_log import MetricsLog
     from kerasrecipes.callbacks.state.state_folder import StateFolder
     from kerasrecipes.engine.stage import StageRunner
+
+# What `Progress` says of an epoch.
+_EPOCH_SAID = re.compile(r"^  .*\d+/\d+  .*\bloss .* s$", re.MULTILINE)
 
 
 @dataclass
@@ -63,6 +70,8 @@ class RunRecord:
     stages: list[StageReport] = field(default_factory=list)
     _saved: int | None = None
     _logged: dict = field(default_factory=dict)
+    # What the log said when the run was resumed.
+    _lines: list[str] = field(default_factory=list)
 
     def restore(self, runner: "StageRunner") -> bool:
         """Put the last stage's beginning into a runner, and the reports into `stages`.
@@ -74,23 +83,46 @@ class RunRecord:
             Whether there was one.
 
         Raises:
-            IntegrityError: If all states are damaged.
+            IntegrityError: If all states are damaged, or gone.
             DataError: If a state does not fit the model.
         """
-        files = self._files
+        files, log = self._files, self._log()
+        self._lines = log.get_state()["text"].splitlines()
         found = files.read()
         if found is None:
+            self._check_untrained()
             say("Nothing was trained yet: the run begins at its beginning.")
             return False
         try:
             put_state(runner, found)
         except ValueError as error:
             raise DataError(f"'{files.path}' is of another model: {error}.") from error
-        self._log().set_state(found["log"])
+        lacking = len(found["log"]["text"].splitlines()) - len(self._lines)
+        if lacking > 0:
+            say(f"'{log.path.name}' lacks {lacking} epochs, which are added from the checkpoint.")
+        log.set_state(found["log"])
         self._logged = found["log"]
         self.stages[:] = [StageReport.from_dict(stage) for stage in found["stages"]]
         self._saved = len(self.stages)
         return True
+
+    def _check_untrained(self) -> None:
+        """Refuse to begin anew where states are gone, which would be said of an empty run."""
+        console = self.folder / CONSOLE
+        said = console.read_text(encoding="utf-8", errors="replace") if console.is_file() else ""
+        states = (self.folder / CHECKPOINT).glob("epochs-*/state-*.npz")
+        traces = [
+            *([METRICS] if self._lines else []),
+            *([CONSOLE] if _EPOCH_SAID.search(said) else []),
+            *([REPORT] if (self.folder / REPORT).exists() else []),
+            *sorted(path.relative_to(self.folder).as_posix() for path in states),
+        ]
+        if traces:
+            raise IntegrityError(
+                f"'{printable(self._files.folder)}' holds no state to go on from, and yet there "
+                f"are epochs in {listed(traces)}: states were removed. Restore '{CHECKPOINT}' from "
+                "a copy, or begin again in another folder."
+            )
 
     def save(self, runner: "StageRunner") -> None:
         """Write the state between two stages, unless the run was just resumed there.
@@ -127,6 +159,7 @@ class RunRecord:
             OSError: If its state cannot be written.
         """
         shutil.rmtree(self._epochs(len(self.stages)), ignore_errors=True)
+        self._lines = []
         self._log().set_state(self._logged)
         self._saved = -1
         self.save(runner)
@@ -160,8 +193,19 @@ class RunRecord:
         now = checkpoint.restore(trained)
         if now.epoch:
             say(f"  Going on after epoch {now.epoch} of stage '{stage.name}'.")
+        if (lost := self._epochs_logged(stage) - now.epoch) > 0:
+            say(
+                f"  The log has {lost} more epochs of stage '{stage.name}', whose state is not in "
+                f"'{CHECKPOINT}': they are trained again."
+            )
         last = now.epoch if now.stopped else stage.epochs
         return [*callbacks, checkpoint], now.epoch, last
+
+    def _epochs_logged(self, stage: Stage) -> int:
+        """Count the epochs of a stage in the log of the run that is resumed."""
+        begin = json.dumps({"stage": stage.name})[:-1]
+        later = self._lines[len(self._logged["text"].splitlines()) :]
+        return sum(1 for _ in takewhile(lambda line: line.startswith(begin), later))
 
     def _tell_forgetful(self, callbacks: tuple) -> None:
         from kerasrecipes.callbacks.exact_checkpoint import has_state
@@ -177,12 +221,12 @@ class RunRecord:
     def _files(self) -> "StateFolder":
         from kerasrecipes.callbacks.state.state_folder import StateFolder
 
-        return StateFolder(self.folder / "checkpoint" / "stages")
+        return StateFolder(self.folder / CHECKPOINT / "stages")
 
     def _epochs(self, position: int) -> Path:
-        return self.folder / "checkpoint" / f"epochs-{position + 1}"
+        return self.folder / CHECKPOINT / f"epochs-{position + 1}"
 
     def _log(self, **labels: str) -> "MetricsLog":
         from kerasrecipes.callbacks.metrics_log import MetricsLog
 
-        return MetricsLog(self.folder / "metrics.jsonl", **labels)
+        return MetricsLog(self.folder / METRICS, **labels)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -261,6 +262,84 @@ def test_damaged_states_are_told_and_never_begun_anew(part_sets, tmp_path, capfd
         path.write_bytes(b"")
     with pytest.raises(IntegrityError, match="no state left to go on from"):
         small(2).fit(*part_sets[:2], verbose=False, run_folder=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"),
+    [
+        (["checkpoint"], "'metrics.jsonl', 'console.log', 'report.json': states were"),
+        (
+            ["checkpoint/stages", "metrics.jsonl", "console.log", "report.json"],
+            "'checkpoint/epochs-1/state-",
+        ),
+        (["checkpoint", "metrics.jsonl", "report.json"], "'console.log'"),
+        (["checkpoint", "metrics.jsonl", "console.log"], "'report.json'"),
+    ],
+)
+def test_removed_states_are_told_and_never_begun_anew(
+    finished, part_sets, tmp_path, small, gone, left
+):
+    run = shutil.copytree(finished, tmp_path / "run")
+    remove(run, gone)
+    before = files(run)
+    with pytest.raises(IntegrityError, match=f"stages' holds no state .* epochs in .*{left}"):
+        small(1).fit(*part_sets[:2], verbose=False, run_folder=run, resume=True)
+    assert {name: text for name, text in before.items() if name not in WRITTEN} == {
+        name: text for name, text in files(run).items() if name not in WRITTEN
+    }
+
+
+# What each start adds to.
+WRITTEN = {"console.log", "environment.json", "lock"}
+
+
+def remove(folder, names):
+    for name in names:
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def files(folder):
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def test_a_run_without_its_plan_is_neither_resumed_nor_begun_over(finished, part_sets, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    remove(run, ["config.json"])
+    left = "'checkpoint', 'metrics.jsonl', 'report.json'"
+    with pytest.raises(DataError, match=f"lacks 'config.json', which .* there is {left}. Restore"):
+        with RunFolder(run, resume=True).locked():
+            pass
+    with pytest.raises(DataError, match=f"what is left of a run: {left}. Name another folder"):
+        with RunFolder(run).locked():
+            pass
+
+
+def test_what_is_trained_again_or_written_anew_is_told(part_sets, tmp_path, small, often, capfd):
+    run = tmp_path / "run"
+
+    def said(**options):
+        """Fit, and return what is said."""
+        capfd.readouterr()
+        small(3, batch_size=8).fit(*part_sets[:2], run_folder=run, **options)
+        return capfd.readouterr().err
+
+    with pytest.raises(Cut):
+        said(callbacks=[CutAt(2)])
+    remove(run, ["checkpoint/epochs-1", "environment.json"])
+    text = (run / "metrics.jsonl").read_text()
+    assert text.count("\n") == 2
+    told = said(callbacks=[CutAt(9)], resume=True)
+    assert "The log has 2 more epochs of stage 'head', whose state is not in 'checkpoint'" in told
+    assert "The run lacks 'environment.json', which now begins with this start." in told
+    whole = (run / "metrics.jsonl").read_text()
+    assert whole.startswith(text) and whole.count("\n") == 3
+    remove(run, ["metrics.jsonl"])
+    told = said(callbacks=[CutAt(9)], resume=True)
+    assert "'metrics.jsonl' lacks 3 epochs, which are added from the checkpoint" in told
+    assert "trained again" not in told
+    assert (run / "metrics.jsonl").read_text() == whole
 
 
 def test_no_room_for_what_was_kept_before_the_break(part_sets, make, tmp_path, monkeypatch):

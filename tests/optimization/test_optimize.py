@@ -1,6 +1,7 @@
 """The search for a smaller and faster file: what it measures, picks, says, and goes on with."""
 
 import json
+import shutil
 from copy import copy
 from dataclasses import replace
 
@@ -244,6 +245,29 @@ def test_the_same_call_goes_on_where_it_was(quick, found, small_fitted, part_set
                  verbose=False)  # fmt: skip
     with pytest.raises(DataError, match="began with another seed"):
         optimize(small_fitted, train, val, run_folder=found.folder, seed=5, verbose=False)
+
+
+def test_what_is_gone_of_a_search_is_told(quick, found, small_fitted, part_sets, tmp_path, capfd):
+    train, val, _ = part_sets
+    folder = shutil.copytree(found.folder, tmp_path / "search")
+    for name in ("fitted-float32.tflite", "channels-0.8.keras", "fitted-int8.tflite"):
+        (folder / name).unlink()
+    settings = {"max_drop": 0.9, "max_size_mb": 5, "run_folder": folder}  # kept with what is left
+    again = optimize(small_fitted, train, val, **settings)
+    said = capfd.readouterr().err
+    for name, file in (
+        ("float32", "fitted-float32.tflite"),
+        ("int8", "fitted-int8.tflite"),
+        ("channels-0.8 float32", "channels-0.8.keras"),
+        ("channels-0.8 int8", "channels-0.8.keras"),
+    ):
+        assert f"{name} is made and measured again: there is no '{file}' any more." in said
+    names = [one.name for one in again.candidates]
+    assert names == ["float32", "float16", "dynamic", "qat int8", "channels-0.8-qat int8", "int8"]
+    assert again.candidates[0].accuracy == found.candidates[0].accuracy
+    (folder / "search.json").unlink()
+    with pytest.raises(DataError, match="and not its record 'search.json'. Restore it from a copy"):
+        optimize(small_fitted, train, val, **settings)
 
 
 def test_an_interrupted_search_keeps_what_it_has(

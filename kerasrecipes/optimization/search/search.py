@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,18 +18,26 @@ from kerasrecipes.errors import (
     DownloadError,
     TrainingError,
     VerificationError,
+    listed,
     printable,
 )
-from kerasrecipes.files import complete_file, told_plainly
 from kerasrecipes.optimization.pruning import NORM_PHOTOS, SCORED_PHOTOS
 from kerasrecipes.optimization.search.candidate import Candidate, FileJudge
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.optimization.search.plans import FITTED, QAT, Plan, plans_of
+from kerasrecipes.optimization.search.record import (
+    RECORD,
+    Record,
+    Trained,
+    check_unbegun,
+    gone_of,
+    read_record,
+    write_record,
+)
 from kerasrecipes.optimization.search.result import file_name
 from kerasrecipes.optimization.weight_report import model_facts
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.quantization.sensitivity import layers_to_keep
-from kerasrecipes.records import checked, parse_json
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import refitted
@@ -39,33 +47,13 @@ if TYPE_CHECKING:
 
     from kerasrecipes.training.recipe import Recipe
 
-T = TypeVar("T")
 WITHOUT_TRAINING = ("float32", "float16", "dynamic", "int8")
 # A training step of everything costs about as much as so many predictions.
 STEP_COST = 4.0
 # Part of the time that is kept for writing and measuring files.
 MARGIN = 0.1
-RECORD = "search.json"
 # Its file is int8 with the most sensitive layers in float, up to this share of weights and work.
 MIXED, KEEP_FLOAT = "mixed", 0.05
-
-
-@dataclass
-class _Record:
-    """What `search.json` holds."""
-
-    identity: dict[str, str]
-    candidates: list[Candidate]
-    seconds: float
-    pace: dict[str, float]
-
-
-@dataclass
-class _Trained:
-    """What lies beside a model that was trained."""
-
-    seconds: float
-    report: dict[str, Any]
 
 
 @dataclass
@@ -214,7 +202,7 @@ class Search:
         found.model_.save(path)
         self._trained_for[name] = time.monotonic() - started
         facts = {"seconds": self._trained_for[name], "report": found.report_.to_dict()}
-        self._write(path.with_suffix(".json"), facts)
+        write_record(path.with_suffix(".json"), facts)
         return True
 
     def _tell_idle(self, plan: Plan) -> None:
@@ -276,7 +264,9 @@ class Search:
             recipe.fitted_.golden.answers,
             multiply_adds=model_facts(recipe.model_).get("multiply_adds"),
         )
-        self.candidates.append(found)
+        # The first one is what the others are compared with.
+        at = 0 if (model, quantization) == (FITTED, "float32") else len(self.candidates)
+        self.candidates.insert(at, found)
         self._save()
         say(
             f"{self._clock()}  {found.name}: {found.quality_name} {found.quality} "
@@ -331,7 +321,7 @@ class Search:
     def _restored(self, plan: Plan, path: Path) -> Any:
         from kerasrecipes.bundles.model_file import load_model
 
-        facts = self._record(path.with_suffix(".json"), _Trained)
+        facts = read_record(path.with_suffix(".json"), Trained)
         self._trained_for[plan.name] = facts.seconds
         report = RunReport.from_dict(facts.report)
         # A backbone of one's own is not in a report, and the schedule may have been cut.
@@ -357,8 +347,10 @@ class Search:
     def _read(self) -> None:
         path = self.folder / RECORD
         if not path.is_file():
+            check_unbegun(self.folder)
+            self._save()
             return
-        record = self._record(path, _Record)
+        record = read_record(path, Record)
         before = record.identity
         self.candidates, self.spent, self.pace = record.candidates, record.seconds, record.pace
         differing = [name for name, value in self.identity().items() if before.get(name) != value]
@@ -367,18 +359,14 @@ class Search:
                 f"The search in '{printable(self.folder)}' began with another "
                 f"{' and '.join(differing)}. Name another folder, or go on with what it began with."
             )
+        for one in list(self.candidates):
+            if gone := gone_of(one, self.folder, trained=one.model not in {FITTED, MIXED}):
+                say(f"{one.name} is made and measured again: there is no {listed(gone)} any more.")
+                self.candidates.remove(one)
         say(f"Going on with {len(self.candidates)} candidates in '{printable(self.folder)}'.")
 
-    def _record(self, path: Path, kind: type[T]) -> T:
-        try:
-            return checked(kind, parse_json(path.read_bytes()))
-        except ValueError as error:
-            raise DataError(
-                f"'{printable(path)}' is damaged: {error}. Remove the folder to begin again."
-            ) from error
-
     def _save(self) -> None:
-        self._write(
+        write_record(
             self.folder / RECORD,
             {
                 "identity": self.identity(),
@@ -387,7 +375,3 @@ class Search:
                 "pace": self.pace,
             },
         )
-
-    def _write(self, path: Path, value: dict) -> None:
-        with told_plainly(self.folder), complete_file(path) as file:
-            file.write((json.dumps(value, indent=2) + "\n").encode())
