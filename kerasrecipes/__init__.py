@@ -33,8 +33,8 @@ if TYPE_CHECKING:
         list_backbones as list_backbones,
         register_backbone as register_backbone,
     )
-    from kerasrecipes.bundles.bundle import check_model_folder as check_model_folder
     from kerasrecipes.bundles.export_record import ExportRecord as ExportRecord
+    from kerasrecipes.bundles.versions import check_model_folder as check_model_folder
     from kerasrecipes.choosing.ablation import Ablation as Ablation, ablate_recipe as ablate_recipe
     from kerasrecipes.choosing.probe import probe_backbone as probe_backbone
     from kerasrecipes.choosing.recommend import recommend_backbone as recommend_backbone
@@ -137,7 +137,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "backbones": "BackboneSpec get_backbone list_backbones register_backbone",
-        "bundles.bundle": "check_model_folder",
+        "bundles.versions": "check_model_folder",
         "bundles.export_record": "ExportRecord",
         "choosing.ablation": "Ablation ablate_recipe",
         "choosing.probe": "probe_backbone",

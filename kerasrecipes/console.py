@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from kerasrecipes.errors import unknown_name
+from kerasrecipes.regular import append_regular
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -70,7 +71,7 @@ def warn(line: str) -> None:
 
 def _tell(level: int, line: str, printed: str) -> None:
     if (path := _file.get()) is not None:
-        with path.open("a", encoding="utf-8") as file:
+        with append_regular(path) as file:
             file.write(f"{printed}\n")
     if not _is_heard(level):
         return

@@ -15,6 +15,7 @@ from typing import IO
 
 from kerasrecipes.console import say, warn
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.regular import open_regular
 
 UNFINISHED = ".writing-"
 _REMEDIES = {
@@ -42,7 +43,7 @@ def digest(path: Path) -> str:
         entries = sorted((p.relative_to(path).as_posix(), digest(p)) for p in files_in(path))
         text = "".join(f"{sha256}  {name}\0" for name, sha256 in entries)
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -60,11 +61,30 @@ def files_in(folder: Path) -> list[Path]:
     Raises:
         OSError: If it holds links or devices: they lead elsewhere, or never end.
     """
-    found = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    found = sorted(entries_in(folder))
     for path in found:
-        if path.is_symlink() or not path.is_file():
+        if not stat.S_ISREG(path.lstat().st_mode):
             raise OSError(errno.EINVAL, "Neither a file nor a folder", str(path))
     return found
+
+
+def entries_in(folder: Path) -> Iterator[Path]:
+    """Yield all that is in a folder and its subfolders, but for folders; links are not followed.
+
+    Args:
+        folder: A folder.
+
+    Raises:
+        OSError: If one of its folders cannot be read.
+    """
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                else:
+                    yield Path(entry.path)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ A pickle can run any code, so only the three kinds of name that a state dict nee
 let through, and every tensor is checked to lie inside its own storage.
 """
 
+import os
 import pickle
 import pickletools
 import struct
@@ -18,6 +19,7 @@ import numpy as np
 
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.file_budget import SMALL, allowed_bytes
+from kerasrecipes.regular import open_regular
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
@@ -103,8 +105,8 @@ def read_torch_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as stream:
-            return _read(stream, path.stat().st_size)
+        with open_regular(path) as stream:
+            return _read(stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:
         raise DataError(f"Cannot read the checkpoint '{path}': {error.strerror}.") from error
     except DataError as error:

@@ -16,6 +16,7 @@ import numpy as np
 from kerasrecipes.errors import DataError
 from kerasrecipes.file_budget import allowed_bytes, read_arrays
 from kerasrecipes.files import complete_file, digest
+from kerasrecipes.regular import open_regular
 
 ENVIRONMENT_VARIABLE = "KERASRECIPES_CACHE"
 DIGEST_KEY = "sha256"
@@ -107,7 +108,8 @@ def _digest_of_arrays(arrays: dict[str, np.ndarray]) -> str:
 
 def _read(path: Path, most_bytes: int) -> dict[str, np.ndarray] | None:
     try:
-        arrays = read_arrays(path, most_bytes)
+        with open_regular(path) as file:
+            arrays = read_arrays(file, most_bytes)
         stated = str(arrays.pop(DIGEST_KEY))
     except (OSError, ValueError, KeyError):
         return None

@@ -8,14 +8,15 @@ saved_models/tiles/1/
     golden/            some held-out photos, byte for byte, and the answers they must get
     calibration.npz    some training photos at model size, for int8 export
     report.json, report.html, plots/
-    exports/<format>-<quantization>/   added later, each with a digest of its own
+    exports/<format>-<quantization>/   added later: an exported file and its record
+    exports/exports.sha256             the SHA-256 of these records, and of bundle.json
 """
 
-import errno
 import hashlib
+import io
 import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -25,22 +26,39 @@ from pydantic import ValidationError
 
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import ExportRecord, read_exports
+from kerasrecipes.bundles.export_seal import EXPORTS
 from kerasrecipes.bundles.manifest import MANIFEST, Manifest, new_manifest, parse_manifest
 from kerasrecipes.bundles.model_file import load_model
+from kerasrecipes.bundles.sealed import (
+    ADDED,
+    CHANGED,
+    MISSING,
+    BrokenSeal,
+    names_in,
+    not_as_written,
+    pieces,
+    reason_of,
+    what_is_wrong,
+)
+from kerasrecipes.bundles.versions import (
+    check_model_folder,
+    rename_to_next_version,
+    version_folder,
+)
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality, get_modality
 from kerasrecipes.data.specs import InputSpec, OutputSpec
-from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
+from kerasrecipes.errors import IntegrityError, printable
+from kerasrecipes.file_budget import read_arrays
 from kerasrecipes.files import TemporaryFolder, digest, sync_folder, told_plainly
+from kerasrecipes.regular import LARGEST_RECORD, read_regular
 from kerasrecipes.report.run_report import RunReport
 
 if TYPE_CHECKING:
     import keras
 
 SEAL = "bundle.sha256"
-EXPORTS = "exports"
-# What file managers leave behind in folders that were merely looked at.
-LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
+_RESTORE = "Restore it from a copy, or train again."
 
 
 @dataclass(frozen=True)
@@ -84,9 +102,7 @@ class BundleFolder:
             DataError: If there is no bundle, or it was written by a newer version.
             IntegrityError: If a file was changed, added or removed; the message names it.
         """
-        folder = (
-            folder.folder if isinstance(folder, BundleFolder) else _version_folder(Path(folder))
-        )
+        folder = folder.folder if isinstance(folder, BundleFolder) else version_folder(Path(folder))
         bundle = cls(folder, _read_manifest(folder))
         bundle.check()
         return bundle
@@ -97,27 +113,43 @@ class BundleFolder:
         Raises:
             IntegrityError: If a file was changed, added or removed; the message names it.
         """
-        found = dict(_files(self.folder))
-        if MANIFEST in found:
-            _check_seal(self.folder, found[MANIFEST].read_bytes())
-        stated = {**self.manifest.sha256, MANIFEST: None, SEAL: None}
-        problems = {
-            "changed": [
-                name
-                for name, sha256 in stated.items()
-                if name in found and sha256 is not None and _digest_if_file(found[name]) != sha256
-            ],
-            "missing": [n for n in stated if n not in found],
-            "added": [n for n in found if n not in stated],
-        }
-        if any(problems.values()):
-            told = "; ".join(
-                f"{what}: {listed(names)}" for what, names in problems.items() if names
-            )
+        _, problems = _read_sealed_manifest(self.folder)
+        stated = self.manifest.sha256
+        wrong = {name: what_is_wrong(self.folder, *self._stated(name)) for name in stated}
+        problems |= {name: reason for name, reason in wrong.items() if reason}
+        added = set(_names(self.folder)) - stated.keys() - {MANIFEST, SEAL}
+        problems |= dict.fromkeys(sorted(added), ADDED)
+        if problems:
+            raise not_as_written(self.folder, problems, _RESTORE)
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file, if it is as it was written.
+
+        Args:
+            name: Its name in the bundle, e.g. `"golden/000.png"`.
+
+        Raises:
+            IntegrityError: If it was changed, is missing, or is none of the bundle's.
+        """
+        try:
+            return b"".join(pieces(self.folder, *self._stated(name)))
+        except BrokenSeal as error:
+            raise not_as_written(self.folder, {name: str(error)}, _RESTORE) from error
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[bytes]:
+        """Say of what cannot be understood in which file it stands."""
+        content = self.read(name)
+        try:
+            yield content
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise IntegrityError(
-                f"The bundle '{self.folder}' is not as it was written. {told}. "
-                "Restore it from a copy, or train again."
-            )
+                f"'{printable(self.folder / name)}' is damaged: {printable(error)}. {_RESTORE}"
+            ) from error
+
+    def _stated(self, name: str) -> tuple[str, str | None, int | None]:
+        """Return what the manifest says of a file: its name, digest and size."""
+        return name, self.manifest.sha256.get(name), self.manifest.size_bytes.get(name)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -180,13 +212,13 @@ class BundleFolder:
 
     def golden(self) -> Golden:
         """Return the golden vectors."""
-        folder = self.folder / "golden"
-        with np.load(folder / "golden.npz", allow_pickle=False) as arrays:
+        with self._reading("golden/golden.npz") as content:
+            arrays = read_arrays(io.BytesIO(content), LARGEST_RECORD)
             # Bundles of the format 1 had scores and labels alone, and called them so.
             targets = "targets" if "targets" in arrays else "labels"
             answers = "answers" if "answers" in arrays else "scores"
             return Golden(
-                files=[(folder / str(name)).read_bytes() for name in arrays["files"]],
+                files=[self.read(f"golden/{name}") for name in arrays["files"]],
                 names=json.loads(str(arrays["names"])),
                 targets=arrays[targets],
                 answers=arrays[answers],
@@ -194,26 +226,36 @@ class BundleFolder:
 
     def calibration(self) -> np.ndarray:
         """Return training photos at model size; uint8, shape `(n, height, width, 3)`."""
-        with np.load(self.folder / "calibration.npz", allow_pickle=False) as arrays:
-            return arrays["photos"]
+        with self._reading("calibration.npz") as content:
+            return read_arrays(io.BytesIO(content), LARGEST_RECORD)["photos"]
 
     def seen(self) -> dict[str, str]:
         """Return the split of every photo that the model met, by the SHA-256 of its file."""
-        with (self.folder / "data.jsonl").open(encoding="utf-8") as lines:
-            rows = [json.loads(line) for line in lines]
-        return {row["sha256"]: row["split"] for row in rows}
+        with self._reading("data.jsonl") as content:
+            rows = [json.loads(line) for line in content.splitlines()]
+            return {row["sha256"]: row["split"] for row in rows}
 
     def report(self) -> RunReport:
         """Return the `RunReport` of the fit."""
-        return RunReport.from_json((self.folder / "report.json").read_text(encoding="utf-8"))
+        with self._reading("report.json") as content:
+            return RunReport.from_json(content.decode())
 
     def load_model(self) -> "keras.Model":
         """Load the Keras model. No code in the file is run.
 
         Returns:
             A `keras.Model` from float32 photos `(n, height, width, 3)`, 0…255, to scores.
+
+        Raises:
+            IntegrityError: If the file was changed, or cannot be trusted.
         """
-        return load_model(self.folder / "model.keras")
+        content = self.read("model.keras")
+        with TemporaryFolder() as made:
+            # A copy that nobody else can change, since Keras reads files alone.
+            made.chmod(0o700)
+            path = made / "model.keras"
+            path.write_bytes(content)
+            return load_model(path, name=self.folder / path.name)
 
     def exports(self) -> dict[str, ExportRecord]:
         """Return the exports of this bundle by name, e.g. `"tflite-int8"`."""
@@ -237,106 +279,20 @@ class BundleFolder:
             name_folder.mkdir(parents=True, exist_ok=True)
             with TemporaryFolder(name_folder) as folder:
                 fields = fill(folder)
-                hashes = {name: digest(path) for name, path in _files(folder)}
-                manifest = new_manifest(sha256=hashes, **fields)
+                files = {name: folder / name for name in names_in(folder)}
+                hashes = {name: digest(path) for name, path in files.items()}
+                sizes = {name: path.stat().st_size for name, path in files.items()}
+                manifest = new_manifest(sha256=hashes, size_bytes=sizes, **fields)
                 content = (manifest.model_dump_json(indent=2) + "\n").encode()
                 (folder / MANIFEST).write_bytes(content)
                 (folder / SEAL).write_bytes(_seal(content))
                 sync_folder(folder)
-                target = _rename_to_next_version(folder, name_folder)
+                target = rename_to_next_version(folder, name_folder)
         return cls(target, manifest)
 
 
-def check_model_folder(folder: Path) -> None:
-    """Make sure that versions of a model can be written into a folder, before the work.
-
-    Args:
-        folder: The model's folder; it need not exist.
-
-    Raises:
-        DataError: If it is a version itself, or holds folders that are no versions.
-        OSError: If nothing can be written there.
-    """
-    if (folder / MANIFEST).is_file():
-        raise DataError(
-            f"'{printable(folder)}' is one version of a model. Name the folder above it, "
-            f"'{printable(folder.parent)}', and the next free version is written."
-        )
-    if folder.is_dir():
-        strange = [
-            path.name
-            for path in sorted(folder.iterdir())
-            if path.is_dir() and not path.name.startswith(".") and not (path / MANIFEST).is_file()
-        ]
-        if strange:
-            raise DataError(
-                f"'{printable(folder)}' holds folders that are no versions of a model: "
-                f"{listed(strange)}. Name a folder for this model alone, e.g. "
-                f"'{printable(folder / 'my_model')}'."
-            )
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    with told_plainly(folder):
-        if not existing.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "There is a file of that name", str(existing))
-        with TemporaryFolder(existing):
-            pass
-
-
-def _rename_to_next_version(folder: Path, name_folder: Path) -> Path:
-    while True:
-        target = name_folder / str(max(_versions(name_folder), default=0) + 1)
-        try:
-            # Renaming onto an existing folder fails unless it is empty, so nothing is lost
-            # when two runs save at the same time.
-            folder.rename(target)
-            return target
-        except OSError:
-            if not target.exists():
-                raise
-
-
-def _versions(name_folder: Path) -> list[int]:
-    if not name_folder.is_dir():
-        return []
-    return [int(p.name) for p in name_folder.iterdir() if re.fullmatch("[1-9][0-9]*", p.name)]
-
-
-def _version_folder(folder: Path) -> Path:
-    if (folder / MANIFEST).is_file():
-        return folder
-    if versions := _versions(folder):
-        latest = folder / str(max(versions))
-        if (latest / MANIFEST).is_file():
-            return latest
-        raise IntegrityError(
-            f"'{printable(latest)}' has no {MANIFEST}. Restore it from a copy, or name an older "
-            "version."
-        )
-    raise DataError(f"There is no saved model in '{printable(folder)}'.{_where_then(folder)}")
-
-
-def _where_then(folder: Path) -> str:
-    """Say where the saved model is that was probably meant."""
-    inside = [parent for parent in folder.absolute().parents if (parent / MANIFEST).is_file()]
-    if inside and folder.exists():
-        return f" It is a part of one: give the folder '{printable(inside[0])}'."
-    held = _models_in(folder)
-    if held:
-        return f" It holds {listed(held)}: give one of these, e.g. '{printable(folder / held[0])}'."
-    return (
-        f"{did_you_mean(folder.name, _models_in(folder.parent))} A model folder holds versions "
-        "named 1, 2, …, each with a bundle.json."
-    )
-
-
-def _models_in(folder: Path) -> list[str]:
-    beside = sorted(folder.iterdir()) if folder.is_dir() else ()
-    return [path.name for path in beside if path.is_dir() and _versions(path)]
-
-
 def _read_manifest(folder: Path) -> Manifest:
-    content = (folder / MANIFEST).read_bytes()
-    _check_seal(folder, content)
+    content, _ = _read_sealed_manifest(folder)
     try:
         return parse_manifest(content, folder)
     except ValidationError as error:
@@ -354,25 +310,21 @@ def _seal(content: bytes) -> bytes:
     return f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n".encode("ascii")
 
 
-def _check_seal(folder: Path, content: bytes) -> None:
-    """Compare bundle.json with its digest; a missing one is told with the other files."""
-    seal = folder / SEAL
-    if seal.is_file() and seal.read_bytes() != _seal(content):
-        raise IntegrityError(
-            f"The bundle '{printable(folder)}' is not as it was written. changed: '{MANIFEST}', "
-            f"or its digest in '{SEAL}'. Restore it from a copy, or train again."
-        )
+def _read_sealed_manifest(folder: Path) -> tuple[bytes, dict[str, str]]:
+    """Return bundle.json, and that its seal is missing, which is told with the other files."""
+    found, problems = {}, {}
+    for name in (MANIFEST, SEAL):
+        try:
+            found[name] = read_regular(name, inside=folder)
+        except OSError as error:
+            problems[name] = reason_of(error)
+    if len(found) == 2 and found[SEAL] != _seal(found[MANIFEST]):
+        problems[f"{MANIFEST}' or its digest in '{SEAL}"] = CHANGED
+    if problems and problems != {SEAL: MISSING}:
+        raise not_as_written(folder, problems, _RESTORE)
+    return found[MANIFEST], problems
 
 
-def _digest_if_file(path: Path) -> str | None:
-    """Return the digest of a file, and `None` for a link to a device or to nothing."""
-    return digest(path) if path.is_file() else None
-
-
-def _files(folder: Path) -> list[tuple[str, Path]]:
-    """List the files of a bundle by relative name; exports vouch for themselves."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-    named = [
-        (path.relative_to(folder).as_posix(), path) for path in paths if path.name not in LITTER
-    ]
-    return [(name, path) for name, path in named if not name.startswith(f"{EXPORTS}/")]
+def _names(folder: Path) -> list[str]:
+    """List the files of a bundle by relative name, but for exports, which have a seal."""
+    return [name for name in names_in(folder) if not name.startswith(f"{EXPORTS}/")]

@@ -1,20 +1,45 @@
 """What a bundle remembers about one exported file: `exports/<name>/export.json`."""
 
+import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.bundles.decision import Decision
+from kerasrecipes.bundles.export_seal import (
+    ABSENT,
+    EXPORT_SEAL,
+    EXPORTS,
+    RECORD_FILE,
+    Seal,
+    read_seal,
+)
+from kerasrecipes.bundles.sealed import (
+    ADDED,
+    CHANGED,
+    MISSING,
+    PIECE,
+    is_litter,
+    names_in,
+    not_as_written,
+    reason_of,
+)
 from kerasrecipes.errors import IntegrityError, listed, printable
-from kerasrecipes.files import digest, size_bytes
+from kerasrecipes.files import UNFINISHED, TemporaryFolder, digest
 from kerasrecipes.records import checked, parse_json
+from kerasrecipes.regular import open_regular, read_regular
 
 if TYPE_CHECKING:
     from kerasrecipes.bundles.bundle import BundleFolder
 
-RECORD_FILE = "export.json"
+_REMEDY = (
+    "Restore it from a copy, or export what was changed or is missing again with --overwrite, and "
+    f"remove what was added. To do without an export, delete its line in '{EXPORT_SEAL}', too."
+)
 
 
 @dataclass(frozen=True)
@@ -65,30 +90,28 @@ class ExportRecord:
         (self.folder / RECORD_FILE).write_text(text, encoding="utf-8")
 
     @classmethod
-    def read(cls, folder: str | Path) -> "ExportRecord":
+    def parse(cls, content: bytes, folder: str | Path) -> "ExportRecord":
         """Read the record of one export.
 
         Args:
-            folder: `exports/<name>` of a bundle.
+            content: The bytes of `export.json`.
+            folder: `exports/<name>` of a bundle, where it lies.
 
         Returns:
             The record. The exported file itself is not opened.
 
         Raises:
-            IntegrityError: If the record is missing, damaged, or names a file elsewhere.
+            IntegrityError: If the record is damaged, or names a file elsewhere.
         """
         folder = Path(folder)
         path = folder / RECORD_FILE
         try:
-            values = checked(dict[str, Any], parse_json(path.read_bytes()))
+            values = checked(dict[str, Any], parse_json(content))
             # Without what was measured, nothing is known of the file.
             record = checked(cls, {"verification": None, **values, "folder": folder})
-        except (OSError, ValueError) as error:
-            missing = isinstance(error, FileNotFoundError)
-            reason = getattr(error, "strerror", None) or error
+        except ValueError as error:
             raise IntegrityError(
-                f"'{printable(path)}' is {'missing' if missing else f'damaged: {reason}'}. "
-                "Export again with --overwrite."
+                f"'{printable(path)}' is damaged: {error}. Export again with --overwrite."
             ) from error
         if Path(record.file).name != record.file or record.name != folder.name:
             raise IntegrityError(
@@ -98,24 +121,61 @@ class ExportRecord:
         return record
 
 
-def read_exports(bundle: "BundleFolder | str | Path") -> dict[str, ExportRecord]:
-    """Read the records of all exports of a bundle.
+def read_exports(bundle: "BundleFolder") -> dict[str, ExportRecord]:
+    """Read the records of all exports of a bundle, if they are those that its seal tells of.
 
     Args:
-        bundle: A bundle, or the folder of one version of it.
+        bundle: A bundle.
 
     Returns:
         Name, e.g. `"tflite-int8"`, to record, sorted by name; empty without exports.
 
     Raises:
-        IntegrityError: If a record is missing, damaged, or was moved.
+        IntegrityError: If a record is missing, damaged, added or changed.
     """
-    exports = Path(bundle if isinstance(bundle, str | Path) else bundle.folder) / "exports"
-    if not exports.is_dir():
-        return {}
-    # A folder with a leading dot is an export that was killed before it was complete.
-    folders = sorted(f for f in exports.iterdir() if f.is_dir() and not f.name.startswith("."))
-    return {folder.name: ExportRecord.read(folder) for folder in folders}
+    while True:
+        seal = read_seal(bundle.folder)
+        try:
+            return _records(bundle, seal)
+        except IntegrityError:
+            # An export may have been replaced in between.
+            if read_seal(bundle.folder) == seal:
+                raise
+
+
+def _records(bundle: "BundleFolder", seal: Seal | None) -> dict[str, ExportRecord]:
+    exports = bundle.folder / EXPORTS
+    contents, problems = {}, {}
+    for name in sorted({*_names(exports), *(seal or ())}):
+        at, allowed = f"{name}/{RECORD_FILE}", (seal or {}).get(name, ())
+        if seal is not None and not allowed:
+            problems[name] = ADDED
+            continue
+        try:
+            content = read_regular(f"{EXPORTS}/{at}", inside=bundle.folder)
+        except OSError as error:
+            if ABSENT not in allowed or os.path.lexists(exports / name):
+                problems[at] = reason_of(error)
+            continue
+        if seal is None or hashlib.sha256(content).hexdigest() in allowed:
+            contents[name] = content
+        else:
+            problems[at] = CHANGED
+    if contents and seal is None and bundle.manifest.exports_sealed:
+        problems[EXPORT_SEAL] = MISSING
+    if problems:
+        raise not_as_written(exports, problems, _REMEDY)
+    return {name: ExportRecord.parse(told, exports / name) for name, told in contents.items()}
+
+
+def _names(exports: Path) -> list[str]:
+    """List what calls itself an export; what is being written, or was when killed, does not."""
+    found = os.listdir(exports) if exports.is_dir() else []
+    return [
+        name
+        for name in found
+        if name != EXPORT_SEAL and not name.startswith(UNFINISHED) and not is_litter(exports, name)
+    ]
 
 
 def no_exports(folder: str | Path) -> str:
@@ -127,9 +187,7 @@ def no_exports(folder: str | Path) -> str:
 
 
 def check_digest(record: ExportRecord) -> None:
-    """Compare an exported file with its record before a runtime sees it.
-
-    A `.tflite` file with a few changed bytes often still loads and answers something else.
+    """Compare an exported file with its record.
 
     Args:
         record: Names the file and the digest it had when it was verified.
@@ -137,22 +195,73 @@ def check_digest(record: ExportRecord) -> None:
     Raises:
         IntegrityError: If the file is missing or differs by a byte.
     """
+    with opened(record):
+        pass
+
+
+@contextmanager
+def opened(record: ExportRecord) -> Iterator[ExportRecord]:
+    """Give an exported file to a runtime: a copy of its own, whose digest was checked.
+
+    A `.tflite` file with a few changed bytes often still loads and answers something else, and
+    what lies in a folder that others write to may change after it was checked.
+
+    Args:
+        record: Names the file and the digest it had when it was verified.
+
+    Yields:
+        The record of the copy, which is gone after the block.
+
+    Raises:
+        IntegrityError: If the file is missing, is a link or device, or differs by a byte.
+    """
+    with TemporaryFolder() as made:
+        made.chmod(0o700)
+        copy = replace(record, folder=made / record.name)
+        if not _copied(record, copy.folder) or digest(copy.path) != record.sha256:
+            raise IntegrityError(
+                f"'{printable(record.path)}' was changed since it was verified: its SHA-256 or "
+                f"size is not the one in '{RECORD_FILE}'. Export again with --overwrite."
+            )
+        yield copy
+
+
+def _copied(record: ExportRecord, to: Path) -> bool:
+    """Copy an exported file, unless it is larger than recorded."""
+    left = record.size_bytes
+    for name in _files(record):
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            source = open_regular(name, inside=record.folder)
+        except OSError as error:
+            raise _unreadable(record.folder / name, error) from error
+        with source, (to / name).open("xb") as target:
+            while piece := source.read(min(PIECE, left + 1)):
+                target.write(piece)
+                left -= len(piece)
+                if left < 0:
+                    return False
+    return True
+
+
+def _files(record: ExportRecord) -> list[str]:
+    """List the files of an export without its record; there must be no others."""
     try:
-        found, size = digest(record.path), size_bytes(record.path)
+        names = names_in(record.folder)
     except OSError as error:
-        raise IntegrityError(
-            f"'{printable(error.filename or record.path)}' is missing or unreadable: "
-            f"{error.strerror}. Export again with --overwrite."
-        ) from error
-    strangers = {path.name for path in record.folder.iterdir()} - {record.file, RECORD_FILE}
+        raise _unreadable(record.folder, error) from error
+    files = [name for name in names if name.split("/")[0] == record.file]
+    strangers = {name.split("/")[0] for name in names} - {record.file, RECORD_FILE}
     if strangers:
         raise IntegrityError(
             f"'{printable(record.folder)}' holds files that were not exported: "
             f"{listed(sorted(strangers))}. Remove them, or export again with --overwrite."
         )
-    if found != record.sha256:
-        raise IntegrityError(
-            f"'{printable(record.path)}' was changed since it was verified: its SHA-256 begins "
-            f"with {found[:12]}, recorded is {record.sha256[:12]} ({size} bytes, recorded "
-            f"{record.size_bytes}). Export again with --overwrite."
-        )
+    return files or [record.file]
+
+
+def _unreadable(path: Path, error: OSError) -> IntegrityError:
+    return IntegrityError(
+        f"'{printable(path)}' is missing or unreadable: {error.strerror}. Export again with "
+        "--overwrite."
+    )

@@ -11,7 +11,7 @@ from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.errors import DataError, printable
 
 MANIFEST = "bundle.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class Manifest(BaseModel):
@@ -35,7 +35,12 @@ class Manifest(BaseModel):
     versions: dict[str, str]
     weights: dict[str, str]
     optimization: list[dict[str, Any]] = []
+    # Of the files by name, but for exports. The formats 1 and 2 knew no sizes.
     sha256: dict[str, str]
+    size_bytes: dict[str, int] = {}
+    # Whether nothing may lie in `exports/` but what its seal vouches for. Where a bundle of the
+    # formats 1 and 2 has no seal, each export vouches for itself.
+    exports_sealed: bool = True
 
 
 def new_manifest(**fields: Any) -> Manifest:
@@ -92,4 +97,9 @@ def _from_1(values: dict[str, Any]) -> dict[str, Any]:
     return values | {"format_version": 2}
 
 
-_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+def _from_2(values: dict[str, Any]) -> dict[str, Any]:
+    """Format 2 stated no sizes, and its exports had no seal."""
+    return values | {"format_version": 3, "exports_sealed": False}
+
+
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}

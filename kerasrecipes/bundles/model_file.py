@@ -18,6 +18,7 @@ from kerasrecipes.file_budget import (
     check_hdf5,
     limited_weights,
 )
+from kerasrecipes.regular import open_regular
 
 if TYPE_CHECKING:
     import keras
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 LARGEST_CONFIG = 50_000_000
 
 
-def load_model(path: str | Path) -> "keras.Model":
+def load_model(path: str | Path, name: str | Path | None = None) -> "keras.Model":
     """Load a Keras model from a file that may come from anywhere.
 
     Keras refuses code in the file (`safe_mode`). A file whose config asks for more weights
@@ -33,6 +34,7 @@ def load_model(path: str | Path) -> "keras.Model":
 
     Args:
         path: A `.keras` file.
+        name: What to call it in messages; by default its path.
 
     Returns:
         The `keras.Model`.
@@ -41,15 +43,15 @@ def load_model(path: str | Path) -> "keras.Model":
         IntegrityError: If the file is no Keras model, is damaged, contains code, or would
             be too large.
     """
-    path = Path(path)
-    budget = _weight_budget(path)
+    called = printable(name or path)
+    budget = _weight_budget(Path(path), called)
     keras = import_keras()
     # Registers the layers of this package; which of them a file names is only known then.
     importlib.import_module("kerasrecipes.quantization.fake_quantization")
 
     def refusal(wanted: int) -> Exception:
         return IntegrityError(
-            f"'{printable(path)}' asks for more than {wanted:,} weights but holds only "
+            f"'{called}' asks for more than {wanted:,} weights but holds only "
             f"{budget - SMALL:,} bytes of them. It is damaged, or made to fill the memory; "
             "do not trust it."
         )
@@ -63,7 +65,7 @@ def load_model(path: str | Path) -> "keras.Model":
             raise
         except Exception as error:  # what a hostile file makes Keras raise is not foreseeable
             raise IntegrityError(
-                f"Keras refuses '{printable(path)}': {_reason(error)} ({type(error).__name__}). "
+                f"Keras refuses '{called}': {_reason(error)} ({type(error).__name__}). "
                 "The file is damaged, holds code, or has layers that this version does not "
                 "know; do not trust it."
             ) from error
@@ -75,13 +77,13 @@ def _reason(error: Exception) -> str:
     return printable(next(iter(text.splitlines()), "no reason given"))[:300]
 
 
-def _weight_budget(path: Path) -> int:
+def _weight_budget(path: Path, called: str) -> int:
     """Return how many numbers the weights of a file can be, from what it takes on the disk."""
     import h5py
 
     try:
         on_disk = path.stat().st_size
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as opened, zipfile.ZipFile(opened) as archive:
             check_archive(archive, on_disk, allowed_bytes(on_disk))
             if archive.getinfo("config.json").file_size > LARGEST_CONFIG:
                 raise ValueError(f"its config is larger than {LARGEST_CONFIG:,} bytes")
@@ -93,7 +95,5 @@ def _weight_budget(path: Path) -> int:
     except (OSError, KeyError, ValueError, RecursionError, NotImplementedError, RuntimeError,
             EOFError, TypeError, zlib.error, zipfile.BadZipFile) as error:  # fmt: skip
         reason = printable(error.args[0] if isinstance(error, KeyError) else error)
-        raise IntegrityError(
-            f"'{printable(path)}' is not a readable .keras file: {reason}."
-        ) from error
+        raise IntegrityError(f"'{called}' is not a readable .keras file: {reason}.") from error
     return len(weights) + SMALL

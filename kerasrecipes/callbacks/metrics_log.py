@@ -11,6 +11,7 @@ from kerasrecipes.callbacks.base import numbers_in
 from kerasrecipes.callbacks.learning_rates.rates import largest_rate
 from kerasrecipes.errors import printable
 from kerasrecipes.files import complete_file
+from kerasrecipes.regular import append_regular, read_regular
 
 
 class MetricsLog(keras.callbacks.Callback):
@@ -52,12 +53,12 @@ class MetricsLog(keras.callbacks.Callback):
         values = {**numbers_in(logs), **largest_rate(self.model)}
         plain = {name: _finite(value) for name, value in values.items()}
         line = json.dumps({**self.labels, "epoch": epoch + 1, **plain}, allow_nan=False)
-        with self.path.open("a", encoding="utf-8") as file:
+        with append_regular(self.path) as file:
             file.write(line + "\n")
 
     def get_state(self) -> dict:
         """Return the lines so far."""
-        return {"text": self.path.read_text(encoding="utf-8") if self.path.is_file() else ""}
+        return {"text": read_regular(self.path).decode() if self.path.exists() else ""}
 
     def set_state(self, state: dict) -> None:
         """Write the lines anew, without those of epochs that were lost.

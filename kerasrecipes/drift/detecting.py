@@ -85,12 +85,12 @@ def detect_drift(
 
 def _saved_profile(bundle: BundleFolder) -> ReferenceProfile:
     path = bundle.folder / PROFILE_FILE
-    if not path.is_file():
+    if PROFILE_FILE not in bundle.manifest.sha256:
         raise DataError(
             f"The bundle '{printable(bundle.folder)}' holds no profile to compare with; an older "
             "version wrote it. Pass `reference`, e.g. profile_bundle(bundle, held_out_photos)."
         )
-    return ReferenceProfile.read(path)
+    return ReferenceProfile.read(path, bundle.read(PROFILE_FILE))
 
 
 def _looked(

@@ -1,6 +1,7 @@
 """What held-out examples looked like when a model was made: what later ones are compared with."""
 
 import hashlib
+import io
 import json
 import zipfile
 import zlib
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.observed import Observed
 from kerasrecipes.errors import IntegrityError, printable
+from kerasrecipes.file_budget import read_arrays
+from kerasrecipes.regular import LARGEST_RECORD, read_regular
 
 PROFILE_FILE = "profile.npz"
 # Examples that are kept, and numbers that stand for what the model sees in each.
@@ -133,15 +136,19 @@ class ReferenceProfile:
         np.savez_compressed(path, facts=np.array(self.facts.model_dump_json()), **arrays)
 
     @classmethod
-    def read(cls, path: Path) -> "ReferenceProfile":
+    def read(cls, path: Path, content: bytes | None = None) -> "ReferenceProfile":
         """Read what `write` wrote.
+
+        Args:
+            path: The file.
+            content: What is in it, where it was read and checked before.
 
         Raises:
             IntegrityError: If the file is damaged, or was written by a newer version.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                held = {name: arrays[name] for name in arrays.files}
+            file = io.BytesIO(read_regular(path) if content is None else content)
+            held = read_arrays(file, LARGEST_RECORD)
             facts = ProfileFacts.model_validate(json.loads(str(held.pop("facts"))))
             profile = cls(facts, **held)
             profile._check_shapes()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from os.path import lexists
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from kerasrecipes.environment import library_versions
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.files import complete_file, locked_folder, told_plainly
 from kerasrecipes.records import checked, parse_json
+from kerasrecipes.regular import append_regular, read_regular
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import RunReport
 
@@ -70,9 +72,9 @@ class RunFolder:
         with locked_folder(self.path):
             if not self.resume:
                 self._check_empty()
-            gone = [name for name in (CONSOLE, STARTS) if not (self.path / name).exists()]
+            gone = [name for name in (CONSOLE, STARTS) if not lexists(self.path / name)]
             log, start = self.path / CONSOLE, "Resumed" if self.resume else "Begun"
-            with log.open("a", encoding="utf-8") as file:
+            with append_regular(log.name, inside=self.path) as file:
                 file.write(f"{start} {_now()}, process {os.getpid()}\n")
             with kept_in(log):
                 if self.resume and gone:
@@ -80,7 +82,7 @@ class RunFolder:
                 yield
 
     def _check_there(self) -> None:
-        if (self.path / CONFIG).is_file():
+        if lexists(self.path / CONFIG):
             return
         if left := self._traces():
             raise DataError(
@@ -94,7 +96,7 @@ class RunFolder:
         )
 
     def _check_empty(self) -> None:
-        if (self.path / CONFIG).is_file():
+        if lexists(self.path / CONFIG):
             raise DataError(
                 f"'{printable(self.path)}' holds a run already. Pass `resume=True` to go "
                 "on with it, or name another folder."
@@ -106,7 +108,7 @@ class RunFolder:
             )
 
     def _traces(self) -> list[str]:
-        return [name for name in (CHECKPOINT, METRICS, REPORT) if (self.path / name).exists()]
+        return [name for name in (CHECKPOINT, METRICS, REPORT) if lexists(self.path / name)]
 
     def describe(self, config: dict) -> None:
         """Write what is run into `config.json`; when resuming, compare it with what is there.
@@ -151,16 +153,17 @@ class RunFolder:
             )
 
     def _write_environment(self) -> None:
-        before = self._read(STARTS, list[Any]) if (self.path / STARTS).is_file() else []
+        before = self._read(STARTS, list[Any]) if lexists(self.path / STARTS) else []
         self._write_json(STARTS, [*before, _environment()])
 
     def _read(self, name: str, kind: type[T]) -> T:
         try:
-            return checked(kind, parse_json((self.path / name).read_bytes()))
-        except ValueError as error:
+            return checked(kind, parse_json(read_regular(name, inside=self.path)))
+        except (ValueError, OSError) as error:
+            reason = getattr(error, "strerror", "") or error
             raise DataError(
-                f"'{printable(self.path / name)}' is damaged: {error}. Restore it from a copy, "
-                "or begin again in another folder."
+                f"'{printable(self.path / name)}' is damaged: {reason}. Restore it from a "
+                "copy, or begin again in another folder."
             ) from error
 
     def write_text(self, name: str, text: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.backbones import get_backbone
-from kerasrecipes.bundles.bundle import check_model_folder
+from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import FIT_SIDES
 from kerasrecipes.errors import DataError, printable

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from kerasrecipes.bundles.decision import Decision
 from kerasrecipes.bundles.export_record import ExportRecord
+from kerasrecipes.bundles.export_seal import EXPORTS, RECORD_FILE, Seal, read_seal, sealing
+from kerasrecipes.console import warn
 from kerasrecipes.errors import (
+    IntegrityError,
     VerificationError,
     did_you_mean,
     listed,
@@ -88,7 +91,7 @@ def export_model(
         sides.append(lambda: hold_out(bundle, given, scores))
     decision.fold(model, bundle.class_names)
     facts = _facts(bundle, decision, quantization)
-    with _folder_in_the_making(target) as folder:
+    with _folder_in_the_making(bundle, target) as folder:
         path = folder / f"model{chosen.suffix}"
         _write(chosen, model, path, content, {**facts, **options})
         found = {"sha256": digest(path), "size_bytes": size_bytes(path), "decision": decision}
@@ -189,7 +192,7 @@ def _check_backend(bundle: "BundleFolder", format: str, quantization: str) -> No
 
 
 def _target(bundle: "BundleFolder", name: str, overwrite: bool) -> Path:
-    target = Path(bundle.folder) / "exports" / name
+    target = Path(bundle.folder) / EXPORTS / name
     if target.exists() and not overwrite:
         raise ValueError(
             f"'{printable(target)}' exists already. Pass overwrite=True (--overwrite) to "
@@ -207,7 +210,7 @@ def _passed(found: "Verification") -> "Verification":
 
 
 @contextlib.contextmanager
-def _folder_in_the_making(target: Path) -> Iterator[Path]:
+def _folder_in_the_making(bundle: "BundleFolder", target: Path) -> Iterator[Path]:
     """Give a hidden folder that becomes `target` if the block succeeds, and vanishes if not."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryFolder(target.parent) as outer:
@@ -215,11 +218,25 @@ def _folder_in_the_making(target: Path) -> Iterator[Path]:
         folder.mkdir()
         yield folder
         sync_folder(folder)
-        if target.exists():
-            target.rename(old)
-        try:
-            folder.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
+        with sealing(bundle.folder, _seal(bundle), target.name, digest(folder / RECORD_FILE)):
+            if target.exists():
+                target.rename(old)
+            try:
+                folder.rename(target)
+            except OSError:
+                if old.exists():
+                    old.rename(target)
+                raise
+
+
+def _seal(bundle: "BundleFolder") -> Seal:
+    """Return what vouches for the exports so far."""
+    try:
+        found = read_seal(bundle.folder)
+    except IntegrityError as error:
+        warn(f"{error} A new seal vouches for this export alone.")
+        return {}
+    if found is None and not bundle.manifest.exports_sealed:
+        records = (bundle.folder / EXPORTS).glob(f"[!.]*/{RECORD_FILE}")
+        return {path.parent.name: (digest(path),) for path in records}
+    return found or {}

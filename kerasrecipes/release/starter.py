@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
+from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
 from kerasrecipes.errors import DataError, listed, unknown_name
 from kerasrecipes.files import TemporaryFolder, check_new_folder, sync_folder
@@ -72,8 +72,12 @@ def write_starter(
     check_new_folder(to)
     bundle = BundleFolder.load(bundle)
     _check_answers(bundle)
-    record = _chosen(bundle, export)
-    check_digest(record)
+    with opened(_chosen(bundle, export)) as record:
+        _write(bundle, record, language, to)
+    return to
+
+
+def _write(bundle: "BundleFolder", record: ExportRecord, language: str, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryFolder(to.parent) as outer:
         folder = outer / "starter"
@@ -85,7 +89,6 @@ def write_starter(
         _render(language, folder, {**_facts(bundle, record), "golden": count})
         sync_folder(folder)
         folder.rename(to)  # onto an empty folder, or none
-    return to
 
 
 def _check_answers(bundle: "BundleFolder") -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
+from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.data.examples import NUMBER
 from kerasrecipes.data.modality import get_modality
 from kerasrecipes.errors import DataError, printable, unknown_name
-from kerasrecipes.export import ExportFormat, find_format, get_format
+from kerasrecipes.export import ExportFormat, LoadedModel, find_format, get_format
 from kerasrecipes.export.checks import check_loaded
 from kerasrecipes.heads import get_task
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
@@ -100,16 +100,13 @@ class Predictor:
             chosen = _format_of(path)
             contract = chosen.read_contract(path)
             self.export = path.name
+            self._model = _loaded(chosen, path, threads)
         else:
             bundle = _load(model)
             record = _choose(bundle, export)
-            check_digest(record)
-            self.export = record.name
-            contract = bundle.contract()
-            chosen, path = get_format(record.format), record.path
-        if threads is None and chosen.sets_threads:
-            threads = _THREADS
-        self._model = chosen.load(path, threads=threads)
+            self.export, contract = record.name, bundle.contract()
+            with opened(record) as copy:
+                self._model = _loaded(get_format(record.format), copy.path, threads)
         self.input = check_loaded(self._model, contract, self.export)
         self.output = contract.output
         self._modality, self._task = get_modality(contract.modality), get_task(self.output.task)
@@ -187,6 +184,12 @@ class Predictor:
             return Prediction(name, number=found.score, unit=self.output.unit)
         kept = dict(list(found.scores.items())[:top])
         return Prediction(name, found.label, found.score, kept, labels=found.labels)
+
+
+def _loaded(format: ExportFormat, path: Path, threads: int | None) -> LoadedModel:
+    if threads is None and format.sets_threads:
+        threads = _THREADS
+    return format.load(path, threads=threads)
 
 
 def _load(source: "BundleFolder | str | Path") -> "BundleFolder":

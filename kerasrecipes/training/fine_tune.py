@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.bundles.bundle import check_model_folder
+from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
 from kerasrecipes.engine.schedule import UnfreezeSchedule

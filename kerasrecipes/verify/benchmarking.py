@@ -1,12 +1,13 @@
 """Measuring every export of a bundle alike: what each costs, and what it still knows."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports
+from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError, VerificationError
@@ -63,17 +64,18 @@ def benchmark_bundle(
 
     check_timing(threads, runs)
     bundle = BundleFolder.load(bundle)
-    records = _complete_exports(bundle)
-    held_out, reference, left_out = _judges(bundle, photos, records)
-    answers = _score(bundle, records, held_out)
-    expected = held_out.answers if reference == ORIGINAL else answers[reference]
-    latencies = _time(records, threads, runs)
-    targets, count = held_out.targets, len(held_out.targets)
-    variants = tuple(
-        _variant(bundle, record, targets, expected, answers[record.name], latencies)
-        for record in records
-    )
-    profiles, problems = _profile(records) if profile else ({}, [])
+    with ExitStack() as copies:
+        records = _complete_exports(bundle, copies)
+        held_out, reference, left_out = _judges(bundle, photos, records)
+        answers = _score(bundle, records, held_out)
+        expected = held_out.answers if reference == ORIGINAL else answers[reference]
+        latencies = _time(records, threads, runs)
+        targets, count = held_out.targets, len(held_out.targets)
+        variants = tuple(
+            _variant(bundle, record, targets, expected, answers[record.name], latencies)
+            for record in records
+        )
+        profiles, problems = _profile(records) if profile else ({}, [])
     output = bundle.output
     known = mean_quality(get_task(output.task).quality(targets, expected, output))
     return Benchmark(
@@ -102,13 +104,12 @@ def _judges(
     return _given(bundle, chosen, with_scores=reference == ORIGINAL), reference, left_out
 
 
-def _complete_exports(bundle: "BundleFolder") -> list[ExportRecord]:
-    """Return the exports, none of which was changed or lacks something."""
-    records = list(bundle.exports().values())
+def _complete_exports(bundle: "BundleFolder", copies: ExitStack) -> list[ExportRecord]:
+    """Open the exports, none of which was changed or lacks something, until `copies` ends."""
+    records = [copies.enter_context(opened(record)) for record in bundle.exports().values()]
     if not records:
         raise DataError(no_exports(bundle.folder))
     for record in records:
-        check_digest(record)
         refuse_incomplete(get_format(record.format).inspect(record.path), record)
     return records
 

@@ -1,6 +1,7 @@
 """Running an exported file on held-out photos and comparing it with the original model."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.bundles.contract import Contract
-from kerasrecipes.bundles.export_record import RECORD_FILE, ExportRecord, check_digest, no_exports
+from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
+from kerasrecipes.bundles.export_seal import RECORD_FILE
 from kerasrecipes.console import bar
 from kerasrecipes.errors import (
     DataError,
@@ -60,8 +62,9 @@ def verify_export(
         IntegrityError: If the file changed since it was recorded; it is not opened then.
     """
     record = _record(bundle, export)
-    check_digest(record)
-    return judge_export(bundle, record, [lambda: hold_out(bundle, photos, scores)], tolerance)[0]
+    tolerance = tolerance or _recorded_tolerance(record)
+    with opened(record) as copy:
+        return judge_export(bundle, copy, [lambda: hold_out(bundle, photos, scores)], tolerance)[0]
 
 
 def judge_export(
@@ -76,7 +79,7 @@ def judge_export(
         bundle: The bundle that the file belongs to.
         record: Its record.
         sides: Each returns examples with the answers of the original, before `record.decision`.
-        tolerance: As in `verify_export`.
+        tolerance: The limits; by default strict ones.
 
     Returns:
         A verification for each set.
@@ -85,7 +88,7 @@ def judge_export(
         DataError: If examples do not fit the model.
         VerificationError: If the file cannot run at all.
     """
-    tolerance = tolerance or _recorded_tolerance(record)
+    tolerance = tolerance or Tolerance.for_quantization(record.quantization)
     chosen = get_format(record.format)
     facts = chosen.inspect(record.path)
     refuse_incomplete(facts, record)
@@ -143,10 +146,12 @@ def verify_bundle(bundle: "BundleFolder | str | Path") -> list[Verification]:
     records = bundle.exports()
     if not records:
         raise DataError(no_exports(bundle.folder))
-    for record in records.values():
-        check_digest(record)
-    golden = [lambda: hold_out(bundle)]
-    return [judge_export(bundle, record, golden)[0] for record in records.values()]
+    tolerances = [_recorded_tolerance(record) for record in records.values()]
+    with ExitStack() as stack:
+        copies = [stack.enter_context(opened(record)) for record in records.values()]
+        judged = zip(copies, tolerances, strict=True)
+        golden = [lambda: hold_out(bundle)]
+        return [judge_export(bundle, copy, golden, limits)[0] for copy, limits in judged]
 
 
 def _record(bundle: "BundleFolder", export: ExportRecord | str) -> ExportRecord:

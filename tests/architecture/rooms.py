@@ -26,14 +26,15 @@ class Room:
 
 # Files below the rooms, which all that stands above them may import.
 FOR_ALL = {
-    "_version", "errors", "registry", "lazy", "console", "files", "file_budget", "keras_private",
-    "environment", "records",
+    "_version", "errors", "regular", "registry", "lazy", "console", "files", "file_budget",
+    "keras_private", "environment", "records",
 }  # fmt: skip
 
 # From the bottom of the house to its top. Types (`if TYPE_CHECKING:`) are free.
 ROOMS = {
     "_version": Room(),
     "errors": Room(),
+    "regular": Room(),
     "registry": Room(),
     "lazy": Room(),
     "console": Room(later_libraries="rich"),

@@ -14,7 +14,7 @@ from pydantic import field_validator
 
 from kerasrecipes import Bundle, DataError, IntegrityError
 from kerasrecipes.bundles import manifest
-from kerasrecipes.bundles.bundle import check_model_folder
+from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 
@@ -212,14 +212,23 @@ def test_what_is_not_as_it_was_written_is_named(small, damage, message):
 def test_a_device_in_place_of_a_file_is_not_read(small):
     (small.folder / "model.keras").unlink()
     (small.folder / "model.keras").symlink_to("/dev/zero")
-    with pytest.raises(IntegrityError, match="changed: 'model.keras'"):
+    with pytest.raises(IntegrityError, match="or device in place of a file: 'model.keras'"):
         Bundle.load(small.folder)
 
 
 def test_a_folder_that_was_looked_at_still_opens(small):
-    for name in (".DS_Store", "plots/Thumbs.db", "plots/desktop.ini"):
-        (small.folder / name).write_bytes(b"icons")
+    icons = {
+        ".DS_Store": b"\0\0\0\1Bud1\0", "plots/Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "plots/desktop.ini": b"\xff\xfe\r\0\n\0[\0.\0",
+    }  # fmt: skip
+    for name, begins in icons.items():
+        (small.folder / name).write_bytes(begins + b"icons")
     Bundle.load(small.folder)
+    for name in icons:
+        (small.folder / name).write_bytes(b"import os")
+        with pytest.raises(IntegrityError, match=f"added: '{name}'"):
+            Bundle.load(small.folder)
+        (small.folder / name).unlink()
 
 
 def test_a_bundle_can_be_moved_renamed_and_linked(small, tmp_path):
@@ -241,8 +250,8 @@ def rewritten(folder: Path, content: dict) -> None:
 
 
 def test_a_newer_format_asks_for_a_newer_package(small):
-    resealed(small.folder, format_version=3, something_new=[1])
-    with pytest.raises(DataError, match="has bundle format 3, and this version .* reads up to 2"):
+    resealed(small.folder, format_version=4, something_new=[1])
+    with pytest.raises(DataError, match="has bundle format 4, and this version .* reads up to 3"):
         Bundle.load(small.folder)
     (small.folder / "bundle.sha256").unlink()
     with pytest.raises(DataError, match="Upgrade kerasrecipes"):
@@ -355,8 +364,7 @@ def test_report_reads_back(saved_once, fitted):
 def test_exports_may_be_missing_and_vouch_for_themselves(copied):
     from kerasrecipes.verify import verify_bundle
 
-    file = copied.exports()["tflite-float32"].path
-    flip(file)
+    flip(copied.exports()["tflite-float32"].path)
     assert Bundle.load(copied.folder).class_names  # to export again is the remedy
     with pytest.raises(IntegrityError, match=r"model.tflite' was changed since it was verified"):
         verify_bundle(copied.folder)
@@ -397,7 +405,7 @@ def test_a_bundle_of_the_format_before_is_read(copied):
     rewritten(copied.folder, before)
     found = Bundle.load(copied.folder)
     assert found.manifest.modality == "photos" and found.input == copied.input
-    assert found.output == copied.output and found.manifest.format_version == 2
+    assert found.output == copied.output and found.manifest.format_version == 3
     del before["image_size"]
     rewritten(copied.folder, before)
     with pytest.raises(IntegrityError, match="bundle.json' is damaged at modality"):

@@ -153,7 +153,7 @@ def test_a_changed_record_is_refused(bundle):
     path = record.folder / "export.json"
     path.write_text(path.read_text().replace('"temperature": 2.0', '"temperature": -2.0'))
     with pytest.raises(IntegrityError, match="damaged"):
-        ExportRecord.read(record.folder)
+        ExportRecord.parse(path.read_bytes(), record.folder)
 
 
 def test_command_line(exported, capsys):

@@ -7,13 +7,15 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import typer
 
-from kerasrecipes import IntegrityError, VerificationError, __version__, list_losses
+from kerasrecipes import Bundle, IntegrityError, VerificationError, __version__, list_losses
 from kerasrecipes.cli import OPTIONS, app
 from kerasrecipes.cli.options import Loss
+from tiny_bundle import reseal
 
 VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "init", "train", "ablate",
@@ -329,6 +331,7 @@ def test_verify_exits_with_3_when_a_limit_is_missed(kr, model):
     record = json.loads(file.read_text())
     record["verification"]["tolerance"]["max_score_gap"] = 0.0
     file.write_text(json.dumps(record))
+    reseal(Bundle.load(model))
     code, out, _ = kr("verify", model)
     assert code == 3 and "tflite-float32: FAILED" in out
     code, out, _ = kr("verify", model, "--json")
@@ -389,12 +392,18 @@ def test_benchmark(kr, model, photos, tmp_path):
     assert found["profiles"]["tflite-float32"][0]["ms"] > 0
 
 
+def resealed(record: Path, text: str) -> None:
+    record.write_text(text)
+    reseal(Bundle.load(record.parents[2]))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda record: record.unlink(), "export.json' is missing. Export again with --overwrite"),
-        (lambda record: record.write_text("{"), "export.json' is damaged: it is not valid JSON"),
-        (lambda record: record.write_text('{"format": "tflite"}'), "it lacks 'quantization'. Exp"),
+        (lambda record: record.unlink(), "missing: 'tflite-float32/export.json'"),
+        (lambda record: record.write_text("{"), "changed: 'tflite-float32/export.json'"),
+        (lambda record: resealed(record, "{"), "export.json' is damaged: it is not valid JSON"),
+        (lambda record: resealed(record, '{"format": "tflite"}'), "it lacks 'quantization'. Exp"),
     ],
 )
 def test_damaged_records_exit_with_4(kr, model, damage, message):
@@ -407,6 +416,6 @@ def test_damaged_records_exit_with_4(kr, model, damage, message):
 def test_a_record_without_its_numbers_exits_with_4(kr, model):
     record = model / "1/exports/tflite-float32/export.json"
     stated = json.loads(record.read_text())
-    record.write_text(json.dumps({**stated, "verification": {"passed": True}}))
+    resealed(record, json.dumps({**stated, "verification": {"passed": True}}))
     code, _, err = kr("verify", model)
     assert code == 4 and "export.json' was changed: its verification is not one any more" in err

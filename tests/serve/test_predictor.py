@@ -11,7 +11,7 @@ import pytest
 
 from kerasrecipes.errors import DataError, IntegrityError
 from kerasrecipes.serve import Predictor
-from tiny_bundle import contract_of
+from tiny_bundle import contract_of, reseal
 
 
 @pytest.fixture
@@ -155,6 +155,7 @@ def test_unverified_exports_are_not_used(exported):
         values = json.loads(path.read_text())
         values["verification"]["passed"] = False
         path.write_text(json.dumps(values))
+    reseal(exported)
     with pytest.raises(DataError, match=r"No export of the bundle .* passed its verification"):
         Predictor(exported)
 

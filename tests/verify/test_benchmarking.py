@@ -15,6 +15,7 @@ from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.verify import Latency
 from kerasrecipes.verify.benchmark import Variant
 from kerasrecipes.verify.benchmark_notes import find_notes
+from tiny_bundle import reseal
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,7 @@ def test_without_a_float32_export_the_original_is_asked(exported, photo_set):
     import shutil
 
     shutil.rmtree(exported.folder / "exports" / "tflite-float32")
+    reseal(exported)
     found = benchmark_bundle(exported, photo_set, threads=(1,), runs=10)
     assert found.reference == "the original model" and found.original_accuracy is not None
     assert "are taken from" not in str(found)

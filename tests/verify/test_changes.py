@@ -13,7 +13,7 @@ from kerasrecipes.files import digest
 from kerasrecipes.heads import get_task
 from kerasrecipes.verify import Verification, verify_bundle, verify_export
 from kerasrecipes.verify.changes import compare_classes, find_flips
-from tiny_bundle import contract_of
+from tiny_bundle import contract_of, reseal
 
 NAMES = ("blue", "green", "red")
 CLASSES = (
@@ -132,6 +132,7 @@ def test_a_bundle_of_an_older_version_still_verifies(exported):
     for latency in stated["verification"]["latency"].values():
         del latency["p99_ms"]
     path.write_text(json.dumps(stated))
+    reseal(exported)
     old = Verification.from_dict(exported.exports()["tflite-int8"].verification)
     assert old.passed and old.flips == () and old.memory_bytes is None and old.mcnemar_p is None
     assert (
@@ -158,7 +159,9 @@ def test_a_file_that_lost_weights_is_refused_later_too(exported):
     """The digest vouches for what was written, not for what a conversion left out."""
     record = exported.exports()["tflite-float32"]
     record.path.write_bytes(without_a_bias(exported))
-    record = dataclasses.replace(record, sha256=digest(record.path))
+    record = dataclasses.replace(
+        record, sha256=digest(record.path), size_bytes=record.path.stat().st_size
+    )
     with pytest.raises(VerificationError, match="reads 1 weights that it does not hold"):
         verify_export(exported, record)
 

@@ -230,7 +230,9 @@ def test_file_of_another_model(exported, tiny):
     chosen = get_format("tflite")
     model = tiny.untrained_model()
     chosen.write(model, record.path, contract=contract_of(["x", "y", "z"]))
-    record = dataclasses.replace(record, sha256=digest(record.path))
+    record = dataclasses.replace(
+        record, sha256=digest(record.path), size_bytes=record.path.stat().st_size
+    )
     with pytest.raises(DataError, match=r"carries the labels 'x', 'y' and 'z'|'x', 'y', 'z'"):
         verify_export(exported, record)
 

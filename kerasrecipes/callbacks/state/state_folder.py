@@ -1,6 +1,7 @@
 """A folder of states, of which the last complete one survives whatever happens."""
 
 import errno
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from kerasrecipes.console import warn
 from kerasrecipes.errors import DataError, IntegrityError, listed, printable
 from kerasrecipes.file_budget import read_arrays
 from kerasrecipes.files import complete_file, digest
+from kerasrecipes.regular import open_regular, read_regular
 
 FORMAT = 1
 TREE = "tree"
@@ -196,12 +198,16 @@ class StateFolder:
 
 def _read(path: Path) -> Any:
     seal = _seal(path)
-    if not seal.is_file():
-        raise IntegrityError(f"its digest '{seal.name}' is missing")
-    if seal.read_text(encoding="utf-8", errors="replace").split()[:1] != [digest(path)]:
-        raise IntegrityError("its SHA-256 is not the one beside it")
     try:
-        return unpack_tree(read_arrays(path, path.stat().st_size))
+        stated = read_regular(seal.name, inside=path.parent).decode(errors="replace").split()[:1]
+    except FileNotFoundError:
+        raise IntegrityError(f"its digest '{seal.name}' is missing") from None
+    try:
+        with open_regular(path.name, inside=path.parent) as file:
+            if stated != [hashlib.file_digest(file, "sha256").hexdigest()]:
+                raise IntegrityError("its SHA-256 is not the one beside it")
+            file.seek(0)
+            return unpack_tree(read_arrays(file, path.stat().st_size))
     except DataError:
         raise
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:

@@ -9,6 +9,7 @@ from typing import NoReturn
 from kerasrecipes.data.tables.spelling import trimmed, written
 from kerasrecipes.errors import DataError, listed, printable, repeated
 from kerasrecipes.records import parse_json
+from kerasrecipes.regular import read_regular
 
 Row = tuple[int, dict[str, object]]
 # Where a row with more cells than columns says so.
@@ -21,6 +22,8 @@ NO_TEXT = {
     b"SQLite format 3": "a database",
     b"%PDF": "a PDF",
 }
+# Millions of rows; more would fill the memory.
+LARGEST_TABLE = 1 << 31
 
 
 def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
@@ -101,7 +104,7 @@ def _json_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
 
 def _text(table: Path) -> str:
     try:
-        data = table.read_bytes()
+        data = read_regular(table, largest=LARGEST_TABLE)
     except OSError as error:
         raise DataError(f"Cannot read the table '{printable(table)}': {error.strerror}.") from error
     for beginning, kind in NO_TEXT.items():

@@ -32,6 +32,7 @@ from kerasrecipes.export.checks import (
 from kerasrecipes.export.format import ExportFormat, GraphFacts
 from kerasrecipes.export.loaded import FileModel
 from kerasrecipes.files import TemporaryFolder, sync_folder
+from kerasrecipes.regular import read_regular
 
 if TYPE_CHECKING:
     import keras
@@ -262,7 +263,8 @@ def inspect_folder(path: str | Path) -> GraphFacts:
 
     folder = _version_folder(path)
     try:
-        found = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+        content = read_regular(folder / "saved_model.pb")
+        found = saved_model_pb2.SavedModel.FromString(content)
         graph = found.meta_graphs[0].graph_def
     except Exception as error:  # protobuf's exceptions differ between its implementations
         raise DataError(
@@ -291,7 +293,7 @@ def read_contract(path: str | Path) -> Contract:
         DataError: If the folder holds no SavedModel of this package.
     """
     file = _version_folder(path) / _EXTRA / _CONTRACT_FILE
-    return Contract.from_json(file.read_bytes() if file.is_file() else b"", file)
+    return Contract.from_json(read_regular(file) if file.is_file() else b"", file)
 
 
 def _version_folder(path: str | Path) -> Path:

@@ -15,6 +15,7 @@ from kerasrecipes.optimization.quantized_model import evaluated_file
 from kerasrecipes.optimization.search.candidate import Candidate, file_answers
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.regular import read_regular
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.statistics.tables import Table, shorten_text
 
@@ -160,7 +161,7 @@ class OptimizationResult(Shown):
         tolerance = self.limits.tolerance(candidate.quantization)
         try:
             # The very file that was measured, not one that is converted again.
-            content = self._file(candidate).read_bytes()
+            content = read_regular(self._file(candidate))
             bundle.export("tflite", candidate.quantization, content=content, tolerance=tolerance)
         except BaseException:
             # The bundle was for this file: without it, the large model would pass for the pick.

@@ -5,6 +5,7 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from os.path import lexists
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,11 @@ from kerasrecipes.optimization.search.result import file_name
 from kerasrecipes.optimization.weight_report import model_facts
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.quantization.sensitivity import layers_to_keep
+<<<<<<< HEAD
+=======
+from kerasrecipes.records import checked, parse_json
+from kerasrecipes.regular import read_regular
+>>>>>>> 11f82c8 (Seal what lies under exports, and open regular files alone)
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import refitted
@@ -315,7 +321,7 @@ class Search:
         """Load the models that are there already."""
         for plan in plans:
             path = self.folder / f"{plan.name}.keras"
-            if path.is_file() and path.with_suffix(".json").is_file():
+            if lexists(path) and lexists(path.with_suffix(".json")):
                 self.recipes[plan.name] = self._restored(plan, path)
 
     def _restored(self, plan: Plan, path: Path) -> Any:
@@ -346,9 +352,13 @@ class Search:
 
     def _read(self) -> None:
         path = self.folder / RECORD
+<<<<<<< HEAD
         if not path.is_file():
             check_unbegun(self.folder)
             self._save()
+=======
+        if not lexists(path):
+>>>>>>> 11f82c8 (Seal what lies under exports, and open regular files alone)
             return
         record = read_record(path, Record)
         before = record.identity
@@ -365,6 +375,18 @@ class Search:
                 self.candidates.remove(one)
         say(f"Going on with {len(self.candidates)} candidates in '{printable(self.folder)}'.")
 
+<<<<<<< HEAD
+=======
+    def _record(self, path: Path, kind: type[T]) -> T:
+        try:
+            return checked(kind, parse_json(read_regular(path.name, inside=self.folder)))
+        except (ValueError, OSError) as error:
+            reason = getattr(error, "strerror", "") or error
+            raise DataError(
+                f"'{printable(path)}' is damaged: {reason}. Remove the folder to begin again."
+            ) from error
+
+>>>>>>> 11f82c8 (Seal what lies under exports, and open regular files alone)
     def _save(self) -> None:
         write_record(
             self.folder / RECORD,

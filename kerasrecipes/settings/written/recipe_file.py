@@ -8,6 +8,7 @@ from typing import Any
 
 from kerasrecipes._version import __version__
 from kerasrecipes.errors import DataError, printable, unknown_name
+from kerasrecipes.regular import read_regular
 from kerasrecipes.settings.engine_rows import GROUPS
 from kerasrecipes.settings.kinds import Kind
 from kerasrecipes.settings.setting import Setting
@@ -44,7 +45,7 @@ class RecipeFile:
             ValueError: If there is no such setting.
         """
         try:
-            found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            found = tomllib.loads(read_regular(path).decode("utf-8"))
         except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise DataError(
                 f"'{printable(path)}' is no TOML file: {printable(error)}. Begin with one that "

@@ -1,0 +1,118 @@
+"""The one way in which files of a bundle are read: inside it, and as they were written."""
+
+import errno
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from kerasrecipes.errors import IntegrityError, listed, printable
+from kerasrecipes.files import entries_in
+from kerasrecipes.regular import open_regular
+
+CHANGED, MISSING, ADDED = "changed", "missing", "added"
+NO_FILE = "a link, pipe or device in place of a file"
+PIECE = 1 << 20
+# What file managers leave behind in folders that were merely looked at, and how it begins.
+_LITTER = {
+    ".DS_Store": rb"\x00{3}\x01Bud1",
+    "Thumbs.db": rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    "desktop.ini": rb"(\xef\xbb\xbf|\xff\xfe)?[\s\0]*\[",
+}
+
+
+class BrokenSeal(Exception):
+    """A file is not what its seal says. The reason is one of the words above, or the system's."""
+
+
+def pieces(
+    folder: Path, name: str, sha256: str | None, size_bytes: int | None = None
+) -> Iterator[bytes]:
+    """Yield the content of a file, piece by piece; use none before the last one came.
+
+    Args:
+        folder: The bundle.
+        name: The file's name in it.
+        sha256: What the digest of all pieces must be, as hex digits.
+        size_bytes: The file's size, where it is known; no byte beyond it is read.
+
+    Raises:
+        BrokenSeal: If it is no regular file inside the folder, or not as it was written.
+    """
+    try:
+        file = open_regular(name, inside=folder)
+    except OSError as error:
+        raise BrokenSeal(reason_of(error)) from error
+    found, left = hashlib.sha256(), size_bytes
+    with file:
+        while piece := file.read(PIECE if left is None else min(PIECE, left + 1)):
+            found.update(piece)
+            if left is not None:
+                left -= len(piece)
+                if left < 0:
+                    raise BrokenSeal(CHANGED)
+            yield piece
+    if found.hexdigest() != sha256:
+        raise BrokenSeal(CHANGED)
+
+
+def reason_of(error: OSError) -> str:
+    """Say in a few words why a file could not be read."""
+    if isinstance(error, FileNotFoundError):
+        return MISSING
+    return NO_FILE if error.errno == errno.EINVAL else str(error.strerror)
+
+
+def what_is_wrong(
+    folder: Path, name: str, sha256: str | None, size_bytes: int | None = None
+) -> str | None:
+    """Return what `pieces` finds wrong with a file, or `None`."""
+    try:
+        for _ in pieces(folder, name, sha256, size_bytes):
+            pass
+    except BrokenSeal as error:
+        return str(error)
+    return None
+
+
+def names_in(folder: Path) -> list[str]:
+    """List what is in a bundle, or in a part of it, by relative name, but for litter.
+
+    Litter is what file managers write, if it is what it is called: nothing ever reads it.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    names = sorted(path.relative_to(folder).as_posix() for path in entries_in(folder))
+    return [name for name in names if not is_litter(folder, name)]
+
+
+def not_as_written(folder: Path, problems: dict[str, str], remedy: str) -> IntegrityError:
+    """Build the error for a folder whose files are not those that its seal tells of.
+
+    Args:
+        folder: The folder.
+        problems: Names of files to what is wrong with them.
+        remedy: What to do.
+    """
+    told = "; ".join(
+        f"{kind}: {listed(name for name, wrong in problems.items() if wrong == kind)}"
+        for kind in dict.fromkeys([CHANGED, MISSING, ADDED, *problems.values()])
+        if kind in problems.values()
+    )
+    return IntegrityError(f"'{printable(folder)}' is not as it was written. {told}. {remedy}")
+
+
+def is_litter(folder: Path, name: str) -> bool:
+    """Tell whether a file is what file managers leave behind, and not only called so."""
+    begins = _LITTER.get(name.rpartition("/")[2])
+    if begins is None:
+        return False
+    try:
+        with open_regular(name, inside=folder) as file:
+            return re.match(begins, file.read(16)) is not None
+    except OSError:
+        return False
