@@ -11,6 +11,7 @@ from kerasrecipes.optimization.search.candidate import Candidate
 from kerasrecipes.optimization.search.plans import FITTED
 from kerasrecipes.optimization.search.result import file_name
 from kerasrecipes.records import checked, parse_json
+from kerasrecipes.regular import read_regular
 
 T = TypeVar("T")
 RECORD = "search.json"
@@ -45,10 +46,11 @@ def read_record(path: Path, kind: type[T]) -> T:
         DataError: If it is damaged.
     """
     try:
-        return checked(kind, parse_json(path.read_bytes()))
-    except ValueError as error:
+        return checked(kind, parse_json(read_regular(path.name, inside=path.parent)))
+    except (ValueError, OSError) as error:
+        reason = getattr(error, "strerror", "") or error
         raise DataError(
-            f"'{printable(path)}' is damaged: {error}. Remove the folder to begin again."
+            f"'{printable(path)}' is damaged: {reason}. Remove the folder to begin again."
         ) from error
 
 

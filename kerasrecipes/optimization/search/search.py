@@ -39,11 +39,6 @@ from kerasrecipes.optimization.search.result import file_name
 from kerasrecipes.optimization.weight_report import model_facts
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.quantization.sensitivity import layers_to_keep
-<<<<<<< HEAD
-=======
-from kerasrecipes.records import checked, parse_json
-from kerasrecipes.regular import read_regular
->>>>>>> 11f82c8 (Seal what lies under exports, and open regular files alone)
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import refitted
@@ -352,13 +347,9 @@ class Search:
 
     def _read(self) -> None:
         path = self.folder / RECORD
-<<<<<<< HEAD
-        if not path.is_file():
+        if not lexists(path):
             check_unbegun(self.folder)
             self._save()
-=======
-        if not lexists(path):
->>>>>>> 11f82c8 (Seal what lies under exports, and open regular files alone)
             return
         record = read_record(path, Record)
         before = record.identity
@@ -375,18 +366,6 @@ class Search:
                 self.candidates.remove(one)
         say(f"Going on with {len(self.candidates)} candidates in '{printable(self.folder)}'.")
 
-<<<<<<< HEAD
-=======
-    def _record(self, path: Path, kind: type[T]) -> T:
-        try:
-            return checked(kind, parse_json(read_regular(path.name, inside=self.folder)))
-        except (ValueError, OSError) as error:
-            reason = getattr(error, "strerror", "") or error
-            raise DataError(
-                f"'{printable(path)}' is damaged: {reason}. Remove the folder to begin again."
-            ) from error
-
->>>>>>> 11f82c8 (Seal what lies under exports, and open regular files alone)
     def _save(self) -> None:
         write_record(
             self.folder / RECORD,
