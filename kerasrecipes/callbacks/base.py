@@ -45,6 +45,31 @@ def metrics_of(model: keras.Model) -> list[keras.metrics.Metric]:
     return [one for outer in outers for one in (outer, *getattr(outer, "metrics", ()))]
 
 
+def require_used(callback: keras.callbacks.Callback, iterations: int) -> None:
+    """Refuse a model whose steps leave alone the optimizer whose rate a callback sets.
+
+    Args:
+        callback: The callback, after some steps.
+        iterations: How many steps the optimizer had made before.
+
+    Raises:
+        ValueError: If it has made none since.
+    """
+    optimizer = callback.model.optimizer
+    # One that scales the loss skips steps whose gradients are not finite.
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if not scales and iterations_of(optimizer) == iterations:
+        raise ValueError(
+            f"{type(callback).__name__} sets the learning rate of `model.optimizer`, which the "
+            "model's `train_step` does not use. Compile the model with the optimizer that it uses."
+        )
+
+
+def iterations_of(optimizer: keras.optimizers.Optimizer) -> int:
+    """Return how many steps an optimizer has made."""
+    return int(keras.ops.convert_to_numpy(optimizer.iterations))
+
+
 def require_single_steps(callback: keras.callbacks.Callback) -> None:
     """Refuse a model that calls its callbacks once for several steps.
 

@@ -118,11 +118,20 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         x, y, sample_weight = (*self.probe, None)[:3]
         with tf.GradientTape() as tape:
             scores = self.model(x, training=False)
-            loss = self.model.compute_loss(x, y, scores, sample_weight, training=False)
+            loss = self._loss(x, y, scores, sample_weight)
         weights = [weight.value for group in self._groups.values() for weight in group]
         zero = tf.UnconnectedGradients.ZERO
         found = iter(tape.gradient(loss, weights, unconnected_gradients=zero))
         return {name: _flat([next(found) for _ in of]) for name, of in self._groups.items()}
+
+    def _loss(self, *given: Any) -> Any:
+        try:
+            return self.model.compute_loss(*given, training=False)
+        except ValueError as error:
+            raise ValueError(
+                f"GradientMonitor could not compute the loss of `probe`: {error} Compile the model "
+                "with a `loss`, or give it a `compute_loss`, and pass a `probe` that fits it."
+            ) from error
 
     def _dead_units(self) -> dict[str, list[int]] | None:
         if not getattr(self.model, "outputs", None):

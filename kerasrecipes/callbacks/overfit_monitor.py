@@ -186,7 +186,12 @@ class OverfitMonitor(Resumable, keras.callbacks.Callback):
         """Return the share of right answers for each class; `None` where it has no example."""
         x, y = data
         names = self.class_names or ()
-        scores, y = self.model.predict(x, verbose=0), np.asarray(y)
+        scores = self.model.predict(x, verbose=0)
+        if not isinstance(scores, np.ndarray):
+            raise ValueError(
+                f"`class_names` needs a model with one output, not {len(scores)}. Leave it out."
+            )
+        y = np.asarray(y)
         if scores.ndim != 2 or scores.shape[1] != len(names):
             raise ValueError(
                 f"`class_names` has {len(names)} names, but the model's scores have "

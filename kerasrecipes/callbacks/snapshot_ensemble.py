@@ -6,7 +6,12 @@ from typing import Any
 
 import keras
 
-from kerasrecipes.callbacks.base import Resumable, require_single_steps
+from kerasrecipes.callbacks.base import (
+    Resumable,
+    iterations_of,
+    require_single_steps,
+    require_used,
+)
 from kerasrecipes.callbacks.state.model_state import synchronise
 from kerasrecipes.errors import NotFittedError
 
@@ -27,8 +32,8 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
 
     Raises:
         ValueError: If an argument is out of range, or, while training, if the optimizer has
-            a schedule, no cycle would be finished, the steps of an epoch are not known, or
-            the model takes several steps at once.
+            a schedule or is not used, no cycle would be finished, the steps of an epoch are not
+            known, or the model takes several steps at once.
 
     Example:
         >>> SnapshotEnsemble(cycle_epochs=5).summary()["members"]
@@ -57,6 +62,11 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
         require_single_steps(self)
         self.weights = []
         self._epochs_run = 0
+        if self.model.optimizer is None:
+            raise ValueError(
+                "SnapshotEnsemble sets the learning rate, and the model was compiled without an "
+                "optimizer. Call `model.compile(optimizer, …)` with the one that its steps use."
+            )
         rate = self.model.optimizer.learning_rate
         if not isinstance(rate, keras.Variable):
             raise ValueError(
@@ -65,6 +75,7 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
             )
         if not self.params.get("steps"):
             raise ValueError("The number of steps is not known. Pass `steps_per_epoch` to `fit`.")
+        self._iterations = iterations_of(self.model.optimizer)
         self._own_rate = float(keras.ops.convert_to_numpy(rate))
         self._steps = self.params["steps"] * self.cycle_epochs
 
@@ -87,6 +98,9 @@ class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
         self._step += 1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if not self._epochs_run:
+            synchronise(self.model)
+            require_used(self, self._iterations)
         self._epochs_run += 1
         if self._epochs_run % self.cycle_epochs == 0:
             self.weights = [*self.weights, self.model.get_weights()][-(self.members or 0) :]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes.callbacks.base import require_used
 from kerasrecipes.callbacks.batch_loss import BatchLoss
 from kerasrecipes.callbacks.learning_rates.suggestion import (
     EXPLOSION,
@@ -40,7 +41,7 @@ class LRFinder(BatchLoss):
 
     Raises:
         ValueError: If an argument is out of range, or, while training, if the model is not
-            compiled with one optimizer, or takes several steps at once.
+            compiled with one optimizer, does not use it, or takes several steps at once.
 
     Example:
         >>> finder = LRFinder(steps=50)
@@ -91,12 +92,21 @@ class LRFinder(BatchLoss):
         synchronise(self.model)
         self.model.optimizer.learning_rate = float(self.rates[len(self.losses)])
 
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        try:
+            super().on_train_batch_end(batch, logs)
+        except ValueError:
+            self.restore()
+            raise
+
     def judge(self, loss: float) -> None:
         """Take note of a step's loss; end the sweep if it explodes or is complete."""
         self.losses.append(loss)
         exploded = not np.isfinite(loss) or self._explodes()
         if not exploded and len(self.losses) < len(self.rates):
             return
+        if not exploded:
+            require_used(self, 0)
         rates = map(float, self.rates[: len(self.losses)])
         self._done.append(Sweep(tuple(rates), tuple(self.losses), exploded))
         if self._fresh is not None:
