@@ -1,5 +1,6 @@
 """SavedModels: TensorFlow Serving's layout, and photos' files decoded as in training."""
 
+import functools
 import io
 import subprocess
 import sys
@@ -90,9 +91,15 @@ def both(data: bytes, size=SIZE, policy=DecodePolicy()):
     """Decode with Pillow, and in a graph as a server does; as integers."""
     import tensorflow as tf
 
-    graph = tf.function(lambda files: decode_files(files, size, policy))
     ours = decode_photo(data, size, policy).astype(int)
-    return ours, graph(tf.constant([data]))[0].numpy().astype(int)
+    return ours, graph_for(size, policy)(tf.constant([data]))[0].numpy().astype(int)
+
+
+@functools.cache
+def graph_for(size, policy):
+    import tensorflow as tf
+
+    return tf.function(lambda files: decode_files(files, size, policy))
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,11 @@
 """The decoding policy in TensorFlow operators, for graphs that are given a photo's file.
 
-Follows `kerasrecipes.photos.decoding.decode` as far as TensorFlow can. JPEG and PNG; EXIF rotation
-of JPEGs; transparency on the policy's background; 16-bit PNGs scaled by the declared range; the
-limits of size. Photos that need no resizing get the same pixels as in training. Resized ones
-differ by rounding, since Pillow rounds to 8 bits between its two passes and TensorFlow does not.
-EXIF in PNGs is not looked at, and other file formats are refused.
+Follows `kerasrecipes.photos.decoding.decode` as far as TensorFlow can. JPEG and PNG; rotation by
+EXIF and XMP; transparency on the policy's background; 16-bit PNGs scaled by the declared range; the
+limits of size and scans. Photos that need no resizing get the same pixels as in training, CMYK ones
+but for rounding. Resized ones differ by rounding, since Pillow rounds to 8 bits between its two
+passes and TensorFlow does not. What cannot be decoded alike is refused: other file formats, CMYK
+that was not written as Adobe does, 16-bit grey with transparency, EXIF data in texts of PNGs.
 """
 
 from collections.abc import Callable
@@ -12,15 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.photos.decoding.graph_headers import around_jpeg, around_png
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    from contextlib import AbstractContextManager
 
-_ORIENTATION = 0x0112
-# APP1, two bytes of length, "Exif", two zeros.
-_EXIF_MARKER = {0: 0xFF, 1: 0xE1, 4: 0x45, 5: 0x78, 6: 0x69, 7: 0x66, 8: 0, 9: 0}
-_HEADER_BYTES = 1 << 16
+    import tensorflow as tf
 
 
 class GraphDecoder:
@@ -64,8 +63,10 @@ def decode_files(
     """
     import tensorflow as tf
 
+    # Nothing here needs to be translated from Python, which would take seconds.
+    decode = tf.autograph.experimental.do_not_convert(lambda one: _decode(one, image_size, policy))
     return tf.map_fn(
-        lambda data: _decode(data, image_size, policy),
+        decode,
         files,
         fn_output_signature=tf.TensorSpec((*image_size, 3), tf.uint8),
     )
@@ -77,7 +78,7 @@ def _decode(data: "tf.Tensor", size: tuple[int, int], policy: DecodePolicy) -> "
     is_jpeg = tf.strings.substr(data, 0, 3) == b"\xff\xd8\xff"
     is_png = tf.strings.substr(data, 0, 8) == b"\x89PNG\r\n\x1a\n"
     known = tf.debugging.Assert(is_jpeg | is_png, ["photo_bytes must be a JPEG or PNG file"])
-    with tf.control_dependencies([known] if known is not None else []):
+    with _after([known]):
         pixels = tf.cond(is_jpeg, lambda: _jpeg(data, policy), lambda: _png(data, policy))
     resized = tf.image.resize(pixels, size, policy.interpolation, antialias=True)
     return tf.ensure_shape(_uint8(resized), (*size, 3))
@@ -86,37 +87,38 @@ def _decode(data: "tf.Tensor", size: tuple[int, int], policy: DecodePolicy) -> "
 def _jpeg(data: "tf.Tensor", policy: DecodePolicy) -> "tf.Tensor":
     import tensorflow as tf
 
-    with tf.control_dependencies(_size_checks(tf.io.extract_jpeg_shape(data)[:2], policy)):
+    size = tf.io.extract_jpeg_shape(data)[:2]
+    with _after(_size_checks(size, policy)):
+        around = around_jpeg(data, tf.reduce_prod(size))
+    with _after(around.checks):
         # The default method differs from Pillow's by up to 7 levels; this one does not.
         pixels = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
-    return tf.cast(_upright(pixels, _orientation(data)), tf.float32)
+    return tf.cast(_upright(pixels, around.orientation), tf.float32)
 
 
 def _png(data: "tf.Tensor", policy: DecodePolicy) -> "tf.Tensor":
     import tensorflow as tf
 
     size = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.int32, little_endian=False)
-    with tf.control_dependencies(_size_checks(size, policy)):
+    with _after(_size_checks(size, policy)):
+        around = around_png(data)
+    bits, colour = tf.unstack(tf.io.decode_raw(tf.strings.substr(data, 24, 2), tf.uint8), num=2)
+    with _after(around.checks):
         pixels = tf.cond(
-            tf.strings.substr(data, 24, 1) == b"\x10",
-            lambda: _deep_png(data, policy.max_16bit),
-            lambda: _plain_png(data),
+            bits == 16, lambda: _deep_png(data, policy.max_16bit), lambda: _plain_png(data)
         )
-    colours, alpha = pixels[..., :3], pixels[..., 3:]
+    # Opaque photos of 1, 2 or 4 bits get an opacity of 1, 3 or 15 of 255 from TensorFlow.
+    opaque = (around.clear == b"") & (colour != 4) & (colour != 6)
+    colours, alpha = pixels[..., :3], tf.where(opaque, tf.constant(255, tf.int64), pixels[..., 3:])
     background = tf.constant(policy.background, tf.int64)
     mixed = (colours * alpha + background * (255 - alpha) + 127) // 255
-    return tf.cast(mixed, tf.float32)
+    return tf.cast(_upright(mixed, around.orientation), tf.float32)
 
 
 def _plain_png(data: "tf.Tensor") -> "tf.Tensor":
     import tensorflow as tf
 
-    pixels = tf.cast(tf.io.decode_png(data, channels=4), tf.int64)
-    # Opaque photos of 1, 2 or 4 bits get an opacity of 1, 3 or 15 of 255 from TensorFlow.
-    bits = tf.cast(tf.io.decode_raw(tf.strings.substr(data, 24, 1), tf.uint8)[0], tf.int64)
-    opaque = tf.reduce_all(pixels[..., 3] == 2**bits - 1)
-    alpha = tf.where(opaque, tf.constant(255, tf.int64), pixels[..., 3:])
-    return tf.concat([pixels[..., :3], alpha], -1)
+    return tf.cast(tf.io.decode_png(data, channels=4), tf.int64)
 
 
 def _deep_png(data: "tf.Tensor", white: int) -> "tf.Tensor":
@@ -129,8 +131,8 @@ def _deep_png(data: "tf.Tensor", white: int) -> "tf.Tensor":
         tf.reduce_all(colours <= white),
         [f"a pixel of the PNG is outside the declared range 0 to {white}"],
     )
-    with tf.control_dependencies([in_range] if in_range is not None else []):
-        return tf.concat([(colours * 255 + white // 2) // white, alpha // 257], -1)
+    with _after([in_range]):
+        return tf.concat([(colours * 255 + white // 2) // white, alpha // 256], -1)
 
 
 def _uint8(pixels: "tf.Tensor") -> "tf.Tensor":
@@ -144,7 +146,7 @@ def _size_checks(size: "tf.Tensor", policy: DecodePolicy) -> list:
     import tensorflow as tf
 
     size = tf.cast(size, tf.int64)
-    checks = [
+    return [
         tf.debugging.Assert(
             tf.reduce_min(size) >= policy.min_side,
             [f"the photo is too small: the shorter side must have {policy.min_side} pixels", size],
@@ -154,7 +156,13 @@ def _size_checks(size: "tf.Tensor", policy: DecodePolicy) -> list:
             [f"the photo is too large: the limit is {policy.max_pixels} pixels", size],
         ),
     ]
-    return [check for check in checks if check is not None]  # None when run eagerly
+
+
+def _after(checks: list) -> "AbstractContextManager[None]":
+    """Run what follows only if checks hold; run eagerly, they are None and have already raised."""
+    import tensorflow as tf
+
+    return tf.control_dependencies([check for check in checks if check is not None])
 
 
 def _upright(pixels: "tf.Tensor", orientation: "tf.Tensor") -> "tf.Tensor":
@@ -173,29 +181,3 @@ def _upright(pixels: "tf.Tensor", orientation: "tf.Tensor") -> "tf.Tensor":
     when(has(2, 3, 6, 7), lambda photo: tf.reverse(photo, [1]))
     when(has(3, 4, 7, 8), lambda photo: tf.reverse(photo, [0]))
     return pixels
-
-
-def _orientation(data: "tf.Tensor") -> "tf.Tensor":
-    """Read the orientation from a JPEG's EXIF block; 1 if there is none."""
-    import tensorflow as tf
-
-    head = tf.io.decode_raw(tf.strings.substr(data, 0, _HEADER_BYTES), tf.uint8)
-    head = tf.cast(tf.pad(head, [[0, 32]]), tf.int64)  # offsets that lead nowhere find zeros
-    last = tf.size(head, tf.int64) - 1
-    windows = last + 1 - 16
-    found = tf.reduce_all([head[at : windows + at] == byte for at, byte in _EXIF_MARKER.items()], 0)
-    # TIFF begins after the marker; without one, in the zeros at the end.
-    begin = tf.reduce_min(tf.concat([tf.where(found)[:, 0] + 10, [last - 16]], 0))
-    is_little = tf.gather(head, begin) == ord("I")
-
-    def number(at: tf.Tensor, size: int) -> tf.Tensor:
-        places = tf.range(size, dtype=tf.int64)
-        powers = tf.where(is_little, 256**places, 256 ** (size - 1 - places))
-        digits = tf.gather(head, tf.clip_by_value(at[..., None] + places, 0, last))
-        return tf.reduce_sum(digits * powers, -1)
-
-    table = begin + number(begin + 4, 4)
-    entries = table + 2 + 12 * tf.range(number(table, 2))
-    values = tf.boolean_mask(number(entries + 8, 2), number(entries, 2) == _ORIENTATION)
-    value = tf.concat([values, [1]], 0)[0]
-    return tf.where((value >= 1) & (value <= 8), value, 1)
