@@ -9,6 +9,7 @@ from PIL import Image
 from kerasrecipes.errors import DataError
 from kerasrecipes.photos.decoding.decode import decode_photo
 from kerasrecipes.photos.decoding.policy import DecodePolicy
+from pngs import GREY, RGB, chunk, png
 
 SIZE = (24, 32)
 
@@ -132,6 +133,21 @@ def test_transparency_is_laid_on_the_background():
         assert (decode_photo(data, SIZE, policy) == (10, 200, 30)).all()
     half = encoded(Image.new("RGBA", (32, 24), (255, 0, 0, 128)), "PNG")
     assert np.abs(decode_photo(half, SIZE)[0, 0].astype(int) - (255, 127, 127)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("bits", "clear"), [(1, 1), (2, 1), (4, 9), (8, 200), (8, 256 + 200), (16, 40_000)]
+)
+@pytest.mark.parametrize("colour", [GREY, RGB])
+def test_the_colour_that_a_png_declares_transparent_is(bits, clear, colour):
+    if colour == RGB and bits < 8:
+        pytest.skip("PNGs have no such colours")
+    samples = np.zeros((*SIZE, 1 if colour == GREY else 3), np.int64)
+    samples[:12] = clear % 2**bits
+    declared = np.full(samples.shape[2], clear).astype(">u2").tobytes()
+    data = png(samples, bits, colour, before=[chunk(b"tRNS", declared)])
+    pixels = decode_photo(data, SIZE, DecodePolicy(background=(10, 200, 30)))
+    assert (pixels[:12] == (10, 200, 30)).all() and (pixels[12:] == 0).all()
 
 
 def test_cmyk_palette_and_1bit_are_converted():
