@@ -40,6 +40,23 @@ def nodes_in_order(model: "keras.Model") -> list[Any]:
     return [node for depth in depths for node in model._nodes_by_depth[depth]]
 
 
+def functional_of(model: "keras.Model") -> "keras.Model":
+    """Return the functional model inside a sequential one that is built; any other as it is."""
+    return getattr(model, "_functional", None) or model
+
+
+def features_of(model: "keras.Model") -> "keras.KerasTensor":
+    """Return what the last layer with weights of a functional model reads.
+
+    Args:
+        model: A functional or sequential model; of one without weights it is the answer itself.
+    """
+    for node in reversed(nodes_in_order(model)):
+        if getattr(node.operation, "weights", None):
+            return node.input_tensors[0]
+    return model.outputs[0]
+
+
 def run_graph(model: "keras.Model", inputs: list[Any], counterpart: Callable) -> Any:
     """Run a functional model's graph with other layers, also of another library.
 

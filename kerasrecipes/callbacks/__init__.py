@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from kerasrecipes.callbacks.base import Resumable as Resumable
     from kerasrecipes.callbacks.divergence_guard import DivergenceGuard as DivergenceGuard
+    from kerasrecipes.callbacks.drift_check import DriftCheck as DriftCheck
     from kerasrecipes.callbacks.early_stopping import EarlyStopping as EarlyStopping
     from kerasrecipes.callbacks.exact_checkpoint import (
         Continuation as Continuation,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 _PLACES = {
     "base": "Resumable",
     "divergence_guard": "DivergenceGuard",
+    "drift_check": "DriftCheck",
     "early_stopping": "EarlyStopping",
     "exact_checkpoint": "Continuation ExactCheckpoint",
     "gradient_monitor": "GradientMonitor",

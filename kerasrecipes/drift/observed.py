@@ -10,6 +10,7 @@ from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import BATCH, batch_runner
 from kerasrecipes.data.modality import Modality
+from kerasrecipes.keras_private import features_of
 
 if TYPE_CHECKING:
     import keras
@@ -81,11 +82,3 @@ def observe_inputs(
         return Observed({}, np.zeros((0, features_of(model).shape[-1]), np.float32), empty)
     measured = {name: np.array([one[name] for one in inputs]) for name in inputs[0]}
     return Observed(measured, np.concatenate(features), np.concatenate(answers))
-
-
-def features_of(model: "keras.Model") -> "keras.KerasTensor":
-    """Return the features that the last layer with weights reads, or the answer itself."""
-    for layer in reversed(model.layers):
-        if layer.weights and len(layer.input.shape) == 2:
-            return layer.input
-    return model.output

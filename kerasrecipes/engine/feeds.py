@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasrecipes.console import say
 from kerasrecipes.data.batches import index_batches, with_targets
+from kerasrecipes.data.examples import CLASS
 from kerasrecipes.data.mixing import mix_batches
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def val_steps(runner: "StageRunner") -> int | None:
 
 def class_sides(runner: "StageRunner", feeds: "Sequence[Feed]") -> list[tuple]:
     """Return `(inputs, labels)` of the training and of the validation photos, as they are and
-    in their order: inputs in batches for `predict`, labels of shape `(n,)`.
+    in their order: inputs in batches for `predict`, labels of shape `(n,)`, or `None` where an
+    example has no single class.
 
     Args:
         runner: A `StageRunner`.
@@ -84,7 +86,8 @@ def class_sides(runner: "StageRunner", feeds: "Sequence[Feed]") -> list[tuple]:
     for side, feed in zip((runner.train, runner.val), feeds, strict=True):
         order = index_batches(len(side.examples), _val_batch(runner), None, range(1), 1)
         inputs = feed(order).map(lambda index, view, inputs: inputs)
-        found.append((inputs, side.examples.labels))
+        labels = side.examples.labels if side.examples.target == CLASS else None
+        found.append((inputs, labels))
     return found
 
 

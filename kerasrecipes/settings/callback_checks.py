@@ -86,6 +86,7 @@ _DATA = {
         "probe",
         "Pass cache_gb=0 to the recipe, with which every stage begins at the photos, in more time",
     ),
+    "DriftCheck": ("train", "Leave both sides out: it takes the photos of the fit"),
     "OverfitMonitor": (
         "validation_data",
         "Pass per_class=True in its place, which takes the classes and photos of the fit",

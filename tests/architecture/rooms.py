@@ -61,6 +61,7 @@ ROOMS = {
     "heads": Room("data evaluation losses", libraries="numpy", later_libraries="keras"),
     "optimizers": Room(libraries="keras"),
     "callbacks": Room(
+        "statistics",
         libraries="keras numpy",
         later_libraries="matplotlib mlflow tensorboard tensorflow",
     ),

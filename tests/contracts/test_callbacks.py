@@ -18,6 +18,7 @@ SCRATCH = Path(tempfile.mkdtemp(prefix="callbacks-"))
 PROBE = (np.ones((4, 3)), np.ones((4,)))
 ARGUMENTS = {
     "BatchLoss": {"count": 8, "batch_size": 4},
+    "DriftCheck": {"train": np.ones((20, 3)), "val": np.ones((20, 3))},
     "ExactCheckpoint": {"folder": SCRATCH / "checkpoint"},
     "GradientMonitor": {"probe": PROBE},
     "MetricsLog": {"path": SCRATCH / "metrics.jsonl"},
@@ -40,7 +41,7 @@ def callbacks():
 
 
 def test_catalogue_is_walked():
-    assert len(callbacks()) == 19
+    assert len(callbacks()) == 20
 
 
 def test_every_callback_can_be_resumed():

@@ -1,0 +1,116 @@
+import keras
+import numpy as np
+import pytest
+
+from kerasrecipes.callbacks.drift_check import DriftCheck, similarity
+
+
+def data(n: int, shift: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(shift, 1, (n, 6)).astype("float32")
+    return x, (x[:, 0] > shift).astype("int32")
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(16, activation="relu", name="hidden"), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((6,)), *layers])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.05), loss)
+    return model
+
+
+def fit(model, check, epochs=2):
+    x, y = data(200, 0, 1)
+    return model.fit(x, y, epochs=epochs, verbose=0, callbacks=[check]).history
+
+
+def test_a_shift_between_the_sides_is_said_before_training(model, capsys):
+    check = DriftCheck(data(200, 0, 1)[0], data(120, 0.8, 2)[0])
+    history = fit(model, check)
+    assert check.differs and check.summary()["p_value"] < 1e-4
+    assert "NOT like the training data" in capsys.readouterr().err
+    assert history["feature_similarity"] == check.summary()["similarities"]
+
+
+def test_sides_of_one_source_are_alike_as_often_as_promised(model):
+    differs = 0
+    for seed in range(40):
+        check = DriftCheck(data(100, 0, 10 + seed)[0], data(80, 0, 110 + seed)[0], level=0.05)
+        check.set_model(model)
+        check.on_train_begin()
+        differs += check.differs
+    assert differs <= 6
+
+
+@pytest.mark.parametrize("kind", ["x", "x and y", "dict of one"])
+def test_datasets_are_read_like_arrays(model, kind):
+    import tensorflow as tf
+
+    (x, y), (a, b) = data(200, 0, 1), data(200, 0.8, 2)
+    make = {
+        "x": lambda x, y: tf.data.Dataset.from_tensor_slices(x),
+        "x and y": lambda x, y: tf.data.Dataset.from_tensor_slices((x, y)),
+        "dict of one": lambda x, y: tf.data.Dataset.from_tensor_slices((x, y, y)).repeat(),
+    }[kind]
+    check = DriftCheck(make(x, y).batch(32), make(a, b).batch(32), examples=200)
+    arrays = DriftCheck(x, a, examples=200)
+    for one in (check, arrays):
+        one.set_model(model)
+        one.on_train_begin()
+    assert check.p_value == arrays.p_value
+
+
+def test_features_that_stay_are_told_from_those_that_move(model):
+    x = data(200, 0, 1)[0]
+    still = DriftCheck(x, x[:80], layer="hidden")
+    model.get_layer("hidden").trainable = False
+    model.compile(model.optimizer, model.loss)
+    assert fit(model, still)["feature_similarity"] == [1.0, 1.0]
+    model.get_layer("hidden").trainable = True
+    model.compile(keras.optimizers.SGD(5.0), model.loss)
+    assert fit(model, DriftCheck(x, x[:80], layer="hidden"))["feature_similarity"][-1] < 0.95
+
+
+def test_similarity_knows_rotations_from_other_features():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 5))
+    turned = rows @ np.linalg.qr(rng.normal(size=(5, 5)))[0] * 7 + 3
+    assert similarity(rows, turned) == 1.0
+    assert similarity(rows, rng.normal(size=(300, 5))) < 0.1
+    assert similarity(rows, rows * 0) == 1.0
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"train": np.zeros((30, 6))}, "belong together"),
+        ({"examples": 5}, "`examples` must be at least 20"),
+        ({"level": 1.5}, "`level` must be between"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        DriftCheck(**arguments)
+
+
+@pytest.mark.parametrize(
+    "check, message",
+    [
+        (lambda x: DriftCheck(), "no data to compare"),
+        (lambda x: DriftCheck(x, x[:8]), "20 examples"),
+        (lambda x: DriftCheck(x, x, layer="hiden"), "`layer` must be one of"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_before_training(model, check, message):
+    with pytest.raises(ValueError, match=message):
+        fit(model, check(data(100, 0, 1)[0]))
+
+
+def test_a_recipe_gives_it_the_photos_of_its_fit(small_recipe, part_sets):
+    train, *_ = part_sets
+    recipe = small_recipe()
+    report = recipe.fit(train, train, callbacks=[DriftCheck()], verbose=False)
+    found = report.callbacks["head: DriftCheck"]
+    assert not found["differs"] and len(found["similarities"]) == 2
