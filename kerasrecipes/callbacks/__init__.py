@@ -10,6 +10,13 @@ from kerasrecipes.registry import Registry
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.callbacks.averages.moving_average import MovingAverage as MovingAverage
+    from kerasrecipes.callbacks.averages.snapshot_ensemble import (
+        SnapshotEnsemble as SnapshotEnsemble,
+    )
+    from kerasrecipes.callbacks.averages.weight_averaging import (
+        StochasticWeightAveraging as StochasticWeightAveraging,
+    )
     from kerasrecipes.callbacks.base import Resumable as Resumable
     from kerasrecipes.callbacks.divergence_guard import DivergenceGuard as DivergenceGuard
     from kerasrecipes.callbacks.drift_check import DriftCheck as DriftCheck
@@ -28,15 +35,10 @@ if TYPE_CHECKING:
         LearningRateSuggestion as LearningRateSuggestion,
     )
     from kerasrecipes.callbacks.metrics_log import MetricsLog as MetricsLog
-    from kerasrecipes.callbacks.moving_average import MovingAverage as MovingAverage
     from kerasrecipes.callbacks.overfit_monitor import OverfitMonitor as OverfitMonitor
     from kerasrecipes.callbacks.run_writers import (
         MlflowWriter as MlflowWriter,
         TensorBoardWriter as TensorBoardWriter,
-    )
-    from kerasrecipes.callbacks.snapshot_ensemble import SnapshotEnsemble as SnapshotEnsemble
-    from kerasrecipes.callbacks.weight_averaging import (
-        StochasticWeightAveraging as StochasticWeightAveraging,
     )
     from kerasrecipes.callbacks.zeros.magnitude_pruning import (
         HoldZeros as HoldZeros,
@@ -55,11 +57,11 @@ _PLACES = {
     "learning_rates.search": "find_group_learning_rates find_learning_rate",
     "learning_rates.suggestion": "LearningRateSuggestion",
     "metrics_log": "MetricsLog",
-    "moving_average": "MovingAverage",
+    "averages.moving_average": "MovingAverage",
     "overfit_monitor": "OverfitMonitor",
     "run_writers": "MlflowWriter TensorBoardWriter",
-    "snapshot_ensemble": "SnapshotEnsemble",
-    "weight_averaging": "StochasticWeightAveraging",
+    "averages.snapshot_ensemble": "SnapshotEnsemble",
+    "averages.weight_averaging": "StochasticWeightAveraging",
     "zeros.magnitude_pruning": "HoldZeros MagnitudePruning",
     "zeros.shared_weights": "HoldClusters",
 }

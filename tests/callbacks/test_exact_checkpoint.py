@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasrecipes.callbacks.averages.weight_averaging import StochasticWeightAveraging
 from kerasrecipes.callbacks.batch_loss import BatchLoss
 from kerasrecipes.callbacks.divergence_guard import DivergenceGuard
 from kerasrecipes.callbacks.early_stopping import EarlyStopping
@@ -14,7 +15,6 @@ from kerasrecipes.callbacks.exact_checkpoint import Continuation, ExactCheckpoin
 from kerasrecipes.callbacks.metrics_log import MetricsLog
 from kerasrecipes.callbacks.overfit_monitor import OverfitMonitor
 from kerasrecipes.callbacks.progress import LearningRateLog, Progress
-from kerasrecipes.callbacks.weight_averaging import StochasticWeightAveraging
 from kerasrecipes.errors import DataError, TrainingError
 
 EPOCHS = 6

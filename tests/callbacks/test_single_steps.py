@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
+from kerasrecipes.callbacks.averages.moving_average import MovingAverage
+from kerasrecipes.callbacks.averages.snapshot_ensemble import SnapshotEnsemble
 from kerasrecipes.callbacks.batch_loss import BatchLoss
 from kerasrecipes.callbacks.divergence_guard import DivergenceGuard
 from kerasrecipes.callbacks.gradient_monitor import GradientMonitor
 from kerasrecipes.callbacks.learning_rates.lr_finder import LRFinder
-from kerasrecipes.callbacks.moving_average import MovingAverage
-from kerasrecipes.callbacks.snapshot_ensemble import SnapshotEnsemble
 from kerasrecipes.callbacks.zeros.magnitude_pruning import MagnitudePruning
 
 X = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")

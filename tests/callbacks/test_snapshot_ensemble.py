@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kerasrecipes import EarlyStopping, NotFittedError
-from kerasrecipes.callbacks.snapshot_ensemble import SnapshotEnsemble
+from kerasrecipes.callbacks.averages.snapshot_ensemble import SnapshotEnsemble
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(32, 3)).astype("float32")

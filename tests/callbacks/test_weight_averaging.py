@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 
 from kerasrecipes import EarlyStopping
-from kerasrecipes.callbacks.weight_averaging import StochasticWeightAveraging, measure_batch_norms
+from kerasrecipes.callbacks.averages.weight_averaging import (
+    StochasticWeightAveraging,
+    measure_batch_norms,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(3, 2, size=(32, 3)).astype("float32")

@@ -4,7 +4,7 @@ import pytest
 from keras import layers, ops
 
 import kerasrecipes as kr
-from kerasrecipes.callbacks.weight_averaging import measure_batch_norms
+from kerasrecipes.callbacks.averages.weight_averaging import measure_batch_norms
 from kerasrecipes.errors import DataError
 from kerasrecipes.optimization.channels.choice import MultiplyAdds
 from kerasrecipes.optimization.channels.groups import find_channel_groups

@@ -1,0 +1,1 @@
+"""Weights that are means over a training, and models that are."""
