@@ -109,7 +109,7 @@ class ReferenceProfile:
         directions = rng.normal(size=(size, DIRECTIONS)) / np.sqrt(size)
         sketch = cls(
             facts,
-            np.stack(list(seen.inputs.values()), axis=1).astype(np.float32),
+            np.array(list(seen.inputs.values()), np.float32).reshape(-1, len(seen)).T,
             seen.answers.astype(np.float32),
             np.zeros((0, DIRECTIONS), np.float16),
             centre.astype(np.float32),
