@@ -1,5 +1,6 @@
 """Files and folders that are complete or not there at all, and what they must contain."""
 
+import ctypes
 import errno
 import fcntl
 import hashlib
@@ -68,11 +69,12 @@ def files_in(folder: Path) -> list[Path]:
     return found
 
 
-def entries_in(folder: Path) -> Iterator[Path]:
+def entries_in(folder: Path, without: str = "") -> Iterator[Path]:
     """Yield all that is in a folder and its subfolders, but for folders; links are not followed.
 
     Args:
         folder: A folder.
+        without: Name of a folder in it that is not looked into.
 
     Raises:
         OSError: If one of its folders cannot be read.
@@ -81,10 +83,11 @@ def entries_in(folder: Path) -> Iterator[Path]:
     while waiting:
         with os.scandir(waiting.pop()) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(Path(entry.path))
-                else:
-                    yield Path(entry.path)
+                path = Path(entry.path)
+                if not entry.is_dir(follow_symlinks=False):
+                    yield path
+                elif path != folder / without or not without:
+                    waiting.append(path)
 
 
 @contextmanager
@@ -251,6 +254,62 @@ def complete_file(path: Path) -> Iterator[IO[bytes]]:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def held(folder: Path, shared: bool = False) -> Iterator[None]:
+    """Wait until nobody else holds a folder, and hold it while the block runs.
+
+    Args:
+        folder: A folder; nothing is written into it for this.
+        shared: Whether others may do so, too, that want it shared.
+
+    Raises:
+        OSError: If it cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # where folders cannot be locked
+            fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def put_in_place(folder: Path, target: Path) -> None:
+    """Give a folder its final name; what had that name before has the other one then.
+
+    Where the system can, there is no moment without a folder of that name.
+
+    Args:
+        folder: The new folder.
+        target: Its final place, on the same file system.
+
+    Raises:
+        OSError: If it cannot be renamed; all is as before then.
+    """
+    if not target.exists():
+        folder.rename(target)
+        return
+    if _exchanged(folder, target):
+        return
+    old = folder.with_name(f"{folder.name}-old")
+    target.rename(old)
+    try:
+        folder.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    old.rename(folder)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two folders change places; whether this system can."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if rename is None:
+        return False
+    return rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
 @contextmanager

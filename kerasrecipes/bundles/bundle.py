@@ -117,7 +117,8 @@ class BundleFolder:
         stated = self.manifest.sha256
         wrong = {name: what_is_wrong(self.folder, *self._stated(name)) for name in stated}
         problems |= {name: reason for name, reason in wrong.items() if reason}
-        added = set(_names(self.folder)) - stated.keys() - {MANIFEST, SEAL}
+        # Exports have a seal of their own, and may be written at this moment.
+        added = set(names_in(self.folder, without=EXPORTS)) - stated.keys() - {MANIFEST, SEAL}
         problems |= dict.fromkeys(sorted(added), ADDED)
         if problems:
             raise not_as_written(self.folder, problems, _RESTORE)
@@ -323,8 +324,3 @@ def _read_sealed_manifest(folder: Path) -> tuple[bytes, dict[str, str]]:
     if problems and problems != {SEAL: MISSING}:
         raise not_as_written(folder, problems, _RESTORE)
     return found[MANIFEST], problems
-
-
-def _names(folder: Path) -> list[str]:
-    """List the files of a bundle by relative name, but for exports, which have a seal."""
-    return [name for name in names_in(folder) if not name.startswith(f"{EXPORTS}/")]

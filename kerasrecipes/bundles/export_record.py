@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from kerasrecipes.bundles.sealed import (
     reason_of,
 )
 from kerasrecipes.errors import IntegrityError, listed, printable
-from kerasrecipes.files import UNFINISHED, TemporaryFolder, digest
+from kerasrecipes.files import UNFINISHED, TemporaryFolder, digest, held
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.regular import open_regular, read_regular
 
@@ -133,14 +133,17 @@ def read_exports(bundle: "BundleFolder") -> dict[str, ExportRecord]:
     Raises:
         IntegrityError: If a record is missing, damaged, added or changed.
     """
-    while True:
-        seal = read_seal(bundle.folder)
-        try:
-            return _records(bundle, seal)
-        except IntegrityError:
-            # An export may have been replaced in between.
-            if read_seal(bundle.folder) == seal:
-                raise
+    try:
+        return _records(bundle, read_seal(bundle.folder))
+    except IntegrityError:
+        with _writers_kept_out(bundle):
+            return _records(bundle, read_seal(bundle.folder))
+
+
+def _writers_kept_out(bundle: "BundleFolder") -> AbstractContextManager[None]:
+    """Let who lost a race against a writer try again, and not lose it again."""
+    exports = bundle.folder / EXPORTS
+    return held(exports, shared=True) if exports.is_dir() else nullcontext()
 
 
 def _records(bundle: "BundleFolder", seal: Seal | None) -> dict[str, ExportRecord]:
@@ -200,7 +203,7 @@ def check_digest(record: ExportRecord) -> None:
 
 
 @contextmanager
-def opened(record: ExportRecord) -> Iterator[ExportRecord]:
+def opened(record: ExportRecord, bundle: "BundleFolder | None" = None) -> Iterator[ExportRecord]:
     """Give an exported file to a runtime: a copy of its own, whose digest was checked.
 
     A `.tflite` file with a few changed bytes often still loads and answers something else, and
@@ -208,6 +211,8 @@ def opened(record: ExportRecord) -> Iterator[ExportRecord]:
 
     Args:
         record: Names the file and the digest it had when it was verified.
+        bundle: Where it was read, to take the export that has replaced it in the meantime; `None`
+            for this one and no other.
 
     Yields:
         The record of the copy, which is gone after the block.
@@ -217,13 +222,26 @@ def opened(record: ExportRecord) -> Iterator[ExportRecord]:
     """
     with TemporaryFolder() as made:
         made.chmod(0o700)
-        copy = replace(record, folder=made / record.name)
-        if not _copied(record, copy.folder) or digest(copy.path) != record.sha256:
-            raise IntegrityError(
-                f"'{printable(record.path)}' was changed since it was verified: its SHA-256 or "
-                f"size is not the one in '{RECORD_FILE}'. Export again with --overwrite."
-            )
+        try:
+            copy = _checked_copy(record, made / "first")
+        except IntegrityError:
+            if bundle is None:
+                raise
+            with _writers_kept_out(bundle):
+                now = _records(bundle, read_seal(bundle.folder)).get(record.name, record)
+                copy = _checked_copy(now, made / "second")
         yield copy
+
+
+def _checked_copy(record: ExportRecord, to: Path) -> ExportRecord:
+    """Copy an exported file, and compare the copy with its record."""
+    copy = replace(record, folder=to / record.name)
+    if not _copied(record, copy.folder) or digest(copy.path) != record.sha256:
+        raise IntegrityError(
+            f"'{printable(record.path)}' was changed since it was verified: its SHA-256 or "
+            f"size is not the one in '{RECORD_FILE}'. Export again with --overwrite."
+        )
+    return copy
 
 
 def _copied(record: ExportRecord, to: Path) -> bool:

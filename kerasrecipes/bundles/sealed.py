@@ -75,18 +75,20 @@ def what_is_wrong(
     return None
 
 
-def names_in(folder: Path) -> list[str]:
+def names_in(folder: Path, without: str = "") -> list[str]:
     """List what is in a bundle, or in a part of it, by relative name, but for litter.
 
     Litter is what file managers write, if it is what it is called: nothing ever reads it.
 
     Args:
         folder: The folder.
+        without: Name of a folder in it that is left out.
 
     Raises:
         OSError: If it cannot be read.
     """
-    names = sorted(path.relative_to(folder).as_posix() for path in entries_in(folder))
+    found = entries_in(folder, without)
+    names = sorted(path.relative_to(folder).as_posix() for path in found)
     return [name for name in names if not is_litter(folder, name)]
 
 

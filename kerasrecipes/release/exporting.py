@@ -18,7 +18,14 @@ from kerasrecipes.errors import (
     printable,
 )
 from kerasrecipes.export.checks import check_backend
-from kerasrecipes.files import TemporaryFolder, digest, size_bytes, sync_folder
+from kerasrecipes.files import (
+    TemporaryFolder,
+    digest,
+    held,
+    put_in_place,
+    size_bytes,
+    sync_folder,
+)
 
 if TYPE_CHECKING:
     from kerasrecipes.bundles.bundle import BundleFolder
@@ -91,7 +98,7 @@ def export_model(
         sides.append(lambda: hold_out(bundle, given, scores))
     decision.fold(model, bundle.class_names)
     facts = _facts(bundle, decision, quantization)
-    with _folder_in_the_making(bundle, target) as folder:
+    with _folder_in_the_making(bundle, target, overwrite) as folder:
         path = folder / f"model{chosen.suffix}"
         _write(chosen, model, path, content, {**facts, **options})
         found = {"sha256": digest(path), "size_bytes": size_bytes(path), "decision": decision}
@@ -210,23 +217,19 @@ def _passed(found: "Verification") -> "Verification":
 
 
 @contextlib.contextmanager
-def _folder_in_the_making(bundle: "BundleFolder", target: Path) -> Iterator[Path]:
+def _folder_in_the_making(bundle: "BundleFolder", target: Path, overwrite: bool) -> Iterator[Path]:
     """Give a hidden folder that becomes `target` if the block succeeds, and vanishes if not."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryFolder(target.parent) as outer:
-        folder, old = outer / target.name, outer / "old"
+        folder = outer / target.name
         folder.mkdir()
         yield folder
         sync_folder(folder)
-        with sealing(bundle.folder, _seal(bundle), target.name, digest(folder / RECORD_FILE)):
-            if target.exists():
-                target.rename(old)
-            try:
-                folder.rename(target)
-            except OSError:
-                if old.exists():
-                    old.rename(target)
-                raise
+        sha256 = digest(folder / RECORD_FILE)
+        with held(target.parent):
+            _target(bundle, target.name, overwrite)  # another writer may have been quicker
+            with sealing(bundle.folder, _seal(bundle), target.name, sha256):
+                put_in_place(folder, target)
 
 
 def _seal(bundle: "BundleFolder") -> Seal:

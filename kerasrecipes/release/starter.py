@@ -72,7 +72,7 @@ def write_starter(
     check_new_folder(to)
     bundle = BundleFolder.load(bundle)
     _check_answers(bundle)
-    with opened(_chosen(bundle, export)) as record:
+    with opened(_chosen(bundle, export), bundle) as record:
         _write(bundle, record, language, to)
     return to
 

@@ -105,7 +105,7 @@ class Predictor:
             bundle = _load(model)
             record = _choose(bundle, export)
             self.export, contract = record.name, bundle.contract()
-            with opened(record) as copy:
+            with opened(record, bundle) as copy:
                 self._model = _loaded(get_format(record.format), copy.path, threads)
         self.input = check_loaded(self._model, contract, self.export)
         self.output = contract.output

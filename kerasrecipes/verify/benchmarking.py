@@ -106,7 +106,7 @@ def _judges(
 
 def _complete_exports(bundle: "BundleFolder", copies: ExitStack) -> list[ExportRecord]:
     """Open the exports, none of which was changed or lacks something, until `copies` ends."""
-    records = [copies.enter_context(opened(record)) for record in bundle.exports().values()]
+    records = [copies.enter_context(opened(one, bundle)) for one in bundle.exports().values()]
     if not records:
         raise DataError(no_exports(bundle.folder))
     for record in records:

@@ -62,8 +62,10 @@ def verify_export(
         IntegrityError: If the file changed since it was recorded; it is not opened then.
     """
     record = _record(bundle, export)
-    tolerance = tolerance or _recorded_tolerance(record)
-    with opened(record) as copy:
+    # A record that was given is to be judged itself, and not what has replaced it.
+    again = None if isinstance(export, ExportRecord) else bundle
+    with opened(record, again) as copy:
+        tolerance = tolerance or _recorded_tolerance(copy, record.folder)
         return judge_export(bundle, copy, [lambda: hold_out(bundle, photos, scores)], tolerance)[0]
 
 
@@ -146,9 +148,12 @@ def verify_bundle(bundle: "BundleFolder | str | Path") -> list[Verification]:
     records = bundle.exports()
     if not records:
         raise DataError(no_exports(bundle.folder))
-    tolerances = [_recorded_tolerance(record) for record in records.values()]
     with ExitStack() as stack:
-        copies = [stack.enter_context(opened(record)) for record in records.values()]
+        copies = [stack.enter_context(opened(one, bundle)) for one in records.values()]
+        tolerances = [
+            _recorded_tolerance(copy, record.folder)
+            for copy, record in zip(copies, records.values(), strict=True)
+        ]
         judged = zip(copies, tolerances, strict=True)
         golden = [lambda: hold_out(bundle)]
         return [judge_export(bundle, copy, golden, limits)[0] for copy, limits in judged]
@@ -165,14 +170,15 @@ def _record(bundle: "BundleFolder", export: ExportRecord | str) -> ExportRecord:
     return records[export]
 
 
-def _recorded_tolerance(record: ExportRecord) -> Tolerance:
+def _recorded_tolerance(record: ExportRecord, folder: Path) -> Tolerance:
+    """Return the limits that a record tells of; it was read in `folder`."""
     if not record.verification:
         return Tolerance.for_quantization(record.quantization)
     try:
         return Verification.from_dict(record.verification).tolerance
     except DataError as error:
         raise IntegrityError(
-            f"'{printable(record.folder / RECORD_FILE)}' was changed: its verification is not one "
+            f"'{printable(folder / RECORD_FILE)}' was changed: its verification is not one "
             "any more. Export again with --overwrite."
         ) from error
 

@@ -4,19 +4,28 @@ import json
 import os
 import shutil
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
-from kerasrecipes.bundles.export_record import ExportRecord, check_digest, no_exports, read_exports
+from kerasrecipes import files
+from kerasrecipes.bundles.export_record import (
+    ExportRecord,
+    check_digest,
+    no_exports,
+    opened,
+    read_exports,
+)
 from kerasrecipes.errors import DataError, IntegrityError, VerificationError
 from kerasrecipes.export import get_format, list_formats
 from kerasrecipes.export.tflite.layers import read_layers
 from kerasrecipes.files import digest
 from kerasrecipes.release.bundle import Bundle
-from kerasrecipes.release.exporting import export_model
+from kerasrecipes.release.exporting import _folder_in_the_making, export_model
 from kerasrecipes.serve.predictor import Predictor
 from kerasrecipes.verify import Tolerance, verify_bundle, verify_export
 from tiny_bundle import contract_of, reseal
@@ -78,6 +87,62 @@ def test_existing_export_needs_overwrite(exported):
         export_model(exported, quantization="float32")
     record = export_model(exported, quantization="float32", overwrite=True)
     assert exported.exports()["tflite-float32"] == record
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_readers_and_two_writers_at_once(exported, tmp_path, tiny, monkeypatch, atomic):
+    """Each reader sees the export as it was or as it is, whole; writers come one by one."""
+    if not atomic:  # another file system
+        monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+    photo = tiny.png(tiny.colour_photos(1, seed=8)[0][0])
+    name, versions, answers = "tflite-float32", [], []
+    for number, temperature in enumerate((2.0, 0.5)):
+        record = exported.export("tflite", temperature=temperature, overwrite=True)
+        versions.append(shutil.copytree(record.folder, tmp_path / str(number)))
+        answers.append(Predictor(exported, export=name).predict(photo)[0].scores)
+    done = threading.Event()
+
+    def write(version):
+        for _ in range(20):
+            with _folder_in_the_making(exported, record.folder, overwrite=True) as folder:
+                shutil.copytree(version, folder, dirs_exist_ok=True)
+
+    def read():
+        found = []
+        while not done.is_set():
+            found.append(Predictor(exported.folder, export=name).predict(photo)[0].scores)
+        return found
+
+    with ThreadPoolExecutor() as pool:
+        readers = [pool.submit(read) for _ in range(3)]
+        writers = [pool.submit(write, version) for version in versions]
+        wait(writers)
+        done.set()
+        found = [scores for reader in readers for scores in reader.result()]
+        assert all(writer.result() is None for writer in writers)
+    assert answers[0] != answers[1] and all(scores in answers for scores in found)
+    assert len(found) > 3
+    assert entries(exported) == [name, "tflite-int8"]
+    check_digest(exported.exports()[name])
+
+
+def test_a_reader_that_lost_takes_what_is_there_now(exported):
+    before = exported.exports()["tflite-float32"]
+    exported.export("tflite", temperature=2.0, overwrite=True)
+    with opened(before, exported) as copy:
+        assert copy.decision.temperature == 2.0
+    with pytest.raises(IntegrityError, match="was changed since"), opened(before):
+        pass
+
+
+def test_a_writer_that_was_slower_says_so(exported):
+    export = exported.exports()["tflite-int8"].folder
+    shutil.rmtree(export)
+    with pytest.raises(ValueError, match="exists already. Pass overwrite=True"):
+        with _folder_in_the_making(exported, export, overwrite=False) as folder:
+            (folder / "export.json").write_text("{}")
+            shutil.copytree(folder, export)
+    assert (export / "export.json").read_text() == "{}"
 
 
 def test_given_photos_are_used(bundle, photo_set):
