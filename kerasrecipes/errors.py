@@ -2,10 +2,12 @@
 
 import difflib
 import importlib
+import traceback
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from numbers import Integral, Real
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -114,6 +116,27 @@ def unknown_name(kind: str, name: object, known: Iterable[str], see: str) -> Val
     hint = did_you_mean(str(name), known)
     choices = f"See all with {see}." if len(known) > 8 else f"Choose from: {listed(known, 8)}."
     return ValueError(f"Unknown {kind} {name!r}.{hint} {choices}")
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether this package raised an error to say what cannot be done.
+
+    What a library beneath it raises is not foreseen, and not to be passed over.
+
+    Args:
+        error: What was caught.
+    """
+    if isinstance(error, KerasRecipesError):
+        return True
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    ours = Path(frame.f_code.co_filename).is_relative_to(Path(__file__).parent)
+    return ours and isinstance(error, ValueError)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, for a message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return printable(lines[0] if lines else repr(error))[:200]
 
 
 def out_of_memory(error: BaseException) -> bool:

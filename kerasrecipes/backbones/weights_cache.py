@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, first_line, printable
 from kerasrecipes.file_budget import allowed_bytes, read_arrays
 from kerasrecipes.files import complete_file, digest
 from kerasrecipes.regular import open_regular
@@ -110,10 +110,18 @@ def _read(path: Path, most_bytes: int) -> dict[str, np.ndarray] | None:
     try:
         with open_regular(path) as file:
             arrays = read_arrays(file, most_bytes)
-        stated = str(arrays.pop(DIGEST_KEY))
-    except (OSError, ValueError, KeyError):
+        if str(arrays.pop(DIGEST_KEY)) != _digest_of_arrays(arrays):
+            raise ValueError("its SHA-256 is not the one inside it")
+        return arrays
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return arrays if stated == _digest_of_arrays(arrays) else None
+    except (OSError, ValueError, KeyError) as error:
+        warnings.warn(
+            f"The converted weights in '{printable(path)}' are damaged ({first_line(error)}); "
+            "they are converted again.",
+            stacklevel=3,
+        )
+        return None
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -168,10 +168,10 @@ def _variants(recipe: ImageClassifier, changes: Mapping[str, Any] | None) -> dic
             change = {"views": 1, **change}  # each would be the photo itself
         try:
             variants[name] = judge_recipe(replace(recipe, **change))
-        except ValueError:
-            if changes is None:
-                continue
-            raise
+        except ValueError as error:
+            if changes is not None:
+                raise
+            say(f"The change {name!r} is left out. {error}")
     if len(variants) == 1:
         raise ValueError("`changes` is empty, so there is nothing to compare. Pass some.")
     return variants

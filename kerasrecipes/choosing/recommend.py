@@ -10,7 +10,7 @@ from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits, choos
 from kerasrecipes.choosing.recommendation import Recommendation
 from kerasrecipes.console import heeds_verbose, say, warn
 from kerasrecipes.environment import import_keras
-from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.errors import KerasRecipesError, is_refusal
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.training.fitting import checked_examples
 
@@ -136,6 +136,10 @@ def _attempt(failed: dict[str, str], label: str, action: Callable, *arguments: A
     """Run what may fail for one backbone and must not end the whole measurement."""
     try:
         return action(*arguments)
-    except (KerasRecipesError, ValueError, OSError) as error:
+    except (KerasRecipesError, ValueError) as error:
+        if not is_refusal(error):
+            error.add_note(f"This was raised while {label} was measured.")
+            raise
         failed[label] = f"{type(error).__name__}: {error}"
+        say(f"{label} is left out. {failed[label]}")
         return None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
+from kerasrecipes.console import warn
 from kerasrecipes.data.examples import NUMBER
 from kerasrecipes.data.modality import get_modality
-from kerasrecipes.errors import DataError, printable, unknown_name
+from kerasrecipes.errors import DataError, listed, printable, unknown_name
 from kerasrecipes.export import ExportFormat, LoadedModel, find_format, get_format
 from kerasrecipes.export.checks import check_loaded
 from kerasrecipes.heads import get_task
@@ -238,5 +239,7 @@ def _choose(bundle: "BundleFolder", export: str | None) -> ExportRecord:
             f"No export of the bundle '{printable(bundle.folder)}' passed its verification. "
             "Run: kerasrecipes verify " + printable(bundle.folder)
         )
+    if others := records.keys() - {record.name for record in verified}:
+        warn(f"The exports {listed(sorted(others))} did not pass their verification: not used.")
     phone = [record for record in verified if record.format == "tflite"]
     return min(phone or verified, key=lambda record: (record.size_bytes, record.name))

@@ -78,7 +78,8 @@ def test_every_kind_of_damage_is_noticed_and_repaired(source, cache):
     for damage in damages:
         kept.write_bytes(damage)
         converter = Converter()
-        take(source, converter)
+        with pytest.warns(UserWarning, match="are damaged .*; they are converted again"):
+            take(source, converter)
         assert converter.runs == 1
         take(source, converter)
         assert converter.runs == 1, "the repaired file was not used"

@@ -1,18 +1,21 @@
 """Which backbone is recommended, why, and what happens to those that cannot be measured."""
 
+import errno
 import json
 import re
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
-from kerasrecipes import DataError, scan_photos, split_photos
+from kerasrecipes import DataError, get_backbone, scan_photos, split_photos
 from kerasrecipes.choosing.bench import Bench
 from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits, choose
-from kerasrecipes.choosing.recommend import recommend_backbone
+from kerasrecipes.choosing.recommend import _attempt, recommend_backbone
 from kerasrecipes.choosing.recommendation import Recommendation
 from kerasrecipes.choosing.trial_export import TrialExport
+from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.statistics.clustered import clustered_share
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
@@ -52,6 +55,20 @@ def test_every_backbone_is_a_row_or_has_a_reason(found):
     assert list(found.failed) == ["lost"]
     assert found.failed["lost"].startswith("ValueError: `weights='imagenet'` is not possible")
     assert "Not measured: lost: ValueError" in str(found)
+
+
+def test_what_is_not_foreseen_ends_the_measurement(capsys):
+    def refused():
+        get_backbone("no such backbone")
+
+    failed = {}
+    assert _attempt(failed, "one", refused) is None and "no such backbone" in failed["one"]
+    assert "one is left out. ValueError: Unknown backbone" in capsys.readouterr().err
+    for error in (ValueError("cannot reshape"), OSError(errno.ENOSPC, "No space left on device")):
+        with pytest.raises(type(error), match=error.args[-1]):
+            _attempt(failed, "two", Mock(side_effect=error))
+        assert list(failed) == ["one"]
+    assert _attempt(failed, "two", Mock(side_effect=KerasRecipesError("no"))) is None
 
 
 def test_the_files_are_real(found):

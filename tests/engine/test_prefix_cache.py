@@ -32,21 +32,31 @@ def test_litert_gives_the_numbers_of_keras(frozen, photos):
         assert np.abs(one - other).max() < 1e-3 * max(1, np.abs(other).max())
 
 
-def test_a_model_that_does_not_convert_runs_in_keras(frozen, photos, monkeypatch):
+def test_a_model_that_does_not_convert_runs_in_keras_and_says_so_once(
+    frozen, photos, monkeypatch, capsys
+):
     def refuse(*_):
-        raise RuntimeError("no such operation")
+        raise RuntimeError("\nno such operation\nat 0x0")
 
     monkeypatch.setattr(runtime, "_litert_engine", refuse)
-    found = frozen_engine(frozen, photos=10**6)(photos)
+    monkeypatch.setattr(runtime, "_TOLD", set())
+    for _ in range(2):
+        found = frozen_engine(frozen, photos=10**6)(photos)
+    assert capsys.readouterr().err.splitlines() == [
+        "  The frozen blocks run in Keras, since LiteRT cannot take their place: RuntimeError: no "
+        "such operation."
+    ]
     np.testing.assert_array_equal(found[0], frozen.predict_on_batch(photos)[0])
 
 
-def test_an_engine_with_other_numbers_is_not_used(frozen, photos, monkeypatch):
+def test_an_engine_with_other_numbers_is_not_used(frozen, photos, monkeypatch, capsys):
     def wrong(model, threads):
         return lambda batch: [output + 0.1 for output in model.predict_on_batch(batch)]
 
     monkeypatch.setattr(runtime, "_litert_engine", wrong)
+    monkeypatch.setattr(runtime, "_TOLD", set())
     found = frozen_engine(frozen, photos=10**6)(photos)
+    assert "its answer to noise is another one" in capsys.readouterr().err
     np.testing.assert_array_equal(found[1], frozen.predict_on_batch(photos)[1])
 
 

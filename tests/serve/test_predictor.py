@@ -160,6 +160,14 @@ def test_unverified_exports_are_not_used(exported):
         Predictor(exported)
 
 
+def test_an_export_that_is_passed_over_is_told_of(exported, capsys):
+    path = exported.folder / "exports/tflite-int8/export.json"
+    path.write_text(path.read_text().replace('"passed": true', '"passed": false'))
+    reseal(exported)
+    assert Predictor(exported).export == "tflite-float32"
+    assert "exports 'tflite-int8' did not pass their verif" in capsys.readouterr().err
+
+
 def test_changed_file_is_noticed(exported):
     path = exported.exports()["tflite-int8"].path
     content = bytearray(path.read_bytes())

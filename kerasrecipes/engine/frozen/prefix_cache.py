@@ -11,16 +11,18 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.backbones.weights_cache import cache_folder
-from kerasrecipes.console import bar
+from kerasrecipes.backbones.weights_cache import ENVIRONMENT_VARIABLE, cache_folder
+from kerasrecipes.console import bar, say
 from kerasrecipes.data.batches import index_batches
 from kerasrecipes.data.examples import Reader
 from kerasrecipes.engine.frozen.runtime import frozen_engine
+from kerasrecipes.errors import printable
 
 if TYPE_CHECKING:
     import keras
@@ -125,8 +127,19 @@ def _folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError:
-        return Path(tempfile.gettempdir())
+    except OSError as error:
+        return _temporary_instead(folder, error.strerror or str(error))
+
+
+@cache
+def _temporary_instead(folder: Path, reason: str) -> Path:
+    """Say once what is used in place of the user's cache folder."""
+    instead = Path(tempfile.gettempdir())
+    say(
+        f"  '{printable(folder)}' cannot be written ({reason}): outputs of frozen blocks are kept "
+        f"in '{printable(instead)}'. Set {ENVIRONMENT_VARIABLE} to a writable folder."
+    )
+    return instead
 
 
 def _unnamed_array(shape: tuple[int, ...], dtype: str) -> np.ndarray:

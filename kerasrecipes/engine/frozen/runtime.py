@@ -3,11 +3,14 @@
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 
+from kerasrecipes.console import say
 from kerasrecipes.data.inference import batch_runner
 from kerasrecipes.environment import silenced
+from kerasrecipes.errors import first_line
 
 if TYPE_CHECKING:
     import keras
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 # Converting takes some seconds, which fewer photos would not pay back.
 WORTH_CONVERTING = 1000
 TOLERANCE = 1e-3
+
+# Models of which was said why they run in Keras.
+_TOLD: "WeakSet[keras.Model]" = WeakSet()
 
 Engine = Callable[[np.ndarray], list[np.ndarray]]
 
@@ -48,10 +54,12 @@ def frozen_engine(frozen: "keras.Model", photos: int) -> Engine:
             noise = np.random.default_rng(0).uniform(0, 255, (1, *frozen.input.shape[1:]))
             noise = noise.astype(np.float32)
             expected, found = by_keras(noise), by_litert(noise)
-    except Exception:  # The converter raises whatever it likes; Keras always works.
+    except Exception as error:  # The converter raises whatever it likes; Keras always works.
+        _tell(frozen, f"{type(error).__name__}: {first_line(error)}")
         return by_keras
     order: list[Any] = [_match(output, found) for output in expected]
     if None in order:
+        _tell(frozen, "its answer to noise is another one")
         return by_keras
 
     def reordered(batch: np.ndarray) -> list[np.ndarray]:
@@ -59,6 +67,13 @@ def frozen_engine(frozen: "keras.Model", photos: int) -> Engine:
         return [outputs[i] for i in order]
 
     return reordered
+
+
+def _tell(frozen: "keras.Model", reason: str) -> None:
+    """Say once for a model that it is run by another engine than it would be."""
+    if frozen not in _TOLD:
+        _TOLD.add(frozen)
+        say(f"  The frozen blocks run in Keras, since LiteRT cannot take their place: {reason}.")
 
 
 def _litert_engine(frozen: "keras.Model", threads: int) -> Engine:

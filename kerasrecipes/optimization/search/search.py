@@ -19,6 +19,7 @@ from kerasrecipes.errors import (
     DownloadError,
     TrainingError,
     VerificationError,
+    is_refusal,
     listed,
     printable,
 )
@@ -194,6 +195,9 @@ class Search:
         except DataError:  # photos that changed, which no other plan can do without
             raise
         except (ValueError, TrainingError, DownloadError) as error:
+            if not is_refusal(error):
+                error.add_note(f"This was raised by the plan {name!r} of the search.")
+                raise
             self._note(f"{name}: not possible. {error}")
             return False
         took = (time.monotonic() - started) / (once + epochs * epoch)
