@@ -70,12 +70,14 @@ class Golden:
         names: What they were called.
         targets: What they should be answered with; see `Task.targets`.
         answers: What the Keras model answers, float32, shape `(n, width)`.
+        groups: Number of each one's group, int64, shape `(n,)`; `None` if none was declared.
     """
 
     files: list[bytes]
     names: list[str]
     targets: np.ndarray
     answers: np.ndarray
+    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,7 @@ class BundleFolder:
                 names=json.loads(str(arrays["names"])),
                 targets=arrays[targets],
                 answers=arrays[answers],
+                groups=arrays["groups"] if "groups" in arrays else None,
             )
 
     def calibration(self) -> np.ndarray:

@@ -15,8 +15,10 @@ from kerasrecipes.errors import DataError, NoEffectError, printable
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.settings.judging import Judged, judge_recipe
 from kerasrecipes.settings.setting import usual_changes
+from kerasrecipes.statistics.clustered import clustered_error
+from kerasrecipes.statistics.estimate import encode_float
 from kerasrecipes.statistics.resampled import log_losses
-from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.shown import Part, Shown, of_groups
 from kerasrecipes.statistics.tables import Table
 from kerasrecipes.training.fitting import fit_classifier
 from kerasrecipes.training.image_classifier import ImageClassifier
@@ -34,7 +36,8 @@ class AblationRow:
         balanced_accuracy: The same, each class counting alike.
         log_loss: The same, of the scores.
         difference: Log-loss minus that of the recipe as it is, mean over the splits.
-        interval: Its 95 % interval, by Student's t over the splits; NaN with one split.
+        interval: Its 95 % interval, by Student's t over the splits; NaN with one split. Where
+            groups are declared, also by the groups of the photos that judge: the wider of both.
     """
 
     name: str
@@ -61,16 +64,27 @@ class Ablation(Shown):
         rows: The recipe as it is, then one row per change.
         splits: On how many splits each was fitted.
         photos: Number of photos; test photos are not among them.
+        groups: Number of groups, of parts and look-alikes, that they are of; `None` if none were
+            declared.
     """
 
     rows: tuple[AblationRow, ...]
     splits: int
     photos: int
+    groups: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as plain values for JSON."""
-        rows = [{**asdict(row), "verdict": row.verdict} for row in self.rows]
-        return {"splits": self.splits, "photos": self.photos, "rows": rows}
+        rows = [
+            {
+                **asdict(row),
+                "verdict": row.verdict,
+                "interval": list(map(encode_float, row.interval)),
+            }
+            for row in self.rows
+        ]
+        told = {"splits": self.splits, "photos": self.photos, "groups": self.groups}
+        return {**told, "rows": rows}
 
     def parts(self) -> Iterator[Part]:
         """Yield how often was fitted, the rows, and how to read them."""
@@ -81,9 +95,11 @@ class Ablation(Shown):
             numbers = f"{row.accuracy:.1%}", f"{row.balanced_accuracy:.1%}", f"{row.log_loss:.3f}"
             rows.append((row.name, *numbers, told if row.verdict else ""))
         heads = ("recipe", "accuracy", "balanced", "log-loss", "difference in log-loss")
-        yield f"Each recipe was fitted on {self.splits} splits of {self.photos} photos."
+        photos = f"{self.photos} photos{of_groups(self.groups)}"
+        yield f"Each recipe was fitted on {self.splits} splits of {photos}."
         yield from ("", Table("", heads, tuple(rows), right=(1, 2, 3), name_width=60), "")
-        yield "In brackets: 95 % intervals over the splits. Lower log-loss is better."
+        over = "the splits" if self.groups is None else "splits and groups, the wider of both"
+        yield f"In brackets: 95 % intervals over {over}. Lower log-loss is better."
 
 
 @heeds_verbose
@@ -125,7 +141,7 @@ def ablate_recipe(
     variants = _variants(recipe, changes)
     photos = scanned(photos, group_by)
     bench = Bench.of(photos, split_by, test_fraction, val_fraction, recipe.seed)
-    measured: dict[str, list[tuple[float, ...]]] = {name: [] for name in variants}
+    measured: dict[str, list[Measured]] = {name: [] for name in variants}
     for number, (learn, judge) in enumerate(bench.splits):
         train, val = bench.photos.select(learn), bench.photos.select(judge)
         memory: dict = {}
@@ -143,10 +159,12 @@ def ablate_recipe(
                 say(f"  Left out: {error}")
                 del variants[name], measured[name]
                 continue
-            measured[name].append(_numbers(predict_scores(model, val), val.labels))
-    base = np.array(measured[AS_IT_IS])
-    rows = tuple(_row(name, np.array(found), base) for name, found in measured.items())
-    return Ablation(rows, len(bench.splits), len(bench.photos))
+            measured[name].append(Measured.of(predict_scores(model, val), val.labels))
+    units = bench.units[bench.judged] if bench.grouped else None
+    base = measured[AS_IT_IS]
+    rows = tuple(_row(name, found, base, units) for name, found in measured.items())
+    groups = len(np.unique(bench.units)) if bench.grouped else None
+    return Ablation(rows, len(bench.splits), len(bench.photos), groups)
 
 
 def _variants(recipe: ImageClassifier, changes: Mapping[str, Any] | None) -> dict[str, Judged]:
@@ -177,26 +195,48 @@ def _variants(recipe: ImageClassifier, changes: Mapping[str, Any] | None) -> dic
     return variants
 
 
-def _numbers(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
-    from sklearn.metrics import accuracy_score, balanced_accuracy_score
+@dataclass(frozen=True)
+class Measured:
+    """What one fit was worth on the photos that judge: two shares, and a loss for each photo."""
 
-    if len(np.unique(labels)) < 2:
-        raise DataError("The validation photos of a split show one class only. Add photos.")
-    answers = scores.argmax(axis=1)
-    return (
-        float(accuracy_score(labels, answers)),
-        float(balanced_accuracy_score(labels, answers)),
-        float(log_losses(labels, scores).mean()),
-    )
+    accuracy: float
+    balanced_accuracy: float
+    losses: np.ndarray
+
+    @classmethod
+    def of(cls, scores: np.ndarray, labels: np.ndarray) -> "Measured":
+        """Judge scores, shape `(n, classes)`, by labels, shape `(n,)`.
+
+        Raises:
+            DataError: If all labels are the same.
+        """
+        from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+        if len(np.unique(labels)) < 2:
+            raise DataError("The validation photos of a split show one class only. Add photos.")
+        answers = scores.argmax(axis=1)
+        accuracy = float(accuracy_score(labels, answers))
+        balanced = float(balanced_accuracy_score(labels, answers))
+        return cls(accuracy, balanced, log_losses(labels, scores))
 
 
-def _row(name: str, found: np.ndarray, base: np.ndarray) -> AblationRow:
+def _row(
+    name: str, found: list[Measured], base: list[Measured], units: np.ndarray | None = None
+) -> AblationRow:
     from scipy.stats import t
 
-    differences = (found - base)[:, 2]
+    def means(fits: list[Measured]) -> np.ndarray:
+        return np.array([(f.accuracy, f.balanced_accuracy, float(f.losses.mean())) for f in fits])
+
+    differences = (means(found) - means(base))[:, 2]
     mean, n = float(differences.mean()), len(differences)
     half = math.nan
     if n > 1:
         half = float(t.ppf(0.975, n - 1) * differences.std(ddof=1) / math.sqrt(n))
-    accuracy, balanced, loss = found.mean(axis=0).tolist()
+    if units is not None:
+        by_photo = np.concatenate([a.losses - b.losses for a, b in zip(found, base, strict=True)])
+        groups = len(np.unique(units))
+        reach = t.ppf(0.975, groups - 1) if groups > 1 else 1.0
+        half = float(np.fmax(half, reach * clustered_error(by_photo, units)))
+    accuracy, balanced, loss = means(found).mean(axis=0).tolist()
     return AblationRow(name, accuracy, balanced, loss, mean, (mean - half, mean + half))

@@ -79,6 +79,11 @@ class Bench:
         return cls(rest, splits, _units(rest), seed)
 
     @property
+    def grouped(self) -> bool:
+        """Whether somebody declared which photos belong together."""
+        return any(group is not None for group in self.photos.groups)
+
+    @property
     def train(self) -> PhotoSet:
         """The photos to learn from in the first split."""
         return self.photos.select(self.splits[0][0])

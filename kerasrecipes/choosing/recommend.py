@@ -87,6 +87,7 @@ def recommend_backbone(
         photos=len(bench.photos),
         test_photos=len(photos) - len(bench.photos),
         splits=len(bench.splits),
+        groups=len(set(bench.units[bench.judged].tolist())),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.file_limits import pareto_front
-from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.shown import Part, Shown, of_groups
 from kerasrecipes.statistics.tables import Table
 
 
@@ -23,6 +23,8 @@ class Recommendation(Shown):
         photos: Number of photos that were looked at.
         test_photos: Number of photos that were set aside for the final test.
         splits: Number of splits into photos to learn from and photos to judge by.
+        groups: Number of groups of the photos to judge by: of parts, and of photos that look
+            alike; `None` where that was not counted.
     """
 
     candidates: tuple[BackboneFile, ...]
@@ -33,6 +35,7 @@ class Recommendation(Shown):
     photos: int
     test_photos: int
     splits: int
+    groups: int | None = None
 
     @property
     def _front(self) -> list[BackboneFile]:
@@ -58,6 +61,7 @@ class Recommendation(Shown):
             "photos": self.photos,
             "test_photos": self.test_photos,
             "splits": self.splits,
+            "groups": self.groups,
         }
 
     def parts(self) -> Iterator[Part]:
@@ -74,8 +78,8 @@ class Recommendation(Shown):
             "adds to it."
         )
         yield (
-            "In brackets: 95% confidence intervals; photos of one part, and look-alikes, count as "
-            "far as they differ."
+            f"In brackets: 95% confidence intervals from photos{of_groups(self.groups)}; those of "
+            "one part, and look-alikes, count as far as they differ."
         )
         yield "Times are medians for one photo on this machine; a phone's will differ."
         for name, why in self.failed.items():

@@ -1,6 +1,7 @@
 """From labels and scores to an honest result."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -8,13 +9,13 @@ import numpy as np
 from kerasrecipes.errors import listed
 from kerasrecipes.evaluation.base import latency_summary, notes_on_size
 from kerasrecipes.evaluation.result import ClassResult, Evaluation
-from kerasrecipes.evaluation.scores import check_rows, checked_scores
+from kerasrecipes.evaluation.scores import check_rows, checked_scores, group_numbers
 from kerasrecipes.statistics import resampled
 from kerasrecipes.statistics.bootstrap import REPEATS, bootstrap_estimates
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import percentile_interval, resample_counts
+from kerasrecipes.statistics.intervals import percentile_interval, resample_counts, units_of
 from kerasrecipes.statistics.ranking import Ranking, as_drawn, class_sums
-from kerasrecipes.statistics.shares import counted_share, f1_from_shares
+from kerasrecipes.statistics.shares import f1_from_shares, share_of
 
 __all__ = ["ClassResult", "Evaluation", "evaluate_scores", "most_confident_mistakes"]
 
@@ -24,6 +25,7 @@ def evaluate_scores(
     scores: np.ndarray,
     class_names: Sequence[str],
     *,
+    groups: Sequence[object] | None = None,
     latency_ms: Sequence[float] | None = None,
     seed: int = 0,
 ) -> Evaluation:
@@ -37,6 +39,9 @@ def evaluate_scores(
         labels: True class indices, shape `(n,)`.
         scores: Class probabilities, shape `(n, classes)`.
         class_names: The classes, in the order of the scores.
+        groups: What each photo belongs to, shape `(n,)`, e.g. the part that it shows; photos of
+            one group are then resampled together, whatever their classes, and count in shares as
+            often as they tell something new. `None` for one that stands alone.
         latency_ms: Milliseconds that each prediction took.
         seed: Seed of the resampling.
 
@@ -55,28 +60,31 @@ def evaluate_scores(
     """
     class_names = tuple(str(name) for name in class_names)
     labels, scores = checked_scores(labels, scores, class_names)
+    places = group_numbers(groups, len(labels))
     predicted = scores.argmax(axis=1)
+    shares = _shares(labels, predicted, len(class_names), places)
+    by_class = _bootstrap_by_class(labels, predicted, scores, shares, seed, places)
     confusion = confusion_of(labels, predicted, len(class_names))
-    shares = _bootstrap_by_class(labels, predicted, scores, confusion, seed)
-    classes = tuple(
-        _class_result(name, i, confusion, shares["f1"][i]) for i, name in enumerate(class_names)
-    )
-    right = float(np.trace(confusion))
-    error, null = _calibration(scores.max(axis=1), predicted == labels, seed)
+    error, null = _calibration(scores.max(axis=1), predicted == labels, seed, places)
     return Evaluation(
         n=len(labels),
         class_names=class_names,
-        accuracy=counted_share(right, len(labels)),
-        balanced_accuracy=shares["balanced_accuracy"],
-        auc=shares["auc"],
-        average_precision=shares["average_precision"],
-        log_loss=_log_loss(labels, scores, seed),
+        accuracy=share_of(predicted == labels, places),
+        balanced_accuracy=by_class["balanced_accuracy"],
+        auc=by_class["auc"],
+        average_precision=by_class["average_precision"],
+        log_loss=_log_loss(labels, scores, seed, places),
         calibration_error=error,
         calibration_null=null,
-        classes=classes,
+        classes=tuple(
+            ClassResult(name, support, precision, recall, f1)
+            for name, support, (precision, recall), f1 in zip(
+                class_names, confusion.sum(axis=1).tolist(), shares, by_class["f1"], strict=True
+            )
+        ),
         confusion=tuple(map(tuple, confusion.tolist())),
         latency_ms=latency_summary(latency_ms),
-        notes=_notes(labels, class_names, shares["auc"]),
+        notes=_notes(labels, class_names, by_class["auc"], places),
     )
 
 
@@ -108,21 +116,29 @@ def most_confident_mistakes(labels: np.ndarray, scores: np.ndarray, limit: int =
 
 
 def _bootstrap_by_class(
-    labels: np.ndarray, predicted: np.ndarray, scores: np.ndarray, confusion: np.ndarray, seed: int
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    scores: np.ndarray,
+    shares: Sequence[tuple[Estimate, Estimate]],
+    seed: int,
+    places: np.ndarray | None,
 ) -> dict:
     """Compute what depends on the classes, on the sample and on one set of resamples."""
     classes = scores.shape[1]
     shown = np.unique(labels).tolist()
     ranked = [] if len(shown) < 2 else [1] if classes == 2 else shown
     rankings = [Ranking(labels == i, scores[:, i], len(ranked)) for i in ranked]
-    measure = partial(_by_class, labels, predicted, classes, rankings)
-    estimates = bootstrap_estimates(measure, len(labels), seed=seed, stratify=labels)
+    # Whole groups do not hold the counts of classes, so a resample may lack some.
+    mean = _mean if places is None else _mean_of_defined
+    measure = partial(_by_class, labels, predicted, classes, rankings, mean)
+    strata = labels if places is None else None
+    estimates = bootstrap_estimates(measure, len(labels), seed=seed, stratify=strata, groups=places)
     balanced, auc, average_precision, *f1 = estimates
     if np.isnan(balanced.low):
-        balanced = _balanced_from_recalls(balanced.value, confusion)
+        balanced = _balanced_from_recalls(balanced.value, [recall for _, recall in shares])
     for i, found in enumerate(f1):
         if np.isnan(found.low):
-            f1[i] = f1_from_shares(found.value, *_precision_and_recall(confusion, i))
+            f1[i] = f1_from_shares(found.value, *shares[i])
     return {
         "balanced_accuracy": balanced,
         "auc": auc,
@@ -136,6 +152,7 @@ def _by_class(
     predicted: np.ndarray,
     classes: int,
     rankings: Sequence[Ranking],
+    mean: Callable[[list], np.ndarray],
     counts: np.ndarray,
 ) -> np.ndarray:
     """Return balanced accuracy, AUC, average precision and the F1 of each class as columns."""
@@ -144,9 +161,19 @@ def _by_class(
     drawn = as_drawn(counts)
     ranking = np.full((2, len(counts)), np.nan)
     if rankings:
-        ranking = np.mean([one.metrics(drawn) for one in rankings], axis=0)
+        ranking = mean([one.metrics(drawn) for one in rankings])
     f1 = resampled.f1_scores(right, support, named)
     return np.column_stack([resampled.balanced_accuracy(right, support), *ranking, f1])
+
+
+def _mean(values: list) -> np.ndarray:
+    return np.asarray(np.mean(values, axis=0))
+
+
+def _mean_of_defined(values: list) -> np.ndarray:
+    """Average AUC and average precision over the classes that a resample has."""
+    by_metric = np.moveaxis(np.array(values), 0, -1)
+    return np.array([resampled.means_of_defined(of_classes) for of_classes in by_metric])
 
 
 def confusion_of(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -161,55 +188,75 @@ def confusion_of(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.
     return cells.reshape(classes, classes)
 
 
-def _class_result(name: str, place: int, confusion: np.ndarray, f1: Estimate) -> ClassResult:
-    precision, recall = _precision_and_recall(confusion, place)
-    support = int(confusion[place].sum())
-    return ClassResult(name=name, support=support, precision=precision, recall=recall, f1=f1)
+def _shares(
+    labels: np.ndarray, predicted: np.ndarray, classes: int, places: np.ndarray | None
+) -> list[tuple[Estimate, Estimate]]:
+    """Return precision and recall of each class."""
+    right = predicted == labels
+
+    def share(rows: np.ndarray) -> Estimate:
+        return share_of(right[rows], None if places is None else places[rows])
+
+    return [(share(predicted == k), share(labels == k)) for k in range(classes)]
 
 
-def _precision_and_recall(confusion: np.ndarray, place: int) -> tuple[Estimate, Estimate]:
-    right = confusion[place, place]
-    return (
-        counted_share(right, confusion[:, place].sum()),
-        counted_share(right, confusion[place].sum()),
-    )
-
-
-def _balanced_from_recalls(value: float, confusion: np.ndarray) -> Estimate:
-    recalls = [counted_share(row[i], row.sum()) for i, row in enumerate(confusion) if row.sum()]
-    low, high = (np.mean([getattr(r, end) for r in recalls]) for end in ("low", "high"))
+def _balanced_from_recalls(value: float, recalls: Sequence[Estimate]) -> Estimate:
+    known = [recall for recall in recalls if not np.isnan(recall.value)]
+    low, high = (np.mean([getattr(recall, end) for recall in known]) for end in ("low", "high"))
     return Estimate(value, low, high)
 
 
-def _log_loss(labels: np.ndarray, scores: np.ndarray, seed: int) -> Estimate:
+def _log_loss(
+    labels: np.ndarray, scores: np.ndarray, seed: int, places: np.ndarray | None
+) -> Estimate:
     losses = resampled.log_losses(labels, scores)
-    drawn = [c @ losses / len(losses) for c in resample_counts(len(losses), REPEATS, seed + 1)]
-    return Estimate(losses.mean(), *percentile_interval(np.concatenate(drawn)))
+    drawn = resample_counts(len(losses), REPEATS, seed + 1, groups=places)
+    means = np.concatenate([counts @ losses / counts.sum(axis=1) for counts in drawn])
+    return Estimate(losses.mean(), *percentile_interval(means, units=units_of(places)))
 
 
 def _calibration(
-    confidence: np.ndarray, correct: np.ndarray, seed: int
+    confidence: np.ndarray, correct: np.ndarray, seed: int, places: np.ndarray | None
 ) -> tuple[Estimate, Estimate]:
     """Return the calibration error, and what chance alone would show."""
     once = np.ones((1, len(confidence)))
     value = float(resampled.calibration_errors(confidence, correct, once)[0])
     generator = np.random.default_rng(seed + 2)
+    shared = 0.0 if places is None else math.sqrt(_likeness(correct - confidence, places))
     errors, chance = [], []
-    for counts in resample_counts(len(confidence), REPEATS, seed + 2):
+    for counts in resample_counts(len(confidence), REPEATS, seed + 2, groups=places):
         errors.append(resampled.calibration_errors(confidence, correct, counts))
-        luck = generator.random(counts.shape) < confidence
-        chance.append(resampled.calibration_errors(confidence, luck, np.ones_like(counts)))
-    low, high = percentile_interval(np.concatenate(errors))
+        luck = generator.random(counts.shape)
+        if places is not None:
+            of_group = generator.random((len(luck), int(places.max()) + 1))[:, places]
+            luck = np.where(generator.random(luck.shape) < shared, of_group, luck)
+        once = np.ones_like(counts)
+        chance.append(resampled.calibration_errors(confidence, luck < confidence, once))
+    low, high = percentile_interval(np.concatenate(errors), units=units_of(places))
     # Resampling adds error of its own, so the interval is reflected (the "basic" bootstrap).
     low, high = max(0.0, 2 * value - high), min(1.0, 2 * value - low)
     null = np.concatenate(chance)
-    return (
-        Estimate(value, min(low, value), max(high, value)),
-        Estimate(null.mean(), *percentile_interval(null)),
+    found = (
+        Estimate(value)
+        if math.isnan(low + high)
+        else Estimate(value, min(low, value), max(high, value))
     )
+    return found, Estimate(null.mean(), *percentile_interval(null))
 
 
-def _notes(labels: np.ndarray, class_names: tuple[str, ...], auc: Estimate) -> tuple[str, ...]:
+def _likeness(residuals: np.ndarray, places: np.ndarray) -> float:
+    """Return how alike the rows of one group are, 0…1: the correlation of two of them."""
+    sums, sizes = np.bincount(places, weights=residuals), np.bincount(places)
+    pairs, squares = float((sizes * (sizes - 1)).sum()), float(residuals @ residuals)
+    if not squares:
+        return 0.0
+    together = (float(sums @ sums) - squares) / pairs
+    return min(1.0, max(0.0, together / (squares / len(residuals))))
+
+
+def _notes(
+    labels: np.ndarray, class_names: tuple[str, ...], auc: Estimate, places: np.ndarray | None
+) -> tuple[str, ...]:
     notes = []
     support = np.bincount(labels, minlength=len(class_names))
     missing = [name for name, n in zip(class_names, support, strict=True) if not n]
@@ -223,4 +270,4 @@ def _notes(labels: np.ndarray, class_names: tuple[str, ...], auc: Estimate) -> t
         notes.append("All photos are of one class, so AUC and average precision are undefined.")
     elif np.isnan(auc.low):
         notes.append("Every resample gives the same AUC, so it has no interval.")
-    return (*notes, *notes_on_size(len(labels), Evaluation.item))
+    return (*notes, *notes_on_size(len(labels), Evaluation.item, places))

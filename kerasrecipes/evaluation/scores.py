@@ -135,7 +135,7 @@ def check_finite(name: str, values: np.ndarray) -> None:
         )
 
 
-def group_numbers(groups: Sequence[object] | None, rows: int) -> np.ndarray | None:
+def group_numbers(groups: Sequence[object] | np.ndarray | None, rows: int) -> np.ndarray | None:
     """Number the groups of examples from 0, as resampling takes them.
 
     Args:

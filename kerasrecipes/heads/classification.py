@@ -42,9 +42,7 @@ class Classification(Task):
         **conditions: Unpack[Conditions],
     ) -> Evaluation:
         """Judge class probabilities; see `kerasrecipes.evaluate_scores`."""
-        latency_ms, seed = conditions.get("latency_ms"), conditions.get("seed", 0)
-        names = output.class_names
-        return evaluate_scores(targets, answers, names, latency_ms=latency_ms, seed=seed)
+        return evaluate_scores(targets, answers, output.class_names, **conditions)
 
     def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Return 1 where the class is right, else 0."""

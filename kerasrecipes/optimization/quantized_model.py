@@ -75,11 +75,11 @@ class QuantizedModel(Shown):
         """
         recipe = self.recipe
         refuse_seen(with_seen(recipe.seen_, self.calibrated), photos)
-        targets = recipe.fitted_.task.targets(photos, recipe.output_)
+        recipe.fitted_.task.targets(photos, recipe.output_)  # before the file is asked
         answers = self.predict(photos)
         seen = with_seen(recipe.seen_, on_side(photos, "test"))
         recipe.fitted_ = replace(recipe.fitted_, seen=seen)
-        return evaluated_file(recipe, targets, answers)
+        return evaluated_file(recipe, photos, answers)
 
     def save(
         self, folder: "str | Path | Bundle", *, tolerance: "Tolerance | None" = None
@@ -112,15 +112,17 @@ class QuantizedModel(Shown):
         yield self.report
 
 
-def evaluated_file(recipe: "Recipe", targets: np.ndarray, answers: np.ndarray) -> "Result":
+def evaluated_file(recipe: "Recipe", examples: Examples, answers: np.ndarray) -> "Result":
     """Judge what a file of a recipe's model answers, as the recipe judges the model.
 
     Args:
         recipe: The fitted recipe.
-        targets: What the answers should be.
-        answers: What the file said.
+        examples: What the file was asked about.
+        answers: What it said.
     """
     task, output = recipe.fitted_.task, recipe.output_
+    targets = task.targets(examples, output)
     if task.target == CLASS:
         answers = without_rounding(answers)
-    return task.evaluate(targets, answers, output, seed=recipe.seed)
+    groups = examples.groups
+    return task.evaluate(targets, answers, output, groups=groups, seed=recipe.seed)

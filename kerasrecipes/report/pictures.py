@@ -78,7 +78,7 @@ def _draw_classes(report: RunReport, held_out: Judged, output: OutputSpec) -> di
     ]
     return {
         "confusion_matrix": _confusion(report, held_out),
-        "reliability": plot_reliability(labels, scores),
+        "reliability": plot_reliability(labels, scores, groups=held_out.examples.groups),
         "mistakes": plot_mistakes(_shown(report, held_out, chosen), titles),
     }
 

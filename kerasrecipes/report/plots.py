@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.evaluation.classification import Evaluation
+from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.report.curves import plot_learning_curves
 from kerasrecipes.report.style import (
     BLUE,
@@ -20,7 +21,7 @@ from kerasrecipes.report.style import (
     short_name,
     tidy,
 )
-from kerasrecipes.statistics.intervals import wilson_interval
+from kerasrecipes.statistics.shares import share_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,13 +80,20 @@ def plot_confusion_matrix(evaluation: "Evaluation | OrdinalEvaluation") -> "Figu
     return figure
 
 
-def plot_reliability(labels: np.ndarray, scores: np.ndarray, bins: int = 15) -> "Figure":
+def plot_reliability(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    bins: int = 15,
+    *,
+    groups: Sequence[str | None] | None = None,
+) -> "Figure":
     """Draw how often the model is right against how sure it is.
 
     Args:
         labels: True class indices, shape `(n,)`.
         scores: Class probabilities, shape `(n, classes)`.
         bins: Number of equally wide bins of confidence.
+        groups: What each photo belongs to; intervals then go by groups.
 
     Returns:
         The figure: shares of right answers with 95 % intervals, and photos per bin.
@@ -93,6 +101,7 @@ def plot_reliability(labels: np.ndarray, scores: np.ndarray, bins: int = 15) -> 
     scores = np.asarray(scores, dtype=float)
     confidence, correct = scores.max(axis=1), scores.argmax(axis=1) == np.asarray(labels)
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    places = group_numbers(groups, len(correct))
     figure = new_figure(5.4, 5.0)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     tidy(upper, "Is it as sure as it is right?", "", "share that is right")
@@ -100,10 +109,17 @@ def plot_reliability(labels: np.ndarray, scores: np.ndarray, bins: int = 15) -> 
     upper.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
     for i in np.unique(place):
         members = place == i
-        right, n = int(correct[members].sum()), int(members.sum())
-        x, low_high = confidence[members].mean(), wilson_interval(right, n)
-        upper.plot([x, x], low_high, color=BLUE, linewidth=2, alpha=0.45, solid_capstyle="round")
-        upper.plot(x, right / n, "o", color=BLUE, markersize=6, markeredgecolor="white")
+        share = share_of(correct[members], None if places is None else places[members])
+        x, n = confidence[members].mean(), int(members.sum())
+        upper.plot(
+            [x, x],
+            (share.low, share.high),
+            color=BLUE,
+            linewidth=2,
+            alpha=0.45,
+            solid_capstyle="round",
+        )
+        upper.plot(x, share.value, "o", color=BLUE, markersize=6, markeredgecolor="white")
         lower.bar((i + 0.5) / bins, n, width=0.86 / bins, color=BLUE, alpha=0.75)
     # Top-1 confidence cannot be lower than 1 / classes.
     left = max(0.0, math.floor(10 / scores.shape[1]) / 10 - 0.05)

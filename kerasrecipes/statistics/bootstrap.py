@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import percentile_interval, resample_counts
+from kerasrecipes.statistics.intervals import percentile_interval, resample_counts, units_of
 
 REPEATS = 1000
 
@@ -47,6 +47,6 @@ def bootstrap_estimates(
     columns = np.concatenate([measure(counts) for counts in drawn])
     estimates = []
     for value, column in zip(values, columns.T, strict=True):
-        low, high = percentile_interval(column)
+        low, high = percentile_interval(column, units=units_of(groups))
         estimates.append(Estimate(value, low, high) if high > low else Estimate(value))
     return estimates

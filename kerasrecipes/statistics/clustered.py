@@ -78,6 +78,51 @@ def clustered_error(values: np.ndarray, units: np.ndarray) -> float:
     return math.sqrt(_variance(values, units)) if len(np.unique(units)) > 1 else math.inf
 
 
+def clustered_difference(
+    first: np.ndarray, second: np.ndarray, units: np.ndarray, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Find the interval of the difference of two shares on the same rows, some of which belong
+    together.
+
+    As `paired_difference_interval`, it adds a row each way, or two models that happen to agree
+    would differ by nothing for sure.
+
+    Args:
+        first, second: Whether it happened, per row, shape `(n,)` each.
+        units: What each row belongs to, shape `(n,)`.
+        confidence: Probability that such an interval covers the true difference.
+
+    Returns:
+        `(low, high)` of `mean(first) - mean(second)`; `(-1, 1)` if all rows are of one unit.
+
+    Raises:
+        DataError: If the lengths differ.
+
+    Example:
+        >>> right = np.repeat([True] * 9 + [False], 6)
+        >>> low, high = clustered_difference(right, ~right, np.repeat(np.arange(10), 6))
+        >>> round(low, 2), round(high, 2)
+        (0.3, 1.0)
+
+    Reference:
+        Bonett and Price, 2012, "Adjusted Wald confidence interval for a difference of binomial
+        proportions based on paired data": the added rows; the error is that of `clustered_error`.
+    """
+    from scipy.stats import t
+
+    units = np.unique(np.asarray(units), return_inverse=True)[1]
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    _check(differences, units)
+    count = int(units.max()) + 1
+    if count == 1:
+        return -1.0, 1.0
+    padded = np.append(differences, [1, -1])
+    error = clustered_error(padded, np.append(units, [-1, -2]))
+    half = t.ppf((1 + confidence) / 2, count - 1) * error
+    mean = float(padded.mean())
+    return max(-1.0, mean - half), min(1.0, mean + half)
+
+
 def _check(values: np.ndarray, units: np.ndarray) -> None:
     if values.ndim != 1 or values.shape != units.shape:
         raise DataError(

@@ -61,6 +61,7 @@ def bootstrap_interval(
     repeats: int = 1000,
     seed: int = 0,
     stratify: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
     confidence: float = 0.95,
 ) -> tuple[float, float]:
     """Find the percentile bootstrap interval of any statistic of paired rows.
@@ -72,10 +73,13 @@ def bootstrap_interval(
         repeats: Number of resamples.
         seed: Seed of the resampling.
         stratify: Class of each row; each class then keeps its number of rows.
+        groups: Number of each row's group, from 0; whole groups are then resampled. Not with
+            `stratify`.
         confidence: Probability that such an interval covers the true value.
 
     Returns:
-        `(low, high)`; `(nan, nan)` if the statistic was undefined on most resamples.
+        `(low, high)`; `(nan, nan)` if the statistic was undefined on most resamples, or all rows
+        are of one group.
 
     Raises:
         ValueError: If there is no array, or lengths differ, or `repeats` or `confidence` is out
@@ -90,10 +94,10 @@ def bootstrap_interval(
         Efron and Tibshirani, 1993, "An Introduction to the Bootstrap", section 13.3.
     """
     arrays = tuple(np.asarray(array) for array in arrays)
-    lengths = [len(array) for array in arrays] + ([] if stratify is None else [len(stratify)])
+    lengths = [len(one) for one in (*arrays, stratify, groups) if one is not None]
     if not arrays or not lengths[0] or len(set(lengths)) > 1:
         raise ValueError(
-            "`arrays` and `stratify` must have the same length, at least 1. "
+            "`arrays`, `stratify` and `groups` must have the same length, at least 1. "
             f"Received lengths: {lengths}."
         )
     if repeats < 1:
@@ -101,11 +105,11 @@ def bootstrap_interval(
     _z(confidence)
     rows = np.arange(lengths[0])
     found = []
-    for counts in resample_counts(lengths[0], repeats, seed, stratify):
+    for counts in resample_counts(lengths[0], repeats, seed, stratify, groups):
         for row in counts.astype(np.int64):
             chosen = np.repeat(rows, row)
             found.append(float(statistic(*(array[chosen] for array in arrays))))
-    return percentile_interval(np.array(found), confidence)
+    return percentile_interval(np.array(found), confidence, units_of(groups))
 
 
 def paired_difference_interval(
@@ -191,12 +195,39 @@ def resample_counts(
         yield counts if groups is None else counts[:, groups]
 
 
-def percentile_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
-    """Cut equal tails off resampled values; `(nan, nan)` if most of them are undefined."""
+def units_of(groups: np.ndarray | None) -> int | None:
+    """Return how many groups are resampled, given the number of each row's, from 0."""
+    return None if groups is None else int(groups.max()) + 1
+
+
+def percentile_interval(
+    values: np.ndarray, confidence: float = 0.95, units: int | None = None
+) -> tuple[float, float]:
+    """Cut equal tails off resampled values; `(nan, nan)` if most of them are undefined.
+
+    Args:
+        values: What a statistic was in each resample.
+        confidence: Probability that such an interval covers the true value.
+        units: How many groups were resampled. Few of them spread less than their like outside,
+            so thinner tails are cut off, as a mean of so many would need. `None` for rows.
+
+    Returns:
+        `(low, high)`; `(nan, nan)` for one group.
+
+    Reference:
+        Hesterberg, 2015, "What Teachers Should Know About the Bootstrap", section 5.3: the
+        expanded percentile interval.
+    """
     values = values[np.isfinite(values)] if np.isfinite(values).mean() > 0.5 else values[:0]
-    if not len(values):
+    if not len(values) or units == 1:
         return math.nan, math.nan
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    if units is not None:
+        from scipy.stats import norm, t
+
+        tail = norm.cdf(-math.sqrt(units / (units - 1)) * t.ppf(tails[1], units - 1))
+        tails = [tail, 1 - tail]
+    low, high = np.quantile(values, tails)
     return float(low), float(high)
 
 

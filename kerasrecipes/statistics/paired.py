@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from kerasrecipes.statistics.intervals import bootstrap_interval
+from kerasrecipes.statistics.clustered import clustered_difference
+from kerasrecipes.statistics.intervals import bootstrap_interval, paired_difference_interval
 
 
 def mcnemar_p_value(lost: int, gained: int) -> float:
@@ -47,7 +48,10 @@ def mcnemar_p_value(lost: int, gained: int) -> float:
 
 
 def bootstrap_difference(
-    correct_a: np.ndarray, correct_b: np.ndarray, seed: int = 0
+    correct_a: np.ndarray,
+    correct_b: np.ndarray,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> tuple[float, float]:
     """Find the difference in accuracy, a − b, over resampled photos.
 
@@ -55,6 +59,7 @@ def bootstrap_difference(
         correct_a: Whether model a was right, per photo.
         correct_b: Whether model b was right, for the same photos in the same order.
         seed: Seed of the resampling.
+        groups: Number of each photo's group, from 0; whole groups are then resampled.
 
     Returns:
         The middle 95 % of the differences; `(nan, nan)` when no photo tells the models apart,
@@ -80,4 +85,66 @@ def bootstrap_difference(
         )
     if np.array_equal(a, b):
         return math.nan, math.nan
-    return bootstrap_interval(np.mean, a.astype(np.int8) - b.astype(np.int8), seed=seed)
+    apart = a.astype(np.int8) - b.astype(np.int8)
+    return bootstrap_interval(np.mean, apart, seed=seed, groups=groups)
+
+
+def mean_difference_interval(
+    first: np.ndarray, second: np.ndarray, groups: np.ndarray | None = None
+) -> tuple[float, float]:
+    """Find the 95 % interval of the difference of two means over the same rows.
+
+    Args:
+        first, second: How good two models are on each row, shape `(n,)` each: 0 or 1 throughout,
+            or any numbers.
+        groups: Number of each row's group, from 0; `None` if rows are independent.
+
+    Returns:
+        `(low, high)` of `mean(first) - mean(second)`: of shares in closed form, else by
+        bootstrap; without ends for numbers that are all of one group.
+
+    Example:
+        >>> low, high = mean_difference_interval(np.ones(198), np.ones(198))
+        >>> round(low, 4), round(high, 4)
+        (-0.0139, 0.0139)
+    """
+    if not (np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()):
+        low, high = bootstrap_interval(np.mean, first - second, groups=groups)
+        return (-math.inf, math.inf) if math.isnan(low) else (low, high)
+    first, second = first.astype(bool), second.astype(bool)
+    if groups is None:
+        return paired_difference_interval(first, second)
+    return clustered_difference(first, second, groups)
+
+
+def sign_flip_p_value(differences: np.ndarray, groups: np.ndarray) -> float:
+    """Find how likely two equally good models would differ so much on rows that belong together.
+
+    If they are equally good, what one gains in a group might as well be the other's gain. All
+    ways to swap the models, group by group, are counted; with groups of one row each this is
+    McNemar's exact test.
+
+    Args:
+        differences: −1 for a row that only the first model gets right, 1 for one that only the
+            second does, else 0, shape `(n,)`.
+        groups: Number of each row's group, from 0, shape `(n,)`.
+
+    Returns:
+        The two-sided p-value; 1 when no row tells the models apart.
+
+    Example:
+        >>> sign_flip_p_value(np.ones(12, int), np.arange(12) // 3)
+        0.125
+
+    Reference:
+        Fisher, 1935, "The Design of Experiments", section 21.
+    """
+    sums = np.bincount(groups, weights=differences).astype(np.int64)
+    chances = np.ones(1)
+    for size in np.abs(sums[sums != 0]).tolist():
+        wider = np.zeros(len(chances) + 2 * size)
+        wider[: len(chances)] += chances / 2
+        wider[2 * size :] += chances / 2
+        chances = wider
+    reach = np.abs(np.arange(len(chances)) - len(chances) // 2)
+    return min(1.0, float(chances[reach >= abs(int(sums.sum()))].sum()))

@@ -42,6 +42,16 @@ class Shown:
         return "\n".join(found)
 
 
+def of_groups(groups: int | None) -> str:
+    """Say of how many groups examples are, if any were declared.
+
+    Example:
+        >>> f"18 photos{of_groups(3)}"
+        '18 photos of 3 groups'
+    """
+    return "" if groups is None else f" of {groups:,} group{'' if groups == 1 else 's'}"
+
+
 def _html_of(part: "Table | Shown") -> str:
     return _table(part) if isinstance(part, Table) else part._repr_html_()
 

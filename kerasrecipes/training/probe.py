@@ -83,7 +83,9 @@ def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResul
     scores = probe.scores(held_out)
     return ProbeResult(
         backbone=spec.name,
-        evaluation=evaluate_scores(val.labels, scores, train.class_names, seed=recipe.seed),
+        evaluation=evaluate_scores(
+            val.labels, scores, train.class_names, groups=val.groups, seed=recipe.seed
+        ),
         strength=probe.strength,
         photos=len(train),
         seconds=time.perf_counter() - started,

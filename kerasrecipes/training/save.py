@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.drift.profile import PROFILE_FILE
 from kerasrecipes.errors import IntegrityError, printable
+from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.fitted import Fitted
@@ -73,12 +74,16 @@ def _write_golden(folder: Path, held_out: "HeldOut", chosen: list[int]) -> None:
         suffix, content = examples.file_of(index)
         files.append(f"{number:03}.{suffix}")
         (folder / files[-1]).write_bytes(content)
+    kept: dict[str, Any] = {}
+    if (groups := group_numbers(examples.select(chosen).groups, len(chosen))) is not None:
+        kept["groups"] = groups
     np.savez_compressed(
         folder / "golden.npz",
         files=np.array(files),
         names=np.array(json.dumps([Path(examples.items[i].name).name for i in chosen])),
         targets=held_out.targets[chosen],
         answers=held_out.answers[chosen],
+        **kept,
     )
 
 

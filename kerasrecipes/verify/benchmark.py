@@ -9,7 +9,7 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import printable
 from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.shown import Part, Shown, of_groups
 from kerasrecipes.statistics.tables import Table, shorten_text
 from kerasrecipes.verify.latency import Latency
 from kerasrecipes.verify.wording import to_plain
@@ -87,6 +87,8 @@ class Benchmark(Shown):
         notes: What a reader should know, in plain words.
         task: What the model is for; see `kerasrecipes.heads.get_task`.
         unit: Unit of its answers, where they are numbers.
+        groups: Number of groups that the photos are of, by which intervals go; `None` if none
+            were declared.
     """
 
     folder: str
@@ -100,6 +102,7 @@ class Benchmark(Shown):
     notes: tuple[str, ...] = ()
     task: str = "classification"
     unit: str = ""
+    groups: int | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the numbers as plain values for JSON; an estimate is `[value, low, high]`."""
@@ -113,6 +116,7 @@ class Benchmark(Shown):
                 name: [asdict(row) for row in rows] for name, rows in self.profiles.items()
             },
             "notes": list(self.notes),
+            **({} if self.groups is None else {"groups": self.groups}),
         }
 
     def plot(self) -> "Figure":
@@ -140,7 +144,8 @@ class Benchmark(Shown):
         """Yield what was measured: quality, costs, kernels, and what to know of them."""
         kind = "golden photos" if self.golden else "photos"
         count = f"{len(self.variants)} export{'' if len(self.variants) == 1 else 's'}"
-        yield f"{count} of {printable(self.folder)}, judged by {self.photos:,} {kind}"
+        photos = f"{self.photos:,} {kind}{of_groups(self.groups)}"
+        yield f"{count} of {printable(self.folder)}, judged by {photos}"
         if self.left_out:
             yield f"{self.left_out:,} photos are left out: the model learned from them."
         yield from ("", self._quality(), "", self._costs())

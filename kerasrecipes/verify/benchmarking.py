@@ -11,10 +11,12 @@ from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError, VerificationError
+from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.export import get_format
 from kerasrecipes.export.footprint import measure_footprint
 from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.intervals import units_of
 from kerasrecipes.verify.benchmark import Benchmark, Variant
 from kerasrecipes.verify.benchmark_notes import find_notes
 from kerasrecipes.verify.checking import check_interface, refuse_incomplete
@@ -70,14 +72,14 @@ def benchmark_bundle(
         answers = _score(bundle, records, held_out)
         expected = held_out.answers if reference == ORIGINAL else answers[reference]
         latencies = _time(records, threads, runs)
-        targets, count = held_out.targets, len(held_out.targets)
         variants = tuple(
-            _variant(bundle, record, targets, expected, answers[record.name], latencies)
+            _variant(bundle, record, held_out, expected, answers[record.name], latencies)
             for record in records
         )
         profiles, problems = _profile(records) if profile else ({}, [])
-    output = bundle.output
-    known = mean_quality(get_task(output.task).quality(targets, expected, output))
+    output, count, groups = bundle.output, len(held_out.targets), held_out.groups
+    good = get_task(output.task).quality(held_out.targets, expected, output)
+    known = mean_quality(good, groups)
     return Benchmark(
         folder=str(bundle.folder),
         photos=count,
@@ -90,6 +92,7 @@ def benchmark_bundle(
         notes=(*find_notes(variants, count, golden=photos is None), *problems),
         task=output.task,
         unit=output.unit,
+        groups=units_of(groups),
     )
 
 
@@ -132,7 +135,8 @@ def _given(bundle: "BundleFolder", photos: Examples, with_scores: bool) -> Answe
         return hold_out(bundle, photos, predict_scores(bundle.load_model(), photos))
     inputs, names = photos.each(bundle.input.shape), [item.name for item in photos.items]
     targets = get_task(bundle.output.task).targets(photos, bundle.output)
-    return Answered(names, targets, np.empty((0, 0)), inputs)
+    groups = group_numbers(photos.groups, len(photos))
+    return Answered(names, targets, np.empty((0, 0)), inputs, groups)
 
 
 def _score(
@@ -168,7 +172,7 @@ def _time(
 def _variant(
     bundle: "BundleFolder",
     record: ExportRecord,
-    targets: np.ndarray,
+    held_out: Answered,
     expected: np.ndarray,
     answers: np.ndarray,
     latencies: dict[tuple[str, int], Latency],
@@ -176,8 +180,9 @@ def _variant(
     facts = get_format(record.format).inspect(record.path)
     footprint = measure_footprint(record.path, record.format)
     output, task = bundle.output, get_task(bundle.output.task)
+    targets, groups = held_out.targets, held_out.groups
     wanted = record.decision.apply(expected, bundle.class_names)
-    recalls = _recalls(targets, task.right(targets, answers, output), output.class_names)
+    recalls = _recalls(held_out, task.right(targets, answers, output), output.class_names)
     worst = min(recalls, key=lambda name: (recalls[name].value, recalls[name].low), default="")
     return Variant(
         name=record.name,
@@ -186,7 +191,7 @@ def _variant(
         load_ms=footprint.load_ms,
         memory_bytes=footprint.memory_bytes,
         latency={n: found for (name, n), found in latencies.items() if name == record.name},
-        accuracy=mean_quality(task.quality(targets, answers, output)),
+        accuracy=mean_quality(task.quality(targets, answers, output), groups),
         agreement=float(np.mean(task.agree(wanted, answers, output))),
         worst_class=worst,
         worst_recall=recalls.get(worst),
@@ -197,16 +202,17 @@ def _variant(
 
 
 def _recalls(
-    targets: np.ndarray, right: np.ndarray | None, class_names: Sequence[str]
+    held_out: Answered, right: np.ndarray | None, class_names: Sequence[str]
 ) -> dict[str, Estimate]:
     """Return the share of each class that is found; nothing where there are no classes."""
     if right is None:
         return {}
-    return {
-        name: mean_quality(right[targets == k])
-        for k, name in enumerate(class_names)
-        if (targets == k).any()
-    }
+    found = {}
+    for k, name in enumerate(class_names):
+        if (rows := held_out.targets == k).any():
+            groups = None if held_out.groups is None else held_out.groups[rows]
+            found[name] = mean_quality(right[rows], groups)
+    return found
 
 
 def _profile(records: list[ExportRecord]) -> tuple[dict[str, tuple], list[str]]:

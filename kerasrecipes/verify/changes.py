@@ -9,7 +9,7 @@ import numpy as np
 from kerasrecipes.data.examples import NUMBER
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.evaluation.task import Answer, Task
-from kerasrecipes.statistics.intervals import paired_difference_interval
+from kerasrecipes.statistics.paired import mean_difference_interval
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,11 @@ def _in_words(target: np.ndarray, output: OutputSpec) -> str:
 
 
 def compare_classes(
-    labels: np.ndarray, right: np.ndarray, reference_right: np.ndarray, class_names: Sequence[str]
+    labels: np.ndarray,
+    right: np.ndarray,
+    reference_right: np.ndarray,
+    class_names: Sequence[str],
+    groups: np.ndarray | None = None,
 ) -> tuple[ClassChange, ...]:
     """Compare the recall of every class that has photos, largest loss first.
 
@@ -115,19 +119,21 @@ def compare_classes(
         right: Whether the file is right, per photo.
         reference_right: Whether the original model is right, per photo.
         class_names: The classes.
+        groups: Number of each photo's group; `None` if they are independent.
     """
     changes = []
     for k, name in enumerate(class_names):
         if not (of_class := labels == k).any():
             continue
         found, reference = right[of_class], reference_right[of_class]
+        of_groups = None if groups is None else groups[of_class]
         changes.append(
             ClassChange(
                 name,
                 int(of_class.sum()),
                 float(found.mean()),
                 float(reference.mean()),
-                paired_difference_interval(found, reference),
+                mean_difference_interval(found, reference, of_groups),
             )
         )
     return tuple(sorted(changes, key=lambda change: change.difference))

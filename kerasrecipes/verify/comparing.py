@@ -8,12 +8,14 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.evaluation.task import Task
 from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import (
-    bootstrap_interval,
-    paired_difference_interval,
-    wilson_interval,
+from kerasrecipes.statistics.intervals import bootstrap_interval, units_of
+from kerasrecipes.statistics.paired import (
+    bootstrap_difference,
+    mcnemar_p_value,
+    mean_difference_interval,
+    sign_flip_p_value,
 )
-from kerasrecipes.statistics.paired import bootstrap_difference, mcnemar_p_value
+from kerasrecipes.statistics.shares import share_of
 from kerasrecipes.verify.changes import compare_classes, find_flips, finite_or_none
 from kerasrecipes.verify.held_out import Answered
 
@@ -40,22 +42,26 @@ def compare(answers: np.ndarray, held_out: Answered, output: OutputSpec) -> dict
         "task": task.name,
         "unit": output.unit,
         "drop_unit": unit,
+        "groups": units_of(held_out.groups),
         **_quality(answers, held_out, task, output),
         **_rights(answers, held_out, task, output),
         "flips": find_flips(held_out.names, held_out.targets, reference, answers, task, output),
     }
 
 
-def mean_quality(quality: np.ndarray) -> Estimate:
+def mean_quality(quality: np.ndarray, groups: np.ndarray | None = None) -> Estimate:
     """Return the mean of `Task.quality` with its 95 % interval.
 
     Args:
         quality: How good each answer is, at least one.
+        groups: Number of each one's group; `None` if they are independent.
     """
-    known = quality[np.isfinite(quality)]
-    if np.isin(known, (0, 1)).all():
-        return Estimate(quality.mean(), *wilson_interval(int(known.sum()), len(known)))
-    return Estimate(float(known.mean()), *bootstrap_interval(np.mean, known))
+    known = np.isfinite(quality)
+    groups = None if groups is None else np.unique(groups[known], return_inverse=True)[1]
+    quality = quality[known]
+    if np.isin(quality, (0, 1)).all():
+        return share_of(quality, groups)
+    return Estimate(quality.mean(), *bootstrap_interval(np.mean, quality, groups=groups))
 
 
 def _quality(
@@ -66,6 +72,11 @@ def _quality(
     # A number of NaN is infinitely wrong, of which there is no mean; it is told by itself.
     known = np.isfinite(good)
     good, before = good[known], before[known]
+    groups = (
+        None
+        if held_out.groups is None
+        else np.unique(held_out.groups[known], return_inverse=True)[1]
+    )
     mean, mean_before = (float(np.mean(one)) if len(one) else 0.0 for one in (good, before))
     found = {
         "accuracy": mean,
@@ -73,12 +84,12 @@ def _quality(
         "accuracy_difference": mean - mean_before,
     }
     is_right = np.isin(good, (0, 1)).all() and np.isin(before, (0, 1)).all()
+    interval, bootstrap = (0.0, 0.0), None
+    if len(good) > 1 or (is_right and len(good)):
+        interval = mean_difference_interval(good, before, groups)
     if is_right and len(good):
-        interval = paired_difference_interval(good.astype(bool), before.astype(bool))
-        bootstrap = finite_or_none(bootstrap_difference(good.astype(bool), before.astype(bool)))
-    else:
-        interval = bootstrap_interval(np.mean, good - before) if len(good) > 1 else (0.0, 0.0)
-        bootstrap = None
+        drawn = bootstrap_difference(good.astype(bool), before.astype(bool), groups=groups)
+        bootstrap = finite_or_none(drawn)
     return {**found, "difference_interval": interval, "difference_bootstrap": bootstrap}
 
 
@@ -92,9 +103,13 @@ def _rights(
     if right is None or before is None:
         return {}
     lost, gained = int(np.sum(before & ~right)), int(np.sum(right & ~before))
+    groups = held_out.groups
+    p = mcnemar_p_value(lost, gained)
+    if groups is not None:
+        p = sign_flip_p_value(right.astype(int) - before, groups)
     return {
         "lost": lost,
         "gained": gained,
-        "mcnemar_p": mcnemar_p_value(lost, gained),
-        "classes": compare_classes(targets, right, before, output.class_names),
+        "mcnemar_p": p,
+        "classes": compare_classes(targets, right, before, output.class_names, groups),
     }

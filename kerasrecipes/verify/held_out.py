@@ -10,6 +10,7 @@ import numpy as np
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
 from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.heads import get_task
 
 if TYPE_CHECKING:
@@ -25,12 +26,15 @@ class Answered:
         targets: What they should be answered with; see `Task.targets`.
         answers: Answers of the original model, shape `(n, width)`.
         inputs: What a file takes, one by one; they can be gone through once.
+        groups: Number of each one's group, from 0, int64, shape `(n,)`; `None` if they are
+            independent.
     """
 
     names: list[str]
     targets: np.ndarray
     answers: np.ndarray
     inputs: Iterator[np.ndarray]
+    groups: np.ndarray | None = None
 
 
 def hold_out(
@@ -53,7 +57,7 @@ def hold_out(
         named = zip(golden.files, golden.names, strict=True)
         decoded = (bundle.decode(data, name) for data, name in named)
         targets, answers = np.asarray(golden.targets), np.asarray(golden.answers)
-        return Answered(golden.names, targets, answers, decoded)
+        return Answered(golden.names, targets, answers, decoded, golden.groups)
     if scores is None:
         raise DataError(
             "`photos` need the original model's answers to compare with. Pass `scores`, its "
@@ -64,7 +68,8 @@ def hold_out(
     _check_answers(scores, len(photos), bundle)
     names = [item.name for item in photos.items]
     inputs = photos.each(bundle.input.shape)
-    return Answered(names, targets, np.asarray(scores), inputs)
+    groups = group_numbers(photos.groups, len(photos))
+    return Answered(names, targets, np.asarray(scores), inputs, groups)
 
 
 def unseen_photos(bundle: "BundleFolder", source: Examples | str | Path) -> tuple[Examples, int]:

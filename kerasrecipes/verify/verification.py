@@ -39,7 +39,8 @@ class Verification(Shown):
             when every photo is judged alike, of which resamples know no more.
         lost: Photos that only the original gets right.
         gained: Photos that only the file gets right.
-        mcnemar_p: How likely two equally good models would differ so, by McNemar's exact test.
+        mcnemar_p: How likely two equally good models would differ so, by McNemar's exact test, or
+            where groups are declared by `sign_flip_p_value`.
         classes: Recall per class, largest loss first.
         flips: Photos with another top class, lost ones first.
         int8_work_fraction: Share of the multiply-adds that are done in 8 bits.
@@ -52,6 +53,8 @@ class Verification(Shown):
         unit: Unit of the answers, where they are numbers.
         drop_unit: What `largest_gap` is in, and limits of a drop: 1 for scores, and for numbers
             the spread of the original's numbers.
+        groups: Number of groups that the photos are of, by which intervals and the test go;
+            `None` if none were declared.
 
     The fields after `failures` are `None` or empty in records of older versions.
     """
@@ -83,6 +86,7 @@ class Verification(Shown):
     task: str = "classification"
     unit: str = ""
     drop_unit: float = 1.0
+    groups: int | None = None
 
     @property
     def passed(self) -> bool:

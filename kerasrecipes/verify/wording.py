@@ -9,7 +9,8 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.task import Task
 from kerasrecipes.heads import get_task
-from kerasrecipes.statistics.shown import Part
+from kerasrecipes.statistics.estimate import encode_float
+from kerasrecipes.statistics.shown import Part, of_groups
 from kerasrecipes.statistics.tables import Table
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def to_plain(value: Any) -> Any:
     """
     if isinstance(value, Mapping):
         return {str(key): to_plain(entry) for key, entry in value.items()}
-    return [to_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [to_plain(entry) for entry in value]
+    return encode_float(value) if isinstance(value, float) else value
 
 
 def describe(found: "Verification") -> Iterator[Part]:
@@ -46,7 +49,8 @@ def describe(found: "Verification") -> Iterator[Part]:
 def _rows(found: "Verification") -> Iterator[tuple[str, str]]:
     task = get_task(found.task)
     same = "same top class" if task.target == CLASS else "same answer"
-    yield same, f"{100 * found.agreement:.1f} % of {found.photos} photos"
+    photos = f"{found.photos} photos{of_groups(found.groups)}"
+    yield same, f"{100 * found.agreement:.1f} % of {photos}"
     if task.quality_name == "accuracy":
         accuracy, reference = 100 * found.accuracy, 100 * found.reference_accuracy
         yield "accuracy", f"{accuracy:.1f} % (original {reference:.1f} %)"
@@ -97,7 +101,8 @@ def _chance(found: "Verification") -> str:
     if found.mcnemar_p is None or not (found.lost or found.gained):
         return "no photo is lost, none is gained"
     verdict = "more than chance" if found.mcnemar_p < _CLEAR else "chance alone could do that"
-    p = f"McNemar's exact test p = {found.mcnemar_p:.2g}"
+    test = "McNemar's exact test" if found.groups is None else "exact test over groups"
+    p = f"{test} p = {found.mcnemar_p:.2g}"
     return f"{found.lost} lost, {found.gained} gained: {verdict} ({p})"
 
 

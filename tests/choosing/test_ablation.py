@@ -1,5 +1,6 @@
 """Changing one thing at a time, with the frozen blocks computed once."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 
 from kerasrecipes import UnfreezeSchedule, ablate_recipe, scan_photos
 from kerasrecipes.choosing import ablation
-from kerasrecipes.choosing.ablation import AblationRow, _row, _variants
+from kerasrecipes.choosing.ablation import Ablation, AblationRow, Measured, _row, _variants
 from kerasrecipes.engine.frozen.prefix_cache import PrefixCache
 from kerasrecipes.settings.judging import judge_recipe
 
@@ -57,11 +58,32 @@ def test_shared_blocks_change_no_result(part_photos, small_recipe):
         np.testing.assert_array_equal(one, other)
 
 
+def fits(*losses):
+    return [Measured(0.8, 0.8, np.full(6, loss)) for loss in losses]
+
+
+def test_groups_of_photos_widen_an_interval_that_splits_alone_would_claim():
+    """Three splits judged by the same 20 parts, which the change suits or does not suit."""
+    rng, covered, rounds, units = np.random.default_rng(0), [0, 0], 200, np.arange(120) // 6
+    for _ in range(rounds):
+        base = [Measured(0.8, 0.8, np.full(120, 0.5))] * 3
+        of_parts = rng.normal(0, 0.2, 20)[units]
+        found = [Measured(0.8, 0.8, 0.5 + of_parts + rng.normal(0, 0.05, 120)) for _ in range(3)]
+        for k, known in enumerate((None, np.tile(units, 3))):
+            low, high = _row("a", found, base, known).interval
+            covered[k] += low <= 0 <= high
+    assert covered[1] / rounds > 0.9 > 0.5 > covered[0] / rounds
+    one = _row("a", found, base, np.zeros(360, int))
+    assert one.interval == (-math.inf, math.inf) and one.verdict == "cannot tell"
+    told = Ablation((one,), 3, 120, 1)
+    assert "3 splits of 120 photos of 1 group" in str(told)
+    assert "over splits and groups, the wider of both" in str(told)
+    assert json.loads(json.dumps(told.to_dict(), allow_nan=False))["groups"] == 1
+
+
 def test_a_change_that_always_helps_is_told_from_one_that_does_not():
-    base = np.array([[0.8, 0.8, 0.50], [0.8, 0.8, 0.60], [0.8, 0.8, 0.55]])
-    better, mixed = base.copy(), base.copy()
-    better[:, 2] -= [0.10, 0.11, 0.09]
-    mixed[:, 2] += [0.10, -0.12, 0.01]
+    base = fits(0.50, 0.60, 0.55)
+    better, mixed = fits(0.40, 0.49, 0.46), fits(0.60, 0.48, 0.56)
     assert _row("a", better, base).verdict == "is better"
     assert _row("a", base, better).verdict == "is worse"
     assert _row("a", mixed, base).verdict == "cannot tell"
@@ -102,7 +124,7 @@ def test_what_the_backbone_cannot_have_is_told_and_left_out(
 
 
 def test_one_split_has_no_interval():
-    row = _row("a", np.array([[0.8, 0.8, 0.4]]), np.array([[0.8, 0.8, 0.5]]))
+    row = _row("a", fits(0.4), fits(0.5))
     assert isinstance(row, AblationRow)
     assert math.isnan(row.interval[0])
     assert row.verdict == "cannot tell"

@@ -247,3 +247,60 @@ def test_rows_must_match_labels():
     check_rows("scores", np.ones((3, 2)), 3)
     with pytest.raises(DataError, match=r"`scores` must have one row per label.*3 rows for 4"):
         check_rows("scores", np.ones((3, 2)), 4)
+
+
+def test_groups_are_covered_where_photos_alone_are_not():
+    """Six photos of each of 15 parts, which stand or fall together; truths of 20,000 parts."""
+    generator = np.random.default_rng(0)
+
+    def photos(parts):
+        labels = np.repeat(generator.integers(2, size=parts), 6)
+        of_part = np.repeat(generator.normal(0, 1.2, parts), 6)
+        score = 2 * labels - 1 + of_part + generator.normal(0, 0.6, 6 * parts)
+        score = 1 / (1 + np.exp(-1.2 * score))
+        return labels, np.column_stack([1 - score, score]), np.arange(6 * parts) // 6
+
+    labels, scores, _ = photos(20_000)
+    said = scores.argmax(axis=1)
+    truth = {
+        "accuracy": (said == labels).mean(),
+        "balanced_accuracy": reference.balanced_accuracy_score(labels, said),
+        "auc": reference.roc_auc_score(labels, scores[:, 1]),
+        "log_loss": reference.log_loss(labels, scores),
+        "recall": (said[labels == 1] == 1).mean(),
+        "precision": (labels[said == 1] == 1).mean(),
+        "f1": reference.f1_score(labels, said),
+    }
+    covered, rounds = np.zeros((2, len(truth))), 40
+    for seed in range(rounds):
+        labels, scores, groups = photos(15)
+        for k, known in enumerate((groups, None)):
+            found = evaluate_scores(labels, scores, names(2), groups=known, seed=seed)
+            ends = [getattr(found, n, None) or getattr(found.classes[1], n) for n in truth]
+            covered[k] += [e.low <= t <= e.high for e, t in zip(ends, truth.values(), strict=True)]
+    assert (covered[0] / rounds >= 0.8).all() and covered[0].mean() / rounds > 0.87
+    assert covered[1].mean() / rounds < 0.75
+
+
+def test_a_calibrated_model_of_parts_lies_in_the_null_band_of_parts():
+    """All photos of a part are right or wrong together, as often as the model says."""
+    generator, inside, rounds = np.random.default_rng(1), np.zeros(2), 30
+    groups = np.arange(120) // 6
+    for seed in range(rounds):
+        sure = np.repeat(generator.uniform(0.5, 1, 20), 6)
+        right = np.repeat(generator.random(20), 6) < sure
+        scores = np.column_stack([sure, 1 - sure])
+        for k, known in enumerate((groups, None)):
+            found = evaluate_scores((~right).astype(int), scores, names(2), groups=known, seed=seed)
+            inside[k] += found.calibration_error.value <= found.calibration_null.high
+    assert inside[0] / rounds > 0.85 > 0.5 > inside[1] / rounds
+
+
+def test_groups_that_hold_one_class_each_leave_no_class_undefined():
+    labels, scores = drawn(90, 3, seed=4)
+    order = np.argsort(labels, kind="stable")
+    found = evaluate_scores(labels[order], scores[order], names(3), groups=np.arange(90) // 5)
+    estimates = [found.accuracy, found.balanced_accuracy, found.auc, found.average_precision]
+    estimates += [found.log_loss, found.calibration_error, *(c.f1 for c in found.classes)]
+    assert all(e.low <= e.value <= e.high for e in estimates)
+    assert "Intervals are from whole groups, 18 in all." in found.notes

@@ -48,7 +48,7 @@ TASKS = {
     "regression": (regression, RegressionEvaluation, "mean_absolute_error"),
     "ordinal": (ordinal, OrdinalEvaluation, "mean_absolute_error"),
 }
-WITH_GROUPS = [multi_label, regression, ordinal]
+WITH_GROUPS = [classification, multi_label, regression, ordinal]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -126,8 +126,10 @@ def test_groups_are_counted_and_widen_the_intervals(make):
     assert few.headline.low != alone.headline.low
     assert make(60, groups=range(60)) == make(60, groups=[None] * 60) == alone
     one = make(60, groups=["a"] * 60)
-    assert "All examples are of one group" in " ".join(one.notes)
-    assert math.isnan(one.headline.low)
+    assert f"All {one.item}s are of one group" in " ".join(one.notes)
+    low, high = one.headline.low, one.headline.high
+    assert math.isnan(low) or (low, high) == (0, 1)
+    assert make(60, groups=["a"] * 60).from_dict(json.loads(json.dumps(one.to_dict()))) == one
 
 
 @pytest.mark.parametrize("make", WITH_GROUPS)
@@ -195,3 +197,29 @@ def test_tables_that_are_damaged(confusion, message):
     told = classification().to_dict() | {"confusion": confusion}
     with pytest.raises(DataError, match=message):
         Evaluation.from_dict(told)
+
+
+def parts_of(task, rng, parts):
+    """Six examples of each part, of which the model misjudges many or few, and its result."""
+    groups = np.arange(6 * parts) // 6
+    off = rng.random(6 * parts) < rng.beta(0.4, 0.8, parts)[groups]
+    labels = rng.integers(3, size=6 * parts)
+    said = np.where(off, (labels + 1) % 3, labels)
+    scores = np.where(said[:, None] == np.arange(3), 0.8, 0.1)
+    evaluate, given = {
+        "multi_label": (evaluate_labels, (np.eye(3, dtype=int)[labels], scores, NAMES)),
+        "ordinal": (evaluate_order, (labels, scores, NAMES)),
+        "regression": (evaluate_numbers, (labels * 1.0, labels + off + 0.1)),
+    }[task]
+    return lambda known: evaluate(*given, groups=groups if known else None).headline
+
+
+@pytest.mark.parametrize("task", ["multi_label", "ordinal", "regression"])
+def test_groups_are_covered_where_examples_alone_are_not(task):
+    rng, covered, rounds = np.random.default_rng(0), np.zeros(2), 50
+    truth = parts_of(task, rng, 1000)(known=False).value
+    for _ in range(rounds):
+        measure = parts_of(task, rng, 12)
+        found = [measure(known) for known in (True, False)]
+        covered += [one.low <= truth <= one.high for one in found]
+    assert covered[0] / rounds >= 0.86 > 0.8 > covered[1] / rounds

@@ -72,7 +72,7 @@ def test_photos_without_another_of_their_class_do_not_ask():
         ({"labels": [0.0, 0.0, 1.0]}, "`labels` must be one-dimensional integers.*float64"),
         ({"labels": [0, -1, 1]}, "`labels` must be one-dimensional integers of at least 0"),
         ({"labels": [0, 0]}, "`embeddings` must have one row per label. Received: 3 rows for 2"),
-        ({"groups": [0, 1]}, "`groups` must have one row per label. Received: 2 rows for 3"),
+        ({"groups": [0, 1]}, "`groups` must have one row per example. Received: 2 rows for 3"),
     ],
 )
 def test_arrays_that_do_not_fit(change, complaint):
@@ -86,3 +86,15 @@ def test_arrays_that_do_not_fit(change, complaint):
 def test_unusable_k(k):
     with pytest.raises(ValueError, match="`ks` must be whole numbers of at least 1, not"):
         recall_at_k(np.eye(2), [0, 0], ks=[k])
+
+
+def test_intervals_go_by_parts():
+    """Six photos of a part ask alike, so they tell little more than one."""
+    rng = np.random.default_rng(0)
+    parts = np.arange(120) // 6
+    embeddings = rng.normal(size=(20, 3))[parts] + rng.normal(0, 0.01, (120, 3))
+    labels = rng.integers(2, size=20)[parts]
+    share = recall_at_k(embeddings, labels, ks=[1], groups=parts)[1]
+    precision = mean_average_precision(embeddings, labels, groups=[f"P{p}" for p in parts])
+    assert share.high - share.low > 0.3 > 2 * 0.09
+    assert precision.high - precision.low > 0.12

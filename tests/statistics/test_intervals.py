@@ -113,7 +113,9 @@ def test_resamples_of_a_large_set_come_in_bounded_chunks():
 
 @pytest.mark.parametrize("arrays", [(), (np.ones(0),), (np.ones(3), np.ones(4))])
 def test_bootstrap_refuses_unequal_or_empty_arrays(arrays):
-    with pytest.raises(ValueError, match=r"`arrays` and `stratify` must have the same length"):
+    with pytest.raises(
+        ValueError, match="`arrays`, `stratify` and `groups` must have the same length"
+    ):
         bootstrap_interval(np.mean, *arrays)
 
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.retrieval.embeddings import checked_labels, unit_rows
-from kerasrecipes.evaluation.scores import check_rows
+from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.intervals import bootstrap_interval
-from kerasrecipes.statistics.shares import counted_share
+from kerasrecipes.statistics.shares import share_of
 
 # Queries compared at once: a few MB for each thousand photos.
 _QUERIES = 256
@@ -32,10 +32,11 @@ def recall_at_k(
         labels: True class indices, shape `(n,)`.
         ks: How many of the nearest to look at, each at least 1.
         groups: Which part each photo shows, shape `(n,)`; photos of the asking part are not
-            looked at, since finding them again proves nothing.
+            looked at, since finding them again proves nothing; and they count as often as they
+            tell something new.
 
     Returns:
-        For each k the share, with its Wilson interval.
+        For each k the share, with its Wilson interval, or that of `clustered_share`.
 
     Raises:
         DataError: If the arrays do not fit together, or no photo has another to find.
@@ -52,12 +53,11 @@ def recall_at_k(
     for k in ks:
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise ValueError(f"`ks` must be whole numbers of at least 1, not {k!r}.")
-    first = np.array([places[0] for places in _hit_places(embeddings, labels, groups)])
-    shares = {}
-    for k in ks:
-        found = int((first < k).sum())
-        shares[int(k)] = counted_share(found, len(first))
-    return shares
+    parts = group_numbers(groups, len(labels))
+    asked, found = zip(*_hit_places(embeddings, labels, parts), strict=True)
+    first = np.array([places[0] for places in found])
+    asking = None if parts is None else parts[list(asked)]
+    return {int(k): share_of(first < k, asking) for k in ks}
 
 
 def mean_average_precision(
@@ -72,10 +72,10 @@ def mean_average_precision(
         embeddings: Shape `(n, length)`.
         labels: True class indices, shape `(n,)`.
         groups: Which part each photo shows, shape `(n,)`; photos of the asking part are not
-            looked at.
+            looked at, and whole parts are resampled.
 
     Returns:
-        The mean, with its bootstrap interval over the asking photos.
+        The mean, with its bootstrap interval over the asking photos or parts.
 
     Raises:
         DataError: If the arrays do not fit together, or no photo has another to find.
@@ -85,32 +85,33 @@ def mean_average_precision(
         >>> round(mean_average_precision(nearby, [0, 0, 1, 1]).value, 3)
         0.833
     """
-    found = []
-    for places in _hit_places(embeddings, labels, groups):
+    parts, asked, found = group_numbers(groups, len(labels)), [], []
+    for query, places in _hit_places(embeddings, labels, parts):
+        asked.append(query)
         found.append(np.mean(np.arange(1, len(places) + 1) / (places + 1)))
     values = np.array(found)
-    return Estimate(values.mean(), *bootstrap_interval(np.mean, values))
+    asking = None if parts is None else np.unique(parts[asked], return_inverse=True)[1]
+    return Estimate(values.mean(), *bootstrap_interval(np.mean, values, groups=asking))
 
 
 def _hit_places(
-    embeddings: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
-) -> Iterator[np.ndarray]:
-    """Yield for each asking photo the places, from 0, of those of its class among all others."""
+    embeddings: np.ndarray, labels: np.ndarray, parts: np.ndarray | None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each asking photo, and the places, from 0, of those of its class among the others."""
     rows = unit_rows(embeddings)
     labels = checked_labels(labels, len(rows))
-    groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
-    check_rows("groups", groups, len(rows))
+    parts = np.arange(len(rows)) if parts is None else parts
     asked = 0
     for start in range(0, len(rows), _QUERIES):
         similar = rows[start : start + _QUERIES] @ rows.T
         for query, similarity in enumerate(similar, start):
-            others = np.flatnonzero(groups != groups[query])
+            others = np.flatnonzero(parts != parts[query])
             hits = labels[others] == labels[query]
             if hits.any():
                 asked += 1
                 found = similarity[others]
                 near, far = np.sort(found[hits])[::-1], np.sort(found[~hits])
-                yield np.arange(len(near)) + len(far) - np.searchsorted(far, near)
+                yield query, np.arange(len(near)) + len(far) - np.searchsorted(far, near)
     if not asked:
         raise DataError(
             f"None of the {len(rows)} photos has another of its class (and another group) to "

@@ -10,8 +10,13 @@ import numpy as np
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.heads import get_task
-from kerasrecipes.statistics.intervals import bootstrap_interval, paired_difference_interval
+from kerasrecipes.statistics.clustered import clustered_error
+from kerasrecipes.statistics.estimate import encode_float
+from kerasrecipes.statistics.intervals import units_of
+from kerasrecipes.statistics.paired import mean_difference_interval
+from kerasrecipes.statistics.shares import share_of
 
 if TYPE_CHECKING:
     from kerasrecipes.verify import Tolerance
@@ -47,6 +52,9 @@ class Candidate:
         task: What the file is for; see `kerasrecipes.heads.get_task`.
         unit: Unit of its answers, where they are numbers.
         drop_unit: What a drop and a gap are a fraction of: 1, or how far numbers spread.
+        accuracy_interval: The 95 % interval of `accuracy`, where that is a share.
+        groups: Number of groups that the photos are of, by which intervals and errors go; `None`
+            if none were declared.
     """
 
     model: str
@@ -70,6 +78,8 @@ class Candidate:
     task: str = "classification"
     unit: str = ""
     drop_unit: float = 1.0
+    accuracy_interval: tuple[float, float] | None = None
+    groups: int | None = None
 
     @property
     def name(self) -> str:
@@ -134,7 +144,7 @@ class Candidate:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON-safe data."""
-        return asdict(self)
+        return {**asdict(self), "drop_interval": tuple(map(encode_float, self.drop_interval))}
 
 
 @dataclass
@@ -156,6 +166,7 @@ class FileJudge:
     def __post_init__(self) -> None:
         self._task = get_task(self.output.task)
         self._targets = self._task.targets(self.val, self.output)
+        self._groups = group_numbers(self.val.groups, len(self.val))
 
     def measure(
         self,
@@ -214,14 +225,18 @@ class FileJudge:
         before, now = self._quality(self.answers), self._quality(answers)
         drops, count = (before - now) / unit, len(now)
         total, squares = float(drops.sum()), float((drops**2).sum())
-        if np.isin(before, (0, 1)).all() and np.isin(now, (0, 1)).all():
-            interval = paired_difference_interval(before.astype(bool), now.astype(bool))
-        else:
-            interval = bootstrap_interval(np.mean, drops)
+        error = math.sqrt(max(0.0, squares - total**2 / count)) / count
+        if self._groups is not None:
+            # Where all are of one group, all that is lost might be luck.
+            error = min(1.0, clustered_error(drops, self._groups))
+        is_share = np.isin(before, (0, 1)).all() and np.isin(now, (0, 1)).all()
+        shown = share_of(now, self._groups) if is_share else None
         return {
             "drop": total / count,
-            "drop_interval": interval,
-            "drop_error": math.sqrt(max(0.0, squares - total**2 / count)) / count,
+            "drop_interval": mean_difference_interval(before / unit, now / unit, self._groups),
+            "drop_error": error,
+            "accuracy_interval": shown and (shown.low, shown.high),
+            "groups": units_of(self._groups),
         }
 
     def _of_classes(self, answers: np.ndarray) -> dict[str, Any]:

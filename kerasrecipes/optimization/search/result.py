@@ -16,7 +16,7 @@ from kerasrecipes.optimization.search.candidate import Candidate, file_answers
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.regular import read_regular
-from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.shown import Part, Shown, of_groups
 from kerasrecipes.statistics.tables import Table, shorten_text
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class OptimizationResult(Shown):
             f"Picked '{pick.name}': {pick.size_bytes / 1e6:.2f} MB ({size:.0%} of the float file) "
             f"and {pick.latency_ms:.3g} ms ({pick.latency_ratio:.0%}), the best in size and "
             f"latency together of {within} within the limits. "
-            f"On {self.photos} validation photos its {pick.quality_name} "
+            f"On {self.photos} validation photos{of_groups(pick.groups)} its {pick.quality_name} "
             f"{'rises' if get_task(pick.task).is_error else 'drops'} by {100 * pick.drop:.1f} "
             f"{pick.points} (95% interval {low:.1f} to {high:.1f}), judged as "
             f"{100 * pick.judged_drop:.1f}."
@@ -137,7 +137,7 @@ class OptimizationResult(Shown):
         recipe = self.recipes[candidate.model]
         recipe.evaluate(photos)
         answers = file_answers(self._file(candidate), photos, recipe.output_)
-        return evaluated_file(recipe, recipe.fitted_.golden.targets, answers)
+        return evaluated_file(recipe, photos, answers)
 
     def save(self, folder: str | Path, candidate: Candidate | None = None) -> "Bundle":
         """Write a candidate's model as a bundle, with its exported file.
@@ -180,7 +180,9 @@ class OptimizationResult(Shown):
 
         def drawn(one: Candidate) -> TradeOff:
             interval = (one.accuracy, one.accuracy)
-            if one.quality_name == "accuracy":
+            if one.accuracy_interval is not None:
+                interval = one.accuracy_interval
+            elif one.quality_name == "accuracy":  # as an earlier version kept it
                 interval = wilson_interval(round(one.accuracy * self.photos), self.photos)
             name = f"{one.name} (pick)" if one == self.pick else one.name
             return TradeOff(name, Estimate(one.accuracy, *interval), one.latency_ms, one.size_bytes)
