@@ -16,7 +16,7 @@ from typing import IO
 
 from kerasrecipes.console import say, warn
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.regular import open_regular
+from kerasrecipes.regular import append_regular, open_regular
 
 UNFINISHED = ".writing-"
 _REMEDIES = {
@@ -327,7 +327,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
     """
     with told_plainly(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a+", encoding="utf-8")
+        lock = append_regular("lock", inside=folder)
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

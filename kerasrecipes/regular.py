@@ -31,7 +31,7 @@ def open_regular(path: str | Path, inside: str | Path | None = None) -> Buffered
 
 
 def append_regular(path: str | Path, inside: str | Path | None = None) -> TextIO:
-    """Open a file of text to be written at its end; it is made if it is not there.
+    """Open a file of text to be read, and written at its end; it is made if it is not there.
 
     Args:
         path: The file.
@@ -40,8 +40,8 @@ def append_regular(path: str | Path, inside: str | Path | None = None) -> TextIO
     Raises:
         OSError: As `open_regular`.
     """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    return os.fdopen(_opened(path, inside, flags), "a", encoding="utf-8")
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+    return os.fdopen(_opened(path, inside, flags), "a+", encoding="utf-8")
 
 
 def read_regular(
