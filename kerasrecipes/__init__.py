@@ -97,6 +97,10 @@ if TYPE_CHECKING:
     from kerasrecipes.quantization import QuantizationSensitivity as QuantizationSensitivity
     from kerasrecipes.release.bundle import Bundle as Bundle
     from kerasrecipes.release.exporting import export_model as export_model
+    from kerasrecipes.release.operating import (
+        OperatedBundle as OperatedBundle,
+        operate_bundle as operate_bundle,
+    )
     from kerasrecipes.release.starter import (
         list_starters as list_starters,
         write_starter as write_starter,
@@ -163,6 +167,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "quantization": "QuantizationSensitivity",
         "release.bundle": "Bundle",
         "release.exporting": "export_model",
+        "release.operating": "OperatedBundle operate_bundle",
         "release.starter": "list_starters write_starter",
         "report.contact_sheet": "draw_augmentation",
         "report.run_report": "RunReport",

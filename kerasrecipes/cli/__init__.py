@@ -47,6 +47,7 @@ COMMANDS = {
     "train": fitting.train,
     "ablate": fitting.ablate,
     "evaluate": models.evaluate,
+    "operate": models.operate,
     "export": models.export_saved,
     "starter": models.starter,
     "verify": models.verify_saved,
@@ -66,6 +67,9 @@ OPTIONS = {
     "resume": "--resume",
     "resume=True": "--resume",
     "run_folder": "--run",
+    "min_recall": "--min-recall",
+    "max_false_rejects": "--max-false-rejects",
+    "costs": "--miss-cost",
 }
 
 

@@ -80,6 +80,42 @@ def _parsed_threshold(text: str) -> dict[str, float]:
         ) from None
 
 
+def operate(
+    model: Model,
+    alarm: Annotated[str, typer.Option(help="The classes to be alarmed about: crack,dent.")],
+    min_recall: Annotated[
+        float | None, typer.Option(help="Share of their photos that must be found, e.g. 0.98.")
+    ] = None,
+    max_false_rejects: Annotated[
+        float | None, typer.Option(help="Share of other photos that may raise an alarm, e.g. 0.02.")
+    ] = None,
+    miss_cost: Annotated[
+        float | None, typer.Option(help="What a miss costs, in false rejects, e.g. 50.")
+    ] = None,
+    confidence: Annotated[
+        float, typer.Option(help="Probability that the bounds hold for photos to come.")
+    ] = 0.95,
+    as_json: Json = False,
+) -> None:
+    """Choose from which score on a saved model raises an alarm, and write a new version of it.
+
+    Exits with 3 if what was wished for cannot be shown to hold; the closest is written then.
+    """
+    from kerasrecipes.release.operating import operate_bundle
+
+    found = operate_bundle(
+        model,
+        [name.strip() for name in alarm.split(",")],
+        min_recall=min_recall,
+        max_false_rejects=max_false_rejects,
+        costs=None if miss_cost is None else {"miss": miss_cost, "false_reject": 1.0},
+        confidence=confidence,
+    )
+    print_json(found.to_dict()) if as_json else print(found)
+    if not found.point.met:
+        raise typer.Exit(3)
+
+
 def starter(
     model: Model,
     to: Annotated[Path, typer.Argument(help="The new folder.")],

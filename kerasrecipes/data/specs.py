@@ -1,7 +1,9 @@
 """What goes into a model, or a file of it, and what comes out, by name."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
@@ -40,6 +42,33 @@ class InputSpec(BaseModel):
         return cls(name=name, shape=tensor.shape[1:], dtype=dtype, preparation=preparation)
 
 
+class Alarm(BaseModel):
+    """From which score on a classifier raises an alarm.
+
+    Args:
+        classes: The classes that are alarmed about; their scores are added up.
+        threshold: From this sum on there is an alarm.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    classes: tuple[str, ...]
+    threshold: float
+
+    def raised(self, scores: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+        """Tell which scores raise an alarm.
+
+        Args:
+            scores: Probabilities, shape `(n, classes)`.
+            class_names: The classes, in the order of the scores.
+
+        Returns:
+            bool, shape `(n,)`.
+        """
+        chosen = [i for i, name in enumerate(class_names) if name in self.classes]
+        return np.asarray(scores, np.float64)[:, chosen].sum(axis=1) >= self.threshold
+
+
 class OutputSpec(BaseModel):
     """What a model answers with, under one name.
 
@@ -50,6 +79,7 @@ class OutputSpec(BaseModel):
         thresholds: From which score on a label is given, one for each; empty where the highest
             score decides.
         unit: Unit of a number, e.g. `"mm"`.
+        alarm: When to raise an alarm, if that was chosen; see `operate_bundle`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +89,7 @@ class OutputSpec(BaseModel):
     class_names: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
     unit: str = ""
+    alarm: Alarm | None = None
 
     @property
     def width(self) -> int:

@@ -127,6 +127,11 @@ def _checked_decision(
             f"answers a question of the task {bundle.output.task!r}. Leave them out."
         )
     decision.check(bundle.class_names)
+    if decision.changes and bundle.output.alarm is not None:
+        raise ValueError(
+            "`temperature` and `threshold` change the scores by which this model raises its alarm. "
+            "Leave them out: the file says itself from which score on there is one."
+        )
     if content is not None and decision.changes:
         raise ValueError(
             "`temperature` and `threshold` have no effect on `content`, a file that was written. "

@@ -39,6 +39,7 @@ class Prediction:
             `None`. `label` has them in one, and `score` is the lowest of theirs.
         number: The number, where that is what the model answers with; else `None`.
         unit: Its unit.
+        alarm: Whether to raise an alarm, where the model has an operating point; else `None`.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Prediction:
     labels: tuple[str, ...] | None = None
     number: float | None = None
     unit: str = ""
+    alarm: bool | None = None
 
     @property
     def said(self) -> str:
@@ -56,12 +58,14 @@ class Prediction:
         if self.number is not None:
             return f"{self.number:10.4g} {printable(self.unit)}".rstrip()
         label = printable(self.label) if self.labels != () else "–"
-        return f"{self.score:6.1%}  {label}"
+        return f"{self.score:6.1%}  {label}{'  ALARM' if self.alarm else ''}"
 
     def to_dict(self) -> dict[str, object]:
         """Return the prediction as plain values for JSON; without what there is none of."""
         found = asdict(self)
         labels, number, unit = (found.pop(name) for name in ("labels", "number", "unit"))
+        if self.alarm is None:
+            del found["alarm"]
         if labels is not None:
             found["labels"] = list(labels)
         if number is not None:
@@ -184,7 +188,10 @@ class Predictor:
         if self._task.target == NUMBER:
             return Prediction(name, number=found.score, unit=self.output.unit)
         kept = dict(list(found.scores.items())[:top])
-        return Prediction(name, found.label, found.score, kept, labels=found.labels)
+        alarm = self.output.alarm
+        raised = None if alarm is None else bool(alarm.raised(answer[None], self.class_names)[0])
+        said = found.label, found.score, kept
+        return Prediction(name, *said, labels=found.labels, alarm=raised)
 
 
 def _loaded(format: ExportFormat, path: Path, threads: int | None) -> LoadedModel:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.evaluation.base import Result
+from kerasrecipes.evaluation.operating.point import OperatingPoint
+from kerasrecipes.evaluation.operating.thresholds import AlarmScores
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.statistics.shown import Part, Shown
 
@@ -17,20 +19,26 @@ class BundleEvaluation(Shown):
     Args:
         evaluation: The result.
         left_out: Photos that were left out since the model was trained or chosen on them.
+        point: What its operating point is worth on these photos, if it has one.
     """
 
     evaluation: Result
     left_out: int
+    point: OperatingPoint | None = None
 
     def to_dict(self) -> dict:
         """Return the result as JSON-safe data."""
-        return {**self.evaluation.to_dict(), "left_out": self.left_out}
+        point = {} if self.point is None else {"operating_point": self.point.to_dict()}
+        return {**self.evaluation.to_dict(), "left_out": self.left_out, **point}
 
     def parts(self) -> Iterator[Part]:
         """Yield how many photos were left out, and the result."""
         if self.left_out:
             yield f"{self.left_out} photos are left out: the model was trained or chosen on them."
         yield self.evaluation
+        if self.point is not None:
+            yield ""
+            yield self.point
 
 
 def evaluate_bundle(bundle: Bundle | str | Path, photos: Examples | str | Path) -> BundleEvaluation:
@@ -54,5 +62,11 @@ def evaluate_bundle(bundle: Bundle | str | Path, photos: Examples | str | Path) 
     bundle = Bundle.load(bundle)
     chosen, left_out = unseen_photos(bundle, photos)
     seed = bundle.manifest.seeds.get("seed", 0)
-    *_, evaluation = measure(bundle.load_model(), chosen, bundle.output, seed)
-    return BundleEvaluation(evaluation, left_out)
+    output = bundle.output
+    _, held_out, evaluation = measure(bundle.load_model(), chosen, output, seed)
+    if output.alarm is None:
+        return BundleEvaluation(evaluation, left_out)
+    groups = [item.group for item in chosen.items]
+    scores = held_out.answers, held_out.targets, output.class_names, output.alarm.classes, groups
+    point = AlarmScores.of(*scores).point(output.alarm.threshold)
+    return BundleEvaluation(evaluation, left_out, point)

@@ -71,7 +71,9 @@ def refitted(
         stages=[*former.stages, *stages],
         optimization=[*former.optimization, *([dict(step)] if step else [])],
     )
-    fitted = Fitted.of(model, recipe.output_, report, train, val, seen)
+    # An alarm was chosen by the scores of the model before.
+    output = recipe.output_.model_copy(update={"alarm": None})
+    fitted = Fitted.of(model, output, report, train, val, seen)
     fitted, _ = fitted.measured(val, "val", recipe.seed)
     new = recipe.with_fitted(fitted)
     if step:

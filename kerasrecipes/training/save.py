@@ -11,6 +11,7 @@ from kerasrecipes.drift.profile import PROFILE_FILE
 from kerasrecipes.errors import IntegrityError, printable
 from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.release.operating import VALIDATION_FILE
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.fitted import Fitted
 
@@ -37,6 +38,8 @@ def save_recipe(recipe: "Recipe", name_folder: Path) -> Bundle:
         inputs = calibration_inputs(train, shape, recipe.seed, model=fitted.model)
         np.savez_compressed(folder / "calibration.npz", photos=inputs)
         _write_data(folder / "data.jsonl", fitted)
+        if "val" in fitted.held_out:
+            _write_validation(folder / VALIDATION_FILE, fitted.held_out["val"])
         _write_report(folder, fitted)
         held_out.profile(fitted.output, recipe.seed).write(folder / PROFILE_FILE)
         _compare_saved(folder / "model.keras", held_out, chosen[:16])
@@ -84,6 +87,18 @@ def _write_golden(folder: Path, held_out: "HeldOut", chosen: list[int]) -> None:
         targets=held_out.targets[chosen],
         answers=held_out.answers[chosen],
         **kept,
+    )
+
+
+def _write_validation(path: Path, held_out: "HeldOut") -> None:
+    """Keep what the model says of validation photos, for thresholds that are chosen later."""
+    groups = [item.group for item in held_out.examples.items]
+    known = {name: number for number, name in enumerate(sorted({g for g in groups if g}))}
+    np.savez_compressed(
+        path,
+        targets=held_out.targets,
+        answers=held_out.answers,
+        groups=np.array([known[name] if name else -1 for name in groups]),
     )
 
 

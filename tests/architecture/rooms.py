@@ -102,8 +102,8 @@ ROOMS = {
         "bundles data heads statistics", libraries="numpy pydantic", later_libraries="keras"
     ),
     "release": Room(
-        "bundles export photos",
-        later="data verify",
+        "bundles data evaluation export photos",
+        later="verify",
         libraries="numpy",
         later_libraries="jinja2",
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from kerasrecipes.errors import listed
 from kerasrecipes.statistics.estimate import Estimate
@@ -40,6 +41,11 @@ class OperatingPoint(Shown):
     positives: int
     negatives: int
     item: str = "photos"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the point as JSON-safe data; each estimate is `[value, low, high]`."""
+        plain = {**vars(self), "alarm": list(self.alarm)}
+        return {k: v.to_list() if isinstance(v, Estimate) else v for k, v in plain.items()}
 
     def parts(self) -> Iterator[Part]:
         """Yield the threshold, what it costs, and what could not be shown."""

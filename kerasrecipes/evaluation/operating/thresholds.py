@@ -85,8 +85,17 @@ class AlarmScores:
         item = "groups" if grouped else "photos"
         return cls(names, np.sort(positive), np.sort(negative), item)
 
-    def point(self, threshold: float, wish: str, met: bool, confidence: float) -> OperatingPoint:
-        """Return what is known of a threshold."""
+    def point(
+        self, threshold: float, wish: str = "", met: bool = True, confidence: float = 0.95
+    ) -> OperatingPoint:
+        """Return what is known of a threshold.
+
+        Args:
+            threshold: The threshold.
+            wish: What it was chosen for.
+            met: Whether that is shown.
+            confidence: Probability that the bounds hold, if it was not chosen on these scores.
+        """
         found = int(np.sum(self.positive >= threshold))
         wrong = int(np.sum(self.negative >= threshold))
         recall, least, _ = _share(found, len(self.positive), confidence)
