@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import unknown_name
 from kerasrecipes.regular import append_regular
 
@@ -37,6 +38,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
+@named
 def set_verbosity(level: str) -> None:
     """Choose what the library says from now on; `verbose=False` silences a single call.
 

@@ -4,6 +4,7 @@ import ast
 import shutil
 from pathlib import Path
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import unknown_name
 from kerasrecipes.files import check_new_folder
 
@@ -18,6 +19,7 @@ def list_recipes() -> dict[str, str]:
     return {folder.name: _first_line(folder) for folder in sorted(_recipes())}
 
 
+@named
 def copy_recipe(name: str, to: str | Path) -> Path:
     """Copy a recipe into a folder of its own, to be edited.
 

@@ -3,6 +3,7 @@
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING
 
+from kerasrecipes.arguments import named
 from kerasrecipes.backbones.spec import BackboneSpec as BackboneSpec
 from kerasrecipes.lazy import lazy_names
 from kerasrecipes.registry import Registry
@@ -53,6 +54,7 @@ def usable_backbones() -> dict[str, BackboneSpec]:
     return _REGISTRY.entries()
 
 
+@named
 def register_backbone(spec: BackboneSpec, name: str | None = None, replace: bool = False) -> None:
     """Add a backbone to the catalogue, for this process.
 

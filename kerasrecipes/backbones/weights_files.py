@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.console import warn
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.file_budget import check_archive, check_hdf5, read_arrays
@@ -60,6 +61,7 @@ def loader_of(spec: "BackboneSpec", path: Path) -> Callable[["keras.Model"], Non
     return lambda model: suffixes[suffix](model, path)
 
 
+@named
 def save_npz(model: "keras.Model", path: str | Path) -> None:
     """Write a model's weights as an `.npz` that `weights=<path>` reads.
 

@@ -5,12 +5,14 @@ import os
 import re
 from pathlib import Path
 
+from kerasrecipes.arguments import named
 from kerasrecipes.bundles.manifest import MANIFEST
 from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
 from kerasrecipes.files import TemporaryFolder, told_plainly
 
 
-def check_model_folder(folder: Path) -> None:
+@named
+def check_model_folder(folder: str | Path) -> None:
     """Make sure that versions of a model can be written into a folder, before the work.
 
     Args:
@@ -20,6 +22,7 @@ def check_model_folder(folder: Path) -> None:
         DataError: If it is a version itself, or holds folders that are no versions.
         OSError: If nothing can be written there.
     """
+    folder = Path(folder)
     if is_bundle(folder):
         raise DataError(
             f"'{printable(folder)}' is one version of a model. Name the folder above it, "

@@ -4,6 +4,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.lazy import lazy_names
 from kerasrecipes.registry import Registry
 
@@ -106,11 +107,13 @@ _REGISTRY = _Catalogue(
 )
 
 
+@named
 def list_callbacks() -> list[str]:
     """Return the names of all callbacks: of the classes here, and of those that were added."""
     return list(_REGISTRY)
 
 
+@named
 def get_callback(name: str) -> type["keras.callbacks.Callback"]:
     """Return the class of a callback by name.
 
@@ -128,6 +131,7 @@ def get_callback(name: str) -> type["keras.callbacks.Callback"]:
     return _REGISTRY.get(name)
 
 
+@named
 def register_callback(name: str, callback: Any, replace: bool = False) -> None:
     """Add a callback, for this process, so that fits and the command line take it by name.
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.batch_loss import BatchLoss
 from kerasrecipes.callbacks.learning_rates.rates import (
     current_rates,
@@ -22,6 +23,7 @@ FLOOR = 0.05
 WINDOW = 10
 
 
+@named
 class DivergenceGuard(BatchLoss):
     """Roll back when the loss is not finite or explodes, lower the learning rate, and go on.
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import Resumable, metrics_of, numbers_in
 from kerasrecipes.callbacks.monitored import MonitoredValue
 from kerasrecipes.console import say
@@ -53,6 +54,7 @@ def higher_is_better(monitor: str, model: keras.Model) -> bool:
     return bool(words & UP)
 
 
+@named
 class EarlyStopping(Resumable, keras.callbacks.EarlyStopping):
     """Stop when a monitored value has not improved for a while, and keep the best weights.
 

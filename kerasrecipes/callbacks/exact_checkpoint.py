@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.state.model_state import ModelState, RandomState, build_optimizers
 from kerasrecipes.callbacks.state.state_folder import StateFolder
 from kerasrecipes.errors import DataError, TrainingError, printable
@@ -29,6 +30,7 @@ class Continuation:
     stopped: bool = False
 
 
+@named
 class ExactCheckpoint(keras.callbacks.Callback):
     """Write all that a training needs to go on, so that it ends bit for bit as without a break.
 

@@ -9,12 +9,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import Resumable, require_single_steps
 from kerasrecipes.callbacks.learning_rates.weight_groups import group_weights
 from kerasrecipes.errors import require
 from kerasrecipes.keras_private import parts_of
 
 
+@named
 class GradientMonitor(Resumable, keras.callbacks.Callback):
     """Measure gradients, updates and dead units at the end of every epoch.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import numbers_in
 from kerasrecipes.callbacks.learning_rates.rates import largest_rate
 from kerasrecipes.errors import printable
@@ -14,6 +15,7 @@ from kerasrecipes.files import complete_file
 from kerasrecipes.regular import append_regular, read_regular
 
 
+@named
 class MetricsLog(keras.callbacks.Callback):
     """Add one line of JSON per epoch to a file, which programs can follow while training runs.
 

@@ -6,11 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import Resumable, numbers_in
 from kerasrecipes.callbacks.monitored import MonitoredValue
 from kerasrecipes.console import say
 
 
+@named
 class OverfitMonitor(Resumable, keras.callbacks.Callback):
     """Follow the gap between training and validation, and say once when overfitting begins.
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import keras
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import Resumable, numbers_in
 from kerasrecipes.callbacks.learning_rates.rates import largest_rate
 from kerasrecipes.errors import require
@@ -45,6 +46,7 @@ class RunWriter(Resumable):
         raise NotImplementedError
 
 
+@named
 class TensorBoardWriter(RunWriter, keras.callbacks.Callback):
     """Write each epoch's logs and learning rate as TensorBoard scalars.
 
@@ -87,6 +89,7 @@ class TensorBoardWriter(RunWriter, keras.callbacks.Callback):
             self._writer = None
 
 
+@named
 class MlflowWriter(RunWriter, keras.callbacks.Callback):
     """Write each epoch's logs and learning rate as metrics of one MLflow run.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.choosing.bench import Bench, scanned
 from kerasrecipes.console import heeds_verbose, quiet, say
 from kerasrecipes.data.inference import predict_scores
@@ -102,6 +103,7 @@ class Ablation(Shown):
         yield f"In brackets: 95 % intervals over {over}. Lower log-loss is better."
 
 
+@named
 @heeds_verbose
 def ablate_recipe(
     recipe: ImageClassifier,

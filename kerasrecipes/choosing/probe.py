@@ -1,5 +1,6 @@
 """A first honest number in seconds: how far a frozen backbone gets on photos."""
 
+from kerasrecipes.arguments import named
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.console import heeds_verbose
 from kerasrecipes.photos.photo_set import PhotoSet
@@ -7,6 +8,7 @@ from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.probe import ProbeResult, probe_recipe
 
 
+@named
 @heeds_verbose
 def probe_backbone(
     backbone: str | BackboneSpec | ImageClassifier,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.backbones import BackboneSpec, get_backbone, usable_backbones
 from kerasrecipes.choosing.bench import Bench, scanned
 from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits, choose
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 QUANTIZATIONS = ("int8", "float32")
 
 
+@named
 @heeds_verbose
 def recommend_backbone(
     photos: PhotoSet | str | Path,

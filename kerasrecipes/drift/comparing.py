@@ -7,6 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.observed import Observed
@@ -24,6 +25,7 @@ _POWER = 0.8
 _EFFICIENCY = 0.64
 
 
+@named
 @dataclass(frozen=True)
 class Shift:
     """What one test found.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.drift.comparing import Shift, compare_with, detectable, p_of_look
@@ -24,6 +25,7 @@ ENOUGH_WINDOWS = 20
 NAMED = 8
 
 
+@named
 def detect_drift(
     bundle: BundleFolder | str | Path,
     photos: Examples | str | Path,

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.observed import Observed
 from kerasrecipes.errors import IntegrityError, printable
@@ -49,6 +50,7 @@ class ProfileFacts(BaseModel):
     quality_error: float
 
 
+@named
 @dataclass(frozen=True)
 class ReferenceProfile:
     """A sketch of held-out examples: measurements, no photos and no names.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kerasrecipes.arguments import named
 from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import refuse_seen
@@ -10,6 +11,7 @@ from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.heads import get_task
 
 
+@named
 def profile_bundle(
     bundle: BundleFolder | str | Path, photos: Examples | str | Path, *, seed: int = 0
 ) -> ReferenceProfile:

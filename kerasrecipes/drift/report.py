@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.drift.comparing import FAMILIES, INPUTS, Shift, family_p
 from kerasrecipes.errors import printable
 from kerasrecipes.statistics.estimate import Estimate, encode_float
@@ -18,6 +19,7 @@ _ROWS = 8
 _SAID = {"inputs": "inputs", "features": "what the model sees", "answers": "answers"}
 
 
+@named
 @dataclass(frozen=True)
 class DriftReport(Shown):
     """Whether new examples still are as those that a model was measured on.

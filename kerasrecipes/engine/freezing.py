@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kerasrecipes.arguments import named
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.console import warn
 from kerasrecipes.errors import is_number
@@ -46,6 +47,7 @@ class FreezeSummary(Shown):
         )
 
 
+@named
 @dataclass(frozen=True)
 class FreezePolicy:
     """Which blocks of a backbone train.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class GradientCheck:
     compared: int
 
 
+@named
 def check_gradients(
     target: "Callable[..., Any] | keras.Layer",
     *inputs: np.ndarray,

@@ -13,6 +13,7 @@ from os.path import lexists
 from pathlib import Path
 from typing import Any, TypeVar
 
+from kerasrecipes.arguments import named
 from kerasrecipes.console import kept_in, say
 from kerasrecipes.environment import library_versions
 from kerasrecipes.errors import DataError, listed, printable
@@ -29,6 +30,7 @@ STARTS = "environment.json"
 ENVIRONMENT = ("CUDA_", "KERAS_", "OMP_", "TF_")
 
 
+@named
 @dataclass
 class RunFolder:
     """One run: what it is, what it said and measured, and where it stands.

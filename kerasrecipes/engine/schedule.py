@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Literal
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import NoEffectError, is_number, listed, unknown_name
 
 Rate = float | Literal["auto"]
@@ -15,6 +16,7 @@ ROUNDING = 1e-9
 MOST_STEPS = 1000
 
 
+@named
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One phase of training.
@@ -77,6 +79,7 @@ class Stage:
         return blocks - math.ceil(self.open_fraction * blocks - ROUNDING)
 
 
+@named
 @dataclass(frozen=True)
 class UnfreezeSchedule:
     """A tuple of stages, run one after the other; each has its own compile and fit.
@@ -112,11 +115,13 @@ class UnfreezeSchedule:
         return min(stage.first_open(blocks) for stage in self.stages)
 
     @classmethod
+    @named
     def head_only(cls, epochs: int = 30, learning_rate: Rate = 3e-3) -> "UnfreezeSchedule":
         """Train the head on a frozen backbone: a linear probe."""
         return cls((Stage("head", epochs, learning_rate),))
 
     @classmethod
+    @named
     def two_phase(
         cls,
         epochs: int = 16,
@@ -140,6 +145,7 @@ class UnfreezeSchedule:
         )
 
     @classmethod
+    @named
     def gradual(
         cls,
         epochs: int = 8,
@@ -190,6 +196,7 @@ class UnfreezeSchedule:
         return cls((Stage("head", head_epochs, head_learning_rate), *opened))
 
     @classmethod
+    @named
     def full(cls, epochs: int = 12, learning_rate: Rate = 1e-4) -> "UnfreezeSchedule":
         """Train everything from the first step."""
         return cls((Stage("all", epochs, learning_rate, open_fraction=1.0),))
@@ -199,6 +206,7 @@ class UnfreezeSchedule:
         return [asdict(stage) for stage in self.stages]
 
     @classmethod
+    @named
     def from_dict(cls, stages: Sequence[dict]) -> "UnfreezeSchedule":
         """Build a schedule from what `to_dict` returned.
 

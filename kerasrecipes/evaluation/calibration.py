@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
 
 _MIN_ROWS = 200
@@ -9,6 +10,7 @@ _MIN_ROWS = 200
 _LOWEST, _HIGHEST = 0.05, 20.0
 
 
+@named
 def temperature_scale(logits: np.ndarray, labels: np.ndarray) -> float:
     """Find the temperature that makes a classifier's confidence honest.
 

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import listed
 from kerasrecipes.evaluation.base import latency_summary, notes_on_size
 from kerasrecipes.evaluation.result import ClassResult, Evaluation
@@ -20,6 +21,7 @@ from kerasrecipes.statistics.shares import f1_from_shares, share_of
 __all__ = ["ClassResult", "Evaluation", "evaluate_scores", "most_confident_mistakes"]
 
 
+@named
 def evaluate_scores(
     labels: np.ndarray,
     scores: np.ndarray,

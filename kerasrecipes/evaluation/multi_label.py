@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.evaluation.base import Result, Tile, latency_summary, notes_on_size
 from kerasrecipes.evaluation.scores import check_finite, check_rows, group_numbers
@@ -122,6 +123,7 @@ class MultiLabelEvaluation(Result):
         return [Table("Labels, worst first", columns, rows, right=(1, 3))]
 
 
+@named
 def evaluate_labels(
     targets: np.ndarray,
     scores: np.ndarray,
@@ -192,6 +194,7 @@ def evaluate_labels(
     )
 
 
+@named
 def best_thresholds(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Choose for each label the threshold with the best F1.
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import listed
 from kerasrecipes.evaluation.base import Result, Tile, latency_summary, notes_on_size
 from kerasrecipes.evaluation.classification import confusion_of
@@ -109,6 +110,7 @@ class OrdinalEvaluation(Result):
         return most_frequent(confusions_of(self.class_names, self.confusion))
 
 
+@named
 def evaluate_order(
     labels: np.ndarray,
     scores: np.ndarray,

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.evaluation.base import Result, Tile, latency_summary, notes_on_size
 from kerasrecipes.evaluation.scores import check_rows, checked_numbers, group_numbers
 from kerasrecipes.statistics import resampled
@@ -98,6 +99,7 @@ class RegressionEvaluation(Result):
         return min(max(2 - math.floor(math.log10(scale)), 0), 12)
 
 
+@named
 def evaluate_numbers(
     targets: np.ndarray,
     answers: np.ndarray,

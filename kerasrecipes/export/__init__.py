@@ -5,6 +5,7 @@ Listing and loading never import tensorflow, but for a SavedModel; writing does.
 
 from pathlib import Path
 
+from kerasrecipes.arguments import named
 from kerasrecipes.export.format import (
     ExportFormat as ExportFormat,
     GraphFacts as GraphFacts,
@@ -51,6 +52,7 @@ def usable_formats() -> dict[str, ExportFormat]:
     return _REGISTRY.entries()
 
 
+@named
 def register_format(format: ExportFormat, replace: bool = False) -> None:
     """Add an export format, for this process.
 
@@ -72,6 +74,7 @@ def register_format(format: ExportFormat, replace: bool = False) -> None:
     _REGISTRY.add(format.name, format, replace)
 
 
+@named
 def find_format(path: str | Path) -> ExportFormat | None:
     """Return the format whose files end like a path.
 
@@ -86,6 +89,7 @@ def find_format(path: str | Path) -> ExportFormat | None:
     return next(found, None)
 
 
+@named
 def get_format(name: str) -> ExportFormat:
     """Look an export format up by name.
 

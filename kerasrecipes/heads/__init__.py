@@ -3,6 +3,7 @@
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import did_you_mean, listed
 from kerasrecipes.evaluation.task import Task as Task
 from kerasrecipes.heads.head import ClassHead as ClassHead, Head as Head
@@ -63,6 +64,7 @@ def list_heads() -> list[str]:
     return list(_REGISTRY)
 
 
+@named
 def register_head(head: type[Head], replace: bool = False) -> None:
     """Add a head, for this process.
 
@@ -85,6 +87,7 @@ def register_head(head: type[Head], replace: bool = False) -> None:
     _REGISTRY.add(head.name, head, replace)
 
 
+@named
 def get_task(name: str) -> Task:
     """Return a task by name, as a bundle or a file says it.
 
@@ -105,6 +108,7 @@ def get_task(name: str) -> Task:
     return _TASKS.get(name)
 
 
+@named
 def get_head(name: str) -> type[Head]:
     """Return the class of a head by name.
 
@@ -122,6 +126,7 @@ def get_head(name: str) -> type[Head]:
     return _REGISTRY.get(name)
 
 
+@named
 def make_head(name: str, **options: Any) -> Head:
     """Make a head by name.
 

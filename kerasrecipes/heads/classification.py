@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.evaluation.base import Result
@@ -67,6 +68,7 @@ class Classification(Task):
 CLASSIFICATION = Classification()
 
 
+@named
 @dataclass(frozen=True, kw_only=True)
 class ClassificationHead(ClassHead, SmoothedHead):
     """Global pooling, perhaps a normalization, dropout and one dense layer.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from kerasrecipes.arguments import named
 from kerasrecipes.evaluation.task import Task
 from kerasrecipes.heads.classification import CLASSIFICATION, LOGITS
 from kerasrecipes.heads.head import ClassHead
@@ -63,6 +64,7 @@ class DirectionsHead(ClassHead, PooledHead):
         return layers.Softmax(name="scores", dtype="float32")(logits)
 
 
+@named
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingHead(DirectionsHead):
     """Pooling, one dense layer, and embeddings of length 1; a softmax of class similarities.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from kerasrecipes.arguments import named
 from kerasrecipes.evaluation.task import Task
 from kerasrecipes.heads.classification import CLASSIFICATION, LOGITS
 from kerasrecipes.heads.embedding import DirectionsHead
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import keras
 
 
+@named
 @dataclass(frozen=True, kw_only=True)
 class MarginHead(DirectionsHead, SmoothedHead):
     """Embeddings of length 1, and scaled cosines to a learned direction for each class.

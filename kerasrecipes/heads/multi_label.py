@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.batches import multi_hot
 from kerasrecipes.data.examples import LABELS, Examples
 from kerasrecipes.data.specs import OutputSpec
@@ -87,6 +88,7 @@ def _thresholds(output: OutputSpec) -> np.ndarray:
 MULTI_LABEL = MultiLabel()
 
 
+@named
 @dataclass(frozen=True, kw_only=True)
 class MultiLabelHead(SmoothedHead):
     """Global pooling and one yes-or-no question for each label.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, listed
@@ -86,6 +87,7 @@ class Ordinal(Task):
 ORDINAL = Ordinal()
 
 
+@named
 @dataclass(frozen=True, kw_only=True)
 class OrdinalHead(ClassHead, SmoothedHead):
     """Global pooling, one direction that all classes share, and a step between any two of them.

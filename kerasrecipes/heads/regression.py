@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Unpack
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.batches import numbers
 from kerasrecipes.data.examples import NUMBER, Examples
 from kerasrecipes.data.specs import OutputSpec
@@ -75,6 +76,7 @@ class Regression(Task):
 REGRESSION = Regression()
 
 
+@named
 @dataclass(frozen=True, kw_only=True)
 class RegressionHead(PooledHead):
     """Global pooling and one linear unit, whose answer is in the unit of the data.

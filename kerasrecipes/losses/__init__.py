@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import did_you_mean, listed, unknown_name
 from kerasrecipes.lazy import lazy_names
 from kerasrecipes.losses.checks import checked_number
@@ -107,6 +108,7 @@ _REGISTRY: Registry[LossKind] = Registry(
 )
 
 
+@named
 def register_loss(
     name: str,
     make: Callable[..., "keras.losses.Loss"],
@@ -131,6 +133,7 @@ def register_loss(
     _REGISTRY.add(name, loss_kind(make, on), replace)
 
 
+@named
 def loss_kind(make: Callable[..., "keras.losses.Loss"], on: str = LOGITS) -> LossKind:
     """Describe a loss by the arguments of its class.
 
@@ -161,6 +164,7 @@ def loss_kind(make: Callable[..., "keras.losses.Loss"], on: str = LOGITS) -> Los
     )
 
 
+@named
 def list_losses(on: str = LOGITS) -> list[str]:
     """List the names of all losses for one kind of prediction.
 
@@ -235,6 +239,7 @@ def reads_mixtures(name: str) -> bool:
     return name not in _REGISTRY or _REGISTRY.get(name).mixes
 
 
+@named
 def get_loss(
     name: str,
     on: str = LOGITS,

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrecipes.arguments import named
 from kerasrecipes.losses.checks import check_targets, checked_counts, checked_number
 
 
@@ -49,6 +50,7 @@ class AdjustedCrossEntropy(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class BalancedSoftmax(AdjustedCrossEntropy):
     """Logit adjustment: train with `logits + tau · log(class share)`, use plain logits.
 
@@ -98,6 +100,7 @@ class BalancedSoftmax(AdjustedCrossEntropy):
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class LDAM(AdjustedCrossEntropy):
     """Label-distribution-aware margin: the true class must win by `1 / count^¼`, scaled.
 

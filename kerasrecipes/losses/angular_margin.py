@@ -10,11 +10,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrecipes.arguments import named
 from kerasrecipes.losses.adjusted_cross_entropy import AdjustedCrossEntropy
 from kerasrecipes.losses.checks import checked_number
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class ArcFace(AdjustedCrossEntropy):
     """The true class must win although its angle is made larger by `margin`.
 
@@ -63,6 +65,7 @@ class ArcFace(AdjustedCrossEntropy):
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class CosFace(AdjustedCrossEntropy):
     """The true class must win although its cosine is made smaller by `margin`.
 

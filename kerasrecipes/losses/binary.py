@@ -7,10 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrecipes.arguments import named
 from kerasrecipes.losses.checks import check_targets, checked_number
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class PositiveWeighted(keras.losses.Loss):
     """Binary cross-entropy on logits in which a yes counts more, or less, than a no.
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.losses.checks import checked_counts, checked_number
 
 IMBALANCE = 1.5
@@ -14,6 +15,7 @@ WISHES = ("auto", "sqrt", "balanced", "effective")
 WEIGHING_LOSSES = {"balanced_softmax", "ldam", "expected_cost"}
 
 
+@named
 def effective_number_weights(class_counts: Sequence[float], beta: float = 0.999) -> np.ndarray:
     """Weigh classes by the inverse of their effective number of photos.
 

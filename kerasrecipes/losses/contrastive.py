@@ -5,10 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrecipes.arguments import named
 from kerasrecipes.losses.checks import checked_number
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class SupervisedContrastive(keras.losses.Loss):
     """Pull each photo towards those of its class in the batch, away from all others.
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import listed, unknown_name
 
 
+@named
 def cost_matrix(
     class_names: Sequence[str], costs: Mapping[str, Mapping[str, float]], default: float = 1.0
 ) -> np.ndarray:
@@ -28,6 +30,8 @@ def cost_matrix(
         array([[ 0., 50.],
                [ 1.,  0.]])
     """
+    if isinstance(class_names, str) or not len(class_names):
+        raise ValueError(f"`class_names` must be a list of names, not {class_names!r}.")
     index = {name: i for i, name in enumerate(class_names)}
     matrix = np.full((len(index), len(index)), float(default))
     np.fill_diagonal(matrix, 0)
@@ -40,6 +44,7 @@ def cost_matrix(
     return checked_costs(matrix)
 
 
+@named
 def cheapest_decisions(scores: np.ndarray, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Decide for each photo what is expected to cost least.
 

@@ -6,11 +6,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrecipes.arguments import named
 from kerasrecipes.losses.checks import check_targets
 from kerasrecipes.losses.costs import checked_costs
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class ExpectedCost(keras.losses.Loss):
     """The mean cost of a decision drawn from the softmax, in the unit of the costs.
 

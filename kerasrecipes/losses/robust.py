@@ -5,10 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrecipes.arguments import named
 from kerasrecipes.losses.checks import check_targets, checked_number
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class GeneralizedCrossEntropy(keras.losses.Loss):
     """`(1 − p^q) / q` of the true class: between cross entropy and the mean absolute error.
 

@@ -5,10 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrecipes.arguments import named
 from kerasrecipes.losses.checks import checked_number
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class SemiHardTriplet(keras.losses.Loss):
     """A photo should be nearer to its class than to any other, by a margin.
 

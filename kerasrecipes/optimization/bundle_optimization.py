@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.data.examples import Examples
@@ -83,6 +84,7 @@ class RemadeBundle(Shown):
             yield from (f"On {self.evaluation.n} photos that were not used:", self.evaluation)
 
 
+@named
 def optimize_bundle(
     bundle: Bundle | str | Path,
     photos: Examples | str | Path,

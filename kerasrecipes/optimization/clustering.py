@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import listed
 from kerasrecipes.optimization.weight_report import WeightReport, report_weights
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 PASSES = 100
 
 
+@named
 def cluster_weights(model: "keras.Model", clusters: int = 16, match: str = "") -> WeightReport:
     """Replace the weights of each kernel by the nearest of a few values.
 

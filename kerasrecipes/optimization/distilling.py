@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.console import heeds_verbose
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import refuse_tested, with_seen
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import keras
 
 
+@named
 @heeds_verbose
 def distil(
     teacher: Recipe | Sequence[Recipe],

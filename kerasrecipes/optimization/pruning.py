@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.data.batches import index_batches, multi_hot, numbers, one_hot, with_targets
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples
@@ -38,6 +39,7 @@ NORM_PHOTOS = 128
 SCORE_BATCH = 8
 
 
+@named
 @heeds_verbose
 def prune(
     recipe: "Recipe",
@@ -289,6 +291,7 @@ def _prune_weights(
     return _with_sizes(recipe, model, train, val, "prune", options, [stage])
 
 
+@named
 @heeds_verbose
 def cluster(
     recipe: "Recipe",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
 from kerasrecipes.quantization.activation_ranges import measure_ranges
 from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 RANGE = "_range"
 
 
+@named
 def make_quantization_aware(model: "keras.Model", calibration: np.ndarray) -> "keras.Model":
     """Build a model that rounds weights and activations as its int8 file will.
 

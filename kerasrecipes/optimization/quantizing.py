@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from kerasrecipes.arguments import named
 from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.data.batches import one_hot
 from kerasrecipes.data.examples import Examples
@@ -40,6 +41,7 @@ USED_BY = {
 }
 
 
+@named
 @heeds_verbose
 def quantize(
     recipe: "Recipe",

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.quantization.sensitivity import layer_sensitivity
 from kerasrecipes.quantization.sensitivity_report import QuantizationSensitivity
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from kerasrecipes.training.recipe import Recipe
 
 
+@named
 def measure_sensitivity(recipe: "Recipe", train: Examples | None = None) -> QuantizationSensitivity:
     """Measure how much each layer of a fitted recipe loses when it computes in 8 bits.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.environment import silenced
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.statistics.tables import Table
@@ -69,6 +70,7 @@ class WeightReport(Shown):
         )
 
 
+@named
 def report_weights(model: "keras.Model") -> WeightReport:
     """Count zeros and different values in a model's kernels, and zip its weights.
 

@@ -6,11 +6,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrecipes.arguments import named
+
 # The norm of a weight that counts as the least, so that one at zero can begin to move.
 LEAST_NORM = 1e-3
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class FineTuningAdamW(keras.optimizers.AdamW):
     """AdamW with a pull toward the weights it starts from, and adaptive gradient clipping.
 

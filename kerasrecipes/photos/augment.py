@@ -7,10 +7,12 @@ with one state for all photos, cannot be.
 """
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import unknown_name
 from kerasrecipes.photos.operations import apply_random_operations, mix_chains, warp_photo
 
@@ -27,6 +29,7 @@ _LIMITS = {
 }
 
 
+@named
 @dataclass(frozen=True, slots=True)
 class Augmentation:
     """The strength of each change; zero or `False` leaves it out.
@@ -110,6 +113,7 @@ AUGMENTATIONS = {
 _OURS = frozenset(AUGMENTATIONS)
 
 
+@named
 def register_augmentation(name: str, augmentation: Augmentation, replace: bool = False) -> None:
     """Add a preset to `AUGMENTATIONS`, for this process.
 
@@ -123,6 +127,11 @@ def register_augmentation(name: str, augmentation: Augmentation, replace: bool =
     """
     if not isinstance(augmentation, Augmentation):
         raise ValueError(f"`augmentation` must be an Augmentation, not {augmentation!r}.")
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(
+            "The `name` of an augmentation must be a word of letters, digits, '_', '-' and '.', "
+            f"not {name!r}."
+        )
     if name in _OURS or (name in AUGMENTATIONS and not replace):
         raise ValueError(
             f"The name {name!r} of an augmentation is taken. Choose another name, or, for one "
@@ -148,6 +157,7 @@ def get_augmentation(name: str | Augmentation) -> Augmentation:
     return AUGMENTATIONS[name]
 
 
+@named
 def augment_photo(
     photo: np.ndarray, rng: np.random.Generator, augmentation: Augmentation
 ) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.check import CheckReport as CheckReport, check_sets
 from kerasrecipes.photos import file_findings
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from kerasrecipes.photos.photo_set import PhotoSet
 
 
+@named
 def check_photos(*sets: "PhotoSet", near: bool = True) -> CheckReport:
     """Look for damaged files, leaks between splits, and labels that will not train well.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.batches import index_batches, one_hot
 from kerasrecipes.data.examples import Reader
 from kerasrecipes.errors import is_number
@@ -132,6 +133,7 @@ class PhotoReader(Reader):
             raise
 
 
+@named
 def to_dataset(
     photos: "PhotoSet",
     image_size: tuple[int, int],

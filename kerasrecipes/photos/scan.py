@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kerasrecipes.arguments import named
 from kerasrecipes.console import bar, warn
 from kerasrecipes.data.examples import CLASS
 from kerasrecipes.data.findings import Placed
@@ -23,6 +24,7 @@ from kerasrecipes.photos.learnable import Labelled, in_order
 from kerasrecipes.photos.photo_set import Excluded, Photo, PhotoFacts, PhotoSet
 
 
+@named
 def scan_photos(
     source: str | Path,
     *,

@@ -1,9 +1,11 @@
 """Splitting photos into training, validation and test sets."""
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.splits import split_examples
 from kerasrecipes.photos.photo_set import PhotoSet
 
 
+@named
 def split_photos(
     photos: PhotoSet,
     *,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.keras_private import nodes_in_order
 from kerasrecipes.quantization.plan import QuantizationPlan
 
@@ -16,6 +17,7 @@ PHOTOS = 64
 BATCH = 8
 
 
+@named
 def measure_ranges(
     folded: "keras.Model", plan: QuantizationPlan, calibration: np.ndarray
 ) -> dict[str, tuple[float, float]]:

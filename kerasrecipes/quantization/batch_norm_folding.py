@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.keras_private import nodes_in_order
 from kerasrecipes.surgery.channel_rules import rule_name
 from kerasrecipes.surgery.graph import consumers
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 FOLDED_INTO = frozenset({"Conv2D", "DepthwiseConv2D", "Dense"})
 
 
+@named
 def fold_batch_norm(model: "keras.Model") -> "keras.Model":
     """Build the same model without its BatchNormalization layers.
 

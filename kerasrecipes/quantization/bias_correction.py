@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.keras_private import count_calls, nodes_in_order
 from kerasrecipes.quantization.activation_ranges import mean_answers, measure_ranges
 from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2D"})
 
 
+@named
 def correct_biases(
     model: "keras.Model", calibration: np.ndarray, keep_float: frozenset[str] = frozenset()
 ) -> "keras.Model":

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrecipes.arguments import named
 from kerasrecipes.keras_private import parts_of
 
 BITS = 8
@@ -190,6 +191,7 @@ class SummedAveragePooling2D(keras.layers.GlobalAveragePooling2D):
         return ops.divide(ops.sum(inputs, axis=axes, keepdims=self.keepdims), places)
 
 
+@named
 def is_quantization_aware(model: "keras.Model") -> bool:
     """Say whether a model has ranges of its own, so that it needs no calibration.
 

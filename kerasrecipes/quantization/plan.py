@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.keras_private import nodes_in_order
 from kerasrecipes.surgery.channel_rules import rule_name
 from kerasrecipes.surgery.graph import consumers
@@ -53,6 +54,7 @@ class QuantizationPlan:
     touched: Mapping[str, frozenset[str]]
 
 
+@named
 def plan_quantization(
     model: "keras.Model", *, ends: bool = False, keep_float: frozenset[str] = frozenset()
 ) -> QuantizationPlan:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.quantization.activation_ranges import answers_by_batch, tensors_of
 from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.quantization.plan import plan_quantization
@@ -55,6 +56,7 @@ class RangeOutlier:
         )
 
 
+@named
 def find_outliers(model: "keras.Model", calibration: np.ndarray) -> tuple[RangeOutlier, ...]:
     """Find the values that an int8 file rounds far more coarsely than most of them need.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.inference import BATCH, batch_runner
 from kerasrecipes.errors import unknown_name
 from kerasrecipes.keras_private import nodes_in_order, parts_of
@@ -26,6 +27,7 @@ PHOTOS = 32
 SMALLEST_SCORE = 1e-7
 
 
+@named
 def layer_sensitivity(model: "keras.Model", calibration: np.ndarray) -> QuantizationSensitivity:
     """Round one layer at a time as an int8 file would, and compare the answers with float.
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasrecipes.arguments import named
 from kerasrecipes.bundles.decision import Decision
 from kerasrecipes.bundles.export_record import ExportRecord
 from kerasrecipes.bundles.export_seal import EXPORTS, RECORD_FILE, Seal, read_seal, sealing
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from kerasrecipes.verify import Tolerance, Verification
 
 
+@named
 def export_model(
     bundle: "BundleFolder",
     format: str = "tflite",

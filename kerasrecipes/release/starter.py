@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
 from kerasrecipes.errors import DataError, listed, unknown_name
@@ -39,6 +40,7 @@ def list_starters() -> list[str]:
     return sorted(folder.name for folder in _TEMPLATES.iterdir() if folder.is_dir())
 
 
+@named
 def write_starter(
     bundle: "BundleFolder | str | Path", language: str, to: str | Path, export: str | None = None
 ) -> Path:

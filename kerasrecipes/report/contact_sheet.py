@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
 from kerasrecipes.report.style import INK, MUTED, PLAIN_TEXT, new_figure, short_name
 
@@ -19,6 +20,7 @@ CELL = 1.3
 MOST_CELLS = 1000
 
 
+@named
 def draw_augmentation(
     photos: "PhotoSet",
     augment: "str | Augmentation" = "light",

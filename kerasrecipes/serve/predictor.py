@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import NUMBER
@@ -53,6 +54,7 @@ class Prediction:
     alarm: bool | None = None
 
     @property
+    @named
     def said(self) -> str:
         """The answer in a few words: a score and its label, or a number and its unit."""
         if self.number is not None:
@@ -60,6 +62,7 @@ class Prediction:
         label = printable(self.label) if self.labels != () else "–"
         return f"{self.score:6.1%}  {label}{'  ALARM' if self.alarm else ''}"
 
+    @named
     def to_dict(self) -> dict[str, object]:
         """Return the prediction as plain values for JSON; without what there is none of."""
         found = asdict(self)
@@ -73,6 +76,7 @@ class Prediction:
         return found
 
 
+@named
 class Predictor:
     """Predict with the exported file of a bundle, or with a lone `.tflite` or `.onnx` file.
 
@@ -117,10 +121,12 @@ class Predictor:
         self._modality, self._task = get_modality(contract.modality), get_task(self.output.task)
 
     @property
+    @named
     def class_names(self) -> tuple[str, ...]:
         """The classes or labels, in the order of the scores; none where it answers a number."""
         return self.output.class_names
 
+    @named
     def predict(
         self,
         photos: str | Path | bytes | Iterable[str | Path | bytes],
@@ -142,6 +148,7 @@ class Predictor:
         """
         return list(self.iterate(photos, top))
 
+    @named
     def iterate(
         self,
         photos: str | Path | bytes | Iterable[str | Path | bytes],

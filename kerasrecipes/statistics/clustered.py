@@ -5,11 +5,13 @@ from statistics import NormalDist
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.intervals import wilson_interval
 
 
+@named
 def clustered_share(right: np.ndarray, units: np.ndarray) -> Estimate:
     """Estimate a share from rows of which some belong together.
 

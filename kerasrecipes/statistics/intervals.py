@@ -6,10 +6,13 @@ from statistics import NormalDist
 
 import numpy as np
 
+from kerasrecipes.arguments import named
+
 # Counts of resampled rows held at once: about 16 MB, whatever the size of the test set.
 _CELLS = 2_000_000
 
 
+@named
 def wilson_interval(
     successes: float, trials: float, confidence: float = 0.95
 ) -> tuple[float, float]:
@@ -55,6 +58,7 @@ def wilson_interval(
     return low, high
 
 
+@named
 def bootstrap_interval(
     statistic: Callable[..., float],
     *arrays: np.ndarray,
@@ -112,6 +116,7 @@ def bootstrap_interval(
     return percentile_interval(np.array(found), confidence, units_of(groups))
 
 
+@named
 def paired_difference_interval(
     correct_a: np.ndarray, correct_b: np.ndarray, confidence: float = 0.95
 ) -> tuple[float, float]:

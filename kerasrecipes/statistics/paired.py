@@ -4,10 +4,14 @@ import math
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.statistics.clustered import clustered_difference
 from kerasrecipes.statistics.intervals import bootstrap_interval, paired_difference_interval
 
+_MOST = 10**7  # each is a step of the exact sum
 
+
+@named
 def mcnemar_p_value(lost: int, gained: int) -> float:
     """Find how likely two equally good models would differ so much, exactly.
 
@@ -34,7 +38,7 @@ def mcnemar_p_value(lost: int, gained: int) -> float:
         proportions or percentages"; the exact form is the conditional test of Fagerland,
         Lydersen and Laake, 2013, "The McNemar test for binary matched-pairs data".
     """
-    if lost < 0 or gained < 0:
+    if not all(is_number(count, 0, _MOST, whole=True) for count in (lost, gained)):
         raise ValueError(
             f"`lost` and `gained` must be counts. Received: lost={lost}, gained={gained}."
         )
@@ -47,6 +51,7 @@ def mcnemar_p_value(lost: int, gained: int) -> float:
     return min(1.0, 2 * tail / 2**differing)
 
 
+@named
 def bootstrap_difference(
     correct_a: np.ndarray,
     correct_b: np.ndarray,

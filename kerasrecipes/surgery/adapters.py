@@ -11,6 +11,7 @@ from functools import cached_property
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import is_number
 from kerasrecipes.keras_private import parts_of
 from kerasrecipes.surgery.adapter_table import AdapterSummary, summarise
@@ -27,6 +28,7 @@ ADDED = ("bias", "beta")
 DETOUR = "adapter_"
 
 
+@named
 @dataclass(frozen=True)
 class LowRank:
     """Train a low-rank change of kernels, in dense, einsum and convolution layers.
@@ -65,6 +67,7 @@ class LowRank:
             ) from error
 
 
+@named
 @dataclass(frozen=True)
 class Bottleneck:
     """Put a residual detour behind blocks: down to a few channels, ReLU, and up again.
@@ -160,6 +163,7 @@ def check_adapter(adapter: Any) -> None:
         )
 
 
+@named
 def add_adapter(
     model: "keras.Model",
     spec: "BackboneSpec",

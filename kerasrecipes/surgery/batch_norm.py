@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError, NoEffectError, TrainingError, listed
 from kerasrecipes.keras_private import nodes_in_order, parts_of
@@ -46,6 +47,7 @@ class BatchNormChange:
         )
 
 
+@named
 def reestimate_batch_norm(
     model: "keras.Model",
     photos: Examples | Iterable[Any],

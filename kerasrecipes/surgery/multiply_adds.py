@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import listed
 from kerasrecipes.keras_private import nodes_in_order
 from kerasrecipes.surgery.channel_rules import rule_name
@@ -22,6 +23,7 @@ PRODUCTS = {
 }  # fmt: skip
 
 
+@named
 def count_multiply_adds(model: "keras.Model") -> int:
     """Count the multiplications of convolutions and dense layers for one photo.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.operating.point import OperatingPoint
@@ -41,6 +42,7 @@ class BundleEvaluation(Shown):
             yield self.point
 
 
+@named
 def evaluate_bundle(bundle: Bundle | str | Path, photos: Examples | str | Path) -> BundleEvaluation:
     """Measure a saved model on the photos that it has not seen.
 

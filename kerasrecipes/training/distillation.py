@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, did_you_mean, listed
 from kerasrecipes.heads.classification import LOGITS
 from kerasrecipes.keras_private import maker_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 TRAINED = "trained"
 
 
+@named
 @dataclass(frozen=True)
 class Distillation:
     """A student that learns from labels, from its teachers' scores, and from their features.

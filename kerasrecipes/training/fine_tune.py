@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
@@ -35,6 +36,7 @@ class FineTuned:
     bundle: Bundle
 
 
+@named
 @heeds_verbose
 def fine_tune_images(
     photos: str | Path,

@@ -3,6 +3,7 @@
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
+from kerasrecipes.arguments import named
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.photos.augment import Augmentation
 from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
@@ -10,6 +11,7 @@ from kerasrecipes.settings.setting import Setting
 from kerasrecipes.training.recipe import Recipe
 
 
+@named
 @dataclass(repr=False, eq=False)
 class ImageClassifier(Recipe):
     """Fine-tune a pretrained backbone to tell photos apart.

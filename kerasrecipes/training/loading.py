@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.registry import Registry
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.training.recipe import Recipe
@@ -23,6 +24,7 @@ _REGISTRY: Registry[type[Recipe]] = Registry(
 )
 
 
+@named
 def load_recipe(folder: Bundle | str | Path) -> Recipe:
     """Read a saved recipe of any type, ready to evaluate and predict.
 
@@ -41,6 +43,7 @@ def load_recipe(folder: Bundle | str | Path) -> Recipe:
     return _REGISTRY.get(bundle.manifest.recipe_type).load(bundle)
 
 
+@named
 def register_recipe(recipe: type[Recipe], replace: bool = False) -> None:
     """Add a type of recipe, for this process, so that `load_recipe` finds it.
 

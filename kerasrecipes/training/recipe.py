@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.console import heeds_verbose, warn
 from kerasrecipes.data.examples import Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
@@ -147,12 +148,14 @@ class Recipe(Fittable):
         return {row.name: row.kind.to_plain(getattr(self, row.name)) for row in self.table}
 
     @classmethod
+    @named
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Build a recipe from what `get_config` returned."""
         kinds = {row.name: row.kind for row in cls.table}
         known = {name: kinds[name].from_plain(config[name]) for name in config if name in kinds}
         return cls(**{**config, **known})
 
+    @named
     @heeds_verbose
     def fit(
         self,
@@ -224,6 +227,7 @@ class Recipe(Fittable):
                 run.finish(self.report_)
         return self.report_
 
+    @named
     @heeds_verbose
     def probe(self, train: Examples, val: Examples, *, verbose: bool = True) -> "ProbeResult":
         """Measure in seconds how far the backbone gets as it is, before anything is trained.
@@ -246,6 +250,7 @@ class Recipe(Fittable):
 
         return probe_recipe(self, train, val)
 
+    @named
     def predict(self, examples: Examples) -> np.ndarray:
         """Return what the model answers, e.g. class probabilities.
 
@@ -265,6 +270,7 @@ class Recipe(Fittable):
         check_examples(examples=examples)
         return predict_scores(model, examples)
 
+    @named
     def embed(self, examples: Examples) -> np.ndarray:
         """Return what examples can be compared by, with `NearestNeighbours` or `recall_at_k`.
 
@@ -283,6 +289,7 @@ class Recipe(Fittable):
         check_examples(examples=examples)
         return predict_scores(embedding_model(model), examples)
 
+    @named
     def evaluate(self, examples: Examples, *, split: str = "test") -> Result:
         """Measure the model on examples that it has not seen.
 
@@ -310,6 +317,7 @@ class Recipe(Fittable):
         self.fitted_, evaluation = fitted.measured(examples, split, self.seed)
         return evaluation
 
+    @named
     def save(self, folder: str | Path) -> Bundle:
         """Write a new version of a model folder.
 
@@ -333,6 +341,7 @@ class Recipe(Fittable):
         return save_recipe(self, Path(folder))
 
     @classmethod
+    @named
     def load(cls, folder: Bundle | str | Path) -> Self:
         """Read a saved recipe, ready to evaluate and predict.
 

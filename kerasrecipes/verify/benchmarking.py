@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples
@@ -31,6 +32,7 @@ _SECONDS_EACH = 4.0
 ORIGINAL = "the original model"
 
 
+@named
 def benchmark_bundle(
     bundle: "BundleFolder | str | Path",
     photos: Examples | str | Path | None = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.bundles.export_seal import RECORD_FILE
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from kerasrecipes.photos.photo_set import PhotoSet
 
 
+@named
 def verify_export(
     bundle: "BundleFolder",
     export: ExportRecord | str,
@@ -128,6 +130,7 @@ def _judged(
     return {**numbers, "failures": failures}
 
 
+@named
 def verify_bundle(bundle: "BundleFolder | str | Path") -> list[Verification]:
     """Repeat the verification of every export from the bundle alone, without tensorflow.
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.export import ExportFormat, LoadedModel, find_format, usable_formats
 
@@ -54,6 +55,7 @@ class Latency:
         return f"{self.median_ms:.2f} ms median, {self.p95_ms:.2f} ms p95{last}"
 
 
+@named
 def benchmark_export(
     path: str | Path, threads: Sequence[int] = (1, 2), runs: int = 50
 ) -> dict[int, Latency]:

@@ -2,12 +2,15 @@
 
 from dataclasses import asdict, dataclass
 
+from kerasrecipes.arguments import named
+
 # Rounding weights to 8 bits flips photos that the model itself is unsure about.
 _MIN_AGREEMENT = {"float32": 0.99, "float16": 0.99, "dynamic": 0.95, "int8": 0.95, "int4": 0.9}
 # Sums of fractions that should be equal differ by less.
 _ROUNDING = 1e-12
 
 
+@named
 @dataclass(frozen=True)
 class Tolerance:
     """Limits for one export; a number beyond its limit is a failure.

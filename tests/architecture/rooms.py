@@ -27,7 +27,7 @@ class Room:
 # Files below the rooms, which all that stands above them may import.
 FOR_ALL = {
     "_version", "errors", "regular", "registry", "lazy", "console", "files", "file_budget",
-    "keras_private", "environment", "records",
+    "keras_private", "environment", "records", "arguments",
 }  # fmt: skip
 
 # From the bottom of the house to its top. Types (`if TYPE_CHECKING:`) are free.
@@ -35,6 +35,7 @@ ROOMS = {
     "_version": Room(),
     "errors": Room(),
     "regular": Room(),
+    "arguments": Room(),
     "registry": Room(),
     "lazy": Room(),
     "console": Room(later_libraries="rich"),

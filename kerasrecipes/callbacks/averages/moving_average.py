@@ -5,9 +5,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import Resumable, require_single_steps
 
 
+@named
 class MovingAverage(Resumable, keras.callbacks.Callback):
     """Validate, and leave in the model, a moving average of its weights over the steps.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import (
     Resumable,
     iterations_of,
@@ -16,6 +17,7 @@ from kerasrecipes.callbacks.state.model_state import synchronise
 from kerasrecipes.errors import NotFittedError
 
 
+@named
 class SnapshotEnsemble(Resumable, keras.callbacks.Callback):
     """Lower the learning rate along a cosine, again and again, and keep each cycle's end.
 

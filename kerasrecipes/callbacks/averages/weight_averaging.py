@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import Resumable
 from kerasrecipes.callbacks.state.model_state import RandomState
 from kerasrecipes.keras_private import parts_of
@@ -58,6 +59,7 @@ def measure_batch_norms(model: keras.Model, dataset: Iterable) -> None:
         raise ValueError("`dataset` is empty: BatchNormalization needs at least one batch.")
 
 
+@named
 class StochasticWeightAveraging(Resumable, keras.callbacks.Callback):
     """Give the model, at the end, the equal average of its weights from some epoch on.
 

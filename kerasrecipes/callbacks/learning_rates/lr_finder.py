@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import require_used
 from kerasrecipes.callbacks.batch_loss import BatchLoss
 from kerasrecipes.callbacks.learning_rates.suggestion import (
@@ -22,6 +23,7 @@ from kerasrecipes.callbacks.state.model_state import (
 from kerasrecipes.errors import is_number
 
 
+@named
 class LRFinder(BatchLoss):
     """Sweep the learning rate in a `fit`, stop it, and leave the model as it was.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.learning_rates.lr_finder import LRFinder, check_fallback
 from kerasrecipes.callbacks.learning_rates.suggestion import LearningRateSuggestion
 from kerasrecipes.callbacks.learning_rates.weight_groups import group_weights
@@ -56,6 +57,7 @@ def copy_dataset(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
     return tf.data.experimental.from_variant(copy, dataset.element_spec)
 
 
+@named
 def find_learning_rate(
     model: keras.Model,
     dataset: Iterable[Any],
@@ -112,6 +114,7 @@ def find_learning_rate(
     return finder.suggestion
 
 
+@named
 def find_group_learning_rates(
     model: keras.Model,
     dataset: Iterable[Any],

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import Resumable, require_single_steps
 from kerasrecipes.callbacks.state.model_state import synchronise
 from kerasrecipes.callbacks.zeros.kernels import find_kernels
@@ -17,6 +18,7 @@ MASKS_EVERY = 100
 Schedule = Callable[[int], tuple[bool, float]]
 
 
+@named
 class MagnitudePruning(Resumable, keras.callbacks.Callback):
     """Set more and more of the smallest weights to zero while the model trains on.
 
@@ -193,6 +195,7 @@ class MagnitudePruning(Resumable, keras.callbacks.Callback):
                 self._masks[name] = largest(values, self.sparsity_at(self._step, final))
 
 
+@named
 class HoldZeros(Resumable, keras.callbacks.Callback):
     """Keep the weights at zero that are zero when training begins.
 

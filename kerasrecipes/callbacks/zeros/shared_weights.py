@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import Resumable
 from kerasrecipes.callbacks.zeros.kernels import find_kernels
 from kerasrecipes.errors import listed
@@ -14,6 +15,7 @@ from kerasrecipes.errors import listed
 ZERO = -1
 
 
+@named
 class HoldClusters(Resumable, keras.callbacks.Callback):
     """Let weights that have one value when training begins keep one value, which is trained.
 

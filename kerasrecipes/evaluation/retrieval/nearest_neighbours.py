@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, NotFittedError
 from kerasrecipes.evaluation.retrieval.embeddings import checked_labels, unit_rows
 
@@ -9,6 +10,7 @@ UNKNOWN = -1
 _BLOCK = 1024
 
 
+@named
 class NearestNeighbours:
     """Let the k nearest photos vote on the class of a new one.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.retrieval.embeddings import checked_labels, unit_rows
 from kerasrecipes.evaluation.scores import group_numbers
@@ -15,6 +16,7 @@ from kerasrecipes.statistics.shares import share_of
 _QUERIES = 256
 
 
+@named
 def recall_at_k(
     embeddings: np.ndarray,
     labels: np.ndarray,
@@ -60,6 +62,7 @@ def recall_at_k(
     return {int(k): share_of(first < k, asking) for k in ks}
 
 
+@named
 def mean_average_precision(
     embeddings: np.ndarray, labels: np.ndarray, *, groups: np.ndarray | None = None
 ) -> Estimate:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import is_number, listed, unknown_name
 from kerasrecipes.optimization.channels.choice import ChannelChoice, MultiplyAdds
 from kerasrecipes.optimization.channels.groups import (
@@ -71,6 +72,7 @@ class PrunedChannels:
         )
 
 
+@named
 def prune_channels(
     model: "keras.Model",
     *,

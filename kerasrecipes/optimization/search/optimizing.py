@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasrecipes.arguments import named
 from kerasrecipes.console import heeds_verbose
 from kerasrecipes.files import TemporaryFolder, locked_folder
 from kerasrecipes.optimization.probabilities import check_probabilities
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kerasrecipes.training.recipe import Recipe
 
 
+@named
 @heeds_verbose
 def optimize(
     recipe: "Recipe",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.photos.decoding.pixels import load_rgb, open_photo
 from kerasrecipes.photos.decoding.policy import RESAMPLING, DecodePolicy
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 2**30
 
 
+@named
 def decode_photo(
     photo: bytes | str | Path,
     image_size: tuple[int, int],

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields
 
 from PIL import Image
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, did_you_mean, listed, unknown_name
 
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -13,6 +14,7 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+@named
 @dataclass(frozen=True)
 class DecodePolicy:
     """How a photo becomes pixels.

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.tables.spelling import written
 from kerasrecipes.data.tables.table import Candidate, find_side
 from kerasrecipes.errors import DataError, listed
@@ -17,6 +18,7 @@ from kerasrecipes.photos.sources.pixels import Pixels
 from kerasrecipes.photos.sources.png import encode_png
 
 
+@named
 def photos_from_arrays(
     x: Any,
     y: Any,

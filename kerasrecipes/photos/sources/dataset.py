@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS
 from kerasrecipes.data.tables.spelling import trimmed, written
 from kerasrecipes.data.tables.table import Candidate, find_side
@@ -25,6 +26,7 @@ LIMIT = 50_000
 _ROOT = Path("dataset")
 
 
+@named
 def photos_from_dataset(
     dataset: Any,
     *,

@@ -1,0 +1,219 @@
+"""Every public callable, with hostile values in place of each argument, names what is wrong."""
+
+import gc
+import inspect
+import math
+import traceback
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kerasrecipes as kr
+from kerasrecipes.arguments import _is_raised_here, fits, named, words
+from kerasrecipes.errors import KerasRecipesError, printable
+from kerasrecipes.photos import augment
+from kerasrecipes.registry import Registry
+
+
+class Odd:
+    def __repr__(self):
+        return "<odd>"
+
+
+HOSTILE = [
+    None, Odd(), "\ud800x", [], {}, [[]], 10**400, -1, math.nan, True, b"\xff", {"x": []},
+    np.zeros((2, 0)), "x", ["a"], {1},
+]  # fmt: skip
+# What people get and hold, rather than call.
+HELD = set(
+    "Ablation ActivationRange AdaptedModel AdapterSummary BackboneSpec BatchNormChange Benchmark "
+    "Bundle DriftReport ReferenceProfile Shift "
+    "BundleEvaluation CheckReport ClassHead ClassResult Continuation Estimate Evaluation "
+    "Example Examples Excluded ExportFormat ExportRecord Finding FineTuned FreezeSummary "
+    "GradientCheck GraphFacts Head InputSpec LabelResult Latency LayerPrecision LayerSensitivity "
+    "LearningRateSuggestion LoadedModel Modality MultiLabelEvaluation OptimizationResult "
+    "OptimizedBundle OrderedClassResult OrdinalEvaluation OutputSpec Photo PhotoFacts PhotoSet "
+    "Prediction ProbeResult PrunedChannels QuantizationPlan QuantizationReport "
+    "QuantizationSensitivity QuantizedConv2D QuantizedDense QuantizedDepthwiseConv2D "
+    "QuantizedModel RangeOutlier Reader Recipe Recommendation RegressionEvaluation Result "
+    "Resumable RunReport SummedAveragePooling2D Task Verification WeightReport".split()
+)
+
+
+def public_callables():
+    rooms = [getattr(kr, name) for name in kr.__all__ if inspect.ismodule(getattr(kr, name))]
+    found = {}
+    for package in (kr, *rooms):
+        for name in set(package.__all__) - HELD:
+            one = getattr(package, name)
+            error = inspect.isclass(one) and issubclass(one, BaseException)
+            if callable(one) and not inspect.ismodule(one) and not error:
+                found[name] = one
+    return found
+
+
+CALLABLES = public_callables()
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """Arguments by name that are of the right kind; what takes long finds nothing to do."""
+    folder = tmp_path_factory.mktemp("arguments")
+    photo = keras.Input((8, 8, 3))
+    x = keras.layers.BatchNormalization(name="n")(keras.layers.Conv2D(4, 3, name="c")(photo))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(photo, keras.layers.Dense(2, activation="softmax", name="logits")(x))
+    none = kr.PhotoSet(photos=(), class_names=("a", "b"), root=folder)
+    labels = np.arange(40) % 2
+    scores = np.random.default_rng(0).dirichlet([1, 1], 40)
+    recipe = kr.ImageClassifier(image_size=(32, 32), weights=None)
+    return {
+        **dict.fromkeys(("recipe", "teacher", "student"), recipe),
+        **dict.fromkeys(("train", "val", "photos", "examples"), none),
+        **dict.fromkeys(("bundle", "folder", "source", "to", "store", "log_dir"), folder / "none"),
+        **dict.fromkeys(("labels", "units"), labels),
+        **dict.fromkeys(("scores", "embeddings", "answers", "logits"), scores),
+        **dict.fromkeys(("correct_a", "correct_b", "right"), labels > 0),
+        **dict.fromkeys(("epochs", "cycle_epochs", "start_epoch", "open_blocks", "lost"), 1),
+        **dict.fromkeys(("gained", "trials", "successes"), 1),
+        **dict.fromkeys(("calibration", "x"), np.zeros((4, 8, 8, 3), "uint8")),
+        **dict.fromkeys(("name", "head", "format"), "x"),
+        "path": folder / "no.tflite", "model": model, "photo": np.zeros((8, 8, 3), "uint8"),
+        "image_size": (8, 8), "y": ["a", "b", "a", "b"], "targets": np.eye(2)[labels],
+        "dataset": [(np.zeros((2, 8, 8, 3)), np.eye(2))], "class_names": ["a", "b"],
+        "costs": np.array([[0, 1.0], [1, 0]]), "class_counts": [3, 4],
+        "positive_weights": [1.0, 2.0], "statistic": np.mean, "rng": np.random.default_rng(0),
+        "augmentation": kr.Augmentation(), "language": "python", "export": "tflite-int8",
+        "spec": kr.get_backbone("efficientnet_lite0"), "adapter": kr.LowRank(), "level": "normal",
+        "make": print, "learning_rate": 0.1, "probe": (np.zeros((2, 8, 8, 3)), np.eye(2)),
+        "stages": (kr.Stage("a", 1, 0.1),), "backbone": "efficientnet_lite0", "on": "logits",
+    }  # fmt: skip
+
+
+# Where an argument of that name is another thing.
+OTHERWISE = {
+    "Predictor": {"model": Path("none")},
+    "fine_tune_images": {"photos": Path("none")},
+    "decode_photo": {"photo": b"x"},
+    "cost_matrix": {"costs": {"a": {"b": 2.0}}},
+    "evaluate_numbers": {"targets": np.arange(40.0), "answers": np.arange(40.0)},
+    "get_head": {"name": "classification"},
+    "make_head": {"name": "classification"},
+    "get_task": {"name": "classification"},
+    "get_loss": {"name": "focal"},
+    "get_format": {"name": "tflite"},
+    "register_callback": {"callback": keras.callbacks.Callback},
+    "find_group_learning_rates": {"groups": {"all": "c/kernel"}},
+}
+# Their own tests call them, with what cannot be told apart by its kind.
+APART = {"check_gradients", "measure_ranges"}
+
+
+def is_ours(error):
+    return isinstance(error, KerasRecipesError) or _is_raised_here(error.__traceback__)
+
+
+def says(error, name, value, parameters):
+    """Tell whether a message names an argument, or shows what was passed for it."""
+    text = str(error)
+    shown = {type(value).__name__, "1" + 9 * "0" if isinstance(value, int) else printable(value)}
+    names = {name, name.rstrip("s"), name.removeprefix("class_"), name.removesuffix("_name")}
+    names |= {"class"} | {f"`{other}`" for other in parameters}
+    shown |= {f"'{key}'" for key in value} if isinstance(value, dict) else set()
+    return any(one and one in text for one in (*names, *shown, repr(value)[:9]))
+
+
+def attempt(call, arguments):
+    try:
+        call(**arguments)
+    except Exception as error:
+        return error
+    return None
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays(monkeypatch):
+    """Take back what a call registered."""
+    monkeypatch.setattr(augment, "AUGMENTATIONS", dict(augment.AUGMENTATIONS))
+    for registry in (one for one in gc.get_objects() if isinstance(one, Registry)):
+        monkeypatch.setattr(registry, "added", dict(registry.added))
+
+
+@pytest.mark.parametrize("callable_name", sorted(CALLABLES.keys() - APART))
+@pytest.mark.filterwarnings("ignore")
+def test_hostile_arguments_are_named(callable_name, sound, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    call = CALLABLES[callable_name]
+    parameters = inspect.signature(call).parameters
+    known = sound | OTHERWISE.get(callable_name, {})
+    usual = [
+        one for one in parameters.values() if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
+    ]
+    arguments = {one.name: known[one.name] for one in usual if one.default is one.empty}
+    before = attempt(call, arguments)
+    assert before is None or is_ours(before), traceback.format_exception(before)
+    for name in (one.name for one in usual):
+        for value in HOSTILE:
+            error = attempt(call, {**arguments, name: value})
+            if error is None or str(error) == str(before):
+                continue
+            where = f"{callable_name}({name}={value!r:.30}): {type(error).__name__}: {error}"
+            assert is_ours(error), where[:400]
+            told = says(error, name, value, parameters) or "here are no" in str(error)
+            assert told or "not fitted" in str(error) or "Call `fit`" in str(error), where[:400]
+
+
+def test_the_walk_is_long():
+    assert len(CALLABLES) > 100 and HELD <= {n for p in (kr, *vars(kr).values()) for n in dir(p)}
+
+
+def test_annotations_are_understood():
+    for kind, right, wrong in (
+        (int, [3, np.int64(3)], [True, 3.0, "3", 2**70]),
+        (float, [3, 0.5, np.float32(1)], [math.nan, math.inf, "1", 10**400]),
+        (str | None, ["a", None], [b"a", 3, "\ud800", "a\0b"]),
+        (Path | str, ["a", Path("a")], [3, None]),
+        (list[str], [["a"], ("a",), []], ["a", [1], {"a"}, {"a": 1}]),
+        (tuple[int, int], [(1, 2), [1, 2]], [(1,), 3, (1, "2")]),
+        (dict[str, float], [{"a": 1}], [{1: 1}, {"a": "b"}, []]),
+        (np.ndarray, [np.zeros(3), [1, 2]], [None, [], np.zeros((2, 0)), 3]),
+        ("keras.Model | None", [None, keras.Sequential()], [3, "model"]),
+        ("Sequence[kerasrecipes.Stage] | str", ["a", [1]], [3, None]),
+        (type[int], [int], [3]),
+    ):
+        assert all(fits(kind, one) for one in right), kind
+        assert not any(fits(kind, one) for one in wrong), kind
+    assert words(tuple[int, int]) == "2 values, each a whole number"
+    assert words("keras.Model | str | Path") == "a Model or a text or a path"
+
+
+def test_only_what_python_says_is_told_anew():
+    @named
+    def asked(names: list[str], count: int = 1, *more: int) -> str:
+        if count > 5:
+            raise ValueError("`count` is too large.")
+        if count == 3:
+            raise KeyError("a fault inside")
+        return names[0][:count] + str(sum(more))
+
+    assert asked(["abc"], 2, 3) == "ab3"
+    for arguments, told in (
+        ((3,), "`names` must be a list of texts, not 3."),
+        ((["a"], 9), "`count` is too large."),
+        ((["a"], 3), "'a fault inside'"),  # with sound arguments it is not theirs
+        ((["a"], 1, "x"), "`more` must be a list of whole numbers, not ('x',)."),
+        (([],), "`names` cannot be []: list index out of range"),
+    ):
+        with pytest.raises((ValueError, KeyError)) as error:
+            asked(*arguments)
+        assert str(error.value) == told
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        asked(wrong=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        huge = 10**5000
+        with pytest.raises(ValueError, match="`names` must be a list of texts, not this int"):
+            asked(huge)
