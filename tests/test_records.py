@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from kerasrecipes.bundles.contract import Contract
-from kerasrecipes.bundles.export_record import RECORD_FILE, ExportRecord
+from kerasrecipes.bundles.export_record import ExportRecord
 from kerasrecipes.data.tables.rows import read_rows
 from kerasrecipes.engine.devices.workers import worker_place
 from kerasrecipes.engine.run_folder import RunFolder
 from kerasrecipes.errors import DataError, KerasRecipesError
 from kerasrecipes.evaluation import evaluate_scores
-from kerasrecipes.optimization.search.search import _Record as SearchRecord
+from kerasrecipes.optimization.search.record import Record as SearchRecord
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.report.run_report import DataReport, FreezeRow, RunReport, StageReport
 from kerasrecipes.verify.changes import ClassChange, Flip
@@ -91,9 +91,7 @@ CANDIDATE = {
 
 
 def read_export(content: bytes, folder: Path) -> str:
-    (folder / "tflite-int8").mkdir(exist_ok=True)
-    (folder / "tflite-int8" / RECORD_FILE).write_bytes(content)
-    return repr(ExportRecord.read(folder / "tflite-int8"))
+    return repr(ExportRecord.parse(content, folder / "tflite-int8"))
 
 
 def read_run(content: bytes, folder: Path) -> None:
