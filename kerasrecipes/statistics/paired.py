@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from kerasrecipes.arguments import named
+from kerasrecipes.errors import is_number
 from kerasrecipes.statistics.clustered import clustered_difference
 from kerasrecipes.statistics.intervals import bootstrap_interval, paired_difference_interval
 
