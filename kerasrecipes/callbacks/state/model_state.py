@@ -155,7 +155,10 @@ def fresh_optimizer(model: keras.Model, learning_rate: float) -> keras.optimizer
     """
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
-        raise ValueError("The model has no optimizer. Call `model.compile(optimizer, loss)` first.")
+        raise ValueError(
+            "The model is not compiled with an optimizer. Call `model.compile(optimizer, loss)` "
+            "first."
+        )
     config = optimizer.get_config()
     inner = config.get("inner_optimizer")
     target = inner["config"] if inner else config
