@@ -104,7 +104,7 @@ def clustered_difference(
         >>> right = np.repeat([True] * 9 + [False], 6)
         >>> low, high = clustered_difference(right, ~right, np.repeat(np.arange(10), 6))
         >>> round(low, 2), round(high, 2)
-        (0.3, 1.0)
+        (0.33, 1.0)
 
     Reference:
         Bonett and Price, 2012, "Adjusted Wald confidence interval for a difference of binomial
@@ -120,7 +120,7 @@ def clustered_difference(
         return -1.0, 1.0
     padded = np.append(differences, [1, -1])
     error = clustered_error(padded, np.append(units, [-1, -2]))
-    half = t.ppf((1 + confidence) / 2, count - 1) * error
+    half = float(t.ppf((1 + confidence) / 2, count - 1)) * error
     mean = float(padded.mean())
     return max(-1.0, mean - half), min(1.0, mean + half)
 
