@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import Resumable
 from kerasrecipes.console import say
 from kerasrecipes.keras_private import features_of, functional_of, has_graph, nodes_in_order
@@ -16,6 +17,7 @@ _DIRECTIONS = 64
 _FEWEST = 20
 
 
+@named
 class DriftCheck(Resumable, keras.callbacks.Callback):
     """Compare validation with training data as the model sees them, and watch its features move.
 

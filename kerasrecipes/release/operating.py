@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.specs import Alarm
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.operating.point import OperatingPoint
@@ -45,6 +46,7 @@ class OperatedBundle:
         return f"{self.point}\n{written}"
 
 
+@named
 def operate_bundle(
     bundle: Bundle | str | Path,
     alarm: Sequence[str],

@@ -35,7 +35,7 @@ HELD = set(
     "Example Examples Excluded ExportFormat ExportRecord Finding FineTuned FreezeSummary "
     "GradientCheck GraphFacts Head InputSpec LabelResult Latency LayerPrecision LayerSensitivity "
     "LearningRateSuggestion LoadedModel Modality MultiLabelEvaluation OptimizationResult "
-    "OptimizedBundle OrderedClassResult OrdinalEvaluation OutputSpec Photo PhotoFacts PhotoSet "
+    "OperatedBundle OptimizedBundle OrderedClassResult OrdinalEvaluation OutputSpec Photo PhotoFacts PhotoSet "
     "Prediction ProbeResult PrunedChannels QuantizationPlan QuantizationReport "
     "QuantizationSensitivity QuantizedConv2D QuantizedDense QuantizedDepthwiseConv2D "
     "QuantizedModel RangeOutlier Reader Recipe Recommendation RegressionEvaluation Result "
@@ -88,7 +88,7 @@ def sound(tmp_path_factory):
         "positive_weights": [1.0, 2.0], "statistic": np.mean, "rng": np.random.default_rng(0),
         "augmentation": kr.Augmentation(), "language": "python", "export": "tflite-int8",
         "spec": kr.get_backbone("efficientnet_lite0"), "adapter": kr.LowRank(), "level": "normal",
-        "make": print, "learning_rate": 0.1, "probe": (np.zeros((2, 8, 8, 3)), np.eye(2)),
+        "make": print, "alarm": ["a"], "learning_rate": 0.1, "probe": (np.zeros((2, 8, 8, 3)), np.eye(2)),
         "stages": (kr.Stage("a", 1, 0.1),), "backbone": "efficientnet_lite0", "on": "logits",
     }  # fmt: skip
 
@@ -152,7 +152,10 @@ def test_hostile_arguments_are_named(callable_name, sound, tmp_path, monkeypatch
     usual = [
         one for one in parameters.values() if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
     ]
-    arguments = {one.name: known[one.name] for one in usual if one.default is one.empty}
+    needed = [one.name for one in usual if one.default is one.empty]
+    unknown = [name for name in needed if name not in known]
+    assert not unknown, f"Say in `sound` what {unknown} may be, or in HELD that nobody calls it."
+    arguments = {name: known[name] for name in needed}
     before = attempt(call, arguments)
     assert before is None or is_ours(before), traceback.format_exception(before)
     for name in (one.name for one in usual):
@@ -164,6 +167,15 @@ def test_hostile_arguments_are_named(callable_name, sound, tmp_path, monkeypatch
             assert is_ours(error), where[:400]
             told = says(error, name, value, parameters) or "here are no" in str(error)
             assert told or "not fitted" in str(error) or "Call `fit`" in str(error), where[:400]
+
+
+def test_every_public_callable_has_the_checker():
+    for name in CALLABLES.keys() - {"get_backbone"}:  # it judges its one argument itself
+        call = CALLABLES[name]
+        if inspect.signature(call).parameters:
+            code = getattr(call.__init__ if inspect.isclass(call) else call, "__code__", None)
+            assert code is not None, name
+            assert code.co_filename.endswith("arguments.py"), f"Decorate {name} with `named`."
 
 
 def test_the_walk_is_long():
