@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.examples import LABELS, Examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.heads.pooled import POOL
 
@@ -46,7 +46,12 @@ def calibration_inputs(
     if model is not None and len(many) > len(chosen):
         features, strata = _features(model, many), many.strata()
         kept: list[int] = []
-        for k, wanted in zip(*np.unique(chosen.strata(), return_counts=True), strict=True):
+        drawn = chosen.strata()
+        if train.target == LABELS:
+            # Which labels are too rare to be a stratum depends on the set.
+            place = dict(zip((item.key for item in many.items), strata.tolist(), strict=True))
+            drawn = np.array([place[item.key] for item in chosen.items])
+        for k, wanted in zip(*np.unique(drawn, return_counts=True), strict=True):
             members = np.flatnonzero(strata == k)
             kept += list(members[representatives(features[members], wanted, seed)])
         chosen = many.select(kept)

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from kerasrecipes import scan_photos
+from kerasrecipes.training import calibration
 from kerasrecipes.training.calibration import calibration_inputs, representatives
 
 RARE = 3
@@ -64,3 +65,14 @@ def test_equal_rows_are_chosen_once(recwarn):
     assert len(set(chosen)) == 5 and len(np.unique(rows[chosen], axis=0)) == 3
     assert list(representatives(rows, 12, seed=1)) == list(range(12))
     assert not recwarn.list
+
+
+def test_labels_that_are_all_rare_are_calibrated_with(make, monkeypatch):
+    """A draw of few has other strata than one of many: each of its labels is too rare to be one."""
+    photos = make.photo_set([(f"label {i % 40:02}",) for i in range(400)])
+    monkeypatch.setattr(calibration, "_features", lambda model, many: np.eye(len(many)))
+    monkeypatch.setattr(
+        type(photos), "stack", lambda chosen, shape: [p.label for p in chosen.items]
+    )
+    found = calibration_inputs(photos, (8, 8, 3), 0, count=60, model=object())
+    assert len(found) >= 60 and len(set(found)) > 30
