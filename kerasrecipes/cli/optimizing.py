@@ -167,15 +167,18 @@ def distil_saved(
     Photos of the model's own fit are recognised; all others are only for the final test.
     """
     settings, _ = told_recipe(context, config, assignments)
-    from kerasrecipes.optimization.bundle_optimization import remake_bundle
-    from kerasrecipes.optimization.distilling import distil
+    from kerasrecipes.optimization.bundle_optimization import remake_bundle, same_question
+    from kerasrecipes.optimization.distilling import check_student, check_teacher, teach
+    from kerasrecipes.release.bundle import Bundle
     from kerasrecipes.training.fine_tune import with_epochs
     from kerasrecipes.training.image_classifier import ImageClassifier
 
-    student = ImageClassifier(**with_epochs(epochs, settings))
+    same = same_question(Bundle.load(model).manifest.recipe)
+    student = check_student(ImageClassifier(**{**same, **with_epochs(epochs, settings)}))
 
     def taught(teacher: "Recipe", train: "Examples", val: "Examples") -> Any:
-        return distil(teacher, student, train, val)
+        check_teacher(teacher, student)
+        return teach([teacher], student, train, val)
 
     _tell(remake_bundle(model, photos, to, taught), as_json)
 

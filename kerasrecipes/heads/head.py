@@ -41,6 +41,9 @@ class Head(ABC):
     output_name: ClassVar[str] = "scores"
     # Whether `finish` has something to do.
     finishes: ClassVar[bool] = False
+    # What a teacher passes on of such answers; see `training.distillation.SOFTENED`. `None` if
+    # nothing but labels can teach them.
+    softened: ClassVar[str | None] = None
 
     loss_name: str
 
@@ -99,6 +102,10 @@ class Head(ABC):
         """
         return self
 
+    def taught(self, answers: np.ndarray) -> np.ndarray:
+        """Return what a teacher's answers are on the scale of what the head trains."""
+        return answers
+
     def output(self, examples: Examples) -> OutputSpec:
         """Describe the answers of a model that learns from these examples."""
         names = examples.class_names
@@ -140,6 +147,8 @@ _HEADS_OF = {
 
 class ClassHead(Head):
     """A head that learns one class for each example."""
+
+    softened: ClassVar[str | None] = "softmax"
 
     def targets(self, examples: Examples) -> np.ndarray:
         """Return one-hot rows, float32, shape `(n, classes)`."""

@@ -105,6 +105,7 @@ class MultiLabelHead(SmoothedHead):
     task: ClassVar[Task] = MULTI_LABEL
     trains: ClassVar[str] = LABEL_LOGITS
     predictions: ClassVar[str] = BINARY
+    softened: ClassVar[str | None] = "sigmoid"
     loss_name: str = "binary_cross_entropy"
 
     def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":

@@ -109,6 +109,7 @@ class OrdinalHead(ClassHead, SmoothedHead):
     task: ClassVar[Task] = ORDINAL
     trains: ClassVar[str] = STEPS
     predictions: ClassVar[str] = BINARY
+    softened: ClassVar[str | None] = "sigmoid"
     loss_name: str = "binary_cross_entropy"
 
     def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":

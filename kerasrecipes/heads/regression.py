@@ -100,6 +100,7 @@ class RegressionHead(PooledHead):
     trains: ClassVar[str] = STANDARD
     output_name: ClassVar[str] = VALUE
     predictions: ClassVar[str] = NUMBERS
+    softened: ClassVar[str | None] = "number"
     loss_name: str = "mean_squared_error"
     unit: str = ""
     mean: float = 0.0
@@ -137,7 +138,11 @@ class RegressionHead(PooledHead):
 
     def targets(self, examples: Examples) -> np.ndarray:
         """Return the numbers, less the mean and in spreads, float32, shape `(n, 1)`."""
-        return ((numbers(examples) - self.mean) / self.spread).astype(np.float32)[:, None]
+        return self.taught(numbers(examples)[:, None]).astype(np.float32)
+
+    def taught(self, answers: np.ndarray) -> np.ndarray:
+        """Return numbers, less the mean and in spreads."""
+        return (answers - self.mean) / self.spread
 
     def output(self, examples: Examples) -> OutputSpec:
         """Describe the answers of a model that learns from these examples."""

@@ -1,6 +1,6 @@
 """Optimizing a saved model with the photos of its own fit, told by their digests."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import FIT_SIDES
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.result import Evaluation
-from kerasrecipes.heads import get_task
-from kerasrecipes.optimization.distilling import check_student
+from kerasrecipes.heads import get_head, get_task
+from kerasrecipes.heads.classification import CLASSIFICATION
+from kerasrecipes.optimization.distilling import check_student, check_teacher
 from kerasrecipes.optimization.quantized_model import QuantizedModel
 from kerasrecipes.optimization.search.optimizing import optimize
 from kerasrecipes.optimization.search.result import OptimizationResult
 from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.settings.judging import Judged
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.loading import load_recipe
@@ -121,7 +123,8 @@ def optimize_bundle(
     to = name.with_name(f"{name.name}_small") if to is None else Path(to)
     check_model_folder(to)  # before the search, not after it
     recipe = load_recipe(bundle)
-    smaller = [_student(name, recipe, recipe.seed if seed is None else seed) for name in students]
+    seed_of_all = recipe.seed if seed is None else seed
+    smaller = [_student(name, recipe, seed_of_all) for name in students]
     train, val, fresh = photos_of_fit(bundle, photos)
     result = optimize(recipe, train, val, students=smaller, seed=seed, **settings)
     if result.pick is None:
@@ -162,18 +165,32 @@ def remake_bundle(
     return RemadeBundle(evaluation, made.save(to))
 
 
-def _student(name: str, recipe: ImageClassifier, seed: int) -> ImageClassifier:
+def same_question(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings by which a student answers what its teacher does.
+
+    Args:
+        config: The teacher's recipe, in plain values.
+    """
+    # Of one class each, any head learns from any.
+    if get_head(config["head"]).task is CLASSIFICATION:
+        return {}
+    return {name: config[name] for name in ("head", "unit")}
+
+
+def _student(name: str, recipe: ImageClassifier, seed: int) -> Judged:
     """Make a recipe of a backbone that sees the photos as another recipe does."""
     student = ImageClassifier(
         name,
         weights="imagenet" if get_backbone(name).load_default is None else "default",
+        **same_question(recipe.get_config()),
         augment=recipe.augment,
         views=recipe.views,
         batch_size=recipe.batch_size,
         seed=seed,
     )
-    check_student(student)
-    return student
+    judged = check_student(student)
+    check_teacher(recipe, judged)
+    return judged
 
 
 def photos_of_fit(

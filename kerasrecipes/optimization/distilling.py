@@ -8,11 +8,10 @@ import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.console import heeds_verbose
-from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples
 from kerasrecipes.data.seen import refuse_tested, with_seen
 from kerasrecipes.engine.cautions import warn_of_random_weights
 from kerasrecipes.errors import DataError, listed
-from kerasrecipes.optimization.probabilities import check_probabilities
 from kerasrecipes.optimization.weight_report import model_facts
 from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.idle import settings_without_effect
@@ -48,9 +47,11 @@ def distil(
     own that would have no effect beside teachers, such as a loss, are errors.
 
     Args:
-        teacher: A fitted recipe, or a list of them, whose probabilities are averaged. Their
-            image sizes may differ.
-        student: A recipe of any backbone, not fitted; it stays as it is.
+        teacher: A fitted recipe, or a list of them, whose answers are averaged. Their image
+            sizes may differ.
+        student: A recipe of any backbone with a head of the same task, not fitted; it stays as
+            it is. Several labels, and the steps between ordered classes, are learned each by its
+            own probability, and numbers by their squared error.
         train: Photos to learn from, with labels.
         val: Photos to choose the weights by.
         temperature: Teachers' and student's scores are made softer by it, > 0.
@@ -58,7 +59,7 @@ def distil(
         feature_weight: Weight of the squared distance between pooled features, with one
             teacher.
         unlabelled: Further photos to learn from. Their labels are not looked at: where labels
-            count, the teachers' probabilities do.
+            count, the teachers' answers do.
         callbacks: Further `keras.callbacks.Callback`s for the training, or their names.
         verbose: Whether to print what trains and how it goes.
 
@@ -80,18 +81,39 @@ def distil(
     if not teachers:
         raise ValueError("`teacher` is empty: pass a fitted recipe, or a list of them.")
     judged = check_student(student)
-    schedule, spec = judged.schedule, judged.spec
+    for one in teachers:
+        check_teacher(one, judged)
+    if judged.head.softened == "number" and temperature != Distillation.temperature:
+        raise ValueError(
+            f"`temperature={temperature!r}` would have no effect: numbers are learned as they are. "
+            "Leave it out."
+        )
+    wish = Distillation(temperature, alpha, feature_weight)
+    return teach(teachers, judged, train, val, wish, unlabelled=unlabelled, callbacks=callbacks)
+
+
+def teach(
+    teachers: Sequence[Any],
+    judged: Judged,
+    train: Examples,
+    val: Examples,
+    wish: Distillation | None = None,
+    *,
+    unlabelled: Examples | None = None,
+    callbacks: Sequence["keras.callbacks.Callback | str"] = (),
+) -> Recipe:
+    """Fit a student that was judged to fitted recipes that suit it; see `distil`."""
+    schedule, spec, student = judged.schedule, judged.spec, judged.recipe
     callbacks = check_callbacks(callbacks, student, schedule, taught=True)
     for one in teachers:
-        check_probabilities(one, "`distil`", "Fit the student by itself.")
         data = checked_sides(one, train, val)
         refuse_tested(one.seen_, unlabelled=unlabelled)
-    wish = Distillation(temperature, alpha, feature_weight)
     count = 0 if unlabelled is None else len(unlabelled)
-    goal = Goal([one.model_ for one in teachers], wish, count)
+    goal = Goal([one.model_ for one in teachers], wish or Distillation(), count).suited(judged.head)
     shown = train if unlabelled is None else _joined(train, val, unlabelled, teachers)
     prepare(student)
-    model = build_model(spec, judged.head, student, len(train.class_names))
+    head = judged.head.suited(train)
+    model = build_model(spec, head, student, head.output(train).width)
     warnings = warn_of_random_weights(model, spec, student, schedule)
     stages = run_schedule(student, model, shown, val, schedule, goal, callbacks=callbacks)
     seen: dict[str, str] = {}
@@ -104,11 +126,31 @@ def distil(
     return refitted(base, model, train, val, step, stages, unlabelled)
 
 
-def check_student(student: Recipe) -> Judged:
+def check_teacher(teacher: Recipe, judged: Judged) -> None:
+    """Refuse a teacher that answers another question than its student.
+
+    Args:
+        teacher: A fitted recipe.
+        judged: The student.
+
+    Raises:
+        NotFittedError: If the teacher is not fitted.
+        ValueError: If the two learn different tasks.
+    """
+    said, learned = teacher.output_.task, judged.head.task.name
+    if said != learned:
+        raise ValueError(
+            f"The teacher answers what the task {said!r} asks, and the student's head "
+            f"{judged.head.name!r} learns the task {learned!r}. Give the student the teacher's "
+            f"head, head={teacher.head!r}."
+        )
+
+
+def check_student(student: Recipe | Judged) -> Judged:
     """Judge a student, and refuse what only a fit without teachers does.
 
     Args:
-        student: A recipe.
+        student: A recipe, or one that was judged here before.
 
     Returns:
         It, judged.
@@ -116,6 +158,8 @@ def check_student(student: Recipe) -> Judged:
     Raises:
         ValueError: If it is no recipe, or an argument is not usable.
     """
+    if isinstance(student, Judged):
+        return student
     if not isinstance(student, Recipe):
         raise ValueError(
             f"A student must be a recipe, e.g. an ImageClassifier, not {type(student).__name__}."
@@ -152,9 +196,15 @@ def _joined(train: Any, val: Examples, unlabelled: Any, teachers: Sequence) -> E
             "weights are chosen. Leave them out."
         )
     unlabelled = replace(unlabelled, policy=train.policy)
-    scores = np.mean([teacher.predict(unlabelled) for teacher in teachers], axis=0)
-    told = [train.class_names[k] for k in scores.argmax(axis=1)]
+    answers = np.mean([teacher.predict(unlabelled) for teacher in teachers], axis=0)
+    task, output = teachers[0].fitted_.task, teachers[0].output_
+    said = [task.decode(answer, output) for answer in answers]
+    labels = {
+        CLASS: [one.label for one in said],
+        LABELS: [one.labels for one in said],
+        NUMBER: [one.score for one in said],
+    }[train.target]
     named = [
-        replace(photo, label=label) for photo, label in zip(unlabelled.photos, told, strict=True)
+        replace(photo, label=label) for photo, label in zip(unlabelled.photos, labels, strict=True)
     ]
     return replace(train, photos=(*train.photos, *named))

@@ -26,7 +26,7 @@ from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
 from kerasrecipes.surgery.rebuilding import copied, flattened
 from kerasrecipes.training.refitting import checked_sides, refitted
-from kerasrecipes.training.retraining import retrain
+from kerasrecipes.training.retraining import retrain, teacher_of
 
 if TYPE_CHECKING:
     import keras
@@ -163,7 +163,7 @@ def _prune_channels(
         val,
         epochs=options["epochs"],
         learning_rate=options["learning_rate"],
-        teacher=recipe.fitted_.teacher,
+        teacher=teacher_of(recipe),
         callbacks=callbacks,
         name="after pruning",
     )
@@ -284,7 +284,7 @@ def _prune_weights(
         val,
         epochs=options["epochs"],
         learning_rate=options["learning_rate"],
-        teacher=recipe.fitted_.teacher,
+        teacher=teacher_of(recipe),
         callbacks=[*callbacks, HoldZeros()],
         name="after pruning",
     )
@@ -341,7 +341,7 @@ def cluster(
         val,
         epochs=epochs,
         learning_rate=learning_rate,
-        teacher=recipe.fitted_.teacher,
+        teacher=teacher_of(recipe),
         callbacks=[HoldClusters()],
         name="after clustering",
     )

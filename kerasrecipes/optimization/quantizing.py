@@ -20,7 +20,7 @@ from kerasrecipes.quantization.sensitivity import check_keep_float, layers_to_ke
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import checked_sides, fit_photos, refitted
-from kerasrecipes.training.retraining import retrain
+from kerasrecipes.training.retraining import retrain, teacher_of
 
 if TYPE_CHECKING:
     import keras
@@ -261,7 +261,7 @@ def train_with_rounding(
         val,
         epochs=epochs,
         learning_rate=learning_rate,
-        teacher=recipe.fitted_.teacher,
+        teacher=teacher_of(recipe),
         callbacks=callbacks,
         name="quantization-aware",
     )

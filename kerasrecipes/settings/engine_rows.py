@@ -44,7 +44,7 @@ _THE_MODEL = (
         "head",
         MODEL,
         HEAD,
-        idle={TAUGHT: _BY_TEACHERS},
+        idle={TAUGHT: Idle(_BY_TEACHERS.why, only=("margin", "embedding"))},
         rules=(
             Rule(
                 "The head `'embedding'` does not work together with `devices`.",

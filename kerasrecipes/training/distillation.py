@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrecipes.arguments import named
-from kerasrecipes.errors import DataError, did_you_mean, listed
+from kerasrecipes.errors import DataError, did_you_mean, listed, unknown_name
 from kerasrecipes.heads.classification import LOGITS
 from kerasrecipes.keras_private import maker_of
 
@@ -21,7 +21,7 @@ TRAINED = "trained"
 @named
 @dataclass(frozen=True)
 class Distillation:
-    """A student that learns from labels, from its teachers' scores, and from their features.
+    """A student that learns from labels, from its teachers' answers, and from their features.
 
     It is plain Keras: a model over the student's own layers, whose output is the student's
     scores before the softmax with its features behind them, a loss, and targets as arrays.
@@ -29,9 +29,12 @@ class Distillation:
 
     Args:
         temperature: Teachers' and student's scores are made softer by it, > 0; the larger,
-            the more the small ones count.
+            the more the small ones count. Numbers have none.
         alpha: Share of the teachers, 0…1; the labels have the rest.
         feature_weight: Weight of the squared distance between features; 0 without them.
+        answers: What scores are before they are softened: `"softmax"`, of one class each;
+            `"sigmoid"`, each of a question of its own, such as a label or the step above a class;
+            or `"number"`, which is learned by its squared error.
 
     Raises:
         ValueError: If a number is not usable.
@@ -50,6 +53,7 @@ class Distillation:
     temperature: float = 4.0
     alpha: float = 0.9
     feature_weight: float = 0.0
+    answers: str = "softmax"
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -60,6 +64,8 @@ class Distillation:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not low <= value <= high:
                 raise ValueError(f"`{name}` must lie between {low} and {high}, not {value!r}.")
+        if self.answers not in SOFTENED:
+            raise unknown_name("kind of answers", self.answers, SOFTENED, "help(Distillation)")
         if not self.alpha and not self.feature_weight:
             raise ValueError("With `alpha=0` and `feature_weight=0`, the teacher has no effect.")
 
@@ -69,16 +75,18 @@ class Distillation:
         features: str | None = None,
         feature_size: int | None = None,
         seed: int = 0,
+        trains: str | None = None,
     ) -> "keras.Model":
         """Give a student the output that it is trained by.
 
         Args:
-            student: A functional model that ends in a softmax; its layers are shared, so
-                training trains it.
+            student: A functional model; its layers are shared, so training trains it.
             features: Name of its layer with features, shape `(n, size)`, e.g. `"pool"`.
             feature_size: Size of the teacher's features; a dense layer, which is thrown away
                 later, leads to it.
             seed: Seed of that layer's initial weights.
+            trains: Name of the layer whose output is trained; `None` for what stands before the
+                softmax, in which the student must end.
 
         Returns:
             A model whose output, of the layer `"trained"`, suits `loss` and `targets`.
@@ -94,14 +102,15 @@ class Distillation:
                 "Features need all of `feature_weight` > 0, `features` and `feature_size`; "
                 f"received {self.feature_weight}, {features!r} and {feature_size}."
             )
+        raw = logits_of(student) if trains is None else output_of(student, trains)
         if not features:
-            return ending_in(student, logits_of(student))
+            return ending_in(student, raw)
         initializer = keras.initializers.GlorotUniform(seed=seed)
         regressor = keras.layers.Dense(
             feature_size, kernel_initializer=initializer, name="teacher_features"
         )
         found = regressor(output_of(student, features))
-        both = keras.layers.Concatenate(name=TRAINED)([logits_of(student), found])
+        both = keras.layers.Concatenate(name=TRAINED)([raw, found])
         return keras.Model(student.input, both, name=student.name)
 
     def loss(self, class_count: int) -> Callable:
@@ -111,28 +120,40 @@ class Distillation:
         means the same at every temperature.
 
         Args:
-            class_count: Number of classes.
+            class_count: Number of classes, labels or steps; 1 for a number.
         """
-        from keras import losses, ops
+        from keras import ops
+
+        compare, temperature = SOFTENED[self.answers].compare, self._temperature
 
         def distillation(
             y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor"
         ) -> "keras.KerasTensor":
             labels, teacher = y_true[:, :class_count], y_true[:, class_count : 2 * class_count]
             logits = y_pred[:, :class_count]
-            soft = logits / self.temperature
-            loss = (1 - self.alpha) * losses.categorical_crossentropy(labels, logits, True)
-            loss += (
-                self.alpha
-                * self.temperature**2
-                * losses.categorical_crossentropy(teacher, soft, True)
-            )
+            loss = (1 - self.alpha) * compare(labels, logits)
+            loss += self.alpha * temperature**2 * compare(teacher, logits / temperature)
             if self.feature_weight:
                 gap = y_true[:, 2 * class_count :] - y_pred[:, class_count:]
                 loss += self.feature_weight * ops.mean(ops.square(gap), axis=-1)
             return loss
 
         return distillation
+
+    @property
+    def _temperature(self) -> float:
+        return self.temperature if SOFTENED[self.answers].tempered else 1.0
+
+    def metrics(self, head: Any, class_count: int) -> "list[keras.metrics.Metric]":
+        """Return the metrics of a head, on the part of the output that answers.
+
+        Args:
+            head: The head of the student.
+            class_count: As in `loss`.
+        """
+        if self.answers == "softmax":
+            return [self.accuracy(class_count)]
+        return [_narrowed(metric, class_count) for metric in head.metrics()]
 
     def accuracy(self, class_count: int) -> "keras.metrics.Metric":
         """Return the metric that compares the student's scores with the labels.
@@ -156,19 +177,20 @@ class Distillation:
         """Return what `loss` compares with, one row per photo, or per view and photo.
 
         Args:
-            labels: One-hot labels, shape `(n, classes)`.
+            labels: One-hot labels, shape `(n, classes)`, or what else the answers should be.
             logits: The scores of each teacher before the softmax, each shape `(n, classes)`
-                or `(views, n, classes)`; their softened probabilities are averaged.
+                or `(views, n, classes)`; their softened answers are averaged.
             features: A teacher's features, shape `(n, size)` or `(views, n, size)`, with
                 `feature_weight`.
 
         Returns:
-            float32: the labels, the teachers' softened probabilities, the features.
+            float32: the labels, the teachers' softened answers, the features.
 
         Raises:
             DataError: If there is no teacher, or the shapes do not fit.
         """
-        teacher = np.mean([soften(row, self.temperature) for row in _checked(labels, logits)], 0)
+        soften = SOFTENED[self.answers].soften
+        teacher = np.mean([soften(row, self._temperature) for row in _checked(labels, logits)], 0)
         parts = [np.broadcast_to(labels, teacher.shape), teacher]
         if (features is None) == bool(self.feature_weight):
             raise DataError(
@@ -190,6 +212,86 @@ def soften(logits: np.ndarray, temperature: float) -> np.ndarray:
     scaled = np.asarray(logits, "float64") / temperature
     powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _sigmoid(logits: np.ndarray, temperature: float) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(np.asarray(logits, "float64") / temperature / 2))
+
+
+def _of_one_class(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
+    from keras import losses
+
+    return losses.categorical_crossentropy(y_true, y_pred, True)
+
+
+def _of_each(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
+    from keras import losses
+
+    return losses.binary_crossentropy(y_true, y_pred, True)
+
+
+def _squared(y_true: "keras.KerasTensor", y_pred: "keras.KerasTensor") -> "keras.KerasTensor":
+    from keras import losses
+
+    return losses.mean_squared_error(y_true, y_pred)
+
+
+@dataclass(frozen=True)
+class Softened:
+    """How answers of one kind are passed on.
+
+    Args:
+        soften: Makes raw scores, divided by a temperature, what a student compares its own with.
+        compare: The loss between the two, one value per example; takes raw scores.
+        tempered: Whether a temperature means anything.
+    """
+
+    soften: Callable[[np.ndarray, float], np.ndarray]
+    compare: Callable[..., Any]
+    tempered: bool = True
+
+
+SOFTENED = {
+    "softmax": Softened(soften, _of_one_class),
+    "sigmoid": Softened(_sigmoid, _of_each),
+    "number": Softened(lambda answers, _: np.asarray(answers, "float64"), _squared, False),
+}
+
+
+def _narrowed(metric: "keras.metrics.Metric", width: int) -> "keras.metrics.Metric":
+    """Let a metric see the first columns only: a student's answers, and its labels."""
+    from keras import metrics
+
+    class Narrowed(metrics.Metric):
+        def __init__(self) -> None:
+            super().__init__(name=metric.name)
+            self.metric = metric
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            self.metric.update_state(y_true[:, :width], y_pred[:, :width], sample_weight)
+
+        def result(self) -> Any:
+            return self.metric.result()
+
+        def reset_state(self) -> None:
+            self.metric.reset_state()
+
+    return Narrowed()
+
+
+def raw_answers(model: "keras.Model", head: Any) -> "keras.KerasTensor":
+    """Find what a teacher passes on, before it is softened.
+
+    Args:
+        model: The teacher.
+        head: The head that it was trained with.
+
+    Raises:
+        ValueError: If it cannot be found.
+    """
+    if head.softened == "softmax":
+        return logits_of(model)
+    return model.outputs[0] if head.softened == "number" else output_of(model, head.trains)
 
 
 def _checked(labels: np.ndarray, logits: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -120,12 +120,6 @@ class Fitted:
         )
 
     @property
-    def teacher(self) -> "keras.Model | None":
-        """What teaches a smaller model of this one: its own answers, if they are probabilities
-        of one class each; otherwise nothing does but the labels."""
-        return self.model if self.output.task == "classification" else None
-
-    @property
     def learnt_from(self) -> tuple[Examples, Examples]:
         """The examples that it was trained on, and those that it was chosen by.
 

@@ -9,7 +9,7 @@ import numpy as np
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.console import say
 from kerasrecipes.data.batches import one_hot
-from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.engine.cautions import warn_of_few_photos
 from kerasrecipes.engine.frozen.frozen_part import Side
@@ -19,7 +19,7 @@ from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
 from kerasrecipes.engine.stage import StageRunner
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads import Head
-from kerasrecipes.heads.classification import CLASSIFICATION, LOGITS
+from kerasrecipes.heads.classification import LOGITS
 from kerasrecipes.heads.pooled import POOL
 from kerasrecipes.losses.class_weights import class_weights
 from kerasrecipes.report.run_report import RunReport, StageReport
@@ -28,12 +28,13 @@ from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
 from kerasrecipes.settings.judging import check_accumulation, head_of
 from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.training.distillation import (
+    SOFTENED,
     TRAINED,
     Distillation,
     ending_in,
     logits_of,
     output_of,
-    soften,
+    raw_answers,
 )
 from kerasrecipes.training.fitting import (
     checked_examples,
@@ -100,6 +101,11 @@ def retrain(
     return model, stages[0]
 
 
+def teacher_of(recipe: "Recipe") -> "keras.Model | None":
+    """Return what teaches a smaller model of a fitted recipe's: its own, if its answers can be."""
+    return recipe.model_ if head_of(recipe).softened else None
+
+
 @dataclass
 class Goal:
     """What a model is trained towards besides the labels.
@@ -132,32 +138,49 @@ class Goal:
                 "several have nothing to do with each other."
             )
 
-    def targets(self, sides: tuple[Side, ...]) -> tuple[np.ndarray, ...]:
+    def suited(self, head: Head) -> "Goal":
+        """Return the goal of a student with this head.
+
+        Raises:
+            ValueError: If no teacher can teach it.
+        """
+        if not self.teachers:
+            return self
+        if head.softened is None:
+            raise ValueError(
+                f"Nothing is known of how a teacher passes on the answers of the head "
+                f"{head.name!r}, whose class says no `softened`. Train it with labels."
+            )
+        return replace(self, distillation=replace(self.distillation, answers=head.softened))
+
+    def targets(self, sides: tuple[Side, ...], head: Head) -> tuple[np.ndarray, ...]:
         """Ask the teachers about every view of every example."""
-        found = []
+        found, soften = [], SOFTENED[self.distillation.answers].soften
         for side, unlabelled in zip(sides, (self.unlabelled, 0), strict=True):
-            answers = [self._answers(teacher, side) for teacher in self.teachers]
+            labels = head.targets(side.examples)
+            answers = [self._answers(one, side, head, labels.shape[1]) for one in self.teachers]
             features = answers[0][1] if self.distillation.feature_weight else None
-            logits = [scores for scores, *_ in answers]
-            labels = one_hot(side.examples)
+            logits = [head.taught(raw) for raw, *_ in answers]
             if unlabelled:
                 last = slice(len(labels) - unlabelled, None)
                 labels[last] = np.mean([soften(raw[0, last], 1.0) for raw in logits], axis=0)
             found.append(self.distillation.targets(labels, logits, features))
         return tuple(found)
 
-    def _answers(self, teacher: "keras.Model", side: Side) -> list[np.ndarray]:
+    def _answers(
+        self, teacher: "keras.Model", side: Side, head: Head, width: int
+    ) -> list[np.ndarray]:
         """Return a teacher's scores, and its features if they are wanted, `(views, n, …)`."""
         import keras
 
-        outputs = [logits_of(teacher)]
+        outputs = [raw_answers(teacher, head)]
         if self.distillation.feature_weight:
             outputs.append(output_of(teacher, POOL))
-        classes = len(side.examples.class_names)
-        if outputs[0].shape[-1] != classes:
+        if (knows := outputs[0].shape[-1]) != width:
+            more = width - len(side.examples.class_names)  # steps are one fewer than classes
             raise DataError(
-                f"The teacher {teacher.name!r} knows {outputs[0].shape[-1]} classes, and the "
-                f"photos have {classes}. A teacher must have been trained on the same classes."
+                f"The teacher {teacher.name!r} knows {knows - more} classes, and the photos have "
+                f"{width - more}. A teacher must have been trained on the same classes."
             )
         reader = side.reader.for_model(teacher)
         cache = PrefixCache(keras.Model(teacher.input, outputs), reader, side.views, "float32")
@@ -169,10 +192,11 @@ class Goal:
         if not self.teachers:
             trained = logits_of(model) if head.trains == LOGITS else output_of(model, head.trains)
             return ending_in(model, trained)
+        trains = None if head.softened == "softmax" else head.trains
         if not self.distillation.feature_weight:
-            return self.distillation.training_model(model)
+            return self.distillation.training_model(model, trains=trains)
         size = output_of(self.teachers[0], POOL).shape[-1]
-        return self.distillation.training_model(model, POOL, size, seed)
+        return self.distillation.training_model(model, POOL, size, seed, trains)
 
 
 @dataclass(frozen=True)
@@ -204,6 +228,7 @@ def run_schedule(
     head = head_of(recipe)
     checked_examples(train, val, head)
     head = head.suited(train, model)
+    goal = goal.suited(head)
     check_accumulation(recipe, schedule, len(train))
     used = check_callbacks(callbacks, recipe, schedule, taught=bool(goal.teachers))
     warn_of_few_photos(val)
@@ -233,19 +258,19 @@ def _lesson(recipe: "Recipe", head: Head, sides: tuple[Side, Side], goal: Goal) 
     """Return what labels teach, or teachers who have been asked."""
     if not goal.teachers:
         return replace(lesson_of(head, recipe, sides), trains=TRAINED)
-    if head.task.name != CLASSIFICATION.name:
-        raise ValueError(
-            f"A teacher's answers are probabilities of one class each; the head {head.name!r} "
-            f"learns the task {head.task.name!r}. Train it with labels."
-        )
-    train = sides[0].examples
-    counts = list(train.counts().values())
+    train, wish = sides[0].examples, recipe.class_weights
+    width = head.targets(train).shape[1]
+    if train.target == CLASS:
+        counts = list(train.counts().values())
+        weights = one_hot(train) @ class_weights(counts, wish, "distillation")
+    else:
+        weights = head.weights(train, wish)
     return Lesson(
         trains=TRAINED,
-        loss=goal.distillation.loss(len(counts)),
-        metrics=lambda: [goal.distillation.accuracy(len(counts))],
-        targets=goal.targets(sides),
-        weights=one_hot(train) @ class_weights(counts, recipe.class_weights, "distillation"),
+        loss=goal.distillation.loss(width),
+        metrics=lambda: goal.distillation.metrics(head, width),
+        targets=goal.targets(sides, head),
+        weights=weights,
     )
 
 

@@ -76,3 +76,19 @@ def head_recipe(tiny_spec):
         return ImageClassifier(spec, head=head, **{**settings, **changes})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def student_of(head_recipe):
+    """Fits a student to what a teacher says, half of the photos without their labels."""
+    from kerasrecipes import UnfreezeSchedule, distil
+
+    def make(teacher, sides, **changes):
+        train, val, _ = sides
+        schedule = UnfreezeSchedule.full(epochs=12, learning_rate=0.01)
+        student = head_recipe(teacher.head, schedule=schedule, seed=1, **changes)
+        half = len(train) // 2
+        labelled, bare = train.select(range(half)), train.select(range(half, len(train)))
+        return distil(teacher, student, labelled, val, unlabelled=bare, verbose=False)
+
+    return make

@@ -135,3 +135,14 @@ def test_labels_are_given_from_their_thresholds_on():
     assert not task.agree(np.array([[0.8, 0.3, 0.6]]), answers, output)[0]
     assert task.agree(np.array([[0.1, 0.9, 0.1]]), answers, output)[0]
     assert task.in_words(2 / 3, output) == "66.7%"
+
+
+def test_a_student_learns_each_label_from_a_teacher(fitted, sides, student_of):
+    student = student_of(fitted, sides)
+    said, heard = fitted.predict(sides[2]), student.predict(sides[2])
+    assert np.corrcoef(said.ravel(), heard.ravel())[0, 1] > 0.8
+    found = student.report_.evaluations["val"]
+    assert found.mean_average_precision.value > found.baseline.value + 0.2
+    assert "val_label_accuracy" in student.report_.stages[0].history
+    assert student.report_.optimization[0]["options"]["answers"] == "sigmoid"
+    assert student.seen_.keys() >= {photo.key for photo in sides[0].photos}

@@ -153,3 +153,12 @@ def test_answers_are_off_by_classes():
     said = task.decode(spread, output)
     assert (said.label, said.score, next(iter(said.scores))) == ("5", 0.15, "2")
     assert task.agree(spread[None], answers[:1], output).tolist() == [False]
+
+
+def test_a_student_learns_the_steps_from_a_teacher(fitted, sides, student_of):
+    student = student_of(fitted, sides)
+    said, heard = (one.predict(sides[2]) @ [0, 1, 2, 3] for one in (fitted, student))
+    assert np.corrcoef(said, heard)[0, 1] > 0.8
+    found = student.report_.evaluations["val"]
+    assert found.mean_absolute_error.value < 0.7 * found.baseline.value
+    assert student.labels_ == ORDER

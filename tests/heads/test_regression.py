@@ -141,3 +141,14 @@ def test_answers_agree_that_differ_by_little():
     assert task.agree(reference, moved, output(None)).tolist() == [True, False, False]
     worst = task.quality(np.array([1.0, 2.0]), np.array([[1.5], [np.nan]]), output(None))
     assert worst.tolist() == [-0.5, -np.inf]
+
+
+def test_a_student_learns_numbers_from_a_teacher_with_another_scale(fitted, sides, student_of):
+    student = student_of(fitted, sides)
+    said, heard = fitted.predict(sides[2]), student.predict(sides[2])
+    assert np.abs(heard - said).mean() < 0.4 * said.std()
+    assert student.output_.unit == "lx"
+    # Half of the photos have another mean.
+    assert student.model_.get_layer("value").offset != fitted.model_.get_layer("value").offset
+    history = student.report_.stages[0].history["val_mean_absolute_error"]
+    assert 1 < min(history) < said.std()

@@ -64,15 +64,19 @@ def test_a_search_judges_by_the_error(measured, number_sets, tmp_path):
     assert bundle.exports()
 
 
-def test_what_passes_on_probabilities_says_so_first(measured, number_sets):
+def test_teachers_and_students_must_answer_the_same(measured, number_sets):
     train, val, _ = number_sets
     with pytest.raises(ValueError, match="'tfmot' passes on the probabilities of classes"):
         kr.quantize(measured, "qat", engine="tfmot")
     student = kr.ImageClassifier("mobilenet_v3_small", weights=None)
-    with pytest.raises(ValueError, match="`students` passes on the probabilities .*'regression'"):
+    complaint = "task 'regression' asks, .*'classification' learns .* head='regression'"
+    with pytest.raises(ValueError, match=complaint):
         kr.optimize(measured, train, val, students=[student])
-    with pytest.raises(ValueError, match="`distil` passes on the probabilities"):
+    with pytest.raises(ValueError, match=complaint):
         kr.distil(measured, student, train, val)
+    student = kr.ImageClassifier("mobilenet_v3_small", weights=None, head="regression")
+    with pytest.raises(ValueError, match="`temperature=2.0` would have no effect: numbers are"):
+        kr.distil(measured, student, train, val, temperature=2.0)
 
 
 def test_the_head_is_the_one_that_was_asked_for(measured):

@@ -107,3 +107,26 @@ def test_wrong_use_is_named():
     ):  # fmt: skip
         with pytest.raises(kind, match=message):
             action()
+
+
+def test_answers_that_are_no_classes_are_softened_in_their_way():
+    labels = (LOGITS > 0).astype("float32")
+    raw = RNG.normal(size=LOGITS.shape).astype("float32")
+
+    def entropy(wanted, scores):
+        said = 1 / (1 + np.exp(-scores))
+        return -(wanted * np.log(said) + (1 - wanted) * np.log(1 - said)).mean(axis=1)
+
+    each = Distillation(2.0, alpha=0.7, answers="sigmoid")
+    targets = each.targets(labels, [LOGITS])
+    soft = 1 / (1 + np.exp(-LOGITS / 2))
+    np.testing.assert_allclose(targets, np.hstack([labels, soft]), rtol=1e-5)
+    expected = 0.3 * entropy(labels, raw) + 0.7 * 4 * entropy(soft, raw / 2)
+    np.testing.assert_allclose(each.loss(3)(targets, raw), expected, rtol=1e-4)
+    numbers = Distillation(alpha=0.7, answers="number")
+    targets = numbers.targets(labels[:, :1], [LOGITS[:, :1], 3 * LOGITS[:, :1]])
+    np.testing.assert_allclose(targets, np.hstack([labels[:, :1], 2 * LOGITS[:, :1]]), rtol=1e-5)
+    squares = 0.3 * (labels[:, 0] - raw[:, 0]) ** 2 + 0.7 * (2 * LOGITS[:, 0] - raw[:, 0]) ** 2
+    np.testing.assert_allclose(numbers.loss(1)(targets, raw[:, :1]), squares, rtol=1e-4)
+    with pytest.raises(ValueError, match="Unknown kind of answers 'sigmod'. Did you mean"):
+        Distillation(answers="sigmod")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kerasrecipes.arguments import named
 from kerasrecipes.console import heeds_verbose
 from kerasrecipes.files import TemporaryFolder, locked_folder
-from kerasrecipes.optimization.probabilities import check_probabilities
+from kerasrecipes.optimization.distilling import check_teacher
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.optimization.search.plans import named_students
 from kerasrecipes.optimization.search.result import OptimizationResult
@@ -82,8 +82,8 @@ def optimize(
     if not isinstance(max_minutes, int | float) or not max_minutes > 0:
         raise ValueError(f"`max_minutes` must be above 0, not {max_minutes!r}.")
     named = named_students(students)
-    if named:
-        check_probabilities(recipe, "Fitting `students`", "Leave them out.")
+    for judged in named.values():
+        check_teacher(recipe, judged)
     checked_sides(recipe, train, val)
     if seed is not None:
         recipe = _with_seed(recipe, seed)

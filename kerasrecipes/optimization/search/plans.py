@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.console import quiet
 from kerasrecipes.engine.schedule import UnfreezeSchedule
-from kerasrecipes.optimization.distilling import check_student, distil
+from kerasrecipes.optimization.distilling import check_student, teach
 from kerasrecipes.optimization.pruning import prune
 from kerasrecipes.optimization.quantizing import EPOCHS, LEARNING_RATE, train_with_rounding
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
+from kerasrecipes.settings.judging import Judged
 from kerasrecipes.surgery.multiply_adds import count_multiply_adds
 
 if TYPE_CHECKING:
@@ -57,30 +58,31 @@ class Plan:
         return idle_sentence(settings_without_effect(self.settings, teachers=True))
 
 
-def plans_of(recipe: "Recipe", students: Mapping[str, Any]) -> list[Plan]:
+def plans_of(recipe: "Recipe", students: Mapping[str, Judged]) -> list[Plan]:
     """List what can be made of a fitted recipe: students, fewer channels, trained rounding.
 
     Each model comes after the one that it is made of, and what is quick comes first.
 
     Args:
         recipe: The fitted recipe.
-        students: Recipes to fit to what it says, by name.
+        students: Recipes to fit to what it says, judged, by name.
     """
     plans = [_with_rounding(FITTED, recipe, 1.0)]
-    shares = {name: _arithmetic_share(student, recipe) for name, student in students.items()}
-    for name, student in students.items():
-        plans += [_student(name, student, shares[name])]
-        plans += [_with_rounding(name, student, shares[name])]
-    for base, settings in {FITTED: recipe, **students}.items():
+    recipes = {name: judged.recipe for name, judged in students.items()}
+    shares = {name: _arithmetic_share(student, recipe) for name, student in recipes.items()}
+    for name, judged in students.items():
+        plans += [_student(name, judged, shares[name])]
+        plans += [_with_rounding(name, judged.recipe, shares[name])]
+    for base, settings in {FITTED: recipe, **recipes}.items():
         plans += _with_fewer_channels(base, settings, shares.get(base, 1.0))
     return plans
 
 
-def named_students(students: Sequence[Any]) -> dict[str, Any]:
+def named_students(students: Sequence["Recipe | Judged"]) -> dict[str, Judged]:
     """Judge students before any work, and name them by their backbones.
 
     Args:
-        students: Recipes, not fitted.
+        students: Recipes, not fitted; perhaps judged.
 
     Raises:
         ValueError: If one is no recipe, or has an argument that is not usable here.
@@ -92,12 +94,12 @@ def named_students(students: Sequence[Any]) -> dict[str, Any]:
             'students=[ImageClassifier("mobilenet_v3_small")].'
         )
     for student in students:
-        check_student(student)
-        backbone = str(student.get_config()["backbone"])
+        judged = check_student(student)
+        backbone = str(judged.recipe.get_config()["backbone"])
         name = stem = "student-" + re.sub(r"[^\w.-]+", "-", backbone)
         while name in found:
             name = f"{stem}-{1 + sum(other.startswith(stem) for other in found)}"
-        found[name] = student
+        found[name] = judged
     return found
 
 
@@ -120,16 +122,12 @@ def shortened(schedule: UnfreezeSchedule, epochs: int) -> UnfreezeSchedule:
     return UnfreezeSchedule(tuple(replace(stage, epochs=count) for stage, count in pairs))
 
 
-def _schedule(recipe: "Recipe") -> UnfreezeSchedule:
-    return recipe.schedule or UnfreezeSchedule.two_phase()
-
-
 def _epochs(schedule: UnfreezeSchedule) -> int:
     return sum(stage.epochs for stage in schedule.stages)
 
 
-def _student(name: str, student: "Recipe", share: float) -> Plan:
-    schedule = _schedule(student)
+def _student(name: str, judged: Judged, share: float) -> Plan:
+    student, schedule = judged.recipe, judged.schedule
     planned = _epochs(schedule)
     # What is frozen is computed once for all epochs.
     opened = sum(stage.epochs * stage.open_fraction for stage in schedule.stages) / planned
@@ -137,8 +135,10 @@ def _student(name: str, student: "Recipe", share: float) -> Plan:
     def make(
         base: "Recipe", train: "Examples", val: "Examples", epochs: int, callbacks: Sequence
     ) -> Any:
-        short = replace(student, schedule=shortened(schedule, epochs))
-        return distil(base, short, train, val, callbacks=callbacks, verbose=False)
+        cut = shortened(schedule, epochs)
+        short = replace(judged, recipe=replace(student, schedule=cut), schedule=cut)
+        with quiet():
+            return teach([base], short, train, val, callbacks=callbacks)
 
     return Plan(name, DISTIL, FITTED, student, make, share * opened, planned)
 

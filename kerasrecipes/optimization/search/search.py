@@ -41,6 +41,7 @@ from kerasrecipes.optimization.weight_report import model_facts
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.quantization.sensitivity import layers_to_keep
 from kerasrecipes.report.run_report import RunReport
+from kerasrecipes.settings.judging import Judged
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import refitted
 
@@ -69,7 +70,7 @@ class Search:
         limits: When to stop looking.
         max_seconds: Time in all, that of earlier runs in the folder included.
         folder: Where records, files and models are; it exists, and nobody else writes into it.
-        students: Recipes to fit to what the fitted one says, by name.
+        students: Recipes to fit to what the fitted one says, judged, by name.
         candidates: What was measured.
         notes: What was not tried, and why.
         recipes: A fitted recipe for each `Candidate.model`.
@@ -83,7 +84,7 @@ class Search:
     limits: Limits
     max_seconds: float
     folder: Path
-    students: dict[str, Any] = field(default_factory=dict)
+    students: dict[str, Judged] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     recipes: dict[str, Any] = field(default_factory=dict)
@@ -346,7 +347,9 @@ class Search:
             "train": self.train.digest(),
             "val": self.val.digest(),
             "seed": str(self.recipe.seed),
-            "list of students": json.dumps([one.get_config() for one in self.students.values()]),
+            "list of students": json.dumps(
+                [judged.recipe.get_config() for judged in self.students.values()]
+            ),
         }
 
     def _read(self) -> None:
