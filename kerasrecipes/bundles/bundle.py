@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from pydantic import ValidationError
@@ -48,7 +48,7 @@ from kerasrecipes.bundles.versions import (
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality, get_modality
 from kerasrecipes.data.specs import InputSpec, OutputSpec
-from kerasrecipes.errors import IntegrityError, printable
+from kerasrecipes.errors import IntegrityError, listed, printable
 from kerasrecipes.file_budget import read_arrays
 from kerasrecipes.files import TemporaryFolder, digest, sync_folder, told_plainly
 from kerasrecipes.regular import LARGEST_RECORD, read_regular
@@ -200,18 +200,25 @@ class BundleFolder:
         """
         return self.modality.decode(source, self.input, name)
 
-    def scan(self, source: Examples | str | Path) -> Examples:
+    def scan(self, source: Examples | str | Path, **columns: Any) -> Examples:
         """Return examples for this model, to be prepared as in its training.
 
         Args:
             source: A scanned set, or a folder or table; see e.g. `scan_photos`.
+            **columns: What the columns of a table are, e.g. `value="width"`; see there, too.
 
         Raises:
             DataError: If they cannot be scanned.
+            ValueError: If columns are named of a set that is scanned already.
         """
-        if isinstance(source, Examples):
-            return self.modality.prepared(source, self.input)
-        return self.modality.scan(source, self.input)
+        if not isinstance(source, Examples):
+            return self.modality.scan(source, self.input, **columns)
+        if columns:
+            raise ValueError(
+                f"{listed(columns)} would have no effect on a set that is scanned already. Name "
+                "columns when you scan it."
+            )
+        return self.modality.prepared(source, self.input)
 
     def golden(self) -> Golden:
         """Return the golden vectors."""

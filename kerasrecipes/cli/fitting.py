@@ -25,6 +25,7 @@ from kerasrecipes.cli.options import (
     ValueColumn,
     Weights,
     print_json,
+    scanned,
 )
 from kerasrecipes.cli.recipes import Assignments, Config, told_recipe
 from kerasrecipes.errors import printable
@@ -33,7 +34,7 @@ ValFraction = Annotated[
     float, typer.Option(help="Share by which training is stopped and its best weights chosen.")
 ]
 # What scan_photos is told of the settings of a split.
-SCANNED = ("label", "labels", "value", "classes", "group_by", "drop_small_classes")
+SCANNED = ("label", "labels", "value", "classes", "drop_small_classes")
 Run = Annotated[
     Path | None,
     typer.Option(help="A folder that explains the run, and to resume from, e.g. runs/tiles."),
@@ -127,16 +128,12 @@ def ablate(
     """
     settings, split = told_recipe(context, config, assignments)
     from kerasrecipes.choosing.ablation import ablate_recipe
-    from kerasrecipes.photos.scan import scan_photos
     from kerasrecipes.training.fine_tune import with_epochs
     from kerasrecipes.training.image_classifier import ImageClassifier
 
     recipe = ImageClassifier(**with_epochs(epochs, settings))
-    chosen: Any = photos
-    scan = {name: split.pop(name) for name in SCANNED if name in split}
-    if set(scan) - {"group_by"}:
-        chosen = scan_photos(photos, **scan)
-    else:
-        split |= scan
-    found = ablate_recipe(recipe, chosen, **split)
+    columns = {name: split.pop(name) for name in SCANNED if name in split}
+    group = {"group_by": split.pop("group_by", None)}
+    chosen, how = scanned(photos, columns, **group)
+    found = ablate_recipe(recipe, chosen, **how, **split)
     print_json(found.to_dict()) if as_json else print(found)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.options import Json, KeepFloat, Model, Photos, print_json
+from kerasrecipes.cli.options import Json, KeepFloat, Model, Photos, print_json, with_columns
 from kerasrecipes.errors import printable
 
 Signatures = Annotated[
@@ -16,6 +16,7 @@ Signatures = Annotated[
 ]
 
 
+@with_columns
 def evaluate(model: Model, photos: Photos, as_json: Json = False) -> None:
     """Measure a saved model on photos that it did not train on."""
     from kerasrecipes.training.bundle_evaluation import evaluate_bundle
@@ -147,6 +148,7 @@ def verify_saved(model: Model, as_json: Json = False) -> None:
         raise typer.Exit(3)
 
 
+@with_columns
 def benchmark_saved(
     model: Model,
     photos: Annotated[

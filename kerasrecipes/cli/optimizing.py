@@ -18,6 +18,7 @@ from kerasrecipes.cli.options import (
     TopEpochs,
     Weights,
     print_json,
+    with_columns,
 )
 from kerasrecipes.cli.recipes import Assignments, Config, told_recipe
 from kerasrecipes.errors import printable
@@ -53,6 +54,7 @@ Run = Annotated[
 ]
 
 
+@with_columns
 def optimize(
     model: Model,
     photos: Photos,
@@ -90,6 +92,7 @@ def optimize(
         raise typer.Exit(3)
 
 
+@with_columns
 def prune_saved(
     model: Model,
     photos: Photos,
@@ -122,6 +125,7 @@ def prune_saved(
     _tell(remake_bundle(model, photos, to, partial(prune, **options)), as_json)
 
 
+@with_columns
 def quantize_saved(
     model: Model,
     photos: Photos,
@@ -147,6 +151,7 @@ def quantize_saved(
     _tell(remake_bundle(model, photos, to, rounded), as_json)
 
 
+@with_columns
 def distil_saved(
     context: typer.Context,
     model: Model,

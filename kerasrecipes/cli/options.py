@@ -1,9 +1,12 @@
 """Arguments and options that several commands share, and printing for programs."""
 
+import functools
+import inspect
 import json
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -114,6 +117,66 @@ TopEpochs = Annotated[
     int | None,
     typer.Option(help="Epochs of the second stage, which opens the backbone's top; else 16."),
 ]
+
+
+def as_asked(**typed: str | None) -> dict[str, Any]:
+    """Read the names of columns and classes as a recipe reads them, of those that were typed."""
+    from kerasrecipes.settings.split_rows import SPLIT_ROWS
+
+    kinds = {row.name: row.kind for row in SPLIT_ROWS}
+    return {
+        name: kinds[name].from_plain(value) for name, value in typed.items() if value is not None
+    }
+
+
+def scanned(photos: Path, columns: dict[str, Any], **how: Any) -> tuple[Any, dict[str, Any]]:
+    """Scan photos if their columns are named; else leave it to what is called.
+
+    Args:
+        photos: A folder or a table.
+        columns: Of `as_asked`.
+        **how: What else a scan is told.
+
+    Returns:
+        The photos, and what is still to be told of how they are scanned.
+    """
+    from kerasrecipes.photos.scan import scan_photos
+
+    return (scan_photos(photos, **columns, **how), {}) if columns else (photos, how)
+
+
+def with_columns(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command about a saved model choose which column of a table its photos are judged by.
+
+    It gets the options `--label`, `--labels` and `--value`; `photos` are scanned for the model if
+    one is typed.
+
+    Args:
+        command: It has the arguments `model` and `photos`.
+    """
+    added = {"label": LabelColumn, "labels": LabelColumns, "value": ValueColumn}
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        columns = as_asked(**{name: given.pop(name) for name in added})
+        if columns:
+            from kerasrecipes.release.bundle import Bundle
+
+            if given["photos"] is None:
+                raise typer.BadParameter("there are no photos. Name a table.")
+            given["photos"] = Bundle.load(given["model"]).scan(given["photos"], **columns)
+        command(**given)
+
+    own = inspect.signature(command)
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in added.items()
+    ]
+    parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in own.parameters.values()]
+    changed: Any = run
+    changed.__signature__ = own.replace(parameters=[*parameters, *more])
+    changed.__annotations__ = {**command.__annotations__, **added}
+    return run
 
 
 def print_json(value: object) -> None:

@@ -17,6 +17,7 @@ from kerasrecipes.cli.options import (
     Seed,
     SplitBy,
     ValueColumn,
+    as_asked,
     print_json,
 )
 from kerasrecipes.errors import printable
@@ -46,7 +47,7 @@ def doctor(
     from kerasrecipes.photos.scan import scan_photos
     from kerasrecipes.photos.split import split_photos
 
-    asked = _asked(label=label, labels=labels, value=value, classes=classes)
+    asked = as_asked(label=label, labels=labels, value=value, classes=classes)
     found = scan_photos(photos, **asked, group_by=group_by, max_unreadable_fraction=1.0)
     if fail_on_leak and split is None and not any(photo.split for photo in found.photos):
         raise typer.BadParameter(
@@ -61,14 +62,6 @@ def doctor(
     print_json(report.to_dict()) if as_json else print(report)
     if not report.ok or (fail_on_leak and report.leaks):
         raise typer.Exit(1)
-
-
-def _asked(**typed: str | None) -> dict[str, Any]:
-    """Read the names of columns and classes as a recipe reads them."""
-    from kerasrecipes.settings.split_rows import SPLIT_ROWS
-
-    kinds = {row.name: row.kind for row in SPLIT_ROWS}
-    return {name: kinds[name].from_plain(value) for name, value in typed.items()}
 
 
 def show_augmentation(
@@ -98,7 +91,7 @@ def show_augmentation(
 
     _check_picture(photos, to, overwrite)
     side = (image_size, image_size)
-    found = scan_photos(photos, **_asked(label=label, labels=labels, value=value))
+    found = scan_photos(photos, **as_asked(label=label, labels=labels, value=value))
     figure = draw_augmentation(
         found, augment.value, views=views, count=count, image_size=side, seed=seed
     )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasrecipes._version import __version__
-from kerasrecipes.cli.options import Photos
-from kerasrecipes.errors import printable
+from kerasrecipes.cli.options import LabelColumn, LabelColumns, Photos, ValueColumn, as_asked
+from kerasrecipes.errors import DataError, listed, printable
 
 if TYPE_CHECKING:
     from kerasrecipes.settings.written.recipe_file import RecipeFile
@@ -103,13 +103,17 @@ def _usage(option: str) -> Iterator[None]:
 def init(
     photos: Photos,
     to: Annotated[Path, typer.Option(help="The file to write.")] = Path("recipe.toml"),
+    label: LabelColumn = None,
+    labels: LabelColumns = None,
+    value: ValueColumn = None,
 ) -> None:
     """Write a recipe in which each setting is explained, to be changed and trained with."""
     from kerasrecipes.settings.written.template import recipe_template
     from kerasrecipes.training.fine_tune import fine_tune_images
     from kerasrecipes.training.image_classifier import ImageClassifier
 
-    counted = _counted(photos)
+    columns = as_asked(label=label, labels=labels, value=value)
+    counted = _counted(photos, columns)
     words = ["kerasrecipes", "train", str(photos), "--config", str(to)]
     line = f"{printable(shlex.join(words))} --to saved_models/…"
     begins = (
@@ -117,7 +121,7 @@ def init(
         "Each setting stands here as it is by default. To change one, take the # before it away.\n"
         f"Then: {line}"
     )
-    text = recipe_template(ImageClassifier, fine_tune_images, begins)
+    text = recipe_template(ImageClassifier, fine_tune_images, begins, columns)
     try:
         with to.open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
@@ -128,16 +132,22 @@ def init(
     print(f"Written to {printable(to)}. Change what you like.\nNext: {line}")
 
 
-def _counted(source: Path) -> str:
+def _counted(source: Path, columns: dict[str, Any]) -> str:
     """Count photos and classes without reading a photo."""
+    from kerasrecipes.data.tables.answers import Asked
     from kerasrecipes.data.tables.table import TABLE_SUFFIXES, read_table
     from kerasrecipes.photos.folder import walk_folder
 
     root = Path(os.path.abspath(source))
     if root.is_file() and root.suffix.lower() in TABLE_SUFFIXES:
-        rows, answers = read_table(root, None)
+        rows, answers = read_table(root, None, Asked(**columns))
         names = len(answers.class_names({row.label for row in rows}))
         what = {"class": f"of {names:,} classes", "labels": f"with {names:,} labels"}
         return f"{len(rows):,} photos {what.get(answers.target, 'with a number each')}"
+    if columns:
+        raise DataError(
+            f"'{printable(source)}' is a folder, which has no columns. Leave {listed(columns)} "
+            "out, or name a table."
+        )
     found, *_, classes = walk_folder(root)
     return f"{len(found):,} photos of {len(classes):,} classes"

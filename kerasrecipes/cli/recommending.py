@@ -1,19 +1,25 @@
 """The command that helps to choose a backbone."""
 
 import shlex
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kerasrecipes.cli.options import (
+    ClassOrder,
     DropSmallClasses,
     GroupBy,
     Json,
+    LabelColumn,
+    LabelColumns,
     Photos,
     Seed,
     Side,
     SplitBy,
+    ValueColumn,
+    as_asked,
     print_json,
+    scanned,
 )
 from kerasrecipes.errors import printable
 
@@ -39,6 +45,10 @@ def recommend(
     max_mb: MaxMb = None,
     min_recall: MinRecall = None,
     image_size: Side = None,
+    label: LabelColumn = None,
+    labels: LabelColumns = None,
+    value: ValueColumn = None,
+    classes: ClassOrder = None,
     group_by: GroupBy = None,
     split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
     seed: Seed = 0,
@@ -52,24 +62,27 @@ def recommend(
     least = _recalls(min_recall)
     from kerasrecipes.choosing.recommend import recommend_backbone
 
+    columns = as_asked(label=label, labels=labels, value=value, classes=classes)
+    how: dict[str, Any] = {"group_by": group_by, "drop_small_classes": drop_small_classes}
+    chosen, how = scanned(photos, columns, **how)
     found = recommend_backbone(
-        photos,
+        chosen,
         backbones=backbone,
         max_latency_ms=max_ms,
         max_size_mb=max_mb,
         min_recall=least,
         image_size=None if image_size is None else (image_size, image_size),
-        group_by=group_by,
         split_by=split_by.value,
         seed=seed,
-        drop_small_classes=drop_small_classes,
+        **how,
     )
     print_json(found.to_dict()) if as_json else print(found)
     if found.best is None:
         raise typer.Exit(3)
     if not as_json:
         # The same split, so that the test photos are those that were set aside here.
-        same = {"--image-size": image_size, "--group-by": group_by, "--seed": seed or None}
+        named = {"--label": label, "--labels": labels, "--value": value, "--classes": classes}
+        same = {"--image-size": image_size, **named, "--group-by": group_by, "--seed": seed or None}
         same["--split-by"] = None if split_by is SplitBy.AUTO else split_by.value
         words = [str(photos), "--backbone", found.best.backbone]
         words += [str(w) for one in same.items() if one[1] is not None for w in one]

@@ -22,12 +22,13 @@ class Modality(ABC):
     noun: ClassVar[tuple[str, str]]
 
     @abstractmethod
-    def scan(self, source: str | Path, spec: InputSpec) -> Examples:
+    def scan(self, source: str | Path, spec: InputSpec, **columns: Any) -> Examples:
         """Find examples for a finished model, to be prepared as in its training.
 
         Args:
             source: A folder or a table.
             spec: What the model takes.
+            **columns: What the columns of a table are, by the names of this kind of data.
 
         Raises:
             DataError: If they cannot be scanned.

@@ -26,9 +26,9 @@ class Photos(Modality):
     name: ClassVar[str] = "photos"
     noun: ClassVar[tuple[str, str]] = ("photo", "photos")
 
-    def scan(self, source: str | Path, spec: InputSpec) -> PhotoSet:
-        """Scan a folder or table of photos; see `scan_photos`."""
-        return scan_photos(source, policy=policy_of(spec), for_training=False)
+    def scan(self, source: str | Path, spec: InputSpec, **columns: Any) -> PhotoSet:
+        """Scan a folder or table of photos; see `scan_photos`, also for `columns`."""
+        return scan_photos(source, policy=policy_of(spec), for_training=False, **columns)
 
     def prepared(self, examples: Examples, spec: InputSpec) -> PhotoSet:
         """Return the photos, to be decoded as in training."""

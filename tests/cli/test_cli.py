@@ -419,3 +419,33 @@ def test_a_record_without_its_numbers_exits_with_4(kr, model):
     resealed(record, json.dumps({**stated, "verification": {"passed": True}}))
     code, _, err = kr("verify", model)
     assert code == 4 and "export.json' was changed: its verification is not one any more" in err
+
+
+def test_every_command_with_photos_takes_the_columns_of_a_table():
+    commands = typer.main.get_command(app).commands
+    options = {
+        name: {one for parameter in command.params for one in parameter.opts}
+        for name, command in commands.items()
+        if "photos" in {parameter.name for parameter in command.params}
+    }
+    asking = {
+        name for name, given in options.items() if {"--label", "--labels", "--value"} <= given
+    }
+    # These want photos without answers.
+    assert set(options) - asking == {"predict", "drift"}
+    assert len(asking) == 12
+
+
+def test_a_column_is_named_where_a_saved_model_is_judged(kr, model, photos, tmp_path):
+    found = sorted(photos.rglob("*.png"))[::5]
+    rows = [f"{path},{path.parent.name},9" for path in found]
+    table = tmp_path / "told.csv"
+    table.write_text("\n".join(["path,kind,label", *rows]))
+    code, _, err = kr("evaluate", model, table)
+    assert code == 1 and "'9'" in err
+    code, out, _ = kr("evaluate", model, table, "--label", "kind", "--json")
+    assert code == 0 and 0 < json.loads(out)["n"] <= len(found)
+    code, _, err = kr("evaluate", model, photos, "--label", "kind")
+    assert code == 1 and "names columns of a table" in err
+    code, _, err = kr("benchmark", model, "--label", "kind")
+    assert code == 2 and "there are no photos. Name a table." in err

@@ -54,6 +54,7 @@ def test_a_new_recipe_is_written_once_and_trains_as_it_is(kr, photos, tmp_path, 
     assert code == 2 and out == "" and "exists already. Name another file." in err
     assert to.read_text(encoding="utf-8") == text
     plain = {"epochs": None, "fail_on_leak": False, "run_folder": None, "resume": False}
+    plain["callbacks"] = ()
     assert kr("train", photos, "--to", tmp_path / "m", "--config", to)[0] == 1
     assert asked == plain
 
@@ -192,6 +193,18 @@ def test_a_new_recipe_says_what_a_table_holds(make, tmp_path, kr, text, says):
     (tmp_path / "t.csv").write_text(f"path,{text}\n")
     assert kr("init", tmp_path / "t.csv", "--to", tmp_path / "r.toml")[0] == 0
     assert (tmp_path / "r.toml").read_text().startswith(f"# A recipe for {says}, by")
+
+
+def test_a_new_recipe_names_the_column_that_was_named(make, tmp_path, kr):
+    make.photo(tmp_path / "0.png")
+    (tmp_path / "t.csv").write_text("path,label,width\n0.png,ok,3\n")
+    to = tmp_path / "r.toml"
+    assert kr("init", tmp_path / "t.csv", "--to", to, "--value", "width")[0] == 0
+    text = to.read_text()
+    assert "for 1 photos with a number each" in text
+    assert tomllib.loads(text) == {"photos": {"value": "width"}}
+    code, _, err = kr("init", tmp_path, "--to", tmp_path / "s.toml", "--value", "width")
+    assert code == 1 and "is a folder, which has no columns. Leave 'value' out" in err
 
 
 def test_a_recipe_is_written_without_docstrings_too(photos, tmp_path):

@@ -94,3 +94,12 @@ def test_a_recall_that_cannot_be_read_is_wrong_usage(kr, photos, recalls, messag
 def test_errors_are_one_clear_line(kr, photos, arguments, message):
     code, out, err = kr("recommend", photos, *arguments)
     assert code == 1 and out == "" and err.count("\n") == 1 and message in err
+
+
+def test_a_column_that_is_named_is_used_and_repeated(kr, photos, asked, tmp_path, monkeypatch):
+    found = sorted(photos.rglob("*.png"))
+    rows = [f"{path},{path.parent.name},{i}" for i, path in enumerate(found)]
+    (tmp_path / "told.csv").write_text("\n".join(["path,kind,label", *rows]))
+    kr("recommend", tmp_path / "told.csv", "--label", "kind")
+    assert asked["photos"].class_names == ("dot", "plain", "stripe")
+    assert "group_by" not in asked and "label" not in asked

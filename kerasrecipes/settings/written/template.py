@@ -16,13 +16,19 @@ from kerasrecipes.settings.written.toml_text import toml_value
 WIDTH = 96
 
 
-def recipe_template(recipe_type: type, splits: Callable[..., Any], begins: str) -> str:
-    """Write a TOML file of all settings, none of them set.
+def recipe_template(
+    recipe_type: type,
+    splits: Callable[..., Any],
+    begins: str,
+    chosen: Mapping[str, Any] | None = None,
+) -> str:
+    """Write a TOML file of all settings, none of them set but what says which photos.
 
     Args:
         recipe_type: The class of the recipe, with the table of its settings.
         splits: The function whose arguments say how photos are chosen and split.
         begins: What to say first, line by line.
+        chosen: What is set of how photos are chosen and split.
 
     Returns:
         The file; each setting that may be set stands behind a `#` without a blank.
@@ -37,7 +43,7 @@ def recipe_template(recipe_type: type, splits: Callable[..., Any], begins: str) 
     parts.append(f"# {' Tables, which come last in a file ':─^{WIDTH - 2}}")
     parts.append(_comment("How photos are chosen and split."))
     defaults = {one.name: one.default for one in signature(splits).parameters.values()}
-    parts.append(_table(SPLIT, SPLIT_ROWS, meanings(splits), defaults))
+    parts.append(_table(SPLIT, SPLIT_ROWS, meanings(splits), defaults, chosen or {}))
     parts += [_tables(row) for row in table if row.kind.keys()]
     return "\n\n".join(parts) + "\n"
 
@@ -51,18 +57,25 @@ def _comment(text: str) -> str:
     return "\n".join(f"# {line}".rstrip() for line in lines)
 
 
-def _entry(row: Setting, told: Mapping[str, str], default: Any) -> str:
-    value = toml_value(row.kind.to_plain(default))
+def _entry(row: Setting, told: Mapping[str, str], value: Any, mark: str = "#") -> str:
+    text = toml_value(row.kind.to_plain(value))
     allowed = f"{row.kind.words[0].upper()}{row.kind.words[1:]}."
     meaning = told.get(row.name, "")  # python -OO has no docstrings
-    return "\n".join([_comment(meaning), _comment(allowed), f"#{row.name} = {value}"])
+    return "\n".join([_comment(meaning), _comment(allowed), f"{mark}{row.name} = {text}"])
 
 
 def _table(
-    name: str, rows: Iterable[Setting], told: Mapping[str, str], defaults: Mapping[str, Any]
+    name: str,
+    rows: Iterable[Setting],
+    told: Mapping[str, str],
+    defaults: Mapping[str, Any],
+    chosen: Mapping[str, Any],
 ) -> str:
-    entries = [_entry(row, told, defaults[row.name]) for row in rows]
-    return "\n".join([f"#[{name}]", *entries])
+    values = {**defaults, **chosen}
+    entries = [
+        _entry(row, told, values[row.name], "" if row.name in chosen else "#") for row in rows
+    ]
+    return "\n".join([f"[{name}]" if chosen else f"#[{name}]", *entries])
 
 
 def _tables(row: Setting) -> str:
