@@ -1,8 +1,9 @@
 """What a photo set gains from each part of a recipe: one thing changed at a time."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,24 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.choosing.bench import Bench, scanned
 from kerasrecipes.console import heeds_verbose, quiet, say
+from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, NoEffectError, printable
+from kerasrecipes.evaluation.task import Task
+from kerasrecipes.heads.classification import CLASSIFICATION
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.settings.judging import Judged, judge_recipe
 from kerasrecipes.settings.setting import usual_changes
 from kerasrecipes.statistics.clustered import clustered_error
 from kerasrecipes.statistics.estimate import encode_float
-from kerasrecipes.statistics.resampled import log_losses
 from kerasrecipes.statistics.shown import Part, Shown, of_groups
 from kerasrecipes.statistics.tables import Table
 from kerasrecipes.training.fitting import fit_classifier
 from kerasrecipes.training.image_classifier import ImageClassifier
 
 AS_IT_IS = "as it is"
+_HEADS = {"balanced_accuracy": "balanced", "log_loss": "log-loss"}
 
 
 @dataclass(frozen=True)
@@ -33,18 +38,15 @@ class AblationRow:
 
     Args:
         name: What was changed.
-        accuracy: Mean on the validation photos.
-        balanced_accuracy: The same, each class counting alike.
-        log_loss: The same, of the scores.
-        difference: Log-loss minus that of the recipe as it is, mean over the splits.
+        figures: Name to mean over the splits, on the validation photos: for classes `accuracy`,
+            `balanced_accuracy` and `log_loss`. By the last one recipes are compared.
+        difference: That of the change minus that of the recipe as it is, mean over the splits.
         interval: Its 95 % interval, by Student's t over the splits; NaN with one split. Where
             groups are declared, also by the groups of the photos that judge: the wider of both.
     """
 
     name: str
-    accuracy: float
-    balanced_accuracy: float
-    log_loss: float
+    figures: Mapping[str, float]
     difference: float
     interval: tuple[float, float]
 
@@ -78,9 +80,11 @@ class Ablation(Shown):
         """Return the numbers as plain values for JSON."""
         rows = [
             {
-                **asdict(row),
-                "verdict": row.verdict,
+                "name": row.name,
+                **row.figures,
+                "difference": row.difference,
                 "interval": list(map(encode_float, row.interval)),
+                "verdict": row.verdict,
             }
             for row in self.rows
         ]
@@ -93,14 +97,21 @@ class Ablation(Shown):
         for row in self.rows:
             low, high = row.interval
             told = f"{row.difference:+.3f} ({low:+.3f} to {high:+.3f})  {row.verdict}"
-            numbers = f"{row.accuracy:.1%}", f"{row.balanced_accuracy:.1%}", f"{row.log_loss:.3f}"
-            rows.append((row.name, *numbers, told if row.verdict else ""))
-        heads = ("recipe", "accuracy", "balanced", "log-loss", "difference in log-loss")
+            figures = map(_written, row.figures.items())
+            rows.append((row.name, *figures, told if row.verdict else ""))
+        names = [_HEADS.get(name, name.replace("_", " ")) for name in self.rows[0].figures]
+        heads = ("recipe", *names, f"difference in {names[-1]}")
+        right = tuple(range(1, 1 + len(names)))
         photos = f"{self.photos} photos{of_groups(self.groups)}"
         yield f"Each recipe was fitted on {self.splits} splits of {photos}."
-        yield from ("", Table("", heads, tuple(rows), right=(1, 2, 3), name_width=60), "")
+        yield from ("", Table("", heads, tuple(rows), right=right, name_width=60), "")
         over = "the splits" if self.groups is None else "splits and groups, the wider of both"
-        yield f"In brackets: 95 % intervals over {over}. Lower log-loss is better."
+        yield f"In brackets: 95 % intervals over {over}. Lower {names[-1]} is better."
+
+
+def _written(figure: tuple[str, float]) -> str:
+    name, value = figure
+    return f"{value:.1%}" if name.endswith("accuracy") else f"{value:.3f}"
 
 
 @named
@@ -153,7 +164,7 @@ def ablate_recipe(
             fitted = replace(judged, recipe=seeded)
             try:
                 with quiet():
-                    model = fit_classifier(fitted, train, val, (), memory=memory).model
+                    done = fit_classifier(fitted, train, val, (), memory=memory)
             except NoEffectError as error:
                 # A backbone without residual blocks, say; nothing has been trained then.
                 if changes is not None or number or name == AS_IT_IS:
@@ -161,7 +172,9 @@ def ablate_recipe(
                 say(f"  Left out: {error}")
                 del variants[name], measured[name]
                 continue
-            measured[name].append(Measured.of(predict_scores(model, val), val.labels))
+            measured[name].append(
+                Measured.of(done.task, predict_scores(done.model, val), val, done.output)
+            )
     units = bench.units[bench.judged] if bench.grouped else None
     base = measured[AS_IT_IS]
     rows = tuple(_row(name, found, base, units) for name, found in measured.items())
@@ -199,27 +212,49 @@ def _variants(recipe: ImageClassifier, changes: Mapping[str, Any] | None) -> dic
 
 @dataclass(frozen=True)
 class Measured:
-    """What one fit was worth on the photos that judge: two shares, and a loss for each photo."""
+    """What one fit was worth on the photos that judge.
 
-    accuracy: float
-    balanced_accuracy: float
+    Args:
+        told: What is told of it besides, by name.
+        cost: What the losses are called.
+        losses: What the answer to each photo costs.
+    """
+
+    told: Mapping[str, float]
+    cost: str
     losses: np.ndarray
 
     @classmethod
-    def of(cls, scores: np.ndarray, labels: np.ndarray) -> "Measured":
-        """Judge scores, shape `(n, classes)`, by labels, shape `(n,)`.
+    def of(cls, task: Task, answers: np.ndarray, val: Examples, output: OutputSpec) -> "Measured":
+        """Judge answers, shape `(n, width)`.
 
         Raises:
-            DataError: If all labels are the same.
+            DataError: If all photos are of one class.
         """
-        from sklearn.metrics import accuracy_score, balanced_accuracy_score
+        from sklearn.metrics import balanced_accuracy_score
 
-        if len(np.unique(labels)) < 2:
+        targets = task.targets(val, output)
+        if val.target == CLASS and len(np.unique(targets)) < 2:
             raise DataError("The validation photos of a split show one class only. Add photos.")
-        answers = scores.argmax(axis=1)
-        accuracy = float(accuracy_score(labels, answers))
-        balanced = float(balanced_accuracy_score(labels, answers))
-        return cls(accuracy, balanced, log_losses(labels, scores))
+        told = {}
+        # An error is its own cost.
+        if task.cost_name is not None or not task.is_error:
+            quality = task.quality(targets, answers, output).mean()
+            told[_key(task.quality_name)] = float(task.shown(quality))
+        if task is CLASSIFICATION:
+            balanced = balanced_accuracy_score(targets, answers.argmax(axis=1))
+            told["balanced_accuracy"] = float(balanced)
+        cost = task.cost_name or (task.quality_name if task.is_error else "cost")
+        return cls(told, _key(cost), task.cost(targets, answers, output))
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """All that is told, the mean cost last."""
+        return {**self.told, self.cost: float(self.losses.mean())}
+
+
+def _key(name: str) -> str:
+    return re.sub(r"\W", "_", name)
 
 
 def _row(
@@ -228,9 +263,9 @@ def _row(
     from scipy.stats import t
 
     def means(fits: list[Measured]) -> np.ndarray:
-        return np.array([(f.accuracy, f.balanced_accuracy, float(f.losses.mean())) for f in fits])
+        return np.array([list(fit.figures.values()) for fit in fits])
 
-    differences = (means(found) - means(base))[:, 2]
+    differences = (means(found) - means(base))[:, -1]
     mean, n = float(differences.mean()), len(differences)
     half = math.nan
     if n > 1:
@@ -240,5 +275,5 @@ def _row(
         groups = len(np.unique(units))
         reach = t.ppf(0.975, groups - 1) if groups > 1 else 1.0
         half = float(np.fmax(half, reach * clustered_error(by_photo, units)))
-    accuracy, balanced, loss = means(found).mean(axis=0).tolist()
-    return AblationRow(name, accuracy, balanced, loss, mean, (mean - half, mean + half))
+    figures = dict(zip(found[0].figures, means(found).mean(axis=0).tolist(), strict=True))
+    return AblationRow(name, figures, mean, (mean - half, mean + half))

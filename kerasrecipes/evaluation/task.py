@@ -106,6 +106,17 @@ class Task(ABC):
             float64, shape `(n,)`; an answer of NaN counts as bad as one can be.
         """
 
+    # What `cost` is called; `None` where it is `quality` with its sign turned.
+    cost_name: ClassVar[str | None] = None
+
+    def cost(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Return what each answer costs, lower is better, by which like models are told apart.
+
+        Returns:
+            float64, shape `(n,)`.
+        """
+        return -self.quality(targets, answers, output)
+
     @abstractmethod
     def agree(self, reference: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Tell where two models decide alike.

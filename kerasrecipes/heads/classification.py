@@ -15,6 +15,7 @@ from kerasrecipes.evaluation.scores import top_classes
 from kerasrecipes.evaluation.task import Answer, Conditions, Task
 from kerasrecipes.heads.head import ClassHead
 from kerasrecipes.heads.pooled import SmoothedHead
+from kerasrecipes.statistics.resampled import log_losses
 
 if TYPE_CHECKING:
     import keras
@@ -30,6 +31,7 @@ class Classification(Task):
     target: ClassVar[str] = CLASS
     result: ClassVar[type[Result]] = Evaluation
     quality_name: ClassVar[str] = "accuracy"
+    cost_name: ClassVar[str | None] = "log-loss"
 
     def targets(self, examples: Examples, output: OutputSpec) -> np.ndarray:
         """Return class indices, int64, shape `(n,)`."""
@@ -48,6 +50,10 @@ class Classification(Task):
     def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Return 1 where the class is right, else 0."""
         return self.right(targets, answers, output).astype(np.float64)
+
+    def cost(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Return the log-loss."""
+        return log_losses(targets, answers)
 
     def right(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Tell where the top class is the target."""

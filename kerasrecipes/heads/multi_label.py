@@ -19,6 +19,7 @@ from kerasrecipes.evaluation.multi_label import (
 from kerasrecipes.evaluation.task import Answer, Conditions, Task
 from kerasrecipes.heads.pooled import SmoothedHead
 from kerasrecipes.losses import BINARY
+from kerasrecipes.statistics.resampled import LOSS_FLOOR
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +34,7 @@ class MultiLabel(Task):
     target: ClassVar[str] = LABELS
     result: ClassVar[type[Result]] = MultiLabelEvaluation
     quality_name: ClassVar[str] = "label accuracy"
+    cost_name: ClassVar[str | None] = "log-loss"
 
     def targets(self, examples: Examples, output: OutputSpec) -> np.ndarray:
         """Return zeros and ones, float32, shape `(n, labels)`."""
@@ -57,6 +59,11 @@ class MultiLabel(Task):
         """Return the share of labels that are right."""
         right = (answers >= _thresholds(output)) == (targets > 0.5)
         return np.where(np.isfinite(answers), right, False).mean(axis=1)
+
+    def cost(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Return the mean log-loss of the labels."""
+        said = np.where(targets > 0.5, answers, 1 - answers)
+        return -np.log(np.clip(said, LOSS_FLOOR, 1.0)).mean(axis=1)
 
     def agree(self, reference: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Tell where all labels are the same."""

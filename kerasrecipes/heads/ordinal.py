@@ -18,6 +18,7 @@ from kerasrecipes.evaluation.task import Answer, Conditions, Task
 from kerasrecipes.heads.head import ClassHead
 from kerasrecipes.heads.pooled import SmoothedHead
 from kerasrecipes.losses import BINARY
+from kerasrecipes.statistics.resampled import log_losses
 
 if TYPE_CHECKING:
     import keras
@@ -36,6 +37,7 @@ class Ordinal(Task):
     target: ClassVar[str] = CLASS
     result: ClassVar[type[Result]] = OrdinalEvaluation
     quality_name: ClassVar[str] = "mean absolute error"
+    cost_name: ClassVar[str | None] = "log-loss"
     is_error: ClassVar[bool] = True
 
     def targets(self, examples: Examples, output: OutputSpec) -> np.ndarray:
@@ -57,6 +59,10 @@ class Ordinal(Task):
         """Return by how many classes each answer is off, with a minus."""
         said = median_classes(answers)
         return -np.where(said < 0, len(output.class_names) - 1.0, np.abs(said - targets))
+
+    def cost(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Return the log-loss."""
+        return log_losses(targets, answers)
 
     def right(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Tell where the median class is the target."""

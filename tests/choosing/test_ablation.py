@@ -10,7 +10,9 @@ import pytest
 from kerasrecipes import UnfreezeSchedule, ablate_recipe, scan_photos
 from kerasrecipes.choosing import ablation
 from kerasrecipes.choosing.ablation import Ablation, AblationRow, Measured, _row, _variants
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.engine.frozen.prefix_cache import PrefixCache
+from kerasrecipes.heads import get_task
 from kerasrecipes.settings.judging import judge_recipe
 
 
@@ -37,7 +39,7 @@ def test_fits_on_a_split_share_what_is_frozen(part_photos, small_recipe, fills):
     # Per split: training and validation photos, and once more the unaugmented training photos.
     assert len(fills) == 3 * 3
     assert found.rows[0].difference == 0
-    assert found.rows[1].log_loss != found.rows[0].log_loss
+    assert found.rows[1].figures["log_loss"] != found.rows[0].figures["log_loss"]
     assert "95 % intervals" in str(found)
     assert found.to_dict()["rows"][2]["verdict"] in {"is better", "is worse", "cannot tell"}
 
@@ -58,17 +60,21 @@ def test_shared_blocks_change_no_result(part_photos, small_recipe):
         np.testing.assert_array_equal(one, other)
 
 
+def fit(losses):
+    return Measured({"accuracy": 0.8, "balanced_accuracy": 0.8}, "log_loss", losses)
+
+
 def fits(*losses):
-    return [Measured(0.8, 0.8, np.full(6, loss)) for loss in losses]
+    return [fit(np.full(6, loss)) for loss in losses]
 
 
 def test_groups_of_photos_widen_an_interval_that_splits_alone_would_claim():
     """Three splits judged by the same 20 parts, which the change suits or does not suit."""
     rng, covered, rounds, units = np.random.default_rng(0), [0, 0], 200, np.arange(120) // 6
     for _ in range(rounds):
-        base = [Measured(0.8, 0.8, np.full(120, 0.5))] * 3
+        base = [fit(np.full(120, 0.5))] * 3
         of_parts = rng.normal(0, 0.2, 20)[units]
-        found = [Measured(0.8, 0.8, 0.5 + of_parts + rng.normal(0, 0.05, 120)) for _ in range(3)]
+        found = [fit(0.5 + of_parts + rng.normal(0, 0.05, 120)) for _ in range(3)]
         for k, known in enumerate((None, np.tile(units, 3))):
             low, high = _row("a", found, base, known).interval
             covered[k] += low <= 0 <= high
@@ -141,3 +147,33 @@ def test_one_split_has_no_interval():
 def test_changes_without_effect_are_errors(quick_recipe, changes, message):
     with pytest.raises(ValueError, match=message):
         ablate_recipe(quick_recipe(), "nowhere", changes=changes)
+
+
+def test_numbers_are_compared_by_their_error(part_photos, tiny_spec, quick_recipe):
+    photos = scan_photos(part_photos)
+    items = tuple(replace(one, label=float(len(one.label))) for one in photos.photos)
+    photos = replace(photos, photos=items, class_names=(), target="number")
+    recipe = quick_recipe(
+        backbone=tiny_spec(), head="regression", schedule=UnfreezeSchedule.head_only(epochs=1)
+    )
+    found = ablate_recipe(recipe, photos, changes={"plain": {"dropout": 0.5}}, verbose=False)
+    assert list(found.rows[0].figures) == ["mean_absolute_error"]
+    assert "Lower mean absolute error is better." in str(found)
+    assert found.rows[0].figures["mean_absolute_error"] > 0 == found.rows[0].difference
+    assert "mean_absolute_error" in found.to_dict()["rows"][1]
+
+
+def test_costs_of_each_task_are_lower_for_better_answers():
+    names = ("a", "b", "c")
+    targets, sure = np.array([0, 2]), np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8]])
+    for task, good, bad, wanted in (
+        ("classification", sure, sure[::-1], targets),
+        ("ordinal", sure, sure[::-1], targets),
+        ("multi_label", sure, 1 - sure, (sure > 0.5).astype(float)),
+        ("regression", sure[:, :1], 1 - sure[:, :1], sure[:, 0]),
+    ):
+        output = OutputSpec(name="x", task=task, class_names=() if task == "regression" else names)
+        costs = [get_task(task).cost(wanted, one, output) for one in (good, bad)]
+        assert (costs[0] < costs[1]).all(), task
+    each = get_task("multi_label").cost(np.array([[1.0, 0.0]]), np.array([[0.5, 0.8]]), output)
+    np.testing.assert_allclose(each, [-(np.log(0.5) + np.log(0.2)) / 2])
