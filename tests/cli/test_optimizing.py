@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from kerasrecipes import Bundle
+from kerasrecipes.optimization import distilling
 from kerasrecipes.optimization.bundle_optimization import photos_of_fit
 from kerasrecipes.optimization.search import search
 
@@ -38,6 +39,8 @@ def test_a_saved_model_becomes_smaller(kr, model, photos, tmp_path):
 def test_students_by_name_see_the_photos_as_the_model_does(kr, model, photos, monkeypatch):
     asked = []
     monkeypatch.setattr(search, "plans_of", lambda *given: asked.append(given) or [])
+    judged, judge = [], distilling.judge_recipe
+    monkeypatch.setattr(distilling, "judge_recipe", lambda one: judged.append(one) or judge(one))
     code, *_ = kr(
         "optimize", model, photos, "--max-drop", 0.5, "--seed", 3,
         "--student", "efficientnet_lite1", "--student", "mobilenet_v3_small",
@@ -46,7 +49,8 @@ def test_students_by_name_see_the_photos_as_the_model_does(kr, model, photos, mo
     ((recipe, students),) = asked
     assert recipe.seed == 3
     assert list(students) == ["student-efficientnet_lite1", "student-mobilenet_v3_small"]
-    lite, mobile = students.values()
+    lite, mobile = (one.recipe for one in students.values())
+    assert judged == [lite, mobile]  # each once
     # Where nothing can be installed, weights are downloaded.
     assert (lite.weights, mobile.weights) == ("default", "imagenet")
     seen = ("augment", "views", "batch_size", "seed")

@@ -19,6 +19,7 @@ from kerasrecipes import (
 from kerasrecipes.engine.frozen.frozen_part import Side
 from kerasrecipes.optimization.distilling import _joined
 from kerasrecipes.photos.reader import PhotoReader
+from kerasrecipes.settings.judging import head_of
 from kerasrecipes.training.retraining import Goal
 
 
@@ -80,7 +81,8 @@ def test_photos_without_labels_count_by_what_the_teachers_say(
     shown = _joined(train, val, nameless, [small_fitted])
     size = tuple(small_fitted.model_.input.shape[1:3])
     side = Side(PhotoReader(shown, size), 1)
-    targets, _ = Goal(small_fitted.model_, unlabelled=len(test)).targets((side, side))
+    goal = Goal(small_fitted.model_, unlabelled=len(test))
+    targets, _ = goal.targets((side, side), head_of(small_fitted))
     assert targets[0, -len(test) :, :3] == pytest.approx(small_fitted.predict(test), abs=1e-5)
     assert set(np.unique(targets[0, : len(train), :3])) == {0, 1}
 
