@@ -1,6 +1,7 @@
 """The command that helps to choose a backbone."""
 
 import shlex
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -38,7 +39,15 @@ MinRecall = Annotated[
 ]
 
 
+# What training must be told, too, to split as was split here.
+SAME = {
+    "image_size", "label", "labels", "value", "classes", "group_by", "split_by", "seed",
+    "drop_small_classes",
+}  # fmt: skip
+
+
 def recommend(
+    context: typer.Context,
     photos: Photos,
     backbone: Backbones = None,
     max_ms: MaxMs = None,
@@ -80,15 +89,18 @@ def recommend(
     if found.best is None:
         raise typer.Exit(3)
     if not as_json:
-        # The same split, so that the test photos are those that were set aside here.
-        named = {"--label": label, "--labels": labels, "--value": value, "--classes": classes}
-        same = {"--image-size": image_size, **named, "--group-by": group_by, "--seed": seed or None}
-        same["--split-by"] = None if split_by is SplitBy.AUTO else split_by.value
-        words = [str(photos), "--backbone", found.best.backbone]
-        words += [str(w) for one in same.items() if one[1] is not None for w in one]
-        words += ["--drop-small-classes"] * drop_small_classes
-        line = shlex.join(["kerasrecipes", "train", *map(str, words)])
-        print(f"Next: {printable(line)} --to saved_models/…")
+        _tell_next(context, photos, found.best.backbone)
+
+
+def _tell_next(context: typer.Context, photos: Path, backbone: str) -> None:
+    """Say how to train, on the same split: its test photos are those that were set aside."""
+    words = ["kerasrecipes", "train", str(photos), "--backbone", backbone]
+    for parameter in context.command.params:
+        name, value = parameter.name, context.params[parameter.name or ""]
+        if name in SAME and value != parameter.default:
+            option = parameter.opts[0]
+            words += [option] if value is True else [option, str(getattr(value, "value", value))]
+    print(f"Next: {printable(shlex.join(words))} --to saved_models/…")
 
 
 def _recalls(given: list[str] | None) -> float | dict[str, float] | None:

@@ -59,7 +59,7 @@ ROOMS = {
     ),
     "losses": Room(libraries="keras numpy"),
     "evaluation": Room("data statistics", libraries="numpy", later_libraries="scipy"),
-    "heads": Room("data evaluation losses", libraries="numpy", later_libraries="keras"),
+    "heads": Room("data evaluation losses statistics", libraries="numpy", later_libraries="keras"),
     "optimizers": Room(libraries="keras"),
     "callbacks": Room(
         "statistics",

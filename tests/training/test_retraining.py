@@ -77,7 +77,7 @@ def test_a_teacher_is_asked_about_the_very_same_views(recipe, part_sets):
     side = Side(PhotoReader(train, (SIDE, SIDE), augmentation, 3), 2)
     one, other = small_net(1), small_net(2, side=24)  # another size
     goal = Goal([one, other], Distillation(temperature=2.0))
-    targets, _ = goal.targets((side, side))
+    targets, _ = goal.targets((side, side), make_head("classification"))
     assert targets.shape == (2, len(train), 6)
     raw = keras.Model(one.input, logits_of(one)), keras.Model(other.input, logits_of(other))
     large = PhotoReader(train, (24, 24), augmentation, 3)
@@ -113,7 +113,8 @@ def test_training_shows_each_view_with_its_own_answer(recipe, part_sets):
     from kerasrecipes.photos.augment import get_augmentation
 
     side = Side(PhotoReader(train, (SIDE, SIDE), get_augmentation("light"), 0), 3)
-    answers = Goal(teacher, alone).targets((side, side))[0][..., 3:]
+    goal, head = Goal(teacher, alone), make_head("classification")
+    answers = goal.targets((side, side), head)[0][..., 3:]
     entropy = -(answers * np.log(answers)).sum(-1)
     order = np.arange(len(train))
     for epoch, found in enumerate(stage.history["loss"]):
