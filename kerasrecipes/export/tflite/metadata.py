@@ -26,7 +26,6 @@ from kerasrecipes.export.tflite.metadata_table import (
     labels_file,
     parse_table,
 )
-from kerasrecipes.records import parse_json
 
 if TYPE_CHECKING:
     from kerasrecipes.bundles.contract import Contract
@@ -137,6 +136,9 @@ def read_metadata(path: str | Path) -> TFLiteMetadata:
 
 def _told(files: zipfile.ZipFile) -> dict[str, object]:
     """Read what this package added to the file, or the labels that another tool did."""
+    # Here, since what only runs a file needs none of what judges records.
+    from kerasrecipes.records import parse_json
+
     if CONTRACT_FILE in files.namelist():
         found = parse_json(_read(files, CONTRACT_FILE))
         if not isinstance(found, dict):
