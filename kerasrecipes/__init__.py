@@ -101,6 +101,7 @@ if TYPE_CHECKING:
         OperatedBundle as OperatedBundle,
         operate_bundle as operate_bundle,
     )
+    from kerasrecipes.release.reporting import write_report as write_report
     from kerasrecipes.release.starter import (
         list_starters as list_starters,
         write_starter as write_starter,
@@ -168,6 +169,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "release.bundle": "Bundle",
         "release.exporting": "export_model",
         "release.operating": "OperatedBundle operate_bundle",
+        "release.reporting": "write_report",
         "release.starter": "list_starters write_starter",
         "report.contact_sheet": "draw_augmentation",
         "report.run_report": "RunReport",

@@ -50,6 +50,7 @@ COMMANDS = {
     "operate": models.operate,
     "export": models.export_saved,
     "starter": models.starter,
+    "report": models.report,
     "verify": models.verify_saved,
     "benchmark": models.benchmark_saved,
     "predict": models.predict,
@@ -67,8 +68,6 @@ OPTIONS = {
     "resume": "--resume",
     "resume=True": "--resume",
     "run_folder": "--run",
-    "min_recall": "--min-recall",
-    "max_false_rejects": "--max-false-rejects",
     "costs": "--miss-cost",
 }
 

@@ -132,6 +132,16 @@ def starter(
     print(f"Written to '{printable(folder)}'. Begin with its README.md.")
 
 
+def report(
+    model: Model,
+    to: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
+) -> None:
+    """Write a page about a saved model: its fit, and every file that was exported since."""
+    from kerasrecipes.release.reporting import write_report
+
+    print(f"Written to '{printable(write_report(model, to))}'.")
+
+
 def verify_saved(model: Model, as_json: Json = False) -> None:
     """Check a saved model's files and run its exports on its golden photos again.
 

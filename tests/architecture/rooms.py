@@ -104,7 +104,7 @@ ROOMS = {
     ),
     "release": Room(
         "bundles data evaluation export photos",
-        later="verify",
+        later="report verify",
         libraries="numpy",
         later_libraries="jinja2",
     ),

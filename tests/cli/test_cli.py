@@ -19,7 +19,8 @@ from tiny_bundle import reseal
 
 VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "init", "train", "ablate",
-    "evaluate", "export", "starter", "verify", "benchmark", "predict", "optimize",
+    "evaluate", "operate", "export", "starter", "report", "verify", "benchmark", "predict",
+    "drift", "optimize",
     "prune", "quantize", "distil",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")

@@ -1,0 +1,37 @@
+"""The page about a saved model as it is now: its fit, and every file that was exported since."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from kerasrecipes.files import complete_file
+from kerasrecipes.release.bundle import Bundle
+
+
+def write_report(bundle: Bundle | str | Path, path: str | Path) -> Path:
+    """Write one self-contained HTML page about a saved model.
+
+    A bundle holds the report of its fit, which nothing changes any more; exports come later, and
+    this page has both.
+
+    Args:
+        bundle: A bundle, or its folder; a model's folder stands for its latest version.
+        path: The new file, e.g. `"tiles.html"`; one that is there is replaced.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: If there is no bundle.
+        IntegrityError: If a file of it was changed.
+        OSError: If the page cannot be written.
+    """
+    from kerasrecipes.report.html import render_html
+
+    bundle, path = Bundle.load(bundle), Path(path)
+    exports = [record.to_dict() for record in bundle.exports().values()]
+    pictures = [name for name in bundle.manifest.sha256 if name.startswith("plots/")]
+    plots = {Path(name).stem: bundle.read(name) for name in pictures}
+    page = render_html(replace(bundle.report(), exports=exports), plots)
+    with complete_file(path) as file:
+        file.write(page.encode())
+    return path
