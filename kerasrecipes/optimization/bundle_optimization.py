@@ -11,7 +11,7 @@ from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import FIT_SIDES
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.evaluation.result import Evaluation
+from kerasrecipes.evaluation.base import Result
 from kerasrecipes.heads import get_head, get_task
 from kerasrecipes.heads.classification import CLASSIFICATION
 from kerasrecipes.optimization.distilling import check_student, check_teacher
@@ -23,6 +23,7 @@ from kerasrecipes.settings.judging import Judged
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.loading import load_recipe
+from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.refitting import refitted
 
 
@@ -38,7 +39,7 @@ class OptimizedBundle(Shown):
     """
 
     result: OptimizationResult
-    evaluation: Evaluation | None
+    evaluation: Result | None
     bundle: Bundle | None
 
     def to_dict(self) -> dict:
@@ -67,7 +68,7 @@ class RemadeBundle(Shown):
         bundle: The new bundle.
     """
 
-    evaluation: Evaluation | None
+    evaluation: Result | None
     bundle: Bundle
 
     def to_dict(self) -> dict:
@@ -137,7 +138,7 @@ def remake_bundle(
     bundle: Bundle | str | Path,
     photos: Examples | str | Path,
     to: str | Path,
-    make: Callable[[ImageClassifier, Examples, Examples], ImageClassifier | QuantizedModel],
+    make: Callable[[Recipe, Examples, Examples], Recipe | QuantizedModel],
 ) -> RemadeBundle:
     """Make another model of a saved one with the photos of its fit, and save it.
 
@@ -177,7 +178,7 @@ def same_question(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: config[name] for name in ("head", "unit")}
 
 
-def _student(name: str, recipe: ImageClassifier, seed: int) -> Judged:
+def _student(name: str, recipe: Any, seed: int) -> Judged:
     """Make a recipe of a backbone that sees the photos as another recipe does."""
     student = ImageClassifier(
         name,
@@ -208,22 +209,22 @@ def photos_of_fit(
     Raises:
         DataError: If photos of the fit are missing, or there are unknown classes.
     """
-    photos = bundle.scan(photos)
-    get_task(bundle.output.task).targets(photos, bundle.output)
-    photos = replace(photos, class_names=bundle.class_names)
+    found: Any = bundle.scan(photos)
+    get_task(bundle.output.task).targets(found, bundle.output)
+    known: Examples = replace(found, class_names=bundle.class_names)
     seen = bundle.seen()
     wanted = [sha256 for sha256, side in seen.items() if side in {"train", "val"}]
-    missing = len(set(wanted) - {item.key for item in photos.items})
+    missing = len(set(wanted) - {item.key for item in known.items})
     if missing:
         raise DataError(
             f"{missing} of the {len(wanted)} photos that the model in '{printable(bundle.folder)}' "
-            f"was made with are not in '{printable(photos.root)}', as they were. Name the folder "
+            f"was made with are not in '{printable(known.root)}', as they were. Name the folder "
             "or the table that it was trained from."
         )
-    parts = {"train": [], "val": [], "fresh": []}
-    for index, item in enumerate(photos.items):
-        side = seen.get(item.key)
+    parts: dict[str, list[int]] = {"train": [], "val": [], "fresh": []}
+    for index, item in enumerate(known.items):
+        side = seen.get(item.key, "fresh")
         if side in parts or side not in FIT_SIDES:
             parts[side if side in parts else "fresh"].append(index)
-    train, val, fresh = (photos.select(chosen) for chosen in parts.values())
+    train, val, fresh = (known.select(chosen) for chosen in parts.values())
     return train, val, fresh

@@ -180,7 +180,7 @@ def _step(teachers: Sequence, model: "keras.Model", goal: Goal, labelled: int) -
         "name": "distil",
         "summary": f"Learned from {listed(names)} on {labelled} photos with labels and "
         f"{goal.unlabelled} without.",
-        "options": {**asdict(goal.distillation or Distillation()), "unlabelled": goal.unlabelled},
+        "options": {**asdict(goal.how), "unlabelled": goal.unlabelled},
         "before": model_facts(teachers[0].model_),
         "after": model_facts(model),
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.arguments import named
 from kerasrecipes.console import heeds_verbose, say
@@ -107,11 +107,13 @@ def quantize(
     recipe._fitted()
     if engine == "tfmot":
         check_probabilities(recipe, "The engine 'tfmot'", "Leave `engine` out.")
-    photos, content, used, facts = None, None, {}, {}
+    photos, content = None, None
+    used: dict[str, str] = {}
+    facts: dict[str, Any] = {}
     if mode in {"int8", "qat"}:
         photos = fit_photos(recipe, "train", train)
         used = on_side(photos, "calibration")
-    if mode == "qat":
+    if mode == "qat" and photos is not None:
         _refuse_rounded(recipe.model_)
         chosen = fit_photos(recipe, "val", val)
         used |= on_side(chosen, "val")
@@ -126,7 +128,12 @@ def quantize(
 
 
 def _check_arguments(
-    mode: str, train: Examples, kept: dict, engine: str, training: dict, options: dict
+    mode: str,
+    train: Examples | None,
+    kept: dict,
+    engine: str | None,
+    training: dict,
+    options: dict,
 ) -> str:
     from kerasrecipes.export.checks import check_backend
 
@@ -191,14 +198,16 @@ def _written(
     from kerasrecipes.export import get_format
     from kerasrecipes.quantization.fake_quantization import is_quantization_aware
 
-    pixels, facts = None, {}
+    pixels = None
+    facts: dict[str, Any] = {}
     if photos is not None:
         shape = tuple(recipe.model_.input.shape[1:])
         pixels = calibration_inputs(photos, shape, recipe.seed, model=recipe.model_)
-    if mode == "int8" and not is_quantization_aware(recipe.model_):
-        facts["outliers"] = find_outliers(recipe.model_, pixels)
-    if mode == "int8" and kept["keep_float"] is not None:
-        names, facts["sensitivity"] = layers_to_keep(recipe.model_, pixels, kept["keep_float"])
+    learnt_from = pixels if mode == "int8" else None
+    if learnt_from is not None and not is_quantization_aware(recipe.model_):
+        facts["outliers"] = find_outliers(recipe.model_, learnt_from)
+    if learnt_from is not None and kept["keep_float"] is not None:
+        names, facts["sensitivity"] = layers_to_keep(recipe.model_, learnt_from, kept["keep_float"])
         kept = {"keep_float": tuple(sorted(names)) or None}
         if facts["sensitivity"] is not None:
             say(str(facts["sensitivity"]))
@@ -287,7 +296,7 @@ def _native(
 
 
 def _tfmot(
-    recipe: "Recipe",
+    recipe: Any,
     train: Examples,
     val: Examples,
     epochs: int,

@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.console import say, warn
 from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
@@ -13,7 +14,7 @@ from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weig
 from kerasrecipes.engine.devices.devices import Devices
 from kerasrecipes.engine.frozen.frozen_part import Side
 from kerasrecipes.engine.lesson import Lesson
-from kerasrecipes.engine.run_folder import RECIPE
+from kerasrecipes.engine.run_folder import RECIPE, RunFolder
 from kerasrecipes.engine.run_record import RunRecord
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.engine.stage import StageRunner
@@ -46,8 +47,8 @@ def fit_classifier(
     train: Examples,
     val: Examples,
     callbacks: tuple,
-    run=None,
-    memory=None,
+    run: RunFolder | None = None,
+    memory: dict | None = None,
     leaks: list[str] | None = None,
 ) -> Fitted:
     """Run a recipe on photos.
@@ -96,7 +97,9 @@ def fit_classifier(
     return Fitted.of(model, head.output(train), report, train, val)
 
 
-def _built(devices: Devices, spec, head, recipe, width: int) -> "keras.Model":
+def _built(
+    devices: Devices, spec: BackboneSpec, head: Head, recipe: Any, width: int
+) -> "keras.Model":
     """Build the model of a fit, and try with it what it must stand when it is trained."""
     with devices.scope():
         model = build_model(spec, head, recipe, width)
@@ -113,7 +116,7 @@ def _data(judged: Judged, train: Examples, val: Examples, leaks: list[str] | Non
     return data
 
 
-def prepare(recipe) -> None:
+def prepare(recipe: Any) -> None:
     """Set the seed, and what operations are allowed, before anything is drawn or computed.
 
     Args:
@@ -130,18 +133,24 @@ def prepare(recipe) -> None:
         be_deterministic()
 
 
-def _warnings(model, spec, recipe, schedule, val: Examples) -> list[str]:
+def _warnings(
+    model: "keras.Model",
+    spec: BackboneSpec,
+    recipe: Any,
+    schedule: UnfreezeSchedule,
+    val: Examples,
+) -> list[str]:
     random_weights = warn_of_random_weights(model, spec, recipe, schedule)
     return [*random_weights, *warn_of_few_photos(val)]
 
 
-def _without_devices(model, fresh):
+def _without_devices(model: "keras.Model", fresh: "keras.Model") -> "keras.Model":
     """Give a new model, built outside their scope, the weights of one that belongs to devices."""
     fresh.set_weights(model.get_weights())
     return fresh
 
 
-def _finish_head(model, head, train: Examples) -> None:
+def _finish_head(model: "keras.Model", head: Head, train: Examples) -> None:
     import keras
 
     if head.finishes:
@@ -149,7 +158,7 @@ def _finish_head(model, head, train: Examples) -> None:
         head.finish(model, predict_scores(features, train), head.targets(train))
 
 
-def _begin(runner, report: RunReport, run) -> None:
+def _begin(runner: StageRunner, report: RunReport, run: RunFolder | None) -> None:
     """Bring a runner to where its run stands, or prepare its model for a new one."""
     begun, train = False, runner.train
     if run is not None:
@@ -164,7 +173,7 @@ def _begin(runner, report: RunReport, run) -> None:
         say(str(reestimate_batch_norm(runner.model, photos.astype("float32"))))
 
 
-def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
+def _config(recipe: Any, report: RunReport, sides: tuple[Side, ...]) -> dict:
     """Return what a run is made of, in plain values."""
     ordered = [[item.key for item in side.examples.items] for side in sides]
     return {
@@ -179,7 +188,9 @@ def _config(recipe, report: RunReport, sides: tuple[Side, ...]) -> dict:
     }
 
 
-def sides_of(recipe, train: Examples, val: Examples, model: "keras.Model") -> tuple[Side, Side]:
+def sides_of(
+    recipe: Any, train: Examples, val: Examples, model: "keras.Model"
+) -> tuple[Side, Side]:
     """Return the examples of a fit, as a model takes them; those to learn from are augmented."""
     reader = train.reader(model, recipe.augment, recipe.seed)
     return Side(reader, recipe.views if reader.varies else 1), Side(val.reader(model), 1)
@@ -197,7 +208,7 @@ def lesson_of(head: Head, recipe: Any, sides: Sequence[Side]) -> Lesson:
     )
 
 
-def _weights_used(recipe, spec) -> dict[str, str]:
+def _weights_used(recipe: Any, spec: BackboneSpec) -> dict[str, str]:
     """Say which pretrained weights a model really started from."""
     if recipe.weights is None:
         return {"name": spec.name, "source": "none: random weights", "licence": "none"}
@@ -273,7 +284,7 @@ def _check_variety(train: Examples) -> None:
         )
 
 
-def build_model(spec, head, recipe, width: int) -> "keras.Model":
+def build_model(spec: BackboneSpec, head: Head, recipe: Any, width: int) -> "keras.Model":
     """Build a recipe's backbone with its head, with the weights that it starts from."""
     import keras
 
@@ -283,7 +294,9 @@ def build_model(spec, head, recipe, width: int) -> "keras.Model":
     return keras.Model(backbone.input, answers, name=backbone.name)
 
 
-def _adapted(model, spec, recipe, schedule: UnfreezeSchedule) -> AdaptedModel | None:
+def _adapted(
+    model: "keras.Model", spec: BackboneSpec, recipe: Any, schedule: UnfreezeSchedule
+) -> AdaptedModel | None:
     if recipe.adapter is None:
         return None
     lowest = schedule.first_open(len(spec.blocks))
@@ -292,7 +305,7 @@ def _adapted(model, spec, recipe, schedule: UnfreezeSchedule) -> AdaptedModel | 
     return adapted
 
 
-def new_report(recipe, spec, data: DataReport, warnings: list[str]) -> RunReport:
+def new_report(recipe: Any, spec: BackboneSpec, data: DataReport, warnings: list[str]) -> RunReport:
     """Begin the report of a fit."""
     return RunReport(
         name=spec.name,
@@ -306,7 +319,7 @@ def new_report(recipe, spec, data: DataReport, warnings: list[str]) -> RunReport
     )
 
 
-def run_stages(runner, schedule: UnfreezeSchedule, report: RunReport) -> None:
+def run_stages(runner: StageRunner, schedule: UnfreezeSchedule, report: RunReport) -> None:
     """Run the stages of a schedule that `report` does not have yet, and add them to it.
 
     Args:

@@ -1,7 +1,7 @@
 """Training a model that is there already on, with labels or with what larger models say."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -126,13 +126,16 @@ class Goal:
     distillation: Distillation | None = None
     unlabelled: int = 0
 
+    # What `distillation` says, or its defaults.
+    how: Distillation = field(init=False)
+
     def __post_init__(self) -> None:
         teachers = self.teacher if isinstance(self.teacher, list | tuple) else [self.teacher]
         self.teachers = [teacher for teacher in teachers if teacher is not None]
         if not self.teachers and self.distillation is not None:
             raise ValueError("`distillation` would have no effect without `teacher`. Pass both.")
-        self.distillation = self.distillation or Distillation()
-        if self.distillation.feature_weight and len(self.teachers) > 1:
+        self.how = self.distillation or Distillation()
+        if self.how.feature_weight and len(self.teachers) > 1:
             raise ValueError(
                 f"`feature_weight` needs one teacher, not {len(self.teachers)}: the features of "
                 "several have nothing to do with each other."
@@ -151,20 +154,20 @@ class Goal:
                 f"Nothing is known of how a teacher passes on the answers of the head "
                 f"{head.name!r}, whose class says no `softened`. Train it with labels."
             )
-        return replace(self, distillation=replace(self.distillation, answers=head.softened))
+        return replace(self, distillation=replace(self.how, answers=head.softened))
 
     def targets(self, sides: tuple[Side, ...], head: Head) -> tuple[np.ndarray, ...]:
         """Ask the teachers about every view of every example."""
-        found, soften = [], SOFTENED[self.distillation.answers].soften
+        found, soften = [], SOFTENED[self.how.answers].soften
         for side, unlabelled in zip(sides, (self.unlabelled, 0), strict=True):
             labels = head.targets(side.examples)
             answers = [self._answers(one, side, head, labels.shape[1]) for one in self.teachers]
-            features = answers[0][1] if self.distillation.feature_weight else None
+            features = answers[0][1] if self.how.feature_weight else None
             logits = [head.taught(raw) for raw, *_ in answers]
             if unlabelled:
                 last = slice(len(labels) - unlabelled, None)
                 labels[last] = np.mean([soften(raw[0, last], 1.0) for raw in logits], axis=0)
-            found.append(self.distillation.targets(labels, logits, features))
+            found.append(self.how.targets(labels, logits, features))
         return tuple(found)
 
     def _answers(
@@ -174,7 +177,7 @@ class Goal:
         import keras
 
         outputs = [raw_answers(teacher, head)]
-        if self.distillation.feature_weight:
+        if self.how.feature_weight:
             outputs.append(output_of(teacher, POOL))
         if (knows := outputs[0].shape[-1]) != width:
             more = width - len(side.examples.class_names)  # steps are one fewer than classes
@@ -193,10 +196,10 @@ class Goal:
             trained = logits_of(model) if head.trains == LOGITS else output_of(model, head.trains)
             return ending_in(model, trained)
         trains = None if head.softened == "softmax" else head.trains
-        if not self.distillation.feature_weight:
-            return self.distillation.training_model(model, trains=trains)
+        if not self.how.feature_weight:
+            return self.how.training_model(model, trains=trains)
         size = output_of(self.teachers[0], POOL).shape[-1]
-        return self.distillation.training_model(model, POOL, size, seed, trains)
+        return self.how.training_model(model, POOL, size, seed, trains)
 
 
 @dataclass(frozen=True)
@@ -267,8 +270,8 @@ def _lesson(recipe: "Recipe", head: Head, sides: tuple[Side, Side], goal: Goal) 
         weights = head.weights(train, wish)
     return Lesson(
         trains=TRAINED,
-        loss=goal.distillation.loss(width),
-        metrics=lambda: goal.distillation.metrics(head, width),
+        loss=goal.how.loss(width),
+        metrics=lambda: goal.how.metrics(head, width),
         targets=goal.targets(sides, head),
         weights=weights,
     )

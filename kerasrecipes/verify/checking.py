@@ -100,7 +100,7 @@ def judge_export(
     check_interface(model, chosen.read_contract(record.path), bundle, record)
     numbers = [_judged(model, side(), bundle, record, tolerance) for side in sides]
     footprint = measure_footprint(record.path, record.format)
-    costs = {
+    costs: dict[str, Any] = {
         "size_bytes": record.size_bytes,
         "latency": benchmark_export(record.path),
         "ops": facts.ops,

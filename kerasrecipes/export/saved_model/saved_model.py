@@ -13,7 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -106,7 +106,7 @@ def write(
     return path
 
 
-def _convert(model: "keras.Model", folder: Path, contract: Contract, decode) -> None:
+def _convert(model: "keras.Model", folder: Path, contract: Contract, decode: Any) -> None:
     keras = import_keras()
     import tensorflow as tf
 
@@ -140,7 +140,7 @@ def _describe(folder: Path, contract: Contract) -> None:
         (folder / LABELS_FILE).write_text(labels_text(names), encoding="utf-8")
 
 
-def _check_files(loaded: "SavedModel", decode) -> None:
+def _check_files(loaded: "SavedModel", decode: Any) -> None:
     """Make sure that a file gets the same answer as what it is decoded to."""
     files = decode.trials()
     expected = loaded(decode(_tensor(files)).numpy())

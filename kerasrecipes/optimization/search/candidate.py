@@ -222,6 +222,7 @@ class FileJudge:
 
     def _drop(self, answers: np.ndarray, unit: float) -> dict[str, Any]:
         """Compare a file's answers with those of the float file."""
+        assert self.answers is not None, "the float file is asked first"
         before, now = self._quality(self.answers), self._quality(answers)
         drops, count = (before - now) / unit, len(now)
         total, squares = float(drops.sum()), float((drops**2).sum())
@@ -241,6 +242,7 @@ class FileJudge:
 
     def _of_classes(self, answers: np.ndarray) -> dict[str, Any]:
         """Tell how much of each class is found, where there are classes."""
+        assert self.answers is not None, "the float file is asked first"
         right = self._task.right(self._targets, answers, self.output)
         before = self._task.right(self._targets, self.answers, self.output)
         if right is None or before is None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from kerasrecipes.arguments import named
 from kerasrecipes.console import heeds_verbose
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.files import TemporaryFolder, locked_folder
 from kerasrecipes.optimization.distilling import check_teacher
 from kerasrecipes.optimization.search.limits import Limits
 from kerasrecipes.optimization.search.plans import named_students
 from kerasrecipes.optimization.search.result import OptimizationResult
 from kerasrecipes.optimization.search.search import Search
-from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.training.refitting import checked_sides
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @heeds_verbose
 def optimize(
     recipe: "Recipe",
-    train: PhotoSet,
-    val: PhotoSet,
+    train: Examples,
+    val: Examples,
     *,
     max_drop: float = 0.01,
     max_size_mb: float | None = None,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.file_limits import pareto_front
 from kerasrecipes.files import TemporaryFolder
@@ -14,7 +15,6 @@ from kerasrecipes.heads import get_task
 from kerasrecipes.optimization.quantized_model import evaluated_file
 from kerasrecipes.optimization.search.candidate import Candidate, file_answers
 from kerasrecipes.optimization.search.limits import Limits
-from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.regular import read_regular
 from kerasrecipes.statistics.shown import Part, Shown, of_groups
 from kerasrecipes.statistics.tables import Table, shorten_text
@@ -22,7 +22,7 @@ from kerasrecipes.statistics.tables import Table, shorten_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from kerasrecipes.evaluation.result import Evaluation
+    from kerasrecipes.evaluation.base import Result
     from kerasrecipes.release.bundle import Bundle
     from kerasrecipes.training.recipe import Recipe
 
@@ -118,7 +118,7 @@ class OptimizationResult(Shown):
                 )
         return found
 
-    def evaluate(self, photos: PhotoSet, candidate: Candidate | None = None) -> "Evaluation":
+    def evaluate(self, photos: Examples, candidate: Candidate | None = None) -> "Result":
         """Measure a candidate's file on photos that it has not seen.
 
         As with a recipe, `save` afterwards keeps some of them as golden vectors.
@@ -206,7 +206,7 @@ class OptimizationResult(Shown):
 
     def parts(self) -> Iterator[Part]:
         """Yield the candidates, what is to be known of them, and the pick."""
-        heads = (
+        heads: tuple[str, ...] = (
             "",
             self.candidates[0].quality_name,
             "drop (95% interval)",

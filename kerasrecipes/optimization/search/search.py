@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.console import bar, say
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import (
@@ -38,7 +39,6 @@ from kerasrecipes.optimization.search.record import (
 )
 from kerasrecipes.optimization.search.result import file_name
 from kerasrecipes.optimization.weight_report import model_facts
-from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.quantization.sensitivity import layers_to_keep
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.settings.judging import Judged
@@ -79,8 +79,8 @@ class Search:
     """
 
     recipe: Any
-    train: PhotoSet
-    val: PhotoSet
+    train: Examples
+    val: Examples
     limits: Limits
     max_seconds: float
     folder: Path
