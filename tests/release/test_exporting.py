@@ -192,7 +192,7 @@ def test_damaged_records_are_named(exported, text):
     [
         ({"file": "../../../elsewhere.tflite"}, "it describes another export"),
         ({"quantization": "float32"}, "it describes another export"),
-        ({"sha256": 5}, "`sha256` has the wrong type"),
+        ({"sha256": 5}, "`sha256`: Input should be a valid string"),
     ],
 )
 def test_changed_records_are_refused(exported, change, message):
