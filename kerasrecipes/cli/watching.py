@@ -20,6 +20,12 @@ def drift(
         Path | None,
         typer.Option(help="A file that remembers the looks, e.g. drift.db; evidence adds up then."),
     ] = None,
+    ordinary: Annotated[
+        bool,
+        typer.Option(
+            "--ordinary", help="These are as they should be: learn from them how windows differ."
+        ),
+    ] = False,
     looks: Annotated[
         float,
         typer.Option(min=2, help="Looks per alarm without cause, e.g. 520: ten years, weekly."),
@@ -44,6 +50,7 @@ def drift(
         photos,
         reference=None if reference is None else profile_bundle(model, reference, seed=seed),
         history=history,
+        ordinary=ordinary,
         looks_per_false_alarm=looks,
         seed=seed,
     )

@@ -10,7 +10,13 @@ from kerasrecipes.arguments import named
 from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.drift.comparing import Shift, compare_with, detectable, p_of_look
-from kerasrecipes.drift.history import DriftHistory, Look, time_of_look
+from kerasrecipes.drift.history import (
+    DriftHistory,
+    Look,
+    ordinary_p_values,
+    rising_from,
+    time_of_look,
+)
 from kerasrecipes.drift.observed import Observed, observe_inputs
 from kerasrecipes.drift.profile import FEWEST, PROFILE_FILE, ReferenceProfile
 from kerasrecipes.drift.report import ALARM, FULL_POWER, INSUFFICIENT, QUIET, DriftReport
@@ -32,6 +38,7 @@ def detect_drift(
     *,
     reference: ReferenceProfile | None = None,
     history: str | Path | None = None,
+    ordinary: bool = False,
     looks_per_false_alarm: float = 520.0,
     seed: int = 0,
 ) -> DriftReport:
@@ -45,6 +52,8 @@ def detect_drift(
         history: A file that remembers the looks, for a check that runs again and again: evidence
             adds up, and after 20 windows what is ordinary is learnt from them. `None` for this
             look alone.
+        ordinary: Whether this window is declared as it should be, e.g. one of last month's: it
+            only teaches how windows differ when nothing has changed. It needs a `history`.
         looks_per_false_alarm: How many looks there are on average between alarms without cause,
             e.g. 520 for one in ten years of weekly looks.
         seed: Seed of what is drawn.
@@ -56,13 +65,15 @@ def detect_drift(
         DataError: If the bundle has no profile, the examples cannot be read, or the history is
             another model's.
         IntegrityError: If a file of the bundle was changed.
-        ValueError: If `looks_per_false_alarm` is below 2.
+        ValueError: If `looks_per_false_alarm` is below 2, or `ordinary` has no effect.
 
     Reference:
         Rabanser, Günnemann and Lipton, 2019, "Failing loudly"; Lipton, Wang and Smola, 2018,
         "Detecting and correcting for label shift with black box predictors".
     """
     watch = ShiryaevRoberts(looks_per_false_alarm)
+    if ordinary and history is None:
+        raise ValueError("`ordinary` has no effect without `history`, which remembers it. Pass it.")
     bundle = BundleFolder.load(bundle)
     profile = reference or _saved_profile(bundle)
     past = None if history is None else DriftHistory(history, profile.digest())
@@ -74,7 +85,7 @@ def detect_drift(
     if len(seen) < FEWEST:
         return _report(bundle, profile, window, watch)
     shifts = compare_with(profile, seen, seed)
-    found = _looked(window, shifts, watch, past)
+    found = _looked(window, shifts, watch, past, ordinary)
     alarm = found.pop("alarm")
     found |= {"shifts": shifts, "examples": len(seen), "verdict": ALARM if alarm else QUIET}
     found["expected_quality"] = _expected(profile, seen)
@@ -96,7 +107,11 @@ def _saved_profile(bundle: BundleFolder) -> ReferenceProfile:
 
 
 def _looked(
-    window: Window, shifts: tuple[Shift, ...], watch: ShiryaevRoberts, past: DriftHistory | None
+    window: Window,
+    shifts: tuple[Shift, ...],
+    watch: ShiryaevRoberts,
+    past: DriftHistory | None,
+    declared: bool,
 ) -> dict[str, Any]:
     """Judge a look by itself, or add it to those before it."""
     p_value = p_of_look(shifts)
@@ -106,11 +121,12 @@ def _looked(
     looks = past.looks()
     again = next((look for look in looks if look.window == window.digest()), None)
     if again is None:
-        ordinary = [look.p_value for look in looks if look.level < 1]
+        ordinary = ordinary_p_values(looks)
         enough = len(ordinary) >= ENOUGH_WINDOWS
         used_p = p_among_earlier(ordinary, p_value) if enough else p_value
         level = looks[-1].level if looks else 0.0
-        watch = ShiryaevRoberts(watch.looks_per_false_alarm, level).after(used_p)
+        watch = ShiryaevRoberts(watch.looks_per_false_alarm, level)
+        watch = watch if declared else watch.after(used_p)
         again = Look(
             number=len(looks) + 1,
             at=time_of_look(),
@@ -119,6 +135,7 @@ def _looked(
             used_p=used_p,
             earlier=len(ordinary) if enough else 0,
             level=watch.level,
+            declared=declared,
             moved=shifts[0].name,
         )
         looks.append(past.add(again))
@@ -135,10 +152,7 @@ def _looked(
 
 def _since(looks: list[Look]) -> str:
     """Name the look from which evidence has added up without a break."""
-    rising = looks
-    for number, look in enumerate(looks):
-        if look.level < 1:
-            rising = looks[number + 1 :]
+    rising = looks[rising_from(looks) :]
     return f"look {rising[0].number}, {rising[0].at}" if rising else ""
 
 

@@ -1,7 +1,7 @@
 """The looks so far, in one sqlite file: what an alarm with a budget has to remember."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from kerasrecipes.errors import DataError, printable
 
+# Evidence that chance alone leaves behind now and then: its mean grows by 1 a look.
+CALM = 10.0
 _TABLE = """CREATE TABLE IF NOT EXISTS looks (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     at TEXT NOT NULL,
@@ -18,6 +20,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS looks (
     used_p REAL NOT NULL,
     earlier INTEGER NOT NULL,
     level REAL NOT NULL,
+    declared INTEGER NOT NULL,
     moved TEXT NOT NULL
 )"""
 
@@ -34,6 +37,7 @@ class Look:
         used_p: The same, compared with earlier windows, too, where these suffice.
         earlier: Number of these windows.
         level: What had added up then; see `ShiryaevRoberts`.
+        declared: Whether somebody said that the window is ordinary; it adds no evidence then.
         moved: What had moved most.
     """
 
@@ -44,6 +48,7 @@ class Look:
     used_p: float
     earlier: int
     level: float
+    declared: bool
     moved: str
 
 
@@ -110,6 +115,29 @@ class DriftHistory:
             places = ", ".join(f":{name}" for name in values)
             connection.execute(f"INSERT INTO looks ({columns}) VALUES ({places})", values)
         return look
+
+
+def rising_from(looks: Sequence[Look]) -> int:
+    """Return how many looks came before evidence began to add up that has not faded since.
+
+    Args:
+        looks: All looks, the first one first.
+    """
+    calm = (number for number, look in enumerate(looks, start=1) if look.level < CALM)
+    return max(calm, default=0)
+
+
+def ordinary_p_values(looks: Sequence[Look]) -> list[float]:
+    """Return the p-values of the windows that tell what is ordinary.
+
+    Those in which evidence is adding up at present may be the change itself, unless somebody
+    declared them ordinary.
+
+    Args:
+        looks: All looks, the first one first.
+    """
+    calm = rising_from(looks)
+    return [look.p_value for look in looks if look.declared or look.number <= calm]
 
 
 def time_of_look() -> str:

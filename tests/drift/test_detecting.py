@@ -105,6 +105,17 @@ def test_evidence_adds_up_over_looks_and_each_window_counts_once(
         assert connection.execute("SELECT count(*) FROM looks").fetchone() == (4,)
 
 
+def test_windows_that_are_declared_ordinary_teach_and_accuse_nobody(
+    exported_once, profile, line, tmp_path
+):
+    history = tmp_path / "drift.db"
+    told = {"history": history, "ordinary": True}
+    assert not look(exported_once, profile, line, "dark", **told).alarm
+    assert look(exported_once, profile, line, "week0", history=history).level < 10
+    with pytest.raises(ValueError, match="`ordinary` has no effect without `history`"):
+        look(exported_once, profile, line, "week1", ordinary=True)
+
+
 def test_an_alarm_stays_until_somebody_begins_anew(exported_once, profile, line, tmp_path):
     history = tmp_path / "drift.db"
     assert look(exported_once, profile, line, "dark", history=history).alarm
