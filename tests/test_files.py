@@ -37,6 +37,19 @@ cli.main()
 """
 
 
+# What is raised while Python collects garbage is dropped.
+OUT_OF_TURN = COMMAND.replace(
+    """        print("writing", flush=True)
+""",
+    """        class Garbage:
+            def __del__(self):
+                print("writing", flush=True)
+                time.sleep(60)
+        Garbage()
+""",
+)
+
+
 @contextmanager
 def writing(*command):
     """Run a process until it writes."""
@@ -112,9 +125,10 @@ def test_nothing_strange_is_followed(tmp_path, capsys):
     assert f"'{tmp_path}/{UNFINISHED}link' seems to be left behind" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [COMMAND, OUT_OF_TURN])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_command_that_is_told_to_end_leaves_nothing(tmp_path, number):
-    with writing(COMMAND, "write", tmp_path) as process:
+def test_a_command_that_is_told_to_end_leaves_nothing(tmp_path, number, command):
+    with writing(command, "write", tmp_path) as process:
         assert len(left(tmp_path)) == 2
         process.send_signal(number)
         _, told = process.communicate(timeout=30)

@@ -122,13 +122,27 @@ def main(arguments: list[str] | None = None) -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """End as after an error, so that nothing half-written is left; a second signal kills."""
+    """End as after an error, so that nothing half-written is left; a second signal kills.
+
+    What a signal raises in code that runs out of turn, e.g. while garbage is collected, is dropped
+    by Python, and the command would go on: the signal is sent again then.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         # `print` may be what was interrupted.
         os.write(2, f"\nEnded by {signal.Signals(number).name}.\n".encode())
         sys.exit(128 + number)
+
+    def send_again(dropped: "sys.UnraisableHookArgs") -> None:
+        number = _signal_behind(dropped.exc_value)
+        if number is None:
+            return told(dropped)
+        if number in unhandled:
+            signal.signal(number, end)
+        later = threading.Timer(0.05, os.kill, (os.getpid(), number))
+        later.daemon = True
+        later.start()
 
     unhandled = [
         number
@@ -138,11 +152,21 @@ def _ended_by_signals() -> Iterator[None]:
     ]
     for number in unhandled:
         signal.signal(number, end)
+    told, sys.unraisablehook = sys.unraisablehook, send_again
     try:
         yield
     finally:
+        sys.unraisablehook = told
         for number in unhandled:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _signal_behind(error: BaseException | None) -> int | None:
+    """Return which signal raised an error, or `None`."""
+    if isinstance(error, KeyboardInterrupt):
+        return signal.SIGINT
+    code = error.code if isinstance(error, SystemExit) else None
+    return code - 128 if isinstance(code, int) and code > 128 else None
 
 
 def _was_interrupted(error: BaseException | None) -> bool:
