@@ -22,7 +22,8 @@ UNFINISHED = ".writing-"
 _REMEDIES = {
     errno.ENOSPC: "Free some space",
     errno.EDQUOT: "Free some space",
-    errno.EACCES: "Name a folder that can be written",
+    errno.EACCES: "Make it writable, or name another folder",
+    errno.EPERM: "Make it writable, or name another folder",
     errno.EROFS: "Name a folder that can be written",
     errno.ENOTDIR: "Name another folder",
 }
@@ -102,6 +103,20 @@ def told_plainly(folder: Path) -> Iterator[None]:
             error.errno,
             f"Nothing was saved in '{printable(folder)}': {reason}{where}. "
             f"{_REMEDIES.get(error.errno or 0, 'Correct that')}, then save again",
+        ) from error
+
+
+@contextmanager
+def copied_plainly(path: Path) -> Iterator[None]:
+    """Say in an operating system's error which temporary copy could not be made, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"'{printable(path)}' is read from a copy, which could not be made in "
+            f"'{printable(tempfile.gettempdir())}': {error.strerror or error}. Free some space "
+            "there, or let TMPDIR name another folder",
         ) from error
 
 

@@ -50,7 +50,7 @@ from kerasrecipes.data.modality import Modality, get_modality
 from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.errors import IntegrityError, listed, printable
 from kerasrecipes.file_budget import read_arrays
-from kerasrecipes.files import TemporaryFolder, digest, sync_folder, told_plainly
+from kerasrecipes.files import TemporaryFolder, copied_plainly, digest, sync_folder, told_plainly
 from kerasrecipes.regular import LARGEST_RECORD, read_regular
 from kerasrecipes.report.run_report import RunReport
 
@@ -265,7 +265,8 @@ class BundleFolder:
             # A copy that nobody else can change, since Keras reads files alone.
             made.chmod(0o700)
             path = made / "model.keras"
-            path.write_bytes(content)
+            with copied_plainly(self.folder / path.name):
+                path.write_bytes(content)
             return load_model(path, name=self.folder / path.name)
 
     def exports(self) -> dict[str, ExportRecord]:

@@ -29,7 +29,7 @@ from kerasrecipes.bundles.sealed import (
     reason_of,
 )
 from kerasrecipes.errors import IntegrityError, listed, printable
-from kerasrecipes.files import UNFINISHED, TemporaryFolder, digest, held
+from kerasrecipes.files import UNFINISHED, TemporaryFolder, copied_plainly, digest, held
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.regular import open_regular, read_regular
 
@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from kerasrecipes.bundles.bundle import BundleFolder
 
 _REMEDY = (
-    "Restore it from a copy, or export what was changed or is missing again with --overwrite, and "
-    f"remove what was added. To do without an export, delete its line in '{EXPORT_SEAL}', too."
+    "Restore it from a copy, or export what was changed or is missing again with --overwrite. "
+    f"To do without an export, delete its line in '{EXPORT_SEAL}', too."
 )
+_TO_KEEP = ", or export it again with --overwrite"
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def _records(bundle: "BundleFolder", seal: Seal | None) -> dict[str, ExportRecor
     if contents and seal is None and bundle.manifest.exports_sealed:
         problems[EXPORT_SEAL] = MISSING
     if problems:
-        raise not_as_written(exports, problems, _REMEDY)
+        raise not_as_written(exports, problems, _REMEDY, _TO_KEEP)
     return {name: ExportRecord.parse(told, exports / name) for name, told in contents.items()}
 
 
@@ -248,12 +249,13 @@ def _copied(record: ExportRecord, to: Path) -> bool:
     """Copy an exported file, unless it is larger than recorded."""
     left = record.size_bytes
     for name in _files(record):
-        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        with copied_plainly(record.path):
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
         try:
             source = open_regular(name, inside=record.folder)
         except OSError as error:
             raise _unreadable(record.folder / name, error) from error
-        with source, (to / name).open("xb") as target:
+        with source, copied_plainly(record.path), (to / name).open("xb") as target:
             while piece := source.read(min(PIECE, left + 1)):
                 target.write(piece)
                 left -= len(piece)

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ from kerasrecipes.files import entries_in
 from kerasrecipes.regular import open_regular
 
 CHANGED, MISSING, ADDED = "changed", "missing", "added"
-NO_FILE = "a link, pipe or device in place of a file"
+NO_FILE = "a link, folder, pipe or device in place of a file"
+DENIED = os.strerror(errno.EACCES)
 PIECE = 1 << 20
 # What file managers leave behind in folders that were merely looked at, and how it begins.
 _LITTER = {
@@ -92,20 +94,31 @@ def names_in(folder: Path, without: str = "") -> list[str]:
     return [name for name in names if not is_litter(folder, name)]
 
 
-def not_as_written(folder: Path, problems: dict[str, str], remedy: str) -> IntegrityError:
+def not_as_written(
+    folder: Path, problems: dict[str, str], remedy: str, to_keep: str = ""
+) -> IntegrityError:
     """Build the error for a folder whose files are not those that its seal tells of.
 
     Args:
         folder: The folder.
         problems: Names of files to what is wrong with them.
-        remedy: What to do.
+        remedy: What to do about what was changed or is missing.
+        to_keep: What to do where something was added, and is to stay.
     """
+    kinds = set(problems.values())
     told = "; ".join(
         f"{kind}: {listed(name for name, wrong in problems.items() if wrong == kind)}"
         for kind in dict.fromkeys([CHANGED, MISSING, ADDED, *problems.values()])
-        if kind in problems.values()
+        if kind in kinds
     )
-    return IntegrityError(f"'{printable(folder)}' is not as it was written. {told}. {remedy}")
+    remedies = {
+        remedy: kinds - {ADDED, DENIED},
+        f"Remove what was added{to_keep}.": kinds & {ADDED},
+        "Let this user read it.": kinds & {DENIED},
+    }
+    todo = " ".join(said for said, needed in remedies.items() if needed)
+    found = "cannot be read" if kinds == {DENIED} else "is not as it was written"
+    return IntegrityError(f"'{printable(folder)}' {found}. {told}. {todo}")
 
 
 def is_litter(folder: Path, name: str) -> bool:

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from kerasrecipes.arguments import named
@@ -91,6 +92,7 @@ def version_folder(folder: Path) -> Path:
     Raises:
         DataError: If there is none.
         IntegrityError: If the latest version lacks its manifest.
+        OSError: If it may not be looked into.
     """
     if is_bundle(folder):
         return folder
@@ -98,6 +100,8 @@ def version_folder(folder: Path) -> Path:
         latest = folder / str(max(found))
         if is_bundle(latest):
             return latest
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(latest / MANIFEST)  # what may not be looked into is not damaged
         raise IntegrityError(
             f"'{printable(latest)}' has no {MANIFEST}. Restore it from a copy, or name an older "
             "version."

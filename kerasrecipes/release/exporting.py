@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from kerasrecipes.arguments import named
 from kerasrecipes.bundles.decision import Decision
 from kerasrecipes.bundles.export_record import ExportRecord
-from kerasrecipes.bundles.export_seal import EXPORTS, RECORD_FILE, Seal, read_seal, sealing
+from kerasrecipes.bundles.export_seal import (
+    EXPORT_SEAL,
+    EXPORTS,
+    RECORD_FILE,
+    Seal,
+    read_seal,
+    sealing,
+)
 from kerasrecipes.console import warn
 from kerasrecipes.errors import (
     IntegrityError,
@@ -26,6 +33,7 @@ from kerasrecipes.files import (
     put_in_place,
     size_bytes,
     sync_folder,
+    told_plainly,
 )
 
 if TYPE_CHECKING:
@@ -233,17 +241,18 @@ def _passed(found: "Verification") -> "Verification":
 @contextlib.contextmanager
 def _folder_in_the_making(bundle: "BundleFolder", target: Path, overwrite: bool) -> Iterator[Path]:
     """Give a hidden folder that becomes `target` if the block succeeds, and vanishes if not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryFolder(target.parent) as outer:
-        folder = outer / target.name
-        folder.mkdir()
-        yield folder
-        sync_folder(folder)
-        sha256 = digest(folder / RECORD_FILE)
-        with held(target.parent):
-            _target(bundle, target.name, overwrite)  # another writer may have been quicker
-            with sealing(bundle.folder, _seal(bundle), target.name, sha256):
-                put_in_place(folder, target)
+    with told_plainly(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFolder(target.parent) as outer:
+            folder = outer / target.name
+            folder.mkdir()
+            yield folder
+            sync_folder(folder)
+            sha256 = digest(folder / RECORD_FILE)
+            with held(target.parent):
+                _target(bundle, target.name, overwrite)  # another writer may have been quicker
+                with sealing(bundle.folder, _seal(bundle), target.name, sha256):
+                    put_in_place(folder, target)
 
 
 def _seal(bundle: "BundleFolder") -> Seal:
@@ -253,7 +262,15 @@ def _seal(bundle: "BundleFolder") -> Seal:
     except IntegrityError as error:
         warn(f"{error} A new seal vouches for this export alone.")
         return {}
-    if found is None and not bundle.manifest.exports_sealed:
-        records = (bundle.folder / EXPORTS).glob(f"[!.]*/{RECORD_FILE}")
+    if found is not None:
+        return found
+    records = sorted((bundle.folder / EXPORTS).glob(f"[!.]*/{RECORD_FILE}"))
+    if not bundle.manifest.exports_sealed:
         return {path.parent.name: (digest(path),) for path in records}
-    return found or {}
+    if records:
+        names = listed(path.parent.name for path in records)
+        warn(
+            f"'{printable(bundle.folder / EXPORTS)}' has lost '{EXPORT_SEAL}', which vouched for "
+            f"{names}. A new seal vouches for this export alone."
+        )
+    return {}

@@ -17,6 +17,7 @@ from kerasrecipes.bundles import manifest
 from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.regular import open_regular
 
 FIELDS = {
     "name": "tiles", "created": "2026-01-01T00:00:00", "recipe_type": "test", "recipe": {},
@@ -84,7 +85,7 @@ def test_a_failing_rename_leaves_nothing(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(OSError, match="Permission denied. Name a folder that can be written"):
+    with pytest.raises(OSError, match="Permission denied. Make it writable, or name another"):
         Bundle.write(tmp_path / "tiles", fill)
     assert os.listdir(tmp_path / "tiles") == []
 
@@ -204,9 +205,39 @@ def test_what_is_not_as_it_was_written_is_named(small, damage, message):
     damage(small.folder)
     with pytest.raises(IntegrityError, match=f"is not as it was written. {message}") as caught:
         Bundle.load(small.folder)
-    assert "Restore it from a copy, or train again." in str(caught.value)
+    added = message.startswith("added")
+    remedy = "Remove what was added." if added else "Restore it from a copy, or train again."
+    assert str(caught.value).endswith(f". {remedy}")
     with pytest.raises(IntegrityError):
         small.check()
+
+
+def test_what_may_not_be_read_is_not_called_damaged(small, monkeypatch):
+    def denied(name, inside):
+        if name == "model.keras":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        return open_regular(name, inside)
+
+    def closed(path, **_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("kerasrecipes.bundles.sealed.open_regular", denied)
+    wanted = "1' cannot be read. Permission denied: 'model.keras'. Let this user read it.$"
+    with pytest.raises(IntegrityError, match=wanted):
+        Bundle.load(small.folder)
+    monkeypatch.setattr(os, "lstat", closed)
+    with pytest.raises(PermissionError):
+        Bundle.load(small.folder.parent)
+
+
+def test_a_copy_that_has_no_room_is_told(small, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=f"could not be made in '{tmp_path}': .*TMPDIR name another"):
+        small.load_model()
 
 
 def test_a_device_in_place_of_a_file_is_not_read(small):

@@ -13,6 +13,7 @@ from kerasrecipes import Bundle, DataError, IntegrityError, Predictor
 from kerasrecipes.bundles.export_record import opened
 from kerasrecipes.bundles.export_seal import ABSENT, read_seal, sealing, write_seal
 from kerasrecipes.files import digest
+from kerasrecipes.release.exporting import _folder_in_the_making
 from kerasrecipes.verify import verify_bundle
 from tiny_bundle import reseal
 
@@ -286,7 +287,17 @@ def test_a_damaged_seal_is_mended_by_exporting_again(three, capsys):
     refused(three)
     three.export("tflite", overwrite=True)
     assert "nothing vouches for the exports" in capsys.readouterr().err
-    refused(three, "added: 'saved_model-float32', 'tflite-int8'")
+    refused(three, "added: 'saved_model-float32', 'tflite-int8'. Remove what was added, or export")
+
+
+def test_a_lost_seal_is_not_replaced_without_a_word(three, capsys):
+    (three.folder / "exports/exports.sha256").unlink()
+    refused(three, "missing: 'exports.sha256'")
+    with _folder_in_the_making(three, three.folder / "exports/tflite-int8", True) as folder:
+        shutil.copytree(three.folder / "exports/tflite-int8", folder, dirs_exist_ok=True)
+    told = "has lost 'exports.sha256', which vouched for 'saved_model-float32', 'tflite-float3"
+    assert told in capsys.readouterr().err
+    refused(three, "added: 'saved_model-float32', 'tflite-float32'. Remove")
 
 
 def test_exports_of_the_format_before_vouch_for_themselves(three):

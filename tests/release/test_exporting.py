@@ -1,5 +1,6 @@
 """Exporting a bundle: verified first, added whole or not at all."""
 
+import errno
 import json
 import os
 import shutil
@@ -80,6 +81,28 @@ def test_failing_export_keeps_the_one_before(exported):
     assert exported.exports()["tflite-int8"].sha256 == before
     assert entries(exported) == ["tflite-float32", "tflite-int8"]
     check_digest(exported.exports()["tflite-int8"])
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there(exported, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target = exported.folder / "exports/tflite-float32"
+    before = exported.exports()
+    for place in ("sync_folder", "put_in_place"):
+        told = "Nothing was saved in .*float32': No space left on device. Free some space, then"
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(OSError, match=told),
+            _folder_in_the_making(exported, target, True) as folder,
+        ):
+            shutil.copytree(target, folder, dirs_exist_ok=True)
+            patch.setattr(f"kerasrecipes.release.exporting.{place}", full)
+        assert exported.exports() == before
+    assert entries(exported) == ["tflite-float32", "tflite-int8"]
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="'.*tflite' is read from a"):
+        patch.setattr("pathlib.Path.open", full)
+        check_digest(before["tflite-int8"])
 
 
 def test_existing_export_needs_overwrite(exported):
