@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FREE_SIZE = (224, 224)
 TOLERANCE = 1e-4
+_ANY_SIZE = "Build it for batches of any size, and let its layers use keras.ops."
 # A model in mixed precision is copied into single precision, and rounds otherwise.
 SHORT, SHORT_TOLERANCE = "float16", 0.05
 
@@ -161,7 +162,7 @@ def _check_same(flat: "keras.Model", model: "keras.Model", scale: Any) -> None:
     except Exception as error:  # of the user's own code, or the backend's own
         raise ValueError(
             f"The model {model.name!r} cannot be called on {count + 1} photos: {reason_of(error)}. "
-            "Build it for batches of any size, and let its layers use keras.ops."
+            + (_advice(takes.dtype, flat) if "int" in takes.dtype else _ANY_SIZE)
         ) from error
     short = any(SHORT in str(part.dtype_policy.compute_dtype) for part in parts_of(model))
     tolerance = SHORT_TOLERANCE if short else TOLERANCE

@@ -59,7 +59,7 @@ def check_scaled_once(flat: "keras.Model", name: str) -> None:
 
 
 def _own_beginning(flat: "keras.Model") -> tuple[list[str], "keras.KerasTensor | None"]:
-    """Find the last tensor of three channels that no kernel has touched, and what makes it."""
+    """Find the last map, of any channels, that no kernel has touched, and what makes it."""
     nodes = nodes_in_order(flat)
     cuts = dict(find_cuts(flat, nodes))
     passed: list[str] = []
@@ -67,18 +67,20 @@ def _own_beginning(flat: "keras.Model") -> tuple[list[str], "keras.KerasTensor |
     found = None
     for index, node in enumerate(nodes):
         operation = node.operation
-        if any(_size(weight) > 3 for weight in getattr(operation, "weights", ())):
+        if any(_is_kernel(weight) for weight in getattr(operation, "weights", ())):
             break
         if not node.is_input and operation.name != "scale":
             passed.append(operation.name)
         tensor = cuts.get(index)
-        if tensor is not None and len(tensor.shape) == 4 and tensor.shape[-1] == 3:
+        if tensor is not None and len(tensor.shape) == 4:
             own, found = list(passed), tensor
     return own, found
 
 
-def _size(weight: Any) -> int:
-    return int(np.prod(weight.shape))
+def _is_kernel(weight: Any) -> bool:
+    """Say whether a weight is more than a number for each of three channels."""
+    size = int(np.prod(weight.shape))
+    return size > 3 or (len(weight.shape) > 0 and size > weight.shape[-1])
 
 
 def _middles(model: "keras.Model", photos: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ used: the model inside is never built, so what its configuration says cannot run
 """
 
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from kerasrecipes.backbones.spec import BackboneSpec
 
+_BOLD = re.compile(r"\x1b\[\d+m")  # how Keras marks the words of others
 Shapes = dict[str, list[tuple[int, ...]]]
 
 
@@ -106,8 +108,11 @@ def reason_of(error: Exception) -> str:
         >>> reason_of(OSError("Connection refused. (Caused by 12 lines of objects)"))
         'Connection refused'
     """
-    text = (str(error) or type(error).__name__).splitlines()[0].partition(" (Caused by")[0]
-    return printable(text[:200]).rstrip(" .:")
+    plain = _BOLD.sub("", str(error)).removeprefix("Exception encountered when calling ")
+    lines = [line for line in plain.splitlines() if line.strip()] or [type(error).__name__]
+    # Keras names the layer first, and says below what was wrong.
+    text = " ".join(lines[: 2 if lines[0].endswith("call().") else 1])
+    return printable(text.partition(" (Caused by")[0][:200]).rstrip(" .:")
 
 
 def _layer_and_index(name: str) -> tuple[str, int]:

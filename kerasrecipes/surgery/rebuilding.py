@@ -160,7 +160,10 @@ def reason_and_remedy(operation: Any, error: Exception) -> str:
             "@keras.saving.register_keras_serializable()."
         )
     if isinstance(error, NotImplementedError):
-        return "does not say how it was made. A class of your own needs `get_config`."
+        return (
+            "does not say how it was made, or something that it was given does not, such as a "
+            "regularizer. A class of your own needs `get_config`."
+        )
     # Keras puts a page of config before what was wrong.
     text = str(error).rpartition("Exception encountered:")[2]
     lines = [line for line in text.splitlines() if line.strip()] or [type(error).__name__]

@@ -344,6 +344,9 @@ def small(beginning):
         split_by_channel,
         nested_preprocessing,
         normalized(124, 3400),
+        lambda x: keras.ops.image.rgb_to_grayscale(x) / 255,
+        lambda x: layers.Concatenate()([x / 127.5 - 1, 1 - x / 127.5]),
+        lambda x: layers.Reshape((4, 4, 12))(x) / 255,  # a picture's pixels side by side
     ],
 )
 def test_photos_are_not_scaled_twice(beginning):
@@ -357,6 +360,14 @@ def test_photos_are_not_scaled_twice(beginning):
     assert BackboneSpec.from_model(model, scaling="none").feature_size == 4
 
 
+def of_opposite_colours(x):
+    """Next to nothing of grey is left, and all of what is coloured."""
+    layer = layers.Conv2D(1, 1, use_bias=False)
+    answer = layer(x)
+    layer.set_weights([np.array([[[[0.3], [-0.6], [0.301]]]])])
+    return answer
+
+
 @pytest.mark.parametrize(
     "beginning",
     [
@@ -364,6 +375,7 @@ def test_photos_are_not_scaled_twice(beginning):
         lambda x: (x - 0.45) / 0.22,
         normalized(0.48, 0.05),
         layers.Conv2D(3, 1),
+        of_opposite_colours,
         layers.MaxPooling2D(),
     ],
 )
@@ -494,9 +506,13 @@ def test_a_model_of_whole_numbers_is_taken(beginning):
 
 
 def test_arithmetic_of_whole_numbers_is_refused():
-    model = of_whole_numbers(lambda x: keras.ops.cast(x - 100, "float32"))
-    with pytest.raises(ValueError, match="Does it compute with uint8. Let it begin with"):
-        BackboneSpec.from_model(model, scaling="none")
+    shifted = of_whole_numbers(lambda x: keras.ops.cast(x - 100, "float32"))
+    bare = of_whole_numbers(lambda x: x)
+    for model in (shifted, bare):
+        with pytest.raises(ValueError, match="Does it compute with uint8. Let it begin with"):
+            BackboneSpec.from_model(model, scaling="none")
+    with pytest.raises(ValueError, match=r"called on 2 photos: Conv2D.call\(\).* type uint8"):
+        BackboneSpec.from_model(bare, scaling="none")
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "float64"])

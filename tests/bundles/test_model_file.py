@@ -415,6 +415,18 @@ def test_configs_that_ask_for_more_than_there_are_weights_are_refused(rewritten,
     refused_in_little_memory(rewritten(change), f"suspect.keras'.* {message}")
 
 
+def test_a_model_of_few_layers_may_compute_much_between_them(tmp_path):
+    import keras
+
+    photo = keras.Input((4, 4, 3))
+    x = keras.layers.Conv2D(2, 3)(photo)
+    for _ in range(150):
+        x = keras.ops.relu(x) - x
+    path = tmp_path / "arithmetic.keras"
+    keras.Model(photo, x).save(path)
+    assert load_model(path).output_shape == (None, 2, 2, 2)
+
+
 def test_tensors_beyond_any_memory_are_refused(tmp_path):
     import keras
 

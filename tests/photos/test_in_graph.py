@@ -51,10 +51,12 @@ def check(by_graph, data: bytes, *, refused: bool = False, apart: int = 0) -> No
         assert np.abs(ours - theirs).max() <= apart
 
 
-def exif(orientation: int, order: str = "<", kind: int = 3, count: int = 1) -> bytes:
-    """A TIFF directory of the camera's maker and the orientation."""
+def exif(
+    orientation: int, order: str = "<", kind: int = 3, count: int = 1, maker_bytes: int = 3
+) -> bytes:
+    """A TIFF directory of the camera's maker, who can be cut off, and the orientation."""
     head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", 8)
-    maker = struct.pack(f"{order}HHI4s", 0x010F, 2, 3, b"me\0\0")
+    maker = struct.pack(f"{order}HHI4s", 0x010F, 2, maker_bytes, b"me\0\0")
     value = struct.pack(f"{order}{'I' if kind == 4 else 'H'}", orientation)
     turned = struct.pack(f"{order}HHI4s", 0x0112, kind, count, value)
     return head + struct.pack(f"{order}H", 2) + maker + turned + bytes(4)
@@ -165,9 +167,13 @@ def test_pngs_that_decoders_understand_otherwise_are_refused(by_graph):
         {"before": [turned, turned]},
         {"before": [chunk(b"eXIf", b"II+\0" + exif(6)[4:])]},
         {"before": [chunk(b"eXIf", exif(6, count=2))]},
+        {"before": [chunk(b"eXIf", exif(6, maker_bytes=5))]},
+        {"before": [chunk(b"iTXt", XMP + b"\0\0\0en\0" + xmp(6, True))]},
         {"before": [chunk(b"abCd")] * 1001},
     ):
         check(by_graph, png(samples, 8, GREY, **around), refused=True)
+    translated = chunk(b"iTXt", XMP + b"\0\0\0en\0XMP\0" + xmp(6, True))
+    check(by_graph, png(samples, 8, GREY, before=[translated]))
     palette = [chunk(b"PLTE", bytes(6)), chunk(b"tRNS", b"\0\1\2")]
     check(by_graph, png(samples % 2, 8, PALETTE, before=palette), refused=True)
 
@@ -224,6 +230,21 @@ def test_jpegs_that_decoders_understand_otherwise_are_refused(by_graph):
     last = whole[whole.rindex(b"\xff\xda") : -2]
     check(by_graph, whole[:-2] + last * 20 + b"\xff\xd9")
     check(by_graph, whole[:-2] + last * 64 + b"\xff\xd9", refused=True)
-    for block in (exif(6, kind=4), exif(6, count=2)):
+    twice = exif(6)[:8] + struct.pack("<H", 2) + 2 * exif(6)[22:34] + bytes(4)
+    thrice = 2 * b"Exif\0\0" + exif(6)
+    for block in (exif(6, kind=4), exif(6, count=2), exif(6, maker_bytes=5), twice, thrice):
         segment = b"\xff\xe1" + struct.pack(">H", len(block) + 8) + b"Exif\0\0" + block
         check(by_graph, whole[:2] + segment + whole[2:], refused=True)
+
+
+def test_files_that_are_cut_off_are_refused_in_words(by_graph):
+    file = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE)).save(file, "JPEG", exif=exif(6), comment=b"c" * 300)
+    whole = png(np.zeros((SIDE, SIDE)), 8, GREY, before=[carrier("eXIf", 6)])
+    lying = whole[:33] + b"\x7f\xff\xff\xf0" + whole[37:]
+    for data in (
+        *(file.getvalue()[:n] for n in range(3, 450, 7)),
+        *(whole[:n] for n in (8, 20, 40)),
+    ):
+        check(by_graph, data, refused=True)
+    check(by_graph, lying, refused=True)

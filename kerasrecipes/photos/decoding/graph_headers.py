@@ -15,7 +15,10 @@ _ORIENTATION = 0x0112
 _SHORT = 3
 _EXIF_MARK = b"Exif\0\0"
 _XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
-_XMP_TEXT = b"XML:com.adobe.xmp\0\0"  # the second zero: not compressed
+# Not compressed, with a language and a translated key, which are empty as a rule.
+_XMP_TEXT = r"XML:com\.adobe\.xmp\x00\x00\C[^\x00]*\x00[^\x00]*\x00\C*"
+# Bytes of one value, by its type; Pillow passes over values of other types.
+_VALUE_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 0)
 _XMP_ORIENTATION = r'\C*?tiff:Orientation(?:="|>)([0-9])\C*'
 # Texts in which Pillow finds EXIF or XMP data, too.
 _TEXT_KEYS = r"(?:exif|xmp|Raw profile type exif|XML:com\.adobe\.xmp)\x00\C*"
@@ -82,8 +85,7 @@ def around_jpeg(data: "tf.Tensor", pixels: "tf.Tensor") -> Around:
         [_Segments(data, *(tf.constant(value) for value in begin))],
         maximum_iterations=MAX_PARTS,
     )
-    rest = tf.strings.substr(data, found.at, size)
-    scans = tf.cond(found.several, lambda: _scans(rest), lambda: 1)
+    scans = tf.cond(found.several, lambda: _scans(_from(data, found.at)), lambda: 1)
     work = tf.cast(scans, tf.int64) * tf.cast(pixels, tf.int64)
     few = (scans <= MAX_SCANS) & (work <= MAX_SCANNED_PIXELS)
     by_adobe = (found.components != 4) | found.adobe
@@ -109,13 +111,14 @@ def _next_segment(s: _Segments) -> _Segments:
     is_frame = (marker >= 0xC0) & (marker < 0xD0) & (marker != 0xC4) & (marker != 0xCC)
     is_scan = marker == 0xDA
     parts = _bytes(content, 0, 6)
+    block = _from(content, tf.where(s.exif == b"", 0, len(_EXIF_MARK)))  # the first has its mark
     components = tf.where(is_frame, parts[5], s.components)
     progressive = is_frame & (marker % 4 == 2)
     return _Segments(
         data=s.data,
         at=s.at + tf.where(padding, 1, tf.where(is_scan, 0, length + 2)),
         marker=marker,
-        exif=tf.where(is_exif, s.exif + _from(content, len(_EXIF_MARK)), s.exif),
+        exif=tf.where(is_exif, s.exif + block, s.exif),
         xmp=tf.where(is_xmp, content, s.xmp),
         components=components,
         several=s.several | progressive | (is_scan & (parts[0] != components)),
@@ -140,7 +143,8 @@ def around_png(data: "tf.Tensor") -> Around:
         [_Chunks(data, *(tf.constant(value) for value in begin))],
         maximum_iterations=MAX_PARTS + size // 64,
     )
-    orientation, legible = _orientation(found.exif, found.xmp)
+    exif = tf.strings.substr(found.exif, 0, tf.maximum(tf.strings.length(found.exif) - 1, 0))
+    orientation, legible = _orientation(exif, found.xmp)
     bits, colour = tf.unstack(_bytes(data, 24, 2), num=2)
     length = tf.strings.length(found.clear)
     expected = tf.where(colour == 0, 2, tf.where(colour == 2, 6, length))
@@ -165,7 +169,7 @@ def _next_chunk(s: _Chunks) -> _Chunks:
     is_exif, is_clear, is_frame = (_is(kind, name) for name in (b"eXIf", b"tRNS", b"fcTL"))
     read = is_text | is_exif | is_clear | is_frame
     content = tf.strings.substr(s.data, s.at + 8, tf.where(read, length, 0))
-    is_xmp = _is(kind, b"iTXt") & _begins(content, _XMP_TEXT)
+    is_xmp = _is(kind, b"iTXt") & tf.strings.regex_full_match(content, _XMP_TEXT)
     tells = is_exif | (is_text & tf.strings.regex_full_match(content, _TEXT_KEYS))
     unusual = (length < 0) | (tells & ~(is_exif | is_xmp)) | (tells & s.behind & s.animated)
     twice = (is_exif & (s.exif != b"")) | (is_xmp & (s.xmp != b"")) | (is_clear & (s.clear != b""))
@@ -175,7 +179,7 @@ def _next_chunk(s: _Chunks) -> _Chunks:
     own = _is(kind, b"IDAT", b"fdAT", b"fcTL")
     return _Chunks(
         data=s.data,
-        at=s.at + 12 + length,
+        at=s.at + 12 + tf.minimum(length, tf.strings.length(s.data)),
         kind=kind,
         others=s.others + tf.cast(~own, tf.int32),
         exif=tf.where(is_exif, content + b"\0", s.exif),  # never empty, so that it counts as one
@@ -195,7 +199,7 @@ def _orientation(exif: "tf.Tensor", xmp: "tf.Tensor") -> "tuple[tf.Tensor, tf.Te
     """
     import tensorflow as tf
 
-    exif = tf.strings.regex_replace(exif, r"\A(?:Exif\x00\x00)+", "")
+    exif = tf.strings.regex_replace(exif, r"\A(?:Exif\x00\x00){1,2}", "")
     size = tf.cast(tf.strings.length(exif), tf.int64)
     little, big = _begins(exif, b"II*\0"), _begins(exif, b"MM\0*")
     # Offsets that lead nowhere find zeros.
@@ -209,16 +213,29 @@ def _orientation(exif: "tf.Tensor", xmp: "tf.Tensor") -> "tuple[tf.Tensor, tf.Te
 
     table = number(tf.constant(4, tf.int64), 4)
     entries = table + 2 + 12 * tf.range(number(table, 2))
+    kinds, counts = number(entries + 2, 2), number(entries + 4, 4)
+    lengths = counts * _value_bytes(kinds)
+    whole = (lengths <= 4) | (number(entries + 8, 4) + lengths <= size)
     tells = (number(entries, 2) == _ORIENTATION) & (entries + 12 <= size)
-    entries = tf.boolean_mask(entries, tells)[-1:]  # of several, the last one counts
-    usual = tf.reduce_all((number(entries + 2, 2) == _SHORT) & (number(entries + 4, 4) == 1))
+    found = tf.boolean_mask(entries, tells)
+    # Pillow reads no further than to a value that is cut off.
+    usual = tf.reduce_all(
+        tf.where(tells, (kinds == _SHORT) & (counts == 1), whole | (entries > tf.reduce_max(found)))
+    )
+    usual &= tf.size(found) <= 1
     by_xmp = tf.strings.regex_full_match(xmp, _XMP_ORIENTATION)
     digit = tf.strings.regex_replace(xmp, rf"\A{_XMP_ORIENTATION}\z", r"\1")
     otherwise = tf.strings.to_number(tf.where(by_xmp, digit, b"1"), tf.int64)
-    value = tf.concat([number(entries + 8, 2), otherwise[None]], 0)[0]
-    # What is behind a lone EXIF chunk's content was put there above.
-    legible = (size <= 1) | little | big
+    value = tf.concat([number(found + 8, 2), otherwise[None]], 0)[0]
+    legible = (size == 0) | little | big
     return tf.where((value >= 1) & (value <= 8), value, 1), usual & legible
+
+
+def _value_bytes(kinds: "tf.Tensor") -> "tf.Tensor":
+    import tensorflow as tf
+
+    last = len(_VALUE_BYTES) - 1
+    return tf.gather(tf.constant(_VALUE_BYTES, tf.int64), tf.minimum(kinds, last))
 
 
 def _scans(data: "tf.Tensor") -> "tf.Tensor":
@@ -244,7 +261,10 @@ def _bytes(data: "tf.Tensor", at: "tf.Tensor | int", count: int) -> "tf.Tensor":
     """Read bytes, as numbers; zeros where there are none."""
     import tensorflow as tf
 
-    found = tf.io.decode_raw(tf.strings.substr(data + bytes(count), at, count), tf.uint8)
+    # A place behind the end would be an error whose text holds the file, and cannot be shown.
+    at = tf.minimum(at, tf.strings.length(data))
+    found = tf.strings.substr(tf.strings.substr(data, at, count) + bytes(count), 0, count)
+    found = tf.io.decode_raw(found, tf.uint8)
     return tf.ensure_shape(tf.cast(found, tf.int32), [count])
 
 
@@ -261,7 +281,7 @@ def _begins(content: "tf.Tensor", mark: bytes) -> "tf.Tensor":
     return tf.strings.substr(content, 0, len(mark)) == mark
 
 
-def _from(content: "tf.Tensor", at: int) -> "tf.Tensor":
+def _from(content: "tf.Tensor", at: "tf.Tensor | int") -> "tf.Tensor":
     import tensorflow as tf
 
     size = tf.strings.length(content)

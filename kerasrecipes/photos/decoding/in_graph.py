@@ -99,10 +99,11 @@ def _jpeg(data: "tf.Tensor", policy: DecodePolicy) -> "tf.Tensor":
 def _png(data: "tf.Tensor", policy: DecodePolicy) -> "tf.Tensor":
     import tensorflow as tf
 
-    size = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.int32, little_endian=False)
+    head = tf.strings.substr(tf.strings.substr(data, 0, 26) + bytes(26), 0, 26)
+    size = tf.io.decode_raw(tf.strings.substr(head, 16, 8), tf.int32, little_endian=False)
     with _after(_size_checks(size, policy)):
         around = around_png(data)
-    bits, colour = tf.unstack(tf.io.decode_raw(tf.strings.substr(data, 24, 2), tf.uint8), num=2)
+    bits, colour = tf.unstack(tf.io.decode_raw(tf.strings.substr(head, 24, 2), tf.uint8), num=2)
     with _after(around.checks):
         pixels = tf.cond(
             bits == 16, lambda: _deep_png(data, policy.max_16bit), lambda: _plain_png(data)
