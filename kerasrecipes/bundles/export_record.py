@@ -29,7 +29,14 @@ from kerasrecipes.bundles.sealed import (
     reason_of,
 )
 from kerasrecipes.errors import IntegrityError, listed, printable
-from kerasrecipes.files import UNFINISHED, TemporaryFolder, copied_plainly, digest, held
+from kerasrecipes.files import (
+    UNFINISHED,
+    TemporaryFolder,
+    copied_plainly,
+    digest,
+    held,
+    size_bytes,
+)
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.regular import open_regular, read_regular
 
@@ -66,6 +73,26 @@ class ExportRecord:
     verification: Mapping[str, object] = field(default_factory=dict, repr=False)
     decision: Decision = field(default_factory=Decision)
     folder: Path = Path()
+
+    @classmethod
+    def of(cls, path: Path, format: str, quantization: str, decision: Decision) -> "ExportRecord":
+        """Take down a file that was just written.
+
+        Args:
+            path: The file, or the folder that the format writes.
+            format: Name of the format.
+            quantization: As in the record.
+            decision: What was folded into its scores.
+        """
+        return cls(
+            format,
+            quantization,
+            path.name,
+            sha256=digest(path),
+            size_bytes=size_bytes(path),
+            decision=decision,
+            folder=path.parent,
+        )
 
     @property
     def name(self) -> str:

@@ -11,29 +11,35 @@ from kerasrecipes.cli.options import Json, Model, Seed, print_json
 ALARM, INSUFFICIENT = 5, 6
 
 
+NewPhotos = Annotated[
+    Path, typer.Argument(help="New photos: a folder, without classes if you like, or a table.")
+]
+History = Annotated[
+    Path | None,
+    typer.Option(help="A file that remembers the looks, e.g. drift.db; evidence adds up then."),
+]
+Ordinary = Annotated[
+    bool,
+    typer.Option(
+        "--ordinary", help="These are as they should be: learn from them how windows differ."
+    ),
+]
+Looks = Annotated[
+    float, typer.Option(min=2, help="Looks per alarm without cause, e.g. 520: ten years, weekly.")
+]
+Reference = Annotated[
+    Path | None,
+    typer.Option(help="Labelled held-out photos to compare with; else the model's profile."),
+]
+
+
 def drift(
     model: Model,
-    photos: Annotated[
-        Path, typer.Argument(help="New photos: a folder, without classes if you like, or a table.")
-    ],
-    history: Annotated[
-        Path | None,
-        typer.Option(help="A file that remembers the looks, e.g. drift.db; evidence adds up then."),
-    ] = None,
-    ordinary: Annotated[
-        bool,
-        typer.Option(
-            "--ordinary", help="These are as they should be: learn from them how windows differ."
-        ),
-    ] = False,
-    looks: Annotated[
-        float,
-        typer.Option(min=2, help="Looks per alarm without cause, e.g. 520: ten years, weekly."),
-    ] = 520,
-    reference: Annotated[
-        Path | None,
-        typer.Option(help="Labelled held-out photos to compare with; else the model's profile."),
-    ] = None,
+    photos: NewPhotos,
+    history: History = None,
+    ordinary: Ordinary = False,
+    looks: Looks = 520,
+    reference: Reference = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:

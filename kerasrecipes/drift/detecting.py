@@ -121,23 +121,9 @@ def _looked(
     looks = past.looks()
     again = next((look for look in looks if look.window == window.digest()), None)
     if again is None:
-        ordinary = ordinary_p_values(looks)
-        enough = len(ordinary) >= ENOUGH_WINDOWS
-        used_p = p_among_earlier(ordinary, p_value) if enough else p_value
         level = looks[-1].level if looks else 0.0
-        watch = ShiryaevRoberts(watch.looks_per_false_alarm, level)
-        watch = watch if declared else watch.after(used_p)
-        again = Look(
-            number=len(looks) + 1,
-            at=time_of_look(),
-            window=window.digest(),
-            p_value=p_value,
-            used_p=used_p,
-            earlier=len(ordinary) if enough else 0,
-            level=watch.level,
-            declared=declared,
-            moved=shifts[0].name,
-        )
+        before = ShiryaevRoberts(watch.looks_per_false_alarm, level)
+        again = _next_look(looks, before, p_value, declared, window.digest(), shifts[0].name)
         looks.append(past.add(again))
     return {
         "p_value": again.p_value,
@@ -148,6 +134,31 @@ def _looked(
         "since": _since(looks[: again.number]),
         "earlier": again.earlier,
     }
+
+
+def _next_look(
+    looks: list[Look],
+    watch: ShiryaevRoberts,
+    p_value: float,
+    declared: bool,
+    window: str,
+    moved: str,
+) -> Look:
+    """Judge a window among those before it, if these suffice."""
+    ordinary = ordinary_p_values(looks)
+    enough = len(ordinary) >= ENOUGH_WINDOWS
+    used_p = p_among_earlier(ordinary, p_value) if enough else p_value
+    return Look(
+        number=len(looks) + 1,
+        at=time_of_look(),
+        window=window,
+        p_value=p_value,
+        used_p=used_p,
+        earlier=len(ordinary) if enough else 0,
+        level=(watch if declared else watch.after(used_p)).level,
+        declared=declared,
+        moved=moved,
+    )
 
 
 def _since(looks: list[Look]) -> str:

@@ -107,9 +107,8 @@ def quantize(
     recipe._fitted()
     if engine == "tfmot":
         check_probabilities(recipe, "The engine 'tfmot'", "Leave `engine` out.")
-    photos, content = None, None
+    photos, content, facts = None, None, dict[str, Any]()
     used: dict[str, str] = {}
-    facts: dict[str, Any] = {}
     if mode in {"int8", "qat"}:
         photos = fit_photos(recipe, "train", train)
         used = on_side(photos, "calibration")

@@ -31,7 +31,6 @@ from kerasrecipes.files import (
     digest,
     held,
     put_in_place,
-    size_bytes,
     sync_folder,
     told_plainly,
 )
@@ -111,15 +110,7 @@ def export_model(
     with _folder_in_the_making(bundle, target, overwrite) as folder:
         path = folder / f"model{chosen.suffix}"
         _write(chosen, model, path, content, {**facts, **options})
-        record = ExportRecord(
-            format,
-            quantization,
-            path.name,
-            sha256=digest(path),
-            size_bytes=size_bytes(path),
-            decision=decision,
-            folder=folder,
-        )
+        record = ExportRecord.of(path, format, quantization, decision)
         *_, found = [_passed(one) for one in judge_export(bundle, record, sides, tolerance)]
         record = replace(record, verification=found.to_dict())
         record.write()

@@ -122,7 +122,7 @@ ROOMS = {
         later_libraries="scipy sklearn",
     ),
     "optimization": Room(
-        "backbones bundles data engine evaluation heads photos quantization release report "
+        "backbones bundles data engine evaluation heads quantization release report "
         "settings statistics surgery training",
         later="callbacks export verify",
         libraries="numpy",

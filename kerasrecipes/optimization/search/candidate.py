@@ -204,8 +204,8 @@ class FileJudge:
             model=model,
             quantization=quantization,
             accuracy=float(self._quality(answers).mean()),
-            **self._drop(answers, unit),
-            **self._of_classes(answers),
+            **self._drop(answers, self.answers, unit),
+            **self._of_classes(answers, self.answers),
             size_bytes=path.stat().st_size,
             latency_ms=median,
             latency_ratio=ratio,
@@ -220,10 +220,9 @@ class FileJudge:
     def _quality(self, answers: np.ndarray) -> np.ndarray:
         return self._task.quality(self._targets, answers, self.output)
 
-    def _drop(self, answers: np.ndarray, unit: float) -> dict[str, Any]:
+    def _drop(self, answers: np.ndarray, exact: np.ndarray, unit: float) -> dict[str, Any]:
         """Compare a file's answers with those of the float file."""
-        assert self.answers is not None, "the float file is asked first"
-        before, now = self._quality(self.answers), self._quality(answers)
+        before, now = self._quality(exact), self._quality(answers)
         drops, count = (before - now) / unit, len(now)
         total, squares = float(drops.sum()), float((drops**2).sum())
         error = math.sqrt(max(0.0, squares - total**2 / count)) / count
@@ -240,11 +239,10 @@ class FileJudge:
             "groups": units_of(self._groups),
         }
 
-    def _of_classes(self, answers: np.ndarray) -> dict[str, Any]:
+    def _of_classes(self, answers: np.ndarray, exact: np.ndarray) -> dict[str, Any]:
         """Tell how much of each class is found, where there are classes."""
-        assert self.answers is not None, "the float file is asked first"
         right = self._task.right(self._targets, answers, self.output)
-        before = self._task.right(self._targets, self.answers, self.output)
+        before = self._task.right(self._targets, exact, self.output)
         if right is None or before is None:
             return {"recalls": (), "worst_class": "", "worst_drop": 0.0}
         recalls = self._recalls(right)
