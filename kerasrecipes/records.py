@@ -32,7 +32,7 @@ def parse_json(content: bytes | str) -> Any:
     Raises:
         ValueError: If it is no JSON, has a name more than once, a whole number beyond 64 bits, or
             lists in lists without end; the message says which, in a few words.
-            lists without end; the message says which, in a few words.
+
     Example:
         >>> parse_json('{"epochs": 3}')
         {'epochs': 3}

@@ -1,6 +1,8 @@
 """Damaged JSON of every kind, in every file that is read: one line that names what is wrong."""
 
 import copy
+import hashlib
+import io
 import json
 import math
 from collections.abc import Iterator
@@ -9,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import ExportRecord
+from kerasrecipes.bundles.manifest import new_manifest, parse_manifest
 from kerasrecipes.data.tables.rows import read_rows
 from kerasrecipes.engine.devices.workers import worker_place
 from kerasrecipes.engine.run_folder import RunFolder
@@ -23,6 +27,7 @@ from kerasrecipes.verify.changes import ClassChange, Flip
 from kerasrecipes.verify.latency import Latency
 from kerasrecipes.verify.tolerance import Tolerance
 from kerasrecipes.verify.verification import Verification
+from tiny_bundle import takes_and_gives
 
 WRONG = ([], {}, None, "x", math.nan, -1, 10**400, True, ["\ud800"], {"x": {}}, [[]])
 TEXTS = {
@@ -112,7 +117,43 @@ def read_search(content: bytes, folder: Path) -> SearchRecord:
         raise DataError(f"search.json: {error}") from error
 
 
+def bundle_with(name: str, content: bytes, folder: Path) -> BundleFolder:
+    """A bundle whose seals vouch for one file, whatever is in it."""
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    manifest = new_manifest(**{**MANIFEST, "sha256": {name: hashlib.sha256(content).hexdigest()}})
+    return BundleFolder(folder, manifest)
+
+
+def read_seen(content: bytes, folder: Path) -> object:
+    # Some lines, and none of them empty, are what there is in such a file.
+    return bundle_with("data.jsonl", content or b"\n", folder).seen()
+
+
+def read_golden(content: bytes, folder: Path) -> object:
+    file = io.BytesIO()
+    none = np.zeros(0)
+    names = np.array(content.decode("latin-1") + "\n")  # numpy drops zeros at the end
+    np.savez(file, files=none, names=names, targets=none, answers=none)
+    return bundle_with("golden/golden.npz", file.getvalue(), folder).golden()
+
+
+MANIFEST = {
+    **takes_and_gives((8, 8), ["bad", "good"]),
+    "name": "tiles", "created": "2026-01-01T00:00:00", "recipe_type": "test", "recipe": {"a": 1},
+    "counts": {"train": {"bad": 1}}, "excluded": 0, "golden_split": "test",
+    "metrics": {"val": {"accuracy": 0.5}}, "seeds": {"seed": 0}, "versions": {"keras": "3"},
+    "weights": {"name": "x"}, "optimization": [{"name": "prune"}], "sha256": {},
+}  # fmt: skip
+
 READERS = {
+    "bundle.json": (
+        parse_manifest,
+        new_manifest(**MANIFEST).model_dump(mode="json"),
+        "bundle.json|format",
+    ),
+    "data.jsonl": (read_seen, {"sha256": "ab", "label": None, "split": "val"}, "data.jsonl"),
+    "golden.npz": (read_golden, ["a.png"], "golden.npz"),
     "report.json": (lambda c, _: str(RunReport.from_json(c)), report().to_dict(), "run report"),
     "verification": (
         lambda c, _: str(Verification.from_dict(parse_if_possible(c))),
@@ -146,7 +187,7 @@ def places(values: object, where: tuple = ()) -> Iterator[tuple]:
             yield from places(value, (*where, key))
 
 
-def damaged(values: dict) -> Iterator[bytes]:
+def damaged(values: dict | list) -> Iterator[bytes]:
     """Replace each part by each wrong thing, and leave each out."""
     for *outer, last in places(values):
         for wrong in (*WRONG, None):

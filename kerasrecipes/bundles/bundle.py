@@ -14,7 +14,6 @@ saved_models/tiles/1/
 
 import hashlib
 import io
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from pydantic import ValidationError
 
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import ExportRecord, read_exports
@@ -42,6 +40,7 @@ from kerasrecipes.bundles.sealed import (
 )
 from kerasrecipes.bundles.versions import (
     check_model_folder,
+    is_bundle,
     rename_to_next_version,
     version_folder,
 )
@@ -51,6 +50,7 @@ from kerasrecipes.data.specs import InputSpec, OutputSpec
 from kerasrecipes.errors import IntegrityError, listed, printable
 from kerasrecipes.file_budget import read_arrays
 from kerasrecipes.files import TemporaryFolder, copied_plainly, digest, sync_folder, told_plainly
+from kerasrecipes.records import checked, parse_json
 from kerasrecipes.regular import LARGEST_RECORD, read_regular
 from kerasrecipes.report.run_report import RunReport
 
@@ -78,6 +78,14 @@ class Golden:
     targets: np.ndarray
     answers: np.ndarray
     groups: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class _Met:
+    """A line of `data.jsonl`, as far as it is read."""
+
+    sha256: str
+    split: str
 
 
 @dataclass(frozen=True)
@@ -229,7 +237,7 @@ class BundleFolder:
             answers = "answers" if "answers" in arrays else "scores"
             return Golden(
                 files=[self.read(f"golden/{name}") for name in arrays["files"]],
-                names=json.loads(str(arrays["names"])),
+                names=checked(list[str], parse_json(str(arrays["names"]))),
                 targets=arrays[targets],
                 answers=arrays[answers],
                 groups=arrays["groups"] if "groups" in arrays else None,
@@ -243,8 +251,8 @@ class BundleFolder:
     def seen(self) -> dict[str, str]:
         """Return the split of every photo that the model met, by the SHA-256 of its file."""
         with self._reading("data.jsonl") as content:
-            rows = [json.loads(line) for line in content.splitlines()]
-            return {row["sha256"]: row["split"] for row in rows}
+            rows = [checked(_Met, parse_json(line)) for line in content.splitlines()]
+            return {row.sha256: row.split for row in rows}
 
     def report(self) -> RunReport:
         """Return the `RunReport` of the fit."""
@@ -303,19 +311,27 @@ class BundleFolder:
         return cls(target, manifest)
 
 
+def seen_through(weights: str | Path | None) -> dict[str, str]:
+    """Return what a saved model has seen, if it is the one that gives another its weights.
+
+    Args:
+        weights: What a recipe says; any file but the model of a bundle tells of nothing.
+
+    Returns:
+        The split of every photo, as `BundleFolder.seen`.
+
+    Raises:
+        IntegrityError: If the bundle was changed.
+    """
+    folder = Path(weights or "").resolve().parent
+    if weights is None or not Path(weights).is_file() or not is_bundle(folder):
+        return {}
+    return BundleFolder.load(folder).seen()
+
+
 def _read_manifest(folder: Path) -> Manifest:
     content, _ = _read_sealed_manifest(folder)
-    try:
-        return parse_manifest(content, folder)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"])) or "its beginning"
-        # What pydantic puts before the words of a validator.
-        why = problem["msg"].removeprefix("Value error, ").removesuffix(".")
-        raise IntegrityError(
-            f"'{printable(folder / MANIFEST)}' is damaged at {where}: {why}. "
-            "Restore the bundle from a copy, or train again."
-        ) from None
+    return parse_manifest(content, folder)
 
 
 def _seal(content: bytes) -> bytes:

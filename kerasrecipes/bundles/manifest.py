@@ -1,6 +1,5 @@
 """What `bundle.json` says, in this version of the format and in those before it."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from kerasrecipes.data.specs import InputSpec, OutputSpec
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError, IntegrityError, printable
+from kerasrecipes.records import checked, parse_json
 
 MANIFEST = "bundle.json"
 FORMAT_VERSION = 3
@@ -61,15 +61,24 @@ def parse_manifest(content: bytes, folder: Path) -> Manifest:
 
     Raises:
         DataError: If a newer version of kerasrecipes wrote it.
-        pydantic.ValidationError: If it is damaged.
+        IntegrityError: If it is damaged.
     """
     try:
-        values = json.loads(content)
-        version = values["format_version"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        version = None
+        return _parsed(content, folder)
+    except DataError:
+        raise
+    except ValueError as error:
+        raise IntegrityError(
+            f"'{printable(folder / MANIFEST)}' is damaged: {error}. Restore the bundle from a "
+            "copy, or train again."
+        ) from error
+
+
+def _parsed(content: bytes, folder: Path) -> Manifest:
+    values = checked(dict[str, Any], parse_json(content))
+    version = values.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool):
-        return Manifest.model_validate_json(content)
+        return checked(Manifest, values)
     if version > FORMAT_VERSION:
         raise DataError(
             f"'{printable(folder)}' has bundle format {version}, and this version of "
@@ -78,7 +87,7 @@ def parse_manifest(content: bytes, folder: Path) -> Manifest:
     for old in range(version, FORMAT_VERSION):
         if old in _MIGRATIONS:
             values = _MIGRATIONS[old](values)
-    return Manifest.model_validate(values)
+    return checked(Manifest, values)
 
 
 def _from_1(values: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import importlib
 import io
-import json
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,6 +17,7 @@ from kerasrecipes.file_budget import (
     check_hdf5,
     limited_weights,
 )
+from kerasrecipes.records import parse_json
 from kerasrecipes.regular import open_regular
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _weight_budget(path: Path, called: str) -> int:
             check_archive(archive, on_disk, allowed_bytes(on_disk))
             if archive.getinfo("config.json").file_size > LARGEST_CONFIG:
                 raise ValueError(f"its config is larger than {LARGEST_CONFIG:,} bytes")
-            config = json.loads(archive.read("config.json"))
+            config = parse_json(archive.read("config.json"))
             weights = archive.read("model.weights.h5")
             with h5py.File(io.BytesIO(weights), "r") as file:
                 groups = check_hdf5(file, allowed_bytes(on_disk))

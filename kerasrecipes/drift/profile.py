@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.observed import Observed
 from kerasrecipes.errors import IntegrityError, printable
 from kerasrecipes.file_budget import read_arrays
+from kerasrecipes.records import checked, parse_json
 from kerasrecipes.regular import LARGEST_RECORD, read_regular
 
 PROFILE_FILE = "profile.npz"
@@ -151,7 +151,7 @@ class ReferenceProfile:
         try:
             file = io.BytesIO(read_regular(path) if content is None else content)
             held = read_arrays(file, LARGEST_RECORD)
-            facts = ProfileFacts.model_validate(json.loads(str(held.pop("facts"))))
+            facts = checked(ProfileFacts, parse_json(str(held.pop("facts"))))
             profile = cls(facts, **held)
             profile._check_shapes()
         except _UNREADABLE as error:

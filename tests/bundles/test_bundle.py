@@ -292,11 +292,11 @@ def test_a_newer_format_asks_for_a_newer_package(small):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{", "is damaged at its beginning"),
-        (b"[]", "is damaged at its beginning"),
-        (b"\xff", "is damaged at its beginning"),
-        (b"[" * 100_000, "is damaged at its beginning"),
-        (b'{"format_version": "x"}', "is damaged at format_version"),
+        (b"{", "is damaged: it is not valid JSON"),
+        (b"[]", "is damaged: Input should be a valid dict"),
+        (b"\xff", "is damaged: it is not UTF-8"),
+        (b"[" * 100_000, "is damaged: it is nested deeper"),
+        (b'{"format_version": "x"}', "is damaged: `format_version`"),
     ],
 )
 def test_an_unreadable_bundle_json_is_told(small, content, message):
@@ -314,7 +314,7 @@ def test_a_field_that_a_validator_refuses_is_told_in_its_words(small, monkeypatc
             raise ValueError("no name for a model.")
 
     monkeypatch.setattr(manifest, "Manifest", Strict)
-    with pytest.raises(IntegrityError, match="is damaged at name: no name for a model. R"):
+    with pytest.raises(IntegrityError, match="is damaged: `name`: no name for a model. R"):
         Bundle.load(small.folder)
 
 

@@ -88,6 +88,27 @@ def test_an_honest_file_loads(honest_file):
     assert load_model(str(honest_file)).count_params() > 0
 
 
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (b"", "it is not valid JSON"),
+        (b"[]", "its config is not an object"),
+        (b"null", "its config is not an object"),
+        (b"[" * 100_000, "it is nested deeper than 200 levels"),
+        (b'{"config": {}, "config": {}}', "it has 'config' more than once"),
+        (b'{"config": ' + b"9" * 5000 + b"}", "it has a number of 5000 digits"),
+        (b'{"config": "\xff"}', "it is not UTF-8 at byte 12"),
+    ],
+)
+def test_a_config_that_is_no_record_is_told(honest_file, tmp_path, config, reason):
+    path = tmp_path / "suspect.keras"
+    with zipfile.ZipFile(honest_file) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, config if name == "config.json" else old.read(name))
+    with pytest.raises(IntegrityError, match=f"suspect.keras' is not a readable .*: {reason}"):
+        load_model(path)
+
+
 def test_a_lambda_is_refused(rewritten, marker):
     function = {
         "class_name": "__lambda__",
