@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.arguments import named
+from kerasrecipes.bundles.bundle import seen_through
 from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.console import heeds_verbose, say
+from kerasrecipes.data.seen import refuse_seen
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import DataError, printable
@@ -109,6 +111,7 @@ def fine_tune_images(
     used = check_callbacks(callbacks, recipe)
     _check_destination(Path(photos), Path(to), run)
     train, val, test, leaks = _split(chosen, seed, fail_on_leak)
+    refuse_seen(seen_through(recipe.weights), test)
     recipe._fit(judged, train, val, callbacks=used, run=run, leaks=leaks)
     return _finish(recipe, test, to)
 

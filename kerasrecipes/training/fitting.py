@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.bundles.bundle import seen_through
 from kerasrecipes.console import say, warn
 from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
@@ -67,6 +68,7 @@ def fit_classifier(
     """
     recipe, schedule, spec, head = judged.recipe, judged.schedule, judged.spec, judged.head
     data = _data(judged, train, val, leaks)
+    seen = seen_through(recipe.weights)
     head = head.suited(train)
     devices = Devices.find(recipe.devices)
     prepare(recipe)
@@ -94,7 +96,7 @@ def fit_classifier(
     if devices.mirrored:
         model = _without_devices(model, build_model(spec, head, recipe, head.output(train).width))
     _finish_head(model, head, train)
-    return Fitted.of(model, head.output(train), report, train, val)
+    return Fitted.of(model, head.output(train), report, train, val, seen)
 
 
 def _built(

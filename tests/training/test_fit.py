@@ -13,6 +13,7 @@ from kerasrecipes import (
     IntegrityError,
     NotFittedError,
     UnfreezeSchedule,
+    fine_tune_images,
     get_backbone,
 )
 from kerasrecipes.engine.frozen import runtime as engine
@@ -389,6 +390,25 @@ def test_photos_of_the_fit_are_no_test(fitted, part_sets):
             fitted.evaluate(side)
     with pytest.raises(ValueError, match="`split` must not be 'val'"):
         fitted.evaluate(test, split="val")
+
+
+def test_photos_of_the_fit_that_gave_the_weights_are_no_test(
+    small_saved, small_recipe, part_sets, part_photos, tmp_path
+):
+    train, val, test = part_sets
+    (tmp_path / "link.keras").symlink_to(small_saved.folder / "model.keras")
+    schedule = UnfreezeSchedule.head_only(epochs=1)
+    recipe = small_recipe(weights=str(tmp_path / "link.keras"), schedule=schedule, augment="none")
+    recipe.fit(test, val, verbose=False)
+    with pytest.raises(DataError, match=f"{len(train)} of {len(train)} photos were used in the"):
+        recipe.evaluate(train)
+    sides = [recipe.seen_[photos.items[0].key] for photos in part_sets]
+    assert sides == ["train", "val", "train"]
+    names = ("backbone", "weights", "schedule", "image_size")
+    settings = {name: getattr(recipe, name) for name in names}
+    with pytest.raises(DataError, match="photos were used in the fit"):
+        fine_tune_images(part_photos, tmp_path / "new", seed=3, **settings)
+    assert not (tmp_path / "new").exists()
 
 
 def test_unknown_classes_are_named(fitted, part_sets):
