@@ -1,7 +1,9 @@
 """Exception types and the small pieces that make a message worth reading."""
 
 import difflib
+import errno
 import importlib
+import os
 import traceback
 import unicodedata
 from collections import Counter
@@ -10,6 +12,26 @@ from numbers import Integral, Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+DISK_REMEDIES = {
+    errno.ENOSPC: "Free some space",
+    errno.EDQUOT: "Free some space",
+    errno.EACCES: "Make it writable, or name another folder",
+    errno.EPERM: "Make it writable, or name another folder",
+    errno.EROFS: "Name a folder that can be written",
+    errno.ENOTDIR: "Name another folder",
+    errno.EFBIG: "Name a place that takes larger files",
+    errno.ENAMETOOLONG: "Choose a shorter name",
+    errno.EIO: "Check the disk, and how large a file may be there",
+}
+# What other libraries make of it, besides the system's words: sqlite and numpy.
+_OTHER_WORDS = {
+    "disk is full": errno.ENOSPC,
+    "readonly database": errno.EROFS,
+    "disk I/O error": errno.EIO,
+    "unable to open database file": errno.EACCES,
+    " requested and ": errno.ENOSPC,
+}
 
 
 class KerasRecipesError(Exception):
@@ -149,6 +171,28 @@ def out_of_memory(error: BaseException) -> bool:
     # Tensorflow calls a full disk by the same name.
     disk = "No space left" in text or "quota" in text
     return not disk and ("ResourceExhaustedError" in text or "RESOURCE_EXHAUSTED" in text)
+
+
+def disk_error(error: BaseException | None) -> int | None:
+    """Return the number of what the system says of a disk or name, `None` if it says nothing.
+
+    Args:
+        error: What was caught; libraries repeat the system's words in errors of their own, or
+            raise these while they handle the system's.
+
+    Example:
+        >>> disk_error(RuntimeError("cannot write: No space left on device"))
+        28
+    """
+    words = {os.strerror(number): number for number in DISK_REMEDIES} | _OTHER_WORDS
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in DISK_REMEDIES:
+            return error.errno
+        for said, number in words.items():
+            if said in str(error):
+                return number
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return None
 
 
 def printable(text: object) -> str:

@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import IO
 
 from kerasrecipes.console import say, warn
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import (
+    DISK_REMEDIES,
+    DataError,
+    KerasRecipesError,
+    disk_error,
+    first_line,
+    printable,
+)
 from kerasrecipes.regular import append_regular, open_regular
 
 UNFINISHED = ".writing-"
-_REMEDIES = {
-    errno.ENOSPC: "Free some space",
-    errno.EDQUOT: "Free some space",
-    errno.EACCES: "Make it writable, or name another folder",
-    errno.EPERM: "Make it writable, or name another folder",
-    errno.EROFS: "Name a folder that can be written",
-    errno.ENOTDIR: "Name another folder",
-}
 
 
 def digest(path: Path) -> str:
@@ -93,17 +92,42 @@ def entries_in(folder: Path, without: str = "") -> Iterator[Path]:
 
 @contextmanager
 def told_plainly(folder: Path) -> Iterator[None]:
-    """Say in an operating system's error what could not be saved, and what to do."""
+    """Say in an operating system's error what could not be saved, and what to do.
+
+    What other libraries raise about the disk becomes such an error, too; what this package has
+    said already stays as it is.
+
+    Args:
+        folder: Where it was to be saved.
+
+    Raises:
+        OSError: In place of what the block raises about the disk.
+    """
     try:
         yield
-    except OSError as error:
-        reason = printable(error.strerror or error)
-        where = f" ('{printable(error.filename)}')" if error.filename else ""
-        raise OSError(
-            error.errno,
+    except Exception as error:
+        number = disk_error(error)
+        if (number is None and not isinstance(error, OSError)) or _is_told(error):
+            raise
+        filename = getattr(error, "filename2", None) or getattr(error, "filename", None)
+        where = f" ('{printable(filename)}')" if filename else ""
+        system = os.strerror(number) if number else first_line(error)
+        reason = printable(getattr(error, "strerror", None) or system)
+        raise _told(
+            number or getattr(error, "errno", None),
             f"Nothing was saved in '{printable(folder)}': {reason}{where}. "
-            f"{_REMEDIES.get(error.errno or 0, 'Correct that')}, then save again",
+            f"{DISK_REMEDIES.get(number or 0, 'Correct that')}, then save again",
         ) from error
+
+
+def _told(number: int | None, message: str) -> OSError:
+    error = OSError(number, message)
+    vars(error)["told"] = True
+    return error
+
+
+def _is_told(error: Exception) -> bool:
+    return isinstance(error, KerasRecipesError) or "told" in vars(error)
 
 
 @contextmanager
@@ -112,7 +136,7 @@ def copied_plainly(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OSError(
+        raise _told(
             error.errno,
             f"'{printable(path)}' is read from a copy, which could not be made in "
             f"'{printable(tempfile.gettempdir())}': {error.strerror or error}. Free some space "
@@ -223,8 +247,11 @@ def check_new_folder(folder: Path) -> None:
 
     Raises:
         DataError: If it holds something, or is a file.
+        OSError: If it can have no such name.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    with told_plainly(folder):
+        taken = folder.exists()
+    if taken and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(
             f"'{printable(folder)}' is not empty. Name a new folder, so that nothing is "
             "overwritten."
@@ -352,7 +379,8 @@ def locked_folder(folder: Path) -> Iterator[None]:
                 f"Process {lock.read().strip()} is at work in '{printable(folder)}'. Wait until it "
                 "ends, or name another folder."
             ) from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        with told_plainly(folder):
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
         yield

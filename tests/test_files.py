@@ -1,5 +1,6 @@
 """What is written appears whole, and what a process leaves behind when it is killed goes away."""
 
+import errno
 import gc
 import os
 import shutil
@@ -7,10 +8,19 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from kerasrecipes.files import UNFINISHED, TemporaryFolder, complete_file
+from kerasrecipes import DataError
+from kerasrecipes.bundles.versions import check_model_folder
+from kerasrecipes.files import (
+    UNFINISHED,
+    TemporaryFolder,
+    check_new_folder,
+    complete_file,
+    told_plainly,
+)
 
 WRITER = """
 import sys, time
@@ -156,3 +166,87 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         raise OSError(28, "No space left on device")
     assert os.listdir(tmp_path) == ["file"]
     assert (tmp_path / "file").read_bytes() == b"before"
+
+
+class DatabaseError(Exception):
+    """Stands for what wraps another library's error."""
+
+
+def wrapped() -> Exception:
+    error = DatabaseError("cannot commit")
+    error.__cause__ = RuntimeError("database or disk is full")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("raised", "number", "remedy"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), errno.ENOSPC, "Free some space"),
+        (OSError("Can't write (errno = 28, error message = 'No space left on device')"),
+         errno.ENOSPC, "Free some space"),
+        (OSError("4096 requested and 12 written"), errno.ENOSPC, "Free some space"),
+        (RuntimeError("a/b.data; No space left on device [Op:Save]"), errno.ENOSPC, "Free some"),
+        (wrapped(), errno.ENOSPC, "Free some space"),
+        (RuntimeError("attempt to write a readonly database"), errno.EROFS, "Name a folder that"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a", None, "long"),
+         errno.ENAMETOOLONG, "'long'.. Choose a shorter name"),
+        (OSError(errno.EFBIG, "File too large"), errno.EFBIG, "a place that takes larger files"),
+    ],
+)  # fmt: skip
+def test_what_any_library_says_of_the_disk_is_told_alike(raised, number, remedy):
+    told = rf"^\[Errno {number}\] Nothing was saved in 'models': .*{remedy}.*, then save again$"
+    with pytest.raises(OSError, match=told) as caught, told_plainly(Path("models")):
+        raise raised
+    assert caught.value.errno == number and caught.value.__cause__ is raised
+    with pytest.raises(OSError) as outer, told_plainly(Path("outside")):
+        raise caught.value
+    assert outer.value is caught.value  # what was said once is not said again
+
+
+@pytest.mark.parametrize("raised", [ValueError("shapes differ"), DataError("Permission denied")])
+def test_what_is_not_of_the_disk_stays_what_it_is(raised):
+    with pytest.raises(type(raised)) as caught, told_plainly(Path("models")):
+        raise raised
+    assert caught.value is raised
+
+
+TOO_LARGE = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from kerasrecipes.drift.history import DriftHistory, Look
+from kerasrecipes.engine.run_folder import RunFolder
+from kerasrecipes.optimization.search.record import write_record
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+folder = Path(sys.argv[1])
+look = Look(1, "now", "ab", 0.5, 0.5, 0, 1.0, False, "x" * 20_000)
+history = DriftHistory(folder / "history.db", "ab")
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+for name, write in {
+    "history.db": lambda: history.add(look),
+    "run": lambda: write_record(folder / "record.json", {"x": "x" * 20_000}),
+    "a folder": lambda: RunFolder(folder).write_text("recipe.toml", "x" * 20_000),
+}.items():
+    try:
+        write()
+    except OSError as error:
+        print(error.strerror)
+"""
+
+
+def test_a_file_that_may_not_grow_is_told_by_every_writer(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", TOO_LARGE, str(tmp_path)], capture_output=True, text=True
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3, done.stdout + done.stderr
+    for line, name in zip(lines, ("/history.db", "", ""), strict=True):
+        assert line.startswith(f"Nothing was saved in '{tmp_path}{name}': ")
+        assert line.endswith(", then save again")
+    assert os.listdir(tmp_path) == ["history.db"]
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path):
+    for check in (check_new_folder, check_model_folder):
+        with pytest.raises(OSError, match="File name too long .*Choose a shorter name"):
+            check(tmp_path / ("n" * 300))

@@ -20,6 +20,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.console import warn
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.file_budget import check_archive, check_hdf5, read_arrays
+from kerasrecipes.files import complete_file, told_plainly
 
 if TYPE_CHECKING:
     import h5py
@@ -77,7 +78,10 @@ def save_npz(model: "keras.Model", path: str | Path) -> None:
         for layer in model.layers
         for index, value in enumerate(layer.get_weights())
     }
-    np.savez(path, **arrays)
+    # The suffix that numpy would add.
+    path = Path(path) if str(path).endswith(".npz") else Path(f"{path}.npz")
+    with told_plainly(path), complete_file(path) as file:
+        np.savez(file, **arrays)
 
 
 def assign_arrays(model: "keras.Model", arrays: dict[str, np.ndarray], origin: str) -> None:

@@ -24,6 +24,16 @@ def check_model_folder(folder: str | Path) -> None:
         OSError: If nothing can be written there.
     """
     folder = Path(folder)
+    with told_plainly(folder):
+        _check_content(folder)
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not existing.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "There is a file of that name", str(existing))
+        with TemporaryFolder(existing):
+            pass
+
+
+def _check_content(folder: Path) -> None:
     if is_bundle(folder):
         raise DataError(
             f"'{printable(folder)}' is one version of a model. Name the folder above it, "
@@ -41,12 +51,6 @@ def check_model_folder(folder: str | Path) -> None:
                 f"{listed(strange)}. Name a folder for this model alone, e.g. "
                 f"'{printable(folder / 'my_model')}'."
             )
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    with told_plainly(folder):
-        if not existing.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "There is a file of that name", str(existing))
-        with TemporaryFolder(existing):
-            pass
 
 
 def rename_to_next_version(folder: Path, name_folder: Path) -> Path:

@@ -11,7 +11,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import numbers_in
 from kerasrecipes.callbacks.learning_rates.rates import largest_rate
 from kerasrecipes.errors import printable
-from kerasrecipes.files import complete_file
+from kerasrecipes.files import complete_file, told_plainly
 from kerasrecipes.regular import append_regular, read_regular
 
 
@@ -55,7 +55,7 @@ class MetricsLog(keras.callbacks.Callback):
         values = {**numbers_in(logs), **largest_rate(self.model)}
         plain = {name: _finite(value) for name, value in values.items()}
         line = json.dumps({**self.labels, "epoch": epoch + 1, **plain}, allow_nan=False)
-        with append_regular(self.path) as file:
+        with told_plainly(self.path), append_regular(self.path) as file:
             file.write(line + "\n")
 
     def get_state(self) -> dict:
@@ -68,7 +68,7 @@ class MetricsLog(keras.callbacks.Callback):
         Args:
             state: What `get_state` returned.
         """
-        with complete_file(self.path) as file:
+        with told_plainly(self.path), complete_file(self.path) as file:
             file.write(state["text"].encode())
 
 

@@ -11,6 +11,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import Resumable, numbers_in
 from kerasrecipes.callbacks.learning_rates.rates import largest_rate
 from kerasrecipes.errors import require
+from kerasrecipes.files import told_plainly
 
 
 class RunWriter(Resumable):
@@ -74,14 +75,16 @@ class TensorBoardWriter(RunWriter, keras.callbacks.Callback):
         import tensorflow as tf
 
         if self._writer is None:
-            self._writer = tf.summary.create_file_writer(str(self.log_dir))
+            with told_plainly(self.log_dir):
+                self._writer = tf.summary.create_file_writer(str(self.log_dir))
         # `tf.summary.scalar` would need the package tensorboard; this is what it writes.
         kind = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
         metadata = tf.compat.v1.SummaryMetadata(plugin_data=kind)
-        with self._writer.as_default(step=self.epochs):
-            for name, value in values.items():
-                tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
-        self._writer.flush()
+        with told_plainly(self.log_dir):
+            with self._writer.as_default(step=self.epochs):
+                for name, value in values.items():
+                    tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
+            self._writer.flush()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._writer is not None:
@@ -136,9 +139,11 @@ class MlflowWriter(RunWriter, keras.callbacks.Callback):
             values: Name → number.
         """
         if self.run_id is None:
-            self._begin()
-        for name, value in values.items():
-            self._client.log_metric(self.run_id, name, value, step=self.epochs)
+            with told_plainly(self.store):
+                self._begin()
+        with told_plainly(self.store):
+            for name, value in values.items():
+                self._client.log_metric(self.run_id, name, value, step=self.epochs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.run_id is not None:
@@ -148,7 +153,8 @@ class MlflowWriter(RunWriter, keras.callbacks.Callback):
         from mlflow import MlflowClient
 
         if self._client is None:
-            self.store.parent.mkdir(parents=True, exist_ok=True)
+            with told_plainly(self.store):
+                self.store.parent.mkdir(parents=True, exist_ok=True)
             self._client = MlflowClient(tracking_uri=f"sqlite:///{self.store.resolve()}")
 
     def _begin(self) -> None:

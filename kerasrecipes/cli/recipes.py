@@ -108,6 +108,7 @@ def init(
     value: ValueColumn = None,
 ) -> None:
     """Write a recipe in which each setting is explained, to be changed and trained with."""
+    from kerasrecipes.files import complete_file, told_plainly
     from kerasrecipes.settings.written.template import recipe_template
     from kerasrecipes.training.fine_tune import fine_tune_images
     from kerasrecipes.training.image_classifier import ImageClassifier
@@ -122,13 +123,12 @@ def init(
         f"Then: {line}"
     )
     text = recipe_template(ImageClassifier, fine_tune_images, begins, columns)
-    try:
-        with to.open("x", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-    except FileExistsError:
+    if os.path.lexists(to):
         raise typer.BadParameter(
             f"'{printable(to)}' exists already. Name another file.", param_hint="'--to'"
-        ) from None
+        )
+    with told_plainly(to), complete_file(to) as file:
+        file.write(text.encode(errors="backslashreplace"))
     print(f"Written to {printable(to)}. Change what you like.\nNext: {line}")
 
 

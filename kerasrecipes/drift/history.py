@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError, disk_error, printable
+from kerasrecipes.files import told_plainly
 
 # Evidence that chance alone leaves behind now and then: its mean grows by 1 a look.
 CALM = 10.0
@@ -87,6 +88,9 @@ class DriftHistory:
                 connection.execute(_TABLE)
                 yield connection
         except sqlite3.Error as error:
+            if disk_error(error) is not None:
+                with told_plainly(self.path):
+                    raise
             raise DataError(
                 f"'{printable(self.path)}' cannot be used as a history of looks: {error}. Restore "
                 "it from a copy, or name a new file."
@@ -103,7 +107,8 @@ class DriftHistory:
         """Write a look down, and return it with its number.
 
         Raises:
-            DataError: If another process looked in the meantime, or nothing can be written.
+            DataError: If another process looked in the meantime, or the file is damaged.
+            OSError: If nothing can be written there.
         """
         with self._open() as connection:
             connection.execute("BEGIN IMMEDIATE")

@@ -76,7 +76,7 @@ class RunFolder:
                 self._check_empty()
             gone = [name for name in (CONSOLE, STARTS) if not lexists(self.path / name)]
             log, start = self.path / CONSOLE, "Resumed" if self.resume else "Begun"
-            with append_regular(log.name, inside=self.path) as file:
+            with told_plainly(self.path), append_regular(log.name, inside=self.path) as file:
                 file.write(f"{start} {_now()}, process {os.getpid()}\n")
             with kept_in(log):
                 if self.resume and gone:

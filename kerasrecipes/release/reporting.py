@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from kerasrecipes.files import complete_file
+from kerasrecipes.files import complete_file, told_plainly
 from kerasrecipes.release.bundle import Bundle
 
 
@@ -32,6 +32,6 @@ def write_report(bundle: Bundle | str | Path, path: str | Path) -> Path:
     pictures = [name for name in bundle.manifest.sha256 if name.startswith("plots/")]
     plots = {Path(name).stem: bundle.read(name) for name in pictures}
     page = render_html(replace(bundle.report(), exports=exports), plots)
-    with complete_file(path) as file:
+    with told_plainly(path), complete_file(path) as file:
         file.write(page.encode())
     return path

@@ -11,7 +11,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
 from kerasrecipes.errors import DataError, listed, unknown_name
-from kerasrecipes.files import TemporaryFolder, check_new_folder, sync_folder
+from kerasrecipes.files import TemporaryFolder, check_new_folder, sync_folder, told_plainly
 from kerasrecipes.photos.modality import policy_of
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def write_starter(
         DataError: If the model does not classify photos, the bundle has no verified `.tflite`
             export, or the folder is not empty.
         IntegrityError: If a file of the bundle changed.
+        OSError: If nothing can be written there.
     """
     from kerasrecipes.bundles.bundle import BundleFolder
 
@@ -74,7 +75,7 @@ def write_starter(
     check_new_folder(to)
     bundle = BundleFolder.load(bundle)
     _check_answers(bundle)
-    with opened(_chosen(bundle, export), bundle) as record:
+    with told_plainly(to), opened(_chosen(bundle, export), bundle) as record:
         _write(bundle, record, language, to)
     return to
 

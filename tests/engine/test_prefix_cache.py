@@ -114,7 +114,9 @@ def test_a_disk_that_fills_up_costs_the_cache_and_says_so(
     side = Side(PhotoReader(part_sets[1], (48, 48)), 1)
     part = FrozenPart(spec.build((48, 48)), spec, (side, side), 1.0)
     assert part.sources(1, []) is None
+    place = prefix_cache.printable(prefix_cache._folder())
     assert capsys.readouterr().err.splitlines() == [
-        "  The frozen blocks are computed in every epoch: their output cannot be kept "
-        "(No space left on device)."
+        "  The frozen blocks are computed in every epoch: their output cannot be kept (No space "
+        f"left on device in '{place}'; free some there, or let KERASRECIPES_CACHE name another "
+        "folder)."
     ]

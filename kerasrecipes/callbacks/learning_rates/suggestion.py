@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasrecipes.files import complete_file, told_plainly
+
 SMOOTHING = 0.9
 EXPLOSION = 4.0
 DROP_IN_NOISE = 3.0
@@ -87,7 +89,8 @@ class LearningRateSuggestion:
         axes.set(xscale="log", xlabel="learning rate", ylabel="smoothed loss")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-        figure.savefig(path)
+        with told_plainly(Path(path)), complete_file(Path(path)) as file:
+            figure.savefig(file, format=Path(path).suffix[1:] or None)
         return Path(path)
 
     def to_dict(self) -> dict:

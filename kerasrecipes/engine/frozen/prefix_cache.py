@@ -143,7 +143,15 @@ def _temporary_instead(folder: Path, reason: str) -> Path:
 
 
 def _unnamed_array(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    with tempfile.TemporaryFile(dir=_folder()) as file:
-        # Taken at once: a mapped file that outgrows the disk later kills the process.
-        os.posix_fallocate(file.fileno(), 0, math.prod(shape) * np.dtype(dtype).itemsize)
+    folder = _folder()
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            # Taken at once: a mapped file that outgrows the disk later kills the process.
+            os.posix_fallocate(file.fileno(), 0, math.prod(shape) * np.dtype(dtype).itemsize)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror} in '{printable(folder)}'; free some there, or let "
+                f"{ENVIRONMENT_VARIABLE} name another folder",
+            ) from error
         return np.memmap(file, dtype=dtype, mode="w+", shape=shape)

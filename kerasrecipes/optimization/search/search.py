@@ -24,6 +24,7 @@ from kerasrecipes.errors import (
     listed,
     printable,
 )
+from kerasrecipes.files import TemporaryFolder, told_plainly
 from kerasrecipes.optimization.pruning import NORM_PHOTOS, SCORED_PHOTOS
 from kerasrecipes.optimization.search.candidate import Candidate, FileJudge
 from kerasrecipes.optimization.search.limits import Limits
@@ -205,7 +206,9 @@ class Search:
         self.pace[plan.kind] = took * self.pace.get(plan.kind, 1.0)
         self.recipes[name] = found
         path = self.folder / f"{name}.keras"
-        found.model_.save(path)
+        with told_plainly(self.folder), TemporaryFolder(self.folder) as made:
+            found.model_.save(made / path.name)
+            (made / path.name).replace(path)
         self._trained_for[name] = time.monotonic() - started
         facts = {"seconds": self._trained_for[name], "report": found.report_.to_dict()}
         write_record(path.with_suffix(".json"), facts)
