@@ -439,5 +439,5 @@ def test_a_bundle_of_the_format_before_is_read(copied):
     assert found.output == copied.output and found.manifest.format_version == 3
     del before["image_size"]
     rewritten(copied.folder, before)
-    with pytest.raises(IntegrityError, match="bundle.json' is damaged at modality"):
+    with pytest.raises(IntegrityError, match="bundle.json' is damaged: it lacks 'modality'"):
         Bundle.load(copied.folder)
