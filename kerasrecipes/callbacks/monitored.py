@@ -30,12 +30,15 @@ class MonitoredValue:
     """
 
     def __init__(self, callback: keras.callbacks.Callback, name: str, why: str = ""):
-        self.callback = callback
         self.name = name
         self.why = why
         self.measured = self._checked = False
         self.waited = 0
-        self._fit = running_fit(callback.model)
+        # No callback is kept: all that a fit holds would live until cycles are looked for.
+        self._kind, self._model = type(callback).__name__, type(callback.model)
+        fit = running_fit(callback.model)
+        self._validates = fit is None or fit.validates
+        self._may_be_added = _may_be_added(callback, fit.callbacks if fit else ())
 
     def check_first_step(self, logs: Mapping[str, Any] | None) -> None:
         """Find out before the first epoch is over that no epoch will log it, if that is certain.
@@ -47,16 +50,15 @@ class MonitoredValue:
             ValueError: If neither training nor validation will log it.
         """
         checked, self._checked = self._checked, True
-        if checked or self._may_be_added():
+        if checked or self._may_be_added:
             return
-        validates = self._fit is None or self._fit.validates
+        validates = self._validates
         known = list(numbers_in(logs))
         if validates:
             known += [f"val_{name}" for name in known]
         if self.name in known:
             return
-        model = type(self.callback.model)
-        usual = all(getattr(model, one) is getattr(keras.Model, one) for one in _LOGS)
+        usual = all(getattr(self._model, one) is getattr(keras.Model, one) for one in _LOGS)
         if usual or (self.name.startswith("val_") and not validates):
             raise self._unknown(known)
 
@@ -74,7 +76,7 @@ class MonitoredValue:
             return True
         validated = any(name.startswith("val_") for name in logs)
         waits = self.name.startswith("val_") and not validated
-        if not (waits or self.measured or self._may_be_added()):
+        if not (waits or self.measured or self._may_be_added):
             raise self._unknown(logs)
         self.waited += 1
         return False
@@ -89,8 +91,7 @@ class MonitoredValue:
 
     @property
     def _absent(self) -> str:
-        kind = type(self.callback).__name__
-        return f"{kind} found no {self.name!r} in the logs{self.why}."
+        return f"{self._kind} found no {self.name!r} in the logs{self.why}."
 
     @property
     def _advice(self) -> str:
@@ -106,10 +107,12 @@ class MonitoredValue:
             f"{', '.join(known) or 'nothing'}."
         )
 
-    def _may_be_added(self) -> bool:
-        """Whether another callback might put the value into the logs before its turn."""
-        others = self._fit.callbacks if self._fit else ()
-        before = others[: others.index(self.callback)] if self.callback in others else others
-        hooks = [getattr(one, hook) for hook in _ADDS for one in others]
-        hooks += [one.on_epoch_end for one in before]
-        return any(not str(hook.__module__).startswith(_OURS) for hook in hooks)
+
+def _may_be_added(
+    callback: keras.callbacks.Callback, others: tuple[keras.callbacks.Callback, ...]
+) -> bool:
+    """Whether another callback might put a value into the logs before the turn of this one."""
+    before = others[: others.index(callback)] if callback in others else others
+    hooks = [getattr(one, hook) for hook in _ADDS for one in others]
+    hooks += [one.on_epoch_end for one in before]
+    return any(not str(hook.__module__).startswith(_OURS) for hook in hooks)

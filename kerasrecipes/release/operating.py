@@ -1,7 +1,7 @@
 """Giving a saved model an operating point, chosen on what it says of its validation photos."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from kerasrecipes.evaluation.operating.thresholds import (
 from kerasrecipes.file_budget import read_arrays
 from kerasrecipes.regular import LARGEST_RECORD
 from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.statistics.shown import Part, Shown
 
 VALIDATION_FILE = "validation.npz"
 
 
 @dataclass(frozen=True)
-class OperatedBundle:
+class OperatedBundle(Shown):
     """A model with an operating point.
 
     Args:
@@ -39,11 +40,11 @@ class OperatedBundle:
         """Return what was chosen, and where it lies, as JSON-safe data."""
         return {**self.point.to_dict(), "bundle": str(self.bundle.folder)}
 
-    def __str__(self) -> str:
-        written = (
-            f"Written to '{printable(self.bundle.folder)}'. Exports of it are still to be made."
-        )
-        return f"{self.point}\n{written}"
+    def parts(self) -> Iterator[Part]:
+        """Yield the point, and where the model with it lies."""
+        yield self.point
+        folder = printable(self.bundle.folder)
+        yield f"Written to '{folder}', of which exports are still to be made."
 
 
 @named
