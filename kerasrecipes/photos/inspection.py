@@ -10,7 +10,7 @@ from PIL import Image, ImageFile
 from kerasrecipes.errors import DataError
 from kerasrecipes.photos.decoding.decode import read_bytes
 from kerasrecipes.photos.decoding.deep import has_deep_pixels
-from kerasrecipes.photos.decoding.pixels import load_rgb, open_photo
+from kerasrecipes.photos.decoding.pixels import open_photo, with_rgb
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.photo_set import PhotoFacts
 from kerasrecipes.photos.similar import FINGERPRINT_SIDE, fingerprint
@@ -38,9 +38,13 @@ def inspect_photo(path: Path, policy: DecodePolicy, content: bytes | None = None
     if image.format in {"JPEG", "MPO"} and mode in {"RGB", "L"}:
         # Decodes all data, so truncation is noticed, but in fewer pixels and grey only.
         image.draft("L", (4 * FINGERPRINT_SIDE, 4 * FINGERPRINT_SIDE))
-    rgb, peak = load_rgb(image, data, policy)
     # A phone's MPO is a JPEG with a preview behind it, not an animation.
     phone = image.format == "MPO"
+
+    def seen(rgb: Image.Image) -> tuple[bytes, int]:
+        return fingerprint(rgb), 1 if phone else _frames(image, data)
+
+    (thumbnail, frames), peak = with_rgb(image, data, policy, seen)
     return PhotoFacts(
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
@@ -49,8 +53,8 @@ def inspect_photo(path: Path, policy: DecodePolicy, content: bytes | None = None
         mode=mode,
         image_format="JPEG" if phone else str(image.format),
         bits=bits,
-        frames=1 if phone else _frames(image, data),
-        fingerprint=fingerprint(rgb),
+        frames=frames,
+        fingerprint=thumbnail,
         max_value=peak,
     )
 

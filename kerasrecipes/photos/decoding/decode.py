@@ -8,14 +8,15 @@ and `tf.image.resize` aliases by default.
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.photos.decoding.pixels import load_rgb, open_photo
+from kerasrecipes.photos.decoding.pixels import open_photo, with_rgb
 from kerasrecipes.photos.decoding.policy import RESAMPLING, DecodePolicy
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from kerasrecipes.photos.photo_set import Photo
 
 MAX_FILE_BYTES = 2**30
+_T = TypeVar("_T")
 
 
 @named
@@ -47,9 +49,8 @@ def decode_photo(
     Raises:
         DataError: If the file is no photo, is damaged, or does not fit the policy.
     """
-    size = _checked_size(image_size)
-    rgb = decode_upright(photo, policy, name)
-    return np.array(rgb.resize(size, RESAMPLING[policy.interpolation]))
+    size, how = _checked_size(image_size), RESAMPLING[policy.interpolation]
+    return _decoded(photo, policy, name, lambda rgb: np.array(rgb.resize(size, how)))
 
 
 def decode_upright(
@@ -68,10 +69,19 @@ def decode_upright(
     Raises:
         DataError: If the file is no photo, is damaged, or does not fit the policy.
     """
+    return _decoded(photo, policy, name, lambda rgb: rgb)
+
+
+def _decoded(
+    photo: bytes | str | Path,
+    policy: DecodePolicy,
+    name: str | None,
+    use: "Callable[[Image.Image], _T]",
+) -> _T:
     name = name or ("the photo" if isinstance(photo, bytes) else str(photo))
     try:
         data = photo if isinstance(photo, bytes) else read_bytes(Path(photo))
-        return load_rgb(open_photo(data, policy), data, policy)[0]
+        return with_rgb(open_photo(data, policy), data, policy, use)[0]
     except DataError as error:
         raise DataError(f"Cannot use '{printable(name)}': {error}.") from error.__cause__
 

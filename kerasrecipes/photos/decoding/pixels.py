@@ -2,8 +2,9 @@
 
 import contextlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
+from typing import TypeVar
 
 from PIL import (
     AvifImagePlugin,  # noqa: F401  (importing a plugin registers its format)
@@ -26,6 +27,7 @@ from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.decoding.process_wide import NO_TRUNCATED_IMAGES, SILENT_LIBTIFF
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "AVIF")
+_T = TypeVar("_T")
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 
 
@@ -53,13 +55,22 @@ def open_photo(data: bytes, policy: DecodePolicy) -> ImageFile.ImageFile:
     raise DataError(_not_a_photo(data))
 
 
-def load_rgb(
-    image: ImageFile.ImageFile, data: bytes, policy: DecodePolicy
-) -> tuple[Image.Image, int | None]:
-    """Decode an opened photo, upright and on the background.
+def with_rgb(
+    image: ImageFile.ImageFile,
+    data: bytes,
+    policy: DecodePolicy,
+    use: Callable[[Image.Image], _T],
+) -> tuple[_T, int | None]:
+    """Decode an opened photo, upright and on the background, and use it while it has its memory.
+
+    Args:
+        image: The opened photo.
+        data: Its file.
+        policy: How to decode.
+        use: What the RGB picture is for; it should keep less.
 
     Returns:
-        The RGB picture, and the largest value if it has more than 8 bits, else `None`.
+        What `use` returned, and the largest value if it has more than 8 bits, else `None`.
 
     Raises:
         DataError: With the bare reason.
@@ -79,7 +90,8 @@ def load_rgb(
                     raise DataError(_unusable_mode(image.mode))
                 image.load()
                 picture, peak = image, None
-            return flatten(_upright(image, picture), policy), peak
+            rgb = flatten(_upright(image, picture), policy)
+        return use(rgb), peak
 
 
 def _judge_size(image: Image.Image, policy: DecodePolicy) -> None:
