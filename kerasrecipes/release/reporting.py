@@ -3,10 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from kerasrecipes.arguments import named
 from kerasrecipes.files import complete_file, told_plainly
 from kerasrecipes.release.bundle import Bundle
 
 
+@named
 def write_report(bundle: Bundle | str | Path, path: str | Path) -> Path:
     """Write one self-contained HTML page about a saved model.
 

@@ -1,7 +1,7 @@
 """Training a model that is there already on, with labels or with what larger models say."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -125,9 +125,6 @@ class Goal:
     teacher: "keras.Model | Sequence[keras.Model] | None" = None
     distillation: Distillation | None = None
     unlabelled: int = 0
-
-    # What `distillation` says, or its defaults.
-    how: Distillation = field(init=False)
 
     def __post_init__(self) -> None:
         teachers = self.teacher if isinstance(self.teacher, list | tuple) else [self.teacher]

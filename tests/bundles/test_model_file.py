@@ -429,7 +429,7 @@ def wrapped(depth: int) -> dict:
             "5,0.. objects",
         ),
         (lambda layers: layers[1]["config"].update(name="x" * 200_000), "text of 200,000"),
-        (lambda layers: layers[1].update(inner=wrapped(250)), "nested too deeply"),
+        (lambda layers: layers[1].update(inner=wrapped(250)), "nested deeper than"),
     ],
 )
 def test_configs_that_ask_for_more_than_there_are_weights_are_refused(rewritten, change, message):
