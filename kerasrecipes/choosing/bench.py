@@ -7,16 +7,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.choosing.trial_export import TrialExport
+from kerasrecipes.data.examples import LABELS
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.data.strata import join_units
-from kerasrecipes.losses.class_weights import class_weights
+from kerasrecipes.evaluation.base import Result
+from kerasrecipes.evaluation.multi_label import DEFAULT_THRESHOLD
+from kerasrecipes.evaluation.task import Task
+from kerasrecipes.heads import Head
+from kerasrecipes.heads.classification import CLASSIFICATION
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.scan import scan_photos
 from kerasrecipes.photos.split import split_photos
 from kerasrecipes.statistics.clustered import clustered_share
+from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.training.linear_probe import (
-    LinearProbe,
     build_linear,
     fit_linear_probe,
+    linear_head,
+    linear_weights,
     pooled_features,
 )
 
@@ -98,41 +106,81 @@ class Bench:
         """Indices of the photos to judge by, split after split."""
         return np.concatenate([val for _, val in self.splits])
 
-    def probe(self, backbone: "keras.Model") -> tuple[dict, TrialExport]:
+    def probe(self, backbone: "keras.Model", head: Head) -> tuple[dict, TrialExport]:
         """Judge a backbone with a linear head on every split.
 
         Args:
             backbone: What `BackboneSpec.build` returned.
+            head: What is to learn from the photos; see `linear_head` for what stands in for it.
 
         Returns:
-            `accuracy`, `recalls` and `right` of a `Candidate`, and the backbone with the head
-            of the first split, ready to be exported.
+            `accuracy`, `recalls`, `qualities`, `task` and `evaluation` of a `BackboneFile`, and
+            the backbone with the head of the first split, ready to be exported.
 
         Raises:
             DataError: If a photo cannot be read, or changed since it was scanned.
         """
-        model = build_linear(backbone, len(self.photos.class_names))
+        task, linear = head.task, linear_head(self.train)
+        # The trial's last layer is that of the head that stands in.
+        output = head.output(self.photos).model_copy(update={"name": linear.output_name})
+        targets = task.targets(self.photos, output)
+        model = build_linear(backbone, output.width, linear)
         (features,) = pooled_features(model, self.photos)
-        probes = [self._fitted(features, *split) for split in self.splits]
-        answers = [
-            probe.scores(features[val]).argmax(axis=1)
-            for probe, (_, val) in zip(probes, self.splits, strict=True)
-        ]
-        labels, units = self.photos.labels[self.judged], self.units[self.judged]
-        right = np.concatenate(answers) == labels
-        recalls = {
-            name: clustered_share(right[labels == k], units[labels == k])
-            for k, name in enumerate(self.photos.class_names)
-        }
-        quality = {"accuracy": clustered_share(right, units), "recalls": recalls, "right": right}
+        probes, answers = [], []
+        for train, val in self.splits:
+            weights = linear_weights(self.photos.select(train), output, "auto")
+            learned = (features[train], targets[train], weights)
+            held_out = (features[val], targets[val], self.photos.target)
+            probes.append(fit_linear_probe(*learned, *held_out))
+            answers.append(probes[-1].answers(features[val]))
+        said, wanted = np.concatenate(answers), targets[self.judged]
+        output = task.decided(output, wanted, said)
         probes[0].put_into(model)
-        trial = TrialExport.of(model, self.train, self.val, answers[0], self.seed)
-        return quality, trial
+        trial = TrialExport.of(model, self.train, self.val, answers[0], output, self.seed)
+        return self._judged(task, wanted, said, output), trial
 
-    def _fitted(self, features: np.ndarray, train: np.ndarray, val: np.ndarray) -> LinearProbe:
-        weights = class_weights(list(self.photos.select(train).counts().values()), "auto")
-        labels = self.photos.labels
-        return fit_linear_probe(features[train], labels[train], weights, features[val], labels[val])
+    def _judged(
+        self, task: Task, targets: np.ndarray, answers: np.ndarray, output: OutputSpec
+    ) -> dict:
+        """Judge the answers of all splits."""
+        from kerasrecipes.verify.comparing import mean_quality
+
+        units = self.units[self.judged]
+        qualities = task.quality(targets, answers, output)
+        mean, found = mean_quality(qualities, units), None
+        if task is not CLASSIFICATION:  # of which accuracy and recalls say all that is shown
+            groups = units.astype(str).tolist()
+            found = task.evaluate(targets, answers, output, groups=groups, seed=self.seed)
+            mean = _headline(found, task) or mean
+        return {
+            "task": task.name,
+            "accuracy": mean,
+            "recalls": self._recalls(task, targets, answers, output),
+            "qualities": qualities,
+            "evaluation": found,
+        }
+
+    def _recalls(
+        self, task: Task, targets: np.ndarray, answers: np.ndarray, output: OutputSpec
+    ) -> dict[str, Estimate]:
+        """Return the share of each class or label that is found; none where there are no such."""
+        if self.photos.target == LABELS:
+            members, found = targets > 0.5, answers >= (output.thresholds or DEFAULT_THRESHOLD)
+        elif (right := task.right(targets, answers, output)) is not None:
+            members = targets[:, None] == np.arange(len(output.class_names))
+            found = np.broadcast_to(right[:, None], members.shape)
+        else:
+            return {}
+        units = self.units[self.judged]
+        return {
+            name: clustered_share(found[rows, k], units[rows])
+            for k, (name, rows) in enumerate(zip(output.class_names, members.T, strict=True))
+        }
+
+
+def _headline(found: Result, task: Task) -> Estimate | None:
+    """Return an evaluation's first number as a mean of `Task.quality`, if it is one."""
+    return task.shown_estimate(found.headline) if found.headline_name == task.quality_name else None
 
 
 def scanned(

@@ -12,6 +12,8 @@ from kerasrecipes.choosing.recommendation import Recommendation
 from kerasrecipes.console import heeds_verbose, say, warn
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import KerasRecipesError, is_refusal
+from kerasrecipes.heads import Head, make_head
+from kerasrecipes.heads.head import HEAD_OF
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.training.fitting import checked_examples
 
@@ -31,6 +33,7 @@ def recommend_backbone(
     max_size_mb: float | None = None,
     min_recall: float | Mapping[str, float] | None = None,
     image_size: tuple[int, int] | None = None,
+    head: str | None = None,
     group_by: str | None = None,
     split_by: str = "auto",
     test_fraction: float = 0.2,
@@ -43,7 +46,8 @@ def recommend_backbone(
 
     The photos are split as `fine_tune_images` splits them with the same seed, and its test
     photos are not touched. On the others, each backbone gets a linear head, judged on up to
-    three splits; with it, the backbone is really exported, and the files are timed.
+    three splits; with it, the backbone is really exported, and the files are timed. What is
+    compared is accuracy, or what the photos' task has in its place: see `probe_backbone`.
 
     Args:
         photos: A scanned set, or a folder or table; see `scan_photos`.
@@ -51,8 +55,10 @@ def recommend_backbone(
             weights install with pip. Others may have to be downloaded.
         max_latency_ms: Largest median time for one photo, on this machine with one thread.
         max_size_mb: Largest file, in 10⁶ bytes.
-        min_recall: Smallest recall of the weakest class, or of each class that is named.
+        min_recall: Smallest recall of the weakest class or label, or of each one that is named.
         image_size: `(height, width)` in pixels; `None` for each backbone's own.
+        head: The head that is to be trained, of `list_heads()`, e.g. `"ordinal"` for classes in
+            an order; `None` for that of what the photos are answered with.
         group_by: What photos of one part have in common; see `scan_photos`.
         split_by: `"auto"`, `"random"`, `"group"` or `"time"`; see `split_photos`.
         test_fraction: Share of the photos that is set aside.
@@ -72,13 +78,12 @@ def recommend_backbone(
         max_latency_ms=max_latency_ms, max_size_mb=max_size_mb, min_recall=min_recall
     )
     names = _known(backbones)
+    wished = None if head is None else make_head(head)
     photos = scanned(photos, group_by, drop_small_classes)
     limits.check_classes(photos.class_names)
-    bench = Bench.of(photos, split_by, test_fraction, val_fraction, seed)
-    for leak in checked_examples(bench.train, bench.val).leaks:
-        warn(leak)
-    import_keras().utils.set_random_seed(seed)
-    candidates, failed = _measured(bench, names, image_size)
+    learner = wished or make_head(HEAD_OF[photos.target])
+    bench = _checked_bench(learner, photos, split_by, test_fraction, val_fraction, seed)
+    candidates, failed = _measured(bench, learner, names, image_size)
     best, reason = choose(candidates, limits, bench.units[bench.judged])
     return Recommendation(
         candidates=tuple(candidates),
@@ -90,15 +95,27 @@ def recommend_backbone(
         test_photos=len(photos) - len(bench.photos),
         splits=len(bench.splits),
         groups=len(set(bench.units[bench.judged].tolist())),
+        head=learner.name,
     )
+
+
+def _checked_bench(head: Head, photos: PhotoSet, *how: Any) -> Bench:
+    """Split photos that suit the head, and warn of leaks; see `Bench.of`."""
+    head.check(photos)
+    bench = Bench.of(photos, *how)
+    for leak in checked_examples(bench.train, bench.val, head).leaks:
+        warn(leak)
+    return bench
 
 
 def _measured(
     bench: Bench,
+    head: Head,
     names: Sequence[str | BackboneSpec],
     image_size: tuple[int, int] | None,
 ) -> tuple[list[BackboneFile], dict[str, str]]:
     """Return what could be measured, and the reasons of what could not."""
+    import_keras().utils.set_random_seed(bench.seed)
     candidates: list[BackboneFile] = []
     failed: dict[str, str] = {}
     for name in names:
@@ -107,7 +124,7 @@ def _measured(
         backbone = _attempt(failed, label, _built, name, image_size)
         if backbone is None:
             continue
-        quality, trial = bench.probe(backbone)
+        quality, trial = bench.probe(backbone, head)
         for kind in QUANTIZATIONS:
             facts = _attempt(failed, f"{label} as {kind}", trial.measure, kind)
             if facts is not None:

@@ -4,10 +4,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits
+from kerasrecipes.data.examples import LABELS
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.file_limits import pareto_front
+from kerasrecipes.evaluation.task import Task
+from kerasrecipes.heads import get_head
 from kerasrecipes.statistics.shown import Part, Shown, of_groups
 from kerasrecipes.statistics.tables import Table
+
+# Numbers of an evaluation in the table, besides the quality.
+_OTHERS = 2
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Recommendation(Shown):
         splits: Number of splits into photos to learn from and photos to judge by.
         groups: Number of groups of the photos to judge by: of parts, and of photos that look
             alike; `None` where that was not counted.
+        head: The head that is to be trained; see `kerasrecipes.list_heads`.
     """
 
     candidates: tuple[BackboneFile, ...]
@@ -36,6 +43,11 @@ class Recommendation(Shown):
     test_photos: int
     splits: int
     groups: int | None = None
+    head: str = "classification"
+
+    @property
+    def _task(self) -> Task:
+        return get_head(self.head).task
 
     @property
     def _front(self) -> list[BackboneFile]:
@@ -72,10 +84,14 @@ class Recommendation(Shown):
             "were not looked at):"
         )
         yield from ("", self._table(), "")
-        yield "* No other file is as accurate, as fast and as small at once."
+        name = self._task.quality_name
+        good, linear, adds = "accurate", "classifier", "adds to it"
+        if name != "accuracy":
+            good, linear, adds = "good", "model", "does better"
+        yield f"* No other file is as {good}, as fast and as small at once."
         yield (
-            "Accuracy is that of a linear classifier on the frozen backbone; fine-tuning usually "
-            "adds to it."
+            f"{name.capitalize()} is that of a linear {linear} on the frozen backbone; fine-tuning "
+            f"usually {adds}."
         )
         yield (
             f"In brackets: 95% confidence intervals from photos{of_groups(self.groups)}; those of "
@@ -87,17 +103,17 @@ class Recommendation(Shown):
         yield from ("", self.reason)
 
     def _table(self) -> Table:
-        heads = ("  backbone", "file", "accuracy", "weakest class", "1 thread", "2 threads")
+        found = {name: "" for one in self.candidates for name in _cells(one, self._task)}
+        heads = ("  backbone", "file", self._task.quality_name, *found, "1 thread", "2 threads")
         rows = []
         for candidate in self.candidates:
-            weakest = candidate.weakest_class
             rows.append(
                 (
                     f"{'*' if candidate in self._front else ' '} {printable(candidate.backbone)}",
                     candidate.quantization,
-                    candidate.accuracy.percent(1),
-                    f"{printable(weakest)} {candidate.recalls[weakest].percent()}",
-                    *(f"{found.median_ms:.1f} ms" for found in candidate.latency.values()),
+                    candidate.in_words,
+                    *(found | _cells(candidate, self._task)).values(),
+                    *(f"{times.median_ms:.1f} ms" for times in candidate.latency.values()),
                     f"{candidate.size_bytes / 1e6:.1f} MB",
                     self._verdict(candidate),
                 )
@@ -108,3 +124,16 @@ class Recommendation(Shown):
         if candidate is self.best:
             return "recommended"
         return ", ".join(dict.fromkeys(miss.short for miss in self.limits.misses(candidate)))
+
+
+def _cells(file: BackboneFile, task: Task) -> dict[str, str]:
+    """Return what is said of a file's answers besides their quality, by the heading."""
+    cells = {}
+    if file.evaluation is not None:
+        others = [one for one in file.evaluation.tiles() if one.name.lower() != task.quality_name]
+        cells = {one.name: f"{one.value} ({one.interval})" for one in others[:_OTHERS]}
+    if file.recalls:
+        weakest = file.weakest_class
+        told = f"{printable(weakest)} {file.recalls[weakest].percent()}" if weakest else "–"
+        cells[f"weakest {'label' if task.target == LABELS else 'class'}"] = told
+    return cells

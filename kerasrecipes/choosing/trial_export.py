@@ -7,8 +7,9 @@ import numpy as np
 
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.files import TemporaryFolder
-from kerasrecipes.heads.classification import ClassificationHead
+from kerasrecipes.heads import get_task
 from kerasrecipes.training.calibration import calibration_inputs
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class TrialExport:
         contract: What a file of it says of itself.
         calibration: Training photos for int8, uint8 `(n, height, width, 3)`.
         pixels: Photos to compare on, uint8 `(m, height, width, 3)`.
-        answers: The class that the head gives them in float32, shape `(m,)`.
+        answers: What the head says of them in float32, shape `(m, width)`.
     """
 
     model: "keras.Model"
@@ -42,6 +43,7 @@ class TrialExport:
         train: Examples,
         val: Examples,
         answers: np.ndarray,
+        output: OutputSpec,
         seed: int,
     ) -> "TrialExport":
         """Read the photos.
@@ -50,13 +52,13 @@ class TrialExport:
             model: A backbone with a linear head.
             train: Photos to calibrate with.
             val: Photos to compare on, of which some are drawn.
-            answers: The class that the model gives them, shape `(n,)`.
+            answers: What the model says of them, shape `(n, width)`.
+            output: What is known of its answers.
             seed: Seed of what is drawn.
 
         Raises:
             DataError: If a photo cannot be read, or changed since it was scanned.
         """
-        output = ClassificationHead().output(train)
         takes = train.input_spec(model)
         shape = tuple(model.input.shape[1:])
         chosen = np.random.default_rng(seed).permutation(len(val))[:COMPARED_PHOTOS]
@@ -94,8 +96,10 @@ class TrialExport:
                 calibration=self.calibration,
                 contract=self.contract,
             )
-            said = ask(tflite.load(path), self.pixels, self.contract.output).argmax(axis=1)
-            agreement = float(np.mean(said == self.answers))
+            output = self.contract.output
+            said = ask(tflite.load(path), self.pixels, output)
+            same = get_task(output.task).agree(self.answers, said, output)
+            agreement = float(np.mean(same))
             tolerance = Tolerance.for_quantization(quantization)
             return {
                 "latency": benchmark_export(path, threads=(1, 2)),

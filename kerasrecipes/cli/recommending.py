@@ -33,6 +33,13 @@ MaxMs = Annotated[
     typer.Option(help="Largest time for one photo, on this machine with one thread."),
 ]
 MaxMb = Annotated[float | None, typer.Option(help="Largest file, in 10⁶ bytes.")]
+Head = Annotated[
+    str | None,
+    typer.Option(
+        help="The head that is to be trained, e.g. ordinal; else that of what the photos are "
+        "answered with."
+    ),
+]
 MinRecall = Annotated[
     list[str] | None,
     typer.Option(help="Smallest recall of the weakest class, e.g. 0.9, or of one: crack=0.9."),
@@ -54,6 +61,7 @@ def recommend(
     max_mb: MaxMb = None,
     min_recall: MinRecall = None,
     image_size: Side = None,
+    head: Head = None,
     label: LabelColumn = None,
     labels: LabelColumns = None,
     value: ValueColumn = None,
@@ -74,12 +82,10 @@ def recommend(
     columns = as_asked(label=label, labels=labels, value=value, classes=classes)
     how: dict[str, Any] = {"group_by": group_by, "drop_small_classes": drop_small_classes}
     chosen, how = scanned(photos, columns, **how)
+    how |= {"max_latency_ms": max_ms, "max_size_mb": max_mb, "min_recall": least, "head": head}
     found = recommend_backbone(
         chosen,
         backbones=backbone,
-        max_latency_ms=max_ms,
-        max_size_mb=max_mb,
-        min_recall=least,
         image_size=None if image_size is None else (image_size, image_size),
         split_by=split_by.value,
         seed=seed,
@@ -89,17 +95,21 @@ def recommend(
     if found.best is None:
         raise typer.Exit(3)
     if not as_json:
-        _tell_next(context, photos, found.best.backbone)
+        _tell_next(context, photos, found.best.backbone, found.head)
 
 
-def _tell_next(context: typer.Context, photos: Path, backbone: str) -> None:
+def _tell_next(context: typer.Context, photos: Path, backbone: str, head: str) -> None:
     """Say how to train, on the same split: its test photos are those that were set aside."""
+    from kerasrecipes.training.image_classifier import ImageClassifier
+
     words = ["kerasrecipes", "train", str(photos), "--backbone", backbone]
     for parameter in context.command.params:
         name, value = parameter.name, context.params[parameter.name or ""]
         if name in SAME and value != parameter.default:
             option = parameter.opts[0]
             words += [option] if value is True else [option, str(getattr(value, "value", value))]
+    if head != ImageClassifier.head:
+        words += ["--set", f"head={head}"]
     print(f"Next: {printable(shlex.join(words))} --to saved_models/…")
 
 

@@ -1,5 +1,6 @@
 """What a task is: how answers are read, judged and compared. Without keras."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -163,6 +164,15 @@ class Task(ABC):
     def in_words(self, quality: float, output: OutputSpec) -> str:
         """Write a mean of `quality` as people read it, e.g. `"95.0%"` or `"0.21 mm"`."""
         return f"{self.shown(quality):.1%}"
+
+    def estimate_in_words(self, quality: Estimate, output: OutputSpec) -> str:
+        """Write an estimate of the mean of `quality` as people read it, with its interval."""
+        if self.quality_name.endswith("accuracy"):
+            return quality.percent(1)
+        shown, mean = self.shown_estimate(quality), self.in_words(quality.value, output)
+        if math.isnan(shown.low):
+            return mean
+        return f"{mean} [{shown.low:.3g}, {shown.high:.3g}]"
 
     def check_target(self, examples: Examples) -> None:
         """Refuse examples that say something else than what is answered.

@@ -134,15 +134,12 @@ class Head(ABC):
             raise DataError(
                 f"`head={self.name!r}` learns from {noun} with {SOURCES[wanted]}. These {noun} "
                 f"have {SOURCES[found].partition(':')[0]}. Give other labels, or choose the head "
-                f"{_HEADS_OF[found]}."
+                f"{HEAD_OF[found]!r}."
             )
 
 
-_HEADS_OF = {
-    "class": "'classification'",
-    "labels": "'multi_label'",
-    "number": "'regression'",
-}
+# The head that learns what examples are answered with, where nobody named another.
+HEAD_OF = {"class": "classification", "labels": "multi_label", "number": "regression"}
 
 
 class ClassHead(Head):

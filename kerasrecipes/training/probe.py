@@ -6,36 +6,50 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kerasrecipes.console import warn
-from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import printable
-from kerasrecipes.evaluation.classification import evaluate_scores
-from kerasrecipes.evaluation.result import Evaluation
-from kerasrecipes.losses.class_weights import class_weights
+from kerasrecipes.evaluation.base import Result
+from kerasrecipes.heads import get_task
 from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.training.fitted import DECIDED
 from kerasrecipes.training.fitting import checked_examples
-from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
+from kerasrecipes.training.linear_probe import (
+    build_linear,
+    fit_linear_probe,
+    linear_head,
+    linear_weights,
+    pooled_features,
+)
 
 if TYPE_CHECKING:
     from kerasrecipes.training.recipe import Recipe
 
+# The model, and what scikit-learn calls the strength of its penalty.
+_MODELS = {
+    CLASS: ("a logistic regression", "C"),
+    LABELS: ("a logistic regression for each label", "C"),
+    NUMBER: ("a ridge regression", "alpha"),
+}
+
 
 @dataclass(frozen=True)
 class ProbeResult(Shown):
-    """How well a linear classifier does on the features of a frozen backbone.
+    """How well a linear model does on the features of a frozen backbone.
 
     Args:
         backbone: The backbone's name.
-        evaluation: The result on the photos that were not trained on.
-        strength: scikit-learn's `C` that was chosen; smaller is more regularised.
+        evaluation: The result on the photos that were not trained on, as the task gives it.
+        strength: scikit-learn's `C` that was chosen, or 1 / `alpha` of a ridge regression;
+            smaller is more regularised.
         photos: Number of photos that were trained on.
         seconds: What it all took, loading of the weights included.
         leaks: Ways in which the two sets of photos are not independent.
     """
 
     backbone: str
-    evaluation: Evaluation
+    evaluation: Result
     strength: float
     photos: int
     seconds: float
@@ -54,14 +68,17 @@ class ProbeResult(Shown):
 
     def parts(self) -> Iterator[Part]:
         """Yield what was done, and the result."""
+        target = get_task(self.evaluation.task).target
+        model, penalty = _MODELS[target]
+        strength = 1 / self.strength if target == NUMBER else self.strength
         yield (
             f"A first number for {printable(self.backbone)}, in {self.seconds:.0f} s: the "
-            f"backbone as it is, and a logistic regression (C={self.strength:g}) that learned from "
+            f"backbone as it is, and {model} ({penalty}={strength:g}) that learned from "
             f"{self.photos:,} photos."
         )
         yield (
-            "C was chosen by the photos that are judged here, which flatters the result a little. "
-            "What fine-tuning adds to it is what training is worth."
+            f"{penalty} was chosen by the photos that are judged here, which flatters the result a "
+            "little. What fine-tuning adds to it is what training is worth."
         )
         yield from ("", self.evaluation)
 
@@ -69,23 +86,27 @@ class ProbeResult(Shown):
 def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResult:
     """Measure what the features of a recipe's backbone tell; see `probe_backbone`."""
     started = time.perf_counter()
-    spec = judge_recipe(recipe).spec
-    leaks = checked_examples(train, val).leaks
+    judged = judge_recipe(recipe)
+    head, task = judged.head, judged.head.task
+    leaks = checked_examples(train, val, head).leaks
+    head.weights(train, recipe.class_weights)  # refuses a wish that would have no effect
     for leak in leaks:
         warn(leak)
     keras = import_keras()
     keras.utils.set_random_seed(recipe.seed)
-    backbone = spec.build(recipe.input_size, recipe.weights)
-    model = build_linear(backbone, len(train.class_names))
+    backbone = judged.spec.build(recipe.input_size, recipe.weights)
+    output = head.output(train)
+    model = build_linear(backbone, output.width, linear_head(train))
     learned, held_out = pooled_features(model, train, val)
-    weights = class_weights(list(train.counts().values()), recipe.class_weights)
-    probe = fit_linear_probe(learned, train.labels, weights, held_out, val.labels)
-    scores = probe.scores(held_out)
+    weights = linear_weights(train, output, recipe.class_weights)
+    targets, wanted = (task.targets(side, output) for side in (train, val))
+    probe = fit_linear_probe(learned, targets, weights, held_out, wanted, train.target)
+    answers = probe.answers(held_out)
+    known = task.decided(output, wanted, answers)
+    evaluation = task.evaluate(wanted, answers, known, groups=val.groups, seed=recipe.seed)
     return ProbeResult(
-        backbone=spec.name,
-        evaluation=evaluate_scores(
-            val.labels, scores, train.class_names, groups=val.groups, seed=recipe.seed
-        ),
+        backbone=judged.spec.name,
+        evaluation=evaluation if known is output else evaluation.noted(DECIDED),
         strength=probe.strength,
         photos=len(train),
         seconds=time.perf_counter() - started,

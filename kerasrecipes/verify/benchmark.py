@@ -187,11 +187,7 @@ class Benchmark(Shown):
         return Table("", heads, tuple(rows), right=(2,))
 
     def _in_words(self, quality: Estimate) -> str:
-        task = get_task(self.task)
-        if task.quality_name == "accuracy":
-            return quality.percent(1)
-        shown = task.shown_estimate(quality)
-        return f"{task.in_words(quality.value, self._output)} [{shown.low:.3g}, {shown.high:.3g}]"
+        return get_task(self.task).estimate_in_words(quality, self._output)
 
     @property
     def _output(self) -> OutputSpec:

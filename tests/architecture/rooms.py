@@ -116,7 +116,7 @@ ROOMS = {
         later_libraries="keras sklearn",
     ),
     "choosing": Room(
-        "backbones bundles data evaluation heads losses photos settings statistics training",
+        "backbones bundles data evaluation heads photos settings statistics training",
         later="export verify",
         libraries="numpy",
         later_libraries="scipy sklearn",

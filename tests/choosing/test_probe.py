@@ -110,7 +110,7 @@ def test_the_probe_is_scikit_learns_logistic_regression(classes):
         StandardScaler(), LogisticRegression(C=probe.strength, max_iter=2000)
     )
     expected = classifier.fit(features, labels).predict_proba(val)
-    np.testing.assert_allclose(probe.scores(val), expected, atol=5e-3)
+    np.testing.assert_allclose(probe.answers(val), expected, atol=5e-3)
 
 
 def test_noisier_features_are_regularised_more():
@@ -128,7 +128,7 @@ def test_class_weights_lift_a_rare_class():
     recalls = []
     for weights in ([1.0, 1.0], [0.5, 5.0]):
         probe = fit_linear_probe(features[keep], labels[keep], np.array(weights), val, val_labels)
-        recalls.append((probe.scores(val).argmax(axis=1)[val_labels == 1] == 1).mean())
+        recalls.append((probe.answers(val).argmax(axis=1)[val_labels == 1] == 1).mean())
     assert recalls[1] > recalls[0] + 0.2
 
 

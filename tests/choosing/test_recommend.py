@@ -15,13 +15,16 @@ from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits, choos
 from kerasrecipes.choosing.recommend import _attempt, recommend_backbone
 from kerasrecipes.choosing.recommendation import Recommendation
 from kerasrecipes.choosing.trial_export import TrialExport
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.statistics.clustered import clustered_share
+from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
 from kerasrecipes.verify import Latency
 
 UNITS = np.arange(200)
+OUTPUT = OutputSpec(name="scores", task="classification", class_names=("dot", "plain", "stripe"))
 
 
 def candidate(name="a", wrong=20, ms=5.0, mb=4.0, agreement=1.0, first_wrong=0, **changes):
@@ -35,7 +38,7 @@ def candidate(name="a", wrong=20, ms=5.0, mb=4.0, agreement=1.0, first_wrong=0, 
         "backbone": name, "quantization": "int8", "accuracy": clustered_share(right, UNITS),
         "recalls": recalls, "latency": {n: Latency(ms / n, ms, 50) for n in (1, 2)},
         "size_bytes": int(mb * 1e6), "agreement": agreement, "same_model": agreement >= 0.95,
-        "right": right,
+        "qualities": right.astype(float),
     }  # fmt: skip
     return BackboneFile(**{**facts, **changes})
 
@@ -125,12 +128,12 @@ def test_the_exported_head_is_the_probe(part_sets, tiny_spec):
     model = build_linear(tiny_spec().build(), 3)
     features, held_out = pooled_features(model, train, val)
     probe = fit_linear_probe(features, train.labels, np.ones(3), held_out, val.labels)
-    answers = probe.scores(held_out).argmax(axis=1)
+    answers = probe.answers(held_out)
     probe.put_into(model)
-    trial = TrialExport.of(model, train, val, answers, seed=0)
+    trial = TrialExport.of(model, train, val, answers, OUTPUT, seed=0)
     scores = np.asarray(trial.model.predict_on_batch(trial.pixels.astype(np.float32)))
     order = np.random.default_rng(0).permutation(len(val))
-    np.testing.assert_allclose(scores, probe.scores(held_out)[order], atol=1e-4)
+    np.testing.assert_allclose(scores, answers[order], atol=1e-4)
     assert np.array_equal(trial.answers, answers[order])
 
 
@@ -154,11 +157,11 @@ def test_a_file_that_answers_otherwise_is_not_the_same_model(part_sets, tiny_spe
     (features,) = pooled_features(model, val)
     probe = fit_linear_probe(features, val.labels, np.ones(3), features, val.labels)
     probe.put_into(model)
-    answers = probe.scores(features).argmax(axis=1)
+    answers = probe.answers(features)
     for flipped, same in ((1, True), (2, False)):
         said = answers.copy()
-        said[:flipped] = (said[:flipped] + 1) % 3
-        facts = TrialExport.of(model, train, val, said, seed=0).measure("float32")
+        said[:flipped] = np.roll(said[:flipped], 1, axis=1)
+        facts = TrialExport.of(model, train, val, said, OUTPUT, seed=0).measure("float32")
         assert facts["agreement"] == pytest.approx(1 - flipped / 12)
         assert facts["same_model"] is same
 
@@ -173,6 +176,27 @@ def test_the_fastest_of_equals_is_chosen():
 def test_one_photo_makes_no_difference():
     fast, slow = candidate("fast", wrong=21, ms=2), candidate("slow", wrong=20, ms=9)
     assert choose([slow, fast], BackboneLimits(), UNITS)[0] is fast
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e4])
+def test_sizes_of_errors_are_compared_in_any_unit(unit):
+    def measured(name, size, ms):
+        errors = unit * size * (1 + 0.5 * np.sin(UNITS * size))
+        return candidate(
+            name, ms=ms, task="regression", recalls={}, qualities=-errors,
+            accuracy=Estimate(-errors.mean(), -1.1 * errors.mean(), -0.9 * errors.mean()),
+        )  # fmt: skip
+
+    good, like, bad = measured("good", 2.0, 9), measured("like", 2.005, 5), measured("bad", 3.0, 1)
+    best, reason = choose([bad, good, like], BackboneLimits(), UNITS)
+    assert best is like
+    assert "whose mean absolute error cannot be told from the best, good as int8 (" in reason
+    best, reason = choose([bad, good], BackboneLimits(), UNITS)
+    assert best is good and "it has the best mean absolute error, and none so good" in reason
+    row = good.to_dict()
+    assert row["mean_absolute_error"][0] == pytest.approx(2 * unit, rel=0.02)
+    assert row["mean_absolute_error"][1] < row["mean_absolute_error"][0] and "accuracy" not in row
+    assert choose([good, like], BackboneLimits(), UNITS)[0] is like
 
 
 def test_a_difference_beyond_one_standard_error_counts():

@@ -58,6 +58,7 @@ def test_options_arrive_as_they_were_meant(kr, photos, asked):
         "photos": photos, "backbones": ["one", "two"], "max_latency_ms": 5, "max_size_mb": 4.5,
         "min_recall": {"a=b": 0.9, "ok": 0.5}, "image_size": (64, 64), "group_by": "part",
         "split_by": "group", "seed": 7, "drop_small_classes": True,
+        "head": None,
     }  # fmt: skip
     kr("recommend", photos, "--min-recall", "0.9")
     assert asked["min_recall"] == 0.9
@@ -103,3 +104,19 @@ def test_a_column_that_is_named_is_used_and_repeated(kr, photos, asked, tmp_path
     kr("recommend", tmp_path / "told.csv", "--label", "kind")
     assert asked["photos"].class_names == ("dot", "plain", "stripe")
     assert "group_by" not in asked and "label" not in asked
+
+
+def test_numbers_are_compared_and_trained_as_such(kr, photos, tiny_command, tmp_path):
+    sizes = {"dot": 4000.0, "plain": 4001.0, "stripe": 4003.0}
+    found = sorted(photos.rglob("*.png"))
+    rows = [f"{path},{sizes[path.parent.name] + i % 4}" for i, path in enumerate(found)]
+    (tmp_path / "told.csv").write_text("\n".join(["path,thickness", *rows]))
+    options = ("--value", "thickness", "--backbone", "tiny", "--image-size", 32)
+    code, out, err = kr("recommend", tmp_path / "told.csv", *options)
+    assert code == 0 and err == "Measuring tiny …\n"
+    heading = out.splitlines()[2]
+    assert "mean absolute error" in heading and "R²" in heading and "weakest" not in heading
+    assert re.search(r"^\* tiny +(int8|float32) +[\d.]+ \[[\d.]+, [\d.]+\] ", out, re.MULTILINE)
+    assert "answers differ" not in re.findall(r"^.* tiny +float32.*$", out, re.MULTILINE)[0]
+    last = out.splitlines()[-1]
+    assert "--value thickness" in last and "--set head=regression --to" in last
