@@ -297,7 +297,7 @@ def test_a_student_whose_weights_cannot_be_fetched_is_noted(
 
     monkeypatch.setattr(search, "WITHOUT_TRAINING", ("float32",))
     monkeypatch.setattr(search_plans, "LEVELS", ())
-    monkeypatch.setattr(search_plans, "distil", fail)
+    monkeypatch.setattr(search_plans, "teach", fail)
     monkeypatch.setattr(search_plans, "train_with_rounding", fail)
     monkeypatch.setattr(search.Search, "_against", AGAINST)
     students = [ImageClassifier("efficientnet_lite0")]
