@@ -96,7 +96,7 @@ def test_candidates_of_a_search_are_judged_by_parts(photos, tmp_path):
     judge.answers = np.eye(2, dtype=np.float32)[photos.labels]
     worse = judge.answers.copy()
     worse[:4] = 1 - worse[:4]  # one part of six
-    found = judge._drop(worse, 1.0)
+    found = judge._drop(worse, judge.answers, 1.0)
     assert found["groups"] == 6 and found["drop"] == pytest.approx(1 / 6)
     # As of one part of six; the same photos as if each were a part of its own would say 0.076.
     assert found["drop_error"] == pytest.approx(math.sqrt(1 / 6 * 5 / 6 / 5))
