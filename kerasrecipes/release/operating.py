@@ -113,8 +113,8 @@ def _validation_scores(bundle: Bundle, alarm: Sequence[str]) -> AlarmScores:
             "older version wrote it. Train again."
         )
     held = read_arrays(io.BytesIO(bundle.read(VALIDATION_FILE)), LARGEST_RECORD)
-    groups = [None if number < 0 else str(number) for number in held["groups"]]
-    return AlarmScores.of(held["answers"], held["targets"], output.class_names, alarm, groups)
+    scores = held["answers"], held["targets"], output.class_names
+    return AlarmScores.of(*scores, alarm, held.get("groups"))
 
 
 def _with_alarm(bundle: Bundle, point: OperatingPoint) -> Bundle:

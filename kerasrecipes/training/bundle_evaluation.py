@@ -68,7 +68,6 @@ def evaluate_bundle(bundle: Bundle | str | Path, photos: Examples | str | Path) 
     _, held_out, evaluation = measure(bundle.load_model(), chosen, output, seed)
     if output.alarm is None:
         return BundleEvaluation(evaluation, left_out)
-    groups = [item.group for item in chosen.items]
-    scores = held_out.answers, held_out.targets, output.class_names, output.alarm.classes, groups
-    point = AlarmScores.of(*scores).point(output.alarm.threshold)
+    scores = held_out.answers, held_out.targets, output.class_names, output.alarm.classes
+    point = AlarmScores.of(*scores, chosen.groups).point(output.alarm.threshold)
     return BundleEvaluation(evaluation, left_out, point)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -77,29 +77,26 @@ def _write_golden(folder: Path, held_out: "HeldOut", chosen: list[int]) -> None:
         suffix, content = examples.file_of(index)
         files.append(f"{number:03}.{suffix}")
         (folder / files[-1]).write_bytes(content)
-    kept: dict[str, Any] = {}
-    if (groups := group_numbers(examples.select(chosen).groups, len(chosen))) is not None:
-        kept["groups"] = groups
     np.savez_compressed(
         folder / "golden.npz",
         files=np.array(files),
         names=np.array(json.dumps([Path(examples.items[i].name).name for i in chosen])),
         targets=held_out.targets[chosen],
         answers=held_out.answers[chosen],
-        **kept,
+        **_groups_of(examples.select(chosen)),
     )
 
 
 def _write_validation(path: Path, held_out: "HeldOut") -> None:
     """Keep what the model says of validation photos, for thresholds that are chosen later."""
-    groups = [item.group for item in held_out.examples.items]
-    known = {name: number for number, name in enumerate(sorted({g for g in groups if g}))}
-    np.savez_compressed(
-        path,
-        targets=held_out.targets,
-        answers=held_out.answers,
-        groups=np.array([known[name] if name else -1 for name in groups]),
-    )
+    answered: dict[str, Any] = {"targets": held_out.targets, "answers": held_out.answers}
+    np.savez_compressed(path, **answered, **_groups_of(held_out.examples))
+
+
+def _groups_of(examples: Examples) -> dict[str, Any]:
+    """Return the number of each example's group, if some share one; names may be private."""
+    groups = group_numbers(examples.groups, len(examples))
+    return {} if groups is None else {"groups": groups}
 
 
 def _write_data(path: Path, fitted: Fitted) -> None:

@@ -84,6 +84,8 @@ def test_scores_of_several_classes_add_up_and_a_part_is_as_good_as_its_worst_pho
     parts = AlarmScores.of(scores, targets, NAMES, ("crack", "dent"), ["a", "b", "b", "a"])
     assert parts.item == "groups"
     assert parts.positive == pytest.approx([0.4]) and parts.negative == pytest.approx([0.3])
+    some = AlarmScores.of(scores, targets, NAMES, ("crack", "dent"), ["a", None, None, "a"])
+    assert some.item == "groups" and len(some.positive) == 2 and len(some.negative) == 1
 
 
 @pytest.mark.parametrize(

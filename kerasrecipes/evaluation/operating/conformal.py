@@ -1,11 +1,13 @@
 """Leaving to a person what the model cannot decide, with a guarantee about the rest."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from kerasrecipes.errors import DataError
+from kerasrecipes.evaluation.scores import group_numbers
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class AbstainBand:
         coverage: float = 0.95,
         *,
         per_class: bool = False,
-        groups: "list[str | None] | None" = None,
+        groups: Sequence[object] | np.ndarray | None = None,
         seed: int = 0,
     ) -> "AbstainBand":
         """Find the band on photos that the model did not learn from.
@@ -66,8 +68,8 @@ class AbstainBand:
                 f"`scores` and `targets` must have one row for each photo, received "
                 f"{scores.shape} and {targets.shape}."
             )
-        if groups is not None:
-            chosen = _one_of_each(groups, np.random.default_rng(seed))
+        if (units := group_numbers(groups, len(targets))) is not None:
+            chosen = _one_of_each(units, np.random.default_rng(seed))
             scores, targets = scores[chosen], targets[chosen]
         right = scores[np.arange(len(targets)), targets]
         classes = range(scores.shape[1])
@@ -93,9 +95,7 @@ def _lowest(right: np.ndarray, coverage: float) -> float:
     return float(np.sort(right)[rank - 1]) if rank else 0.0
 
 
-def _one_of_each(groups: "list[str | None]", rng: np.random.Generator) -> np.ndarray:
-    drawn: dict[object, int] = {}
-    for index in rng.permutation(len(groups)):
-        name = groups[index]
-        drawn.setdefault(index if name is None else f"group {name}", int(index))
-    return np.sort(np.array(list(drawn.values())))
+def _one_of_each(units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    order = rng.permutation(len(units))
+    _, first = np.unique(units[order], return_index=True)
+    return np.sort(order[first])

@@ -14,6 +14,7 @@ import numpy as np
 
 from kerasrecipes.errors import DataError, listed, unknown_name
 from kerasrecipes.evaluation.operating.point import OperatingPoint
+from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.statistics.estimate import Estimate
 
 
@@ -40,7 +41,7 @@ class AlarmScores:
         targets: np.ndarray,
         class_names: Sequence[str],
         alarm: Sequence[str],
-        groups: Sequence[str | None] | None = None,
+        groups: Sequence[object] | np.ndarray | None = None,
     ) -> "AlarmScores":
         """Take the alarm's scores out of those of a classifier.
 
@@ -71,9 +72,8 @@ class AlarmScores:
             raise DataError("`scores` hold NaN or infinity. Verify the model.")
         is_alarm = np.isin(targets, chosen)
         positive, negative = summed[is_alarm], summed[~is_alarm]
-        grouped = groups is not None and any(group is not None for group in groups)
-        if grouped:
-            units = np.array([f"{group}" for group in groups or ()])
+        units = group_numbers(groups, len(summed))
+        if units is not None:
             positive = _of_groups(positive, units[is_alarm], np.minimum)
             negative = _of_groups(negative, units[~is_alarm], np.maximum)
         if not len(positive) or not len(negative):
@@ -82,7 +82,7 @@ class AlarmScores:
                 f"there are {len(positive)} and {len(negative)}. Give photos of both."
             )
         names = tuple(name for name in class_names if name in alarm)
-        item = "groups" if grouped else "photos"
+        item = "photos" if units is None else "groups"
         return cls(names, np.sort(positive), np.sort(negative), item)
 
     def point(
