@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import IO
@@ -106,6 +107,11 @@ def _flush() -> None:
 _LIBRARIES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "pillow")
 # Under another name until it is released, and imported by the same.
 _UNRELEASED = {"tensorflow": "tf-nightly", "keras": "keras-nightly"}
+
+
+def timestamp() -> str:
+    """Return the time now, to the second, in UTC, as ISO 8601 writes it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def library_versions() -> dict[str, str]:

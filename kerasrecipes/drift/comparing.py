@@ -13,7 +13,7 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.observed import Observed
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.heads import get_task
-from kerasrecipes.statistics.two_sample import TwoSample, any_of, counts_test, ks_test, mmd_test
+from kerasrecipes.statistics.two_sample import any_of, counts_test, ks_test, points_test
 
 # What a test is about.
 INPUTS, FEATURES, ANSWERS = "inputs", "features", "answers"
@@ -62,7 +62,8 @@ def compare_with(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tu
     inputs = dict(zip(profile.facts.inputs, profile.inputs.T, strict=True))
     found = [_of_numbers(INPUTS, name, inputs[name], seen.inputs[name]) for name in inputs]
     features = profile.project(seen.features)
-    found.append(_of_points(profile.features.astype(np.float32), features, seed))
+    moved = points_test(profile.features.astype(np.float32), features, seed=seed)
+    found.append(Shift(FEATURES, "features", *moved))
     output = profile.facts.output
     before, now = profile.answers, seen.answers.astype(np.float32)
     for name, (old, new) in _columns(before, now, output).items():
@@ -105,14 +106,6 @@ def detectable(n: int, m: int, tests: int, level: float) -> float:
 def _of_numbers(family: str, name: str, before: np.ndarray, now: np.ndarray) -> Shift:
     found = ks_test(before, now)
     return Shift(family, name, *found, float(np.mean(before)), float(np.mean(now)))
-
-
-def _of_points(before: np.ndarray, now: np.ndarray, seed: int) -> Shift:
-    """Compare the clouds, and each of their directions, of which a clear one tells more."""
-    cloud = mmd_test(before, now, seed=seed)
-    lines = [ks_test(old, new) for old, new in zip(before.T, now.T, strict=True)]
-    p_value = any_of([cloud.p_value, any_of([line.p_value for line in lines])])
-    return Shift(FEATURES, "features", *TwoSample(p_value, cloud.effect))
 
 
 def _columns(

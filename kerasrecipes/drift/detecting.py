@@ -15,12 +15,12 @@ from kerasrecipes.drift.history import (
     Look,
     ordinary_p_values,
     rising_from,
-    time_of_look,
 )
 from kerasrecipes.drift.observed import Observed, observe_inputs
 from kerasrecipes.drift.profile import FEWEST, PROFILE_FILE, ReferenceProfile
 from kerasrecipes.drift.report import ALARM, FULL_POWER, INSUFFICIENT, QUIET, DriftReport
 from kerasrecipes.drift.window import Window
+from kerasrecipes.environment import timestamp
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.estimate import Estimate
@@ -150,7 +150,7 @@ def _next_look(
     used_p = p_among_earlier(ordinary, p_value) if enough else p_value
     return Look(
         number=len(looks) + 1,
-        at=time_of_look(),
+        at=timestamp(),
         window=window,
         p_value=p_value,
         used_p=used_p,

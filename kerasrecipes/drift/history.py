@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
 
 from kerasrecipes.errors import DataError, disk_error, printable
@@ -143,8 +142,3 @@ def ordinary_p_values(looks: Sequence[Look]) -> list[float]:
     """
     calm = rising_from(looks)
     return [look.p_value for look in looks if look.declared or look.number <= calm]
-
-
-def time_of_look() -> str:
-    """Return the time now, to the second, in UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

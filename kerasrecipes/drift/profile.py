@@ -15,6 +15,7 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.observed import Observed
 from kerasrecipes.errors import IntegrityError, printable
 from kerasrecipes.file_budget import read_arrays
+from kerasrecipes.heads import get_task
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.regular import LARGEST_RECORD, read_regular
 
@@ -80,7 +81,7 @@ class ReferenceProfile:
     def of(
         cls,
         seen: Observed,
-        quality: np.ndarray,
+        targets: np.ndarray,
         output: OutputSpec,
         modality: str,
         *,
@@ -90,12 +91,13 @@ class ReferenceProfile:
 
         Args:
             seen: What was measured of them; of more than `MOST_EXAMPLES` some are drawn.
-            quality: How good the answer to each is; see `Task.quality`.
+            targets: What they should be answered with; see `Task.targets`.
             output: What the model answers with.
             modality: The kind of data.
             seed: Seed of the draw and of the directions.
         """
         rng = np.random.default_rng(seed)
+        quality = get_task(output.task).quality(targets, seen.answers, output)
         facts = ProfileFacts(
             modality=modality,
             output=output,

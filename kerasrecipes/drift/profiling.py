@@ -33,8 +33,6 @@ def profile_bundle(
     bundle = BundleFolder.load(bundle)
     examples, output = bundle.scan(photos), bundle.output
     refuse_seen(bundle.seen(), examples)
-    task = get_task(output.task)
-    targets = task.targets(examples, output)
+    targets = get_task(output.task).targets(examples, output)
     seen = observe(bundle.load_model(), examples, bundle.modality)
-    quality = task.quality(targets, seen.answers, output)
-    return ReferenceProfile.of(seen, quality, output, bundle.modality.name, seed=seed)
+    return ReferenceProfile.of(seen, targets, output, bundle.modality.name, seed=seed)

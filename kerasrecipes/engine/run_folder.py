@@ -8,14 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from os.path import lexists
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kerasrecipes.arguments import named
 from kerasrecipes.console import kept_in, say
-from kerasrecipes.environment import library_versions
+from kerasrecipes.environment import library_versions, timestamp
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.files import complete_file, locked_folder, told_plainly
 from kerasrecipes.records import checked, parse_json
@@ -77,7 +76,7 @@ class RunFolder:
             gone = [name for name in (CONSOLE, STARTS) if not lexists(self.path / name)]
             log, start = self.path / CONSOLE, "Resumed" if self.resume else "Begun"
             with told_plainly(self.path), append_regular(log.name, inside=self.path) as file:
-                file.write(f"{start} {_now()}, process {os.getpid()}\n")
+                file.write(f"{start} {timestamp()}, process {os.getpid()}\n")
             with kept_in(log):
                 if self.resume and gone:
                     say(f"The run lacks {listed(gone)}, which now begins with this start.")
@@ -203,14 +202,10 @@ def as_run_folder(folder: str | Path | RunFolder | None, resume: bool) -> RunFol
     return replace(run, resume=resume)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _environment() -> dict:
     packages = {one.name: one.version for one in importlib.metadata.distributions()}
     return {
-        "started": _now(),
+        "started": timestamp(),
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),

@@ -112,13 +112,13 @@ def quantize(
     if mode in {"int8", "qat"}:
         photos = fit_photos(recipe, "train", train)
         used = on_side(photos, "calibration")
-    if mode == "qat" and photos is not None:
-        _refuse_rounded(recipe.model_)
-        chosen = fit_photos(recipe, "val", val)
-        used |= on_side(chosen, "val")
-        say(f"Training with the rounding of 8 bits on {len(photos)} photos.")
-        how = epochs or EPOCHS, learning_rate or LEARNING_RATE, options
-        recipe, content = ENGINES[engine](recipe, photos, chosen, *how)
+        if mode == "qat":
+            _refuse_rounded(recipe.model_)
+            chosen = fit_photos(recipe, "val", val)
+            used |= on_side(chosen, "val")
+            say(f"Training with the rounding of 8 bits on {len(photos)} photos.")
+            how = epochs or EPOCHS, learning_rate or LEARNING_RATE, options
+            recipe, content = ENGINES[engine](recipe, photos, chosen, *how)
     if content is None:
         content, facts = _written(recipe, mode, photos, kept)
     report = QuantizationReport.of_file(content, mode, **facts)

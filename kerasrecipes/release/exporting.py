@@ -1,7 +1,7 @@
 """From a bundle to an exported file that was verified before anyone can use it."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,20 +162,26 @@ def _facts(bundle: "BundleFolder", decision: Decision, quantization: str) -> dic
 def _write(
     chosen: "ExportFormat", model: object, path: Path, content: bytes | None, told: dict
 ) -> None:
-    if content is None or chosen.check_content is None:  # which takes no content, see below
+    if content is None:
         chosen.write(model, path, **told)
     else:
-        chosen.check_content(content, model, told["quantization"])
+        _content_check(chosen)(content, model, told["quantization"])
         path.write_bytes(content)
 
 
-def _check_without_options(chosen: "ExportFormat", options: dict[str, object]) -> None:
-    """Refuse what a file that was written before cannot follow any more."""
+def _content_check(chosen: "ExportFormat") -> Callable[..., object]:
+    """Return what judges a file that was written before, if the format takes such."""
     if chosen.check_content is None:
         raise ValueError(
             f"The format '{chosen.name}' takes no `content`. Leave it out, and let the file be "
             "written."
         )
+    return chosen.check_content
+
+
+def _check_without_options(chosen: "ExportFormat", options: dict[str, object]) -> None:
+    """Refuse what a file that was written before cannot follow any more."""
+    _content_check(chosen)
     if options:
         raise ValueError(
             f"{listed(sorted(options))} would have no effect on `content`, a file that was "

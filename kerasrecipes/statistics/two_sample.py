@@ -169,6 +169,32 @@ def mmd_test(
     return TwoSample((1 + at_least) / (1 + permutations), math.sqrt(max(0.0, found[0])))
 
 
+def points_test(
+    reference: np.ndarray,
+    window: np.ndarray,
+    directions: np.ndarray | None = None,
+    *,
+    seed: int = 0,
+) -> TwoSample:
+    """Compare two clouds of points as such, and along lines, of which a clear one tells more.
+
+    Args:
+        reference: Points, shape `(n, d)`.
+        window: Points, shape `(m, d)`.
+        directions: The lines, shape `(d, lines)`; `None` for the axes.
+        seed: Seed of the shuffling; see `mmd_test`.
+
+    Returns:
+        The p-value of both together, and the discrepancy that `mmd_test` finds.
+    """
+    cloud = mmd_test(reference, window, seed=seed)
+    sides = (reference, window)
+    if directions is not None:
+        sides = (reference @ directions, window @ directions)
+    lines = [ks_test(old, new).p_value for old, new in zip(*(one.T for one in sides), strict=True)]
+    return TwoSample(any_of([cloud.p_value, any_of(lines)]), cloud.effect)
+
+
 def _some(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if len(points) <= MMD_ROWS:
         return points

@@ -1,7 +1,6 @@
 """Fitting an image classifier: check everything, build, then run stage after stage."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,13 @@ from kerasrecipes.engine.run_folder import RECIPE, RunFolder
 from kerasrecipes.engine.run_record import RunRecord
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.engine.stage import StageRunner
-from kerasrecipes.environment import be_deterministic, check_backend, import_keras, library_versions
+from kerasrecipes.environment import (
+    be_deterministic,
+    check_backend,
+    import_keras,
+    library_versions,
+    timestamp,
+)
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.files import digest
 from kerasrecipes.heads import Head, make_head
@@ -311,7 +316,7 @@ def new_report(recipe: Any, spec: BackboneSpec, data: DataReport, warnings: list
     """Begin the report of a fit."""
     return RunReport(
         name=spec.name,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=timestamp(),
         recipe=recipe.get_config(),
         data=data,
         seeds={"seed": recipe.seed},

@@ -3,13 +3,13 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import on_side, refuse_tested, with_seen
+from kerasrecipes.environment import timestamp
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.heads.classification import CLASSIFICATION
 from kerasrecipes.report.run_report import RunReport, StageReport
@@ -64,7 +64,7 @@ def refitted(
         data.digests["unlabelled"] = unlabelled.digest()
     report = replace(
         RunReport.from_dict(former.to_dict()),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=timestamp(),
         data=data,
         evaluations={},
         exports=[],

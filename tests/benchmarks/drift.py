@@ -51,8 +51,7 @@ def main() -> None:
     recipe, rest, others = fitted(arguments)
     seen = observe(recipe.model_, rest, get_modality("photos"))
     task = get_task(recipe.output_.task)
-    quality = task.quality(task.targets(rest, recipe.output_), seen.answers, recipe.output_)
-    year = Year(recipe, seen, quality)
+    year = Year(recipe, seen, task.targets(rest, recipe.output_))
     rows = {"nothing changes": [year.first_alarm(seed, seen) for seed in range(arguments.years)]}
     changed = {name: changed_photos(recipe, rest, change) for name, change in CHANGES.items()}
     changed |= {name: observe(recipe.model_, one, get_modality("photos")) for name, one in others}
@@ -98,8 +97,8 @@ def changed_photos(recipe, photos, change) -> Observed:
 class Year:
     """Looks at weeks of photos until an alarm."""
 
-    def __init__(self, recipe, seen: Observed, quality: np.ndarray):
-        self._output, self._seen, self._quality = recipe.output_, seen, quality
+    def __init__(self, recipe, seen: Observed, targets: np.ndarray):
+        self._output, self._seen, self._targets = recipe.output_, seen, targets
 
     def first_alarm(self, seed: int, weeks: Observed) -> int | None:
         """Return the look of the first alarm; `None` if the year ends without one."""
@@ -108,7 +107,7 @@ class Year:
         reference, pool = order[: len(order) // 2], order[len(order) // 2 :]
         if len(weeks) != len(self._seen):
             pool = np.arange(len(weeks))
-        kept = self._seen.rows(reference), self._quality[reference]
+        kept = self._seen.rows(reference), self._targets[reference]
         profile = ReferenceProfile.of(*kept, self._output, "photos", seed=seed)
         watch = ShiryaevRoberts(PROMISE)
         for look in range(1, LOOKS + 1):

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -59,11 +59,11 @@ def convert(
             f"The model {model.name!r} was trained to compute in 8 bits, so `quantization` must be "
             f"'int8', not {quantization!r}. Export the model that it was made from."
         )
-    # Without photos int8 was refused before.
-    learnt_from = calibration if quantization == "int8" and not own_ranges else None
+    calibrated = quantization == "int8" and not own_ranges
+    photos = cast("np.ndarray", calibration)  # int8 without any was refused before
     kept = frozenset(keep_float)
-    if learnt_from is not None:
-        model = correct_biases(model, learnt_from, kept)
+    if calibrated:
+        model = correct_biases(model, photos, kept)
     converter = tf.lite.TFLiteConverter.from_keras_model(_one_input(model, contract))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization not in {"float32", "int4"}:
@@ -71,8 +71,8 @@ def convert(
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
     run = converter.convert
-    if learnt_from is not None:
-        converter.representative_dataset = lambda: _batches(learnt_from)
+    if calibrated:
+        converter.representative_dataset = lambda: _batches(photos)
         run = partial(_int8, converter, kept)
     content = with_plain_errors(run, model)
     if quantization == "int4":

@@ -1,7 +1,7 @@
 """Recipes as TOML: read from a file and from `setting=value`, and written to repeat a run."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -181,26 +181,3 @@ def recipe_text(recipe: Any, split: Mapping[str, Any]) -> str:
         rows = [f"{name} = {toml_value(split[name])}" for name in said]
         tables.insert(0, "\n".join([f"[{SPLIT}]", *rows]))
     return "\n".join(lines) + "\n" + "".join(f"\n{table}\n" for table in tables)
-
-
-def read_settings(
-    table: tuple[Setting, ...], path: str | Path | None, assignments: Iterable[str] = ()
-) -> RecipeFile:
-    """Read a file and what is set besides.
-
-    Args:
-        table: The settings that there are.
-        path: A TOML file; `None` for none.
-        assignments: Texts such as `"dropout=0.3"`, which count more than the file.
-
-    Raises:
-        OSError: If the file cannot be read.
-        DataError: If it is no TOML.
-        ValueError: If there is no such setting.
-    """
-    found = RecipeFile(table)
-    if path is not None:
-        found.read(path)
-    for text in assignments:
-        found.assign(text)
-    return found
