@@ -11,11 +11,12 @@ import pytest
 from PIL import Image
 
 import tiny_bundle
+from browser import browser, open_page
 from children import end_child, start_child
 from textures import make
 from tiny_backbone import tiny_backbone
 
-__all__ = ["end_child", "make", "start_child"]  # fixtures
+__all__ = ["browser", "end_child", "make", "open_page", "start_child"]  # fixtures
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

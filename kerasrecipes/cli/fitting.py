@@ -17,6 +17,7 @@ from kerasrecipes.cli.options import (
     Json,
     LabelColumn,
     LabelColumns,
+    LabelsFrom,
     Photos,
     Seed,
     Side,
@@ -34,7 +35,7 @@ ValFraction = Annotated[
     float, typer.Option(help="Share by which training is stopped and its best weights chosen.")
 ]
 # What scan_photos is told of the settings of a split.
-SCANNED = ("label", "labels", "value", "classes", "drop_small_classes")
+SCANNED = ("label", "labels", "value", "classes", "drop_small_classes", "labels_from")
 Run = Annotated[
     Path | None,
     typer.Option(help="A folder that explains the run, and to resume from, e.g. runs/tiles."),
@@ -71,6 +72,7 @@ def train(
     loss: ChosenLoss = None,
     seed: Seed = 0,
     drop_small_classes: DropSmallClasses = False,
+    labels_from: LabelsFrom = None,
     fail_on_leak: FailOnLeak = False,
     config: Config = None,
     assignments: Assignments = None,

@@ -31,6 +31,13 @@ ValueColumn = Annotated[
     str | None,
     typer.Option(help="The table's column of a number each, if it is not called value."),
 ]
+LabelsFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="What people decided about single photos, as `kerasrecipes review` writes it: a "
+        "file, or none; else the one beside the photos."
+    ),
+]
 ClassOrder = Annotated[
     str | None,
     typer.Option(help="The order of the classes: none,light,heavy; or 'by value' for numbers."),
@@ -148,13 +155,18 @@ def scanned(photos: Path, columns: dict[str, Any], **how: Any) -> tuple[Any, dic
 def with_columns(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command about a saved model choose which column of a table its photos are judged by.
 
-    It gets the options `--label`, `--labels` and `--value`; `photos` are scanned for the model if
-    one is typed.
+    It gets the options `--label`, `--labels`, `--value` and `--labels-from`; `photos` are scanned
+    for the model if one is typed.
 
     Args:
         command: It has the arguments `model` and `photos`.
     """
-    added = {"label": LabelColumn, "labels": LabelColumns, "value": ValueColumn}
+    added = {
+        "label": LabelColumn,
+        "labels": LabelColumns,
+        "value": ValueColumn,
+        "labels_from": LabelsFrom,
+    }
 
     @functools.wraps(command)
     def run(**given: Any) -> None:

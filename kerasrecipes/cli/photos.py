@@ -13,6 +13,7 @@ from kerasrecipes.cli.options import (
     Json,
     LabelColumn,
     LabelColumns,
+    LabelsFrom,
     Photos,
     Seed,
     SplitBy,
@@ -30,6 +31,7 @@ def doctor(
     value: ValueColumn = None,
     classes: ClassOrder = None,
     group_by: GroupBy = None,
+    labels_from: LabelsFrom = None,
     split: Annotated[
         SplitBy | None, typer.Option(help="Also make this split, and judge it for leaks.")
     ] = None,
@@ -47,7 +49,9 @@ def doctor(
     from kerasrecipes.photos.scan import scan_photos
     from kerasrecipes.photos.split import split_photos
 
-    asked = as_asked(label=label, labels=labels, value=value, classes=classes)
+    asked = as_asked(
+        label=label, labels=labels, value=value, classes=classes, labels_from=labels_from
+    )
     found = scan_photos(photos, **asked, group_by=group_by, max_unreadable_fraction=1.0)
     if fail_on_leak and split is None and not any(photo.split for photo in found.photos):
         raise typer.BadParameter(

@@ -15,15 +15,22 @@ _HUGE_PIXELS = 25_000_000
 
 def find_excluded(placed: Placed) -> list[Finding]:
     """Report what scanning left out, and why."""
-    excluded = [item for one in placed.sets for item in one.excluded]
-    if not excluded:
+    cannot = "cannot be used and will not be trained on. Repair or remove them."
+    return _left_out(placed, False, "unreadable", "warning", cannot)
+
+
+def find_decided(placed: Placed) -> list[Finding]:
+    """Report what people decided to leave out."""
+    told = "left out by decision. Results are better without what nobody could tell."
+    return _left_out(placed, True, "decided", "info", told)
+
+
+def _left_out(placed: Placed, chosen: bool, kind: str, severity: str, told: str) -> list[Finding]:
+    found = [item for one in placed.sets for item in one.excluded if item.chosen == chosen]
+    if not found:
         return []
-    examples = tuple(f"{placed.name(e.path)}: {e.reason}" for e in excluded[:EXAMPLES])
-    message = (
-        f"{things(len(excluded), 'file')} cannot be used and will not be trained on. Repair or "
-        "remove them."
-    )
-    return [Finding("unreadable", "warning", message, len(excluded), examples)]
+    examples = tuple(f"{placed.name(e.path)}: {e.reason}" for e in found[:EXAMPLES])
+    return [Finding(kind, severity, f"{things(len(found), 'file')} {told}", len(found), examples)]
 
 
 def find_ignored(placed: Placed) -> list[Finding]:
@@ -171,6 +178,7 @@ def _photos(
 
 CHECKS = (
     find_excluded,
+    find_decided,
     find_misnamed,
     find_deep,
     find_cmyk,

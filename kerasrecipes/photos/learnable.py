@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kerasrecipes.console import warn
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER
 from kerasrecipes.data.tables.answers import Label
 from kerasrecipes.data.tables.spelling import trimmed
@@ -25,12 +26,14 @@ class Labelled:
         photos: The photos.
         class_names: All classes or labels, in order, those that no photo has included.
         target: `"class"`, `"labels"` or `"number"`.
+        ordered: Whether somebody gave their order.
     """
 
     root: Path
     photos: list[Photo]
     class_names: list[str]
     target: str
+    ordered: bool = False
 
     def learnable(self, drop_small: bool) -> tuple["Labelled", list[Excluded]]:
         """Return what is left to learn from, and the photos that are not.
@@ -64,6 +67,32 @@ class Labelled:
                 else f"'{printable(self.root)}' has no class with 2 readable photos. Add photos."
             )
         return replace(self, photos=photos, class_names=classes), excluded
+
+    def relabelled(self, photos: list[Photo]) -> "Labelled":
+        """Return the same of photos some of which were given another label.
+
+        Classes that only a new label names are added, sorted, unless somebody gave an order.
+
+        Args:
+            photos: The photos.
+
+        Raises:
+            DataError: If somebody gave an order of the classes, and a new one is not in it.
+        """
+        known = set(self.class_names)
+        new = sorted({name for photo in photos for name in _names(photo.label)} - known)
+        if not new:
+            return replace(self, photos=photos)
+        if self.ordered:
+            raise DataError(
+                f"`classes` does not name {listed(new)}, which somebody decided that photos show."
+                f"{did_you_mean(new[0], known)} Correct the decisions, or add them to `classes`."
+            )
+        warn(
+            f"Photos were given classes that no photo had: {listed(new)}."
+            f"{did_you_mean(new[0], known)}"
+        )
+        return replace(self, photos=photos, class_names=sorted([*self.class_names, *new]))
 
     def _with_labels(self, kept: list[str]) -> "Labelled":
         if not kept:

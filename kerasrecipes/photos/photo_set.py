@@ -99,11 +99,13 @@ class Excluded:
         path: The file.
         reason: What is wrong with it.
         row: Its row in the table, if there is one.
+        chosen: Whether a person left it out, and nothing is wrong with the file.
     """
 
     path: Path
     reason: str
     row: int | None = None
+    chosen: bool = False
 
 
 @dataclass(frozen=True, repr=False)

@@ -14,6 +14,7 @@ from kerasrecipes.data.findings import Placed
 from kerasrecipes.data.label_findings import find_same_labels
 from kerasrecipes.data.leak_findings import find_same_groups
 from kerasrecipes.data.tables.answers import Asked, Label
+from kerasrecipes.data.tables.decisions import BESIDE
 from kerasrecipes.data.tables.spelling import trimmed
 from kerasrecipes.data.tables.table import TABLE_SUFFIXES, Candidate, read_table
 from kerasrecipes.errors import DataError, listed, printable
@@ -22,6 +23,7 @@ from kerasrecipes.photos.folder import folder_group, walk_folder
 from kerasrecipes.photos.inspection import inspect_photo
 from kerasrecipes.photos.learnable import Labelled, in_order
 from kerasrecipes.photos.photo_set import Excluded, Photo, PhotoFacts, PhotoSet
+from kerasrecipes.photos.sources.decided import Decided, find_decisions
 
 
 @named
@@ -37,6 +39,7 @@ def scan_photos(
     max_unreadable_fraction: float = 0.1,
     drop_small_classes: bool = False,
     for_training: bool = True,
+    labels_from: str | Path | None = BESIDE,
 ) -> PhotoSet:
     """Find, read and check all photos of a folder or a table.
 
@@ -70,6 +73,10 @@ def scan_photos(
             raising; of several labels, the label alone.
         for_training: Insist on two classes with 2 readable photos each, a label that 2 have, or
             two numbers. Pass `False` for photos that a finished model is only to be measured on.
+        labels_from: What people decided about single photos, as `review_photos` writes it: a file;
+            `"beside"` for the one beside the photos, if there is one, that is `labels.csv` in a
+            folder and `tiles.labels.csv` for a table `tiles.csv`; `None` to use none. It is said
+            what of it was used.
 
     Returns:
         The photos in a stable order, with what was excluded and why.
@@ -89,10 +96,15 @@ def scan_photos(
     candidates, excluded, ignored, found = _list_photos(root, Asked(label, labels, value), group_by)
     order = in_order(classes, found.class_names, found.target, map(_said, candidates))
     candidates = grouped(candidates, _pattern_of(group_by, root), policy)
-    found = replace(found, class_names=order)
+    found = replace(found, class_names=order, ordered=classes is not None)
     limits = Limits(policy, max_unreadable_fraction, drop_small_classes, for_training)
-    photos = read_photos(candidates, found, limits, excluded)
-    return replace(photos, ignored=tuple(ignored), ordered=classes is not None)
+    file = find_decisions(labels_from, root)
+    decided = None if file is None else Decided(file, root, found.target)
+    photos = read_photos(
+        candidates, found, limits, excluded, decided=decided, must=labels_from != BESIDE
+    )
+    passed_over = tuple(path for path in ignored if path != file)
+    return replace(photos, ignored=passed_over, ordered=classes is not None)
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,8 @@ def read_photos(
     found: Labelled,
     limits: Limits,
     excluded: Iterable[Excluded] = (),
+    decided: Decided | None = None,
+    must: bool = False,
 ) -> PhotoSet:
     """Read each photo once, and leave out the bad.
 
@@ -121,9 +135,11 @@ def read_photos(
         found: What all of them say; its list of photos is filled.
         limits: What they must be like.
         excluded: What was left out already.
+        decided: What takes what people decided about single photos.
+        must: Whether that has to be about some of them.
 
     Raises:
-        DataError: If too much of it is unusable.
+        DataError: If too much of it is unusable, or decisions cannot be used.
     """
     left_out = list(excluded)
     count = len(candidates) + len(left_out)
@@ -133,6 +149,10 @@ def read_photos(
         else:
             left_out.append(Excluded(candidate.path, facts, candidate.row))
     _check_unreadable(found.root, left_out, count, limits.max_unreadable_fraction)
+    if decided is not None:
+        decided.apply(found.photos, must)
+        found = found.relabelled(decided.photos)
+        left_out += decided.excluded
     if limits.for_training:
         found, dropped = found.learnable(limits.drop_small_classes)
         left_out += dropped

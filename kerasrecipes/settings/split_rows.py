@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kerasrecipes.settings.kinds import Choice, Kind, Number, Switch, Text
@@ -75,4 +76,14 @@ SPLIT_ROWS = (
     Setting("test_fraction", GROUP, Number(low=0, high=1)),
     Setting("val_fraction", GROUP, Number(low=0, high=1)),
     Setting("drop_small_classes", GROUP, Switch()),
+    Setting(
+        "labels_from",
+        GROUP,
+        Text(
+            optional=True,
+            what='"beside" for the file of decisions beside the photos, another one, or "none"',
+            told="`{name}` must be the name of a file, 'beside' or None",
+            or_else=lambda: (Path,),
+        ),
+    ),
 )

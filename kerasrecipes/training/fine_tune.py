@@ -57,6 +57,7 @@ def fine_tune_images(
     augment: str = "light",
     seed: int = 0,
     drop_small_classes: bool = False,
+    labels_from: str | Path | None = "beside",
     fail_on_leak: bool = False,
     callbacks: Sequence[Any] = (),
     verbose: bool = True,
@@ -83,6 +84,7 @@ def fine_tune_images(
         seed: Seed of everything that is drawn.
         drop_small_classes: Leave classes with fewer than 2 readable photos out; see
             `scan_photos`.
+        labels_from: What people decided about single photos; see `scan_photos`.
         fail_on_leak: Raise if the same photo, or part, is on two sides of the split.
         callbacks: Further callbacks, as in `ImageClassifier.fit`.
         verbose: Whether to print findings and progress.
@@ -104,6 +106,7 @@ def fine_tune_images(
     columns = {"label": label, "labels": labels, "value": value, "classes": classes}
     shares = {"test_fraction": test_fraction, "val_fraction": val_fraction}
     how = {"group_by": group_by, "split_by": split_by, "drop_small_classes": drop_small_classes}
+    how["labels_from"] = None if labels_from is None else str(labels_from)
     chosen = {"source": str(photos), **columns, **how, **shares}
     run = as_run_folder(None if run_folder is None else RunFolder(Path(run_folder), chosen), resume)
     recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
@@ -126,7 +129,7 @@ def _finish(recipe: ImageClassifier, test: Any, to: str | Path) -> FineTuned:
 
 def _split(chosen: dict, seed: int, fail_on_leak: bool) -> tuple[Any, ...]:
     """Scan, split and check photos in the way that a run folder is told."""
-    names = ("label", "labels", "value", "classes", "group_by", "drop_small_classes")
+    names = ("label", "labels", "value", "classes", "group_by", "drop_small_classes", "labels_from")
     photos = scan_photos(chosen["source"], **{name: chosen[name] for name in names})
     fractions = {name: chosen[name] for name in ("test_fraction", "val_fraction")}
     train, val, test = split_photos(photos, split_by=chosen["split_by"], seed=seed, **fractions)

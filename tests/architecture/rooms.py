@@ -103,7 +103,7 @@ ROOMS = {
         "bundles data heads statistics", libraries="numpy pydantic", later_libraries="keras"
     ),
     "release": Room(
-        "bundles data evaluation export heads photos statistics",
+        "bundles data evaluation export photos statistics",
         later="report verify",
         libraries="numpy",
         later_libraries="jinja2",
@@ -128,6 +128,7 @@ ROOMS = {
         libraries="numpy",
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
+    "review": Room("data photos", libraries="PIL"),
     "cli": Room(
         later="backbones choosing data drift engine export optimization photos release report "
         "serve settings templates training verify",

@@ -153,5 +153,5 @@ def test_columns_and_an_order_of_classes_reach_the_scan(monkeypatch, tmp_path, m
         fine_tune_images("t.csv", tmp_path / "m", labels=["x", "y"], classes="by value")
     assert seen == {
         "label": None, "labels": ["x", "y"], "value": None, "classes": "by value",
-        "group_by": None, "drop_small_classes": False,
+        "group_by": None, "drop_small_classes": False, "labels_from": "beside",
     }  # fmt: skip
