@@ -1,4 +1,4 @@
-"""How good is a model? Numbers with intervals, from labels and scores alone."""
+"""How good is a model, and where does it fail? From labels, scores and embeddings alone."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,15 @@ if TYPE_CHECKING:
     from kerasrecipes.evaluation.base import Result as Result
     from kerasrecipes.evaluation.calibration import temperature_scale as temperature_scale
     from kerasrecipes.evaluation.classification import evaluate_scores as evaluate_scores
+    from kerasrecipes.evaluation.mistakes.label_errors import (
+        likely_label_errors as likely_label_errors,
+    )
+    from kerasrecipes.evaluation.mistakes.likeness import (
+        conflicting_copies as conflicting_copies,
+        find_outliers as find_outliers,
+        nearest_examples as nearest_examples,
+    )
+    from kerasrecipes.evaluation.mistakes.suspect import Suspect as Suspect
     from kerasrecipes.evaluation.multi_label import (
         LabelResult as LabelResult,
         MultiLabelEvaluation as MultiLabelEvaluation,
@@ -38,6 +47,9 @@ __getattr__, __dir__, __all__ = lazy_names(
         "base": "Result",
         "calibration": "temperature_scale",
         "classification": "evaluate_scores",
+        "mistakes.label_errors": "likely_label_errors",
+        "mistakes.likeness": "conflicting_copies find_outliers nearest_examples",
+        "mistakes.suspect": "Suspect",
         "multi_label": "LabelResult MultiLabelEvaluation best_thresholds evaluate_labels",
         "ordinal": "OrderedClassResult OrdinalEvaluation evaluate_order",
         "regression": "RegressionEvaluation evaluate_numbers",

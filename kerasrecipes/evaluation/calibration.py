@@ -5,7 +5,7 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
 
-_MIN_ROWS = 200
+FEWEST_TO_SCALE = 200
 # Beyond these a model is not over- or underconfident, but wrong.
 _LOWEST, _HIGHEST = 0.05, 20.0
 
@@ -48,10 +48,10 @@ def temperature_scale(logits: np.ndarray, labels: np.ndarray) -> float:
             f"`logits` must have shape (n, classes) and `labels` (n,), received {logits.shape} "
             f"and {labels.shape}. Pass both for the same photos."
         )
-    if len(labels) < _MIN_ROWS:
+    if len(labels) < FEWEST_TO_SCALE:
         raise DataError(
             f"`logits` has {len(labels)} rows, too few for a stable temperature. Pass at least "
-            f"{_MIN_ROWS} photos that the model did not train on."
+            f"{FEWEST_TO_SCALE} photos that the model did not train on."
         )
     if not np.isfinite(logits).all():
         raise DataError(

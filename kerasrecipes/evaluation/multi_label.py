@@ -165,7 +165,7 @@ def evaluate_labels(
         (1.0, 0.75)
     """
     class_names = tuple(str(name) for name in class_names)
-    targets, scores = _checked(targets, scores, class_names)
+    targets, scores = checked_label_scores(targets, scores, class_names)
     limits = _checked_thresholds(thresholds, len(class_names))
     places, named = group_numbers(groups, len(targets)), scores >= limits
     pairs = zip(targets.T, scores.T, strict=True)
@@ -218,7 +218,7 @@ def best_thresholds(targets: np.ndarray, scores: np.ndarray) -> np.ndarray:
         >>> best_thresholds(targets, scores)
         array([0.25])
     """
-    targets, scores = _checked(targets, scores, range(np.atleast_2d(scores).shape[1]))
+    targets, scores = checked_label_scores(targets, scores, range(np.atleast_2d(scores).shape[1]))
     pairs = zip(targets.T, scores.T, strict=True)
     return np.array([_best_threshold(target, score) for target, score in pairs])
 
@@ -268,7 +268,7 @@ def _label_result(
     return LabelResult(name, support, float(threshold), average_precision, precision, recall, f1)
 
 
-def _checked(
+def checked_label_scores(
     targets: np.ndarray, scores: np.ndarray, names: Sequence[object]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return targets as booleans and scores as float64, or say what is wrong with them."""

@@ -50,14 +50,14 @@ class MultiLabel(Task):
         **conditions: Unpack[Conditions],
     ) -> MultiLabelEvaluation:
         """Judge the scores of labels; see `kerasrecipes.evaluation.evaluate_labels`."""
-        limits = _thresholds(output)
+        limits = thresholds_of(output)
         return evaluate_labels(
             targets, answers, output.class_names, thresholds=limits, **conditions
         )
 
     def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Return the share of labels that are right."""
-        right = (answers >= _thresholds(output)) == (targets > 0.5)
+        right = (answers >= thresholds_of(output)) == (targets > 0.5)
         return np.where(np.isfinite(answers), right, False).mean(axis=1)
 
     def cost(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
@@ -67,7 +67,7 @@ class MultiLabel(Task):
 
     def agree(self, reference: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Tell where all labels are the same."""
-        limits = _thresholds(output)
+        limits = thresholds_of(output)
         same = (reference >= limits) == (answers >= limits)
         return (same & np.isfinite(answers)).all(axis=1)
 
@@ -75,7 +75,7 @@ class MultiLabel(Task):
         """Name the labels whose score reaches their threshold, highest first."""
         scores = [float(score) for score in answer]
         order = sorted(range(len(scores)), key=lambda i: -scores[i])
-        limits = _thresholds(output)
+        limits = thresholds_of(output)
         given = [i for i in order if scores[i] >= limits[i]]
         labels = tuple(output.class_names[i] for i in given)
         named = {output.class_names[i]: scores[i] for i in order}
@@ -88,7 +88,8 @@ class MultiLabel(Task):
         return output.model_copy(update={"thresholds": chosen})
 
 
-def _thresholds(output: OutputSpec) -> np.ndarray:
+def thresholds_of(output: OutputSpec) -> np.ndarray:
+    """Return from which score on each label is given, shape `(labels,)`."""
     return np.array(output.thresholds or [DEFAULT_THRESHOLD] * len(output.class_names))
 
 

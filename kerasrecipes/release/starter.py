@@ -10,8 +10,11 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, listed, unknown_name
 from kerasrecipes.files import TemporaryFolder, check_new_folder, sync_folder, told_plainly
+from kerasrecipes.heads import get_task
+from kerasrecipes.heads.multi_label import thresholds_of
 from kerasrecipes.photos.modality import policy_of
 
 if TYPE_CHECKING:
@@ -28,6 +31,13 @@ _LONGEST_SIDE = 512
 # Runtimes round differently; 8 bits make a step of a score out of it.
 _TOLERANCE = {"float32": 0.01, "float16": 0.02}
 _TOLERANCE_8_BIT = 0.06
+# Of each task: what a file gives, and what the project makes of it.
+_WORDS = {
+    "classification": ("score of each class", "the top class and its score"),
+    "ordinal": ("score of each class", "the median class and its score"),
+    "multi_label": ("score of each label", "the labels that reach their thresholds"),
+    "regression": ("number", "the number and its unit"),
+}
 
 
 def list_starters() -> list[str]:
@@ -47,8 +57,9 @@ def write_starter(
     """Write a small project that runs an exported `.tflite` file in another language.
 
     It loads the file, prepares a photo as the model wants it (the same resize as in training,
-    in plain code), checks some golden photos, and names the top class. The golden photos are
-    the bundle's, decoded, shrunk to 512 pixels and stored without loss, with the scores that the
+    in plain code), checks some golden photos, and answers as `predict` does: with the top class,
+    the median of ordered classes, the labels that reach their thresholds, or a number. The golden
+    photos are the bundle's, decoded, shrunk to 512 pixels and stored without loss, with what the
     exported file gives them.
 
     Args:
@@ -62,8 +73,8 @@ def write_starter(
 
     Raises:
         ValueError: If the language or the export is unknown.
-        DataError: If the model does not classify photos, the bundle has no verified `.tflite`
-            export, or the folder is not empty.
+        DataError: If the model does not take photos, or gives embeddings, the bundle has no
+            verified `.tflite` export, or the folder is not empty.
         IntegrityError: If a file of the bundle changed.
         OSError: If nothing can be written there.
     """
@@ -87,7 +98,7 @@ def _write(bundle: "BundleFolder", record: ExportRecord, language: str, to: Path
         assets = folder / _ASSETS.get(language, ".")
         (assets / "golden").mkdir(parents=True)
         (assets / "model.tflite").write_bytes(record.path.read_bytes())
-        (assets / LABELS_FILE).write_text(labels_text(bundle.class_names), encoding="utf-8")
+        (assets / LABELS_FILE).write_text(labels_text(_lines(bundle)), encoding="utf-8")
         count = _write_golden(bundle, record, assets / "golden", language)
         _render(language, folder, {**_facts(bundle, record), "golden": count})
         sync_folder(folder)
@@ -96,12 +107,19 @@ def _write(bundle: "BundleFolder", record: ExportRecord, language: str, to: Path
 
 def _check_answers(bundle: "BundleFolder") -> None:
     """Refuse what the projects have no words for."""
-    found = bundle.manifest.modality, bundle.output.task
-    if found != ("photos", "classification"):
+    modality, task = bundle.manifest.modality, bundle.output.task
+    if modality != "photos" or task not in _WORDS:
+        told = " or ".join(dict.fromkeys(numbers for numbers, _ in _WORDS.values()))
         raise DataError(
-            f"A starter names the class of a photo, and this model takes {found[0]} and learned "
-            f"the task {found[1]!r}. Read its exported file as kerasrecipes.Predictor does."
+            f"A starter answers for a photo with the {told}, and this model takes "
+            f"{modality} and learned the task {task!r}. Read its exported file as "
+            "kerasrecipes.Predictor does."
         )
+
+
+def _lines(bundle: "BundleFolder") -> tuple[str, ...]:
+    """Return what the columns of an answer stand for: a number has a unit at most."""
+    return bundle.class_names or (bundle.output.unit,)
 
 
 def _chosen(bundle: "BundleFolder", export: str | None) -> ExportRecord:
@@ -119,20 +137,39 @@ def _chosen(bundle: "BundleFolder", export: str | None) -> ExportRecord:
 def _facts(bundle: "BundleFolder", record: ExportRecord) -> dict[str, object]:
     """Return what the templates may mention. No name of a class: those are data, not code."""
     height, width = bundle.input.shape[:2]
-    policy = policy_of(bundle.input)
+    policy, output = policy_of(bundle.input), bundle.output
+    numbers, said = _WORDS[output.task]
     return {
+        "task": output.task,
+        "numbers": numbers,
+        "said": said,
+        "thresholds": [float(limit) for limit in thresholds_of(output)],
+        "alarm": _alarm(output),
         "height": height,
         "width": width,
-        "class_count": len(bundle.class_names),
+        "width_of_answer": output.width,
         "interpolation": policy.interpolation,
         "background": policy.background,
         "max_16bit": policy.max_16bit,
-        "tolerance": _TOLERANCE.get(record.quantization, _TOLERANCE_8_BIT),
+        "tolerance": f"{_TOLERANCE.get(record.quantization, _TOLERANCE_8_BIT) * _unit(bundle):.3g}",
         "model": listed([f"{bundle.folder.parent.name}, version {bundle.folder.name}"]),
         "export": record.name,
         "megabytes": f"{record.size_bytes / 1e6:.2f}",
         "sha256": record.sha256,
     }
+
+
+def _alarm(output: OutputSpec) -> dict[str, object] | None:
+    """Say of an alarm which lines of the labels it adds up: names are data."""
+    if output.alarm is None:
+        return None
+    lines = [i for i, name in enumerate(output.class_names, 1) if name in output.alarm.classes]
+    return {"lines": lines, "threshold": output.alarm.threshold}
+
+
+def _unit(bundle: "BundleFolder") -> float:
+    """Return what gaps between answers are measured by."""
+    return get_task(bundle.output.task).gap_unit(np.asarray(bundle.golden().answers))
 
 
 def _write_golden(bundle: "BundleFolder", record: ExportRecord, folder: Path, language: str) -> int:
@@ -141,6 +178,7 @@ def _write_golden(bundle: "BundleFolder", record: ExportRecord, folder: Path, la
 
     model = get_format("tflite").load(record.path)
     lines: list[str] = []
+    exactly = ".6f" if bundle.class_names else ".8g"
     for photo in _golden_photos(bundle):
         content = BytesIO()
         # C++ reads the one format that needs no library.
@@ -149,21 +187,26 @@ def _write_golden(bundle: "BundleFolder", record: ExportRecord, folder: Path, la
         (folder / name).write_bytes(content.getvalue())
         pixels = bundle.decode(content.getvalue())
         scores = model(pixels[None])[bundle.output.name][0]
-        lines.append(" ".join([name, *(f"{score:.6f}" for score in scores)]))
+        lines.append(" ".join([name, *(f"{score:{exactly}}" for score in scores)]))
     (folder / "golden.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
     return len(lines)
 
 
 def _golden_photos(bundle: "BundleFolder") -> Iterator["Image"]:
-    """Yield a few golden photos, of as many classes as there are."""
+    """Yield a few golden photos, of as many classes as there are, or over the range of numbers."""
     from kerasrecipes.photos.decoding.decode import decode_upright
 
     golden = bundle.golden()
-    # The first of each class, then the second of each, and so on.
-    labels = golden.targets
-    seen = [int(np.sum(labels[:i] == label)) for i, label in enumerate(labels)]
-    order = sorted(range(len(seen)), key=lambda i: (seen[i], labels[i]))
-    for i in order[:_GOLDEN_PHOTOS]:
+    targets = np.asarray(golden.targets)
+    if not bundle.class_names:
+        by_size = np.argsort(targets, kind="stable")
+        order = by_size[np.linspace(0, len(by_size) - 1, _GOLDEN_PHOTOS).astype(int)]
+    else:
+        # The first of each class or combination of labels, then the second of each, and so on.
+        kinds = np.unique(targets, axis=0, return_inverse=True)[1].ravel()
+        seen = [int(np.sum(kinds[:i] == kind)) for i, kind in enumerate(kinds)]
+        order = np.lexsort((kinds, np.array(seen)))[:_GOLDEN_PHOTOS]
+    for i in dict.fromkeys(map(int, order)):
         photo = decode_upright(golden.files[i], policy_of(bundle.input), name=golden.names[i])
         photo.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
         yield photo

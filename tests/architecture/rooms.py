@@ -103,7 +103,7 @@ ROOMS = {
         "bundles data heads statistics", libraries="numpy pydantic", later_libraries="keras"
     ),
     "release": Room(
-        "bundles data evaluation export photos statistics",
+        "bundles data evaluation export heads photos statistics",
         later="report verify",
         libraries="numpy",
         later_libraries="jinja2",

@@ -41,7 +41,7 @@ HELD = set(
     "Prediction ProbeResult PrunedChannels QuantizationPlan QuantizationReport "
     "QuantizationSensitivity QuantizedConv2D QuantizedDense QuantizedDepthwiseConv2D "
     "QuantizedModel RangeOutlier Reader Recipe Recommendation RegressionEvaluation Result "
-    "Resumable RunReport SummedAveragePooling2D Task Verification WeightReport".split()
+    "Resumable RunReport SummedAveragePooling2D Suspect Task Verification WeightReport".split()
 )
 
 
@@ -102,6 +102,8 @@ OTHERWISE = {
     "fine_tune_images": {"photos": Path("none")},
     "decode_photo": {"photo": b"x"},
     "cost_matrix": {"costs": {"a": {"b": 2.0}}},
+    "likely_label_errors": {"targets": np.arange(40) % 2},
+    "conflicting_copies": {"labels": ["a", "b"] * 20, "pairs": [(0, 1)]},
     "evaluate_numbers": {"targets": np.arange(40.0), "answers": np.arange(40.0)},
     "get_head": {"name": "classification"},
     "make_head": {"name": "classification"},

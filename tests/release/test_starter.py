@@ -5,9 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-import ai_edge_litert
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,9 +14,7 @@ from kerasrecipes.errors import DataError, IntegrityError
 from kerasrecipes.export import get_format
 from kerasrecipes.release import starter
 from kerasrecipes.release.starter import list_starters, write_starter
-
-LITERT = Path(ai_edge_litert.__file__).parent
-HEADERS = Path(__file__).parents[1] / "clients" / "litert_2_3"
+from starters import build, run
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +35,6 @@ def add_golden(folder, bundle, photo, kind):
     (folder / "golden" / f"large.{kind}").write_bytes(file.getvalue())
     with open(folder / "golden" / "golden.txt", "a") as lines:
         lines.write(" ".join([f"large.{kind}", *map(str, scores)]) + "\n")
-
-
-def run(command, folder):
-    return subprocess.run([str(c) for c in command], cwd=folder, capture_output=True, text=True)
-
-
-def build(folder, name="classify", main="main.cc"):
-    """Compile against hand-made headers, and link with the library in the wheel."""
-    if not shutil.which("g++"):
-        pytest.skip("There is no g++ here.")
-    done = run(
-        ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{HEADERS}", main,
-         "photo_classifier.cc", "-o", name, LITERT / "libLiteRt.so", f"-Wl,-rpath,{LITERT}"],
-        folder,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
 
 
 def check_runs(command, folder, bundle, photo, kind):
@@ -103,9 +83,11 @@ int main(int, char** a) {
 
 def facts(**changes):
     values = {
-        "height": 20, "width": 30, "class_count": 3, "interpolation": "bilinear", "golden": 5,
-        "background": (1, 2, 3), "max_16bit": 4095, "tolerance": 0.02, "model": "'x'",
-        "export": "tflite-int8", "megabytes": "1.00", "sha256": "0" * 64,
+        "height": 20, "width": 30, "interpolation": "bilinear", "background": (1, 2, 3),
+        "max_16bit": 4095, "tolerance": 0.02, "model": "'x'", "export": "tflite-int8",
+        "megabytes": "1.00", "sha256": "0" * 64, "golden": 5, "width_of_answer": 3, "alarm": None,
+        "task": "classification", "numbers": "score of each class", "thresholds": [0.5] * 3,
+        "said": "the top class and its score",
     }  # fmt: skip
     return {**values, **changes}
 
@@ -136,9 +118,11 @@ def texts(folder):
 
 
 @pytest.mark.parametrize("language", list_starters())
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_templates_leave_nothing_behind(language, interpolation, tmp_path):
-    starter._render(language, tmp_path, facts(interpolation=interpolation))
+@pytest.mark.parametrize("task", starter._WORDS)
+def test_templates_leave_nothing_behind(language, task, tmp_path):
+    changes = {"interpolation": "bicubic"} if task == "ordinal" else {}
+    alarm = {"lines": [1, 3], "threshold": 0.4}
+    starter._render(language, tmp_path, facts(task=task, alarm=alarm, **changes))
     found = texts(tmp_path)
     assert len(found) >= 3 and "README.md" in found
     for name, text in found.items():
@@ -147,6 +131,7 @@ def test_templates_leave_nothing_behind(language, interpolation, tmp_path):
             assert all(text.count(a) == text.count(b) for a, b in ("()", "[]", "{}")), name
     readme = found["README.md"]
     assert "20 × 30 pixels" in readme and "RGB 1, 2, 3" in readme and "4095 meant white" in readme
+    assert "scores of lines 1, 3 of `labels.txt` add up to 0.4 or more" in readme
 
 
 @pytest.mark.parametrize("language", ["kotlin", "swift"])

@@ -1,6 +1,8 @@
 """Verification, benchmark, prediction and quantizing of files that answer something else."""
 
 import json
+import re
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from kerasrecipes.verify import (
     verify_bundle,
     verify_export,
 )
+from starters import build, run
 
 BRIGHTNESS = OutputSpec(name="brightness", task="regression", unit="grey levels")
 COLOURS = OutputSpec(
@@ -78,6 +81,14 @@ def colours(tmp_path_factory):
     folder = tmp_path_factory.mktemp("labels") / "colours"
     bundle = tiny.write_bundle(folder, colours_model(), COLOURS, strong_colours)
     bundle.export("tflite", "float32")
+    return bundle
+
+
+@pytest.fixture(scope="module")
+def wear(tmp_path_factory, trained):
+    folder = tmp_path_factory.mktemp("order") / "wear"
+    bundle = tiny.write_bundle(folder, trained, WEAR, lambda photos, labels: labels)
+    bundle.export("tflite", "int8", tolerance=Tolerance(0.5, 0.5))
     return bundle
 
 
@@ -151,9 +162,8 @@ def test_a_label_that_is_given_no_more_is_a_flip(colours, monkeypatch):
     assert "other answer" in str(found)
 
 
-def test_classes_in_an_order_have_flips_and_an_error(tmp_path, trained):
-    bundle = tiny.write_bundle(tmp_path / "wear", trained, WEAR, lambda photos, labels: labels)
-    record = bundle.export("tflite", "int8", tolerance=Tolerance(0.5, 0.5))
+def test_classes_in_an_order_have_flips_and_an_error(wear):
+    (record,) = wear.exports().values()
     found = Verification.from_dict(record.verification)
     assert found.task == "ordinal" and found.mcnemar_p is not None and len(found.classes) == 3
     assert "same top class" in str(found) and "classes (original" in str(found)
@@ -188,8 +198,50 @@ def test_a_threshold_is_for_classes_alone(brightness):
             brightness.export("tflite", "float16", **options)
 
 
-def test_a_starter_is_for_classes_alone(brightness, tmp_path):
-    with pytest.raises(DataError, match="names the class of a photo, .* the task 'regression'"):
+@pytest.mark.parametrize("language", ["python", "cpp"])
+def test_a_starter_answers_as_predict_does(language, brightness, colours, wear, tmp_path):
+    kind = "ppm" if language == "cpp" else "png"
+    for bundle in (brightness, colours, wear):
+        folder = write_starter(bundle, language, tmp_path / bundle.output.name)
+        command = [sys.executable, "-W", "error", "classify.py"]
+        if language == "cpp":
+            build(folder)
+            command = ["./classify"]
+        photos = [f"golden/{i}.{kind}" for i in range(5)]
+        done = run([*command, *photos], folder)
+        assert done.returncode == 0, done.stderr
+        checked, said = done.stdout.splitlines()[:5], done.stdout.splitlines()[5:]
+        assert all(line.endswith("as verified") for line in checked) and len(said) == 5
+        model = Predictor(bundle, export=min(bundle.exports()))
+        for photo, line in zip(photos, said, strict=True):
+            (answer,) = model.predict(folder / photo)
+            if answer.labels is not None:
+                words = ", ".join(f"{answer.scores[name]:.1%} {name}" for name in answer.labels)
+            elif answer.label:
+                words = f"{answer.score:6.1%}  {answer.label}"
+            else:
+                words = f"{answer.number:.4g} grey levels"
+            assert line == f"{words or 'no label'}  {photo}"
+
+
+def test_a_starter_shows_photos_over_the_range_of_numbers(brightness, tmp_path):
+    folder = write_starter(brightness, "python", tmp_path / "app")
+    lines = (folder / "golden" / "golden.txt").read_text().splitlines()
+    numbers = [float(line.split()[1]) for line in lines]
+    targets = brightness.golden().targets
+    assert numbers == sorted(numbers)
+    assert numbers[0] == pytest.approx(targets.min(), abs=1)
+    assert numbers[-1] == pytest.approx(targets.max(), abs=1)
+    limit = re.search(r"^TOLERANCE = (.+)$", (folder / "classify.py").read_text(), re.MULTILINE)
+    assert float(limit[1]) == pytest.approx(0.01 * targets.std(), rel=0.1)
+
+
+def test_a_starter_has_no_words_for_embeddings(brightness, tmp_path, monkeypatch):
+    from kerasrecipes.release import starter
+
+    monkeypatch.delitem(starter._WORDS, "regression")
+    said = "score of each label, and this model takes photos and learned the task 'regression'"
+    with pytest.raises(DataError, match=said):
         write_starter(brightness, "python", tmp_path / "app")
     assert not (tmp_path / "app").exists()
 

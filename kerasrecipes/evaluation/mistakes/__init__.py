@@ -1,0 +1,1 @@
+"""Which examples to look at first: wrong labels, sure mistakes, copies that differ, odd ones."""
