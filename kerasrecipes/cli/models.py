@@ -16,12 +16,22 @@ Signatures = Annotated[
 ]
 
 
+Slices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slice",
+        help="Also measure it by this column of the table, or by label, group, time, brightness, "
+        "contrast, sharpness, …; may be given several times.",
+    ),
+]
+
+
 @with_columns
-def evaluate(model: Model, photos: Photos, as_json: Json = False) -> None:
+def evaluate(model: Model, photos: Photos, slices: Slices = None, as_json: Json = False) -> None:
     """Measure a saved model on photos that it did not train on."""
     from kerasrecipes.training.bundle_evaluation import evaluate_bundle
 
-    found = evaluate_bundle(model, photos)
+    found = evaluate_bundle(model, photos, slices=slices or ())
     if as_json:
         return print_json(found.to_dict())
     print(found)

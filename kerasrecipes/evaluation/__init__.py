@@ -40,6 +40,11 @@ if TYPE_CHECKING:
         mean_average_precision as mean_average_precision,
         recall_at_k as recall_at_k,
     )
+    from kerasrecipes.evaluation.slices.slicing import (
+        SliceReport as SliceReport,
+        SliceResult as SliceResult,
+        evaluate_slices as evaluate_slices,
+    )
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -56,5 +61,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "result": "ClassResult Evaluation",
         "retrieval.nearest_neighbours": "NearestNeighbours",
         "retrieval.ranking": "mean_average_precision recall_at_k",
+        "slices.slicing": "SliceReport SliceResult evaluate_slices",
     },
 )

@@ -1,18 +1,17 @@
 """Shares counted on photos that are not independent: several of one part, or one photo twice."""
 
 import math
-from statistics import NormalDist
 
 import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import wilson_interval
+from kerasrecipes.statistics.intervals import wilson_interval, z_of
 
 
 @named
-def clustered_share(right: np.ndarray, units: np.ndarray) -> Estimate:
+def clustered_share(right: np.ndarray, units: np.ndarray, confidence: float = 0.95) -> Estimate:
     """Estimate a share from rows of which some belong together.
 
     Ten photos of one part tell less than photos of ten parts. How much less is measured on
@@ -22,12 +21,14 @@ def clustered_share(right: np.ndarray, units: np.ndarray) -> Estimate:
     Args:
         right: Whether it happened, per row, shape `(n,)`.
         units: What each row belongs to, shape `(n,)`; rows of one unit depend on each other.
+        confidence: Probability that such an interval covers the true share.
 
     Returns:
-        The share of all rows, with a 95 % interval; NaN without rows.
+        The share of all rows, with its interval; NaN without rows.
 
     Raises:
         DataError: If the lengths differ.
+        ValueError: If `confidence` is not between 0 and 1.
 
     Example:
         >>> right = np.arange(60) % 6 < 5
@@ -53,9 +54,9 @@ def clustered_share(right: np.ndarray, units: np.ndarray) -> Estimate:
     else:
         from scipy.stats import t
 
-        fewer = NormalDist().inv_cdf(0.975) / t.ppf(0.975, count - 1)
+        fewer = z_of(confidence) / float(t.ppf((1 + confidence) / 2, count - 1))
         effective = len(right) * min(1.0, plain / _variance(right, units)) * fewer**2
-    return Estimate(share, *wilson_interval(share * effective, effective))
+    return Estimate(share, *wilson_interval(share * effective, effective, confidence))
 
 
 def clustered_error(values: np.ndarray, units: np.ndarray) -> float:

@@ -45,7 +45,7 @@ def wilson_interval(
             f"`successes` must be between 0 and `trials`. Received: successes={successes}, "
             f"trials={trials}."
         )
-    z = _z(confidence)
+    z = z_of(confidence)
     if trials == 0:
         return math.nan, math.nan
     share = successes / trials
@@ -106,7 +106,7 @@ def bootstrap_interval(
         )
     if repeats < 1:
         raise ValueError(f"`repeats` must be at least 1. Received: {repeats}.")
-    _z(confidence)
+    z_of(confidence)
     rows = np.arange(lengths[0])
     found = []
     for counts in resample_counts(lengths[0], repeats, seed, stratify, groups):
@@ -152,7 +152,7 @@ def paired_difference_interval(
             "`correct_a` and `correct_b` must be one-dimensional, of equal length, at least 1. "
             f"Received shapes: {a.shape} and {b.shape}."
         )
-    z = _z(confidence)
+    z = z_of(confidence)
     only_a = (np.sum(a & ~b) + 1) / (len(a) + 2)
     only_b = (np.sum(b & ~a) + 1) / (len(a) + 2)
     difference = only_a - only_b
@@ -236,7 +236,12 @@ def percentile_interval(
     return float(low), float(high)
 
 
-def _z(confidence: float) -> float:
+def z_of(confidence: float) -> float:
+    """Return within how many standard errors a normal variable is, with such a probability.
+
+    Raises:
+        ValueError: If `confidence` is not between 0 and 1.
+    """
     if not 0 < confidence < 1:
         raise ValueError(f"`confidence` must be between 0 and 1. Received: {confidence}.")
     return NormalDist().inv_cdf((1 + confidence) / 2)

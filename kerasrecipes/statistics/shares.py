@@ -9,12 +9,13 @@ from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.intervals import wilson_interval
 
 
-def counted_share(successes: float, trials: float) -> Estimate:
+def counted_share(successes: float, trials: float, confidence: float = 0.95) -> Estimate:
     """Estimate a share from counts.
 
     Args:
         successes: How often it happened.
         trials: How often it could have happened.
+        confidence: Probability that such an interval covers the true share.
 
     Returns:
         The share with its Wilson interval; NaN without trials.
@@ -25,22 +26,25 @@ def counted_share(successes: float, trials: float) -> Estimate:
     """
     if not trials:
         return Estimate(math.nan)
-    return Estimate(successes / trials, *wilson_interval(successes, trials))
+    return Estimate(successes / trials, *wilson_interval(successes, trials, confidence))
 
 
-def share_of(right: np.ndarray, groups: np.ndarray | None = None) -> Estimate:
+def share_of(
+    right: np.ndarray, groups: np.ndarray | None = None, confidence: float = 0.95
+) -> Estimate:
     """Estimate a share from rows, of which some may belong together.
 
     Args:
         right: Whether it happened, per row, shape `(n,)`.
         groups: What each row belongs to, shape `(n,)`; `None` if rows are independent.
+        confidence: Probability that such an interval covers the true share.
 
     Returns:
         The share with its Wilson interval, or that of `clustered_share`; NaN without rows.
     """
     if groups is None:
-        return counted_share(float(np.sum(right)), len(right))
-    return clustered_share(right, groups)
+        return counted_share(float(np.sum(right)), len(right), confidence)
+    return clustered_share(right, groups, confidence)
 
 
 def f1_from_shares(value: float, precision: Estimate, recall: Estimate) -> Estimate:

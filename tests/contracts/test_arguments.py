@@ -41,7 +41,8 @@ HELD = set(
     "Prediction ProbeResult PrunedChannels QuantizationPlan QuantizationReport "
     "QuantizationSensitivity QuantizedConv2D QuantizedDense QuantizedDepthwiseConv2D "
     "QuantizedModel RangeOutlier Reader Recipe Recommendation RegressionEvaluation Result "
-    "Resumable RunReport SummedAveragePooling2D Suspect Task Verification WeightReport".split()
+    "Resumable RunReport SliceReport SliceResult SummedAveragePooling2D Suspect Task "
+    "Verification WeightReport".split()
 )
 
 
@@ -90,7 +91,7 @@ def sound(tmp_path_factory):
         "positive_weights": [1.0, 2.0], "statistic": np.mean, "rng": np.random.default_rng(0),
         "augmentation": kr.Augmentation(), "language": "python", "export": "tflite-int8",
         "spec": kr.get_backbone("efficientnet_lite0"), "adapter": kr.LowRank(), "level": "normal",
-        "make": print, "alarm": ["a"],
+        "make": print, "alarm": ["a"], "columns": {"camera": ["a", "b"] * 20}, "quality": labels,
         "learning_rate": 0.1, "probe": (np.zeros((2, 8, 8, 3)), np.eye(2)),
         "stages": (kr.Stage("a", 1, 0.1),), "backbone": "efficientnet_lite0", "on": "logits",
     }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Where a model is worse than elsewhere: by camera, batch, time, or any other column."""

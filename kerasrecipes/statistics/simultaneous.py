@@ -1,0 +1,81 @@
+"""Means of several sets of rows at once, with intervals that hold for all of them together."""
+
+import math
+
+import numpy as np
+
+from kerasrecipes.statistics.clustered import clustered_error
+from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.shares import share_of
+
+
+def confidence_of_each(count: int, confidence: float = 0.95) -> float:
+    """Return the confidence of a single interval, for all of several to hold with another.
+
+    Args:
+        count: How many are looked at, at least 1.
+        confidence: Probability that all of them cover what they estimate.
+
+    Example:
+        >>> round(confidence_of_each(10), 4)
+        0.9949
+
+    Reference:
+        Šidák, 1967, "Rectangular confidence regions for the means of multivariate normal
+        distributions": exact for independent ones, and on the safe side for others.
+    """
+    return float(confidence ** (1 / count))
+
+
+def mean_of(
+    values: np.ndarray, groups: np.ndarray | None = None, confidence: float = 0.95
+) -> Estimate:
+    """Estimate the mean of rows, of which some may belong together.
+
+    Args:
+        values: Zeros and ones throughout, whose mean is a share; or any numbers, shape `(n,)`.
+        groups: Number of each row's group; `None` if rows are independent.
+        confidence: Probability that such an interval covers the true mean.
+
+    Returns:
+        Shares with their score interval, other means with Student's; NaN without rows, and no
+        interval for numbers that are one row or one group, or of which one is not finite.
+
+    Example:
+        >>> print(mean_of(np.array([1.0, 2.0, 3.0, 4.0])))
+        2.50 (0.45–4.55)
+    """
+    values = np.asarray(values, np.float64)
+    if not len(values):
+        return Estimate(math.nan)
+    if np.isin(values, (0, 1)).all():
+        return share_of(values, groups, confidence)
+    mean = float(values.mean())
+    units = np.arange(len(values)) if groups is None else np.asarray(groups)
+    count = len(np.unique(units))
+    if count < 2 or not math.isfinite(mean):
+        return Estimate(mean)
+    from scipy.stats import t
+
+    half = float(t.ppf((1 + confidence) / 2, count - 1)) * clustered_error(values, units)
+    return Estimate(mean, mean - half, mean + half)
+
+
+def difference_of(first: Estimate, second: Estimate) -> Estimate:
+    """Estimate the difference of two means that were measured on different rows.
+
+    Args:
+        first, second: The means; their intervals are of one confidence, which is the difference's.
+
+    Example:
+        >>> print(difference_of(Estimate(0.9, 0.8, 0.95), Estimate(0.7, 0.6, 0.8)))
+        0.20 (0.06–0.31)
+
+    Reference:
+        Newcombe, 1998, "Interval estimation for the difference between independent proportions",
+        method 10; for any means Zou and Donner, 2008.
+    """
+    below = math.hypot(first.value - first.low, second.high - second.value)
+    above = math.hypot(first.high - first.value, second.value - second.low)
+    value = first.value - second.value
+    return Estimate(value, value - below, value + above)
