@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     )
     from kerasrecipes.report.contact_sheet import draw_augmentation as draw_augmentation
     from kerasrecipes.report.run_report import RunReport as RunReport
+    from kerasrecipes.review import ReviewServer as ReviewServer, review_photos as review_photos
     from kerasrecipes.serve import Prediction as Prediction, Predictor as Predictor
     from kerasrecipes.surgery import BitFit as BitFit, Bottleneck as Bottleneck, LowRank as LowRank
     from kerasrecipes.templates import copy_recipe as copy_recipe, list_recipes as list_recipes
@@ -173,6 +174,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "release.starter": "list_starters write_starter",
         "report.contact_sheet": "draw_augmentation",
         "report.run_report": "RunReport",
+        "review": "ReviewServer review_photos",
         "serve": "Prediction Predictor",
         "surgery": "BitFit Bottleneck LowRank",
         "templates": "copy_recipe list_recipes",

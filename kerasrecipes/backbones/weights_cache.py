@@ -66,24 +66,39 @@ def cached_arrays(
             f"The weights file '{source}' has SHA-256 {found[:12]}…, not {expected_digest[:12]}…; "
             "it was changed or cut off. Install the package that carries it again."
         )
-    folder = cache_folder()
-    target = folder / f"{source.stem}-{found[:16]}-v{version}.npz" if folder else None
+    name = f"{source.stem}-{found[:16]}-v{version}"
     most_bytes = allowed_bytes(source.stat().st_size)
-    if target is not None and (arrays := _read(target, most_bytes)) is not None:
+    return kept_arrays(name, lambda: convert(source), most_bytes, "converted weights")
+
+
+def kept_arrays(
+    name: str, make: Callable[[], dict[str, np.ndarray]], most_bytes: int, what: str
+) -> dict[str, np.ndarray]:
+    """Make arrays, or take those that were made and kept under the same name.
+
+    Args:
+        name: Says all that they depend on, e.g. by a digest.
+        make: Makes them.
+        most_bytes: How many bytes they may have.
+        what: What they are, for people.
+    """
+    folder = cache_folder()
+    target = folder / f"{name}.npz" if folder else None
+    if target is not None and (arrays := _read(target, most_bytes, what)) is not None:
         return arrays
-    arrays = convert(source)
-    _keep(target, arrays)
+    arrays = make()
+    _keep(target, arrays, what)
     return arrays
 
 
-def _keep(target: Path | None, arrays: dict[str, np.ndarray]) -> None:
+def _keep(target: Path | None, arrays: dict[str, np.ndarray], what: str) -> None:
     try:
         if target is None:
             raise OSError("there is no home folder")
         _write(target, arrays)
     except OSError as error:
         warnings.warn(
-            f"Converted weights are not kept, because {target.parent if target else 'the cache'} "
+            f"The {what} are not kept, because {target.parent if target else 'the cache'} "
             f"is not writable ({error.strerror or error}). Set {ENVIRONMENT_VARIABLE} to a "
             "writable folder.",
             stacklevel=3,
@@ -106,7 +121,7 @@ def _digest_of_arrays(arrays: dict[str, np.ndarray]) -> str:
     return total.hexdigest()
 
 
-def _read(path: Path, most_bytes: int) -> dict[str, np.ndarray] | None:
+def _read(path: Path, most_bytes: int, what: str) -> dict[str, np.ndarray] | None:
     try:
         with open_regular(path) as file:
             arrays = read_arrays(file, most_bytes)
@@ -117,8 +132,8 @@ def _read(path: Path, most_bytes: int) -> dict[str, np.ndarray] | None:
         return None
     except (OSError, ValueError, KeyError) as error:
         warnings.warn(
-            f"The converted weights in '{printable(path)}' are damaged ({first_line(error)}); "
-            "they are converted again.",
+            f"The {what} in '{printable(path)}' are damaged ({first_line(error)}); "
+            "they are made again.",
             stacklevel=3,
         )
         return None

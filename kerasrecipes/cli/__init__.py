@@ -54,6 +54,7 @@ COMMANDS = {
     "verify": models.verify_saved,
     "benchmark": models.benchmark_saved,
     "predict": models.predict,
+    "review": photos.review,
     "drift": watching.drift,
     "optimize": optimizing.optimize,
     "prune": optimizing.prune_saved,

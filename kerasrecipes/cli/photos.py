@@ -14,6 +14,7 @@ from kerasrecipes.cli.options import (
     LabelColumn,
     LabelColumns,
     LabelsFrom,
+    Model,
     Photos,
     Seed,
     SplitBy,
@@ -66,6 +67,40 @@ def doctor(
     print_json(report.to_dict()) if as_json else print(report)
     if not report.ok or (fail_on_leak and report.leaks):
         raise typer.Exit(1)
+
+
+def review(
+    model: Model,
+    photos: Photos,
+    label: LabelColumn = None,
+    labels: LabelColumns = None,
+    value: ValueColumn = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The file of decisions; else labels.csv beside the photos."),
+    ] = None,
+    who: Annotated[str | None, typer.Option(help="Who decides; else this user's name.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 0,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Put labels right on a page of this machine: what is likely wrong, and what is odd.
+
+    Keeps each decision in a file that train, doctor and evaluate take into account.
+    """
+    from contextlib import suppress
+    from webbrowser import open_new
+
+    from kerasrecipes.review import review_photos
+
+    columns = as_asked(label=label, labels=labels, value=value)
+    with review_photos(model, photos, **columns, to=to, who=who, port=port, seed=seed) as server:
+        print(f"Open {server.address}\nEnd with Ctrl-C.", flush=True)
+        if open_page:
+            open_new(server.address)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+        print(f"\n{server.session.summary()}")
 
 
 def show_augmentation(

@@ -33,8 +33,9 @@ _FOR_ALL = {
 class ReviewServer(ThreadingHTTPServer):
     """Serves one session, on 127.0.0.1 alone.
 
+    `session` is to be set before it serves; the port is its own from the start.
+
     Args:
-        session: The session.
         port: 0 for any that is free.
 
     Raises:
@@ -42,9 +43,9 @@ class ReviewServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    session: Session
 
-    def __init__(self, session: Session, port: int = 0):
-        self.session = session
+    def __init__(self, port: int = 0):
         self.token = secrets.token_urlsafe(24)
         self.page = files("kerasrecipes.review").joinpath("page.html").read_text("utf-8")
         super().__init__(("127.0.0.1", port), _Handler)

@@ -20,7 +20,8 @@ from kerasrecipes.data.tables.decisions import (
     write_decision,
 )
 from kerasrecipes.errors import DataError, listed, printable
-from kerasrecipes.photos.photo_set import Photo, PhotoSet
+from kerasrecipes.evaluation.mistakes.suspect import Suspect, in_words
+from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.review.pictures import Pictures
 
 
@@ -42,8 +43,8 @@ class Session:
     def __init__(
         self,
         photos: PhotoSet,
-        suspects: "Sequence[Suspected]",
-        kinds: Mapping[str, str],
+        suspects: Sequence[Suspect],
+        kinds: Mapping[Any, str],
         file: Path,
         *,
         who: str | None = None,
@@ -156,7 +157,7 @@ class Session:
 
     def _told(self, index: int) -> dict[str, str]:
         photo = self.photos.photos[index]
-        return {"name": printable(self._names[index]), "label": printable(_in_words(photo))}
+        return {"name": printable(self._names[index]), "label": printable(in_words(photo.label))}
 
     def _shown(self, index: int) -> dict[str, str] | None:
         one = self._decided.get(index)
@@ -164,30 +165,6 @@ class Session:
             return None
         told = asdict(one)
         return {name: printable(told[name]) for name in ("decision", "label", "who", "when")}
-
-
-class Suspected(Protocol):
-    """A photo to look at, and why."""
-
-    @property
-    def kind(self) -> str:
-        """Why."""
-
-    @property
-    def index(self) -> int:
-        """Which."""
-
-    @property
-    def suggestion(self) -> str:
-        """What it should perhaps be."""
-
-    @property
-    def reason(self) -> str:
-        """What speaks against it."""
-
-    @property
-    def beside(self) -> tuple[int, ...]:
-        """Others to look at beside it."""
 
 
 class Heatmap(Protocol):
@@ -236,13 +213,6 @@ def under_decisions(photos: PhotoSet, file: Path) -> PhotoSet:
         )
     labelled = (replace(p, label=new.get(i, p.label)) for i, p in enumerate(photos.photos))
     return photos.with_items(labelled)
-
-
-def _in_words(photo: Photo) -> str:
-    label = photo.label
-    if isinstance(label, str):
-        return label
-    return ", ".join(label) or "no label" if isinstance(label, tuple) else f"{label:.4g}"
 
 
 def _user() -> str:

@@ -128,10 +128,14 @@ ROOMS = {
         libraries="numpy",
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
-    "review": Room("data photos", libraries="PIL"),
+    "review": Room(
+        "backbones bundles data engine evaluation heads photos release training",
+        libraries="numpy PIL",
+        later_libraries="keras sklearn",
+    ),
     "cli": Room(
         later="backbones choosing data drift engine export optimization photos release report "
-        "serve settings templates training verify",
+        "review serve settings templates training verify",
         libraries="typer",
     ),
     "__main__": Room("cli"),

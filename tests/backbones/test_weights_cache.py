@@ -78,7 +78,7 @@ def test_every_kind_of_damage_is_noticed_and_repaired(source, cache):
     for damage in damages:
         kept.write_bytes(damage)
         converter = Converter()
-        with pytest.warns(UserWarning, match="are damaged .*; they are converted again"):
+        with pytest.warns(UserWarning, match="are damaged .*; they are made again"):
             take(source, converter)
         assert converter.runs == 1
         take(source, converter)
@@ -91,7 +91,7 @@ def test_an_unwritable_cache_costs_one_warning(source, tmp_path, monkeypatch):
     converter = Converter()
     with pytest.warns(
         UserWarning,
-        match="Converted weights are not kept, because .*cache is not "
+        match="The converted weights are not kept, because .*cache is not "
         "writable .*Set KERASRECIPES_CACHE to a writable folder.",
     ) as caught:
         take(source, converter)

@@ -20,7 +20,7 @@ from tiny_bundle import reseal
 VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "init", "train", "ablate",
     "evaluate", "operate", "export", "starter", "report", "verify", "benchmark", "predict",
-    "drift", "optimize",
+    "review", "drift", "optimize",
     "prune", "quantize", "distil",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")

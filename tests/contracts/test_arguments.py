@@ -42,7 +42,7 @@ HELD = set(
     "QuantizationSensitivity QuantizedConv2D QuantizedDense QuantizedDepthwiseConv2D "
     "QuantizedModel RangeOutlier Reader Recipe Recommendation RegressionEvaluation Result "
     "Resumable RunReport SliceReport SliceResult SummedAveragePooling2D Suspect Task "
-    "Verification WeightReport".split()
+    "ReviewServer Verification WeightReport".split()
 )
 
 

@@ -1,24 +1,19 @@
 """Photos with names of all kinds, what to look at among them, and a server for one session."""
 
 import threading
-from dataclasses import dataclass
 
 import pytest
 
 from kerasrecipes import scan_photos
+from kerasrecipes.evaluation.mistakes.suspect import Suspect
 from kerasrecipes.review.server import ReviewServer
 from kerasrecipes.review.session import Session
 
 KINDS = {"label_error": "Likely wrong labels", "outlier": "Odd ones"}
 
 
-@dataclass(frozen=True)
-class One:
-    kind: str
-    index: int
-    suggestion: str = ""
-    reason: str = ""
-    beside: tuple[int, ...] = ()
+def suspect(kind, index, suggestion, reason, beside):
+    return Suspect(kind, index, 0.5, "", suggestion, beside, reason)
 
 
 @pytest.fixture
@@ -37,10 +32,10 @@ def photos(root):
 @pytest.fixture
 def session(photos, root):
     suspects = [
-        One("label_error", 3, "good", "models say <script>alert(1)</script> good", (0, 6, 7)),
-        One("label_error", 0, "crack", "models say crack", (1, 3)),
-        One("outlier", 8, "", "4.0 times as far as usual", (6, 7)),
-        One("outlier", 0, "", "3.0 times as far as usual", (1,)),
+        suspect("label_error", 3, "good", "models say <script>alert(1)</script> good", (0, 6, 7)),
+        suspect("label_error", 0, "crack", "models say crack", (1, 3)),
+        suspect("outlier", 8, "", "4.0 times as far as usual", (6, 7)),
+        suspect("outlier", 0, "", "3.0 times as far as usual", (1,)),
     ]
     return Session(photos, suspects, KINDS, root / "labels.csv", who="ana")
 
@@ -51,7 +46,8 @@ def serve():
     servers = []
 
     def start(session) -> ReviewServer:
-        server = ReviewServer(session)
+        server = ReviewServer()
+        server.session = session
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
         return server

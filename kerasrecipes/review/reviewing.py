@@ -1,0 +1,86 @@
+"""Photos and a model in, a page to put labels right out."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from kerasrecipes.arguments import named
+from kerasrecipes.console import say
+from kerasrecipes.data.tables.decisions import decisions_file
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.evaluation.mistakes.suspect import KINDS
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.review.server import ReviewServer
+from kerasrecipes.review.session import Session, decided, under_decisions
+
+
+@named
+def review_photos(
+    bundle: Bundle | str | Path,
+    photos: str | Path,
+    *,
+    label: str | None = None,
+    labels: str | Sequence[str] | None = None,
+    value: str | None = None,
+    to: str | Path | None = None,
+    who: str | None = None,
+    port: int = 0,
+    seed: int = 0,
+) -> ReviewServer:
+    """Prepare a page on this machine on which a person puts the labels of photos right.
+
+    It shows labels that are likely wrong, look-alikes with different labels, what the model was
+    surest of and wrong about, and photos that are like no other; and keeps each decision in a file
+    that `scan_photos`, and so each training, takes into account.
+
+    Args:
+        bundle: A bundle, or its folder; a model's folder stands for its latest version.
+        photos: A folder or table of labelled photos; the model may have learned from them.
+        label: The table's column of one class each; see `scan_photos`.
+        labels: The table's column of several labels each, or one column per label.
+        value: The table's column of a number each.
+        to: The file of decisions; by default `labels.csv` in the folder, or `tiles.labels.csv`
+            beside a table `tiles.csv`. What it says already is shown, and counts.
+        who: Who decides; by default the name of this user.
+        port: A port of this machine; 0 for any that is free.
+        seed: Seed of the search.
+
+    Returns:
+        A server on 127.0.0.1: open its `address` in a browser and call its `serve_forever()`.
+
+    Raises:
+        DataError: If the photos cannot be scanned, the model does not know their classes, or the
+            file holds something else or cannot be written.
+        IntegrityError: If a file of the bundle was changed.
+        OSError: If the port is taken.
+    """
+    from kerasrecipes.review.looking import find_suspects
+
+    bundle = Bundle.load(bundle)
+    file = decisions_file(Path(os.path.abspath(photos))) if to is None else Path(to)
+    _check_writable(file)
+    server = ReviewServer(port)
+    try:
+        columns = {"label": label, "labels": labels, "value": value}
+        asked: dict[str, Any] = {name: given for name, given in columns.items() if given}
+        scanned = cast(PhotoSet, bundle.scan(photos, labels_from=None, **asked))
+        decided(scanned, file)  # before what takes long
+        suspects = find_suspects(bundle, under_decisions(scanned, file), seed)
+        server.session = Session(scanned, suspects, KINDS, file, who=who)
+    except BaseException:
+        server.server_close()
+        raise
+    say(f"{len({one.index for one in suspects})} of {len(scanned)} photos are worth a look.")
+    return server
+
+
+def _check_writable(file: Path) -> None:
+    folder = file.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "cannot be written" if folder.is_dir() else "does not exist"
+        raise DataError(
+            f"Decisions cannot be kept in '{printable(file)}': the folder {reason}. Name another "
+            "file by to= (--to), and give it to each training by labels_from= (--labels-from)."
+        )
