@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from kerasrecipes.choosing.recommend import recommend_backbone as recommend_backbone
     from kerasrecipes.choosing.recommendation import Recommendation as Recommendation
     from kerasrecipes.console import set_verbosity as set_verbosity
+    from kerasrecipes.diagnosis.mistakes import (
+        Mistakes as Mistakes,
+        find_mistakes as find_mistakes,
+    )
     from kerasrecipes.drift import (
         DriftReport as DriftReport,
         ReferenceProfile as ReferenceProfile,
@@ -149,6 +153,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "choosing.probe": "probe_backbone",
         "choosing.recommend": "recommend_backbone",
         "choosing.recommendation": "Recommendation",
+        "diagnosis.mistakes": "Mistakes find_mistakes",
         "console": "set_verbosity",
         "photos.split": "split_photos",
         "drift": "DriftReport ReferenceProfile detect_drift profile_bundle",

@@ -19,6 +19,7 @@ import typer
 from kerasrecipes._version import __version__
 from kerasrecipes.cli import (
     catalogue,
+    diagnosing,
     fitting,
     models,
     optimizing,
@@ -47,6 +48,7 @@ COMMANDS = {
     "train": fitting.train,
     "ablate": fitting.ablate,
     "evaluate": models.evaluate,
+    "mistakes": diagnosing.mistakes,
     "operate": models.operate,
     "export": models.export_saved,
     "starter": models.starter,

@@ -145,11 +145,20 @@ def starter(
 def report(
     model: Model,
     to: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
+    photos: Annotated[
+        Path | None, typer.Option(help="Show which of these photos to look at first, too.")
+    ] = None,
 ) -> None:
     """Write a page about a saved model: its fit, and every file that was exported since."""
     from kerasrecipes.release.reporting import write_report
 
-    print(f"Written to '{printable(write_report(model, to))}'.")
+    sections = []
+    if photos is not None:
+        from kerasrecipes.diagnosis.gallery import gallery
+        from kerasrecipes.diagnosis.mistakes import find_mistakes
+
+        sections = gallery(find_mistakes(photos, model))
+    print(f"Written to '{printable(write_report(model, to, sections=sections))}'.")
 
 
 def verify_saved(model: Model, as_json: Json = False) -> None:

@@ -1,15 +1,22 @@
 """The page about a saved model as it is now: its fit, and every file that was exported since."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasrecipes.arguments import named
 from kerasrecipes.files import complete_file, told_plainly
 from kerasrecipes.release.bundle import Bundle
 
+if TYPE_CHECKING:
+    from kerasrecipes.report.section import Section
+
 
 @named
-def write_report(bundle: Bundle | str | Path, path: str | Path) -> Path:
+def write_report(
+    bundle: Bundle | str | Path, path: str | Path, *, sections: "Sequence[Section]" = ()
+) -> Path:
     """Write one self-contained HTML page about a saved model.
 
     A bundle holds the report of its fit, which nothing changes any more; exports come later, and
@@ -18,6 +25,7 @@ def write_report(bundle: Bundle | str | Path, path: str | Path) -> Path:
     Args:
         bundle: A bundle, or its folder; a model's folder stands for its latest version.
         path: The new file, e.g. `"tiles.html"`; one that is there is replaced.
+        sections: What else to show, e.g. what `kerasrecipes.diagnosis.gallery` returns.
 
     Returns:
         The path.
@@ -33,7 +41,7 @@ def write_report(bundle: Bundle | str | Path, path: str | Path) -> Path:
     exports = [record.to_dict() for record in bundle.exports().values()]
     pictures = [name for name in bundle.manifest.sha256 if name.startswith("plots/")]
     plots = {Path(name).stem: bundle.read(name) for name in pictures}
-    page = render_html(replace(bundle.report(), exports=exports), plots)
+    page = render_html(replace(bundle.report(), exports=exports), plots, sections)
     with told_plainly(path), complete_file(path) as file:
         file.write(page.encode())
     return path

@@ -4,7 +4,7 @@ import base64
 import importlib.resources
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasrecipes.errors import printable
@@ -17,6 +17,7 @@ from kerasrecipes.report.run_report import (
     optimization_sentence,
     stage_sentence,
 )
+from kerasrecipes.report.section import Section
 from kerasrecipes.report.words import duration, found_of, size
 from kerasrecipes.statistics.estimate import Estimate
 
@@ -37,13 +38,18 @@ _OF_OTHER_TASKS = {
 }
 
 
-def render_html(report: RunReport, plots: Mapping[str, bytes] | None = None) -> str:
+def render_html(
+    report: RunReport,
+    plots: Mapping[str, bytes] | None = None,
+    sections: Sequence[Section] = (),
+) -> str:
     """Write a report as one self-contained HTML page.
 
     Args:
         report: The facts of a fit.
         plots: PNG files by name. Those of `draw_pictures` get their place and a caption; others
             follow.
+        sections: What else to show, behind the pictures.
 
     Returns:
         The page. It loads nothing from elsewhere, and text from the data cannot become markup.
@@ -72,6 +78,7 @@ def render_html(report: RunReport, plots: Mapping[str, bytes] | None = None) -> 
         headline=[] if evaluation is None else evaluation.tiles() + evaluation.latency_tiles(),
         sentences=_sentences(evaluation),
         plots=_plots(plots or {}, isinstance(evaluation, Evaluation)),
+        sections=[(one, list(one.blocks())) for one in sections],
         stages=[(stage, stage_sentence(stage), _blocks(stage)) for stage in report.stages],
         optimization=[(step, optimization_sentence(step)) for step in report.optimization],
         leaks=report.data.leaks[:_LEAKS_SHOWN],

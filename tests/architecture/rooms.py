@@ -70,7 +70,7 @@ ROOMS = {
         "data evaluation heads statistics",
         later="photos",  # a contact sheet is of photos
         libraries="numpy pydantic",
-        later_libraries="jinja2 matplotlib sklearn",
+        later_libraries="PIL jinja2 matplotlib sklearn",
     ),
     "engine": Room(
         "backbones data report statistics surgery",
@@ -121,6 +121,11 @@ ROOMS = {
         libraries="numpy",
         later_libraries="scipy sklearn",
     ),
+    "diagnosis": Room(
+        "backbones data drift engine evaluation heads photos release report statistics",
+        libraries="numpy",
+        later_libraries="keras sklearn",
+    ),
     "optimization": Room(
         "backbones bundles data engine evaluation heads quantization release report "
         "settings statistics surgery training",
@@ -134,8 +139,8 @@ ROOMS = {
         later_libraries="keras sklearn",
     ),
     "cli": Room(
-        later="backbones choosing data drift engine export optimization photos release report "
-        "review serve settings templates training verify",
+        later="backbones choosing data diagnosis drift engine export optimization photos "
+        "release report review serve settings templates training verify",
         libraries="typer",
     ),
     "__main__": Room("cli"),

@@ -35,7 +35,7 @@ HELD = set(
     "BundleEvaluation CheckReport ClassHead ClassResult Continuation Estimate Evaluation "
     "Example Examples Excluded ExportFormat ExportRecord Finding FineTuned FreezeSummary "
     "GradientCheck GraphFacts Head InputSpec LabelResult Latency LayerPrecision LayerSensitivity "
-    "LearningRateSuggestion LoadedModel Modality MultiLabelEvaluation OptimizationResult "
+    "LearningRateSuggestion LoadedModel Mistakes Modality MultiLabelEvaluation OptimizationResult "
     "OperatedBundle OptimizedBundle "
     "OrderedClassResult OrdinalEvaluation OutputSpec Photo PhotoFacts PhotoSet "
     "Prediction ProbeResult PrunedChannels QuantizationPlan QuantizationReport "

@@ -29,7 +29,7 @@ def known_columns(
     Raises:
         DataError: If there is no such column, or the table is not as it was.
     """
-    columns = _of_table(examples)
+    columns = table_columns(examples)
     found: dict[str, Sequence[object]] = {}
     for name in dict.fromkeys(names):
         header = header_of(name)
@@ -56,7 +56,15 @@ def _own(examples: Examples, name: str) -> list[object]:
     return [in_words(value) for value in values]
 
 
-def _of_table(examples: Examples) -> dict[str, list[object]]:
+def table_columns(examples: Examples) -> dict[str, list[object]]:
+    """Return every column of the table that examples are from, one value for each of them.
+
+    Args:
+        examples: The examples; those of a folder have no columns.
+
+    Raises:
+        DataError: If the table is not as it was when they were scanned.
+    """
     if examples.root.suffix.lower() not in TABLE_SUFFIXES or not examples.root.is_file():
         return {}
     rows, spelled = read_rows(examples.root)

@@ -1,0 +1,62 @@
+"""The examples to look at first, as sections of a page."""
+
+from collections.abc import Sequence
+
+from kerasrecipes.diagnosis.mistakes import Mistakes
+from kerasrecipes.evaluation.mistakes.suspect import KINDS, in_words
+from kerasrecipes.report.section import SIDE, Section, Thumbnail
+
+_OF_A_KIND = 12
+_OF_A_CLUSTER = 6
+
+
+def gallery(found: Mistakes) -> list[Section]:
+    """Show the first suspects of each kind, and some mistakes of each cluster.
+
+    Args:
+        found: What `find_mistakes` returned, of photos.
+
+    Returns:
+        Sections for `write_report`; none for kinds of which there are no suspects.
+
+    Raises:
+        DataError: If a photo that is to be shown has changed since it was scanned.
+    """
+    sections = []
+    for kind, title in KINDS.items():
+        suspects = found.of(kind)
+        if suspects:
+            captions = [
+                (found.name(one.index), _change(one.label, one.suggestion), one.reason)
+                for one in suspects[:_OF_A_KIND]
+            ]
+            rows = [one.index for one in suspects[:_OF_A_KIND]]
+            shown = f"The first {len(rows)} of {len(suspects):,}, the most suspicious first."
+            sections.append(Section(title, (shown,), _thumbnails(found, rows, captions)))
+    for number, cluster in enumerate(found.clusters, start=1):
+        rows = list(cluster.rows[:_OF_A_CLUSTER])
+        items = found.examples.items
+        captions = [(found.name(row), in_words(items[row].label), "") for row in rows]
+        alone = len(found.clusters) == 1
+        together = f"Mistakes that lie together, {number}"
+        title = "What the mistakes have in common" if alone else together
+        shared = [str(one) for one in cluster.traits] or ["nothing of what was compared"]
+        content = (
+            f"{len(cluster.rows)} mistakes. Beside the answers that are right: "
+            f"{'; '.join(shared)}. In brackets: 95% intervals that hold for all {found.compared} "
+            "comparisons at once.",
+        )
+        sections.append(Section(title, content, _thumbnails(found, rows, captions)))
+    return sections
+
+
+def _change(label: str, suggestion: str) -> str:
+    return f"{label} → {suggestion}" if suggestion else label
+
+
+def _thumbnails(
+    found: Mistakes, rows: Sequence[int], captions: Sequence[tuple[str, ...]]
+) -> tuple[Thumbnail, ...]:
+    photos = found.examples.select(rows).each((SIDE, SIDE, 3))
+    pairs = zip(photos, captions, strict=True)
+    return tuple(Thumbnail.of(pixels, *filter(None, lines)) for pixels, lines in pairs)

@@ -1,0 +1,210 @@
+"""What models say about examples that they did not learn from: a linear model, cross-validated."""
+
+import re
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasrecipes.backbones import get_backbone
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.console import bar
+from kerasrecipes.data.examples import CLASS, LABELS, Examples
+from kerasrecipes.data.strata import join_units
+from kerasrecipes.engine.frozen.runtime import frozen_engine
+from kerasrecipes.errors import DataError
+from kerasrecipes.heads import get_task, make_head
+from kerasrecipes.heads.head import HEAD_OF
+
+if TYPE_CHECKING:
+    import keras
+
+BATCH = 32
+FOLDS = 5
+# scikit-learn's `C`, and 1 / `alpha`, for features of length 1; the best is between them, mostly.
+STRENGTHS = (1.0, 3.0, 10.0)
+_FLOOR = 1e-15
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """What a frozen backbone sees of examples.
+
+    Args:
+        deep: Its blocks from the first third on, each pooled and of length 1, beside each other,
+            float32 `(n, d)`.
+        last: Its last block, pooled and of length 1, float32 `(n, e)`.
+    """
+
+    deep: np.ndarray
+    last: np.ndarray
+
+
+def pool_blocks(backbone: str | BackboneSpec, examples: Examples) -> Pooled:
+    """Run a backbone over examples once.
+
+    Several depths tell more than the last alone, and the length of each tells nothing but how much
+    contrast there is.
+
+    Args:
+        backbone: A name of `list_backbones()`, or a specification.
+        examples: What to look at; labels are not looked at.
+
+    Raises:
+        DataError: If an example cannot be read, or changed since it was scanned.
+
+    Reference:
+        Evci et al., 2022, "Head2Toe: Utilizing Intermediate Representations for Better Transfer
+        Learning".
+    """
+    import keras
+
+    spec = get_backbone(backbone)
+    built = spec.build(None, "default" if spec.load_default else "imagenet")
+    outputs = [_pooled(layer.output) for layer in _last_of_blocks(built, spec)]
+    model = keras.Model(built.input, outputs)
+    run, rows, done = frozen_engine(model, len(examples)), [], 0
+    with bar("computing features") as show:
+        for batch in examples.reader(model).in_order(BATCH):
+            rows.append(run(batch.numpy()))
+            show(done := done + len(batch), len(examples))
+    blocks = [_of_length_1(np.concatenate(found)) for found in zip(*rows, strict=True)]
+    return Pooled(np.concatenate(blocks, axis=1), blocks[-1])
+
+
+def _last_of_blocks(model: "keras.Model", spec: BackboneSpec) -> list["keras.layers.Layer"]:
+    found = []
+    for pattern in spec.blocks:
+        layers = [layer for layer in model.layers if re.fullmatch(pattern, layer.name)]
+        found += layers[-1:]
+    return [*found[len(found) // 3 : -1], model.layers[-1]]
+
+
+def _pooled(tensor: "keras.KerasTensor") -> "keras.KerasTensor":
+    from keras import layers
+
+    return layers.GlobalAveragePooling2D()(tensor) if len(tensor.shape) == 4 else tensor
+
+
+def _of_length_1(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def out_of_fold(examples: Examples, features: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Answer each example by a linear model that learned from others.
+
+    Groups, copies and near duplicates are never on both sides: a copy with the same wrong label
+    would vouch for it.
+
+    Args:
+        examples: Labelled examples.
+        features: Shape `(n, d)`, rows of about length 1.
+        seed: Seed of the folds.
+
+    Returns:
+        Class probabilities, scores of labels, or numbers, float64 `(n, width)`.
+
+    Raises:
+        DataError: If there are fewer than five units that stand alone.
+    """
+    units = np.empty(len(examples), np.int64)
+    joined = join_units(examples, by_group=True, near=True)
+    for number, members in enumerate(joined):
+        units[members] = number
+    if len(joined) < FOLDS:
+        raise DataError(
+            f"There are {len(joined)} {examples.noun[1]} or groups that differ, too few to learn "
+            f"from some and judge the others. Give at least {FOLDS}."
+        )
+    splits = _folds(examples.strata(), units, seed)
+    targets = targets_of(examples)
+    found = [_answered(examples.target, features, targets, splits, one) for one in STRENGTHS]
+    losses = [_loss(examples.target, one, targets) for one in found]
+    return found[int(np.argmin(losses))]
+
+
+def targets_of(examples: Examples) -> np.ndarray:
+    """Return what examples are labelled with, as their usual task has it."""
+    head = make_head(HEAD_OF[examples.target])
+    return get_task(head.task.name).targets(examples, head.output(examples))
+
+
+def _folds(strata: np.ndarray, units: np.ndarray, seed: int) -> list[Any]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # of classes of which there are few
+        warnings.simplefilter("ignore")
+        return list(folds.split(strata, strata, units))
+
+
+def linear_model(target: str, strength: float) -> Any:
+    """Return scikit-learn's linear model of what examples are answered with.
+
+    Args:
+        target: See `Examples`.
+        strength: `C` of a logistic regression, or 1 / `alpha` of a ridge regression.
+    """
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.multiclass import OneVsRestClassifier
+
+    if target == CLASS:
+        return LogisticRegression(C=strength, max_iter=1000)
+    if target == LABELS:
+        return OneVsRestClassifier(LogisticRegression(C=strength, max_iter=1000))
+    return Ridge(alpha=1 / strength)
+
+
+def answered(
+    target: str, features: np.ndarray, targets: np.ndarray, train: Any, test: Any, strength: float
+) -> np.ndarray:
+    """Learn from some examples, and answer others.
+
+    Args:
+        target: What they are answered with; see `Examples`.
+        features: Shape `(n, d)`.
+        targets: What they are labelled with; see `targets_of`.
+        train, test: Rows.
+        strength: See `linear_model`.
+
+    Returns:
+        Answers to `test`, float64 `(m, width)`, one column per class that `targets` has.
+    """
+    model = linear_model(target, strength)
+    width = int(targets.max()) + 1 if target == CLASS else targets.shape[-1]
+    with warnings.catch_warnings():  # of labels that all examples of a fold have, or none
+        warnings.simplefilter("ignore")
+        if target == CLASS and len(np.unique(targets[train])) < 2:
+            return np.eye(width)[np.full(len(test), targets[train][0])]
+        model.fit(features[train], targets[train])
+        if target not in (CLASS, LABELS):
+            return np.asarray(model.predict(features[test]), np.float64)[:, None]
+        said = np.asarray(model.predict_proba(features[test]), np.float64)
+    if target == LABELS:
+        return said
+    found = np.zeros((len(test), width))
+    found[:, model.classes_] = said
+    return found
+
+
+def _answered(
+    target: str, features: np.ndarray, targets: np.ndarray, splits: list[Any], strength: float
+) -> np.ndarray:
+    found: np.ndarray | None = None
+    for train, test in splits:
+        rows = answered(target, features, targets, train, test, strength)
+        if found is None:
+            found = np.zeros((len(targets), rows.shape[1]))
+        found[test] = rows
+    return np.empty((0, 1)) if found is None else found
+
+
+def _loss(target: str, answers: np.ndarray, targets: np.ndarray) -> float:
+    if target == CLASS:
+        said = answers[np.arange(len(targets)), targets]
+        return float(-np.log(np.maximum(said, _FLOOR)).mean())
+    if target == LABELS:
+        said = np.where(targets > 0.5, answers, 1 - answers)
+        return float(-np.log(np.maximum(said, _FLOOR)).mean())
+    return float(np.square(answers[:, 0] - targets).mean())
