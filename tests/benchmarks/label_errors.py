@@ -3,10 +3,11 @@
     python tests/benchmarks/label_errors.py [--seeds 0 1 2 3 4] [--flipped 0.08] [--half]
 
 The labels of so many solar cells (the package `elpv-dataset`), drawn at random, are turned over,
-and `likely_label_errors` looks for them with what `find_mistakes` uses: the frozen default backbone,
-run once, and linear models, cross-validated. A suspect that was not turned over counts as wrong,
-also where the package's own label is: those are ambiguous or wrong, too. Beside it stand two simpler
-rules on the same answers. With `--half`, by the half of the photos that choices were made on.
+and `likely_label_errors` looks for them with what `find_mistakes` uses: the frozen default
+backbone, run once, and linear models, cross-validated. A suspect that was not turned over counts
+as wrong, also where the package's own label is: those are ambiguous or wrong, too. Beside it stand
+two simpler rules on the same answers. With `--half`, by the half of the photos that choices were
+made on.
 Prints a Markdown section for RESULTS.md.
 """
 
