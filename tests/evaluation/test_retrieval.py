@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
@@ -98,3 +100,13 @@ def test_intervals_go_by_parts():
     precision = mean_average_precision(embeddings, labels, groups=[f"P{p}" for p in parts])
     assert share.high - share.low > 0.3 > 2 * 0.09
     assert precision.high - precision.low > 0.12
+
+
+def test_memory_grows_with_the_photos_and_not_with_their_pairs(monkeypatch):
+    monkeypatch.setattr(retrieval, "_QUERIES", 16)
+    embeddings, labels = RNG.normal(size=(1500, 4)), np.zeros(1500, int)
+    tracemalloc.start()
+    recall_at_k(embeddings, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3_000_000  # the places of all pairs would be 18 MB

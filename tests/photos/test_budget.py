@@ -63,6 +63,32 @@ def tiff_of_jpeg(jpeg: bytes, side: int) -> bytes:
     return tiff(entries)[:200].ljust(200, b"\0") + jpeg
 
 
+def lines(rows: int, width: int, *, order: str = "<", page: int = 1, colours: int = 1) -> bytes:
+    """A TIFF of one row a strip, all of which are the same bytes, each colour by itself."""
+    strips = rows * colours
+    first = 8 + 18 * (page - 1)
+    places = first + 2 + 12 * 11 + 4
+    pixels = places + 8 * strips
+    entries = [
+        (256, 1, width),
+        (257, 1, rows),
+        (258, colours, pixels + 256 * (width // 256 + 1) if colours > 1 else 8),
+    ]
+    entries += [(259, 1, 1), (262, 1, 2 if colours > 1 else 1), (273, strips, places)]
+    entries += [(277, 1, colours), (278, 1, 1), (279, strips, places + 4 * strips)]
+    entries += [(284, 1, 2 if colours > 1 else 1), (305, 4, 0)]
+    directory = struct.pack(f"{order}H", len(entries))
+    for tag, count, value in entries:
+        short = tag not in {257, 273, 279} and count == 1
+        told = struct.pack(f"{order}HH", value, 0) if short else struct.pack(f"{order}I", value)
+        directory += struct.pack(f"{order}HHI", tag, 3 if short or tag == 258 else 4, count) + told
+    before = struct.pack(f"{order}HHHIII", 1, 256, 3, 1, 9, first) if page == 2 else b""
+    begin = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8) + before
+    depths = struct.pack(f"{order}3H", 8, 8, 8)
+    tables = struct.pack(f"{order}I", pixels) * strips + struct.pack(f"{order}I", width) * strips
+    return begin + directory + bytes(4) + tables + bytes(range(256)) * (width // 256 + 1) + depths
+
+
 def gif_after(blocks: bytes) -> bytes:
     whole = encoded("GIF", "L", (8, 8))
     begin = 13 + (3 << (whole[10] & 7) + 1 if whole[10] & 128 else 0)
@@ -96,8 +122,11 @@ SLOW = {
     "another white": (b"P6 3000 2000 254 1", "or with a largest one other than 255"),
     "comments": (b"P3 9 9 255 " + b"#\n" * 1001, "more than 1000 comments"),
     "a long comment": (b"P5 #" + b"a" * 70_000 + b"\n9 9 255 ", "without a header"),
-    "strips": (tiff([(256, 4, 1, 9), (273, 4, 200_001, 8)]), "more than 200000 strips"),
-    "strips, cut": (tiff([(273, 3, 300_000, 8)], count=900)[:30], "more than 200000 strips"),
+    "strips": (lines(200_001, 8), "more than 200000 places and lengths of strips"),
+    "strips of another page": (lines(200_001, 8, page=2), "more than 200000 places and lengths"),
+    "strips, cut": (tiff([(273, 3, 300_000, 8)], count=900)[:30], "more than 200000 numbers"),
+    "strips that are not there": (lines(300_000, 256)[:1_000_000], "more than 200000 numbers"),
+    "numbers": (tiff([(700, 4, 200_001, 8)]), "more than 200000 numbers"),
     "entries": (tiff([(256, 3, 1, 9)], count=1001), "more than 1000 entries"),
     "blocks": (gif_after(b"!\xfe\0" * 110_000), r"more than 105\d\d\d blocks"),
     "a large frame": (GIF_FRAME, "too large: a frame of 65535x65535 pixels"),
@@ -129,6 +158,14 @@ def test_what_is_just_within_the_budget_is_decoded():
         gif_after(b"!\xfe\0" * 90_000),
     ):
         assert decode_photo(data, SIZE).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("colours", [1, 3])
+def test_one_row_a_strip_is_ordinary(order, colours):
+    data = lines(101_000 // colours, 80, order=order, colours=colours)
+    photo = decode_photo(data, (8, 80))
+    assert np.array_equal(photo[..., 0], np.arange(80)[None].repeat(8, 0))
 
 
 def test_no_more_than_the_second_frame_is_looked_at(tmp_path):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from kerasrecipes.errors import DataError
 from kerasrecipes.photos.decoding.decode import decode_photo
+from kerasrecipes.photos.decoding.graph_sums import crc32
 from kerasrecipes.photos.decoding.in_graph import decode_files
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from pngs import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, chunk, png
@@ -138,6 +139,62 @@ def pngs(draw) -> bytes:
 @given(data=pngs())
 def test_pngs_are_decoded_alike(by_graph, data):
     check(by_graph, data)
+
+
+def chunks_of(data: bytes) -> list[bytes]:
+    found, at = [], 8
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        found.append(data[at : at + length + 12])
+        at += length + 12
+    return found
+
+
+@st.composite
+def damaged_pngs(draw) -> bytes:
+    """A PNG of which a bit is turned, the end is missing, or a part is changed."""
+    data = draw(pngs())
+    place = draw(st.integers(8, len(data) - 1))
+    how = draw(st.sampled_from(["bit", "end", "part", "sum", "kind", "order", "none"]))
+    if how == "bit":
+        return data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :]
+    if how == "end":
+        return data[:place]
+    parts = chunks_of(data)
+    at = draw(st.integers(1, len(parts) - 1))
+    one = parts[at]
+    if how == "sum":
+        parts[at] = one[:-1] + bytes([one[-1] ^ 1])
+    elif how == "kind":
+        kind = draw(st.sampled_from([b"abCd", b"ABCd", b"ab1d", b"\0\0\0\0", b"IDAT", b"IEND"]))
+        parts[at] = chunk(kind, one[8:-4])
+    elif how == "order":
+        del parts[at]
+        parts.insert(draw(st.integers(1, len(parts))), one)
+    elif how == "part" and one[4:8] != b"IDAT":
+        inside = bytearray(one[8:-4])
+        if inside:
+            inside[place % len(inside)] ^= 1 << place % 8
+        parts[at] = chunk(one[4:8], bytes(inside))
+    return data[:8] + b"".join(parts)
+
+
+@EXAMPLES
+@given(data=damaged_pngs())
+def test_damaged_pngs_are_refused_by_both(by_graph, data):
+    check(by_graph, data)
+
+
+@pytest.mark.parametrize("length", [4, 5, 7, 8, 33, 70_001])
+def test_sums_are_those_of_pngs(length):
+    content = np.random.default_rng(length).bytes(length)
+    assert int(crc32(tf_string(content))) % 2**32 == zlib.crc32(content)
+
+
+def tf_string(content: bytes):
+    import tensorflow as tf
+
+    return tf.constant(content)
 
 
 @pytest.mark.parametrize("name", [*READ, *NOT_READ])

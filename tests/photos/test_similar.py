@@ -87,6 +87,50 @@ def test_blocks_cover_every_pair(make, monkeypatch):
     assert near_duplicates(photos) == [(i, i + 25) for i in range(25)]
 
 
+def many_prints(count: int, common: float = 0.0) -> np.ndarray:
+    """Noise of 20 kinds, a fourth of which is repeated, more or less alike, around 0.94."""
+    rng = np.random.default_rng(count)
+    noise = rng.standard_normal((count, 48 * 48), dtype=np.float32)
+    kinds = rng.standard_normal((20, 48 * 48), dtype=np.float32)
+    rows = np.sqrt(1 - common) * noise + np.sqrt(common) * kinds[rng.integers(20, size=count)]
+    copies = np.arange(count // 4)
+    alike = rng.uniform(0.9, 0.99, (len(copies), 1)).astype(np.float32)
+    others = rows[rng.integers(len(copies), count, len(copies))]
+    rows[copies] = alike * others + np.sqrt(1 - alike**2) * noise[copies]
+    return np.clip(np.rint(40 * rows), -127, 127).astype(np.int8)
+
+
+@pytest.mark.parametrize(("common", "threshold"), [(0, 0.94), (0.5, 0.94)])
+def test_many_photos_have_the_pairs_that_comparing_all_finds(monkeypatch, common, threshold):
+    prints = many_prints(1200, common)
+    all_pairs = similar._similar(prints, threshold)
+    monkeypatch.setattr(similar, "_FEW", 2)
+    compared, correlate = [], similar._that_correlate
+    monkeypatch.setattr(
+        similar,
+        "_that_correlate",
+        lambda *a: compared.append(len(a[2])) or correlate(*a),
+    )
+    assert sorted(similar._similar(prints, threshold)) == sorted(all_pairs)
+    assert 100 < len(all_pairs) <= compared[0] < 1200**2 / 20
+
+
+def test_most_pairs_are_compared_where_most_may_be_alike(monkeypatch):
+    monkeypatch.setattr(similar, "_FEW", 2)
+    monkeypatch.setattr(similar, "_that_correlate", None)
+    assert len(similar._similar(many_prints(300), 0.1)) >= 75
+
+
+def test_the_work_grows_with_the_photos_and_not_with_their_pairs(monkeypatch):
+    read, comparable = [], similar._comparable
+    monkeypatch.setattr(
+        similar, "_comparable", lambda rows, *a: read.append(len(rows)) or comparable(rows, *a)
+    )
+    prints = np.random.default_rng(0).integers(-99, 99, (4096, 48 * 48), dtype=np.int8)
+    assert similar._similar(prints, similar.NEAR_THRESHOLD) == []
+    assert sum(read) == 4096
+
+
 @pytest.mark.parametrize("threshold", [0, -1, 1.1])
 def test_a_wrong_threshold_is_refused(threshold):
     with pytest.raises(ValueError, match="`threshold` must be above 0 and at most 1"):

@@ -56,9 +56,9 @@ def recall_at_k(
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise ValueError(f"`ks` must be whole numbers of at least 1, not {k!r}.")
     parts = group_numbers(groups, len(labels))
-    asked, found = zip(*_hit_places(embeddings, labels, parts), strict=True)
-    first = np.array([places[0] for places in found])
-    asking = None if parts is None else parts[list(asked)]
+    hits = _hit_places(embeddings, labels, parts)
+    asked, first = np.array([(query, places[0]) for query, places in hits]).T
+    asking = None if parts is None else parts[asked]
     return {int(k): share_of(first < k, asking) for k in ks}
 
 

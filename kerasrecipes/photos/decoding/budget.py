@@ -7,7 +7,8 @@ parts are counted (`parts.py`) and refused beyond these limits, which keep a pho
   where Pillow decodes them in Python;
 - scans of a JPEG: `MAX_SCANS`, and `MAX_SCANNED_PIXELS` in all of them;
 - parts around the picture (segments, chunks, comments): `MAX_PARTS`; blocks of a GIF: `MAX_BLOCKS`;
-  strips and other numbers of a TIFF: `MAX_NUMBERS`; the header of a PPM: `MAX_HEADER_BYTES`;
+  numbers of a TIFF, but for strips of `MIN_STRIP_PIXELS`: `MAX_NUMBERS`; the header of a PPM:
+  `MAX_HEADER_BYTES`;
 - frames and pages: one; a second is looked for, others are not;
 - memory: 20 bytes per pixel (`memory_for`), and `MEMORY_BYTES` for all photos that are decoded at
   once, of which one that needs more is decoded alone.
@@ -25,6 +26,7 @@ MAX_SCANNED_PIXELS = 2_000_000_000
 MAX_PARTS = 1_000
 MAX_BLOCKS = 100_000
 MAX_NUMBERS = 200_000
+MIN_STRIP_PIXELS = 64
 MAX_HEADER_BYTES = 2**16
 MAX_SLOW_VALUES = 16_000_000
 MAX_RUN_LENGTH_PIXELS = 4_000_000

@@ -7,6 +7,7 @@ at is found, and read as Pillow reads it, or the photo is refused.
 from typing import TYPE_CHECKING, NamedTuple
 
 from kerasrecipes.photos.decoding.budget import MAX_PARTS, MAX_SCANNED_PIXELS, MAX_SCANS
+from kerasrecipes.photos.decoding.graph_sums import crc32
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -65,6 +66,8 @@ class _Chunks(NamedTuple):
     colours: "tf.Tensor"  # of the palette, how many
     behind: "tf.Tensor"  # the picture's beginning
     animated: "tf.Tensor"
+    left: "tf.Tensor"  # how many may follow
+    whole: "tf.Tensor"
     regular: "tf.Tensor"
 
 
@@ -136,12 +139,16 @@ def around_png(data: "tf.Tensor") -> Around:
     import tensorflow as tf
 
     size = tf.strings.length(data)
-    begin = (8, b"", 0, b"", b"", b"", 0, False, False, True)
+    begin = (8, b"", 0, b"", b"", b"", 0, False, False, MAX_PARTS + size // 64 + 1, True, True)
     (found,) = tf.while_loop(
-        lambda s: (s.kind != b"IEND") & s.regular & (s.others <= MAX_PARTS) & (s.at + 8 <= size),
+        lambda s: (
+            (s.kind != b"IEND")
+            & (s.whole & s.regular)
+            & ((s.left > 0) & (s.others <= MAX_PARTS))
+            & (s.at + 12 <= size)
+        ),
         lambda s: [_next_chunk(s)],
-        [_Chunks(data, *(tf.constant(value) for value in begin))],
-        maximum_iterations=MAX_PARTS + size // 64,
+        [_Chunks(data, *map(tf.convert_to_tensor, begin))],
     )
     exif = tf.strings.substr(found.exif, 0, tf.maximum(tf.strings.length(found.exif) - 1, 0))
     orientation, legible = _orientation(exif, found.xmp)
@@ -150,7 +157,8 @@ def around_png(data: "tf.Tensor") -> Around:
     expected = tf.where(colour == 0, 2, tf.where(colour == 2, 6, length))
     fits = (length == expected) & ((colour != 3) | (length <= found.colours))
     checks = [
-        _require(found.others <= MAX_PARTS, "too slow: a PNG of many chunks"),
+        _require((found.others <= MAX_PARTS) & (found.left > 0), "too slow: a PNG of many chunks"),
+        _require(found.whole & (found.kind == b"IEND"), "a damaged PNG"),
         _require(
             found.regular & legible,
             "a PNG that says in an unusual way which side is up, or what is transparent",
@@ -167,11 +175,15 @@ def _next_chunk(s: _Chunks) -> _Chunks:
     length, kind = _number(s.data, s.at), tf.strings.substr(s.data, s.at + 4, 4)
     is_text = _is(kind, b"tEXt", b"zTXt", b"iTXt")
     is_exif, is_clear, is_frame = (_is(kind, name) for name in (b"eXIf", b"tRNS", b"fcTL"))
-    read = is_text | is_exif | is_clear | is_frame
-    content = tf.strings.substr(s.data, s.at + 8, tf.where(read, length, 0))
+    # The picture's own sums are looked at by who decodes it.
+    is_picture = _is(kind, b"IDAT")
+    content = tf.strings.substr(s.data, s.at + 8, tf.where(is_picture, 0, length))
+    there = (length >= 0) & (length <= tf.strings.length(s.data) - s.at - 12)
+    stated = _number(s.data, s.at + tf.where(there, 8 + length, 0))
+    known = tf.strings.regex_full_match(kind, "[a-z][A-Za-z]{3}|IHDR|PLTE|IDAT|IEND")
     is_xmp = _is(kind, b"iTXt") & tf.strings.regex_full_match(content, _XMP_TEXT)
     tells = is_exif | (is_text & tf.strings.regex_full_match(content, _TEXT_KEYS))
-    unusual = (length < 0) | (tells & ~(is_exif | is_xmp)) | (tells & s.behind & s.animated)
+    unusual = (tells & ~(is_exif | is_xmp)) | (tells & s.behind & s.animated)
     twice = (is_exif & (s.exif != b"")) | (is_xmp & (s.xmp != b"")) | (is_clear & (s.clear != b""))
     whole = tf.strings.substr(s.data, 16, 8) + bytes(8)  # a frame that fills the picture
     extent = tf.strings.substr(_from(content, 4), 0, 16)
@@ -188,6 +200,8 @@ def _next_chunk(s: _Chunks) -> _Chunks:
         colours=tf.where(_is(kind, b"PLTE"), length // 3, s.colours),
         behind=s.behind | _is(kind, b"IDAT"),
         animated=s.animated | _is(kind, b"acTL"),
+        left=s.left - 1,
+        whole=there & known & (is_picture | (crc32(kind + content) == stated)),
         regular=~(unusual | twice | misplaced),
     )
 

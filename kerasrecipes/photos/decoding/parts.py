@@ -7,12 +7,13 @@ decoder says so.
 import contextlib
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from PIL import ImageFile
 
-from kerasrecipes.errors import DataError
+from kerasrecipes.errors import DataError, listed
 from kerasrecipes.photos.decoding.budget import (
     MAX_BLOCKS,
     MAX_HEADER_BYTES,
@@ -22,6 +23,7 @@ from kerasrecipes.photos.decoding.budget import (
     MAX_SCANNED_PIXELS,
     MAX_SCANS,
     MAX_SLOW_VALUES,
+    MIN_STRIP_PIXELS,
     SMALL_FILE_BYTES,
 )
 
@@ -34,11 +36,16 @@ _SCAN, _END = 0xDA, 0xD9
 # How a scan of all of so many components begins.
 _WHOLE_SCANS = {n: bytes([0xFF, _SCAN, 0, 6 + 2 * n, n]) for n in (1, 3, 4)}
 _GREY, _PALETTE = 0, 3  # of a PNG
+# What begins with a capital letter must be understood.
+_PNG_KIND = re.compile(rb"[a-z][A-Za-z]{3}|IHDR|PLTE|IDAT|IEND")
 _GIF_BLOCK = re.compile(rb"[!,;]")
 # With what may stand before it: spaces and comments.
 _PPM_NUMBER = re.compile(rb"(?:\s|#[^\r\n]*+[\r\n])*+[^\s#]+(?=\s)")
 _TIFF_BYTES = {1, 2, 6, 7}  # types that are read as they are
+_TIFF_SHORT, _TIFF_LONG = 3, 4
+_TIFF_BYTES_OF = {_TIFF_SHORT: 2, _TIFF_LONG: 4, 16: 8}  # whole numbers, by type
 _STRIPS, _TILES = 273, 324
+_OF_STRIPS = {_STRIPS, 279, _TILES, 325}
 
 
 def judge_parts(image_format: str, data: bytes, max_pixels: int) -> None:
@@ -57,12 +64,11 @@ def judge_parts(image_format: str, data: bytes, max_pixels: int) -> None:
             if len(data) > SMALL_FILE_BYTES:  # others are judged when they are open
                 _judge_jpeg(data)
         elif image_format == "PNG":
-            if len(data) > SMALL_FILE_BYTES or b"tRNS" in data:
-                _judge_png(data)
+            _judge_png(data)
         elif image_format == "GIF":
             _judge_gif(data, max_pixels)
         elif image_format == "TIFF":
-            _judge_tiff(data)
+            _judge_tiff(data, max_pixels)
         elif image_format == "PPM":
             _judge_ppm(data)
     except (IndexError, struct.error):
@@ -195,17 +201,31 @@ def judge_scans(scans: float, pixels: int) -> None:
 
 
 def _judge_png(data: bytes) -> None:
-    others, limit = 0, MAX_PARTS + len(data) // 64
+    """Refuse what is damaged, too: Pillow notices only some of it, and TensorFlow another part."""
+    others, limit, whole = 0, MAX_PARTS + len(data) // 64, False
     before: set[bytes] = set()
-    for total, (kind, _, _) in enumerate(png_chunks(data), start=1):
+    for total, (kind, at, length) in enumerate(png_chunks(data), start=1):
         others += kind not in {b"IDAT", b"fdAT", b"fcTL"}
         if others > MAX_PARTS or total > limit:
             _judge_count(total, "chunks", MAX_PARTS if others > MAX_PARTS else limit)
         if total == 1 and kind != b"IHDR":
             raise DataError("damaged PNG: its header is not at the beginning: save it anew")
+        if not _PNG_KIND.fullmatch(kind):
+            unknown = listed([kind.decode("latin-1")])
+            raise DataError(f"damaged PNG: a part of an unknown kind, {unknown}: save it anew")
+        stated = data[at + length : at + length + 4]
+        if len(stated) < 4:
+            break
+        if zlib.crc32(memoryview(data)[at - 4 : at + length]) != int.from_bytes(stated):
+            raise DataError(
+                f"damaged PNG: the checksum of its {kind.decode()} is wrong: save it anew"
+            )
         if kind == b"tRNS" and before & {b"tRNS", b"IDAT"}:
             raise DataError("damaged PNG: transparency in the wrong place: save it anew")
         before.add(kind)
+        whole = kind == b"IEND"
+    if not whole:
+        raise DataError("truncated: the PNG data ends too early")
 
 
 def _judge_gif(data: bytes, max_pixels: int) -> None:
@@ -236,20 +256,49 @@ def _palette_bytes(flags: bytes) -> int:
     return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 128 else 0
 
 
-def _judge_tiff(data: bytes) -> None:
+def _judge_tiff(data: bytes, max_pixels: int) -> None:
+    """Judge the directories of the first picture, and of a second one, which is looked for."""
     order = "<" if data[:2] == b"II" else ">"
     if data[2] == 43:  # for files of more than 4 GB
-        offset, count, entry = (8, "Q"), "Q", struct.Struct(order + "HHQQ")
+        start, number, count, entry = 8, "Q", "Q", struct.Struct(order + "HHQQ")
     else:
-        offset, count, entry = (4, "I"), "H", struct.Struct(order + "HHII")
-    (at,) = struct.unpack_from(order + offset[1], data, offset[0])
-    (entries,) = struct.unpack_from(order + count, data, at)
-    _judge_count(entries, "entries")
-    at += struct.calcsize(count)
-    whole = min(entries, (len(data) - at) // entry.size)
-    found = [entry.unpack_from(data, at + i * entry.size) for i in range(whole)]
-    numbers = sum(values for _, kind, values, _ in found if kind not in _TIFF_BYTES)
-    _judge_count(numbers, "strips or other numbers", MAX_NUMBERS)
+        start, number, count, entry = 4, "I", "H", struct.Struct(order + "HHII")
+    (at,) = struct.unpack_from(order + number, data, start)
+    for _ in range(2):
+        (entries,) = struct.unpack_from(order + count, data, at)
+        _judge_count(entries, "entries")
+        at += struct.calcsize(count)
+        whole = min(entries, (len(data) - at) // entry.size)
+        found = [entry.unpack_from(data, at + i * entry.size) for i in range(whole)]
+        _judge_numbers(
+            {tag: told for tag, *told in found}, order == ">", entry, len(data), max_pixels
+        )
+        (at,) = struct.unpack_from(order + number, data, at + entries * entry.size)
+        if not at:
+            return
+
+
+def _judge_numbers(
+    found: dict[int, list[int]], big: bool, entry: struct.Struct, size: int, max_pixels: int
+) -> None:
+    """Let as many strips pass as the pixels need that are declared, if the file can hold them."""
+
+    def value(tag: int, otherwise: int) -> int:
+        kind, _, told = found.get(tag, (_TIFF_LONG, 1, otherwise))
+        if kind == _TIFF_SHORT:
+            told = told >> 8 * (entry.size // 2 - 2) - 16 if big else told & 0xFFFF
+        return told
+
+    strips = others = 0
+    for tag, (kind, values, _) in found.items():
+        if tag in _OF_STRIPS and values * _TIFF_BYTES_OF.get(kind, size + 1) <= size:
+            strips += values
+        elif kind not in _TIFF_BYTES:
+            others += values
+    pixels = min(value(256, 0) * value(257, 0), max_pixels) * min(value(277, 1), 4)
+    most = max(MAX_NUMBERS, 2 * pixels // MIN_STRIP_PIXELS)  # a place and a length for each
+    _judge_count(others, "numbers", MAX_NUMBERS)
+    _judge_count(strips, "places and lengths of strips", most)
 
 
 def _judge_ppm(data: bytes) -> None:
