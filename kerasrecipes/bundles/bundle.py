@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     import keras
 
 SEAL = "bundle.sha256"
+# Of the formats 1 and 2, which stated no sizes.
+_LARGEST = {"model.keras": 1 << 32}
 _RESTORE = "Restore it from a copy, or train again."
 
 
@@ -158,9 +160,11 @@ class BundleFolder:
                 f"'{printable(self.folder / name)}' is damaged: {printable(error)}. {_RESTORE}"
             ) from error
 
-    def _stated(self, name: str) -> tuple[str, str | None, int | None]:
-        """Return what the manifest says of a file: its name, digest and size."""
-        return name, self.manifest.sha256.get(name), self.manifest.size_bytes.get(name)
+    def _stated(self, name: str) -> tuple[str, str | None, int]:
+        """Return what the manifest says of a file: its name, its digest, and its size, at most."""
+        told = self.manifest
+        most = told.size_bytes.get(name, _LARGEST.get(name, LARGEST_RECORD))
+        return name, told.sha256.get(name), most
 
     @property
     def class_names(self) -> tuple[str, ...]:

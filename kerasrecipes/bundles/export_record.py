@@ -23,6 +23,7 @@ from kerasrecipes.bundles.sealed import (
     CHANGED,
     MISSING,
     PIECE,
+    about_litter,
     is_litter,
     names_in,
     not_as_written,
@@ -303,6 +304,7 @@ def _files(record: ExportRecord) -> list[str]:
         raise IntegrityError(
             f"'{printable(record.folder)}' holds files that were not exported: "
             f"{listed(sorted(strangers))}. Remove them, or export again with --overwrite."
+            f"{about_litter(record.folder, strangers)}"
         )
     return files or [record.file]
 

@@ -4,7 +4,8 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kerasrecipes.errors import IntegrityError, listed, printable
@@ -15,28 +16,29 @@ CHANGED, MISSING, ADDED = "changed", "missing", "added"
 NO_FILE = "a link, folder, pipe or device in place of a file"
 DENIED = os.strerror(errno.EACCES)
 PIECE = 1 << 20
-# What file managers leave behind in folders that were merely looked at, and how it begins.
+# What file managers leave behind in folders that were merely looked at, and how it begins; what is
+# larger is more than that. What a Mac adds where it copies (`._` and a name) can hold anything.
 _LITTER = {
     ".DS_Store": rb"\x00{3}\x01Bud1",
     "Thumbs.db": rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     "desktop.ini": rb"(\xef\xbb\xbf|\xff\xfe)?[\s\0]*\[",
 }
+_LARGEST_LITTER = 1 << 16
 
 
 class BrokenSeal(Exception):
     """A file is not what its seal says. The reason is one of the words above, or the system's."""
 
 
-def pieces(
-    folder: Path, name: str, sha256: str | None, size_bytes: int | None = None
-) -> Iterator[bytes]:
+def pieces(folder: Path, name: str, sha256: str | None, most_bytes: int) -> Iterator[bytes]:
     """Yield the content of a file, piece by piece; use none before the last one came.
 
     Args:
         folder: The bundle.
         name: The file's name in it.
         sha256: What the digest of all pieces must be, as hex digits.
-        size_bytes: The file's size, where it is known; no byte beyond it is read.
+        most_bytes: The file's size, or what it is at most where that is not known; a larger one is
+            not read.
 
     Raises:
         BrokenSeal: If it is no regular file inside the folder, or not as it was written.
@@ -45,14 +47,15 @@ def pieces(
         file = open_regular(name, inside=folder)
     except OSError as error:
         raise BrokenSeal(reason_of(error)) from error
-    found, left = hashlib.sha256(), size_bytes
+    found, left = hashlib.sha256(), most_bytes
     with file:
-        while piece := file.read(PIECE if left is None else min(PIECE, left + 1)):
+        if os.fstat(file.fileno()).st_size > most_bytes:
+            raise BrokenSeal(CHANGED)
+        while piece := file.read(min(PIECE, left + 1)):
             found.update(piece)
-            if left is not None:
-                left -= len(piece)
-                if left < 0:
-                    raise BrokenSeal(CHANGED)
+            left -= len(piece)
+            if left < 0:  # somebody writes to it
+                raise BrokenSeal(CHANGED)
             yield piece
     if found.hexdigest() != sha256:
         raise BrokenSeal(CHANGED)
@@ -65,12 +68,10 @@ def reason_of(error: OSError) -> str:
     return NO_FILE if error.errno == errno.EINVAL else str(error.strerror)
 
 
-def what_is_wrong(
-    folder: Path, name: str, sha256: str | None, size_bytes: int | None = None
-) -> str | None:
+def what_is_wrong(folder: Path, name: str, sha256: str | None, most_bytes: int) -> str | None:
     """Return what `pieces` finds wrong with a file, or `None`."""
     try:
-        for _ in pieces(folder, name, sha256, size_bytes):
+        for _ in pieces(folder, name, sha256, most_bytes):
             pass
     except BrokenSeal as error:
         return str(error)
@@ -111,14 +112,33 @@ def not_as_written(
         for kind in dict.fromkeys([CHANGED, MISSING, ADDED, *problems.values()])
         if kind in kinds
     )
+    added = [name for name, wrong in problems.items() if wrong == ADDED]
     remedies = {
         remedy: kinds - {ADDED, DENIED},
-        f"Remove what was added{to_keep}.": kinds & {ADDED},
+        f"Remove what was added{to_keep}.{about_litter(folder, added)}": kinds & {ADDED},
         "Let this user read it.": kinds & {DENIED},
     }
     todo = " ".join(said for said, needed in remedies.items() if needed)
     found = "cannot be read" if kinds == {DENIED} else "is not as it was written"
     return IntegrityError(f"'{printable(folder)}' {found}. {told}. {todo}")
+
+
+def about_litter(folder: Path, names: Iterable[str]) -> str:
+    """Say how to be rid of what file managers left, if files that were added are called so.
+
+    Args:
+        folder: The folder that they lie in.
+        names: What was added.
+    """
+    called = {name.rpartition("/")[2] for name in names}
+    found = sorted(called & _LITTER.keys()) + ["._*"] * any(n.startswith("._") for n in called)
+    if not found:
+        return ""
+    which = " -o ".join(f"-name '{name}'" for name in found)
+    return (
+        f" {listed(found)} come from a file manager, as a rule: find "
+        f"{shlex.quote(printable(folder))} -type f '(' {which} ')' -delete"
+    )
 
 
 def is_litter(folder: Path, name: str) -> bool:
@@ -128,6 +148,7 @@ def is_litter(folder: Path, name: str) -> bool:
         return False
     try:
         with open_regular(name, inside=folder) as file:
-            return re.match(begins, file.read(16)) is not None
+            small = os.fstat(file.fileno()).st_size <= _LARGEST_LITTER
+            return small and re.match(begins, file.read(16)) is not None
     except OSError:
         return False

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import threading
 from pathlib import Path
 
@@ -260,6 +261,26 @@ def test_a_folder_that_was_looked_at_still_opens(small):
         with pytest.raises(IntegrityError, match=f"added: '{name}'"):
             Bundle.load(small.folder)
         (small.folder / name).unlink()
+    (small.folder / ".DS_Store").write_bytes(icons[".DS_Store"] + bytes(1 << 16))
+    with pytest.raises(IntegrityError, match="added: '.DS_Store'"):
+        Bundle.load(small.folder)
+
+
+def test_what_a_mac_added_is_removed_as_the_message_says(small, tmp_path):
+    folder = tmp_path / "it's mine"
+    shutil.move(small.folder, folder)
+    notes = [folder / "._model.keras", folder / "plots" / "._.DS_Store", folder / ".DS_Store"]
+    for path in notes:
+        path.write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    with pytest.raises(IntegrityError, match="added: '.DS_Store', '._model.keras'") as caught:
+        Bundle.load(folder)
+    told, _, command = str(caught.value).rpartition(": ")
+    assert "Remove what was added. '.DS_Store', '._*' come from a file manager" in told
+    (folder / "more.py").touch()
+    subprocess.run(command, shell=True, check=True)
+    assert not any(path.exists() for path in notes)
+    with pytest.raises(IntegrityError, match=r"added: 'more.py'. Remove what was added\.$"):
+        Bundle.load(folder)
 
 
 def test_a_bundle_can_be_moved_renamed_and_linked(small, tmp_path):

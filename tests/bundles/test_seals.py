@@ -252,6 +252,24 @@ def test_a_huge_file_is_not_read(three):
         path.write_bytes(kept)
 
 
+def of_format_2(bundle: Bundle) -> Bundle:
+    """Say of a bundle that it is of the format that stated no sizes."""
+    told = bundle.manifest.model_dump(mode="json", exclude={"size_bytes", "exports_sealed"})
+    (bundle.folder / "bundle.json").write_text(json.dumps({**told, "format_version": 2}))
+    sealed_again(bundle)
+    return bundle
+
+
+@pytest.mark.parametrize("name", ["model.keras", "calibration.npz", "golden/000.png", "data.jsonl"])
+def test_a_huge_file_of_a_format_without_sizes_is_not_read(three, name):
+    (of_format_2(three).folder / "exports/exports.sha256").unlink()
+    bundle = Bundle.load(three.folder)
+    os.truncate(three.folder / name, 1 << 43)
+    refused(three, f"changed: '{name}'")
+    with pytest.raises(IntegrityError, match=f"changed: '{name}'"):
+        bundle.read(name)
+
+
 def test_an_export_that_was_interrupted_leaves_the_old_or_the_new_one(three):
     before = read_seal(three.folder)
     path = three.folder / "exports/tflite-int8/export.json"
@@ -303,9 +321,7 @@ def test_a_lost_seal_is_not_replaced_without_a_word(three, capsys):
 def test_exports_of_the_format_before_vouch_for_themselves(three):
     """Format 2 stated no sizes, and had no seal over exports."""
     before = three.exports()
-    told = three.manifest.model_dump(mode="json", exclude={"size_bytes", "exports_sealed"})
-    (three.folder / "bundle.json").write_text(json.dumps({**told, "format_version": 2}))
-    sealed_again(three)
+    of_format_2(three)
     (three.folder / "exports/exports.sha256").unlink()
     found = Bundle.load(three.folder)
     assert found.exports() == before and not found.manifest.size_bytes
