@@ -28,7 +28,7 @@ from kerasrecipes.cli import (
     recommending,
     watching,
 )
-from kerasrecipes.errors import KerasRecipesError, printable
+from kerasrecipes.errors import DISK_REMEDIES, KerasRecipesError, printable
 
 app = typer.Typer(
     name="kerasrecipes",
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         with _ended_by_signals():
-            app(arguments, prog_name="kerasrecipes")
+            _run(arguments)
     except SystemExit as end:
         if _was_interrupted(end):
             print("\nInterrupted; nothing was saved.", file=sys.stderr)
@@ -121,6 +121,29 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         print(f"{type(error).__name__}: {_message(error)}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 1))
+
+
+def _run(arguments: list[str] | None) -> None:
+    """Run a command, and notice what could not be printed before Python ends."""
+    try:
+        try:
+            app(arguments, prog_name="kerasrecipes")
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or error.strerror != os.strerror(error.errno or 0):
+            raise
+        # What is left of it would be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            sys.exit(1)
+        remedy = DISK_REMEDIES.get(error.errno or 0, "Correct that")
+        raise OSError(
+            error.errno,
+            f"Not all could be printed: {error.strerror}. {remedy} where it goes, then run the "
+            "command again",
+        ) from error
 
 
 @contextmanager

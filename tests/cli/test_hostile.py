@@ -176,6 +176,24 @@ def test_a_reader_that_stops_early(model, photos):
     assert "photos/dot/00.png" in done.stdout and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full(unbuffered):
+    """Python itself says nothing, or "Exception ignored", of what it could not print at its end."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kerasrecipes", "--version"],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "OSError: Not all could be printed: No space left on device. Free some space where it "
+        "goes, then run the command again\n"
+    )
+
+
 def test_a_closed_output(model):
     for closed in (">&-", "2>&-", "<&-", ">&- 2>&-"):
         command = f"{sys.executable} -m kerasrecipes verify {model} {closed}"
