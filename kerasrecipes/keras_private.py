@@ -157,6 +157,10 @@ def say_averages_are_in(callback: "keras.callbacks.SwapEMAWeights", swapped: boo
     callback._ema_weights_in_model = swapped
 
 
+# Where TensorBoard keeps `tf.summary`, which its `summary` returns.
+SUMMARY_OF_TENSORBOARD = "_summary_module"
+
+
 def find_global_generator() -> Any:
     """Return the generator behind unseeded random layers; `None` until one is drawn from."""
     from keras.src.backend.common.global_state import get_global_attribute

@@ -141,6 +141,12 @@ def test_a_file_may_learn_on_a_phone(tmp_path):
     assert loaded.add(tf.ones(2))["sum"].numpy().tolist() == [1.0, 1.0]
 
 
+def test_summaries_of_tensorboard_can_be_replaced(tmp_path):
+    board = keras.callbacks.TensorBoard(tmp_path, profile_batch=0)
+    setattr(board, private.SUMMARY_OF_TENSORBOARD, "another")
+    assert board.summary == "another"
+
+
 def test_tf2onnx_runs_with_numpy_2():
     pytest.importorskip("tf2onnx")
     private.patch_tf2onnx()

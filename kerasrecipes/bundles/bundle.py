@@ -46,7 +46,7 @@ from kerasrecipes.bundles.versions import (
 )
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality, get_modality
-from kerasrecipes.data.specs import InputSpec, OutputSpec
+from kerasrecipes.data.specs import ModelInput, OutputSpec
 from kerasrecipes.errors import IntegrityError, listed, printable
 from kerasrecipes.file_budget import read_arrays
 from kerasrecipes.files import TemporaryFolder, copied_plainly, digest, sync_folder, told_plainly
@@ -172,7 +172,7 @@ class BundleFolder:
         return self.output.class_names
 
     @property
-    def input(self) -> InputSpec:
+    def input(self) -> ModelInput:
         """What the model takes."""
         return self.manifest.input
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kerasrecipes.data.specs import InputSpec, OutputSpec
+from kerasrecipes.data.specs import ModelInput, OutputSpec
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.records import parse_json, what_is_wrong
 
@@ -26,7 +26,7 @@ class Contract(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     modality: str
-    input: InputSpec
+    input: ModelInput
     outputs: tuple[OutputSpec, ...] = Field(min_length=1)
     description: str = ""
     version: int = VERSION

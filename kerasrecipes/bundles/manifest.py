@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kerasrecipes.data.specs import InputSpec, OutputSpec
+from kerasrecipes.data.specs import ModelInput, OutputSpec
 from kerasrecipes.errors import DataError, IntegrityError, printable
 from kerasrecipes.records import checked, parse_json
 
@@ -25,7 +25,7 @@ class Manifest(BaseModel):
     recipe_type: str
     recipe: dict[str, Any]
     modality: str
-    input: InputSpec
+    input: ModelInput
     outputs: tuple[OutputSpec, ...] = Field(min_length=1)
     counts: dict[str, dict[str, int]]
     excluded: int

@@ -103,7 +103,7 @@ class Augment(StrEnum):
     AUGMIX = "augmix"
 
 
-class Loss(StrEnum):
+class LossName(StrEnum):
     """Losses of a classifier that need nothing else to be said."""
 
     CROSS_ENTROPY = "cross_entropy"
@@ -114,7 +114,7 @@ class Loss(StrEnum):
 
 
 ChosenLoss = Annotated[
-    Loss | None,
+    LossName | None,
     typer.Option(
         help="What training minimises: balanced_softmax and ldam where classes are rare, "
         "generalized_cross_entropy where labels are wrong; else cross_entropy."

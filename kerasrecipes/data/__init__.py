@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     )
     from kerasrecipes.data.findings import Finding as Finding
     from kerasrecipes.data.modality import Modality as Modality
-    from kerasrecipes.data.specs import InputSpec as InputSpec, OutputSpec as OutputSpec
+    from kerasrecipes.data.specs import ModelInput as ModelInput, OutputSpec as OutputSpec
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -20,6 +20,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "examples": "Example Examples Reader",
         "findings": "Finding",
         "modality": "Modality",
-        "specs": "InputSpec OutputSpec",
+        "specs": "ModelInput OutputSpec",
     },
 )

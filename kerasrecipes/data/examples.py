@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from kerasrecipes.data.specs import InputSpec
+from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.data.tables.spelling import in_one_spelling
 from kerasrecipes.errors import DataError, listed
 
@@ -164,7 +164,7 @@ class Examples(ABC):
         """
 
     @abstractmethod
-    def input_spec(self, model: "keras.Model") -> InputSpec:
+    def input_spec(self, model: "keras.Model") -> ModelInput:
         """Describe what a model that learned from these examples takes."""
 
     @abstractmethod

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kerasrecipes.data.examples import Examples
-from kerasrecipes.data.specs import InputSpec
+from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.errors import DataError
 
 
@@ -22,7 +22,7 @@ class Modality(ABC):
     noun: ClassVar[tuple[str, str]]
 
     @abstractmethod
-    def scan(self, source: str | Path, spec: InputSpec, **columns: Any) -> Examples:
+    def scan(self, source: str | Path, spec: ModelInput, **columns: Any) -> Examples:
         """Find examples for a finished model, to be prepared as in its training.
 
         Args:
@@ -35,7 +35,7 @@ class Modality(ABC):
         """
 
     @abstractmethod
-    def prepared(self, examples: Examples, spec: InputSpec) -> Examples:
+    def prepared(self, examples: Examples, spec: ModelInput) -> Examples:
         """Return examples that were scanned otherwise, to be prepared as in training.
 
         Args:
@@ -45,7 +45,7 @@ class Modality(ABC):
 
     @abstractmethod
     def decode(
-        self, source: bytes | str | Path, spec: InputSpec, name: str | None = None
+        self, source: bytes | str | Path, spec: ModelInput, name: str | None = None
     ) -> np.ndarray:
         """Turn one example into an input, as in training.
 
@@ -66,13 +66,13 @@ class Modality(ABC):
         """Return a preparation as it is written down, as one that can be compared and printed.
 
         Args:
-            told: `InputSpec.preparation`; what it leaves out is as usual.
+            told: `ModelInput.preparation`; what it leaves out is as usual.
 
         Raises:
             DataError: If it says what this version does not know.
         """
 
-    def in_graph(self, spec: InputSpec) -> Any:
+    def in_graph(self, spec: ModelInput) -> Any:
         """Return what decodes files in operators of TensorFlow, for servers.
 
         Args:

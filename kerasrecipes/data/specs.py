@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import keras
 
 
-class InputSpec(BaseModel):
+class ModelInput(BaseModel):
     """What a model takes.
 
     Args:
@@ -29,7 +29,7 @@ class InputSpec(BaseModel):
     preparation: dict[str, Any] = {}
 
     @classmethod
-    def of(cls, model: "keras.Model", dtype: str, preparation: dict[str, Any]) -> "InputSpec":
+    def of(cls, model: "keras.Model", dtype: str, preparation: dict[str, Any]) -> "ModelInput":
         """Describe the one input of a model.
 
         Args:

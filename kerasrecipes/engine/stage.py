@@ -35,7 +35,7 @@ from kerasrecipes.engine.rates import (
 )
 from kerasrecipes.engine.run_record import RunRecord, Stopwatch
 from kerasrecipes.engine.schedule import Stage
-from kerasrecipes.engine.user_callbacks import own_folders, summaries_of
+from kerasrecipes.engine.user_callbacks import counted_on, summaries_of
 from kerasrecipes.errors import TrainingError, listed
 from kerasrecipes.report.run_report import StageReport
 from kerasrecipes.surgery.rematerialisation import rematerialised
@@ -68,6 +68,8 @@ class StageRunner:
         precision: What the layers of the backbone compute in.
         parts: In how many parts a batch is computed, one after the other, for lack of memory.
         record: Keeps the run on the disk; `None` for no run folder.
+        epochs_run: How many epochs the stages before have run.
+        epochs_planned: How many there will be at most, with those.
         summaries: What callbacks with a `summary()` had to say, by stage and callback.
     """
 
@@ -86,6 +88,8 @@ class StageRunner:
     precision: str = FLOAT32
     parts: int = 1
     record: RunRecord | None = None
+    epochs_run: int = 0
+    epochs_planned: int = 0
     summaries: dict[str, dict] = field(default_factory=dict)
 
     @classmethod
@@ -249,8 +253,9 @@ class StageRunner:
         val = val_batches(self, feeds[1])
         self._compile(trained, stage, rates)
         history, interrupts, progress = LearningRateLog(), Interrupts(), Progress(stage.name)
-        errors, folders = self.train.reader.errors, own_folders(stage.name, self.callbacks)
-        with errors(), self.val.reader.errors(), interrupts, progress, folders:
+        errors, ran = self.train.reader.errors, self.epochs_run
+        count = counted_on(self.callbacks, ran, ran * self._steps, self.epochs_planned)
+        with errors(), self.val.reader.errors(), interrupts, progress, count:
             start = self._start_value(trained, val, stage)
             stopping = EarlyStopping(patience=self._patience(stage), start_value=start)
             # Of a few photos, the loss would put back some weights from near the start.

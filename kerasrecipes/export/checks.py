@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import keras
 
     from kerasrecipes.bundles.contract import Contract
-    from kerasrecipes.data.specs import InputSpec, OutputSpec
+    from kerasrecipes.data.specs import ModelInput, OutputSpec
 
 
 def check_backend(
@@ -257,7 +257,7 @@ def ramp(shape: tuple[int, ...], dtype: str = "uint8") -> np.ndarray:
     return np.broadcast_to(values.reshape(sides), shape)
 
 
-def check_loaded(model: LoadedModel, contract: "Contract", name: str) -> "InputSpec":
+def check_loaded(model: LoadedModel, contract: "Contract", name: str) -> "ModelInput":
     """Compare a file with what it says of itself.
 
     Args:
@@ -293,7 +293,7 @@ def check_loaded(model: LoadedModel, contract: "Contract", name: str) -> "InputS
     return with_shape(told, model.shape)
 
 
-def with_shape(spec: "InputSpec", shape: Sequence[int]) -> "InputSpec":
+def with_shape(spec: "ModelInput", shape: Sequence[int]) -> "ModelInput":
     """Return what is taken, with the shape that is known of it."""
     return spec.model_copy(update={"shape": tuple(shape)})
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality
-from kerasrecipes.data.specs import InputSpec
+from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.photos.decoding.decode import decode_photo
 from kerasrecipes.photos.decoding.in_graph import GraphDecoder
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
@@ -26,16 +26,16 @@ class Photos(Modality):
     name: ClassVar[str] = "photos"
     noun: ClassVar[tuple[str, str]] = ("photo", "photos")
 
-    def scan(self, source: str | Path, spec: InputSpec, **columns: Any) -> PhotoSet:
+    def scan(self, source: str | Path, spec: ModelInput, **columns: Any) -> PhotoSet:
         """Scan a folder or table of photos; see `scan_photos`, also for `columns`."""
         return scan_photos(source, policy=policy_of(spec), for_training=False, **columns)
 
-    def prepared(self, examples: Examples, spec: InputSpec) -> PhotoSet:
+    def prepared(self, examples: Examples, spec: ModelInput) -> PhotoSet:
         """Return the photos, to be decoded as in training."""
         return replace(cast(PhotoSet, examples), policy=policy_of(spec))
 
     def decode(
-        self, source: bytes | str | Path, spec: InputSpec, name: str | None = None
+        self, source: bytes | str | Path, spec: ModelInput, name: str | None = None
     ) -> np.ndarray:
         """Decode a photo, uint8, shape `(height, width, 3)`."""
         return decode_photo(source, image_size(spec), policy_of(spec), name=name)
@@ -44,7 +44,7 @@ class Photos(Modality):
         """Return how photos become pixels."""
         return DecodePolicy.from_dict(dict(told))
 
-    def in_graph(self, spec: InputSpec) -> GraphDecoder:
+    def in_graph(self, spec: ModelInput) -> GraphDecoder:
         """Return what decodes JPEG and PNG files in a graph."""
         return GraphDecoder(image_size(spec), policy_of(spec))
 
@@ -63,12 +63,12 @@ class Photos(Modality):
                         yield path
 
 
-def policy_of(spec: InputSpec) -> DecodePolicy:
+def policy_of(spec: ModelInput) -> DecodePolicy:
     """Return how photos become pixels for a model."""
     return DecodePolicy.from_dict(spec.preparation)
 
 
-def image_size(spec: InputSpec) -> tuple[int, int]:
+def image_size(spec: ModelInput) -> tuple[int, int]:
     """Return the `(height, width)` of the photos that a model takes."""
     height, width = spec.shape[:2]
     return int(height or 0), int(width or 0)

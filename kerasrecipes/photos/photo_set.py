@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasrecipes.data.check import CheckReport
 from kerasrecipes.data.examples import CLASS, Examples
-from kerasrecipes.data.specs import InputSpec
+from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.photos.augment import Augmentation, get_augmentation
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.decoding.decode import read_photo, read_unchanged
@@ -173,9 +173,9 @@ class PhotoSet(Examples):
         photo = self.photos[index]
         return photo.facts.image_format.lower(), read_unchanged(photo)
 
-    def input_spec(self, model: "keras.Model") -> InputSpec:
+    def input_spec(self, model: "keras.Model") -> ModelInput:
         """Describe the photos that a model takes, and how they are decoded."""
-        return InputSpec.of(model, "uint8", self.policy.to_dict())
+        return ModelInput.of(model, "uint8", self.policy.to_dict())
 
     def check(self, *others: "PhotoSet") -> CheckReport:
         """Look for damage and leaks; see `kerasrecipes.check_photos`."""

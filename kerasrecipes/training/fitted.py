@@ -11,7 +11,7 @@ from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import get_modality
 from kerasrecipes.data.seen import on_side, with_seen
-from kerasrecipes.data.specs import InputSpec, OutputSpec
+from kerasrecipes.data.specs import ModelInput, OutputSpec
 from kerasrecipes.drift.observed import Observed, observe
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.errors import NotFittedError
@@ -68,7 +68,7 @@ class Fitted:
 
     model: "keras.Model"
     modality: str
-    input: InputSpec
+    input: ModelInput
     output: OutputSpec
     report: RunReport
     seen: Mapping[str, str] = field(default_factory=dict)

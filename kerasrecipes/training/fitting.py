@@ -345,6 +345,8 @@ def run_stages(runner: StageRunner, schedule: UnfreezeSchedule, report: RunRepor
             first_epoch += stage.epochs
             continue
         later = list(schedule.stages[position + 1 :])
+        runner.epochs_run = sum(one.epochs_run for one in report.stages)
+        runner.epochs_planned = runner.epochs_run + sum(one.epochs for one in [stage, *later])
         try:
             stage_report, interrupted = runner.run(stage, later, first_epoch)
         except KeyboardInterrupt:

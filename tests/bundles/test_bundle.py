@@ -16,14 +16,14 @@ from pydantic import field_validator
 from kerasrecipes import Bundle, DataError, IntegrityError
 from kerasrecipes.bundles import manifest
 from kerasrecipes.bundles.versions import check_model_folder
-from kerasrecipes.data.specs import InputSpec, OutputSpec
+from kerasrecipes.data.specs import ModelInput, OutputSpec
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.regular import open_regular
 
 FIELDS = {
     "name": "tiles", "created": "2026-01-01T00:00:00", "recipe_type": "test", "recipe": {},
     "modality": "photos", "counts": {}, "excluded": 0,
-    "input": InputSpec(
+    "input": ModelInput(
         name="photo", shape=(8, 8, 3), dtype="uint8", preparation=DecodePolicy().to_dict()
     ),
     "outputs": [OutputSpec(name="scores", task="classification", class_names=("bad", "good"))],

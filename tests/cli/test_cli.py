@@ -14,7 +14,7 @@ import typer
 
 from kerasrecipes import Bundle, IntegrityError, VerificationError, __version__, list_losses
 from kerasrecipes.cli import OPTIONS, app
-from kerasrecipes.cli.options import Loss
+from kerasrecipes.cli.options import LossName
 from tiny_bundle import reseal
 
 VERBS = [
@@ -39,7 +39,7 @@ def test_help_of_every_verb(kr, verb):
 
 
 def test_losses_that_need_an_option_are_left_out():
-    assert {"expected_cost", *(loss.value for loss in Loss)} == set(list_losses())
+    assert {"expected_cost", *(loss.value for loss in LossName)} == set(list_losses())
 
 
 def test_help_lists_the_verbs(kr, shell):

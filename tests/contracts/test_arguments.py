@@ -34,7 +34,7 @@ HELD = set(
     "Bundle DriftReport ReferenceProfile Shift "
     "BundleEvaluation CheckReport ClassHead ClassResult Continuation Estimate Evaluation "
     "Example Examples Excluded ExportFormat ExportRecord Finding FineTuned FreezeSummary "
-    "GradientCheck GraphFacts Head InputSpec LabelResult Latency LayerPrecision LayerSensitivity "
+    "GradientCheck GraphFacts Head ModelInput LabelResult Latency LayerPrecision LayerSensitivity "
     "LearningRateSuggestion LoadedModel Mistakes Modality MultiLabelEvaluation OptimizationResult "
     "OperatedBundle OptimizedBundle "
     "OrderedClassResult OrdinalEvaluation OutputSpec Photo PhotoFacts PhotoSet "

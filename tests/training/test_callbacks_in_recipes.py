@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kerasrecipes as kr
 from kerasrecipes import UnfreezeSchedule
@@ -121,6 +122,27 @@ def listener():
     server.server_close()
 
 
+class Watch(keras.callbacks.Callback):
+    """Keeps what it is told of epochs."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.told.append((epoch, self.params["epochs"]))
+
+
+def curves(folder):
+    """The steps of each curve that TensorBoard would draw from a folder."""
+    found = {}
+    for file in sorted(folder.iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append(event.step)
+    return found
+
+
 class Odd(keras.callbacks.Callback):
     """Has a `summary` that is not meant for a report."""
 
@@ -132,18 +154,22 @@ def test_what_is_not_refused_does_what_it_promises(small_recipe, part_sets, tmp_
     pytest.importorskip("tensorboard")
     train, val, _ = part_sets
     address, heard = listener
-    ended, batches = [], BatchLoss()
+    ended, seen, batches, watch = [], [], BatchLoss(), Watch()
     probe = (np.random.default_rng(0).uniform(0, 255, (64, 24, 24, 3)).astype("float32"),
              np.eye(3, dtype="float32")[np.arange(64) % 3])  # fmt: skip
     monitor = kr.GradientMonitor(probe)
     stop = kr.EarlyStopping("val_accuracy", mode="min", patience=99, restore_best_weights=False)
-    board = keras.callbacks.TensorBoard(tmp_path / "board")
+    board = keras.callbacks.TensorBoard(tmp_path / "board", update_freq="batch")
     writer = kr.TensorBoardWriter(tmp_path / "writer")
     callbacks = [
         board, writer, monitor, stop, batches, Odd(),
         keras.callbacks.CSVLogger(tmp_path / "log.csv", append=True),
         keras.callbacks.EarlyStopping("accuracy", patience=99),
-        keras.callbacks.LambdaCallback(on_train_end=lambda logs: ended.append(logs)),
+        keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: seen.append(epoch),
+            on_train_end=lambda logs: ended.append(logs),
+        ),
+        watch, watch,
         keras.callbacks.RemoteMonitor(address, send_as_json=True),
         kr.MetricsLog(tmp_path / "log.jsonl"),
         kr.OverfitMonitor(per_class=True),
@@ -162,11 +188,20 @@ def test_what_is_not_refused_does_what_it_promises(small_recipe, part_sets, tmp_
     for told in (rows, heard, lines):
         assert [float(one["val_loss"]) for one in told] == pytest.approx(logged)
     assert len(ended) == len(STAGES)
+    # No epoch comes twice, whoever counts them.
+    every = list(range(2 * EPOCHS))
+    assert [int(one["epoch"]) for one in rows] == [one["epoch"] for one in heard] == every == seen
+    assert [one["epoch"] - 1 for one in lines] == every
+    assert watch.told == [(epoch, 2 * EPOCHS) for epoch in every for _ in range(2)]
+    assert "on_epoch_end" not in vars(board) and "set_params" not in vars(watch)
     assert writer.epochs == 2 * EPOCHS and list((tmp_path / "writer").iterdir())
-    for stage in STAGES:  # each its own curve
-        assert list((tmp_path / "board" / stage / "train").iterdir())
-        assert list((tmp_path / "board" / stage / "validation").iterdir())
-    assert board.log_dir == str(tmp_path / "board")
+    trained, validated = (curves(tmp_path / "board" / side) for side in ("train", "validation"))
+    assert trained["epoch_loss"] == validated["epoch_loss"] == every
+    steps = 2 * EPOCHS * -(-len(train) // 8)
+    assert trained["batch_loss"] == list(range(1, steps + 1))
+    measured = validated["evaluation_loss_vs_iterations"]
+    # The first time before the stage begins, when it is not a callback of the fit.
+    assert measured == sorted(measured) and measured[-1] == steps
 
     said = report.callbacks
     assert not [name for name in said if "TensorBoard:" in name or "Odd" in name]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import keras
 
     from kerasrecipes.bundles.contract import Contract
-    from kerasrecipes.data.specs import InputSpec
+    from kerasrecipes.data.specs import ModelInput
 
 # Bytes that one weight takes at least; a file far below it has lost its weights.
 _BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "dynamic": 1, "int8": 1, "int4": 0.5}
@@ -211,7 +211,7 @@ def _kept(
 
 
 def _check_calibration(
-    calibration: np.ndarray | None, takes: "InputSpec", quantization: str
+    calibration: np.ndarray | None, takes: "ModelInput", quantization: str
 ) -> None:
     if quantization != "int8":
         return
