@@ -14,7 +14,14 @@ from kerasrecipes.evaluation.scores import check_rows, checked_scores, group_num
 from kerasrecipes.statistics import resampled
 from kerasrecipes.statistics.bootstrap import REPEATS, bootstrap_estimates
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import percentile_interval, resample_counts, units_of
+from kerasrecipes.statistics.intervals import (
+    SHARE,
+    SIZE,
+    percentile_interval,
+    resample_counts,
+    resampled_interval,
+    units_of,
+)
 from kerasrecipes.statistics.ranking import Ranking, as_drawn, class_sums
 from kerasrecipes.statistics.shares import f1_from_shares, share_of
 
@@ -134,7 +141,9 @@ def _bootstrap_by_class(
     mean = _mean if places is None else _mean_of_defined
     measure = partial(_by_class, labels, predicted, classes, rankings, mean)
     strata = labels if places is None else None
-    estimates = bootstrap_estimates(measure, len(labels), seed=seed, stratify=strata, groups=places)
+    estimates = bootstrap_estimates(
+        measure, len(labels), seed=seed, stratify=strata, groups=places, lies=[SHARE]
+    )
     balanced, auc, average_precision, *f1 = estimates
     if np.isnan(balanced.low):
         balanced = _balanced_from_recalls(balanced.value, [recall for _, recall in shares])
@@ -214,7 +223,9 @@ def _log_loss(
     losses = resampled.log_losses(labels, scores)
     drawn = resample_counts(len(losses), REPEATS, seed + 1, groups=places)
     means = np.concatenate([counts @ losses / counts.sum(axis=1) for counts in drawn])
-    return Estimate(losses.mean(), *percentile_interval(means, units=units_of(places)))
+    return Estimate(
+        losses.mean(), *resampled_interval(losses.mean(), means, units_of(places), SIZE)
+    )
 
 
 def _calibration(
@@ -234,9 +245,10 @@ def _calibration(
             luck = np.where(generator.random(luck.shape) < shared, of_group, luck)
         once = np.ones_like(counts)
         chance.append(resampled.calibration_errors(confidence, luck < confidence, once))
-    low, high = percentile_interval(np.concatenate(errors), units=units_of(places))
-    # Resampling adds error of its own, so the interval is reflected (the "basic" bootstrap).
-    low, high = max(0.0, 2 * value - high), min(1.0, 2 * value - low)
+    low, high = resampled_interval(value, np.concatenate(errors), units_of(places), SHARE)
+    if places is None:
+        # Resampling adds error of its own, so percentiles are reflected (the "basic" bootstrap).
+        low, high = max(0.0, 2 * value - high), min(1.0, 2 * value - low)
     null = np.concatenate(chance)
     found = (
         Estimate(value)

@@ -15,6 +15,7 @@ from kerasrecipes.evaluation.scores import check_finite, check_rows, group_numbe
 from kerasrecipes.statistics import resampled
 from kerasrecipes.statistics.bootstrap import bootstrap_estimates
 from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.intervals import SHARE
 from kerasrecipes.statistics.ranking import Ranking, as_drawn, column_sums
 from kerasrecipes.statistics.shares import f1_from_shares, share_of
 from kerasrecipes.statistics.tables import Table
@@ -172,7 +173,7 @@ def evaluate_labels(
     rankings = [Ranking(target, score, len(class_names)) for target, score in pairs]
     sums = [column_sums(flags) for flags in (targets, named, targets & named)]
     measure = partial(_measure, rankings, sums)
-    estimates = bootstrap_estimates(measure, len(targets), groups=places, seed=seed)
+    estimates = bootstrap_estimates(measure, len(targets), groups=places, seed=seed, lies=[SHARE])
     mean, baseline, micro, macro, *by_label = estimates
     labels = tuple(
         _label_result(

@@ -16,6 +16,7 @@ from kerasrecipes.evaluation.scores import checked_scores, group_numbers, median
 from kerasrecipes.statistics import resampled
 from kerasrecipes.statistics.bootstrap import bootstrap_estimates
 from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.intervals import SIZE
 from kerasrecipes.statistics.ranking import class_sums
 from kerasrecipes.statistics.shares import share_of
 from kerasrecipes.statistics.tables import Table
@@ -154,7 +155,8 @@ def evaluate_order(
     predicted = median_classes(scores)
     measure = partial(_measure, labels, predicted, resampled.log_losses(labels, scores))
     measure = partial(measure, len(class_names))
-    estimates = bootstrap_estimates(measure, len(labels), groups=places, seed=seed)
+    lies = [SIZE, SIZE, (-1.0, 1.0), SIZE]
+    estimates = bootstrap_estimates(measure, len(labels), groups=places, seed=seed, lies=lies)
     error, baseline, kappa, log_loss, *class_errors = estimates
     confusion = confusion_of(labels, predicted, len(class_names))
     return OrdinalEvaluation(

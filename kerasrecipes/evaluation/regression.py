@@ -14,6 +14,7 @@ from kerasrecipes.evaluation.scores import check_rows, checked_numbers, group_nu
 from kerasrecipes.statistics import resampled
 from kerasrecipes.statistics.bootstrap import bootstrap_estimates
 from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.intervals import ANYWHERE, SIZE
 from kerasrecipes.statistics.tables import Table
 
 
@@ -137,7 +138,8 @@ def evaluate_numbers(
     check_rows("answers", answers, len(targets), "target")
     places = group_numbers(groups, len(targets))
     measure = partial(_measure, targets, answers)
-    estimates = bootstrap_estimates(measure, len(targets), groups=places, seed=seed)
+    lies = [*[SIZE] * 5, ANYWHERE, (-math.inf, 1.0), (-1.0, 1.0)]
+    estimates = bootstrap_estimates(measure, len(targets), groups=places, seed=seed, lies=lies)
     mae, baseline, rmse, median, error_90, bias, r_squared, rank_correlation = estimates
     return RegressionEvaluation(
         len(targets),

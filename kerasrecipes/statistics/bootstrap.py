@@ -1,11 +1,16 @@
 """Many metrics at once, each with its interval, from one set of resamples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import percentile_interval, resample_counts, units_of
+from kerasrecipes.statistics.intervals import (
+    ANYWHERE,
+    resample_counts,
+    resampled_interval,
+    units_of,
+)
 
 REPEATS = 1000
 
@@ -17,6 +22,7 @@ def bootstrap_estimates(
     seed: int = 0,
     stratify: np.ndarray | None = None,
     groups: np.ndarray | None = None,
+    lies: Sequence[tuple[float, float]] = (ANYWHERE,),
 ) -> list[Estimate]:
     """Estimate metrics on a sample, with intervals from a thousand resamples.
 
@@ -27,6 +33,8 @@ def bootstrap_estimates(
         seed: Seed of the resampling.
         stratify: Class of each row; each class then keeps its number of rows.
         groups: Number of each row's group, from 0; whole groups are then resampled.
+        lies: Between what each metric can lie, see `resampled_interval`; the last one holds for
+            all that follow.
 
     Returns:
         One estimate per metric. It has no interval where all resamples agree: they say nothing
@@ -46,7 +54,8 @@ def bootstrap_estimates(
     drawn = resample_counts(rows, REPEATS, seed, stratify, groups)
     columns = np.concatenate([measure(counts) for counts in drawn])
     estimates = []
-    for value, column in zip(values, columns.T, strict=True):
-        low, high = percentile_interval(column, units=units_of(groups))
+    ends = [*lies, *[lies[-1]] * len(values)][: len(values)]
+    for value, column, between in zip(values, columns.T, ends, strict=True):
+        low, high = resampled_interval(value, column, units_of(groups), between)
         estimates.append(Estimate(value, low, high) if high > low else Estimate(value))
     return estimates

@@ -9,14 +9,20 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.intervals import wilson_interval, z_of
 
+# Correlations within a unit that are told apart: finely where large units show the least.
+_EDGES = np.linspace(0, 1, 41) ** 2
+_CORRELATIONS = (_EDGES[1:] + _EDGES[:-1]) / 2
+
 
 @named
 def clustered_share(right: np.ndarray, units: np.ndarray, confidence: float = 0.95) -> Estimate:
     """Estimate a share from rows of which some belong together.
 
     Ten photos of one part tell less than photos of ten parts. How much less is measured on
-    the rows themselves (the design effect), and the score interval counts so many fewer. Where
-    all rows agree, nothing can be measured, and every unit counts once.
+    the rows themselves (the design effect), and the score interval counts so many fewer. Few
+    units, or few rows that differ, may happen to look independent, so the effect counts at least
+    as what a beta-binomial model makes of them that expects any correlation in a unit at first.
+    Where all rows agree, nothing can be measured, and every unit counts once.
 
     Args:
         right: Whether it happened, per row, shape `(n,)`.
@@ -40,6 +46,8 @@ def clustered_share(right: np.ndarray, units: np.ndarray, confidence: float = 0.
     Reference:
         Dean and Pagano, 2015, "Evaluating Confidence Interval Methods for Binomial Proportions
         in Clustered Surveys"; the correction for few units is of Korn and Graubard, 1998.
+        Williams, 1975, "The Analysis of Binary Responses from Toxicological Experiments Involving
+        Reproduction and Teratogenicity": the beta-binomial model of such rows.
     """
     right, units = np.asarray(right, dtype=np.float64), np.asarray(units)
     _check(right, units)
@@ -55,7 +63,8 @@ def clustered_share(right: np.ndarray, units: np.ndarray, confidence: float = 0.
         from scipy.stats import t
 
         fewer = z_of(confidence) / float(t.ppf((1 + confidence) / 2, count - 1))
-        effective = len(right) * min(1.0, plain / _variance(right, units)) * fewer**2
+        measured = max(1.0, _variance(right, units) / plain) / fewer**2
+        effective = len(right) / max(measured, _expected_effect(right, units))
     return Estimate(share, *wilson_interval(share * effective, effective, confidence))
 
 
@@ -124,6 +133,27 @@ def clustered_difference(
     half = float(t.ppf((1 + confidence) / 2, count - 1)) * error
     mean = float(padded.mean())
     return max(-1.0, mean - half), min(1.0, mean + half)
+
+
+def _expected_effect(right: np.ndarray, units: np.ndarray) -> float:
+    """Return how many times more the variance of a share is than if rows were independent, as
+    expected of rows of which anything may be correlated: from a uniform prior of the correlation
+    in a unit, and one of the share over what so many units leave open, uniform in its angle."""
+    from scipy.special import betaln
+
+    places = np.unique(units, return_inverse=True)[1]
+    pairs = np.stack([np.bincount(places, weights=right), np.bincount(places)])
+    size = float((pairs[1] ** 2).sum() / len(right))
+    (happened, sizes), times = np.unique(pairs, axis=1, return_counts=True)
+    angle = math.asin(math.sqrt((right.sum() + 0.5) / (len(right) + 1)))
+    angles = angle + np.linspace(-1, 1, 9) / math.sqrt(times.sum())
+    shares = np.sin(angles[(angles > 0) & (angles < math.pi / 2)])[:, None, None] ** 2
+    others = (1 - _CORRELATIONS[:, None]) / _CORRELATIONS[:, None]
+    a, b = shares * others, (1 - shares) * others
+    chances = betaln(happened + a, sizes - happened + b) - betaln(a, b)
+    likely = (chances * times).sum(axis=-1)
+    weights = np.exp(likely - likely.max()).sum(axis=0) * np.diff(_EDGES)
+    return float(1 + weights @ _CORRELATIONS / weights.sum() * (size - 1))
 
 
 def _check(values: np.ndarray, units: np.ndarray) -> None:

@@ -10,6 +10,9 @@ from kerasrecipes.arguments import named
 
 # Counts of resampled rows held at once: about 16 MB, whatever the size of the test set.
 _CELLS = 2_000_000
+# Between what a statistic can lie, see `resampled_interval`.
+SHARE, SIZE, ANYWHERE = (0.0, 1.0), (0.0, math.inf), (-math.inf, math.inf)
+_LARGEST = 700.0  # of which `exp` is finite
 
 
 @named
@@ -68,7 +71,10 @@ def bootstrap_interval(
     groups: np.ndarray | None = None,
     confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """Find the percentile bootstrap interval of any statistic of paired rows.
+    """Find the bootstrap interval of any statistic of paired rows.
+
+    Of rows it is the percentile interval, of groups that of `t` with the spread of the resamples,
+    since few groups spread too little for percentiles.
 
     Args:
         statistic: Called with one resample of each array; returns a number, or NaN where it
@@ -113,7 +119,8 @@ def bootstrap_interval(
         for row in counts.astype(np.int64):
             chosen = np.repeat(rows, row)
             found.append(float(statistic(*(array[chosen] for array in arrays))))
-    return percentile_interval(np.array(found), confidence, units_of(groups))
+    value = float(statistic(*arrays))
+    return resampled_interval(value, np.array(found), units_of(groups), confidence=confidence)
 
 
 @named
@@ -205,35 +212,70 @@ def units_of(groups: np.ndarray | None) -> int | None:
     return None if groups is None else int(groups.max()) + 1
 
 
-def percentile_interval(
-    values: np.ndarray, confidence: float = 0.95, units: int | None = None
-) -> tuple[float, float]:
+def percentile_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
     """Cut equal tails off resampled values; `(nan, nan)` if most of them are undefined.
 
     Args:
         values: What a statistic was in each resample.
         confidence: Probability that such an interval covers the true value.
-        units: How many groups were resampled. Few of them spread less than their like outside,
-            so thinner tails are cut off, as a mean of so many would need. `None` for rows.
+    """
+    values = _defined(values)
+    if not len(values):
+        return math.nan, math.nan
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def resampled_interval(
+    value: float,
+    values: np.ndarray,
+    units: int | None = None,
+    lies: tuple[float, float] = ANYWHERE,
+    confidence: float = 0.95,
+) -> tuple[float, float]:
+    """Find the interval of a statistic from what it was in resamples of rows, or of groups.
+
+    Of a few groups, resamples reach no further than these groups do, which is not far enough. So
+    their spread is taken, and how far one has to go in it as for a mean of so many groups; on
+    the scale on which the statistic is nearest to symmetric.
+
+    Args:
+        value: The statistic on the sample.
+        values: What it was in each resample.
+        units: How many groups were resampled; `None` for rows, whose tails are cut off.
+        lies: Between what the statistic can lie. From 0 to 1 it is taken for a share, with the
+            score interval of as many rows as would spread so; from 0 on, for a size, by its
+            logarithm.
+        confidence: Probability that such an interval covers the true value.
 
     Returns:
-        `(low, high)`; `(nan, nan)` for one group.
+        `(low, high)`; `(nan, nan)` for one group, or if most resamples are undefined.
 
     Reference:
-        Hesterberg, 2015, "What Teachers Should Know About the Bootstrap", section 5.3: the
-        expanded percentile interval.
+        Hesterberg, 2015, "What Teachers Should Know About the Bootstrap", section 5.3: why
+        intervals of resamples are too narrow for few of them.
     """
-    values = values[np.isfinite(values)] if np.isfinite(values).mean() > 0.5 else values[:0]
+    if units is None:
+        return percentile_interval(values, confidence)
+    values = _defined(values)
     if not len(values) or units == 1:
         return math.nan, math.nan
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    if units is not None:
-        from scipy.stats import norm, t
+    from scipy.stats import t
 
-        tail = norm.cdf(-math.sqrt(units / (units - 1)) * t.ppf(tails[1], units - 1))
-        tails = [tail, 1 - tail]
-    low, high = np.quantile(values, tails)
-    return float(low), float(high)
+    spread = float(values.std()) * math.sqrt(units / (units - 1))
+    reach = float(t.ppf((1 + confidence) / 2, units - 1)) * spread
+    if lies == SHARE and reach and 0 < value < 1:
+        rows = value * (1 - value) * (_z(confidence) / reach) ** 2
+        return wilson_interval(value * rows, rows, confidence)
+    if lies == SIZE and value > 0:
+        factor = math.exp(min(reach / value, _LARGEST))
+        return value / factor, value * factor
+    return max(lies[0], value - reach), min(lies[1], value + reach)
+
+
+def _defined(values: np.ndarray) -> np.ndarray:
+    """Leave out what is undefined; all, if most is."""
+    return values[np.isfinite(values)] if np.isfinite(values).mean() > 0.5 else values[:0]
 
 
 def z_of(confidence: float) -> float:

@@ -5,11 +5,15 @@ import math
 import numpy as np
 import pytest
 
+from kerasrecipes.statistics.bootstrap import bootstrap_estimates
 from kerasrecipes.statistics.intervals import (
+    SHARE,
+    SIZE,
     bootstrap_interval,
     paired_difference_interval,
     percentile_interval,
     resample_counts,
+    resampled_interval,
     wilson_interval,
 )
 
@@ -154,3 +158,52 @@ def test_paired_interval_is_narrower_than_two_single_ones_and_mirrors():
 def test_paired_interval_refuses_arrays_that_do_not_pair(a, b):
     with pytest.raises(ValueError, match="`correct_a` and `correct_b` must be one-dimensional"):
         paired_difference_interval(a, b)
+
+
+@pytest.mark.parametrize("units", [3, 5, 8, 20])
+def test_few_groups_widen_what_their_resamples_show(units):
+    rng, rounds, hits, before = np.random.default_rng(units), 150, 0, 0
+    for _ in range(rounds):
+        rows = np.repeat(rng.normal(3, 1, units), 6) + rng.normal(0, 1, 6 * units)
+        groups = np.arange(len(rows)) // 6
+        low, high = bootstrap_interval(np.mean, rows, groups=groups, repeats=100)
+        hits += low <= 3 <= high
+        drawn = next(resample_counts(len(rows), 100, 0, groups=groups)) @ rows / len(rows)
+        before += percentile_interval(drawn)[0] <= 3 <= percentile_interval(drawn)[1]
+    assert hits / rounds > 0.91
+    if units < 8:
+        assert before / rounds < 0.88
+
+
+def test_intervals_of_few_groups_stay_where_their_numbers_can_lie():
+    rng, units = np.random.default_rng(0), 3
+    share, size, rank = rng.normal(0.95, 0.05, 99), rng.normal(2.0, 1.5, 99), rng.normal(0.8, 1, 99)
+    low, high = resampled_interval(0.95, share, units, SHARE)
+    assert 0 < low < 0.8 and 0.95 < high < 1
+    low, high = resampled_interval(2.0, size, units, SIZE)
+    assert 0 < low < 0.5 and 6 < high < 1000
+    assert resampled_interval(0.8, rank, units, (-1.0, 1.0)) == (-1.0, 1.0)
+    assert resampled_interval(1.0, np.ones(9), units, SHARE) == (1.0, 1.0)
+    assert all(map(math.isnan, resampled_interval(1.0, np.ones(9), 1, SHARE)))
+    assert resampled_interval(2.0, size) == percentile_interval(size)
+
+
+@pytest.mark.parametrize("units", [5, 8, 20])
+def test_balanced_accuracy_of_few_groups_is_covered(units):
+    rng, rounds, hits = np.random.default_rng(units), 150, 0
+    for seed in range(rounds):
+        labels = rng.integers(0, 2, 10 * units)
+        groups = np.arange(len(labels)) // 10
+        chances = rng.beta(np.array([[6.3], [5.25]]), np.array([[0.7], [1.75]]), (2, units))
+        right = (rng.random(len(labels)) < chances[labels, groups]).astype(float)
+
+        def measure(counts, right=right, labels=labels):
+            found = [(counts * right) @ (labels == k) / (counts @ (labels == k)) for k in (0, 1)]
+            return np.mean(found, axis=0)[:, None]
+
+        with np.errstate(invalid="ignore"):
+            (found,) = bootstrap_estimates(
+                measure, len(labels), groups=groups, lies=[SHARE], seed=seed
+            )
+        hits += found.low <= 0.825 <= found.high
+    assert hits / rounds > 0.90

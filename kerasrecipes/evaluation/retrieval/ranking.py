@@ -8,8 +8,9 @@ from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.retrieval.embeddings import checked_labels, unit_rows
 from kerasrecipes.evaluation.scores import group_numbers
+from kerasrecipes.statistics.bootstrap import bootstrap_estimates
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import bootstrap_interval
+from kerasrecipes.statistics.intervals import SHARE
 from kerasrecipes.statistics.shares import share_of
 
 # Queries compared at once: a few MB for each thousand photos.
@@ -94,7 +95,12 @@ def mean_average_precision(
         found.append(np.mean(np.arange(1, len(places) + 1) / (places + 1)))
     values = np.array(found)
     asking = None if parts is None else np.unique(parts[asked], return_inverse=True)[1]
-    return Estimate(values.mean(), *bootstrap_interval(np.mean, values, groups=asking))
+
+    def mean(counts: np.ndarray) -> np.ndarray:
+        return (counts @ values / counts.sum(axis=1))[:, None]
+
+    (found,) = bootstrap_estimates(mean, len(values), groups=asking, lies=[SHARE])
+    return found
 
 
 def _hit_places(
