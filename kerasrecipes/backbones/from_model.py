@@ -10,10 +10,12 @@ from kerasrecipes.backbones.weights_files import reason_of
 from kerasrecipes.errors import listed, printable, unknown_name
 from kerasrecipes.keras_private import nodes_in_order, parts_of
 from kerasrecipes.surgery.graph import blocks_from_graph, find_cuts, model_name
+from kerasrecipes.surgery.model_config import check_calls
 from kerasrecipes.surgery.rebuilding import (
     TAKEN,
     as_functional,
     copy_weights,
+    follow,
     is_functional,
     rebuild,
     single_precision,
@@ -104,20 +106,26 @@ def _template(model: "keras.Model", scaling: str, features: str | None) -> "kera
     import keras
 
     graph = as_functional(model)
+    check_calls(graph, model.name)
     sides = zip(model.inputs[0].shape[1:3], FREE_SIZE, strict=True)
     shape = (*(own or free for own, free in sides), 3)
     values = SCALINGS[scaling]
+    made: list[int] = []
+    # What is cut off with the head need not be made anew, so nothing is judged before.
+    refused: dict[int, Exception] = {}
+
+    def note(old: Any, new: "keras.KerasTensor") -> "keras.KerasTensor":
+        made.append(id(new))
+        return new
+
     try:
         with single_precision():
             photo = keras.Input(shape, name="photo", dtype="float32")
             scale = keras.layers.Rescaling(*values, name="scale") if values else lambda x: x
-            flat = keras.Model(photo, rebuild(graph, photo, scale, taken=TAKEN, single=True))
+            options: dict[str, Any] = {"taken": TAKEN, "after": note, "refused": refused}
+            flat = keras.Model(photo, rebuild(graph, photo, scale, single=True, **options))
     except (TypeError, ValueError, NotImplementedError) as error:
-        raise ValueError(
-            f"The model {model.name!r} cannot be rebuilt: {printable(error)[:700]}"
-        ) from error
-    _check_layers(flat, model.name, scaled=values is not None)
-    _check_same(flat, graph, scale)
+        raise _not_rebuilt(model, error) from error
     found = _named(flat, features) if features else _last_feature_map(flat, model.name)
     if len(found.shape) != 4 or None in found.shape[1:]:
         raise ValueError(
@@ -125,8 +133,18 @@ def _template(model: "keras.Model", scaling: str, features: str | None) -> "kera
             f"(height, width, channels), not one of shape {tuple(found.shape[1:])}."
         )
     template = keras.Model(photo, found)
+    for operation in template.operations:
+        if why := refused.get(id(operation)):
+            raise _not_rebuilt(model, why) from why
+    _check_layers(template, model.name, scaled=values is not None)
+    if id(found) in made:
+        _check_same(template, graph, scale, made.index(id(found)))
     rehearse(template, model.name)
     return template
+
+
+def _not_rebuilt(model: "keras.Model", error: Exception) -> ValueError:
+    return ValueError(f"The model {model.name!r} cannot be rebuilt: {printable(error)[:700]}")
 
 
 def _check_layers(flat: "keras.Model", name: str, scaled: bool) -> None:
@@ -144,8 +162,9 @@ def _check_layers(flat: "keras.Model", name: str, scaled: bool) -> None:
         check_scaled_once(flat, name)
 
 
-def _check_same(flat: "keras.Model", model: "keras.Model", scale: Any) -> None:
-    """Compare a copy with its model, also on a batch of another size."""
+def _check_same(flat: "keras.Model", model: "keras.Model", scale: Any, place: int) -> None:
+    """Compare a copy with its model, also on a batch of another size, where the copy ends: in the
+    tensor that `rebuild` makes in this place."""
     import keras
 
     takes = model.inputs[0]
@@ -153,12 +172,16 @@ def _check_same(flat: "keras.Model", model: "keras.Model", scale: Any) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (count + 1, *flat.inputs[0].shape[1:]))
     photos = noise.astype(np.float32)
     given = keras.ops.cast(scale(photos[:count]), takes.dtype)
-    given = keras.tree.pack_sequence_as(model.input, [given])
+    passed: list[Any] = []
+
+    def note(old: Any, new: Any) -> Any:
+        passed.append(new if len(passed) == place else None)
+        return new
+
     try:
-        expected, found = (
-            [np.asarray(keras.ops.cast(one, "float32")) for one in keras.tree.flatten(outputs)]
-            for outputs in (model(given, training=False), flat(photos, training=False))
-        )
+        follow(model, given, note)
+        one = np.asarray(keras.ops.cast(passed[place], "float32"))
+        other = np.asarray(keras.ops.cast(flat(photos, training=False), "float32"))[:count]
     except Exception as error:  # of the user's own code, or the backend's own
         raise ValueError(
             f"The model {model.name!r} cannot be called on {count + 1} photos: {reason_of(error)}. "
@@ -166,14 +189,13 @@ def _check_same(flat: "keras.Model", model: "keras.Model", scale: Any) -> None:
         ) from error
     short = any(SHORT in str(part.dtype_policy.compute_dtype) for part in parts_of(model))
     tolerance = SHORT_TOLERANCE if short else TOLERANCE
-    for one, other in zip(expected, (output[:count] for output in found), strict=True):
-        gap, size = float(np.abs(one - other).max()), float(np.abs(one).max())
-        if not gap <= tolerance * max(size, 1.0):
-            raise ValueError(
-                f"The model {model.name!r} computes something else when it is rebuilt from the "
-                f"configuration of its layers (a difference of {gap:.2g} on values up to "
-                f"{size:.2g}). {_advice(takes.dtype, flat)}"
-            )
+    gap, size = float(np.abs(one - other).max()), float(np.abs(one).max())
+    if not gap <= tolerance * max(size, 1.0):
+        raise ValueError(
+            f"The model {model.name!r} computes something else when it is rebuilt from the "
+            f"configuration of its layers (a difference of {gap:.2g} on values up to "
+            f"{size:.2g}). {_advice(takes.dtype, flat)}"
+        )
 
 
 def _advice(takes: str, flat: "keras.Model") -> str:
@@ -227,7 +249,7 @@ def _belongs_to_head(node: Any) -> bool:
     import keras
     from keras import layers
 
-    operation = node.operation
+    operation = getattr(node.operation, "absent_layer", node.operation)
     if len(node.input_tensors) > 1 and not isinstance(operation, layers.Concatenate):
         return False
     if not isinstance(operation, keras.Layer) or not operation.weights:

@@ -7,7 +7,6 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasrecipes.bundles.model_config import check_config, check_tensors
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import IntegrityError, printable
 from kerasrecipes.file_budget import (
@@ -19,6 +18,7 @@ from kerasrecipes.file_budget import (
 )
 from kerasrecipes.records import parse_json
 from kerasrecipes.regular import open_regular
+from kerasrecipes.surgery.model_config import check_config, check_tensors
 
 if TYPE_CHECKING:
     import keras

@@ -29,6 +29,7 @@ def rebuild(
     weights: bool = True,
     single: bool = False,
     after: Callable[[Any, "keras.KerasTensor"], "keras.KerasTensor"] = lambda old, new: new,
+    refused: dict[int, Exception] | None = None,
 ) -> "keras.KerasTensor":
     """Repeat a model's graph on another input, with fresh layers and no nested models.
 
@@ -48,16 +49,36 @@ def rebuild(
         single: Whether layers that compute in 16 or in 64 bits do so in 32.
         after: Called with each tensor of the old graph and its new counterpart; returns
             what the layers behind it shall see.
+        refused: Where the reason goes if a layer cannot be made anew, by the `id` of what then
+            stands in its place and computes nothing. `None` to raise it.
 
     Returns:
         The output tensor; a list of them if the model has several.
     """
-    copier = _Copier(skip, names or {}, taken, after, single)
+    copier = _Copier(skip, names or {}, taken, after, single, refused)
     outputs = copier.run(model, [scale(photo)])
     if weights:
         for old, new in copier.fresh.values():
-            copy_weights(old, new)
+            try:
+                copy_weights(old, new)
+            except Exception as error:  # of a layer of the user
+                if refused is None:
+                    raise
+                refused[id(new)] = _cannot_renew(old, error)
+    if refused is not None:
+        refused |= copier.shared()
     return outputs[0] if len(outputs) == 1 else outputs
+
+
+def follow(model: "keras.Model", photos: Any, after: Callable[[Any, Any], Any]) -> None:
+    """Compute what a functional model computes, tensor by tensor, in inference.
+
+    Args:
+        model: The model, of one input.
+        photos: Its value.
+        after: Called with each tensor of the graph and its value, in the order of `rebuild`.
+    """
+    _Follower((), {}, frozenset(), after, False, None).run(model, [photos])
 
 
 class _Copier:
@@ -70,9 +91,10 @@ class _Copier:
         taken: frozenset[str],
         after: Callable,
         single: bool,
+        refused: dict[int, Exception] | None,
     ):
         self.skip, self.names, self.taken, self.after = skip, names, set(taken), after
-        self.single = single
+        self.single, self.refused = single, refused
         self.fresh: dict[int, tuple[Any, Any]] = {}
 
     def run(self, model: "keras.Model", inputs: list[Any], prefix: str = "") -> list[Any]:
@@ -102,7 +124,14 @@ class _Copier:
             return outputs[0] if len(outputs) == 1 else outputs
         if kwargs.get("training") is False:
             kwargs = {name: value for name, value in kwargs.items() if name != "training"}
-        return self._renewed(layer, prefix)(*args, **kwargs)
+        try:
+            return self._renewed(layer, prefix)(*args, **kwargs)
+        except Exception as error:  # of a layer of the user, or of Keras that refuses it
+            if self.refused is None:
+                raise
+            absent = _absent(layer)
+            self.refused[id(absent)] = error
+            return absent(*args, **kwargs)
 
     def _renewed(self, layer: Any, prefix: str) -> Any:
         """Make a new layer of the same configuration, once per old layer."""
@@ -120,6 +149,23 @@ class _Copier:
             except Exception as error:  # of a layer of the user
                 raise _cannot_renew(layer, error) from error
         return self.fresh[id(layer)][1]
+
+    def shared(self) -> dict[int, Exception]:
+        """Say, by its copy's `id`, which layer has a part that another has: each gets its own."""
+        import keras
+
+        owners: dict[int, Any] = {}
+        found: dict[int, Exception] = {}
+        for old, new in self.fresh.values():
+            for part in parts_of(old) if isinstance(old, keras.Layer) else ():
+                owner = owners.setdefault(id(part), old)
+                if owner is not old and part.weights:
+                    found[id(new)] = ValueError(
+                        f"its layers {listed([owner.name, old.name])} share {listed([part.name])}, "
+                        "and each would get one of its own. Let one layer hold it, and call that "
+                        "layer in both places."
+                    )
+        return found
 
     def _config(self, layer: Any) -> dict[str, Any]:
         try:
@@ -139,11 +185,38 @@ class _Copier:
         return free
 
 
+class _Follower(_Copier):
+    """Walks a graph with its own layers, and values in place of tensors."""
+
+    def call(self, layer: Any, args: tuple, kwargs: dict, prefix: str) -> Any:
+        kwargs = {name: value for name, value in kwargs.items() if name != "training"}
+        return super().call(layer, args, kwargs, prefix)
+
+    def _renewed(self, layer: Any, prefix: str) -> Any:
+        return layer
+
+
+def _absent(layer: Any) -> Any:
+    """Make what stands in a graph for a layer, knowing only what it would give."""
+    import keras
+
+    class Absent(keras.Operation):
+        def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+            return self.absent_layer.compute_output_spec(*args, **kwargs)
+
+    (absent := Absent()).absent_layer = layer
+    return absent
+
+
 def _cannot_renew(layer: Any, error: Exception) -> ValueError:
     return ValueError(
         f"its layer {listed([layer.name])} ({type(layer).__name__}) "
         f"{reason_and_remedy(layer, error)}"
     )
+
+
+class _Unlike(ValueError):
+    """A layer and its copy are not made of the same parts."""
 
 
 def reason_and_remedy(operation: Any, error: Exception) -> str:
@@ -164,6 +237,8 @@ def reason_and_remedy(operation: Any, error: Exception) -> str:
             "does not say how it was made, or something that it was given does not, such as a "
             "regularizer. A class of your own needs `get_config`."
         )
+    if isinstance(error, _Unlike):
+        return str(error)
     # Keras puts a page of config before what was wrong.
     text = str(error).rpartition("Exception encountered:")[2]
     lines = [line for line in text.splitlines() if line.strip()] or [type(error).__name__]
@@ -297,13 +372,29 @@ def copy_weights(old: Any, new: Any) -> None:
     Args:
         old: A layer or a model.
         new: One of the same configuration.
+
+    Raises:
+        ValueError: If they are not made of the same parts.
     """
     import keras
 
     if not isinstance(old, keras.Layer):
         return
-    for one, other in zip(parts_of(old), parts_of(new), strict=True):
-        store: dict[str, Any] = {}
-        one.save_own_variables(store)
-        if store:
-            other.load_own_variables(store)
+    kept, taken = (
+        [(part, store) for part in parts_of(one) if (store := _own_variables(part))]
+        for one in (old, new)
+    )
+    if len(kept) != len(taken):
+        raise _Unlike(
+            f"has {len(taken)} parts with weights when it is made from its configuration, and has "
+            f"{len(kept)} now: a layer that it holds in two places becomes two. Let it hold each "
+            "layer once, and call it again."
+        )
+    for (_, store), (other, _) in zip(kept, taken, strict=True):
+        other.load_own_variables(store)
+
+
+def _own_variables(layer: Any) -> dict[str, Any]:
+    store: dict[str, Any] = {}
+    layer.save_own_variables(store)
+    return store

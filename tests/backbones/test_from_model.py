@@ -10,6 +10,7 @@ from keras import layers
 
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.bundles.model_file import load_model
 from kerasrecipes.surgery.rehearsal import _TRIED, rehearse
 
 SIDE = 32
@@ -460,6 +461,133 @@ def doubled(x):
 def test_layers_that_no_file_gives_back_are_named_before_training(layer, message):
     with pytest.raises(ValueError, match=f"The model 'first' .*{message}"):
         BackboneSpec.from_model(small(layer), scaling="none")
+
+
+@keras.saving.register_keras_serializable("told")
+class Weighted(layers.Layer):
+    """Learns, and does not say so when it is asked how it was made."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=shape[-1:])
+
+    def call(self, x):
+        return x * self.scale
+
+    def get_config(self):
+        raise NotImplementedError("Weighted cannot tell its arguments")
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        layers.Lambda(lambda x: 2 * x),
+        Scaled(3.0),
+        Forgetful(3.0),
+        Nameless(),
+        layers.Activation(doubled),
+        layers.Resizing(2, 2),
+        keras.ops.erf,
+    ],
+)
+def test_only_what_is_kept_is_judged(ending, recwarn):
+    photo = keras.Input((SIDE, SIDE, 3))
+    x = ending(layers.GlobalAveragePooling2D(keepdims=True)(trunk(photo)))
+    x = layers.Flatten()(x)
+    model = keras.Model(photo, layers.Dense(4)(layers.Lambda(doubled)(x)), name="first")
+    nodes = [len(layer._inbound_nodes) for layer in model.layers]
+    built = BackboneSpec.from_model(model, scaling="none").build()
+    assert built.output_shape == (None, 4, 4, 16)
+    expected = features_of(model)(photos(), training=False)
+    np.testing.assert_allclose(built(photos(), training=False), expected, rtol=1e-4, atol=1e-4)
+    assert [len(layer._inbound_nodes) for layer in model.layers] == nodes
+    assert not [one for one in recwarn if "tflite" in str(one.message)]
+
+
+def test_what_learns_is_no_head_because_it_cannot_be_made_anew():
+    photo = keras.Input((SIDE, SIDE, 3))
+    x = layers.Flatten()(Weighted(name="own")(trunk(photo)))
+    model = keras.Model(photo, layers.Dense(4)(x), name="first")
+    with pytest.raises(ValueError, match=r"its layer 'own' \(Weighted\) does not say how"):
+        BackboneSpec.from_model(model, scaling="none")
+
+
+@keras.saving.register_keras_serializable("told")
+class Block(layers.Layer):
+    """Adds what the layers that it holds give."""
+
+    def __init__(self, parts, **options):
+        super().__init__(**options)
+        self.parts = parts
+
+    def call(self, x):
+        return sum(part(x) for part in self.parts)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def get_config(self):
+        return super().get_config() | {"parts": list(map(keras.saving.serialize_keras_object,
+                                                         self.parts))}  # fmt: skip
+
+    @classmethod
+    def from_config(cls, config):
+        parts = list(map(keras.saving.deserialize_keras_object, config["parts"]))
+        return cls(**config | {"parts": parts})
+
+
+def around(layer):
+    given = keras.Input((8, 8, 3))
+    return keras.Model(given, layers.ReLU()(layer(given)))
+
+
+def test_layers_that_models_share_stay_shared():
+    shared = layers.Conv2D(3, 3, padding="same", name="shared")
+    model = small(lambda x: around(shared)(around(shared)(x)))
+    built = BackboneSpec.from_model(model, scaling="none").build()
+    assert built.count_params() == model.count_params()
+    np.testing.assert_allclose(built(photos(8)), model(photos(8)), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shared_by", "message"),
+    [
+        (lambda c: lambda x: Block([c], name="b")(Block([c], name="a")(x)),
+         "its layers 'a', 'b' share 'shared', and each would get one of its own. Let one layer"),
+        (lambda c: lambda x: Block([around(c)], name="b")(c(x)), "its layers 'shared', 'b' share"),
+        (lambda c: Block([c, c], name="a"), r"'a' \(Block\) has 2 parts with weights when it is"),
+        (lambda c: Block([around(c), around(c)], name="a"), "has 2 parts with weights when it is"),
+    ],
+)  # fmt: skip
+def test_layers_that_would_be_shared_no_more_are_named_before_training(shared_by, message):
+    shared = layers.Conv2D(3, 3, padding="same", name="shared")
+    with pytest.raises(ValueError, match=message):
+        BackboneSpec.from_model(small(shared_by(shared)), scaling="none")
+
+
+def test_a_layer_without_weights_may_be_shared():
+    relu = layers.ReLU(name="shared")
+    model = small(lambda x: Block([relu, layers.Conv2D(3, 1)])(Block([relu])(x)))
+    built = BackboneSpec.from_model(model, scaling="none").build()
+    np.testing.assert_allclose(built(photos(8)), model(photos(8)), rtol=1e-4, atol=1e-3)
+
+
+def branching(depth):
+    """Each model calls the one before three times."""
+    given = keras.Input((8, 8, 3))
+    model = keras.Model(given, layers.Conv2D(3, 1)(given))
+    for _ in range(depth):
+        given = keras.Input((8, 8, 3))
+        model = keras.Model(given, layers.Add()([model(given), model(model(given))]))
+    return model
+
+
+def test_what_calls_its_layers_too_often_to_be_loaded_is_refused_before_training(tmp_path):
+    often, rarely = small(branching(7)), small(branching(4))
+    with pytest.raises(ValueError, match="6,562 calls of layers.*a file of it could not be loaded"):
+        BackboneSpec.from_model(often, scaling="none")
+    rarely = BackboneSpec.from_model(rarely, scaling="none").build()
+    rarely.save(tmp_path / "rarely.keras")
+    assert load_model(tmp_path / "rarely.keras").count_params() == rarely.count_params()
 
 
 @keras.saving.register_keras_serializable("told")

@@ -99,8 +99,7 @@ def mean_average_precision(
     def mean(counts: np.ndarray) -> np.ndarray:
         return (counts @ values / counts.sum(axis=1))[:, None]
 
-    (found,) = bootstrap_estimates(mean, len(values), groups=asking, lies=[SHARE])
-    return found
+    return bootstrap_estimates(mean, len(values), groups=asking, lies=[SHARE])[0]
 
 
 def _hit_places(

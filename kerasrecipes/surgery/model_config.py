@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import listed
-from kerasrecipes.keras_private import has_graph, nodes_in_order
+from kerasrecipes.keras_private import has_graph, nodes_in_order, parts_of
+from kerasrecipes.surgery.rebuilding import as_functional, is_functional
 
 if TYPE_CHECKING:
     import keras
@@ -43,18 +44,66 @@ def check_config(config: Any, groups: int) -> None:
             layers += _is_counted_layer(item)
         elif isinstance(item, str) and len(item) > LONGEST_TEXT:
             raise ValueError(f"its config has a text of {len(item):,} characters")
-    calls = _calls(config)
     entries = groups // 2
     for count, most, what in (
         (layers, entries + 1, "layers"),
-        (objects, SPARE_OBJECTS + OBJECTS_PER_LAYER * entries, "objects"),
-        (calls, min(MOST_CALLS, SPARE_CALLS + CALLS_PER_LAYER * entries), "calls of layers"),
+        (objects, most_objects(entries), "objects"),
+        (_calls(config), most_calls(entries), "calls of layers"),
     ):
         if count > most:
             raise ValueError(
                 f"its config asks for {count:,} {what}, and its weights are of {entries:,} layers; "
                 "it is damaged, or made to fill the memory, do not trust it"
             )
+
+
+def most_objects(layers: int) -> int:
+    """Return how many objects the config of so many layers may have."""
+    return SPARE_OBJECTS + OBJECTS_PER_LAYER * layers
+
+
+def most_calls(layers: int) -> int:
+    """Return how many calls the config of so many layers may have."""
+    return min(MOST_CALLS, SPARE_CALLS + CALLS_PER_LAYER * layers)
+
+
+def check_calls(model: "keras.Model", name: str) -> None:
+    """Refuse a model whose layers are called so often that what is saved of it is not loaded.
+
+    Each call is an object in the file, and so is each tensor that it takes.
+
+    Args:
+        model: A functional model; those nested in it count as often as they are called.
+        name: What the user calls it.
+
+    Raises:
+        ValueError: If there are more than `check_config` lets pass.
+    """
+    layers = len(parts_of(model))
+    calls, taken = _nested_calls(model, {})
+    for count, most, what in (
+        (calls, most_calls(layers), "calls of layers"),
+        (layers + taken, most_objects(layers), "layers and tensors that they take"),
+    ):
+        if count > most:
+            raise ValueError(
+                f"The model {name!r} has {count:,} {what}, with those of models that are called "
+                f"again, and {layers:,} layers. It could be trained, but a file of it could not be "
+                f"loaded: at most {most:,} are. Call a model or a layer less often, and give each "
+                "place its own."
+            )
+
+
+def _nested_calls(model: "keras.Model", known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """Count the calls of layers, and the tensors that they take."""
+    if id(model) not in known:
+        calls = taken = 0
+        for node in nodes_in_order(as_functional(model)):
+            nested = is_functional(node.operation)
+            more = _nested_calls(node.operation, known) if nested else (1, len(node.input_tensors))
+            calls, taken = calls + more[0], taken + more[1]
+        known[id(model)] = calls, taken
+    return known[id(model)]
 
 
 def _walked(config: Any) -> Iterator[Any]:
