@@ -265,7 +265,7 @@ def resampled_interval(
     spread = float(values.std()) * math.sqrt(units / (units - 1))
     reach = float(t.ppf((1 + confidence) / 2, units - 1)) * spread
     if lies == SHARE and reach and 0 < value < 1:
-        rows = value * (1 - value) * (_z(confidence) / reach) ** 2
+        rows = value * (1 - value) * (z_of(confidence) / reach) ** 2
         return wilson_interval(value * rows, rows, confidence)
     if lies == SIZE and value > 0:
         factor = math.exp(min(reach / value, _LARGEST))

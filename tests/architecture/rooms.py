@@ -85,7 +85,7 @@ ROOMS = {
         later_libraries="keras",
     ),
     "bundles": Room(
-        "data report",
+        "data report surgery",
         later="quantization",
         libraries="numpy pydantic",
         later_libraries="h5py keras",
