@@ -44,6 +44,14 @@ if TYPE_CHECKING:
         Mistakes as Mistakes,
         find_mistakes as find_mistakes,
     )
+    from kerasrecipes.diagnosis.over_time import (
+        TimeReport as TimeReport,
+        evaluate_over_time as evaluate_over_time,
+    )
+    from kerasrecipes.diagnosis.stress import (
+        StressReport as StressReport,
+        stress_bundle as stress_bundle,
+    )
     from kerasrecipes.drift import (
         DriftReport as DriftReport,
         ReferenceProfile as ReferenceProfile,
@@ -154,6 +162,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "choosing.recommend": "recommend_backbone",
         "choosing.recommendation": "Recommendation",
         "diagnosis.mistakes": "Mistakes find_mistakes",
+        "diagnosis.over_time": "TimeReport evaluate_over_time",
+        "diagnosis.stress": "StressReport stress_bundle",
         "console": "set_verbosity",
         "photos.split": "split_photos",
         "drift": "DriftReport ReferenceProfile detect_drift profile_bundle",

@@ -49,6 +49,8 @@ COMMANDS = {
     "ablate": fitting.ablate,
     "evaluate": models.evaluate,
     "mistakes": diagnosing.mistakes,
+    "stress": diagnosing.stress,
+    "over-time": diagnosing.over_time,
     "operate": models.operate,
     "export": models.export_saved,
     "starter": models.starter,

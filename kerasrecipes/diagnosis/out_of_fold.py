@@ -120,7 +120,7 @@ def out_of_fold(examples: Examples, features: np.ndarray, seed: int = 0) -> np.n
     splits = _folds(examples.strata(), units, seed)
     targets = targets_of(examples)
     found = [_answered(examples.target, features, targets, splits, one) for one in STRENGTHS]
-    losses = [_loss(examples.target, one, targets) for one in found]
+    losses = [loss_of(examples.target, one, targets) for one in found]
     return found[int(np.argmin(losses))]
 
 
@@ -200,7 +200,14 @@ def _answered(
     return np.empty((0, 1)) if found is None else found
 
 
-def _loss(target: str, answers: np.ndarray, targets: np.ndarray) -> float:
+def loss_of(target: str, answers: np.ndarray, targets: np.ndarray) -> float:
+    """Return the mean log-loss of answers, or of numbers the mean squared error.
+
+    Args:
+        target: What is answered with; see `Examples`.
+        answers: What was said, shape `(n, width)`.
+        targets: What is right; see `targets_of`.
+    """
     if target == CLASS:
         said = answers[np.arange(len(targets)), targets]
         return float(-np.log(np.maximum(said, _FLOOR)).mean())

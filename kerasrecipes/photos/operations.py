@@ -56,10 +56,23 @@ def warp_photo(
 LONGEST_CHAIN = 3
 
 
-def _rotate(photo: np.ndarray, level: float) -> np.ndarray:
-    angle = level * math.radians(30)
+def turn_photo(photo: np.ndarray, degrees: float) -> np.ndarray:
+    """Turn a photo about its middle; what it lacks at the corners is mirrored.
+
+    Args:
+        photo: uint8, shape `(height, width, 3)`.
+        degrees: How far.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    angle = math.radians(degrees)
     cos, sin = math.cos(angle), math.sin(angle)
     return warp_photo(photo, ((cos, -sin), (sin, cos)))
+
+
+def _rotate(photo: np.ndarray, level: float) -> np.ndarray:
+    return turn_photo(photo, level * 30)
 
 
 def _shear_x(photo: np.ndarray, level: float) -> np.ndarray:

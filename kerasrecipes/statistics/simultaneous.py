@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from kerasrecipes.statistics.clustered import clustered_error
+from kerasrecipes.statistics.clustered import clustered_difference, clustered_error
 from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.intervals import paired_difference_interval
 from kerasrecipes.statistics.shares import share_of
 
 
@@ -46,10 +47,17 @@ def mean_of(
         2.50 (0.45–4.55)
     """
     values = np.asarray(values, np.float64)
+    if len(values) and np.isin(values, (0, 1)).all():
+        return share_of(values, groups, confidence)
+    return mean_of_numbers(values, groups, confidence)
+
+
+def mean_of_numbers(
+    values: np.ndarray, groups: np.ndarray | None = None, confidence: float = 0.95
+) -> Estimate:
+    """Estimate the mean of numbers, by Student; see `mean_of`."""
     if not len(values):
         return Estimate(math.nan)
-    if np.isin(values, (0, 1)).all():
-        return share_of(values, groups, confidence)
     mean = float(values.mean())
     units = np.arange(len(values)) if groups is None else np.asarray(groups)
     count = len(np.unique(units))
@@ -79,3 +87,34 @@ def difference_of(first: Estimate, second: Estimate) -> Estimate:
     above = math.hypot(first.high - first.value, second.value - second.low)
     value = first.value - second.value
     return Estimate(value, value - below, value + above)
+
+
+def paired_difference_of(
+    first: np.ndarray,
+    second: np.ndarray,
+    groups: np.ndarray | None = None,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Estimate the difference of two means that were measured on the same rows.
+
+    Args:
+        first, second: Zeros and ones throughout, or any numbers, shape `(n,)` each.
+        groups: Number of each row's group; `None` if rows are independent.
+        confidence: Probability that such an interval covers the true difference.
+
+    Returns:
+        `mean(first) - mean(second)`; without an interval where `mean_of` has none.
+
+    Example:
+        >>> print(paired_difference_of(np.ones(198), np.ones(198)).percent(1))
+        0.0% (-1.4–1.4)
+    """
+    first, second = (np.asarray(side, np.float64) for side in (first, second))
+    if not len(first) or not (np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()):
+        return mean_of_numbers(first - second, groups, confidence)
+    value = float(first.mean() - second.mean())
+    if groups is None:
+        ends = paired_difference_interval(first > 0, second > 0, confidence)
+    else:
+        ends = clustered_difference(first, second, np.asarray(groups), confidence)
+    return Estimate(value, *ends)

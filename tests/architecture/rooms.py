@@ -122,8 +122,9 @@ ROOMS = {
         later_libraries="scipy sklearn",
     ),
     "diagnosis": Room(
-        "backbones data drift engine evaluation heads photos release report statistics",
-        libraries="numpy",
+        "backbones bundles data drift engine evaluation heads photos release report statistics",
+        later="export verify",
+        libraries="PIL numpy",
         later_libraries="keras sklearn",
     ),
     "optimization": Room(

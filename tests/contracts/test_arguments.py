@@ -42,7 +42,7 @@ HELD = set(
     "QuantizationSensitivity QuantizedConv2D QuantizedDense QuantizedDepthwiseConv2D "
     "QuantizedModel RangeOutlier Reader Recipe Recommendation RegressionEvaluation Result "
     "Resumable RunReport SliceReport SliceResult SummedAveragePooling2D Suspect Task "
-    "ReviewServer Verification WeightReport".split()
+    "ReviewServer StressReport TimeReport Verification WeightReport".split()
 )
 
 
