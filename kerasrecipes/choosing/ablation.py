@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.arguments import named
+from kerasrecipes.bundles.bundle import seen_through
 from kerasrecipes.choosing.bench import Bench, scanned
 from kerasrecipes.console import heeds_verbose, quiet, say
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.data.seen import refuse_seen
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, NoEffectError, printable
 from kerasrecipes.evaluation.task import Task
@@ -149,11 +151,16 @@ def ablate_recipe(
 
     Raises:
         ValueError: If a change changes nothing, or an argument is not usable.
-        DataError: If the photos do not suit training.
+        DataError: If the photos do not suit training, or if the model that gives the weights has
+            seen those that judge.
     """
     variants = _variants(recipe, changes)
     photos = scanned(photos, group_by)
     bench = Bench.of(photos, split_by, test_fraction, val_fraction, recipe.seed)
+    for judged in variants.values():
+        seen = seen_through(judged.recipe.weights)
+        for _, judge in bench.splits if seen else ():
+            refuse_seen(seen, bench.photos.select(judge))
     measured: dict[str, list[Measured]] = {name: [] for name in variants}
     for number, (learn, judge) in enumerate(bench.splits):
         train, val = bench.photos.select(learn), bench.photos.select(judge)

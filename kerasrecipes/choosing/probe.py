@@ -40,7 +40,8 @@ def probe_backbone(
 
     Raises:
         ValueError: If the backbone or an argument of the recipe is not usable.
-        DataError: If the photos do not suit training, or change while it runs.
+        DataError: If the photos do not suit training, or change while it runs, or if the model
+            that gives the weights has seen those that judge.
 
     Example:
         >>> train, val, test = split_photos(photos)

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kerasrecipes.bundles.bundle import seen_through
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples
+from kerasrecipes.data.seen import refuse_seen
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.base import Result
@@ -89,6 +91,7 @@ def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResul
     judged = judge_recipe(recipe)
     head, task = judged.head, judged.head.task
     leaks = checked_examples(train, val, head).leaks
+    refuse_seen(seen_through(recipe.weights), val)
     head.weights(train, recipe.class_weights)  # refuses a wish that would have no effect
     for leak in leaks:
         warn(leak)

@@ -13,8 +13,10 @@ from kerasrecipes import (
     IntegrityError,
     NotFittedError,
     UnfreezeSchedule,
+    ablate_recipe,
     fine_tune_images,
     get_backbone,
+    probe_backbone,
 )
 from kerasrecipes.engine.frozen import runtime as engine
 from kerasrecipes.losses.class_weights import class_weights
@@ -409,6 +411,10 @@ def test_photos_of_the_fit_that_gave_the_weights_are_no_test(
     with pytest.raises(DataError, match="photos were used in the fit"):
         fine_tune_images(part_photos, tmp_path / "new", seed=3, **settings)
     assert not (tmp_path / "new").exists()
+    with pytest.raises(DataError, match="photos were used in the fit"):
+        probe_backbone(recipe, test, train, verbose=False)
+    with pytest.raises(DataError, match="photos were used in the fit"):
+        ablate_recipe(recipe, part_photos, changes={"calm": {"dropout": 0.0}}, verbose=False)
 
 
 def test_unknown_classes_are_named(fitted, part_sets):
