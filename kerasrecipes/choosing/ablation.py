@@ -157,10 +157,7 @@ def ablate_recipe(
     variants = _variants(recipe, changes)
     photos = scanned(photos, group_by)
     bench = Bench.of(photos, split_by, test_fraction, val_fraction, recipe.seed)
-    for judged in variants.values():
-        seen = seen_through(judged.recipe.weights)
-        for _, judge in bench.splits if seen else ():
-            refuse_seen(seen, bench.photos.select(judge))
+    _refuse_seen(variants, bench)
     measured: dict[str, list[Measured]] = {name: [] for name in variants}
     for number, (learn, judge) in enumerate(bench.splits):
         train, val = bench.photos.select(learn), bench.photos.select(judge)
@@ -187,6 +184,14 @@ def ablate_recipe(
     rows = tuple(_row(name, found, base, units) for name, found in measured.items())
     groups = len(np.unique(bench.units)) if bench.grouped else None
     return Ablation(rows, len(bench.splits), len(bench.photos), groups)
+
+
+def _refuse_seen(variants: Mapping[str, Judged], bench: Bench) -> None:
+    """Refuse weights of a model that was made with photos that judge."""
+    for judged in variants.values():
+        seen = seen_through(judged.recipe.weights)
+        for _, judge in bench.splits if seen else ():
+            refuse_seen(seen, bench.photos.select(judge))
 
 
 def _variants(recipe: ImageClassifier, changes: Mapping[str, Any] | None) -> dict[str, Judged]:

@@ -166,7 +166,9 @@ def _save_fault(model: "keras.Model") -> str:
             model.save(folder / "tried.keras")
             again = keras.models.load_model(folder / "tried.keras", compile=False)
         pairs = [keras.tree.flatten(one(given, training=False)) for one in (model, again)]
-        gaps = [np.abs(np.asarray(a) - np.asarray(b)).max() for a, b in zip(*pairs, strict=True)]
+        # Some say yes or no, and some are complex.
+        both = ([np.asarray(one).astype(complex) for one in outputs] for outputs in pairs)
+        gaps = [np.abs(a - b).max() for a, b in zip(*both, strict=True)]
     except Exception as error:  # of the user's own code, or of Keras that refuses it
         reason = printable(str(error).rpartition("Exception encountered:")[2].strip())[:200]
         return f"does not come back from a file: {reason or type(error).__name__}"

@@ -615,6 +615,19 @@ def test_what_no_tflite_file_can_have_is_said_before_training(layer, message):
         BackboneSpec.from_model(small(layer), scaling="none")
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda x: keras.ops.where(x > 9, x, 0 * x),
+        lambda x: keras.ops.take_along_axis(x, keras.ops.argsort(x, axis=-1), axis=-1),
+    ],
+)
+def test_operations_may_answer_with_anything(layer):
+    model = small(layer)
+    built = BackboneSpec.from_model(model, scaling="none").build()
+    np.testing.assert_allclose(built(photos(8)), model(photos(8)), rtol=1e-4, atol=1e-3)
+
+
 def of_whole_numbers(beginning):
     photo = keras.Input((8, 8, 3), dtype="uint8")
     return keras.Model(photo, layers.Conv2D(4, 3, 2)(beginning(photo)), name="whole")
