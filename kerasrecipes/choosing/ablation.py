@@ -164,8 +164,7 @@ def ablate_recipe(
         memory: dict = {}
         for name, judged in list(variants.items()):
             say(f"Split {number + 1} of {len(bench.splits)}: {name} …")
-            seeded = replace(judged.recipe, seed=recipe.seed + number)
-            fitted = replace(judged, recipe=seeded)
+            fitted = replace(judged, recipe=replace(judged.recipe, seed=recipe.seed + number))
             try:
                 with quiet():
                     done = fit_classifier(fitted, train, val, (), memory=memory)
