@@ -135,6 +135,7 @@ if TYPE_CHECKING:
     )
     from kerasrecipes.training.image_classifier import ImageClassifier as ImageClassifier
     from kerasrecipes.training.loading import (
+        adopt_model as adopt_model,
         load_recipe as load_recipe,
         register_recipe as register_recipe,
     )
@@ -197,7 +198,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "training.distillation": "Distillation",
         "training.fine_tune": "FineTuned fine_tune_images",
         "training.image_classifier": "ImageClassifier",
-        "training.loading": "load_recipe register_recipe",
+        "training.loading": "adopt_model load_recipe register_recipe",
         "training.probe": "ProbeResult",
         "training.recipe": "Recipe",
         "verify": "Benchmark Latency Tolerance Verification benchmark_bundle "

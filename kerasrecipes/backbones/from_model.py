@@ -1,6 +1,7 @@
 """Any functional Keras model as a backbone: flattened, cut before its head, divided into blocks."""
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,8 +102,41 @@ def _check_arguments(model: "keras.Model", scaling: str) -> None:
         raise ValueError(f"`model` must take numbers; {model.name!r} takes {takes}.")
 
 
+def flattened(model: "keras.Model", scaling: str) -> "keras.Model":
+    """Copy a whole model, flat and with its weights, so that it takes photos of 0 to 255.
+
+    Args:
+        model: As in `BackboneSpec.from_model`.
+        scaling: As there.
+
+    Raises:
+        ValueError: As there.
+    """
+    _check_arguments(model, scaling)
+    return _copied(model, scaling, lambda flat: flat.output)
+
+
 def _template(model: "keras.Model", scaling: str, features: str | None) -> "keras.Model":
     """Copy a model, flat and with its weights, from a photo of 0 to 255 to its feature map."""
+
+    def feature_map(flat: "keras.Model") -> "keras.KerasTensor":
+        found = _named(flat, features) if features else _last_feature_map(flat, model.name)
+        if len(found.shape) != 4 or None in found.shape[1:]:
+            raise ValueError(
+                f"`features={features!r}` must be a layer that gives a feature map "
+                f"(height, width, channels), not one of shape {tuple(found.shape[1:])}."
+            )
+        return found
+
+    template = _copied(model, scaling, feature_map)
+    rehearse(template, model.name)
+    return template
+
+
+def _copied(
+    model: "keras.Model", scaling: str, end: Callable[["keras.Model"], "keras.KerasTensor"]
+) -> "keras.Model":
+    """Copy a model from a photo of 0 to 255 to the tensor that `end` chooses in the copy."""
     import keras
 
     graph = as_functional(model)
@@ -126,12 +160,7 @@ def _template(model: "keras.Model", scaling: str, features: str | None) -> "kera
             flat = keras.Model(photo, rebuild(graph, photo, scale, single=True, **options))
     except (TypeError, ValueError, NotImplementedError) as error:
         raise _not_rebuilt(model, error) from error
-    found = _named(flat, features) if features else _last_feature_map(flat, model.name)
-    if len(found.shape) != 4 or None in found.shape[1:]:
-        raise ValueError(
-            f"`features={features!r}` must be a layer that gives a feature map "
-            f"(height, width, channels), not one of shape {tuple(found.shape[1:])}."
-        )
+    found = end(flat)
     template = keras.Model(photo, found)
     for operation in template.operations:
         if why := refused.get(id(operation)):
@@ -139,7 +168,6 @@ def _template(model: "keras.Model", scaling: str, features: str | None) -> "kera
     _check_layers(template, model.name, scaled=values is not None)
     if id(found) in made:
         _check_same(template, graph, scale, made.index(id(found)))
-    rehearse(template, model.name)
     return template
 
 

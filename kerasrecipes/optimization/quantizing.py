@@ -15,7 +15,7 @@ from kerasrecipes.optimization.probabilities import check_probabilities
 from kerasrecipes.optimization.pruning import check_epochs
 from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.optimization.quantized_model import QuantizedModel
-from kerasrecipes.quantization.range_outliers import find_outliers
+from kerasrecipes.quantization.range_outliers import find_range_outliers
 from kerasrecipes.quantization.sensitivity import check_keep_float, layers_to_keep
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
 from kerasrecipes.training.calibration import calibration_inputs
@@ -204,7 +204,7 @@ def _written(
         pixels = calibration_inputs(photos, shape, recipe.seed, model=recipe.model_)
     learnt_from = pixels if mode == "int8" else None
     if learnt_from is not None and not is_quantization_aware(recipe.model_):
-        facts["outliers"] = find_outliers(recipe.model_, learnt_from)
+        facts["outliers"] = find_range_outliers(recipe.model_, learnt_from)
     if learnt_from is not None and kept["keep_float"] is not None:
         names, facts["sensitivity"] = layers_to_keep(recipe.model_, learnt_from, kept["keep_float"])
         kept = {"keep_float": tuple(sorted(names)) or None}

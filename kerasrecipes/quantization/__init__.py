@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
     from kerasrecipes.quantization.range_outliers import (
         RangeOutlier as RangeOutlier,
-        find_outliers as find_outliers,
+        find_range_outliers as find_range_outliers,
     )
     from kerasrecipes.quantization.sensitivity import layer_sensitivity as layer_sensitivity
     from kerasrecipes.quantization.sensitivity_report import (
@@ -39,7 +39,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "fake_quantization": "ActivationRange QuantizedConv2D QuantizedDense "
         "QuantizedDepthwiseConv2D SummedAveragePooling2D is_quantization_aware",
         "plan": "QuantizationPlan plan_quantization",
-        "range_outliers": "RangeOutlier find_outliers",
+        "range_outliers": "RangeOutlier find_range_outliers",
         "sensitivity": "layer_sensitivity",
         "sensitivity_report": "LayerSensitivity QuantizationSensitivity",
     },

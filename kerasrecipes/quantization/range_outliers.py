@@ -57,7 +57,7 @@ class RangeOutlier:
 
 
 @named
-def find_outliers(model: "keras.Model", calibration: np.ndarray) -> tuple[RangeOutlier, ...]:
+def find_range_outliers(model: "keras.Model", calibration: np.ndarray) -> tuple[RangeOutlier, ...]:
     """Find the values that an int8 file rounds far more coarsely than most of them need.
 
     Args:

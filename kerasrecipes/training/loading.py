@@ -1,12 +1,23 @@
-"""Recipes by the type that a saved model says it is of."""
+"""Recipes around models that are trained already: those of a saved model, and anybody's."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.arguments import named
+from kerasrecipes.backbones.from_model import flattened
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.errors import DataError
+from kerasrecipes.heads import make_head
+from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.registry import Registry
 from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.training.fitted import Fitted
+from kerasrecipes.training.fitting import checked_examples, new_report
+from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import keras
 
 
 def _check_class(recipe: Any) -> None:
@@ -41,6 +52,45 @@ def load_recipe(folder: Bundle | str | Path) -> Recipe:
     """
     bundle = Bundle.load(folder)
     return _REGISTRY.get(bundle.manifest.recipe_type).load(bundle)
+
+
+@named
+def adopt_model(
+    model: "keras.Model", train: PhotoSet, val: PhotoSet, *, scaling: str, seed: int = 0
+) -> ImageClassifier:
+    """Take a classifier that was trained elsewhere as it is: to measure, save, export and watch it.
+
+    Args:
+        model: A functional or built Sequential model from one RGB photo to the probabilities of
+            the classes, in the order of the photos' `class_names`. It is copied.
+        train: Photos that it learned from, or like those: in them int8 finds its ranges.
+        val: Photos that it did not learn from.
+        scaling: The values that it wants to see; see `BackboneSpec.from_model`.
+        seed: Seed of what is drawn in measuring.
+
+    Returns:
+        A fitted recipe: `evaluate` it on photos that the model never saw, and `save` it.
+
+    Raises:
+        ValueError: If the model has no readable graph, or does not suit; see
+            `BackboneSpec.from_model`.
+        DataError: If the photos have other classes than the model has outputs, or these are no
+            probabilities.
+    """
+    data = checked_examples(train, val)
+    spec, whole = BackboneSpec.from_model(model, scaling=scaling), flattened(model, scaling)
+    output = make_head("classification").output(train)
+    if tuple(whole.output_shape) != (None, output.width):
+        raise DataError(
+            f"The photos have {output.width} classes, and the model {model.name!r} answers with "
+            f"the shape {tuple(whole.output_shape)}. Give photos of the classes that it knows."
+        )
+    height, width = whole.input_shape[1:3]
+    recipe = ImageClassifier(spec, image_size=(height, width), seed=seed)
+    report = new_report(recipe, spec, data, [])
+    fitted, _ = Fitted.of(whole, output, report, train, val).measured(val, "val", seed)
+    adopted: ImageClassifier = recipe.with_fitted(fitted)
+    return adopted
 
 
 @named

@@ -77,6 +77,7 @@ def sound(tmp_path_factory):
         **dict.fromkeys(("recipe", "teacher", "student"), recipe),
         **dict.fromkeys(("train", "val", "photos", "examples"), none),
         **dict.fromkeys(("bundle", "folder", "source", "to", "store", "log_dir"), folder / "none"),
+        "scaling": "none",
         **dict.fromkeys(("labels", "units"), labels),
         **dict.fromkeys(("scores", "embeddings", "answers", "logits"), scores),
         **dict.fromkeys(("correct_a", "correct_b", "right"), labels > 0),

@@ -9,7 +9,7 @@ from keras import layers
 
 import kerasrecipes as kr
 from kerasrecipes.optimization.quantization_report import QuantizationReport
-from kerasrecipes.quantization.range_outliers import RangeOutlier, find_outliers
+from kerasrecipes.quantization.range_outliers import RangeOutlier, find_range_outliers
 
 SIDE = 16
 
@@ -34,8 +34,8 @@ def photos(highlights):
 
 
 def test_a_highlight_that_stretches_a_range_is_found(model):
-    assert find_outliers(model, photos(0)) == ()
-    (found,) = find_outliers(model, photos(3))
+    assert find_range_outliers(model, photos(0)) == ()
+    (found,) = find_range_outliers(model, photos(3))
     assert found.layer == "first"  # what is clipped cannot be stretched, and pixels are as they are
     assert found.share < 0.25
     values = keras.Model(model.input, model.get_layer("norm").output)(photos(3).astype("float32"))
@@ -49,7 +49,7 @@ def test_a_graph_that_cannot_be_read_has_none():
         def call(self, inputs):
             return inputs
 
-    assert find_outliers(Own(), photos(1)) == ()
+    assert find_range_outliers(Own(), photos(1)) == ()
 
 
 def test_the_report_says_it_in_plain_words(model, small_fitted):

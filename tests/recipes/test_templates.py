@@ -1,6 +1,7 @@
 """Every template runs, is short, and can be copied."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -21,8 +22,9 @@ def scripts(folder: Path) -> list[Path]:
 
 
 def test_the_catalogue_is_what_lies_there():
-    assert len(TEMPLATES) == 1
-    assert list(list_recipes()) == TEMPLATES == ["defect_detection"]
+    assert list(list_recipes()) == TEMPLATES == [
+        "defect_detection", "drift_watch", "export_to_mobile", "few_photos", "own_keras_model",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -65,10 +67,9 @@ def run(script: Path, *arguments, cwd: Path) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TEMPLATES)
-def test_a_copied_template_runs(name, tmp_path):
+def test_a_copied_template_runs_on_the_demo_photos(tmp_path):
     pytest.importorskip("elpv_dataset")
-    (script,) = scripts(copy_recipe(name, tmp_path / "line"))
+    (script,) = scripts(copy_recipe("defect_detection", tmp_path / "line"))
     done = run(script, "--smoke", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "tflite-float32: verified" in done.stdout and "Done in" in done.stdout
@@ -77,14 +78,69 @@ def test_a_copied_template_runs(name, tmp_path):
     assert (version / "exports" / "tflite-float32" / "model.tflite").is_file()
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
-def test_a_template_says_in_one_line_what_is_wrong(name, part_photos, tmp_path):
-    (script,) = scripts(RECIPES / name)
-    for arguments, message in (
-        ([tmp_path / "nowhere"], "There is no folder or table"),
-        ([part_photos, "--seed", -3], "`seed` must be a whole number of at least 0, got -3."),
-    ):
-        done = run(script, *arguments, cwd=tmp_path)
-        assert done.returncode == 1
-        assert message in done.stderr and "Traceback" not in done.stderr
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, capsys):
+    """Runs a template as a script, in this process; returns the exit code, stdout and stderr."""
+
+    def run(name, *arguments) -> tuple[object, str, str]:
+        (script,) = scripts(RECIPES / name)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [str(script), *map(str, arguments)])
+        monkeypatch.setattr(sys, "path", [str(script.parent), *sys.path])
+        code: object = 0
+        try:
+            runpy.run_path(str(script), run_name="__main__")
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said", "made"),
+    [
+        ("drift_watch", 5, "alarm", ["drift.db", "to_label.csv"]),
+        ("export_to_mobile", 0, "tflite-float32: verified", [
+            "saved_models/mine/1/exports/tflite-float32/model.tflite",
+            *(f"saved_models/mine-{to}/README.md" for to in ("cpp", "kotlin", "python", "swift")),
+        ]),
+        ("few_photos", 0, "tflite-float32: verified", ["saved_models/few/1/report.html"]),
+        ("own_keras_model", 0, "tflite-float32: verified", ["saved_models/own/1/report.html"]),
+    ],
+)  # fmt: skip
+def test_a_template_runs(name, code, said, made, run_here, tmp_path):
+    ended, out, _ = run_here(name, "--smoke")
+    assert ended == code, ended
+    assert said in out.lower() and "Done." in out
+    for path in made:
+        assert (tmp_path / path).stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("defect_detection", ["{new}"], "There is no folder or table"),
+        ("defect_detection", ["{photos}", "--seed", -3], "`seed` must be a whole number of at lea"),
+        ("few_photos", ["{new}"], "There is no folder or table"),
+        ("few_photos", [], "Name a folder of photos, or try --smoke."),
+        ("drift_watch", ["{new}", "{photos}"], "no saved model in"),
+        ("drift_watch", ["{new}"], "Name a saved model and new photos"),
+        ("export_to_mobile", ["{new}", "{photos}"], "{new}"),
+        ("export_to_mobile", ["{new}"], "Name your model and photos"),
+        ("own_keras_model", ["{new}", "{photos}"], "{new}"),
+        ("own_keras_model", [], "Name your model and photos"),
+    ],
+)
+def test_a_template_says_what_is_wrong(name, arguments, message, run_here, part_photos, tmp_path):
+    places = {"new": tmp_path / "nowhere.keras", "photos": part_photos}
+    code, _, _ = run_here(name, *(str(one).format(**places) for one in arguments))
+    assert message.format(**places) in str(code)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_template_ends_without_a_traceback(tmp_path):
+    (script,) = scripts(RECIPES / "few_photos")
+    done = run(script, tmp_path / "nowhere", cwd=tmp_path)
+    assert done.returncode == 1 and "There is no folder or table" in done.stderr
+    assert "Traceback" not in done.stderr and list(tmp_path.iterdir()) == []
