@@ -4,6 +4,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from kerasrecipes import DataError, NotFittedError
 from kerasrecipes.evaluation.retrieval import nearest_neighbours
+from kerasrecipes.evaluation.retrieval.embeddings import nearest_first
 from kerasrecipes.evaluation.retrieval.nearest_neighbours import UNKNOWN, NearestNeighbours
 
 RNG = np.random.default_rng(0)
@@ -78,3 +79,15 @@ def test_use_that_does_not_fit():
         NearestNeighbours().fit(KNOWN, LABELS).predict(NEW[:, :3])
     with pytest.raises(DataError, match="`embeddings` must be finite and have a direction"):
         NearestNeighbours().fit(KNOWN, LABELS).predict(np.zeros((1, 4)))
+
+
+def test_the_nearest_are_those_of_a_whole_sort():
+    rng = np.random.default_rng(0)
+    for distances in (
+        rng.random((7, 40)),
+        rng.integers(0, 3, (7, 40)) / 2,  # many are equally far
+        np.where(rng.random((7, 40)) < 0.9, np.inf, 0.5),
+    ):
+        for k in (1, 5, 40, 99):
+            whole = np.argsort(distances, axis=1, kind="stable")[:, :k]
+            assert np.array_equal(nearest_first(distances, k), whole)

@@ -1,6 +1,6 @@
 """What embeddings and look-alikes say: examples that are like no other, copies that differ."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,7 +10,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.mistakes.label_errors import worst_first
 from kerasrecipes.evaluation.mistakes.suspect import Suspect, in_words
-from kerasrecipes.evaluation.retrieval.embeddings import unit_rows
+from kerasrecipes.evaluation.retrieval.embeddings import nearest_first, unit_rows
 from kerasrecipes.evaluation.scores import check_rows, group_numbers
 
 NEIGHBOURS = 5
@@ -19,6 +19,8 @@ _FENCE = 1.5
 _BLOCK = 512
 # Numbers that differ by less than so many standard deviations of all are no conflict.
 _APART = 0.1
+# So many look-alikes are named.
+_BESIDE = 50
 
 
 @named
@@ -55,7 +57,7 @@ def nearest_examples(
         block = slice(start, start + _BLOCK)
         distances = np.clip(1 - rows[block] @ rows.T, 0, 2)
         distances[own[block, None] == own] = np.inf
-        order = np.argsort(distances, axis=1, kind="stable")[:, : min(k, len(rows) - 1)]
+        order = nearest_first(distances, k)[:, : len(rows) - 1]
         near = np.take_along_axis(distances, order, axis=1)
         found.append(np.where(np.isfinite(near), order, -1))
         far.append(near)
@@ -129,7 +131,8 @@ def conflicting_copies(
         unit: Unit of the numbers.
 
     Returns:
-        The suspects: of look-alikes those in the minority, or all where there is none.
+        The suspects: of look-alikes those in the minority, or all where there is none. Up to 50
+        of the others are named beside each.
 
     Raises:
         DataError: If a pair is of rows that do not exist.
@@ -140,37 +143,44 @@ def conflicting_copies(
         [(2, 'ok', (0, 1))]
     """
     alike = _joined(len(labels), list(pairs))
-    differ = _differ(labels)
+    values, apart = _comparable(labels)
     found = []
     for members in alike:
-        for i in members:
-            others = [j for j in members if differ(i, j)]
-            same = len(members) - len(others)
-            if not others or same > len(others):
+        words = [in_words(labels[j], unit) for j in members]
+        number: dict[str, int] = {}
+        kind_of = np.array([number.setdefault(word, len(number)) for word in words])
+        kinds, met = list(number), {}
+        for i, word in zip(members, words, strict=True):
+            value = float(values[i])
+            if value not in met:
+                otherwise = np.abs(values[members] - value) > apart
+                met[value] = int(otherwise.sum()), np.bincount(kind_of[otherwise], minlength=1)
+            others, said = met[value]
+            if not others or 2 * others < len(members):
                 continue
-            said = Counter(in_words(labels[j], unit) for j in others).most_common(1)[0][0]
             found.append(
                 Suspect(
                     kind="conflicting_copy",
                     index=i,
-                    score=len(others) / len(members),
-                    label=in_words(labels[i], unit),
-                    suggestion=said,
-                    beside=tuple(j for j in members if j != i),
-                    reason=f"{len(others)} of {len(members) - 1} that look the same "
-                    f"{'is' if len(others) == 1 else 'are'} labelled otherwise",
+                    score=others / len(members),
+                    label=word,
+                    suggestion=kinds[said.argmax()],
+                    beside=tuple(j for j in members[: _BESIDE + 1] if j != i)[:_BESIDE],
+                    reason=f"{others} of {len(members) - 1} that look the same "
+                    f"{'is' if others == 1 else 'are'} labelled otherwise",
                 )
             )
     return worst_first(found)
 
 
-def _differ(labels: Sequence[Any]) -> Any:
+def _comparable(labels: Sequence[Any]) -> tuple[np.ndarray, float]:
+    """Return a number for each label, and by how much those must differ that are not the same."""
     if len(labels) and not isinstance(labels[0], str | tuple | list):
         numbers = np.asarray(labels, np.float64)
-        apart = _APART * float(numbers.std())
-        return lambda i, j: abs(numbers[i] - numbers[j]) > apart
+        return numbers, _APART * float(numbers.std())
     kept = [one if isinstance(one, str) else frozenset(one) for one in labels]
-    return lambda i, j: kept[i] != kept[j]
+    number: dict[object, int] = {}
+    return np.array([number.setdefault(one, len(number)) for one in kept], np.float64), 0.0
 
 
 def _joined(count: int, pairs: list[tuple[int, int]]) -> list[list[int]]:

@@ -41,3 +41,21 @@ def checked_labels(labels: np.ndarray, rows: int) -> np.ndarray:
         )
     check_rows("embeddings", np.empty(rows), len(labels))
     return labels.astype(np.int64)
+
+
+def nearest_first(distances: np.ndarray, k: int) -> np.ndarray:
+    """Return the columns of the k least distances in each row, least first, then by column.
+
+    Args:
+        distances: Shape `(rows, columns)`; sorting all of them would take most of the time.
+        k: How many, 1 or more; all if there are no more.
+
+    Returns:
+        int64, shape `(rows, k)`.
+    """
+    k = min(k, distances.shape[1])
+    farthest = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
+    row, column = np.nonzero(distances <= farthest)  # more than k where some are equally far
+    order = np.lexsort((column, distances[row, column], row))
+    begins = np.searchsorted(row, np.arange(len(distances)))
+    return column[order][begins[:, None] + np.arange(k)]

@@ -4,7 +4,7 @@ import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, NotFittedError
-from kerasrecipes.evaluation.retrieval.embeddings import checked_labels, unit_rows
+from kerasrecipes.evaluation.retrieval.embeddings import checked_labels, nearest_first, unit_rows
 
 UNKNOWN = -1
 _BLOCK = 1024
@@ -123,7 +123,7 @@ class NearestNeighbours:
 
     def _vote_block(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distances = np.clip(1 - rows @ self.embeddings_.T, 0, 2)
-        order = np.argsort(distances, axis=1, kind="stable")[:, : self.k]
+        order = nearest_first(distances, self.k)
         near = np.take_along_axis(distances, order, axis=1)
         # A photo that is known already decides alone, up to rounding.
         weights = 1 / np.maximum(near, 1e-9) if self.weighting == "distance" else near * 0 + 1

@@ -173,3 +173,12 @@ def test_a_suspect_goes_through_json_and_damage_is_told():
     for name, value in damage.items():
         with pytest.raises(DataError, match="Look for mistakes again"):
             Suspect.from_dict({**plain, name: value})
+
+
+def test_many_look_alikes_cost_no_more_than_their_number():
+    labels = ["ok", "crack"] * 500
+    found = conflicting_copies(labels, [(i, i + 1) for i in range(999)])
+    assert [one.index for one in found] == list(range(1000))
+    assert {one.suggestion for one in found[::2]} == {"crack"}
+    assert {len(one.beside) for one in found} == {50}
+    assert found[0].beside == tuple(range(1, 51)) and found[999].beside == tuple(range(50))
