@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import struct
 import threading
 import time
 import tracemalloc
@@ -185,3 +186,19 @@ def test_photos_that_fill_the_memory_are_decoded_one_at_a_time(make, monkeypatch
             thread.join()
         assert len(most) == 6
         assert (max(most) == 1) is alone
+
+
+def test_pillow_does_not_warn_of_what_is_odd_in_exif_data():
+    entries = b"".join(struct.pack("<HHII", 40_000 + i, 7, 9_999, 8) for i in range(50))
+    odd = b"II*\0" + struct.pack("<IH", 8, 50) + entries + bytes(4)
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "JPEG", exif=b"Exif\0\0" + odd)
+    before = list(warnings.filters)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        decode_photo(file.getvalue(), (8, 8))
+        assert not told
+        with Image.open(file) as opened:
+            opened.getexif().get(1)
+        assert len(told) >= 50  # what the program set is back
+    assert warnings.filters == before

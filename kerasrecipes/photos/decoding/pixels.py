@@ -24,7 +24,11 @@ from kerasrecipes.photos.decoding.budget import MEMORY, SMALL_BYTES, memory_for
 from kerasrecipes.photos.decoding.deep import has_deep_pixels, load_deep, strips
 from kerasrecipes.photos.decoding.parts import judge_layout, judge_parts, png_transparency
 from kerasrecipes.photos.decoding.policy import DecodePolicy
-from kerasrecipes.photos.decoding.process_wide import NO_TRUNCATED_IMAGES, SILENT_LIBTIFF
+from kerasrecipes.photos.decoding.process_wide import (
+    NO_TRUNCATED_IMAGES,
+    SILENT_LIBTIFF,
+    SILENT_PILLOW,
+)
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "AVIF")
 _T = TypeVar("_T")
@@ -46,7 +50,7 @@ def open_photo(data: bytes, policy: DecodePolicy) -> ImageFile.ImageFile:
         factory, accept = Image.OPEN[name]
         if accept and accept(data[:16]) is not True:
             continue
-        with _readable_errors(name):
+        with SILENT_PILLOW.held(), _readable_errors(name):
             judge_parts(name, data, policy.max_pixels)
             image = factory(BytesIO(data), "")
         _judge_size(image, policy)
@@ -79,7 +83,7 @@ def with_rgb(
     deep = has_deep_pixels(image)
     size = memory_for(image, deep)
     memory = MEMORY.taken(size) if size > SMALL_BYTES else contextlib.nullcontext()
-    with memory, quiet, NO_TRUNCATED_IMAGES.held():
+    with memory, quiet, NO_TRUNCATED_IMAGES.held(), SILENT_PILLOW.held():
         with _readable_errors(image.format or "image"):
             if image.format == "PNG" and "transparency" in image.info:
                 image.info["transparency"] = png_transparency(data)

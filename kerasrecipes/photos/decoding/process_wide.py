@@ -3,7 +3,9 @@
 import contextlib
 import ctypes
 import importlib.util
+import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,7 +72,22 @@ def _restore_libtiff(before: list[Any]) -> None:
         setter(handler)
 
 
+_PILLOWS_WARNINGS = ("ignore", None, UserWarning, re.compile(r"PIL\."), 0)
+
+
+def _ignore_warnings() -> None:
+    # As `warnings.filterwarnings` does, whose filters are not removed one by one.
+    warnings.filters.insert(0, _PILLOWS_WARNINGS)  # type: ignore[attr-defined]
+
+
+def _heed_warnings(before: None) -> None:
+    if _PILLOWS_WARNINGS in warnings.filters:
+        warnings.filters.remove(_PILLOWS_WARNINGS)  # type: ignore[attr-defined]
+
+
 # Pillow raises on truncated files even where a program told it to fill them with grey.
 NO_TRUNCATED_IMAGES = WhileDecoding(lambda: _fill_truncated(False), _fill_truncated)
 # libtiff prints what it thinks of a file to the terminal, line by line; the reason is raised too.
 SILENT_LIBTIFF = WhileDecoding(_silence_libtiff, _restore_libtiff)
+# Pillow warns of what is odd in EXIF data, and of one file thousands of times.
+SILENT_PILLOW = WhileDecoding(_ignore_warnings, _heed_warnings)
