@@ -130,3 +130,14 @@ def test_several_labels_can_be_left_out_but_not_relabelled(root, tmp_path):
     decide(table, "photos/bad/1.png", "relabel", "a", file=file)
     with pytest.raises(DataError, match="these have no single class each"):
         scan_photos(table)
+
+
+def test_decisions_that_a_spreadsheet_saved_otherwise_are_not_passed_over(root):
+    decide(root, "bad/0.png", "exclude")
+    file = root / "labels.csv"
+    text = file.read_text("utf-8")
+    file.write_text(text, "utf-16")
+    with pytest.raises(DataError, match="is not UTF-8"):
+        scan_photos(root)
+    file.write_text("sep=,\r\n" + text, "utf-8-sig")
+    assert len(scan_photos(root)) == 7

@@ -66,9 +66,10 @@ def decisions_file(root: Path) -> Path:
 
 
 def holds_decisions(file: Path) -> bool:
-    """Tell whether a file is there and its first line is that of a table of decisions."""
+    """Tell whether a file is there that begins as a table of decisions, however it was saved."""
     with suppress(OSError), open_regular(file) as opened:
-        first = opened.readline(10_000).lower()
+        # Also in UTF-16, which is refused where it is read, and below Excel's `sep=;`.
+        first = b"\n".join(opened.read(10_000).replace(b"\0", b"").lower().splitlines()[:2])
         return b"sha256" in first and b"decision" in first
     return False
 
