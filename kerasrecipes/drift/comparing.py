@@ -53,7 +53,7 @@ def compare_with(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tu
 
     Args:
         profile: The reference.
-        seen: The new examples.
+        seen: The new examples, as `ReferenceProfile.sketched` returns them.
         seed: Seed of what is drawn.
 
     Returns:
@@ -61,11 +61,10 @@ def compare_with(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tu
     """
     inputs = dict(zip(profile.facts.inputs, profile.inputs.T, strict=True))
     found = [_of_numbers(INPUTS, name, inputs[name], seen.inputs[name]) for name in inputs]
-    features = profile.project(seen.features)
-    moved = points_test(profile.features.astype(np.float32), features, seed=seed)
-    found.append(Shift(FEATURES, "features", *moved))
+    sides = (profile.features.astype(np.float32), seen.features.astype(np.float32))
+    found.append(Shift(FEATURES, "features", *points_test(*sides, seed=seed)))
     output = profile.facts.output
-    before, now = profile.answers, seen.answers.astype(np.float32)
+    before, now = profile.answers, seen.answers
     for name, (old, new) in _columns(before, now, output).items():
         found.append(_of_numbers(ANSWERS, name, old, new))
     if get_task(output.task).target == CLASS:

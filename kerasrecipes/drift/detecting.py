@@ -9,25 +9,19 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.data.examples import CLASS, Examples
-from kerasrecipes.drift.comparing import Shift, compare_with, detectable, p_of_look
-from kerasrecipes.drift.history import (
-    DriftHistory,
-    Look,
-    ordinary_p_values,
-    rising_from,
-)
+from kerasrecipes.drift.comparing import compare_with, detectable
+from kerasrecipes.drift.history import DriftHistory
+from kerasrecipes.drift.judging import judge_alone, judge_next
 from kerasrecipes.drift.observed import Observed, observe_inputs
 from kerasrecipes.drift.profile import FEWEST, PROFILE_FILE, ReferenceProfile
 from kerasrecipes.drift.report import ALARM, FULL_POWER, INSUFFICIENT, QUIET, DriftReport
+from kerasrecipes.drift.recent import Measured
 from kerasrecipes.drift.window import Window
-from kerasrecipes.environment import timestamp
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.sequential import ShiryaevRoberts, p_among_earlier
+from kerasrecipes.statistics.sequential import ShiryaevRoberts
 
-# From as many earlier windows on, what is ordinary is learnt from them.
-ENOUGH_WINDOWS = 20
 NAMED = 8
 
 
@@ -71,7 +65,7 @@ def detect_drift(
         Rabanser, Günnemann and Lipton, 2019, "Failing loudly"; Lipton, Wang and Smola, 2018,
         "Detecting and correcting for label shift with black box predictors".
     """
-    watch = ShiryaevRoberts(looks_per_false_alarm)
+    promise = ShiryaevRoberts(looks_per_false_alarm).looks_per_false_alarm
     if ordinary and history is None:
         raise ValueError("`ordinary` has no effect without `history`, which remembers it. Pass it.")
     bundle = BundleFolder.load(bundle)
@@ -79,21 +73,23 @@ def detect_drift(
     past = None if history is None else DriftHistory(history, profile.digest())
     window = Window(bundle, photos)
     if min(len(window), len(profile)) < FEWEST:
-        return _report(bundle, profile, window, watch)
+        return _report(bundle, profile, window, promise)
     batches, modality = window.batches(), bundle.modality
-    seen = observe_inputs(bundle.load_model(), batches, len(window), modality)
+    seen = profile.sketched(observe_inputs(bundle.load_model(), batches, len(window), modality))
     if len(seen) < FEWEST:
-        return _report(bundle, profile, window, watch)
+        return _report(bundle, profile, window, promise)
     shifts = compare_with(profile, seen, seed)
-    found = _looked(window, shifts, watch, past, ordinary)
+    if past is None:
+        found = judge_alone(shifts, promise)
+    else:
+        now = Measured.of(seen, window.sha256)
+        found = judge_next(past, profile, now, shifts, window.digest(), promise, ordinary, seed)
     alarm = found.pop("alarm")
-    found |= {"shifts": shifts, "examples": len(seen), "verdict": ALARM if alarm else QUIET}
+    found |= {"examples": len(seen), "shifts": shifts, "verdict": ALARM if alarm else QUIET}
     found["expected_quality"] = _expected(profile, seen)
-    found["smallest"] = detectable(
-        len(profile), len(seen), len(shifts), 1 / watch.looks_per_false_alarm
-    )
+    found["smallest"] = detectable(len(profile), len(seen), len(shifts), 1 / promise)
     found |= _to_look_at(profile, seen, window.names) if alarm else {}
-    return _report(bundle, profile, window, watch, **found)
+    return _report(bundle, profile, window, promise, **found)
 
 
 def _saved_profile(bundle: BundleFolder) -> ReferenceProfile:
@@ -104,67 +100,6 @@ def _saved_profile(bundle: BundleFolder) -> ReferenceProfile:
             "version wrote it. Pass `reference`, e.g. profile_bundle(bundle, held_out_photos)."
         )
     return ReferenceProfile.read(path, bundle.read(PROFILE_FILE))
-
-
-def _looked(
-    window: Window,
-    shifts: tuple[Shift, ...],
-    watch: ShiryaevRoberts,
-    past: DriftHistory | None,
-    declared: bool,
-) -> dict[str, Any]:
-    """Judge a look by itself, or add it to those before it."""
-    p_value = p_of_look(shifts)
-    if past is None:
-        alarm = p_value <= 1 / watch.looks_per_false_alarm
-        return {"p_value": p_value, "used_p": p_value, "alarm": alarm}
-    looks = past.looks()
-    again = next((look for look in looks if look.window == window.digest()), None)
-    if again is None:
-        level = looks[-1].level if looks else 0.0
-        before = ShiryaevRoberts(watch.looks_per_false_alarm, level)
-        again = _next_look(looks, before, p_value, declared, window.digest(), shifts[0].name)
-        looks.append(past.add(again))
-    return {
-        "p_value": again.p_value,
-        "used_p": again.used_p,
-        "alarm": again.level >= watch.looks_per_false_alarm,
-        "look": again.number,
-        "level": again.level,
-        "since": _since(looks[: again.number]),
-        "earlier": again.earlier,
-    }
-
-
-def _next_look(
-    looks: list[Look],
-    watch: ShiryaevRoberts,
-    p_value: float,
-    declared: bool,
-    window: str,
-    moved: str,
-) -> Look:
-    """Judge a window among those before it, if these suffice."""
-    ordinary = ordinary_p_values(looks)
-    enough = len(ordinary) >= ENOUGH_WINDOWS
-    used_p = p_among_earlier(ordinary, p_value) if enough else p_value
-    return Look(
-        number=len(looks) + 1,
-        at=timestamp(),
-        window=window,
-        p_value=p_value,
-        used_p=used_p,
-        earlier=len(ordinary) if enough else 0,
-        level=(watch if declared else watch.after(used_p)).level,
-        declared=declared,
-        moved=moved,
-    )
-
-
-def _since(looks: list[Look]) -> str:
-    """Name the look from which evidence has added up without a break."""
-    rising = looks[rising_from(looks) :]
-    return f"look {rising[0].number}, {rising[0].at}" if rising else ""
 
 
 def _expected(profile: ReferenceProfile, seen: Observed) -> Estimate | None:
@@ -187,7 +122,7 @@ def _expected(profile: ReferenceProfile, seen: Observed) -> Estimate | None:
 
 def _to_look_at(profile: ReferenceProfile, seen: Observed, names: list[str]) -> dict[str, Any]:
     """Name the examples that are least like the reference, and those of them to label."""
-    before, now = profile.features.astype(np.float32), profile.project(seen.features)
+    before, now = (one.features.astype(np.float32) for one in (profile, seen))
     spread = np.where(before.std(axis=0) > 0, before.std(axis=0), 1)
     strange = (((now - before.mean(axis=0)) / spread) ** 2).mean(axis=1)
     order = np.argsort(-strange, kind="stable")
@@ -203,7 +138,7 @@ def _report(
     bundle: BundleFolder,
     profile: ReferenceProfile,
     window: Window,
-    watch: ShiryaevRoberts,
+    promise: float,
     **found: Any,
 ) -> DriftReport:
     noun, notes = bundle.modality.noun[1], window.notes()
@@ -217,7 +152,7 @@ def _report(
         noun=noun,
         examples=count,
         reference=len(profile),
-        looks_per_false_alarm=watch.looks_per_false_alarm,
+        looks_per_false_alarm=promise,
         quality=profile.facts.quality,
         notes=tuple(notes),
         **found,

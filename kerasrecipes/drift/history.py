@@ -6,11 +6,14 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from kerasrecipes.drift.recent import SPANS
 from kerasrecipes.errors import DataError, disk_error, printable
 from kerasrecipes.files import told_plainly
 
-# Evidence that chance alone leaves behind now and then: its mean grows by 1 a look.
+# Evidence that chance alone leaves behind now and then, at one look of ten or more.
 CALM = 10.0
+# Measurements of so many windows are kept, to be looked at together with the next one.
+_KEPT = SPANS[-1] - 1
 _TABLE = """CREATE TABLE IF NOT EXISTS looks (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     at TEXT NOT NULL,
@@ -21,7 +24,13 @@ _TABLE = """CREATE TABLE IF NOT EXISTS looks (
     earlier INTEGER NOT NULL,
     level REAL NOT NULL,
     declared INTEGER NOT NULL,
-    moved TEXT NOT NULL
+    moved TEXT NOT NULL,
+    span INTEGER NOT NULL,
+    measured BLOB
+)"""
+
+_FORGET = """UPDATE looks SET measured = NULL WHERE number NOT IN (
+    SELECT number FROM looks WHERE measured IS NOT NULL ORDER BY number DESC LIMIT ?
 )"""
 
 
@@ -36,9 +45,11 @@ class Look:
         p_value: How likely it would be so strange, compared with the reference alone.
         used_p: The same, compared with earlier windows, too, where these suffice.
         earlier: Number of these windows.
-        level: What had added up then; see `ShiryaevRoberts`.
+        level: Evidence for a change, which is an alarm where it reaches the number of looks per
+            alarm without cause.
         declared: Whether somebody said that the window is ordinary; it adds no evidence then.
         moved: What had moved most.
+        span: Number of windows that were most of all unlike the reference, taken together.
     """
 
     number: int
@@ -50,6 +61,7 @@ class Look:
     level: float
     declared: bool
     moved: str
+    span: int = 1
 
 
 class DriftHistory:
@@ -102,8 +114,20 @@ class DriftHistory:
             rows = connection.execute(f"SELECT {columns} FROM looks ORDER BY number").fetchall()
         return [Look(*row) for row in rows]
 
-    def add(self, look: Look) -> Look:
+    def measured(self) -> list[bytes]:
+        """Return what was measured of the last windows, the last one first."""
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT measured FROM looks WHERE measured IS NOT NULL ORDER BY number DESC"
+            ).fetchall()
+        return [bytes(content) for (content,) in rows]
+
+    def add(self, look: Look, measured: bytes | None = None) -> Look:
         """Write a look down, and return it with its number.
+
+        Args:
+            look: What was found.
+            measured: What was measured of the window, to be looked at with the next ones.
 
         Raises:
             DataError: If another process looked in the meantime, or the file is damaged.
@@ -114,10 +138,11 @@ class DriftHistory:
             last = connection.execute("SELECT coalesce(max(number), 0) FROM looks").fetchone()[0]
             if last != look.number - 1:
                 raise DataError("Another process looked at the same time. Look again.")
-            values = {**asdict(look), "profile": self.profile}
+            values = {**asdict(look), "profile": self.profile, "measured": measured}
             columns = ", ".join(values)
             places = ", ".join(f":{name}" for name in values)
             connection.execute(f"INSERT INTO looks ({columns}) VALUES ({places})", values)
+            connection.execute(_FORGET, (_KEPT,))
         return look
 
 

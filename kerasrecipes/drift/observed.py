@@ -38,6 +38,15 @@ class Observed:
         inputs = {name: values[chosen] for name, values in self.inputs.items()}
         return Observed(inputs, self.features[chosen], self.answers[chosen])
 
+    def with_rows(self, other: "Observed") -> "Observed":
+        """Return these examples and those of another window."""
+        inputs = {
+            name: np.concatenate([values, other.inputs[name]])
+            for name, values in self.inputs.items()
+        }
+        pairs = (self.features, other.features), (self.answers, other.answers)
+        return Observed(inputs, *(np.concatenate(pair) for pair in pairs))
+
 
 def observe(model: "keras.Model", examples: Examples, modality: Modality) -> Observed:
     """Ask a model about examples, and measure these as it takes them, in one pass.

@@ -120,12 +120,16 @@ class ReferenceProfile:
             scale,
             directions.astype(np.float16),
         )
-        features = sketch.project(seen.features).astype(np.float16)
-        return cls(**{**vars(sketch), "features": features})
+        return cls(**{**vars(sketch), "features": sketch.sketched(seen).features})
 
-    def project(self, features: np.ndarray) -> np.ndarray:
-        """Return features in the directions of the profile, float32 `(n, DIRECTIONS)`."""
-        return (features - self.centre) / self.scale @ self.directions.astype(np.float32)
+    def sketched(self, seen: Observed) -> Observed:
+        """Return measurements as the profile keeps its own, features in its directions."""
+        projected = (seen.features - self.centre) / self.scale @ self.directions.astype(np.float32)
+        return Observed(
+            {name: seen.inputs[name].astype(np.float32) for name in self.facts.inputs},
+            projected.astype(np.float16),
+            seen.answers.astype(np.float32),
+        )
 
     def digest(self) -> str:
         """Return what tells one profile from another."""

@@ -33,11 +33,16 @@ class DriftReport(Shown):
         quality: Accuracy on the reference.
         p_value: How likely a look would be so strange if nothing had changed, all tests
             together; compared with the reference alone.
-        used_p: The same, compared with how earlier windows differed, where there are 20.
+        used_p: The same with the windows before it; from 20 ordinary ones on, compared with how
+            these differed.
         shifts: What every test found, the least likely first.
         look: Number of this look in its history; 1 without one.
-        level: What has added up against "nothing has changed"; `None` without a history.
+        level: Evidence against "nothing has changed", an alarm from `looks_per_false_alarm` on;
+            `None` without a history.
         since: The look since which evidence adds up, and when that was; empty if none does.
+        windows: How many of the last windows are most of all unlike the reference, taken
+            together.
+        moved: Name of what moved most of all in these; empty without a comparison.
         earlier: Number of earlier windows that say what is ordinary.
         smallest: Shift of one number, in standard deviations, that four of five such looks
             notice.
@@ -60,6 +65,8 @@ class DriftReport(Shown):
     look: int = 1
     level: float | None = None
     since: str = ""
+    windows: int = 1
+    moved: str = ""
     earlier: int = 0
     smallest: float = math.nan
     expected_quality: Estimate | None = None
@@ -96,7 +103,7 @@ class DriftReport(Shown):
         if self.verdict == INSUFFICIENT:
             yield f"Insufficient data: {asked}."
             return
-        first = self.shifts[0]
+        first = next(one for one in self.shifts if one.name == self.moved)
         if self.verdict == QUIET:
             yield f"No change seen: {asked}."
         else:
@@ -120,6 +127,11 @@ class DriftReport(Shown):
         asked = [name for name in FAMILIES if any(one.family == name for one in self.shifts)]
         parts = ", ".join(f"{_SAID[name]} {_p(family_p(self.shifts, name))}" for name in asked)
         yield f"{len(self.shifts)} tests in all, together p = {_p(self.p_value)} ({parts})."
+        if self.windows > 1:
+            yield (
+                f"The last {self.windows} windows together differ most: p = {_p(self.used_p)}, all "
+                "spans counted."
+            )
         if self.earlier:
             yield (
                 f"Among the {self.earlier} windows before this one that is p = {_p(self.used_p)}; "

@@ -42,6 +42,7 @@ class Window:
         self._chosen = sorted(kept.values())
         self._found = [found[i] for i in self._chosen]
         self.names: list[str] = []
+        self.sha256: list[str] = []
         self.unreadable: list[str] = []
 
     def __len__(self) -> int:
@@ -55,8 +56,9 @@ class Window:
     def batches(self) -> Iterator[np.ndarray]:
         """Yield the inputs, some at a time; what cannot be read is left out and remembered."""
         waiting: list[np.ndarray] = []
-        for name, one in self._inputs():
+        for (name, key), one in self._inputs():
             self.names.append(name)
+            self.sha256.append(key)
             waiting.append(one)
             if len(waiting) == BATCH:
                 yield np.stack(waiting)
@@ -64,19 +66,18 @@ class Window:
         if waiting:
             yield np.stack(waiting)
 
-    def _inputs(self) -> Iterator[tuple[str, np.ndarray]]:
-        names = [name for name, _ in self._found]
+    def _inputs(self) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
         if self._examples is not None:
             chosen = self._examples.select(self._chosen)
-            yield from zip(names, chosen.each(self._bundle.input.shape), strict=True)
+            yield from zip(self._found, chosen.each(self._bundle.input.shape), strict=True)
             return
-        for name, index in zip(names, self._chosen, strict=True):
+        for found, index in zip(self._found, self._chosen, strict=True):
             try:
                 one = self._bundle.decode(self._paths[index])
             except DataError as error:
-                self.unreadable.append(f"{name}: {error}")
+                self.unreadable.append(f"{found[0]}: {error}")
                 continue
-            yield name, one
+            yield found, one
 
     def notes(self) -> list[str]:
         """Say what was left out."""

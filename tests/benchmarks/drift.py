@@ -12,6 +12,7 @@ changed from the first look on. Prints a Markdown section for RESULTS.md.
 import argparse
 import io
 import sys
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -65,21 +66,28 @@ def fitted(arguments):
     from quality import elpv_splits, tile_splits
 
     arguments.seeds, arguments.folds = [0], 2
-    splits = elpv_splits(arguments) if arguments.data == "elpv" else tile_splits(arguments)
-    _, (train, val, test) = next(iter(splits))
     others = []
-    if arguments.data == "elpv":
-        sides = [[i for i, one in enumerate(s.items) if "mono" in one.name] for s in (train, val)]
-        poly = [i for i, one in enumerate(test.items) if "poly" in one.name]
-        others = [("polycrystalline cells", test.select(poly))]
-        mono = [i for i, one in enumerate(test.items) if "mono" in one.name]
-        whole = train.select(sides[0])
-        cut = np.random.default_rng(0).permutation(len(whole))
-        train, val = whole.select(cut[:400]), val.select(sides[1])
-        test = test.with_items([*test.select(mono).items, *whole.select(cut[400:]).items])
+    if arguments.data == "tiles":
+        _, (train, val, test) = next(iter(tile_splits(arguments)))
+    else:
+        _, sides = next(iter(elpv_splits(arguments)))
+        photos = sides[0].with_items([item for side in sides for item in side.items])
+        mono, poly = (photos.select(cells_of(photos, kind)) for kind in ("mono", "poly"))
+        cuts = np.split(np.random.default_rng(0).permutation(len(mono)), [320, 400])
+        train, val, test = (mono.select(np.sort(cut)) for cut in cuts)
+        others = [("polycrystalline cells", poly)]
     recipe = kr.ImageClassifier(schedule=kr.UnfreezeSchedule.head_only(epochs=10), augment="none")
     recipe.fit(train, val)
     return recipe, test, others
+
+
+def cells_of(photos, kind: str) -> np.ndarray:
+    """Return where the cells of a kind stand, by the package's own table."""
+    from importlib.util import find_spec
+
+    table = Path(find_spec("elpv_dataset").submodule_search_locations[0]) / "data" / "labels.csv"
+    kinds = {Path(name).name: told for name, _, told in map(str.split, table.open())}
+    return np.array([i for i, one in enumerate(photos.items) if kinds[one.path.name] == kind])
 
 
 def changed_photos(recipe, photos, change) -> Observed:
