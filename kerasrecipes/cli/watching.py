@@ -1,16 +1,20 @@
 """Commands for a model that is in use."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.options import Json, Model, Seed, print_json
+from kerasrecipes.cli.options import Json, Seed, print_json
 
 # For a scheduler: beside 0, when all is well.
 ALARM, INSUFFICIENT = 5, 6
 
 
+Watched = Annotated[
+    Path,
+    typer.Argument(help="A model folder or a version of it, or a .tflite file with features."),
+]
 NewPhotos = Annotated[
     Path, typer.Argument(help="New photos: a folder, without classes if you like, or a table.")
 ]
@@ -29,12 +33,15 @@ Looks = Annotated[
 ]
 Reference = Annotated[
     Path | None,
-    typer.Option(help="Labelled held-out photos to compare with; else the model's profile."),
+    typer.Option(
+        help="Labelled held-out photos to compare with, or the profile.npz of a model; else the "
+        "model's own profile."
+    ),
 ]
 
 
 def drift(
-    model: Model,
+    model: Watched,
     photos: NewPhotos,
     history: History = None,
     ordinary: Ordinary = False,
@@ -51,10 +58,13 @@ def drift(
     from kerasrecipes.drift.profiling import profile_bundle
     from kerasrecipes.drift.report import INSUFFICIENT as TOO_FEW
 
+    held_out: Any = reference
+    if reference is not None and reference.suffix != ".npz":
+        held_out = profile_bundle(model, reference, seed=seed)
     found = detect_drift(
         model,
         photos,
-        reference=None if reference is None else profile_bundle(model, reference, seed=seed),
+        reference=held_out,
         history=history,
         ordinary=ordinary,
         looks_per_false_alarm=looks,

@@ -9,15 +9,16 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.data.examples import CLASS, Examples
+from kerasrecipes.drift.asked import Asked, asked
 from kerasrecipes.drift.comparing import compare_with, detectable
 from kerasrecipes.drift.history import DriftHistory
 from kerasrecipes.drift.judging import judge_alone, judge_next
 from kerasrecipes.drift.observed import Observed, observe_inputs
 from kerasrecipes.drift.profile import FEWEST, PROFILE_FILE, ReferenceProfile
-from kerasrecipes.drift.report import ALARM, FULL_POWER, INSUFFICIENT, QUIET, DriftReport
 from kerasrecipes.drift.recent import Measured
+from kerasrecipes.drift.report import ALARM, FULL_POWER, INSUFFICIENT, QUIET, DriftReport
 from kerasrecipes.drift.window import Window
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.sequential import ShiryaevRoberts
@@ -30,7 +31,7 @@ def detect_drift(
     bundle: BundleFolder | str | Path,
     photos: Examples | str | Path,
     *,
-    reference: ReferenceProfile | None = None,
+    reference: ReferenceProfile | str | Path | None = None,
     history: str | Path | None = None,
     ordinary: bool = False,
     looks_per_false_alarm: float = 520.0,
@@ -39,10 +40,13 @@ def detect_drift(
     """Tell whether new examples still are as those that a saved model was measured on.
 
     Args:
-        bundle: A bundle, or its folder; a model's folder stands for its latest version.
+        bundle: A bundle, or its folder; a model's folder stands for its latest version. If it has
+            a verified export with the signature `"embed"`, that answers, and neither tensorflow
+            nor Keras is loaded. Or such a `.tflite` file alone, with a `reference`.
         photos: One window of new examples, at least 50, better 200: a scanned set, a folder, or
             a table. No labels are needed in a folder. Those that the model has seen are left out.
-        reference: What to compare with; `None` for the profile that was saved with the model.
+        reference: What to compare with: a profile, or the file of one, e.g. the `profile.npz` of
+            a bundle; `None` for the profile that was saved with the model.
         history: A file that remembers the looks, for a check that runs again and again: evidence
             adds up, and after 20 windows what is ordinary is learnt from them. `None` for this
             look alone.
@@ -56,10 +60,11 @@ def detect_drift(
         The verdict with all numbers; print it.
 
     Raises:
-        DataError: If the bundle has no profile, the examples cannot be read, or the history is
-            another model's.
+        DataError: If the model has no profile or gives no features, the examples cannot be read,
+            or the profile or the history is another model's.
         IntegrityError: If a file of the bundle was changed.
         ValueError: If `looks_per_false_alarm` is below 2, or `ordinary` has no effect.
+        MissingDependencyError: If no file gives features, and Keras is not installed.
 
     Reference:
         Rabanser, Günnemann and Lipton, 2019, "Failing loudly"; Lipton, Wang and Smola, 2018,
@@ -68,16 +73,16 @@ def detect_drift(
     promise = ShiryaevRoberts(looks_per_false_alarm).looks_per_false_alarm
     if ordinary and history is None:
         raise ValueError("`ordinary` has no effect without `history`, which remembers it. Pass it.")
-    bundle = BundleFolder.load(bundle)
-    profile = reference or _saved_profile(bundle)
+    model = asked(bundle)
+    profile = _profile(reference, model)
     past = None if history is None else DriftHistory(history, profile.digest())
-    window = Window(bundle, photos)
+    window = Window(model, photos)
     if min(len(window), len(profile)) < FEWEST:
-        return _report(bundle, profile, window, promise)
-    batches, modality = window.batches(), bundle.modality
-    seen = profile.sketched(observe_inputs(bundle.load_model(), batches, len(window), modality))
+        return _report(model, profile, window, promise)
+    seen = observe_inputs(model.runner(), window.batches(), len(window), model.modality)
     if len(seen) < FEWEST:
-        return _report(bundle, profile, window, promise)
+        return _report(model, profile, window, promise)
+    seen = profile.sketched(seen)
     shifts = compare_with(profile, seen, seed)
     if past is None:
         found = judge_alone(shifts, promise)
@@ -89,17 +94,38 @@ def detect_drift(
     found["expected_quality"] = _expected(profile, seen)
     found["smallest"] = detectable(len(profile), len(seen), len(shifts), 1 / promise)
     found |= _to_look_at(profile, seen, window.names) if alarm else {}
-    return _report(bundle, profile, window, promise, **found)
+    return _report(model, profile, window, promise, **found)
 
 
-def _saved_profile(bundle: BundleFolder) -> ReferenceProfile:
-    path = bundle.folder / PROFILE_FILE
+def _profile(reference: ReferenceProfile | str | Path | None, model: Asked) -> ReferenceProfile:
+    if isinstance(reference, str | Path):
+        profile = ReferenceProfile.read(Path(reference))
+    elif reference is None:
+        profile = _saved_profile(model)
+    else:
+        profile = reference
+    known, answers = profile.facts.output.class_names, model.output.class_names
+    if known != answers:
+        raise DataError(
+            f"`reference` is of a model that answers with {listed(known)}, and "
+            f"'{printable(model.name)}' with {listed(answers)}. Pass the profile of this model."
+        )
+    return profile
+
+
+def _saved_profile(model: Asked) -> ReferenceProfile:
+    bundle = model.bundle
+    if bundle is None:
+        raise DataError(
+            f"'{printable(model.name)}' is a lone file, and holds no profile to compare with. Pass "
+            f"`reference`, e.g. the '{PROFILE_FILE}' of the bundle that it comes from."
+        )
     if PROFILE_FILE not in bundle.manifest.sha256:
         raise DataError(
             f"The bundle '{printable(bundle.folder)}' holds no profile to compare with; an older "
             "version wrote it. Pass `reference`, e.g. profile_bundle(bundle, held_out_photos)."
         )
-    return ReferenceProfile.read(path, bundle.read(PROFILE_FILE))
+    return ReferenceProfile.read(bundle.folder / PROFILE_FILE, bundle.read(PROFILE_FILE))
 
 
 def _expected(profile: ReferenceProfile, seen: Observed) -> Estimate | None:
@@ -135,13 +161,13 @@ def _to_look_at(profile: ReferenceProfile, seen: Observed, names: list[str]) -> 
 
 
 def _report(
-    bundle: BundleFolder,
+    model: Asked,
     profile: ReferenceProfile,
     window: Window,
     promise: float,
     **found: Any,
 ) -> DriftReport:
-    noun, notes = bundle.modality.noun[1], window.notes()
+    noun, notes = model.modality.noun[1], window.notes()
     count = found.pop("examples", len(window) - len(window.unreadable))
     if not found:
         found = {"verdict": INSUFFICIENT, "p_value": 1.0, "used_p": 1.0}

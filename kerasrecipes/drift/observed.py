@@ -1,7 +1,8 @@
 """What is measured of examples to tell whether they still are as they were."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,6 +49,10 @@ class Observed:
         return Observed(inputs, *(np.concatenate(pair) for pair in pairs))
 
 
+# From inputs, some at a time, to their features and answers.
+Runner = Callable[[np.ndarray], Sequence[np.ndarray]]
+
+
 def observe(model: "keras.Model", examples: Examples, modality: Modality) -> Observed:
     """Ask a model about examples, and measure these as it takes them, in one pass.
 
@@ -60,23 +65,27 @@ def observe(model: "keras.Model", examples: Examples, modality: Modality) -> Obs
         DataError: If an example cannot be read, or changed since it was scanned.
     """
     batches = (batch.numpy() for batch in examples.reader(model).in_order(BATCH))
-    return observe_inputs(model, batches, len(examples), modality)
+    return observe_inputs(keras_runner(model), batches, len(examples), modality)
+
+
+def keras_runner(model: "keras.Model") -> Runner:
+    """Return what asks a Keras model of one input and one output for features and answers."""
+    import keras
+
+    return batch_runner(keras.Model(model.input, [features_of(model), model.output]))
 
 
 def observe_inputs(
-    model: "keras.Model", batches: Iterable[np.ndarray], count: int, modality: Modality
+    run: Runner, batches: Iterable[np.ndarray], count: int, modality: Modality
 ) -> Observed:
     """Do the same with inputs that were read already.
 
     Args:
-        model: A model of one input and one output.
+        run: Gives features and answers.
         batches: Inputs as the model takes them, some at a time.
         count: How many there are in all.
         modality: The kind of data.
     """
-    import keras
-
-    run = batch_runner(keras.Model(model.input, [features_of(model), model.output]))
     features: list[np.ndarray] = []
     answers: list[np.ndarray] = []
     inputs: list[dict[str, float]] = []
@@ -87,7 +96,13 @@ def observe_inputs(
             inputs += [modality.measure(one) for one in taken]
             show(len(inputs), count)
     if not inputs:
-        empty = np.zeros((0, model.output.shape[-1]), np.float32)
-        return Observed({}, np.zeros((0, features_of(model).shape[-1]), np.float32), empty)
+        return Observed({}, np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32))
     measured = {name: np.array([one[name] for one in inputs]) for name in inputs[0]}
     return Observed(measured, np.concatenate(features), np.concatenate(answers))
+
+
+def in_batches(inputs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Stack inputs, some at a time."""
+    waiting = iter(inputs)
+    while some := list(islice(waiting, BATCH)):
+        yield np.stack(some)

@@ -6,7 +6,8 @@ from kerasrecipes.arguments import named
 from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import refuse_seen
-from kerasrecipes.drift.observed import observe
+from kerasrecipes.drift.asked import asked
+from kerasrecipes.drift.observed import in_batches, observe_inputs
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.heads import get_task
 
@@ -18,7 +19,7 @@ def profile_bundle(
     """Sketch what a saved model is to find ordinary.
 
     Args:
-        bundle: A bundle, or its folder; a model's folder stands for its latest version.
+        bundle: A bundle, or its folder, as for `detect_drift`; or a `.tflite` file.
         photos: Labelled examples that it was neither trained nor chosen on, best from several
             days: a scanned set, or a folder or table.
         seed: Seed of the sketch.
@@ -30,9 +31,10 @@ def profile_bundle(
         DataError: If the model was made with some of them, or does not know their classes.
         IntegrityError: If a file of the bundle was changed.
     """
-    bundle = BundleFolder.load(bundle)
-    examples, output = bundle.scan(photos), bundle.output
-    refuse_seen(bundle.seen(), examples)
-    targets = get_task(output.task).targets(examples, output)
-    seen = observe(bundle.load_model(), examples, bundle.modality)
-    return ReferenceProfile.of(seen, targets, output, bundle.modality.name, seed=seed)
+    model = asked(bundle)
+    examples = model.scan(photos)
+    refuse_seen(model.seen, examples)
+    targets = get_task(model.output.task).targets(examples, model.output)
+    batches = in_batches(examples.each(model.input.shape))
+    seen = observe_inputs(model.runner(), batches, len(examples), model.modality)
+    return ReferenceProfile.of(seen, targets, model.output, model.modality.name, seed=seed)

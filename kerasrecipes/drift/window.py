@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.data.examples import Examples
-from kerasrecipes.data.inference import BATCH
+from kerasrecipes.drift.asked import Asked
+from kerasrecipes.drift.observed import in_batches
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.files import digest
 
@@ -17,7 +17,7 @@ class Window:
     """Examples that a model has not seen, each once; what is read is known after `batches`.
 
     Args:
-        bundle: The model, by which they are prepared.
+        model: By which they are prepared.
         source: A scanned set; a folder, of which all examples are taken, in whatever folders
             they lie; or a table.
 
@@ -25,16 +25,16 @@ class Window:
         DataError: If there is no such folder or table, or it cannot be scanned.
     """
 
-    def __init__(self, bundle: BundleFolder, source: Examples | str | Path):
-        self._bundle = bundle
+    def __init__(self, model: Asked, source: Examples | str | Path):
+        self._model = model
         self._examples, self._paths = None, []
         if not isinstance(source, Examples) and Path(source).is_dir():
-            self._paths = list(bundle.modality.find(Path(source)))
+            self._paths = list(model.modality.find(Path(source)))
             found = [(str(path), digest(path)) for path in self._paths]
         else:
-            self._examples = bundle.scan(source)
+            self._examples = model.scan(source)
             found = [(item.name, item.key) for item in self._examples.items]
-        seen, kept = bundle.seen(), dict[str, int]()
+        seen, kept = model.seen, dict[str, int]()
         for index, (_, key) in enumerate(found):
             if key not in seen:
                 kept.setdefault(key, index)
@@ -54,26 +54,23 @@ class Window:
         return hashlib.sha256("\n".join(keys).encode()).hexdigest()
 
     def batches(self) -> Iterator[np.ndarray]:
-        """Yield the inputs, some at a time; what cannot be read is left out and remembered."""
-        waiting: list[np.ndarray] = []
+        """Return the inputs, some at a time; what cannot be read is left out and remembered."""
+        return in_batches(self._one_by_one())
+
+    def _one_by_one(self) -> Iterator[np.ndarray]:
         for (name, key), one in self._inputs():
             self.names.append(name)
             self.sha256.append(key)
-            waiting.append(one)
-            if len(waiting) == BATCH:
-                yield np.stack(waiting)
-                waiting = []
-        if waiting:
-            yield np.stack(waiting)
+            yield one
 
     def _inputs(self) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
         if self._examples is not None:
             chosen = self._examples.select(self._chosen)
-            yield from zip(self._found, chosen.each(self._bundle.input.shape), strict=True)
+            yield from zip(self._found, chosen.each(self._model.input.shape), strict=True)
             return
         for found, index in zip(self._found, self._chosen, strict=True):
             try:
-                one = self._bundle.decode(self._paths[index])
+                one = self._model.decode(self._paths[index])
             except DataError as error:
                 self.unreadable.append(f"{found[0]}: {error}")
                 continue
@@ -81,7 +78,7 @@ class Window:
 
     def notes(self) -> list[str]:
         """Say what was left out."""
-        noun, notes = self._bundle.modality.noun[1], []
+        noun, notes = self._model.modality.noun[1], []
         if self.left_out:
             notes.append(f"{self.left_out} {noun} were left out: the model has seen them.")
         if self.unreadable:

@@ -29,13 +29,7 @@ class FileModel(ABC):
         Raises:
             DataError: If the inputs have another type or shape, or the file does not run.
         """
-        inputs = np.asarray(inputs)
-        if inputs.dtype != self.dtype or inputs.shape[1:] != self.shape or not inputs.ndim:
-            raise DataError(
-                f"`inputs` must be {self.dtype} of shape ({', '.join(map(str, ('n', *self.shape)))}"
-                f"), received {inputs.dtype} of shape {inputs.shape}. Decode them with "
-                "Bundle.decode, without scaling."
-            )
+        inputs = self._checked(inputs)
         answers = {
             name: np.empty((len(inputs), width), np.float32) for name, width in self.outputs.items()
         }
@@ -44,6 +38,17 @@ class FileModel(ABC):
             for name, found in self._answer(inputs[some]).items():
                 answers[name][some] = found
         return answers
+
+    def _checked(self, inputs: np.ndarray) -> np.ndarray:
+        """Return examples if they are as the file takes them."""
+        inputs = np.asarray(inputs)
+        if inputs.dtype != self.dtype or inputs.shape[1:] != self.shape or not inputs.ndim:
+            raise DataError(
+                f"`inputs` must be {self.dtype} of shape ({', '.join(map(str, ('n', *self.shape)))}"
+                f"), received {inputs.dtype} of shape {inputs.shape}. Decode them with "
+                "Bundle.decode, without scaling."
+            )
+        return inputs
 
     @abstractmethod
     def _answer(self, inputs: np.ndarray) -> Mapping[str, np.ndarray]:

@@ -100,7 +100,7 @@ ROOMS = {
     ),
     "serve": Room("bundles data export heads photos", libraries="numpy"),
     "drift": Room(
-        "bundles data heads statistics", libraries="numpy pydantic", later_libraries="keras"
+        "bundles data export heads statistics", libraries="numpy pydantic", later_libraries="keras"
     ),
     "release": Room(
         "bundles data evaluation export heads photos statistics",

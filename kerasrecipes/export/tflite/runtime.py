@@ -17,6 +17,8 @@ from kerasrecipes.export.tflite.graph import check_header
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
+# The signature that gives features; see `kerasrecipes.export.tflite.signatures`.
+_EMBED = "embed"
 # What the converter calls an answer without a name.
 _NAMELESS, _SCORES = "output_0", "scores"
 
@@ -31,6 +33,8 @@ class TFLiteModel(FileModel):
         content: The bytes of the file.
         threads: Number of CPU threads of each call, ≥ 1.
         name: What to call the file in messages.
+
+    Whether it gives features, too, is told by `embeds`.
     """
 
     batch_size = 1  # the file is built for one example at a time
@@ -45,6 +49,7 @@ class TFLiteModel(FileModel):
         self._idle = [first]
         inputs = first.get_input_details()
         self._places = _outputs_by_name(first)
+        self.embeds = _EMBED in first.get_signature_list()
         outputs = [self._places[name] for name in sorted(self._places)]
         _check_interface(inputs, outputs, name)
         self._input = inputs[0]["index"]
@@ -82,6 +87,29 @@ class TFLiteModel(FileModel):
                 raise _refused(self._name, "run", error) from error
             tensor = interpreter.get_tensor
             return {name: tensor(found["index"]) for name, found in self._places.items()}
+
+    def embed(self, inputs: np.ndarray) -> np.ndarray:
+        """Return what the last layer sees in examples, of a file that `embeds`.
+
+        Args:
+            inputs: Examples as the file takes them, `(n, *shape)`.
+
+        Returns:
+            Features, float32 `(n, d)`.
+
+        Raises:
+            DataError: If the inputs do not fit, or the file does not run.
+        """
+        rows = []
+        with self._one_alone() as interpreter:
+            run = interpreter.get_signature_runner(_EMBED)
+            (takes,), (gives,) = run.get_input_details(), run.get_output_details()
+            for one in self._checked(inputs):
+                try:
+                    rows.append(run(**{takes: one[None]})[gives][0])
+                except RuntimeError as error:
+                    raise _refused(self._name, "run", error) from error
+        return np.stack(rows)
 
 
 def _outputs_by_name(interpreter: "Interpreter") -> dict[str, dict]:
