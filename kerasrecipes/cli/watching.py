@@ -28,6 +28,15 @@ Ordinary = Annotated[
         "--ordinary", help="These are as they should be: learn from them how windows differ."
     ),
 ]
+Labels = Annotated[
+    bool,
+    typer.Option(
+        "--labels", help="They have labels by now: compare how good the answers are instead."
+    ),
+]
+Page = Annotated[
+    Path | None, typer.Option("--html", help="Write the report as a page, with photos, too.")
+]
 Looks = Annotated[
     float, typer.Option(min=2, help="Looks per alarm without cause, e.g. 520: ten years, weekly.")
 ]
@@ -45,9 +54,11 @@ def drift(
     photos: NewPhotos,
     history: History = None,
     ordinary: Ordinary = False,
+    labels: Labels = False,
     looks: Looks = 520,
     reference: Reference = None,
     seed: Seed = 0,
+    html: Page = None,
     as_json: Json = False,
 ) -> None:
     """Tell whether new photos still are as those that a model was measured on.
@@ -57,6 +68,7 @@ def drift(
     from kerasrecipes.drift.detecting import detect_drift
     from kerasrecipes.drift.profiling import profile_bundle
     from kerasrecipes.drift.report import INSUFFICIENT as TOO_FEW
+    from kerasrecipes.files import complete_file
 
     held_out: Any = reference
     if reference is not None and reference.suffix != ".npz":
@@ -67,9 +79,13 @@ def drift(
         reference=held_out,
         history=history,
         ordinary=ordinary,
+        labels=labels,
         looks_per_false_alarm=looks,
         seed=seed,
     )
+    if html is not None:
+        with complete_file(html) as file:
+            file.write(found.page().encode())
     print_json(found.to_dict()) if as_json else print(found)
     if found.alarm:
         raise typer.Exit(ALARM)

@@ -95,6 +95,14 @@ class Modality(ABC):
         """
         return {}
 
+    def picture(self, example: np.ndarray) -> bytes:
+        """Return an example as a PNG file, for pages that people read; empty where none can be.
+
+        Args:
+            example: One example as a model takes it.
+        """
+        return b""
+
     @abstractmethod
     def find(self, folder: Path) -> Iterator[Path]:
         """Yield the examples in a folder and its subfolders, sorted, without following links."""

@@ -2,50 +2,23 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
-from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.observed import Observed
 from kerasrecipes.drift.profile import ReferenceProfile
+from kerasrecipes.drift.shift import ANSWERS, FEATURES, INPUTS, POWER, Shift
+from kerasrecipes.drift.truth import compare_truth
 from kerasrecipes.heads import get_task
-from kerasrecipes.statistics.two_sample import any_of, counts_test, ks_test, points_test
+from kerasrecipes.statistics.two_sample import counts_test, ks_test, points_test
 
-# What a test is about.
-INPUTS, FEATURES, ANSWERS = "inputs", "features", "answers"
-FAMILIES = (INPUTS, FEATURES, ANSWERS)
 # Scores of more classes than these would cost power, and few of them move alone.
 MOST_CLASSES = 16
-_POWER = 0.8
 # How many examples a t-test would need for one that this test needs (Hodges and Lehmann).
 _EFFICIENCY = 0.64
-
-
-@named
-@dataclass(frozen=True)
-class Shift:
-    """What one test found.
-
-    Args:
-        family: `"inputs"`, `"features"` or `"answers"`.
-        name: What was compared, e.g. `"brightness"`.
-        p_value: How likely such a difference is if nothing has changed, this test alone.
-        effect: 0 for none. Of numbers the largest gap between the cumulative distributions, of
-            classes the share that would have to change, of features a distance.
-        before: Mean of the reference; NaN where there is none.
-        now: Mean of the new examples.
-    """
-
-    family: str
-    name: str
-    p_value: float
-    effect: float
-    before: float = math.nan
-    now: float = math.nan
 
 
 def compare_with(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tuple[Shift, ...]:
@@ -53,12 +26,15 @@ def compare_with(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tu
 
     Args:
         profile: The reference.
-        seen: The new examples, as `ReferenceProfile.sketched` returns them.
+        seen: The new examples, as `ReferenceProfile.sketched` returns them; of those with targets
+            it is compared how good the answers are, see `compare_truth`.
         seed: Seed of what is drawn.
 
     Returns:
         One entry for each test, the least likely first.
     """
+    if seen.targets is not None:
+        return compare_truth(profile, seen, seed)
     inputs = dict(zip(profile.facts.inputs, profile.inputs.T, strict=True))
     found = [_of_numbers(INPUTS, name, inputs[name], seen.inputs[name]) for name in inputs]
     sides = (profile.features.astype(np.float32), seen.features.astype(np.float32))
@@ -71,17 +47,6 @@ def compare_with(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tu
         counts = [_counts(rows, output) for rows in (before, now)]
         found.append(Shift(ANSWERS, "classes", *counts_test(*counts)))
     return tuple(sorted(found, key=lambda one: one.p_value))
-
-
-def p_of_look(shifts: tuple[Shift, ...]) -> float:
-    """Return how likely any family would differ so much, if nothing has changed."""
-    families = {one.family for one in shifts}
-    return any_of([family_p(shifts, name) for name in sorted(families)])
-
-
-def family_p(shifts: tuple[Shift, ...], family: str) -> float:
-    """Return the same of one family alone."""
-    return any_of([one.p_value for one in shifts if one.family == family])
 
 
 def detectable(n: int, m: int, tests: int, level: float) -> float:
@@ -98,7 +63,7 @@ def detectable(n: int, m: int, tests: int, level: float) -> float:
         t-test", for what the test loses against one that knows the shape.
     """
     normal = NormalDist()
-    needed = normal.inv_cdf(1 - level / (2 * tests)) + normal.inv_cdf(_POWER)
+    needed = normal.inv_cdf(1 - level / (2 * tests)) + normal.inv_cdf(POWER)
     return needed * math.sqrt((1 / n + 1 / m) / _EFFICIENCY)
 
 

@@ -1,6 +1,7 @@
 """Looking at new examples: once, or again and again with a promise about false alarms."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from kerasrecipes.drift.observed import Observed, observe_inputs
 from kerasrecipes.drift.profile import FEWEST, PROFILE_FILE, ReferenceProfile
 from kerasrecipes.drift.recent import Measured
 from kerasrecipes.drift.report import ALARM, FULL_POWER, INSUFFICIENT, QUIET, DriftReport
+from kerasrecipes.drift.truth import detectable_fall, quality_of
 from kerasrecipes.drift.window import Window
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.heads import get_task
@@ -34,6 +36,7 @@ def detect_drift(
     reference: ReferenceProfile | str | Path | None = None,
     history: str | Path | None = None,
     ordinary: bool = False,
+    labels: bool = False,
     looks_per_false_alarm: float = 520.0,
     seed: int = 0,
 ) -> DriftReport:
@@ -52,6 +55,9 @@ def detect_drift(
             look alone.
         ordinary: Whether this window is declared as it should be, e.g. one of last month's: it
             only teaches how windows differ when nothing has changed. It needs a `history`.
+        labels: Whether `photos` have labels by now: in a table, or in one folder for each class.
+            Then it is compared how good the answers are, with what was promised, and nothing
+            else; in a history, such looks have a sequence of their own.
         looks_per_false_alarm: How many looks there are on average between alarms without cause,
             e.g. 520 for one in ten years of weekly looks.
         seed: Seed of what is drawn.
@@ -75,14 +81,14 @@ def detect_drift(
         raise ValueError("`ordinary` has no effect without `history`, which remembers it. Pass it.")
     model = asked(bundle)
     profile = _profile(reference, model)
-    past = None if history is None else DriftHistory(history, profile.digest())
-    window = Window(model, photos)
+    past = None if history is None else DriftHistory(history, profile.digest(), labels)
+    window = Window(model, photos, labels)
     if min(len(window), len(profile)) < FEWEST:
         return _report(model, profile, window, promise)
     seen = observe_inputs(model.runner(), window.batches(), len(window), model.modality)
     if len(seen) < FEWEST:
         return _report(model, profile, window, promise)
-    seen = profile.sketched(seen)
+    seen = profile.sketched(replace(seen, targets=window.targets))
     shifts = compare_with(profile, seen, seed)
     if past is None:
         found = judge_alone(shifts, promise)
@@ -91,9 +97,11 @@ def detect_drift(
         found = judge_next(past, profile, now, shifts, window.digest(), promise, ordinary, seed)
     alarm = found.pop("alarm")
     found |= {"examples": len(seen), "shifts": shifts, "verdict": ALARM if alarm else QUIET}
-    found["expected_quality"] = _expected(profile, seen)
-    found["smallest"] = detectable(len(profile), len(seen), len(shifts), 1 / promise)
-    found |= _to_look_at(profile, seen, window.names) if alarm else {}
+    found |= _of_labels(profile, seen, len(shifts), promise) if labels else {}
+    if not labels:
+        found["expected_quality"] = _expected(profile, seen)
+        found["smallest"] = detectable(len(profile), len(seen), len(shifts), 1 / promise)
+        found |= _to_look_at(profile, seen, window) if alarm else {}
     return _report(model, profile, window, promise, **found)
 
 
@@ -146,7 +154,16 @@ def _expected(profile: ReferenceProfile, seen: Observed) -> Estimate | None:
     return Estimate(*ends)
 
 
-def _to_look_at(profile: ReferenceProfile, seen: Observed, names: list[str]) -> dict[str, Any]:
+def _of_labels(
+    profile: ReferenceProfile, seen: Observed, tests: int, promise: float
+) -> dict[str, Any]:
+    return {
+        "measured_quality": quality_of(profile, seen),
+        "smallest": detectable_fall(profile, len(seen), tests, 1 / promise),
+    }
+
+
+def _to_look_at(profile: ReferenceProfile, seen: Observed, window: Window) -> dict[str, Any]:
     """Name the examples that are least like the reference, and those of them to label."""
     before, now = (one.features.astype(np.float32) for one in (profile, seen))
     spread = np.where(before.std(axis=0) > 0, before.std(axis=0), 1)
@@ -154,7 +171,9 @@ def _to_look_at(profile: ReferenceProfile, seen: Observed, names: list[str]) -> 
     order = np.argsort(-strange, kind="stable")
     strangest = order[: max(NAMED, len(order) // 4)]
     unsure = strangest[np.argsort(seen.answers[strangest].max(axis=1), kind="stable")]
+    names = window.names
     return {
+        "pictures": window.pictures([int(i) for i in order[:NAMED]]),
         "most_shifted": tuple(names[i] for i in order[:NAMED]),
         "label_next": tuple(names[i] for i in unsure[:NAMED]) if seen.answers.shape[1] > 1 else (),
     }
@@ -180,6 +199,7 @@ def _report(
         reference=len(profile),
         looks_per_false_alarm=promise,
         quality=profile.facts.quality,
+        task=profile.facts.output.task,
         notes=tuple(notes),
         **found,
     )

@@ -14,7 +14,7 @@ from kerasrecipes.files import told_plainly
 CALM = 10.0
 # Measurements of so many windows are kept, to be looked at together with the next one.
 _KEPT = SPANS[-1] - 1
-_TABLE = """CREATE TABLE IF NOT EXISTS looks (
+_TABLE = """CREATE TABLE IF NOT EXISTS {} (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     at TEXT NOT NULL,
     profile TEXT NOT NULL,
@@ -29,8 +29,8 @@ _TABLE = """CREATE TABLE IF NOT EXISTS looks (
     measured BLOB
 )"""
 
-_FORGET = """UPDATE looks SET measured = NULL WHERE number NOT IN (
-    SELECT number FROM looks WHERE measured IS NOT NULL ORDER BY number DESC LIMIT ?
+_FORGET = """UPDATE {0} SET measured = NULL WHERE number NOT IN (
+    SELECT number FROM {0} WHERE measured IS NOT NULL ORDER BY number DESC LIMIT ?
 )"""
 
 
@@ -70,20 +70,23 @@ class DriftHistory:
     Args:
         path: The file; made at the first look.
         profile: Digest of the profile that is compared with.
+        labelled: Whether the looks are those at answers whose truth is known; they have a
+            sequence of their own.
 
     Raises:
         DataError: If the file holds something else, or looks with another profile.
     """
 
-    def __init__(self, path: str | Path, profile: str):
+    def __init__(self, path: str | Path, profile: str, labelled: bool = False):
         self.path, self.profile = Path(path), profile
+        self._table = "labelled_looks" if labelled else "looks"
         if not self.path.parent.is_dir():
             raise DataError(f"There is no folder '{printable(self.path.parent)}' for the history.")
         if self.path.exists() and not self.path.is_file():
             raise DataError(f"'{printable(self.path)}' is no file. Name one for the history.")
         with self._open() as connection:
             others = connection.execute(
-                "SELECT count(*) FROM looks WHERE profile != ?", (profile,)
+                f"SELECT count(*) FROM {self._table} WHERE profile != ?", (profile,)
             ).fetchone()
         if others[0]:
             raise DataError(
@@ -96,7 +99,7 @@ class DriftHistory:
         """Give a connection whose changes are kept together, or not at all."""
         try:
             with closing(sqlite3.connect(self.path, timeout=30)) as connection, connection:
-                connection.execute(_TABLE)
+                connection.execute(_TABLE.format(self._table))
                 yield connection
         except sqlite3.Error as error:
             if disk_error(error) is not None:
@@ -111,14 +114,17 @@ class DriftHistory:
         """Return all looks, the first one first."""
         columns = ", ".join(field.name for field in fields(Look))
         with self._open() as connection:
-            rows = connection.execute(f"SELECT {columns} FROM looks ORDER BY number").fetchall()
+            rows = connection.execute(
+                f"SELECT {columns} FROM {self._table} ORDER BY number"
+            ).fetchall()
         return [Look(*row) for row in rows]
 
     def measured(self) -> list[bytes]:
         """Return what was measured of the last windows, the last one first."""
         with self._open() as connection:
             rows = connection.execute(
-                "SELECT measured FROM looks WHERE measured IS NOT NULL ORDER BY number DESC"
+                f"SELECT measured FROM {self._table} WHERE measured IS NOT NULL "
+                "ORDER BY number DESC"
             ).fetchall()
         return [bytes(content) for (content,) in rows]
 
@@ -135,14 +141,16 @@ class DriftHistory:
         """
         with self._open() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            last = connection.execute("SELECT coalesce(max(number), 0) FROM looks").fetchone()[0]
+            (last,) = connection.execute(
+                f"SELECT coalesce(max(number), 0) FROM {self._table}"
+            ).fetchone()
             if last != look.number - 1:
                 raise DataError("Another process looked at the same time. Look again.")
             values = {**asdict(look), "profile": self.profile, "measured": measured}
             columns = ", ".join(values)
             places = ", ".join(f":{name}" for name in values)
-            connection.execute(f"INSERT INTO looks ({columns}) VALUES ({places})", values)
-            connection.execute(_FORGET, (_KEPT,))
+            connection.execute(f"INSERT INTO {self._table} ({columns}) VALUES ({places})", values)
+            connection.execute(_FORGET.format(self._table), (_KEPT,))
         return look
 
 

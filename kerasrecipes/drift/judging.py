@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from kerasrecipes.drift.comparing import Shift, p_of_look
 from kerasrecipes.drift.history import DriftHistory, Look, ordinary_p_values, rising_from
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.drift.recent import Measured, Together, compare_recent
+from kerasrecipes.drift.shift import Shift, p_of_look
 from kerasrecipes.environment import timestamp
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.statistics.sequential import ShiryaevRoberts, p_among_earlier

@@ -25,11 +25,13 @@ class Observed:
         inputs: Name to what was measured of the inputs, shape `(n,)` each.
         features: What the model's last layer sees, shape `(n, d)`.
         answers: What the model answers, shape `(n, width)`.
+        targets: What it should answer, see `Task.targets`; `None` where that is not known.
     """
 
     inputs: dict[str, np.ndarray]
     features: np.ndarray
     answers: np.ndarray
+    targets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.answers)
@@ -37,7 +39,8 @@ class Observed:
     def rows(self, chosen: np.ndarray) -> "Observed":
         """Return some of the examples."""
         inputs = {name: values[chosen] for name, values in self.inputs.items()}
-        return Observed(inputs, self.features[chosen], self.answers[chosen])
+        targets = None if self.targets is None else self.targets[chosen]
+        return Observed(inputs, self.features[chosen], self.answers[chosen], targets)
 
     def with_rows(self, other: "Observed") -> "Observed":
         """Return these examples and those of another window."""
@@ -45,7 +48,9 @@ class Observed:
             name: np.concatenate([values, other.inputs[name]])
             for name, values in self.inputs.items()
         }
-        pairs = (self.features, other.features), (self.answers, other.answers)
+        pairs = [(self.features, other.features), (self.answers, other.answers)]
+        if self.targets is not None and other.targets is not None:
+            pairs.append((self.targets, other.targets))
         return Observed(inputs, *(np.concatenate(pair) for pair in pairs))
 
 

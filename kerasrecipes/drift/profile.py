@@ -23,6 +23,8 @@ PROFILE_FILE = "profile.npz"
 # Examples that are kept, and numbers that stand for what the model sees in each.
 MOST_EXAMPLES = 1000
 DIRECTIONS = 64
+# Less than what float16 holds.
+_MOST = 6e4
 # Below this many a comparison says next to nothing.
 FEWEST = 50
 # What numpy, zipfile and pydantic raise for files that are not what they should be.
@@ -43,7 +45,7 @@ class ProfileFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = Field(default=1, le=1)
+    format: int = Field(default=2, ge=2, le=2)
     modality: str
     output: OutputSpec
     inputs: tuple[str, ...]
@@ -60,18 +62,18 @@ class ReferenceProfile:
         facts: What it says of itself.
         inputs: What was measured of the inputs, float32 `(n, names)`.
         answers: What the model answered, float32 `(n, width)`.
+        targets: What it should have answered, float32; see `Task.targets`.
         features: What it saw in them, in `DIRECTIONS` random directions, float16.
         centre: Mean of the features, float32 `(d,)`.
-        scale: Their standard deviation, float32 `(d,)`.
         directions: The directions, float16 `(d, DIRECTIONS)`.
     """
 
     facts: ProfileFacts
     inputs: np.ndarray
     answers: np.ndarray
+    targets: np.ndarray
     features: np.ndarray
     centre: np.ndarray
-    scale: np.ndarray
     directions: np.ndarray
 
     def __len__(self) -> int:
@@ -81,7 +83,6 @@ class ReferenceProfile:
     def of(
         cls,
         seen: Observed,
-        targets: np.ndarray,
         output: OutputSpec,
         modality: str,
         *,
@@ -90,14 +91,16 @@ class ReferenceProfile:
         """Sketch examples that a model was neither trained nor chosen on.
 
         Args:
-            seen: What was measured of them; of more than `MOST_EXAMPLES` some are drawn.
-            targets: What they should be answered with; see `Task.targets`.
+            seen: What was measured of them, with targets; of more than `MOST_EXAMPLES` some are
+                drawn.
             output: What the model answers with.
             modality: The kind of data.
             seed: Seed of the draw and of the directions.
         """
         rng = np.random.default_rng(seed)
-        quality = get_task(output.task).quality(targets, seen.answers, output)
+        if seen.targets is None:
+            raise ValueError("`seen` must have `targets`: what should be answered.")
+        quality = get_task(output.task).quality(seen.targets, seen.answers, output)
         facts = ProfileFacts(
             modality=modality,
             output=output,
@@ -107,34 +110,36 @@ class ReferenceProfile:
         )
         if len(seen) > MOST_EXAMPLES:
             seen = seen.rows(np.sort(rng.permutation(len(seen))[:MOST_EXAMPLES]))
-        centre, scale = seen.features.mean(axis=0), seen.features.std(axis=0)
-        scale = np.where(scale > 0, scale, 1).astype(np.float32)
-        size = seen.features.shape[1]
-        directions = rng.normal(size=(size, DIRECTIONS)) / np.sqrt(size)
+        centre, size = seen.features.mean(axis=0), seen.features.shape[1]
+        # One unit for all features: divided by its own spread, a feature that is nearly constant
+        # in these examples would make others look strange.
+        unit = max(1 / _MOST, float(np.sqrt(seen.features.var(axis=0).mean())))
+        directions = rng.normal(size=(size, DIRECTIONS)) / (unit * np.sqrt(size))
         sketch = cls(
             facts,
             np.array(list(seen.inputs.values()), np.float32).reshape(-1, len(seen)).T,
             seen.answers.astype(np.float32),
+            np.asarray(seen.targets, np.float32),
             np.zeros((0, DIRECTIONS), np.float16),
             centre.astype(np.float32),
-            scale,
             directions.astype(np.float16),
         )
         return cls(**{**vars(sketch), "features": sketch.sketched(seen).features})
 
     def sketched(self, seen: Observed) -> Observed:
         """Return measurements as the profile keeps its own, features in its directions."""
-        projected = (seen.features - self.centre) / self.scale @ self.directions.astype(np.float32)
+        projected = (seen.features - self.centre) @ self.directions.astype(np.float32)
         return Observed(
             {name: seen.inputs[name].astype(np.float32) for name in self.facts.inputs},
-            projected.astype(np.float16),
+            np.clip(projected, -_MOST, _MOST).astype(np.float16),
             seen.answers.astype(np.float32),
+            None if seen.targets is None else np.asarray(seen.targets, np.float32),
         )
 
     def digest(self) -> str:
         """Return what tells one profile from another."""
         told = hashlib.sha256(self.facts.model_dump_json().encode())
-        for name in ("inputs", "answers", "features"):
+        for name in ("inputs", "answers", "targets", "features"):
             told.update(np.ascontiguousarray(getattr(self, name)).tobytes())
         return told.hexdigest()
 
@@ -172,9 +177,9 @@ class ReferenceProfile:
         wanted = {
             "inputs": (n, len(self.facts.inputs)),
             "answers": (n, self.facts.output.width),
+            "targets": (n, *self.targets.shape[1:2]),
             "features": (n, DIRECTIONS),
             "centre": (size,),
-            "scale": (size,),
             "directions": (size, DIRECTIONS),
         }
         for name, shape in wanted.items():

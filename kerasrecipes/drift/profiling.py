@@ -1,5 +1,6 @@
 """Making a profile of photos for a model that was saved without one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from kerasrecipes.arguments import named
@@ -37,4 +38,5 @@ def profile_bundle(
     targets = get_task(model.output.task).targets(examples, model.output)
     batches = in_batches(examples.each(model.input.shape))
     seen = observe_inputs(model.runner(), batches, len(examples), model.modality)
-    return ReferenceProfile.of(seen, targets, model.output, model.modality.name, seed=seed)
+    seen = replace(seen, targets=targets)
+    return ReferenceProfile.of(seen, model.output, model.modality.name, seed=seed)

@@ -12,9 +12,10 @@ from typing import Self
 
 import numpy as np
 
-from kerasrecipes.drift.comparing import Shift, compare_with, p_of_look
+from kerasrecipes.drift.comparing import compare_with
 from kerasrecipes.drift.observed import Observed
 from kerasrecipes.drift.profile import ReferenceProfile
+from kerasrecipes.drift.shift import Shift, p_of_look
 from kerasrecipes.file_budget import read_arrays
 from kerasrecipes.regular import LARGEST_RECORD
 from kerasrecipes.statistics.two_sample import any_of
@@ -55,6 +56,8 @@ class Measured:
     def to_bytes(self) -> bytes:
         """Return what `read` reads, some ten kilobytes."""
         arrays = {_INPUT + name: values for name, values in self.seen.inputs.items()}
+        if self.seen.targets is not None:
+            arrays["targets"] = self.seen.targets
         file = io.BytesIO()
         np.savez_compressed(
             file,
@@ -78,13 +81,19 @@ class Measured:
         """
         held = read_arrays(io.BytesIO(content), LARGEST_RECORD)
         inputs = {name: held.get(_INPUT + name, np.zeros(0)) for name in like.inputs}
-        found = cls(Observed(inputs, held["features"], held["answers"]), held["keys"])
-        sides = ((one.features, one.answers, *one.inputs.values()) for one in (found.seen, like))
+        seen = Observed(inputs, held["features"], held["answers"], held.get("targets"))
+        found = cls(seen, held["keys"])
+        sides = (_arrays(one, like.targets is not None) for one in (seen, like))
         count = len(found.keys)
         for now, then in zip(*sides, strict=True):
             if now.shape != (count, *then.shape[1:]) or not np.isfinite(now).all():
                 raise ValueError(f"a window has an array of the shape {now.shape}, or NaN")
         return found
+
+
+def _arrays(seen: Observed, labelled: bool) -> list[np.ndarray]:
+    found = [seen.features, seen.answers, *seen.inputs.values()]
+    return [*found, np.zeros(0) if seen.targets is None else seen.targets] if labelled else found
 
 
 @dataclass(frozen=True)

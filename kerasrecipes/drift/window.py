@@ -1,7 +1,7 @@
 """The examples of one look: labelled or not, scanned or just a folder of files."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from kerasrecipes.drift.asked import Asked
 from kerasrecipes.drift.observed import in_batches
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.files import digest
+from kerasrecipes.heads import get_task
 
 
 class Window:
@@ -20,15 +21,16 @@ class Window:
         model: By which they are prepared.
         source: A scanned set; a folder, of which all examples are taken, in whatever folders
             they lie; or a table.
+        labelled: Whether its labels are asked for, in a folder those of one folder per class.
 
     Raises:
         DataError: If there is no such folder or table, or it cannot be scanned.
     """
 
-    def __init__(self, model: Asked, source: Examples | str | Path):
+    def __init__(self, model: Asked, source: Examples | str | Path, labelled: bool = False):
         self._model = model
         self._examples, self._paths = None, []
-        if not isinstance(source, Examples) and Path(source).is_dir():
+        if not (labelled or isinstance(source, Examples)) and Path(source).is_dir():
             self._paths = list(model.modality.find(Path(source)))
             found = [(str(path), digest(path)) for path in self._paths]
         else:
@@ -44,6 +46,10 @@ class Window:
         self.names: list[str] = []
         self.sha256: list[str] = []
         self.unreadable: list[str] = []
+        self.targets: np.ndarray | None = None
+        if labelled and self._examples is not None:
+            chosen = self._examples.select(self._chosen)
+            self.targets = get_task(model.output.task).targets(chosen, model.output)
 
     def __len__(self) -> int:
         return len(self._found)
@@ -75,6 +81,18 @@ class Window:
                 self.unreadable.append(f"{found[0]}: {error}")
                 continue
             yield found, one
+
+    def pictures(self, places: Sequence[int]) -> tuple[bytes, ...]:
+        """Return PNG files of some of what was read, by their places in `names`."""
+        model, shown = self._model, []
+        for key in (self.sha256[place] for place in places):
+            index = self._chosen[[found[1] for found in self._found].index(key)]
+            if self._examples is None:
+                one = model.decode(self._paths[index])
+            else:
+                one = next(self._examples.select([index]).each(model.input.shape))
+            shown.append(model.modality.picture(one))
+        return tuple(shown)
 
     def notes(self) -> list[str]:
         """Say what was left out."""

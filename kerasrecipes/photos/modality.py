@@ -1,5 +1,6 @@
 """Photos, away from training: scanned for a finished model, and decoded as in its training."""
 
+import io
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
+from PIL import Image
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality
@@ -18,6 +20,8 @@ from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.measures import measure_photo
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.scan import scan_photos
+
+_SHOWN = 224
 
 
 class Photos(Modality):
@@ -51,6 +55,13 @@ class Photos(Modality):
     def measure(self, example: np.ndarray) -> dict[str, float]:
         """Measure light, lens and camera; see `measure_photo`."""
         return measure_photo(example)
+
+    def picture(self, example: np.ndarray) -> bytes:
+        """Return a photo as the model sees it, no side longer than 224 pixels."""
+        picture, file = Image.fromarray(example), io.BytesIO()
+        picture.thumbnail((_SHOWN, _SHOWN))
+        picture.save(file, "PNG")
+        return file.getvalue()
 
     def find(self, folder: Path) -> Iterator[Path]:
         """Yield the photos in a folder; a photo is known by its ending."""

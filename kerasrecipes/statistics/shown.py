@@ -58,11 +58,11 @@ def _html_of(part: "Table | Shown") -> str:
 
 def _paragraphs(text: str) -> list[str]:
     blocks = [block.split("\n") for block in text.strip("\n").split("\n\n")]
-    return [f"<p>{'<br>'.join(map(_safe, lines))}</p>" for lines in blocks if any(lines)]
+    return [f"<p>{'<br>'.join(map(safe, lines))}</p>" for lines in blocks if any(lines)]
 
 
 def _table(table: Table) -> str:
-    title = f"<caption>{_safe(table.title)}</caption>" if table.title else ""
+    title = f"<caption>{safe(table.title)}</caption>" if table.title else ""
     head = f"<thead>{_row(table, table.columns, 'th')}</thead>" if any(table.columns) else ""
     body = "".join(_row(table, cells, "td") for cells in table.rows)
     return f"<table>{title}{head}<tbody>{body}</tbody></table>"
@@ -71,11 +71,12 @@ def _table(table: Table) -> str:
 def _row(table: Table, cells: Iterable[str], tag: str) -> str:
     sides = {number: "right" for number in table.right}
     written = (
-        f'<{tag} style="text-align: {sides.get(number, "left")}">{_safe(cell)}</{tag}>'
+        f'<{tag} style="text-align: {sides.get(number, "left")}">{safe(cell)}</{tag}>'
         for number, cell in enumerate(cells)
     )
     return f"<tr>{''.join(written)}</tr>"
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Return text from elsewhere as it may stand in HTML."""
     return escape(printable(text))

@@ -1,6 +1,8 @@
 """Whether two samples come from one distribution. numpy alone, so that a small device can ask."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -177,27 +179,79 @@ def mmd_test(
             f"Both sides need two points of one dimension. Received: {sides[0].shape} and "
             f"{sides[1].shape}."
         )
-    kernel, sizes = _gaussian_kernel(np.concatenate(sides)), (len(sides[0]), len(sides[1]))
-    own = np.repeat([1.0, 0.0], sizes)
-    found = float(_unbiased_mmd(kernel, own[:, None], *sizes)[0])
-    p_value = _shuffled(kernel, own, found, permutations, rng)
+    n, m = map(len, sides)
+    differ = partial(_unbiased_mmd, _gaussian_kernel(np.concatenate(sides)), n=n, m=m)
+    p_value, found = _shuffled(differ, n, m, permutations, rng)
     return TwoSample(p_value, math.sqrt(max(0.0, found)))
 
 
+def lower_mean_test(
+    reference: np.ndarray, window: np.ndarray, *, permutations: int = 10_000, seed: int = 0
+) -> TwoSample:
+    """Tell whether the mean of one number has fallen, by shuffling the numbers.
+
+    Args:
+        reference: Finite numbers, shape `(n,)`.
+        window: Finite numbers, shape `(m,)`.
+        permutations: As for `mmd_test`.
+        seed: Seed of the shuffling.
+
+    Returns:
+        The p-value, valid whatever the numbers are; and by how much the mean fell, below 0
+        where it rose.
+
+    Raises:
+        ValueError: If a side is empty.
+
+    Example:
+        >>> lower_mean_test(np.ones(50), np.ones(50)).p_value
+        1.0
+
+    Reference:
+        Fisher, 1935, "The design of experiments".
+    """
+    n, m = len(reference), len(window)
+    if not n or not m:
+        raise ValueError(f"Both sides need numbers. Received: {n} and {m}.")
+    both = np.concatenate([reference, window]).astype(float)
+    rng = np.random.default_rng(seed)
+    fallen = partial(_fallen, both, n=n, m=m)
+    return TwoSample(*_shuffled(fallen, n, m, permutations, rng))
+
+
+def _fallen(both: np.ndarray, members: np.ndarray, n: int, m: int) -> np.ndarray:
+    own = both @ members
+    return own / n - (both.sum() - own) / m
+
+
 def _shuffled(
-    kernel: np.ndarray, own: np.ndarray, found: float, permutations: int, rng: np.random.Generator
-) -> float:
-    """Return how often shuffled sides differ as much, and shuffle no more than that takes."""
-    n, at_least, drawn = int(own.sum()), 0, 0
+    differ: Callable[[np.ndarray], np.ndarray],
+    n: int,
+    m: int,
+    permutations: int,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """Return how often shuffled sides differ as much, and how much the real ones do.
+
+    Args:
+        differ: How much, for each column of 1 (one side) and 0 (the other one).
+        n: Rows of the one side, which come first.
+        m: Rows of the other.
+        permutations: At most so many are drawn, and no more than it takes.
+        rng: What draws them.
+    """
+    own = np.repeat([1.0, 0.0], (n, m))
+    found = float(differ(own[:, None])[0])
+    at_least = drawn = 0
     while drawn < permutations:
         count = min(max(_AT_ONCE // 10, drawn), _AT_ONCE, permutations - drawn)
         members = rng.permuted(np.tile(own, (count, 1)), axis=1).T
-        larger = _unbiased_mmd(kernel, members, n, len(own) - n) >= found - 1e-9
+        larger = differ(members) >= found - 1e-9
         reached = at_least + np.cumsum(larger)
         if reached[-1] >= _SETTLED:
-            return float(_SETTLED / (drawn + 1 + int(np.argmax(reached >= _SETTLED))))
+            return _SETTLED / (drawn + 1 + int(np.argmax(reached >= _SETTLED))), found
         at_least, drawn = int(reached[-1]), drawn + count
-    return (1 + at_least) / (1 + permutations)
+    return (1 + at_least) / (1 + permutations), found
 
 
 def points_test(

@@ -47,7 +47,8 @@ class HeldOut:
         if self.seen is None:
             raise NotFittedError("Nothing was measured of these examples. Evaluate them again.")
         modality = self.examples.modality
-        return ReferenceProfile.of(self.seen, self.targets, output, modality, seed=seed)
+        seen = replace(self.seen, targets=self.targets)
+        return ReferenceProfile.of(seen, output, modality, seed=seed)
 
 
 @dataclass(frozen=True)

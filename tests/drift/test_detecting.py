@@ -35,6 +35,9 @@ def test_darker_photos_are_caught_and_named(exported_once, profile, line):
     told = str(found)
     assert told.startswith("ALARM") and "label some and evaluate" in told
     assert "<table>" in found._repr_html_()
+    page = found.page()
+    assert page.count('<img src="data:image/png;base64,') == len(found.pictures) == 8
+    assert "http" not in page and found.most_shifted[0] in page
 
 
 def test_a_change_of_classes_alone_is_seen_in_the_answers(exported_once, profile, line):
@@ -137,7 +140,7 @@ def test_a_damaged_profile_is_refused(profile, tmp_path, harm):
         held |= {
             "renamed": {"answers": held["answers"][:3]},
             "nan": {"centre": held["centre"] * np.nan},
-            "newer": {"facts": np.array(json.dumps({**facts, "format": 2}))},
+            "newer": {"facts": np.array(json.dumps({**facts, "format": 3}))},
         }[harm]
         np.savez(path, **held)
     with pytest.raises(kr.IntegrityError, match="no profile that this version can read"):

@@ -1,18 +1,20 @@
 """The last windows together: a promise that holds over one reference, and small changes seen."""
 
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import kerasrecipes as kr
 from kerasrecipes.data.specs import OutputSpec
-from kerasrecipes.drift.comparing import compare_with, p_of_look
+from kerasrecipes.drift.comparing import compare_with
 from kerasrecipes.drift.history import DriftHistory
 from kerasrecipes.drift.judging import judge_next
 from kerasrecipes.drift.observed import Observed
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.drift.recent import Measured, compare_recent
+from kerasrecipes.drift.shift import p_of_look
 
 OUTPUT = OutputSpec(name="scores", task="classification", class_names=("good", "bad"))
 
@@ -27,7 +29,7 @@ def line(n: int, rng, shift: float = 0.0) -> Observed:
 
 
 def reference(n: int, rng) -> ReferenceProfile:
-    return ReferenceProfile.of(line(n, rng), np.zeros(n, int), OUTPUT, "photos")
+    return ReferenceProfile.of(replace(line(n, rng), targets=np.zeros(n)), OUTPUT, "photos")
 
 
 def window(profile, rng, n=50, shift=0.0) -> Measured:
