@@ -15,6 +15,7 @@ from kerasrecipes.drift.comparing import compare_with, detectable
 from kerasrecipes.drift.history import DriftHistory
 from kerasrecipes.drift.judging import judge_alone, judge_next
 from kerasrecipes.drift.observed import Observed, observe_inputs
+from kerasrecipes.drift.ordinary import ordinary_in
 from kerasrecipes.drift.profile import FEWEST, PROFILE_FILE, ReferenceProfile
 from kerasrecipes.drift.recent import Measured
 from kerasrecipes.drift.report import ALARM, FULL_POWER, INSUFFICIENT, QUIET, DriftReport
@@ -51,7 +52,8 @@ def detect_drift(
         reference: What to compare with: a profile, or the file of one, e.g. the `profile.npz` of
             a bundle; `None` for the profile that was saved with the model.
         history: A file that remembers the looks, for a check that runs again and again: evidence
-            adds up, and after 20 windows what is ordinary is learnt from them. `None` for this
+            adds up, and after 20 windows, those of the profile counted, what is ordinary is
+            learnt from them. `None` for this
             look alone.
         ordinary: Whether this window is declared as it should be, e.g. one of last month's: it
             only teaches how windows differ when nothing has changed. It needs a `history`.
@@ -90,11 +92,13 @@ def detect_drift(
         return _report(model, profile, window, promise)
     seen = profile.sketched(replace(seen, targets=window.targets))
     shifts = compare_with(profile, seen, seed)
+    known = [] if labels else ordinary_in(profile, len(seen))
     if past is None:
-        found = judge_alone(shifts, promise)
+        found = judge_alone(shifts, promise, known)
     else:
         now = Measured.of(seen, window.sha256)
-        found = judge_next(past, profile, now, shifts, window.digest(), promise, ordinary, seed)
+        told = window.digest(), promise, known, ordinary
+        found = judge_next(past, profile, now, shifts, *told, seed)
     alarm = found.pop("alarm")
     found |= {"examples": len(seen), "shifts": shifts, "verdict": ALARM if alarm else QUIET}
     found |= _of_labels(profile, seen, len(shifts), promise) if labels else {}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kerasrecipes.drift.history import DriftHistory, Look, ordinary_p_values, rising_from
+from kerasrecipes.drift.ordinary import ENOUGH_WINDOWS
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.drift.recent import Measured, Together, compare_recent
 from kerasrecipes.drift.shift import Shift, p_of_look
@@ -10,25 +11,25 @@ from kerasrecipes.environment import timestamp
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.statistics.sequential import ShiryaevRoberts, p_among_earlier
 
-# From as many earlier windows on, what is ordinary is learnt from them.
-ENOUGH_WINDOWS = 20
 
-
-def judge_alone(shifts: tuple[Shift, ...], promise: float) -> dict[str, Any]:
+def judge_alone(shifts: tuple[Shift, ...], promise: float, ordinary: list[float]) -> dict[str, Any]:
     """Judge a look of which none is remembered.
 
     Args:
         shifts: What every test found.
         promise: How many looks there are between alarms without cause.
+        ordinary: p-values of windows in which nothing had changed.
 
     Returns:
         Fields of a `DriftReport`, and `alarm`.
     """
-    p_value = p_of_look(shifts)
+    p_value, enough = p_of_look(shifts), len(ordinary) >= ENOUGH_WINDOWS
+    used_p = p_among_earlier(ordinary, p_value) if enough else p_value
     return {
         "p_value": p_value,
-        "used_p": p_value,
-        "alarm": p_value <= 1 / promise,
+        "used_p": used_p,
+        "alarm": used_p <= 1 / promise,
+        "earlier": len(ordinary) if enough else 0,
         "moved": shifts[0].name,
     }
 
@@ -40,6 +41,7 @@ def judge_next(
     shifts: tuple[Shift, ...],
     window: str,
     promise: float,
+    known: list[float],
     declared: bool,
     seed: int,
 ) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def judge_next(
         shifts: What every test found of it alone.
         window: Its digest.
         promise: As for `judge_alone`.
+        known: The same as `ordinary` there, of windows before the first look.
         declared: Whether somebody said that it is ordinary.
         seed: Seed of what is drawn.
 
@@ -64,7 +67,7 @@ def judge_next(
     looks = past.looks()
     look = next((look for look in looks if look.window == window), None)
     if look is None:
-        ordinary = ordinary_p_values(looks)
+        ordinary = [*known, *ordinary_p_values(looks)]
         told = {"window": window, "declared": declared, "number": len(looks) + 1}
         if len(ordinary) >= ENOUGH_WINDOWS:
             look = _among(ordinary, looks, shifts, promise, told)

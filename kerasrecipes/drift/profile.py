@@ -41,6 +41,8 @@ class ProfileFacts(BaseModel):
         inputs: Names of what was measured of the inputs.
         quality: Mean quality of the answers to these examples; see `Task.quality`.
         quality_error: Its standard error.
+        windows: Size of each of its own windows, by time or group, and how likely it would differ
+            so much from the rest by chance.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +53,7 @@ class ProfileFacts(BaseModel):
     inputs: tuple[str, ...]
     quality: float
     quality_error: float
+    windows: tuple[tuple[int, float], ...] = ()
 
 
 @named

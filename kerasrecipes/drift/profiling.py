@@ -9,6 +9,7 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import refuse_seen
 from kerasrecipes.drift.asked import asked
 from kerasrecipes.drift.observed import in_batches, observe_inputs
+from kerasrecipes.drift.ordinary import with_windows
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.heads import get_task
 
@@ -22,7 +23,8 @@ def profile_bundle(
     Args:
         bundle: A bundle, or its folder, as for `detect_drift`; or a `.tflite` file.
         photos: Labelled examples that it was neither trained nor chosen on, best from several
-            days: a scanned set, or a folder or table.
+            days: a scanned set, or a folder or table. With times, or groups of 50, the profile
+            holds how their windows differ, too.
         seed: Seed of the sketch.
 
     Returns:
@@ -39,4 +41,5 @@ def profile_bundle(
     batches = in_batches(examples.each(model.input.shape))
     seen = observe_inputs(model.runner(), batches, len(examples), model.modality)
     seen = replace(seen, targets=targets)
-    return ReferenceProfile.of(seen, model.output, model.modality.name, seed=seed)
+    profile = ReferenceProfile.of(seen, model.output, model.modality.name, seed=seed)
+    return with_windows(profile, seen, examples.items, seed)

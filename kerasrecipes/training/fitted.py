@@ -13,6 +13,7 @@ from kerasrecipes.data.modality import get_modality
 from kerasrecipes.data.seen import on_side, with_seen
 from kerasrecipes.data.specs import ModelInput, OutputSpec
 from kerasrecipes.drift.observed import Observed, observe
+from kerasrecipes.drift.ordinary import with_windows
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.errors import NotFittedError
 from kerasrecipes.evaluation.base import Result
@@ -48,7 +49,8 @@ class HeldOut:
             raise NotFittedError("Nothing was measured of these examples. Evaluate them again.")
         modality = self.examples.modality
         seen = replace(self.seen, targets=self.targets)
-        return ReferenceProfile.of(seen, output, modality, seed=seed)
+        profile = ReferenceProfile.of(seen, output, modality, seed=seed)
+        return with_windows(profile, seen, self.examples.items, seed)
 
 
 @dataclass(frozen=True)

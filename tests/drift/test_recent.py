@@ -92,7 +92,7 @@ def test_a_window_reads_back_as_it_was_written():
 
 def judged(past, profile, now, number, **how):
     shifts = compare_with(profile, now.seen)
-    settings = {"promise": 520.0, "declared": False, "seed": 0, **how}
+    settings = {"promise": 520.0, "known": [], "declared": False, "seed": 0, **how}
     return judge_next(past, profile, now, shifts, f"window {number}", **settings)
 
 
