@@ -15,6 +15,7 @@ from kerasrecipes.statistics.two_sample import points_test
 
 _DIRECTIONS = 64
 _FEWEST = 20
+_RIDGE = 1e-2
 
 
 @named
@@ -25,8 +26,9 @@ class DriftCheck(Resumable, keras.callbacks.Callback):
     both sides even where the data hold a change; a split by time or part shows it, and that a
     model is to be judged on other data than it learns from is worth knowing before it is
     trained. After each epoch it measures how like the features still are to those at the
-    beginning: `feature_similarity` in the logs, 1 for the same up to rotation and size. Where
-    little data move it far, what was learnt before is being forgotten.
+    beginning: `feature_similarity` in the logs, 1 for the same up to rotation and size; and how
+    much of those can no longer be read from them: `forgotten`, 0 for nothing. Features that
+    become others lose what was learnt before; features that only gain keep it.
 
     Args:
         train: Training data as the model takes them: an array, or a `tf.data.Dataset` of inputs
@@ -51,7 +53,7 @@ class DriftCheck(Resumable, keras.callbacks.Callback):
         Kornblith et al., 2019, "Similarity of neural network representations revisited".
     """
 
-    STATE = ("p_value", "similarities")
+    STATE = ("p_value", "similarities", "losses")
 
     def __init__(
         self,
@@ -74,6 +76,7 @@ class DriftCheck(Resumable, keras.callbacks.Callback):
         self.layer, self.examples, self.level, self.seed = layer, examples, level, seed
         self.p_value: float | None = None
         self.similarities: list[float] = []
+        self.losses: list[float] = []
         self._sides: Callable | None = None
 
     @property
@@ -91,7 +94,7 @@ class DriftCheck(Resumable, keras.callbacks.Callback):
         self._sides = sides
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.p_value, self.similarities = None, []
+        self.p_value, self.similarities, self.losses = None, [], []
         rng = np.random.default_rng(self.seed)
         self._seen = keras.Model(self.model.inputs, self._features())
         train, self._val = (self._drawn(side, rng) for side in self._data())
@@ -103,19 +106,22 @@ class DriftCheck(Resumable, keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         now = _rows(self._seen, self._val)
         self.similarities.append(similarity(self._start, now))
+        self.losses.append(forgotten(self._start, now))
         if logs is not None:
             logs["feature_similarity"] = self.similarities[-1]
+            logs["forgotten"] = self.losses[-1]
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         # What a recipe's fit has cached would else live as long as the callback.
         self._sides = None
 
     def summary(self) -> dict:
-        """Return the p-value of the comparison, the similarity of every epoch, and the words."""
+        """Return the p-value of the comparison, what every epoch did to the features, and words."""
         return {
             "p_value": self.p_value,
             "differs": self.differs,
             "similarities": self.similarities,
+            "forgotten": self.losses,
             "words": self._words(),
         }
 
@@ -196,6 +202,37 @@ def similarity(one: np.ndarray, other: np.ndarray) -> float:
     one, other = (rows - rows.mean(axis=0) for rows in (np.float64(one), np.float64(other)))
     sizes = np.linalg.norm(one.T @ one) * np.linalg.norm(other.T @ other)
     return round(float(np.linalg.norm(one.T @ other) ** 2 / sizes), 12) if sizes else 1.0
+
+
+def forgotten(start: np.ndarray, now: np.ndarray) -> float:
+    """Tell how much of earlier features later ones do not hold any more.
+
+    Args:
+        start: Shape `(n, d)`.
+        now: Shape `(n, e)`, of the same examples in the same order.
+
+    Returns:
+        0 where all that a linear map can tell of the earlier features is still told, 1 where
+        nothing is: judged on every second example, by a ridge regression on the others.
+
+    Example:
+        >>> rows = np.random.default_rng(0).normal(size=(50, 4))
+        >>> forgotten(rows, np.hstack([-3 * rows, rows**2])) < 0.1
+        True
+    """
+    start, now = (rows - rows.mean(axis=0) for rows in (np.float64(start), np.float64(now)))
+    before, after = _told(start, start), _told(now, start)
+    return round(min(1.0, max(0.0, 1 - after / before)), 6) if before > 0 else 0.0
+
+
+def _told(of: np.ndarray, about: np.ndarray) -> float:
+    """Return the share of the variance of some features that others explain."""
+    known, asked = of[::2], of[1::2]
+    kernel = known @ known.T
+    ridge = _RIDGE * max(np.trace(kernel) / len(kernel), 1e-12)
+    weights = np.linalg.solve(kernel + ridge * np.eye(len(kernel)), about[::2])
+    left = about[1::2] - asked @ known.T @ weights
+    return 1 - float((left**2).sum() / max((about[1::2] ** 2).sum(), 1e-12))
 
 
 def _rows(model: keras.Model, inputs: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasrecipes.callbacks.drift_check import DriftCheck, similarity
+from kerasrecipes.callbacks.drift_check import DriftCheck, forgotten, similarity
 
 
 def data(n: int, shift: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +67,8 @@ def test_features_that_stay_are_told_from_those_that_move(model):
     still = DriftCheck(x, x[:80], layer="hidden")
     model.get_layer("hidden").trainable = False
     model.compile(model.optimizer, model.loss)
-    assert fit(model, still)["feature_similarity"] == [1.0, 1.0]
+    history = fit(model, still)
+    assert history["feature_similarity"] == [1.0, 1.0] and history["forgotten"] == [0.0, 0.0]
     model.get_layer("hidden").trainable = True
     model.compile(keras.optimizers.SGD(5.0), model.loss)
     assert fit(model, DriftCheck(x, x[:80], layer="hidden"))["feature_similarity"][-1] < 0.95
@@ -80,6 +81,15 @@ def test_similarity_knows_rotations_from_other_features():
     assert similarity(rows, turned) == 1.0
     assert similarity(rows, rng.normal(size=(300, 5))) < 0.1
     assert similarity(rows, rows * 0) == 1.0
+
+
+def test_features_that_gain_are_told_from_those_that_lose():
+    rng = np.random.default_rng(0)
+    rows, noise = rng.normal(size=(200, 6)), rng.normal(size=(200, 6))
+    assert forgotten(rows, np.hstack([rows @ rng.normal(size=(6, 6)), 3 * noise])) < 0.1
+    assert 0.3 < forgotten(rows, rows[:, :3]) < 0.7
+    assert forgotten(rows, noise) > 0.95
+    assert forgotten(rows * 0, noise) == 0.0
 
 
 @pytest.mark.parametrize(
