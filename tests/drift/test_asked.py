@@ -60,11 +60,12 @@ def test_neither_tensorflow_nor_keras_is_loaded(embedding, profile_file, line, t
         model = tmp_path / "colours.tflite"
         shutil.copyfile(embedding.exports()["tflite-float32"].path, model)
     told = [str(model), str(line / "dark"), "--reference", str(profile_file), "--json"]
-    told += ["--history", str(tmp_path / "drift.db")]
+    told += ["--history", str(tmp_path / "drift.db"), "--html", str(tmp_path / "page.html")]
     run = [sys.executable, "-c", OFFLINE, "drift", *told]
     done = subprocess.run(run, capture_output=True, text=True)
     assert done.returncode == 5, done.stderr
     assert json.loads(done.stdout)["verdict"] == "alarm"
+    assert (tmp_path / "page.html").read_text().count("<figure>") == 8
 
 
 def test_without_features_and_keras_the_export_is_named(exported_once, profile, line, monkeypatch):
