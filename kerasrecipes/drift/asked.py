@@ -11,7 +11,7 @@ from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.bundles.export_record import opened
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality, get_modality
-from kerasrecipes.data.specs import InputSpec, OutputSpec
+from kerasrecipes.data.specs import ModelInput, OutputSpec
 from kerasrecipes.drift.observed import Runner, keras_runner
 from kerasrecipes.errors import DataError, MissingDependencyError, printable
 from kerasrecipes.export import LoadedModel, get_format
@@ -38,7 +38,7 @@ class Asked:
 
     name: str
     modality: Modality
-    input: InputSpec
+    input: ModelInput
     output: OutputSpec
     runner: Callable[[], Runner]
     bundle: BundleFolder | None = None

@@ -25,6 +25,8 @@ MOST_EXAMPLES = 1000
 DIRECTIONS = 64
 # Less than what float16 holds.
 _MOST = 6e4
+# Features that hardly differ at all keep directions that float16 holds, too.
+_SMALLEST_UNIT = 1e-3
 # Below this many a comparison says next to nothing.
 FEWEST = 50
 # What numpy, zipfile and pydantic raise for files that are not what they should be.
@@ -116,7 +118,7 @@ class ReferenceProfile:
         centre, size = seen.features.mean(axis=0), seen.features.shape[1]
         # One unit for all features: divided by its own spread, a feature that is nearly constant
         # in these examples would make others look strange.
-        unit = max(1 / _MOST, float(np.sqrt(seen.features.var(axis=0).mean())))
+        unit = max(_SMALLEST_UNIT, float(np.sqrt(seen.features.var(axis=0).mean())))
         directions = rng.normal(size=(size, DIRECTIONS)) / (unit * np.sqrt(size))
         sketch = cls(
             facts,

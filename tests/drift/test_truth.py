@@ -12,6 +12,7 @@ from kerasrecipes.drift.observed import Observed
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.drift.shift import p_of_look
 from kerasrecipes.drift.truth import HONESTY, compare_truth, detectable_fall, quality_of
+from kerasrecipes.statistics.two_sample import lower_mean_test
 
 CLASSES = OutputSpec(name="scores", task="classification", class_names=("good", "bad"))
 NUMBER = OutputSpec(name="value", task="regression", unit="mm")
@@ -65,7 +66,9 @@ def test_a_fall_as_large_as_is_said_is_noticed_in_four_of_five_looks():
     profile = ReferenceProfile.of(answered(900, rng), CLASSES, "photos")
     fall = detectable_fall(profile, 200, 3, 0.05)
     seen = [answered(200, rng, right=profile.facts.quality - fall) for _ in range(60)]
-    noticed = [look(profile, one)["accuracy"].p_value <= 0.05 / 3 for one in seen]
+    right = [one.answers.argmax(axis=1) == one.targets for one in (profile, *seen)]
+    found = [lower_mean_test(right[0], now, permutations=300).p_value for now in right[1:]]
+    noticed = [p_value <= 0.05 / 3 for p_value in found]
     assert 0.6 < np.mean(noticed) < 0.95
     estimate = quality_of(profile, profile.sketched(seen[0]))
     assert estimate.low < estimate.value < estimate.high
