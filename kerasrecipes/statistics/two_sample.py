@@ -65,7 +65,9 @@ def _gaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the largest gap between the cumulative distributions of each column."""
     both = np.concatenate([a, b])
     order = np.argsort(both, axis=0)
-    gaps = np.abs(np.cumsum(np.where(order < len(a), 1 / len(a), -1 / len(b)), axis=0))
+    below_a = np.cumsum(order < len(a), axis=0)
+    below_b = np.arange(1, len(both) + 1)[:, None] - below_a
+    gaps = np.abs(below_a / len(a) - below_b / len(b))
     ordered = np.take_along_axis(both, order, axis=0)
     # Among equal numbers, a gap is one behind the last of them only.
     gaps[:-1][ordered[:-1] == ordered[1:]] = 0
