@@ -91,17 +91,17 @@ class Mistakes(Shown):
             of = f", of {self.judged:,} answers" if kind == "confident_mistake" else ""
             yield f"{title}: {len(found):,}{of}"
             if found:
-                yield self._table(title, found[:SHOWN])
+                yield self._table(found[:SHOWN])
         yield from self._of_clusters()
         yield from (f"Note: {printable(note)}" for note in self.notes)
 
-    def _table(self, title: str, found: Sequence[Suspect]) -> Table:
+    def _table(self, found: Sequence[Suspect]) -> Table:
         rows = [
             (self.name(one.index), one.label, one.suggestion, f"{one.score:.2f}", one.reason)
             for one in found
         ]
         heads = (self.examples.noun[0], "labelled", "perhaps", "score", "why")
-        return Table(title, heads, tuple(rows), right=(3,), name_width=40)
+        return Table("", heads, tuple(rows), right=(3,), name_width=40)
 
     def _of_clusters(self) -> Iterator[str]:
         if not self.clusters:

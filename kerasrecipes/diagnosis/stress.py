@@ -141,7 +141,7 @@ class StressReport(Shown):
             )
             for one in self.levels
         )
-        heads = ("corruption", self.quality_name, "change", "", "class with the largest change")
+        heads = ("corruption", self.quality_name, "change", "", "class that loses most")
         yield Table("Corruptions", heads, rows, right=(1,), name_width=44)
         yield (
             "On photos as the model takes them, at its size. In brackets: intervals on the same "
@@ -154,6 +154,8 @@ class StressReport(Shown):
         sign = 1 if self.higher_is_better else -1
         name = min(level.classes, key=lambda one: sign * level.classes[one].value)
         change = level.classes[name]
+        if sign * change.value >= 0:
+            return ""
         return f"{name} {change.number(2)}{', shown' if self.harmed(change) else ''}"
 
 
