@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         drift as drift,
         engine as engine,
         evaluation as evaluation,
+        explaining as explaining,
         export as export,
         heads as heads,
         losses as losses,
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         OrdinalEvaluation as OrdinalEvaluation,
         RegressionEvaluation as RegressionEvaluation,
     )
+    from kerasrecipes.explaining import Heatmap as Heatmap, PointingGame as PointingGame
     from kerasrecipes.export import list_formats as list_formats, register_format as register_format
     from kerasrecipes.heads import list_heads as list_heads, register_head as register_head
     from kerasrecipes.losses import list_losses as list_losses, register_loss as register_loss
@@ -108,6 +110,7 @@ if TYPE_CHECKING:
     from kerasrecipes.photos.split import split_photos as split_photos
     from kerasrecipes.quantization import QuantizationSensitivity as QuantizationSensitivity
     from kerasrecipes.release.bundle import Bundle as Bundle
+    from kerasrecipes.release.explaining import Explainer as Explainer, heatmap as heatmap
     from kerasrecipes.release.exporting import export_model as export_model
     from kerasrecipes.release.operating import (
         OperatedBundle as OperatedBundle,
@@ -127,6 +130,10 @@ if TYPE_CHECKING:
     from kerasrecipes.training.bundle_evaluation import (
         BundleEvaluation as BundleEvaluation,
         evaluate_bundle as evaluate_bundle,
+    )
+    from kerasrecipes.training.defect_detector import (
+        DefectDetector as DefectDetector,
+        NoveltyFound as NoveltyFound,
     )
     from kerasrecipes.training.distillation import Distillation as Distillation
     from kerasrecipes.training.fine_tune import (
@@ -173,6 +180,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "MissingDependencyError NoEffectError NotFittedError PluginError "
         "TrainingError VerificationError",
         "evaluation": "Evaluation MultiLabelEvaluation OrdinalEvaluation RegressionEvaluation",
+        "explaining": "Heatmap PointingGame",
         "export": "list_formats register_format",
         "heads": "list_heads register_head",
         "losses": "list_losses register_loss",
@@ -184,6 +192,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "register_augmentation scan_photos",
         "quantization": "QuantizationSensitivity",
         "release.bundle": "Bundle",
+        "release.explaining": "Explainer heatmap",
         "release.exporting": "export_model",
         "release.operating": "OperatedBundle operate_bundle",
         "release.reporting": "write_report",
@@ -195,6 +204,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "surgery": "BitFit Bottleneck LowRank",
         "templates": "copy_recipe list_recipes",
         "training.bundle_evaluation": "BundleEvaluation evaluate_bundle",
+        "training.defect_detector": "DefectDetector NoveltyFound",
         "training.distillation": "Distillation",
         "training.fine_tune": "FineTuned fine_tune_images",
         "training.image_classifier": "ImageClassifier",
@@ -205,6 +215,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "benchmark_export verify_bundle verify_export",
     },
     own="__version__",
-    rooms="backbones callbacks data drift engine evaluation export heads losses optimization "
-    "optimizers photos quantization statistics surgery",
+    rooms="backbones callbacks data drift engine evaluation explaining export heads losses "
+    "optimization optimizers photos quantization statistics surgery",
 )

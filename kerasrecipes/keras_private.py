@@ -50,7 +50,12 @@ def features_of(model: "keras.Model") -> "keras.KerasTensor":
 
     Args:
         model: A functional or sequential model; of one without weights it is the answer itself.
+            Of several answers, the first is meant.
     """
+    import keras
+
+    if len(model.outputs) > 1:
+        model = keras.Model(model.input, model.outputs[0])
     for node in reversed(nodes_in_order(model)):
         if getattr(node.operation, "weights", None):
             return node.input_tensors[0]

@@ -14,9 +14,9 @@ saved_models/tiles/1/
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -73,6 +73,7 @@ class Golden:
         targets: What they should be answered with; see `Task.targets`.
         answers: What the Keras model answers, float32, shape `(n, width)`.
         groups: Number of each one's group, int64, shape `(n,)`; `None` if none was declared.
+        others: What else the model answers, by the name of the output.
     """
 
     files: list[bytes]
@@ -80,6 +81,7 @@ class Golden:
     targets: np.ndarray
     answers: np.ndarray
     groups: np.ndarray | None = None
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,9 @@ class BundleFolder:
                 targets=arrays[targets],
                 answers=arrays[answers],
                 groups=arrays["groups"] if "groups" in arrays else None,
+                others={
+                    one.name: arrays[f"output {one.name}"] for one in self.manifest.outputs[1:]
+                },
             )
 
     def calibration(self) -> np.ndarray:

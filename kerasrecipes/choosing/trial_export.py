@@ -10,7 +10,7 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.files import TemporaryFolder
 from kerasrecipes.heads import get_task
-from kerasrecipes.training.calibration import calibration_inputs
+from kerasrecipes.release.calibration import calibration_inputs
 
 if TYPE_CHECKING:
     import keras

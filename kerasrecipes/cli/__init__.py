@@ -58,6 +58,7 @@ COMMANDS = {
     "verify": models.verify_saved,
     "benchmark": models.benchmark_saved,
     "predict": models.predict,
+    "explain": models.explain,
     "review": photos.review,
     "drift": watching.drift,
     "optimize": optimizing.optimize,

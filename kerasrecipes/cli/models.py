@@ -238,3 +238,46 @@ def predict(
             print(f"{found.said}  {printable(found.path)}")
     if failed:
         raise typer.Exit(1)
+
+
+def explain(
+    model: Model,
+    photos: Annotated[list[Path], typer.Argument(help="Photos, folders of photos, and tables.")],
+    to: Annotated[Path, typer.Option(help="The folder of the pictures.")] = Path("heatmaps"),
+    of: Annotated[
+        str | None, typer.Option(help="The class to look for; else what the model says.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="layercam, or exact for each place's share in the score.")
+    ] = "layercam",
+    as_json: Json = False,
+) -> None:
+    """Show where in photos a saved model finds what it says: the photo, and a heatmap beside it.
+
+    Of tables with a column mask it tells how often heatmaps point at what was marked. Exits with
+    1 if a photo could not be used.
+    """
+    from kerasrecipes.data.tables.table import TABLE_SUFFIXES
+    from kerasrecipes.errors import DataError
+    from kerasrecipes.photos.modality import MODALITY
+    from kerasrecipes.release.bundle import Bundle
+    from kerasrecipes.release.explaining import Explainer, write_heatmaps
+
+    bundle, failed = Bundle.load(model), False
+    explainer = Explainer(bundle, method)
+    for photo, picture, found in write_heatmaps(explainer, photos, to, of):
+        if isinstance(found, DataError):
+            failed = True
+            print(printable(found), file=sys.stderr)
+        elif as_json:
+            told = {"path": str(photo), "picture": str(picture), "label": found.label}
+            print(json.dumps({**told, "score": found.score, "peak": found.peak}), flush=True)
+        else:
+            print(f"{found.score:6.1%}  {printable(found.label)}  {printable(picture)}")
+    for table in (one for one in photos if one.suffix.lower() in TABLE_SUFFIXES):
+        scanned = MODALITY.scan(table, bundle.input)
+        if any(photo.mask for photo in scanned.photos):
+            game = explainer.point(scanned)
+            print(json.dumps(game.to_dict()) if as_json else f"\n{game}", flush=True)
+    if failed:
+        raise typer.Exit(1)

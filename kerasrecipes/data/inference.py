@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.console import bar
-from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.examples import Examples, Reader
 from kerasrecipes.errors import TrainingError, out_of_memory
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ def predict_scores(model: "keras.Model", examples: Examples) -> np.ndarray:
     """Return what a model says about examples, a few in memory at a time.
 
     Args:
-        model: A Keras model from what `examples` are read as, to one row each.
+        model: A Keras model from what `examples` are read as, to one row each; of several
+            outputs, the first is meant.
         examples: What to run it on; labels are not looked at.
 
     Returns:
@@ -29,13 +30,43 @@ def predict_scores(model: "keras.Model", examples: Examples) -> np.ndarray:
         DataError: If an example cannot be read, or changed since it was scanned.
         TrainingError: If the memory does not suffice for a single one.
     """
-    reader, run = examples.reader(model), batch_runner(model)
-    rows, done = [], 0
+    return answers_by_output(model, examples)[0]
+
+
+def answers_by_output(model: "keras.Model", examples: Examples) -> list[np.ndarray]:
+    """Return all that a model says about examples, one array for each of its outputs.
+
+    Args:
+        model: A Keras model from what `examples` are read as.
+        examples: What to run it on; labels are not looked at.
+
+    Raises:
+        DataError: If an example cannot be read, or changed since it was scanned.
+        TrainingError: If the memory does not suffice for a single one.
+    """
+    return run_over(examples.reader(model), model, batch_runner(model))
+
+
+def run_over(
+    reader: Reader, model: "keras.Model", run: Callable[[np.ndarray], list[np.ndarray]]
+) -> list[np.ndarray]:
+    """Do the same by another way to run the model.
+
+    Args:
+        reader: Reads the examples.
+        model: The model, for the shapes of its outputs.
+        run: From a batch to a list with an array for each output.
+    """
+    found: list[list[np.ndarray]] = [
+        [np.zeros((0, *output.shape[1:]), np.float32)] for output in model.outputs
+    ]
     with bar("computing answers") as show:
+        done = 0
         for batch in reader.in_order(BATCH):
-            rows.append(run(batch.numpy())[0])
-            show(done := done + len(batch), len(examples))
-    return np.concatenate(rows) if rows else np.zeros((0, model.output.shape[-1]), np.float32)
+            for rows, answer in zip(found, run(batch.numpy()), strict=True):
+                rows.append(answer)
+            show(done := done + len(batch), len(reader.examples))
+    return [np.concatenate(rows) for rows in found]
 
 
 def batch_runner(model: "keras.Model") -> Callable[[np.ndarray], list[np.ndarray]]:

@@ -1,5 +1,6 @@
 """What goes into a model, or a file of it, and what comes out, by name."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,7 @@ class OutputSpec(BaseModel):
             score decides.
         unit: Unit of a number, e.g. `"mm"`.
         alarm: When to raise an alarm, if that was chosen; see `operate_bundle`.
+        shape: Height and width of a map, whose places are the numbers of an answer, row by row.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,8 +92,9 @@ class OutputSpec(BaseModel):
     thresholds: tuple[float, ...] = ()
     unit: str = ""
     alarm: Alarm | None = None
+    shape: tuple[int, int] | None = None
 
     @property
     def width(self) -> int:
         """How many numbers an answer has."""
-        return max(1, len(self.class_names))
+        return max(1, len(self.class_names)) if self.shape is None else math.prod(self.shape)

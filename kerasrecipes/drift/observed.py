@@ -77,7 +77,7 @@ def keras_runner(model: "keras.Model") -> Runner:
     """Return what asks a Keras model of one input and one output for features and answers."""
     import keras
 
-    return batch_runner(keras.Model(model.input, [features_of(model), model.output]))
+    return batch_runner(keras.Model(model.input, [features_of(model), model.outputs[0]]))
 
 
 def observe_inputs(

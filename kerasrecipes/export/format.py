@@ -46,6 +46,20 @@ def ask(model: LoadedModel, inputs: Iterable[np.ndarray], output: "OutputSpec") 
     return np.concatenate(rows) if rows else np.zeros((0, output.width), np.float32)
 
 
+def ask_all(model: LoadedModel, inputs: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """Ask a file about examples one by one, and return all of its answers by name.
+
+    Args:
+        model: The opened file.
+        inputs: One example at a time, of its shape and dtype; at least one.
+
+    Raises:
+        DataError: If an input does not fit, or the file does not run.
+    """
+    rows = [model(one[None]) for one in inputs]
+    return {name: np.concatenate([row[name] for row in rows]) for name in model.outputs}
+
+
 @dataclass(frozen=True)
 class GraphFacts:
     """What an exported file contains, found without running it.

@@ -17,8 +17,8 @@ from kerasrecipes.optimization.quantization_report import QuantizationReport
 from kerasrecipes.optimization.quantized_model import QuantizedModel
 from kerasrecipes.quantization.range_outliers import find_range_outliers
 from kerasrecipes.quantization.sensitivity import check_keep_float, layers_to_keep
+from kerasrecipes.release.calibration import calibration_inputs
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
-from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import checked_sides, fit_photos, refitted
 from kerasrecipes.training.retraining import retrain, teacher_of
 

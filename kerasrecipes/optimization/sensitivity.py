@@ -6,7 +6,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.quantization.sensitivity import layer_sensitivity
 from kerasrecipes.quantization.sensitivity_report import QuantizationSensitivity
-from kerasrecipes.training.calibration import calibration_inputs
+from kerasrecipes.release.calibration import calibration_inputs
 from kerasrecipes.training.refitting import fit_photos
 
 if TYPE_CHECKING:

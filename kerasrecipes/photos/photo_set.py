@@ -64,6 +64,7 @@ class Photo:
         split: The side that the folder or table gives it: `"train"`, `"val"` or `"test"`.
         content: The bytes of its file, if it lies in memory.
         row: Its row in the table, if there is one.
+        mask: A picture of its size, white where its defect is, if the table names one.
     """
 
     path: Path
@@ -74,6 +75,7 @@ class Photo:
     split: str | None = None
     content: bytes | None = field(default=None, repr=False)
     row: int | None = None
+    mask: Path | None = None
 
     @property
     def key(self) -> str:

@@ -209,6 +209,7 @@ def _photo(candidate: Candidate, facts: PhotoFacts) -> Photo:
         split=candidate.split,
         content=candidate.content,
         row=candidate.row,
+        mask=candidate.mask,
     )
 
 

@@ -109,7 +109,7 @@ def _ask(model: "keras.Model", photos: PhotoSet) -> dict[str, np.ndarray]:
     """Return what the model's last layer sees of photos, in half precision, and its answers."""
     import keras
 
-    both = keras.Model(model.input, [features_of(model), model.output])
+    both = keras.Model(model.input, [features_of(model), model.outputs[0]])
     run = frozen_engine(both, len(photos))
     features, answers, done = [], [], 0
     with bar("computing answers") as show:

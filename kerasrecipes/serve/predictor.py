@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class Prediction:
         number: The number, where that is what the model answers with; else `None`.
         unit: Its unit.
         alarm: Whether to raise an alarm, where the model has an operating point; else `None`.
+        novelty: How unlike good photos it is, where the model tells; else `None`.
+        is_new: Whether that is further than the model's threshold; else `None`.
     """
 
     path: str
@@ -52,6 +54,8 @@ class Prediction:
     number: float | None = None
     unit: str = ""
     alarm: bool | None = None
+    novelty: float | None = None
+    is_new: bool | None = None
 
     @property
     @named
@@ -60,15 +64,17 @@ class Prediction:
         if self.number is not None:
             return f"{self.number:10.4g} {printable(self.unit)}".rstrip()
         label = printable(self.label) if self.labels != () else "–"
-        return f"{self.score:6.1%}  {label}{'  ALARM' if self.alarm else ''}"
+        flags = "  ALARM" * bool(self.alarm) + "  NEW" * bool(self.is_new)
+        return f"{self.score:6.1%}  {label}{flags}"
 
     @named
     def to_dict(self) -> dict[str, object]:
         """Return the prediction as plain values for JSON; without what there is none of."""
         found = asdict(self)
         labels, number, unit = (found.pop(name) for name in ("labels", "number", "unit"))
-        if self.alarm is None:
-            del found["alarm"]
+        for name in ("alarm", "novelty", "is_new"):
+            if found[name] is None:
+                del found[name]
         if labels is not None:
             found["labels"] = list(labels)
         if number is not None:
@@ -117,7 +123,7 @@ class Predictor:
             with opened(record, bundle) as copy:
                 self._model = _loaded(get_format(record.format), copy.path, threads)
         self.input = check_loaded(self._model, contract, self.export)
-        self.output = contract.output
+        self.output, self.others = contract.output, contract.outputs[1:]
         self._modality, self._task = get_modality(contract.modality), get_task(self.output.task)
 
     @property
@@ -188,7 +194,8 @@ class Predictor:
             one = self._modality.decode(source, self.input)
         except DataError as error:
             return Prediction(name, error=str(error))
-        answer = self._model(one[None])[self.output.name][0]
+        answers = self._model(one[None])
+        answer = answers[self.output.name][0]
         if not np.isfinite(answer).all():
             return Prediction(name, error="The model answers with NaN or infinity. Verify it.")
         found = self._task.decode(answer, self.output)
@@ -198,7 +205,16 @@ class Predictor:
         alarm = self.output.alarm
         raised = None if alarm is None else bool(alarm.raised(answer[None], self.class_names)[0])
         said = found.label, found.score, kept
-        return Prediction(name, *said, labels=found.labels, alarm=raised)
+        new = self._novelty(answers)
+        return Prediction(name, *said, labels=found.labels, alarm=raised, **new)
+
+    def _novelty(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return how new a photo is, if the model tells."""
+        for output in self.others:
+            if output.task == "novelty":
+                score = float(answers[output.name][0, 0])
+                return {"novelty": score, "is_new": score >= output.thresholds[0]}
+        return {}
 
 
 def _loaded(format: ExportFormat, path: Path, threads: int | None) -> LoadedModel:

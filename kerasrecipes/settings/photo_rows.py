@@ -90,3 +90,8 @@ PHOTO_ROWS = (
     ),
 )
 IMAGE_CLASSIFIER = (*PHOTO_ROWS, *ENGINE_ROWS)
+NOVELTY_ROWS = (
+    Setting("good", DATA, Text(what="a class", told="`{name}` must be a class, e.g. 'good'")),
+    Setting("false_alarms", DATA, Number(low=0.001, high=0.5)),
+)
+DEFECT_DETECTOR = (*PHOTO_ROWS, *NOVELTY_ROWS, *ENGINE_ROWS)

@@ -61,12 +61,13 @@ class Fitted:
         model: From what examples are read as to answers.
         modality: The kind of data; see `kerasrecipes.data.modality.get_modality`.
         input: What it takes.
-        output: What it answers with.
+        output: What it answers with, first of all.
         report: What is known of its fit.
         seen: The side of every example that it has met; see `kerasrecipes.data.seen`.
         train: Examples that it learned from; `None` for a model that was loaded.
         val: Examples that it was chosen by; `None` for a model that was loaded.
         held_out: What it was measured on, by the name of the split.
+        others: What it answers with besides, by the names of its layers.
     """
 
     model: "keras.Model"
@@ -78,6 +79,7 @@ class Fitted:
     train: Examples | None = None
     val: Examples | None = None
     held_out: Mapping[str, HeldOut] = field(default_factory=dict)
+    others: tuple[OutputSpec, ...] = ()
 
     @classmethod
     def of(
@@ -117,7 +119,7 @@ class Fitted:
         return Contract(
             modality=self.modality,
             input=self.input,
-            outputs=(self.output,),
+            outputs=(self.output, *self.others),
             description=description,
         )
 

@@ -28,6 +28,7 @@ from kerasrecipes.environment import (
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.files import digest
 from kerasrecipes.heads import Head, make_head
+from kerasrecipes.release.calibration import calibration_inputs
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport, computing_clause
 from kerasrecipes.settings.judging import Judged, check_accumulation
@@ -39,7 +40,6 @@ from kerasrecipes.surgery.rebuilding import single_precision
 from kerasrecipes.surgery.rehearsal import rehearse
 from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.surgery.stochastic_depth import residual_branches
-from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.fitted import Fitted
 
 if TYPE_CHECKING:

@@ -365,6 +365,7 @@ class Recipe(Fittable):
             modality=bundle.manifest.modality,
             input=bundle.input,
             output=bundle.output,
+            others=bundle.manifest.outputs[1:],
             report=bundle.report(),
             seen=bundle.seen(),
         )

@@ -11,8 +11,8 @@ from kerasrecipes.drift.profile import PROFILE_FILE
 from kerasrecipes.errors import IntegrityError, printable
 from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.release.calibration import calibration_inputs
 from kerasrecipes.release.operating import VALIDATION_FILE
-from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.fitted import Fitted
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def save_recipe(recipe: "Recipe", name_folder: Path) -> Bundle:
         fitted.model.save(folder / "model.keras")
         held_out = fitted.golden
         chosen = golden_indices(held_out.examples)
-        _write_golden(folder / "golden", held_out, chosen)
+        _write_golden(folder / "golden", fitted, chosen)
         shape = tuple(fitted.model.input.shape[1:])
         inputs = calibration_inputs(train, shape, recipe.seed, model=fitted.model)
         np.savez_compressed(folder / "calibration.npz", photos=inputs)
@@ -69,8 +69,9 @@ def golden_indices(examples: Examples) -> list[int]:
     return chosen
 
 
-def _write_golden(folder: Path, held_out: "HeldOut", chosen: list[int]) -> None:
+def _write_golden(folder: Path, fitted: Fitted, chosen: list[int]) -> None:
     folder.mkdir()
+    held_out = fitted.golden
     examples = held_out.examples
     files = []
     for number, index in enumerate(chosen):
@@ -84,7 +85,19 @@ def _write_golden(folder: Path, held_out: "HeldOut", chosen: list[int]) -> None:
         targets=held_out.targets[chosen],
         answers=held_out.answers[chosen],
         **_groups_of(examples.select(chosen)),
+        **_other_answers(fitted, examples.select(chosen)),
     )
+
+
+def _other_answers(fitted: Fitted, examples: Examples) -> dict[str, Any]:
+    """Return what a model answers besides, by what it is called among golden vectors."""
+    from kerasrecipes.data.inference import answers_by_output
+
+    if not fitted.others:
+        return {}
+    _, *found = answers_by_output(fitted.model, examples)
+    names = [f"output {one.name}" for one in fitted.others]
+    return dict(zip(names, found, strict=True))
 
 
 def _write_validation(path: Path, held_out: "HeldOut") -> None:
@@ -158,7 +171,7 @@ def _manifest_fields(recipe: "Recipe") -> dict:
         "recipe": recipe.get_config(),
         "modality": fitted.modality,
         "input": fitted.input,
-        "outputs": [fitted.output],
+        "outputs": [fitted.output, *fitted.others],
         "counts": report.data.counts,
         "excluded": report.data.excluded,
         "golden_split": fitted.golden.split,

@@ -23,10 +23,11 @@ from kerasrecipes.errors import (
 )
 from kerasrecipes.export import GraphFacts, LoadedModel, get_format
 from kerasrecipes.export.footprint import measure_footprint
-from kerasrecipes.export.format import ask
+from kerasrecipes.export.format import ask_all
 from kerasrecipes.verify.comparing import compare
 from kerasrecipes.verify.held_out import Answered, hold_out
 from kerasrecipes.verify.latency import benchmark_export
+from kerasrecipes.verify.others import compare_others
 from kerasrecipes.verify.tolerance import Tolerance
 from kerasrecipes.verify.verification import Verification, find_failures
 
@@ -123,11 +124,13 @@ def _judged(
     """Return what a file's answers to one set are worth, and which limits they break."""
     expected = record.decision.apply(held_out.answers, bundle.class_names)
     held_out = replace(held_out, answers=expected)
-    answers = ask(model, _shown(held_out), bundle.output)
+    found = ask_all(model, _shown(held_out))
+    answers = found[bundle.output.name]
     numbers = compare(answers, held_out, bundle.output)
     bad_rows = int(np.sum(~np.isfinite(answers).all(axis=1)))
     failures = find_failures(numbers, tolerance, bad_rows)
-    return {**numbers, "failures": failures}
+    others = compare_others(found, held_out.others, bundle.manifest.outputs[1:], tolerance)
+    return {**numbers, "failures": (*failures, *others)}
 
 
 @named
@@ -237,7 +240,7 @@ def check_interface(
             f"The export '{record.name}' carries the labels {listed(told.class_names)}, the "
             f"bundle {listed(wanted.class_names)}. Export again with --overwrite."
         )
-    if told != wanted:
+    if told != wanted or contract.outputs != bundle.manifest.outputs:
         raise DataError(
             f"The export '{record.name}' answers with {told}, the bundle's model with {wanted}. "
             "Export again with --overwrite."

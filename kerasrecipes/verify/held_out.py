@@ -1,7 +1,7 @@
 """Examples to judge exported files by, with what the original model says about them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ class Answered:
         inputs: What a file takes, one by one; they can be gone through once.
         groups: Number of each one's group, from 0, int64, shape `(n,)`; `None` if they are
             independent.
+        others: What the original answers besides, by the name of the output, where it is known.
     """
 
     names: list[str]
@@ -35,6 +36,7 @@ class Answered:
     answers: np.ndarray
     inputs: Iterator[np.ndarray]
     groups: np.ndarray | None = None
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def hold_out(
@@ -57,7 +59,7 @@ def hold_out(
         named = zip(golden.files, golden.names, strict=True)
         decoded = (bundle.decode(data, name) for data, name in named)
         targets, answers = np.asarray(golden.targets), np.asarray(golden.answers)
-        return Answered(golden.names, targets, answers, decoded, golden.groups)
+        return Answered(golden.names, targets, answers, decoded, golden.groups, golden.others)
     if scores is None:
         raise DataError(
             "`photos` need the original model's answers to compare with. Pass `scores`, its "

@@ -66,12 +66,16 @@ ROOMS = {
         libraries="keras numpy",
         later_libraries="matplotlib mlflow tensorboard tensorflow",
     ),
+    "explaining": Room(
+        "statistics surgery", libraries="numpy", later_libraries="PIL keras tensorflow"
+    ),
     "report": Room(
         "data evaluation heads statistics",
         later="photos",  # a contact sheet is of photos
         libraries="numpy pydantic",
         later_libraries="PIL jinja2 matplotlib sklearn",
     ),
+    "novelty": Room("data", libraries="numpy", later_libraries="keras sklearn"),
     "engine": Room(
         "backbones data report statistics surgery",
         later="callbacks optimizers",
@@ -103,20 +107,20 @@ ROOMS = {
         "bundles data export heads statistics", libraries="numpy pydantic", later_libraries="keras"
     ),
     "release": Room(
-        "bundles data evaluation export heads photos statistics",
+        "bundles data evaluation explaining export heads photos statistics",
         later="report verify",
         libraries="numpy",
-        later_libraries="jinja2",
+        later_libraries="jinja2 keras sklearn",
     ),
     "training": Room(
-        "backbones bundles data drift engine evaluation heads losses photos release report "
+        "backbones bundles data drift engine evaluation heads losses novelty photos release report "
         "settings statistics surgery",
         later="verify",
         libraries="numpy",
         later_libraries="keras sklearn",
     ),
     "choosing": Room(
-        "backbones bundles data evaluation heads photos settings statistics training",
+        "backbones bundles data evaluation heads photos release settings statistics training",
         later="export verify",
         libraries="numpy",
         later_libraries="scipy sklearn",

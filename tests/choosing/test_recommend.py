@@ -17,9 +17,9 @@ from kerasrecipes.choosing.recommendation import Recommendation
 from kerasrecipes.choosing.trial_export import TrialExport
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import KerasRecipesError
+from kerasrecipes.release.calibration import calibration_inputs
 from kerasrecipes.statistics.clustered import clustered_share
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
 from kerasrecipes.verify import Latency
 

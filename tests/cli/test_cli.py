@@ -19,8 +19,8 @@ from tiny_bundle import reseal
 
 VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "init", "train", "ablate",
-    "evaluate", "operate", "export", "starter", "report", "verify", "benchmark", "predict",
-    "review", "drift", "optimize",
+    "evaluate", "mistakes", "stress", "over-time", "operate", "export", "starter", "report",
+    "verify", "benchmark", "predict", "explain", "review", "drift", "optimize",
     "prune", "quantize", "distil",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")

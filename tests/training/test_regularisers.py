@@ -46,8 +46,8 @@ def test_batch_norm_is_measured_once_and_then_stands_still(part_sets, quick_reci
     import keras
 
     from kerasrecipes import get_backbone
+    from kerasrecipes.release.calibration import calibration_inputs
     from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
-    from kerasrecipes.training.calibration import calibration_inputs
 
     train, val, _ = part_sets
     schedule = UnfreezeSchedule.two_phase(1, head_epochs=1, open_fraction=0.1)

@@ -20,7 +20,7 @@ from kerasrecipes.data.tables.rows import (
 from kerasrecipes.data.tables.spelling import meaning, trimmed, visible
 from kerasrecipes.errors import DataError, closest, did_you_mean, listed, printable
 
-COLUMNS = ("path", *KINDS, "group", "time", "split")
+COLUMNS = ("path", *KINDS, "group", "time", "split", "mask")
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -55,6 +55,7 @@ class Candidate:
     split: str | None = None
     row: int | None = None
     content: bytes | None = None
+    mask: Path | None = None
 
 
 def read_table(
@@ -80,7 +81,7 @@ def read_table(
     rows, spelled = read_rows(table)
     found = [name for name in spelled if name]
     _check_paths_and_groups(table, found, group_column)
-    others = {"path", "group", "time", "split", group_column or ""}
+    others = {"path", "group", "time", "split", "mask", group_column or ""}
     answers = find_answers(table, rows, spelled, asked, others)
     _check_meaning(table, found, {group_column, *answers.columns})
     problems: list[tuple[int, str]] = []
@@ -136,12 +137,8 @@ def _candidate(
     if name is None:
         raise DataError("has no path")
     label = answers.of(row)
-    path = Path(os.path.normpath(table.parent / name))
-    problem = _file_problem(path)
-    if problem == MISSING:
-        problem += called_otherwise(table.parent, name)
-    if problem:
-        raise DataError(f"names '{printable(name)}', {problem}")
+    path = _file(table, name)
+    mask = cell_of(row.get("mask"))
     group = name_of(row.get(group_column))
     if group is not None:
         check_text("group", group)
@@ -153,7 +150,18 @@ def _candidate(
         time=_time(name_of(row.get("time"))),
         split=_split(name_of(row.get("split"))),
         row=number,
+        mask=None if mask is None else _file(table, mask),
     )
+
+
+def _file(table: Path, name: str) -> Path:
+    path = Path(os.path.normpath(table.parent / name))
+    problem = _file_problem(path)
+    if problem == MISSING:
+        problem += called_otherwise(table.parent, name)
+    if problem:
+        raise DataError(f"names '{printable(name)}', {problem}")
+    return path
 
 
 def _file_problem(path: Path) -> str | None:

@@ -41,9 +41,9 @@ from kerasrecipes.optimization.search.record import (
 from kerasrecipes.optimization.search.result import file_name
 from kerasrecipes.optimization.weight_report import model_facts
 from kerasrecipes.quantization.sensitivity import layers_to_keep
+from kerasrecipes.release.calibration import calibration_inputs
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.settings.judging import Judged
-from kerasrecipes.training.calibration import calibration_inputs
 from kerasrecipes.training.refitting import refitted
 
 if TYPE_CHECKING:

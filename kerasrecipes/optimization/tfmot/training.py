@@ -19,7 +19,7 @@ from kerasrecipes.optimization.tfmot.stages import (
     prune_by_tfmot,
     quantization_aware_twin,
 )
-from kerasrecipes.training.calibration import calibration_inputs
+from kerasrecipes.release.calibration import calibration_inputs
 
 if TYPE_CHECKING:
     import keras

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from kerasrecipes import scan_photos
-from kerasrecipes.training import calibration
-from kerasrecipes.training.calibration import calibration_inputs, representatives
+from kerasrecipes.release import calibration
+from kerasrecipes.release.calibration import calibration_inputs, representatives
 
 RARE = 3
 

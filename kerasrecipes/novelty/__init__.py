@@ -1,0 +1,1 @@
+"""How unlike good examples something is, learned from good ones alone, and where."""

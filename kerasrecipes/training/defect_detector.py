@@ -1,0 +1,270 @@
+"""The recipe for defects: known ones by name, and new ones by how unlike good photos they are."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import numpy as np
+
+from kerasrecipes.arguments import named
+from kerasrecipes.console import say
+from kerasrecipes.data.examples import Examples, check_examples
+from kerasrecipes.data.inference import answers_by_output, run_over
+from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.engine.frozen.runtime import frozen_engine
+from kerasrecipes.errors import DataError, did_you_mean, listed
+from kerasrecipes.evaluation.base import Result
+from kerasrecipes.evaluation.operating.conformal import AbstainBand
+from kerasrecipes.novelty.detector import Novelty, depths_of, outputs_of
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.report.run_report import DataReport, RunReport
+from kerasrecipes.settings.judging import Judged
+from kerasrecipes.settings.photo_rows import DEFECT_DETECTOR
+from kerasrecipes.settings.setting import Setting
+from kerasrecipes.training.fitted import Fitted
+from kerasrecipes.training.fitting import new_report, prepare
+from kerasrecipes.training.image_classifier import ImageClassifier
+
+if TYPE_CHECKING:
+    import keras
+
+NEW = "new"
+# A covariance learns little from more, and their features lie in memory.
+_MOST_PHOTOS = 1000
+# How fast a score goes from good to new around the threshold.
+_STEEPNESS = 4.0
+
+
+@dataclass(frozen=True)
+class NoveltyFound:
+    """How unlike good photos some photos are.
+
+    Args:
+        scores: float32 `(n,)`: 0 is as good photos are, 1 one standard deviation further off.
+        maps: float32 `(n, height, width)`, in standard deviations of places of good photos.
+        is_new: bool `(n,)`, where the score reaches the threshold.
+        threshold: From this score on a photo is new.
+    """
+
+    scores: np.ndarray
+    maps: np.ndarray
+    is_new: np.ndarray
+    threshold: float
+
+
+@named
+@dataclass(repr=False, eq=False)
+class DefectDetector(ImageClassifier):
+    """Tell defects apart by name, and tell what is unlike all good photos, in one pass.
+
+    Besides the scores of an `ImageClassifier` its model answers with `"novelty"`, how unlike the
+    good training photos a photo is, and `"novelty_map"`, where. Both are learned from good photos
+    alone, after the training, by the features that it left (Defard et al., 2021, "PaDiM"; Rippel
+    et al., 2021, "Modeling the Distribution of Normal Data in Pre-Trained Deep Features"), and
+    are in every file that is exported.
+
+    With photos of the class `good` alone, nothing is trained: the model then tells `good` from
+    `"new"` by novelty, and photos of any other class are new to `evaluate`.
+
+    Args:
+        good: The class of the good photos.
+        false_alarms: The share of good photos to come that may be called new. It holds on average
+            over choices of validation photos, if those to come are like them (split conformal;
+            Vovk et al., 2005); photos of one part count once.
+
+    Example:
+        >>> DefectDetector(good="free", seed=7)
+        DefectDetector(good='free', seed=7)
+    """
+
+    name: ClassVar[str] = "DefectDetector"
+    table: ClassVar[tuple[Setting, ...]] = DEFECT_DETECTOR
+    good: str = "good"
+    false_alarms: float = 0.05
+
+    def _fit(
+        self,
+        judged: Judged,
+        train: Examples,
+        val: Examples,
+        *,
+        leaks: list[str] | None = None,
+        **how: Any,
+    ) -> RunReport:
+        check_examples(train=train, val=val)
+        good, held_out = self._good_ones(train), self._good_ones(val)
+        self._check_enough(held_out)
+        if train.class_names == (self.good,):
+            return self._fit_on_good_alone(judged, good, held_out, leaks)
+        super()._fit(judged, train, val, leaks=leaks, **how)
+        model = self.model_
+        answers, others = self._learned(model, good, held_out)
+        several = _with_answers(model, [model.outputs[0], *answers])
+        self.fitted_ = replace(self.fitted_, model=several, others=others)
+        return self.report_
+
+    def _fit_on_good_alone(
+        self, judged: Judged, train: Examples, val: Examples, leaks: list[str] | None
+    ) -> RunReport:
+        from keras import layers
+
+        prepare(self)
+        leaks = [one.message for one in train.check(val).leaks] if leaks is None else leaks
+        data = DataReport(
+            source=str(train.root),
+            excluded=len(train.excluded),
+            leaks=leaks,
+            split_by=train.split_by,
+        )
+        for split, side in (("train", train), ("val", val)):
+            data.add(split, side.counts(), len(side), side.digest())
+        report = new_report(self, judged.spec, data, warnings=[])
+        backbone = judged.spec.build(self.input_size, self.weights)
+        answers, others = self._learned(backbone, train, val)
+        logits = layers.Dense(2, name="logits")
+        scores = layers.Softmax(name="scores")(logits(answers[0]))
+        bias = -_STEEPNESS * others[0].thresholds[0]
+        logits.set_weights([np.array([[0, _STEEPNESS]]), np.array([0, bias])])
+        model = _with_answers(backbone, [scores, *answers])
+        output = OutputSpec(name="scores", task="classification", class_names=(self.good, NEW))
+        fitted = replace(Fitted.of(model, output, report, train, val), others=others)
+        self.fitted_, _ = fitted.measured(_as_classes(val, output.class_names), "val", self.seed)
+        return self.report_
+
+    def _learned(
+        self, model: "keras.Model", train: Examples, val: Examples
+    ) -> "tuple[list[keras.KerasTensor], tuple[OutputSpec, ...]]":
+        """Learn from good photos, and choose on others from where on a photo is new."""
+        depths = depths_of(model)
+        chosen = train.draw(_MOST_PHOTOS, self.seed) if len(train) > _MOST_PHOTOS else train
+        found = Novelty.of(_features(model, depths, chosen), _units(chosen), self.seed)
+        scores = found.scores(_features(model, depths, val))
+        threshold, parts = threshold_of(scores, val.groups, self.false_alarms, self.seed)
+        say(
+            f"Novelty was learned from {len(chosen)} good photos. From {threshold:.2f} standard "
+            f"deviations on a photo is new, which happens to at most {self.false_alarms:.1%} of "
+            f"good photos, by {parts} validation photos of as many parts."
+        )
+        size = depths[-1].shape[1:3]
+        return found.attach(depths), outputs_of(threshold, (size[0], size[1]), self.good)
+
+    @named
+    def evaluate(self, examples: Examples, *, split: str = "test") -> Result:
+        """Measure the model on examples that it has not seen; see `ImageClassifier.evaluate`.
+
+        Args:
+            examples: Labelled examples. If the model knows good photos alone, those of any class
+                but `good` are new.
+            split: What to call them in the report.
+
+        Returns:
+            An `Evaluation`; print it.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            DataError: If examples were used in the fit, cannot be read, or have other classes.
+            ValueError: If `split` names examples of the fit.
+        """
+        names = self._fitted("model_").output.class_names
+        if names == (self.good, NEW):
+            check_examples(examples=examples)
+            examples = _as_classes(examples, names)
+        return super().evaluate(examples, split=split)
+
+    @named
+    def novelty(self, examples: Examples) -> NoveltyFound:
+        """Say how unlike good photos some photos are, and where.
+
+        Args:
+            examples: Any; labels are not looked at.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            DataError: If an example cannot be read, or changed since it was scanned.
+        """
+        import keras
+
+        fitted = self._fitted("model_")
+        check_examples(examples=examples)
+        score, places = fitted.others
+        asked = keras.Model(fitted.model.input, fitted.model.outputs[1:])
+        scores, maps = answers_by_output(asked, examples)
+        threshold, shape = score.thresholds[0], cast("tuple[int, int]", places.shape)
+        maps = maps.reshape(len(maps), *shape)
+        return NoveltyFound(scores[:, 0], maps, scores[:, 0] >= threshold, threshold)
+
+    def _good_ones(self, side: Examples) -> Examples:
+        """Return the good photos.
+
+        Raises:
+            DataError: If there are none of that class.
+        """
+        if self.good not in side.class_names:
+            raise DataError(
+                f"`good={self.good!r}` is none of the classes {listed(side.class_names)}."
+                f"{did_you_mean(self.good, side.class_names)} Name the class of the good photos."
+            )
+        return side.select(i for i, one in enumerate(side.items) if one.label == self.good)
+
+    def _check_enough(self, held_out: Examples) -> None:
+        parts = len(set(_units(held_out)))
+        if parts + 1 < 1 / self.false_alarms:
+            raise DataError(
+                f"`false_alarms={self.false_alarms:g}` cannot be kept with {parts} good parts to "
+                f"validate by; {1 / (parts + 1):.2g} is the lowest that can. Raise it, or give "
+                f"`val` at least {math.ceil(1 / self.false_alarms - 1)} good photos, each of a "
+                "part of its own."
+            )
+
+
+def threshold_of(
+    scores: np.ndarray, groups: Sequence[object] | None, false_alarms: float, seed: int
+) -> tuple[float, int]:
+    """Choose from which score on a photo is new.
+
+    Args:
+        scores: Of good photos that nothing was learned from, shape `(n,)`.
+        groups: The part that each belongs to; one photo of each is drawn.
+        false_alarms: The share of good photos to come that may reach the threshold.
+        seed: Seed of the draw.
+
+    Returns:
+        The threshold, and the number of parts.
+    """
+    right = np.zeros(len(scores), np.int64)
+    band = AbstainBand.of(-scores[:, None], right, 1 - false_alarms, groups=groups, seed=seed)
+    return -band.least[0], band.photos
+
+
+def _units(examples: Examples) -> np.ndarray:
+    """Return what each example belongs to; one without a group stands alone."""
+    return np.array(
+        [group or one.key for group, one in zip(examples.groups, examples.items, strict=True)]
+    )
+
+
+def _features(
+    model: "keras.Model", tensors: "list[keras.KerasTensor]", examples: Examples
+) -> list[np.ndarray]:
+    import keras
+
+    deep = keras.Model(model.input, tensors)
+    return run_over(examples.reader(deep), deep, frozen_engine(deep, len(examples)))
+
+
+def _with_answers(model: "keras.Model", answers: list[Any]) -> "keras.Model":
+    import keras
+
+    return keras.Model(model.input, answers, name=model.name)
+
+
+def _as_classes(examples: Examples, names: tuple[str, ...]) -> Examples:
+    """Return examples as of two classes: the first name's, and all others of the second."""
+    photos = cast(PhotoSet, examples)
+    items = (one if one.label == names[0] else replace(one, label=names[1]) for one in photos.items)
+    return replace(photos, photos=tuple(items), class_names=names)
+
+
+NAMES = ("DefectDetector",)
+RECIPES = (DefectDetector,)
