@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.options import Json, KeepFloat, Model, Photos, print_json, with_columns
+from kerasrecipes.cli.options import (
+    Backbone,
+    Json,
+    KeepFloat,
+    Model,
+    Photos,
+    print_json,
+    with_columns,
+)
 from kerasrecipes.errors import printable
 
 Signatures = Annotated[
@@ -148,16 +156,19 @@ def report(
     photos: Annotated[
         Path | None, typer.Option(help="Show which of these photos to look at first, too.")
     ] = None,
+    slices: Slices = None,
+    backbone: Backbone = "efficientnet_lite0",
 ) -> None:
     """Write a page about a saved model: its fit, and every file that was exported since."""
     from kerasrecipes.release.reporting import write_report
 
+    if photos is None and slices:
+        raise typer.BadParameter("there are no photos to cut. Name them with --photos.")
     sections = []
     if photos is not None:
-        from kerasrecipes.diagnosis.gallery import gallery
-        from kerasrecipes.diagnosis.mistakes import find_mistakes
+        from kerasrecipes.diagnosis.gallery import page_sections
 
-        sections = gallery(find_mistakes(photos, model))
+        sections = page_sections(model, photos, slices or (), backbone)
     print(f"Written to '{printable(write_report(model, to, sections=sections))}'.")
 
 

@@ -1,10 +1,15 @@
 """The examples to look at first, as sections of a page."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from kerasrecipes.diagnosis.mistakes import Mistakes
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.data.examples import Examples
+from kerasrecipes.diagnosis.mistakes import Mistakes, find_mistakes
 from kerasrecipes.evaluation.mistakes.suspect import KINDS, in_words
+from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.report.section import SIDE, Section, Thumbnail
+from kerasrecipes.training.bundle_evaluation import evaluate_bundle
 
 _OF_A_KIND = 12
 _OF_A_CLUSTER = 6
@@ -48,6 +53,30 @@ def gallery(found: Mistakes) -> list[Section]:
         )
         sections.append(Section(title, content, _thumbnails(found, rows, captions)))
     return sections
+
+
+def page_sections(
+    bundle: Bundle | str | Path,
+    photos: Examples | str | Path,
+    slices: Sequence[str] = (),
+    backbone: str | BackboneSpec = "efficientnet_lite0",
+) -> list[Section]:
+    """Say on a page what to look at first, and where a model is worse.
+
+    Args:
+        bundle: A saved model, or its folder.
+        photos: What `find_mistakes` looks at.
+        slices: What to cut the photos by; see `evaluate_bundle`.
+        backbone: See `find_mistakes`.
+
+    Raises:
+        DataError: If the photos cannot be read, or there is nothing by the name of a slice.
+    """
+    sections = []
+    if slices:
+        found = evaluate_bundle(bundle, photos, slices=slices).slices
+        sections = [] if found is None else [Section("Where it is worse", (found,))]
+    return [*sections, *gallery(find_mistakes(photos, bundle, backbone=backbone))]
 
 
 def _change(label: str, suggestion: str) -> str:

@@ -126,7 +126,8 @@ ROOMS = {
         later_libraries="scipy sklearn",
     ),
     "diagnosis": Room(
-        "backbones bundles data drift engine evaluation heads photos release report statistics",
+        "backbones bundles data drift engine evaluation heads photos release report statistics "
+        "training",
         later="export verify",
         libraries="PIL numpy",
         later_libraries="keras sklearn",
