@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         export as export,
         heads as heads,
         losses as losses,
+        metrics as metrics,
         optimization as optimization,
         optimizers as optimizers,
         photos as photos,
@@ -110,6 +111,8 @@ if TYPE_CHECKING:
     from kerasrecipes.photos.split import split_photos as split_photos
     from kerasrecipes.quantization import QuantizationSensitivity as QuantizationSensitivity
     from kerasrecipes.release.bundle import Bundle as Bundle
+    from kerasrecipes.release.comparing import compare_bundles as compare_bundles
+    from kerasrecipes.release.comparison import Comparison as Comparison
     from kerasrecipes.release.explaining import Explainer as Explainer, heatmap as heatmap
     from kerasrecipes.release.exporting import export_model as export_model
     from kerasrecipes.release.operating import (
@@ -192,6 +195,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "register_augmentation scan_photos",
         "quantization": "QuantizationSensitivity",
         "release.bundle": "Bundle",
+        "release.comparing": "compare_bundles",
+        "release.comparison": "Comparison",
         "release.explaining": "Explainer heatmap",
         "release.exporting": "export_model",
         "release.operating": "OperatedBundle operate_bundle",
@@ -215,6 +220,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "benchmark_export verify_bundle verify_export",
     },
     own="__version__",
-    rooms="backbones callbacks data drift engine evaluation explaining export heads losses "
+    rooms="backbones callbacks data drift engine evaluation explaining export heads losses metrics "
     "optimization optimizers photos quantization statistics surgery",
 )

@@ -11,7 +11,6 @@ from kerasrecipes.data.examples import LABELS
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.data.strata import join_units
 from kerasrecipes.evaluation.base import Result
-from kerasrecipes.evaluation.multi_label import DEFAULT_THRESHOLD
 from kerasrecipes.evaluation.task import Task
 from kerasrecipes.heads import Head
 from kerasrecipes.heads.classification import CLASSIFICATION
@@ -165,7 +164,7 @@ class Bench:
     ) -> dict[str, Estimate]:
         """Return the share of each class or label that is found; none where there are no such."""
         if self.photos.target == LABELS:
-            members, found = targets > 0.5, answers >= (output.thresholds or DEFAULT_THRESHOLD)
+            members, found = targets > 0.5, answers >= output.limits()
         elif (right := task.right(targets, answers, output)) is not None:
             members = targets[:, None] == np.arange(len(output.class_names))
             found = np.broadcast_to(right[:, None], members.shape)

@@ -22,6 +22,7 @@ from kerasrecipes.cli import (
     diagnosing,
     fitting,
     models,
+    operating,
     optimizing,
     photos,
     recipes,
@@ -51,7 +52,8 @@ COMMANDS = {
     "mistakes": diagnosing.mistakes,
     "stress": diagnosing.stress,
     "over-time": diagnosing.over_time,
-    "operate": models.operate,
+    "compare": operating.compare,
+    "operate": operating.operate,
     "export": models.export_saved,
     "starter": models.starter,
     "report": models.report,
@@ -68,13 +70,14 @@ COMMANDS = {
 }
 # Arguments whose option has another name, as messages write them between backticks.
 OPTIONS = {
+    "leave_out_seen": "--leave-out-seen",
     "looks_per_false_alarm": "--looks",
     "max_latency_ms": "--max-ms",
     "max_size_mb": "--max-mb",
     "resume": "--resume",
     "resume=True": "--resume",
     "run_folder": "--run",
-    "costs": "--miss-cost",
+    "costs": "--costs",
 }
 
 

@@ -45,6 +45,11 @@ def evaluate(model: Model, photos: Photos, slices: Slices = None, as_json: Json 
     print(found)
 
 
+Decide = Annotated[
+    bool, typer.Option("--decide", help="Let the file say what its scores mean, as outputs.")
+]
+
+
 def export_saved(
     model: Model,
     format: Annotated[str, typer.Option(help="A format that `kerasrecipes ls` names.")] = "tflite",
@@ -61,6 +66,7 @@ def export_saved(
         str | None,
         typer.Option(help="Of two classes, say one from this probability on, e.g. defective=0.3."),
     ] = None,
+    decide: Decide = False,
     signatures: Signatures = None,
     keep_float: KeepFloat = None,
     as_json: Json = False,
@@ -82,6 +88,7 @@ def export_saved(
         overwrite=overwrite,
         temperature=temperature,
         threshold=None if threshold is None else _parsed_threshold(threshold),
+        decide=decide,
         **options,
     )
     if as_json:
@@ -97,42 +104,6 @@ def _parsed_threshold(text: str) -> dict[str, float]:
         raise ValueError(
             f"`--threshold` must be CLASS=PROBABILITY, e.g. defective=0.3, received {text!r}."
         ) from None
-
-
-def operate(
-    model: Model,
-    alarm: Annotated[str, typer.Option(help="The classes to be alarmed about: crack,dent.")],
-    min_recall: Annotated[
-        float | None, typer.Option(help="Share of their photos that must be found, e.g. 0.98.")
-    ] = None,
-    max_false_rejects: Annotated[
-        float | None, typer.Option(help="Share of other photos that may raise an alarm, e.g. 0.02.")
-    ] = None,
-    miss_cost: Annotated[
-        float | None, typer.Option(help="What a miss costs, in false rejects, e.g. 50.")
-    ] = None,
-    confidence: Annotated[
-        float, typer.Option(help="Probability that the bounds hold for photos to come.")
-    ] = 0.95,
-    as_json: Json = False,
-) -> None:
-    """Choose from which score on a saved model raises an alarm, and write a new version of it.
-
-    Exits with 3 if what was wished for cannot be shown to hold; the closest is written then.
-    """
-    from kerasrecipes.release.operating import operate_bundle
-
-    found = operate_bundle(
-        model,
-        [name.strip() for name in alarm.split(",")],
-        min_recall=min_recall,
-        max_false_rejects=max_false_rejects,
-        costs=None if miss_cost is None else {"miss": miss_cost, "false_reject": 1.0},
-        confidence=confidence,
-    )
-    print_json(found.to_dict()) if as_json else print(found)
-    if not found.point.met:
-        raise typer.Exit(3)
 
 
 def starter(

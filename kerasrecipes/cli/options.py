@@ -10,6 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+# For a scheduler: how a command ends that found too little to tell.
+NOT_ENOUGH = 6
+
 Model = Annotated[
     Path, typer.Argument(help="A model folder (its latest version is used) or one version of it.")
 ]

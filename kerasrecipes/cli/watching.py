@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.options import Json, Seed, print_json
+from kerasrecipes.cli.options import NOT_ENOUGH, Json, Seed, print_json
 
-# For a scheduler: beside 0, when all is well.
-ALARM, INSUFFICIENT = 5, 6
+# For a scheduler: beside 0, when all is well, and `NOT_ENOUGH`.
+ALARM = 5
 
 
 Watched = Annotated[
@@ -67,7 +67,7 @@ def drift(
     """
     from kerasrecipes.drift.detecting import detect_drift
     from kerasrecipes.drift.profiling import profile_bundle
-    from kerasrecipes.drift.report import INSUFFICIENT as TOO_FEW
+    from kerasrecipes.drift.report import INSUFFICIENT
     from kerasrecipes.files import complete_file
 
     held_out: Any = reference
@@ -89,5 +89,5 @@ def drift(
     print_json(found.to_dict()) if as_json else print(found)
     if found.alarm:
         raise typer.Exit(ALARM)
-    if found.verdict == TOO_FEW:
-        raise typer.Exit(INSUFFICIENT)
+    if found.verdict == INSUFFICIENT:
+        raise typer.Exit(NOT_ENOUGH)

@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     import keras
 
+_SMALLEST = 1e-30
+# The task of an output that says what another one means.
+DECISION = "decision"
+DEFAULT_THRESHOLD = 0.5
+
 
 class ModelInput(BaseModel):
     """What a model takes.
@@ -49,12 +54,16 @@ class Alarm(BaseModel):
     Args:
         classes: The classes that are alarmed about; their scores are added up.
         threshold: From this sum on there is an alarm.
+        positives: Number of validation photos, or groups, of these classes; 0 if not known.
+        found: How many of them raise an alarm.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     classes: tuple[str, ...]
     threshold: float
+    positives: int = 0
+    found: int = 0
 
     def raised(self, scores: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
         """Tell which scores raise an alarm.
@@ -70,6 +79,89 @@ class Alarm(BaseModel):
         return np.asarray(scores, np.float64)[:, chosen].sum(axis=1) >= self.threshold
 
 
+class AbstainBand(BaseModel):
+    """Which classes an answer leaves open; it is left to a person unless that is one.
+
+    Args:
+        least: The score that a class must have to be left open, one for each class.
+        coverage: Share of photos to come whose right class is left open, 0…1; `None` where
+            something else was wished for.
+        per_class: Whether that share holds for photos of each class.
+        confidence: Probability that it holds; `None` where it holds on average over all that the
+            band might have been made of.
+        photos: How many photos, one of each group, it was made of.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    least: tuple[float, ...]
+    coverage: float | None = None
+    per_class: bool = False
+    confidence: float | None = None
+    photos: int = 0
+
+    def open_classes(self, scores: np.ndarray) -> np.ndarray:
+        """Tell which classes are left open.
+
+        Args:
+            scores: Probabilities, shape `(n, classes)`.
+
+        Returns:
+            bool, of the same shape.
+        """
+        return np.asarray(scores, np.float64) >= np.array(self.least)
+
+    def decide(self, scores: np.ndarray) -> np.ndarray:
+        """Return the one class that each answer leaves open, int64 `(n,)`; −1 for a person."""
+        found = self.open_classes(scores)
+        return np.where(found.sum(axis=1) == 1, found.argmax(axis=1), -1)
+
+
+class CostRule(BaseModel):
+    """Answering what is expected to cost least.
+
+    Args:
+        costs: For each true class, what each answer costs, in any unit.
+        abstain: For each true class, what leaving it to a person costs; empty where that is not
+            to be had.
+        temperature: What logits are divided by for probabilities that are honest; see
+            `temperature_scale`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    costs: tuple[tuple[float, ...], ...]
+    abstain: tuple[float, ...] = ()
+    temperature: float = 1.0
+
+    def matrix(self) -> np.ndarray:
+        """Return all costs, float64, shape `(classes, answers)`; the last may be a person."""
+        found = np.array(self.costs)
+        return np.column_stack([found, self.abstain]) if self.abstain else found
+
+    def decide(self, scores: np.ndarray) -> np.ndarray:
+        """Return the cheapest class for each row of probabilities, int64 `(n,)`; −1 for a person.
+
+        Args:
+            scores: Probabilities, shape `(n, classes)`.
+        """
+        scores = np.asarray(scores, np.float64)
+        # Without a sum to divide by: only the order of the costs decides.
+        chances = np.maximum(scores, _SMALLEST) ** (1 / self.temperature)
+        chosen = (chances @ self.matrix()).argmin(axis=1)
+        known = np.isfinite(scores).all(axis=1) & (chosen < len(self.costs))
+        return np.where(known, chosen, -1)
+
+    def paid(self, targets: np.ndarray, decisions: np.ndarray) -> np.ndarray:
+        """Return what each decision costs, float64 `(n,)`.
+
+        Args:
+            targets: Index of the right class, shape `(n,)`.
+            decisions: As `decide` returns them.
+        """
+        return self.matrix()[targets, decisions]
+
+
 class OutputSpec(BaseModel):
     """What a model answers with, under one name.
 
@@ -82,6 +174,8 @@ class OutputSpec(BaseModel):
         unit: Unit of a number, e.g. `"mm"`.
         alarm: When to raise an alarm, if that was chosen; see `operate_bundle`.
         shape: Height and width of a map, whose places are the numbers of an answer, row by row.
+        abstain: When to leave an answer to a person, if that was chosen; see there, too.
+        costs: What mistakes cost, where they decide what is answered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,6 +187,26 @@ class OutputSpec(BaseModel):
     unit: str = ""
     alarm: Alarm | None = None
     shape: tuple[int, int] | None = None
+    abstain: AbstainBand | None = None
+    costs: CostRule | None = None
+
+    def limits(self) -> np.ndarray:
+        """Return from which score on each label is given, shape `(labels,)`."""
+        return np.array(self.thresholds or [DEFAULT_THRESHOLD] * len(self.class_names))
+
+    @property
+    def rule(self) -> AbstainBand | CostRule | None:
+        """What decides which class is answered, where that is not the highest score."""
+        return self.abstain if self.costs is None else self.costs
+
+    def without_rule(self) -> "OutputSpec":
+        """Return the same where the highest score decides."""
+        return self.model_copy(update={"abstain": None, "costs": None})
+
+    @property
+    def abstains(self) -> bool:
+        """Whether an answer may be left to a person."""
+        return self.abstain is not None or (self.costs is not None and bool(self.costs.abstain))
 
     @property
     def width(self) -> int:

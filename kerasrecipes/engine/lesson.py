@@ -21,6 +21,7 @@ class Lesson:
         metrics: Makes the metrics that are shown.
         targets: What the loss compares with on each side, `(n, …)` or `(views, n, …)`.
         weights: How much each training example counts, shape `(n,)`.
+        monitor: What the best epoch is told by, one of the values that a validation logs.
     """
 
     trains: str
@@ -28,3 +29,4 @@ class Lesson:
     metrics: "Callable[[], list[keras.metrics.Metric]]"
     targets: tuple[np.ndarray, ...]
     weights: np.ndarray
+    monitor: str = "val_loss"

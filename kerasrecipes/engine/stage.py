@@ -257,7 +257,8 @@ class StageRunner:
         count = counted_on(self.callbacks, ran, ran * self._steps, self.epochs_planned)
         with errors(), self.val.reader.errors(), interrupts, progress, count:
             start = self._start_value(trained, val, stage)
-            stopping = EarlyStopping(patience=self._patience(stage), start_value=start)
+            monitor, patience = self.lesson.monitor, self._patience(stage)
+            stopping = EarlyStopping(monitor, patience=patience, start_value=start)
             # Of a few photos, the loss would put back some weights from near the start.
             judge = [] if too_few(self.val.examples) else [stopping]
             callbacks = self._callbacks(stage, first_epoch, history, interrupts, *judge, progress)
@@ -327,13 +328,15 @@ class StageRunner:
         return rates_found(self.summaries[name])
 
     def _start_value(self, trained: "keras.Model", val: "tf.data.Dataset", stage: Stage) -> float:
-        loss = trained.evaluate(val, steps=val_steps(self), verbose=0, return_dict=True)["loss"]
+        found = trained.evaluate(val, steps=val_steps(self), verbose=0, return_dict=True)
+        loss = found["loss"]
         if not math.isfinite(loss):
             raise TrainingError(
                 f"The validation loss is {loss} before stage '{stage.name}' begins. "
                 "Are the weights that were loaded damaged?"
             )
-        return loss
+        value: float = found[self.lesson.monitor.removeprefix("val_")]
+        return value
 
     def _patience(self, stage: Stage) -> int | None:
         return self.settings.patience if stage.patience is None else stage.patience

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kerasrecipes.arguments import named
+from kerasrecipes.data.specs import DEFAULT_THRESHOLD
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.evaluation.base import Result, Tile, latency_summary, notes_on_size
 from kerasrecipes.evaluation.scores import check_finite, check_rows, group_numbers
@@ -20,7 +21,6 @@ from kerasrecipes.statistics.ranking import Ranking, as_drawn, column_sums
 from kerasrecipes.statistics.shares import f1_from_shares, share_of
 from kerasrecipes.statistics.tables import Table
 
-DEFAULT_THRESHOLD = 0.5
 FEWEST_TO_CHOOSE = 5
 _FEW_POSITIVES = 10
 

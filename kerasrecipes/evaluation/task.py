@@ -24,12 +24,15 @@ class Answer:
         score: The score of the class, 0…1; of several labels the lowest; or the number.
         scores: Every class to its score, highest first; empty where it is a number.
         labels: The labels that were given, where there may be several; else `None`.
+        abstained: Whether the answer is left to a person, where that can be; else `None`. There
+            is no label then.
     """
 
     label: str
     score: float
     scores: Mapping[str, float]
     labels: tuple[str, ...] | None = None
+    abstained: bool | None = None
 
 
 class Conditions(TypedDict, total=False):
@@ -199,6 +202,22 @@ class Task(ABC):
 
         Returns:
             bool, shape `(n,)`, never for an answer of NaN; `None` for other tasks.
+        """
+        return None
+
+    def classes(self, answers: np.ndarray, output: OutputSpec) -> np.ndarray | None:
+        """Return the class that is answered, by the rule for that if there is one.
+
+        Returns:
+            int64 `(n,)`, −1 where it is left to a person; `None` where there is not one class.
+        """
+        return None
+
+    def given(self, answers: np.ndarray, output: OutputSpec) -> np.ndarray | None:
+        """Tell which labels are given, if examples may have several.
+
+        Returns:
+            bool, shape `(n, labels)`; `None` for other tasks.
         """
         return None
 

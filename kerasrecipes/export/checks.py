@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.bundles.labels import check_class_names
+from kerasrecipes.data.specs import DECISION
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
+from kerasrecipes.export.decisions import decided_in_graph
 from kerasrecipes.export.format import GraphFacts, LoadedModel
 
 if TYPE_CHECKING:
@@ -87,7 +89,8 @@ def check_model(model: "keras.Model", contract: "Contract") -> "Contract":
             f"size, received {takes}. Build it with a fixed image_size."
         )
     for output in contract.outputs:
-        _check_output(output_of(model, output, contract), output)
+        if output.task != DECISION:
+            _check_output(output_of(model, output, contract), output)
     return contract.model_copy(update={"input": with_shape(contract.input, own)})
 
 
@@ -159,11 +162,14 @@ def answers_of(
         return tensor if same else keras.ops.cast(tensor, "float32")
 
     found = keras.tree.flatten(model(cast(inputs), training=False))
-    return {name: cast(answers) for name, answers in _by_name(model, found, contract).items()}
+    given = {name: cast(answers) for name, answers in _by_name(model, found, contract).items()}
+    scores, told = given[contract.output.name], contract.output
+    added = [output.name for output in contract.outputs if output.task == DECISION]
+    return given | {name: decided_in_graph(told, name, scores) for name in added}
 
 
 def _by_name(model: "keras.Model", tensors: Sequence, contract: "Contract") -> dict[str, Any]:
-    names = [output.name for output in contract.outputs]
+    names = [output.name for output in contract.outputs if output.task != DECISION]
     if len(tensors) == len(names) == 1:
         return dict(zip(names, tensors, strict=True))
     found = dict(zip(model.output_names, tensors, strict=True))

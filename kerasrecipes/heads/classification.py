@@ -63,12 +63,20 @@ class Classification(Task):
         """Tell where the top class is the same."""
         return top_classes(answers) == reference.argmax(axis=1)
 
+    def classes(self, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Return the top class, unless costs or an abstain band decide."""
+        return top_classes(answers) if output.rule is None else output.rule.decide(answers)
+
     def decode(self, answer: np.ndarray, output: OutputSpec) -> Answer:
-        """Name the class with the highest score."""
+        """Name the class that is answered; none where that is left to a person."""
         scores = [float(score) for score in answer]
         order = sorted(range(len(scores)), key=lambda i: -scores[i])
         named = {output.class_names[i]: scores[i] for i in order}
-        return Answer(output.class_names[order[0]], scores[order[0]], named)
+        said = int(self.classes(answer[None], output)[0])
+        if said < 0:
+            return Answer("", scores[order[0]], named, abstained=True)
+        abstained = False if output.abstains else None
+        return Answer(output.class_names[said], scores[said], named, abstained=abstained)
 
 
 CLASSIFICATION = Classification()

@@ -11,7 +11,6 @@ from kerasrecipes.data.examples import LABELS, Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.multi_label import (
-    DEFAULT_THRESHOLD,
     MultiLabelEvaluation,
     best_thresholds,
     evaluate_labels,
@@ -50,14 +49,14 @@ class MultiLabel(Task):
         **conditions: Unpack[Conditions],
     ) -> MultiLabelEvaluation:
         """Judge the scores of labels; see `kerasrecipes.evaluation.evaluate_labels`."""
-        limits = thresholds_of(output)
+        limits = output.limits()
         return evaluate_labels(
             targets, answers, output.class_names, thresholds=limits, **conditions
         )
 
     def quality(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Return the share of labels that are right."""
-        right = (answers >= thresholds_of(output)) == (targets > 0.5)
+        right = (answers >= output.limits()) == (targets > 0.5)
         return np.where(np.isfinite(answers), right, False).mean(axis=1)
 
     def cost(self, targets: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
@@ -67,15 +66,19 @@ class MultiLabel(Task):
 
     def agree(self, reference: np.ndarray, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
         """Tell where all labels are the same."""
-        limits = thresholds_of(output)
+        limits = output.limits()
         same = (reference >= limits) == (answers >= limits)
         return (same & np.isfinite(answers)).all(axis=1)
+
+    def given(self, answers: np.ndarray, output: OutputSpec) -> np.ndarray:
+        """Tell which scores reach their threshold."""
+        return answers >= output.limits()
 
     def decode(self, answer: np.ndarray, output: OutputSpec) -> Answer:
         """Name the labels whose score reaches their threshold, highest first."""
         scores = [float(score) for score in answer]
         order = sorted(range(len(scores)), key=lambda i: -scores[i])
-        limits = thresholds_of(output)
+        limits = output.limits()
         given = [i for i in order if scores[i] >= limits[i]]
         labels = tuple(output.class_names[i] for i in given)
         named = {output.class_names[i]: scores[i] for i in order}
@@ -86,11 +89,6 @@ class MultiLabel(Task):
         """Give each label the threshold with the best F1 on validation examples."""
         chosen = tuple(float(limit) for limit in best_thresholds(targets, answers))
         return output.model_copy(update={"thresholds": chosen})
-
-
-def thresholds_of(output: OutputSpec) -> np.ndarray:
-    """Return from which score on each label is given, shape `(labels,)`."""
-    return np.array(output.thresholds or [DEFAULT_THRESHOLD] * len(output.class_names))
 
 
 MULTI_LABEL = MultiLabel()

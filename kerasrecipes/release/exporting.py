@@ -26,6 +26,7 @@ from kerasrecipes.errors import (
     printable,
 )
 from kerasrecipes.export.checks import check_backend
+from kerasrecipes.export.decisions import decision_outputs
 from kerasrecipes.files import (
     TemporaryFolder,
     digest,
@@ -53,6 +54,7 @@ def export_model(
     overwrite: bool = False,
     temperature: float = 1.0,
     threshold: Mapping[str, float] | None = None,
+    decide: bool = False,
     content: bytes | None = None,
     **options: object,
 ) -> ExportRecord:
@@ -72,6 +74,9 @@ def export_model(
         threshold: Of a model with two classes, one class to the probability (after `temperature`)
             from which it is to be chosen. The file's top class then follows it, and its scores
             are no probabilities any more; see `kerasrecipes.bundles.decision`.
+        decide: Let the file say, besides its scores, what they mean: `decision` is the index of
+            the class, −1 where a person is to be asked, or for each label 0 or 1; `alarm` is 0 or
+            1, if the model has one.
         content: The file's bytes, if it was written before, e.g. by `quantize`; they are
             checked and verified like any others. Only for `"tflite"`, without `options`.
         **options: What only this format takes, see `ExportFormat.options` and the `write` of its
@@ -94,7 +99,7 @@ def export_model(
     from kerasrecipes.verify.held_out import hold_out
 
     chosen = _chosen_format(format, quantization)
-    options = _checked_options(chosen, options, bundle, content)
+    options = _checked_options(chosen, options, bundle, content, decide)
     decision = _checked_decision(Decision(temperature, threshold), bundle, content)
     target = _target(bundle, f"{format}-{quantization}", overwrite)
     _check_backend(bundle, format, quantization)
@@ -106,7 +111,7 @@ def export_model(
         scores = predict_scores(model, given)
         sides.append(lambda: hold_out(bundle, given, scores))
     decision.fold(model, bundle.class_names)
-    facts = _facts(bundle, decision, quantization)
+    facts = _facts(bundle, decision, quantization, decide)
     with _folder_in_the_making(bundle, target, overwrite) as folder:
         path = folder / f"model{chosen.suffix}"
         _write(chosen, model, path, content, {**facts, **options})
@@ -135,10 +140,12 @@ def _checked_decision(
             f"answers a question of the task {bundle.output.task!r}. Leave them out."
         )
     decision.check(bundle.class_names)
-    if decision.changes and bundle.output.alarm is not None:
+    output = bundle.output
+    if decision.changes and not (output.alarm is None and output.rule is None):
+        does = "raises its alarm" if output.rule is None else "decides what it answers"
         raise ValueError(
-            "`temperature` and `threshold` change the scores by which this model raises its alarm. "
-            "Leave them out: the file says itself from which score on there is one."
+            f"`temperature` and `threshold` change the scores by which this model {does}. Leave "
+            "them out: the file says itself from which score on it acts."
         )
     if content is not None and decision.changes:
         raise ValueError(
@@ -148,12 +155,33 @@ def _checked_decision(
     return decision
 
 
-def _facts(bundle: "BundleFolder", decision: Decision, quantization: str) -> dict[str, object]:
+def _check_decide(
+    decide: bool, bundle: "BundleFolder", content: bytes | None, options: dict[str, object]
+) -> None:
+    """Refuse decisions in a file that cannot have them, before any work."""
+    if not decide:
+        return
+    decision_outputs(bundle.output)
+    if content is not None or options.get("signatures"):
+        other = "`signatures`" if content is None else "`content`"
+        raise ValueError(
+            f"`decide` adds outputs to a file that is written anew, and not with {other}. Leave "
+            "one of them out."
+        )
+
+
+def _facts(
+    bundle: "BundleFolder", decision: Decision, quantization: str, decide: bool
+) -> dict[str, object]:
     """Return what every format is told of a model."""
     folder = Path(bundle.folder)
     changed = f"; {decision}" if decision.changes else ""
+    contract = bundle.contract(f"{folder.parent.name}, version {folder.name}{changed}")
+    if decide:
+        outputs = (*contract.outputs, *decision_outputs(bundle.output))
+        contract = contract.model_copy(update={"outputs": outputs})
     return {
-        "contract": bundle.contract(f"{folder.parent.name}, version {folder.name}{changed}"),
+        "contract": contract,
         "quantization": quantization,
         "calibration": bundle.calibration() if quantization == "int8" else None,
     }
@@ -194,6 +222,7 @@ def _checked_options(
     options: dict[str, object],
     bundle: "BundleFolder",
     content: bytes | None,
+    decide: bool,
 ) -> dict[str, object]:
     """Refuse options that the format does not know, before any work."""
     for name in options.keys() - set(chosen.options):
@@ -202,6 +231,7 @@ def _checked_options(
             f"`{name}` is no option of the format '{chosen.name}'."
             f"{did_you_mean(name, chosen.options)} {known}"
         )
+    _check_decide(decide, bundle, content, options)
     if content is not None:
         _check_without_options(chosen, options)
     if "version" in chosen.options and Path(bundle.folder).name.isdecimal():

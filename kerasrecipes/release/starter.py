@@ -12,9 +12,9 @@ from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, listed, unknown_name
+from kerasrecipes.export import get_format
 from kerasrecipes.files import TemporaryFolder, check_new_folder, sync_folder, told_plainly
 from kerasrecipes.heads import get_task
-from kerasrecipes.heads.multi_label import thresholds_of
 from kerasrecipes.photos.modality import policy_of
 
 if TYPE_CHECKING:
@@ -73,8 +73,9 @@ def write_starter(
 
     Raises:
         ValueError: If the language or the export is unknown.
-        DataError: If the model does not take photos, or gives embeddings, the bundle has no
-            verified `.tflite` export, or the folder is not empty.
+        DataError: If the model does not take photos, gives embeddings, or has a rule for what it
+            answers, the file says what it decides, the bundle has no verified `.tflite` export, or
+            the folder is not empty.
         IntegrityError: If a file of the bundle changed.
         OSError: If nothing can be written there.
     """
@@ -87,6 +88,7 @@ def write_starter(
     bundle = BundleFolder.load(bundle)
     _check_answers(bundle)
     with told_plainly(to), opened(_chosen(bundle, export), bundle) as record:
+        _check_outputs(record)
         _write(bundle, record, language, to)
     return to
 
@@ -114,6 +116,22 @@ def _check_answers(bundle: "BundleFolder") -> None:
             f"A starter answers for a photo with the {told}, and this model takes "
             f"{modality} and learned the task {task!r}. Read its exported file as "
             "kerasrecipes.Predictor does."
+        )
+    if bundle.output.rule is not None:
+        raise DataError(
+            "A starter answers with the top class, and this model goes by costs, or leaves what is "
+            "not clear to a person. Export it with decide=True (--decide), and let your app act on "
+            "the output 'decision'."
+        )
+
+
+def _check_outputs(record: ExportRecord) -> None:
+    """Refuse a file of several outputs, of which the projects would not know which to read."""
+    outputs = get_format(record.format).read_contract(record.path).outputs
+    if len(outputs) > 1:
+        raise DataError(
+            f"The export '{record.name}' answers with {listed(one.name for one in outputs)}, and a "
+            "starter reads scores alone. Export without decide=True (--decide)."
         )
 
 
@@ -143,7 +161,7 @@ def _facts(bundle: "BundleFolder", record: ExportRecord) -> dict[str, object]:
         "task": output.task,
         "numbers": numbers,
         "said": said,
-        "thresholds": [float(limit) for limit in thresholds_of(output)],
+        "thresholds": [float(limit) for limit in output.limits()],
         "alarm": _alarm(output),
         "height": height,
         "width": width,

@@ -32,7 +32,8 @@ class Prediction:
 
     Args:
         path: The photo; empty when bytes were given.
-        label: The class with the highest score; empty after an error.
+        label: The class that is answered, that of the highest score unless the model's bundle says
+            otherwise; empty after an error, or where the answer is left to a person.
         score: Its score, 0…1.
         scores: Class to score, highest first.
         error: Why the photo could not be used; empty when all is well.
@@ -43,6 +44,7 @@ class Prediction:
         alarm: Whether to raise an alarm, where the model has an operating point; else `None`.
         novelty: How unlike good photos it is, where the model tells; else `None`.
         is_new: Whether that is further than the model's threshold; else `None`.
+        abstained: Whether the answer is left to a person, where the model may do so; else `None`.
     """
 
     path: str
@@ -56,6 +58,7 @@ class Prediction:
     alarm: bool | None = None
     novelty: float | None = None
     is_new: bool | None = None
+    abstained: bool | None = None
 
     @property
     @named
@@ -64,6 +67,8 @@ class Prediction:
         if self.number is not None:
             return f"{self.number:10.4g} {printable(self.unit)}".rstrip()
         label = printable(self.label) if self.labels != () else "–"
+        if self.abstained:
+            label = f"abstain: ask a person ({printable(next(iter(self.scores), ''))}?)"
         flags = "  ALARM" * bool(self.alarm) + "  NEW" * bool(self.is_new)
         return f"{self.score:6.1%}  {label}{flags}"
 
@@ -72,7 +77,7 @@ class Prediction:
         """Return the prediction as plain values for JSON; without what there is none of."""
         found = asdict(self)
         labels, number, unit = (found.pop(name) for name in ("labels", "number", "unit"))
-        for name in ("alarm", "novelty", "is_new"):
+        for name in ("alarm", "novelty", "is_new", "abstained"):
             if found[name] is None:
                 del found[name]
         if labels is not None:
@@ -206,7 +211,9 @@ class Predictor:
         raised = None if alarm is None else bool(alarm.raised(answer[None], self.class_names)[0])
         said = found.label, found.score, kept
         new = self._novelty(answers)
-        return Prediction(name, *said, labels=found.labels, alarm=raised, **new)
+        return Prediction(
+            name, *said, labels=found.labels, alarm=raised, abstained=found.abstained, **new
+        )
 
     def _novelty(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return how new a photo is, if the model tells."""

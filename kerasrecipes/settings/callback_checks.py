@@ -123,7 +123,8 @@ def check_callbacks(
         if getattr(callback, "per_class", False) and not taught:
             _check_class_scores(callback, recipe.head)
         for kind in type(callback).__mro__:
-            why = refused.get(kind.__name__) or _why_not(callback, kind.__name__, schedule)
+            own = recipe.monitor
+            why = refused.get(kind.__name__) or _why_not(callback, kind.__name__, schedule, own)
             if why:
                 why = why.format(kind=kind.__name__)
                 raise ValueError(f"`callbacks` holds {_with_article(kind.__name__)}: {why}.")
@@ -132,7 +133,7 @@ def check_callbacks(
     return found
 
 
-def _why_not(callback: Any, kind: str, schedule: UnfreezeSchedule) -> str:
+def _why_not(callback: Any, kind: str, schedule: UnfreezeSchedule, monitor: str) -> str:
     """Return why a callback, as it was made, does not fit the stages; empty if it does."""
     if kind == "CSVLogger" and not callback.append and len(schedule.stages) > 1:
         return (
@@ -144,18 +145,19 @@ def _why_not(callback: Any, kind: str, schedule: UnfreezeSchedule) -> str:
             "it holds what it finds when a stage begins, in what that stage trains, and not all "
             "of the backbone does. Use UnfreezeSchedule.full()"
         )
-    if kind == "EarlyStopping" and callback.restore_best_weights and not _by_loss(callback):
+    if kind == "EarlyStopping" and callback.restore_best_weights and not _alike(callback, monitor):
+        best = "lowest validation loss" if monitor == "val_loss" else f"best {monitor}"
         return (
             "the weights that it puts back would be lost, since a recipe ends each stage with "
-            "those of the lowest validation loss. Pass restore_best_weights=False, to stop by "
+            f"those of the {best}. Pass restore_best_weights=False, to stop by "
             f"{callback.monitor!r} alone"
         )
     return ""
 
 
-def _by_loss(stopping: Any) -> bool:
+def _alike(stopping: Any, monitor: str) -> bool:
     """Whether it chooses the weights as a recipe does."""
-    usual = stopping.monitor == "val_loss" and stopping.mode != "max"
+    usual = stopping.monitor == monitor and (stopping.mode != "max" or monitor != "val_loss")
     return usual and not stopping.min_delta and not stopping.start_from_epoch
 
 

@@ -1,11 +1,13 @@
 """What the settings of every recipe may be, as far as it takes more than a number to say it."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.engine.devices.precision import PRECISIONS
 from kerasrecipes.engine.schedule import UnfreezeSchedule
+from kerasrecipes.metrics.names import LOSS, Monitored
 from kerasrecipes.settings.kinds import Choice, Text
 from kerasrecipes.settings.structures import Made
 
@@ -85,6 +87,21 @@ ADAPTER = Made(
     judge=_check_adapter,
 )
 
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorName(Text):
+    """A name of a value that validation logs."""
+
+    def allows(self, value: Any) -> bool:
+        return value == LOSS or (isinstance(value, str) and Monitored.parse(value) is not None)
+
+
+MONITOR = MonitorName(
+    what='"val_loss", or e.g. "val_recall_at_false_alarms_0.02", "val_recall_of_crack"',
+    told="`{name}` must be 'val_loss', or what is best at an operating point, e.g. "
+    "'val_recall_at_false_alarms_0.02', 'val_false_alarms_at_recall_0.95', "
+    "'val_recall_of_crack_at_false_alarms_0.02', 'val_recall' or 'val_precision_of_crack'",
+)
 WEIGHTS = Text(
     optional=True,
     or_else=lambda: (Path,),

@@ -10,6 +10,7 @@ from kerasrecipes.settings.engine_kinds import (
     HEAD_NORM,
     LOSS_NAME,
     MIX,
+    MONITOR,
     PRECISION,
     SCHEDULE,
     UNIT,
@@ -129,6 +130,23 @@ _IN_STAGES = (
         STAGES,
         Number(optional=True, low=1, high=10**6, whole=True),
         idle={TFMOT: Idle("all epochs run")},
+    ),
+    Setting(
+        "monitor",
+        STAGES,
+        MONITOR,
+        idle={TAUGHT: _BY_TEACHERS, TFMOT: Idle("all epochs run")},
+        rules=(
+            not_with(
+                "Needs a head that names classes or labels.",
+                lambda recipe: (
+                    recipe.monitor != "val_loss"
+                    and recipe.head not in {"classification", "multi_label"}
+                ),
+                "`monitor` at an operating point needs head='classification' or 'multi_label'. "
+                "Leave it out.",
+            ),
+        ),
     ),
     Setting(
         "adapter",

@@ -1,15 +1,17 @@
 """Measuring a saved model on photos, leaving out those that it has learned from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import Examples
-from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.data.specs import Alarm, OutputSpec
 from kerasrecipes.evaluation.base import Result
+from kerasrecipes.evaluation.operating.decisions import DecisionResult, judge_decisions
 from kerasrecipes.evaluation.operating.point import OperatingPoint
-from kerasrecipes.evaluation.operating.thresholds import AlarmScores
+from kerasrecipes.evaluation.operating.thresholds import AlarmScores, stated_recall
+from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.evaluation.slices.columns import known_columns
 from kerasrecipes.evaluation.slices.slicing import SliceReport, evaluate_slices
 from kerasrecipes.heads import get_task
@@ -27,25 +29,29 @@ class BundleEvaluation(Shown):
         left_out: Photos that were left out since the model was trained or chosen on them.
         point: What its operating point is worth on these photos, if it has one.
         slices: How good it is on slices of them, if any were asked for.
+        decisions: What its rule for answers is worth on them, if it has one.
     """
 
     evaluation: Result
     left_out: int
     point: OperatingPoint | None = None
     slices: SliceReport | None = None
+    decisions: DecisionResult | None = None
 
     def to_dict(self) -> dict:
         """Return the result as JSON-safe data."""
         point = {} if self.point is None else {"operating_point": self.point.to_dict()}
+        rule = {} if self.decisions is None else {"decisions": self.decisions.to_dict()}
         slices = {} if self.slices is None else {"slices": self.slices.to_dict()}
-        return {**self.evaluation.to_dict(), "left_out": self.left_out, **point, **slices}
+        told = {**point, **rule, **slices}
+        return {**self.evaluation.to_dict(), "left_out": self.left_out, **told}
 
     def parts(self) -> Iterator[Part]:
         """Yield how many photos were left out, and the result."""
         if self.left_out:
             yield f"{self.left_out} photos are left out: the model was trained or chosen on them."
         yield self.evaluation
-        for more in (self.point, self.slices):
+        for more in (self.point, self.decisions, self.slices):
             if more is not None:
                 yield ""
                 yield more
@@ -80,12 +86,14 @@ def evaluate_bundle(
     output, columns = bundle.output, _columns(bundle, chosen, slices)
     seed = bundle.manifest.seeds.get("seed", 0)
     _, held_out, evaluation = measure(bundle.load_model(), chosen, output, seed)
-    point = None
+    point, answers, targets = None, held_out.answers, held_out.targets
     if output.alarm is not None:
-        scores = held_out.answers, held_out.targets, output.class_names, output.alarm.classes
-        point = AlarmScores.of(*scores, chosen.groups).point(output.alarm.threshold)
+        scores = answers, targets, output.class_names, output.alarm.classes
+        point = _point(AlarmScores.of(*scores, chosen.groups), output.alarm)
+    groups = group_numbers(chosen.groups, len(chosen))
+    decisions = judge_decisions(output, targets, answers, groups)
     cut = _sliced(held_out, columns, output) if slices else None
-    return BundleEvaluation(evaluation, left_out, point, cut)
+    return BundleEvaluation(evaluation, left_out, point, cut, decisions)
 
 
 def _columns(
@@ -114,3 +122,11 @@ def _sliced(
         quality_name=task.quality_name,
         higher_is_better=not task.is_error,
     )
+
+
+def _point(scores: AlarmScores, alarm: Alarm) -> OperatingPoint:
+    """Measure an alarm beside what validation photos promised of it."""
+    point = scores.point(alarm.threshold)
+    if not alarm.positives:
+        return point
+    return replace(point, stated=stated_recall(alarm.found, alarm.positives, len(scores.positive)))

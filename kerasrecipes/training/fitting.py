@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.bundles.bundle import seen_through
 from kerasrecipes.console import say, warn
-from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
+from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weights
 from kerasrecipes.engine.devices.devices import Devices
@@ -28,6 +28,7 @@ from kerasrecipes.environment import (
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.files import digest
 from kerasrecipes.heads import Head, make_head
+from kerasrecipes.metrics.names import Monitored
 from kerasrecipes.release.calibration import calibration_inputs
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport, computing_clause
@@ -206,10 +207,24 @@ def sides_of(
 def lesson_of(head: Head, recipe: Any, sides: Sequence[Side]) -> Lesson:
     """Return what a head is taught by the labels."""
     train = sides[0].examples
+    watched = Monitored.parse(recipe.monitor)
+
+    def metrics() -> "list[keras.metrics.Metric]":
+        multi_label = head.task.target == LABELS
+        more = (
+            []
+            if watched is None
+            else [watched.make(train.class_names, multi_label=multi_label, from_logits=True)]
+        )
+        return [*head.metrics(), *more]
+
+    if watched is not None:
+        watched.class_ids(train.class_names)
     return Lesson(
         trains=head.trains,
         loss=head.loss(list(train.counts().values())),
-        metrics=head.metrics,
+        metrics=metrics,
+        monitor=recipe.monitor,
         targets=tuple(head.targets(side.examples) for side in sides),
         weights=head.weights(train, recipe.class_weights),
     )

@@ -85,8 +85,14 @@ class Recipe(Fittable):
         batch_norm: `"frozen"` to leave BatchNormalization as it was pretrained; `"reestimate"`
             to set its statistics once, before anything trains, to those of about 256 training
             photos, each class alike, and freeze it then; `"train"` to let open blocks train it.
-        patience: Epochs without improvement of the validation loss before a stage ends;
+        patience: Epochs without improvement of what is monitored before a stage ends;
             `None` for `max(10, 20 % of the epochs)`.
+        monitor: What the best epoch of a stage is told by: `"val_loss"`, or what is reached at an
+            operating point, e.g. `"val_recall_at_false_alarms_0.02"`,
+            `"val_false_alarms_at_recall_0.95"`, `"val_recall"` or `"val_precision"`: the mean
+            over the classes; or of one class, e.g. `"val_recall_of_crack"`, or several,
+            `"val_recall_of_crack+dent_at_false_alarms_0.02"`. On few photos it jumps: the loss
+            is steadier.
         cache_gb: Disk that the output of frozen blocks may take while fitting.
         precision: What the backbone computes in while it trains: `"float32"`,
             `"mixed_float16"`, `"mixed_bfloat16"`, or `"auto"` for 16 bits only where the
@@ -128,6 +134,7 @@ class Recipe(Fittable):
     ema: bool = True
     batch_norm: str = "frozen"
     patience: int | None = None
+    monitor: str = "val_loss"
     cache_gb: float = 4.0
     precision: str = "auto"
     rematerialise: bool = False

@@ -71,8 +71,9 @@ def refitted(
         stages=[*former.stages, *stages],
         optimization=[*former.optimization, *([dict(step)] if step else [])],
     )
-    # An alarm was chosen by the scores of the model before.
-    output = recipe.output_.model_copy(update={"alarm": None})
+    # What was chosen by the scores of the model before.
+    gone: dict[str, Any] = {"alarm": None, "abstain": None, "costs": None}
+    output = recipe.output_.model_copy(update=gone)
     fitted = Fitted.of(model, output, report, train, val, seen)
     fitted, _ = fitted.measured(val, "val", recipe.seed)
     new = recipe.with_fitted(fitted)

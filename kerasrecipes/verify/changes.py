@@ -1,7 +1,7 @@
 """Where an exported file and the original disagree: photo by photo, and class by class."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from kerasrecipes.data.examples import NUMBER
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.evaluation.task import Answer, Task
+from kerasrecipes.export.decisions import ALARM, decisions
 from kerasrecipes.statistics.paired import mean_difference_interval
 
 
@@ -60,6 +61,69 @@ class ClassChange:
     def difference(self) -> float:
         """Recall of the file minus that of the original."""
         return self.recall - self.reference_recall
+
+
+@dataclass(frozen=True)
+class DecisionChange:
+    """How an exported file acts beside the original model, at the operating point.
+
+    Args:
+        name: What is decided: `"alarm"`, `"answer"` (the class, by the model's rule),
+            `"left to a person"`, or an output of the file that says one of these itself.
+        photos: Number of photos.
+        agreement: Share of photos on which both decide alike.
+        lost: Photos on which only the original acts so; of answers, those that differ.
+        gained: Photos on which only the file does.
+    """
+
+    name: str
+    photos: int
+    agreement: float
+    lost: int
+    gained: int
+
+
+def compare_decisions(
+    reference: np.ndarray,
+    answers: np.ndarray,
+    output: OutputSpec,
+    decided: Mapping[str, np.ndarray],
+) -> tuple[DecisionChange, ...]:
+    """Compare what follows from the answers of a file and of the original.
+
+    Args:
+        reference: Answers of the original model, shape `(n, width)`.
+        answers: Answers of the file; one with NaN never decides alike.
+        output: What the answers are, with the operating point.
+        decided: What the file says of its decisions, by the names of these outputs.
+    """
+    usable, found = np.isfinite(answers).all(axis=1), []
+    if output.alarm is not None:
+        old, new = (decisions(output, ALARM, one)[:, 0] > 0 for one in (reference, answers))
+        found.append(_change(ALARM, old, new, usable))
+    if output.rule is not None:
+        old, new = (output.rule.decide(one) for one in (reference, answers))
+        found.append(_answers_change("answer", old, new, usable))
+        if output.abstains:
+            found.append(_change("left to a person", old < 0, new < 0, usable))
+    for name, said in decided.items():
+        told = decisions(output, name, reference)
+        same = ((told == said).all(axis=1), np.ones(len(said), bool))
+        found.append(_answers_change(f"output '{name}'", *same, usable))
+    return tuple(found)
+
+
+def _change(name: str, old: np.ndarray, new: np.ndarray, usable: np.ndarray) -> DecisionChange:
+    agreement = float(np.mean((old == new) & usable))
+    lost, gained = int(np.sum(old & ~new)), int(np.sum(new & ~old))
+    return DecisionChange(name, len(old), agreement, lost, gained)
+
+
+def _answers_change(
+    name: str, old: np.ndarray, new: np.ndarray, usable: np.ndarray
+) -> DecisionChange:
+    same = (old == new) & usable
+    return DecisionChange(name, len(old), float(np.mean(same)), int(np.sum(~same)), 0)
 
 
 def find_flips(

@@ -13,6 +13,7 @@ from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.bundles.export_seal import RECORD_FILE
 from kerasrecipes.console import bar
+from kerasrecipes.data.specs import DECISION, OutputSpec
 from kerasrecipes.errors import (
     DataError,
     IntegrityError,
@@ -98,8 +99,10 @@ def judge_export(
     facts = chosen.inspect(record.path)
     refuse_incomplete(facts, record)
     model = chosen.load(record.path)
-    check_interface(model, chosen.read_contract(record.path), bundle, record)
-    numbers = [_judged(model, side(), bundle, record, tolerance) for side in sides]
+    contract = chosen.read_contract(record.path)
+    check_interface(model, contract, bundle, record)
+    said = [one for one in contract.outputs if one.task == DECISION]
+    numbers = [_judged(model, side(), bundle, record, tolerance, said) for side in sides]
     footprint = measure_footprint(record.path, record.format)
     costs: dict[str, Any] = {
         "size_bytes": record.size_bytes,
@@ -120,13 +123,15 @@ def _judged(
     bundle: "BundleFolder",
     record: ExportRecord,
     tolerance: Tolerance,
+    said: Sequence[OutputSpec],
 ) -> dict[str, Any]:
     """Return what a file's answers to one set are worth, and which limits they break."""
     expected = record.decision.apply(held_out.answers, bundle.class_names)
     held_out = replace(held_out, answers=expected)
     found = ask_all(model, _shown(held_out))
     answers = found[bundle.output.name]
-    numbers = compare(answers, held_out, bundle.output)
+    decided = {output.name: found[output.name] for output in said}
+    numbers = compare(answers, held_out, bundle.output, decided)
     bad_rows = int(np.sum(~np.isfinite(answers).all(axis=1)))
     failures = find_failures(numbers, tolerance, bad_rows)
     others = compare_others(found, held_out.others, bundle.manifest.outputs[1:], tolerance)

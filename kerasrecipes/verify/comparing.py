@@ -1,5 +1,6 @@
 """What an exported file and the original say about the same examples, in numbers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,28 @@ from kerasrecipes.statistics.paired import (
     sign_flip_p_value,
 )
 from kerasrecipes.statistics.shares import share_of
-from kerasrecipes.verify.changes import compare_classes, find_flips, finite_or_none
+from kerasrecipes.verify.changes import (
+    compare_classes,
+    compare_decisions,
+    find_flips,
+    finite_or_none,
+)
 from kerasrecipes.verify.held_out import Answered
 
 
-def compare(answers: np.ndarray, held_out: Answered, output: OutputSpec) -> dict[str, Any]:
+def compare(
+    answers: np.ndarray,
+    held_out: Answered,
+    output: OutputSpec,
+    decided: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, Any]:
     """Compare the answers of a file with those of the original.
 
     Args:
         answers: What the file says, shape `(n, width)`; may hold NaN.
         held_out: The examples, with what the original says.
         output: What the answers are.
+        decided: What the file says of its decisions, by the names of these outputs.
 
     Returns:
         The fields of a `Verification` that tell of answers.
@@ -45,7 +57,10 @@ def compare(answers: np.ndarray, held_out: Answered, output: OutputSpec) -> dict
         "groups": units_of(held_out.groups),
         **_quality(answers, held_out, task, output),
         **_rights(answers, held_out, task, output),
-        "flips": find_flips(held_out.names, held_out.targets, reference, answers, task, output),
+        "flips": find_flips(
+            held_out.names, held_out.targets, reference, answers, task, output.without_rule()
+        ),
+        "decisions": compare_decisions(reference, answers, output, decided or {}),
     }
 
 

@@ -16,7 +16,8 @@ class Tolerance:
     """Limits for one export; a number beyond its limit is a failure.
 
     Args:
-        min_agreement: Smallest fraction of photos with the same top class as the original.
+        min_agreement: Smallest fraction of photos with the same top class as the original, and
+            with the same decision, where the model has an operating point.
         max_accuracy_drop: Largest loss of accuracy, as a fraction; a gain never fails.
         max_score_gap: Largest difference of any score, or `None` for no limit.
 

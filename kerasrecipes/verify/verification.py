@@ -9,7 +9,7 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.heads import get_task
 from kerasrecipes.records import checked
 from kerasrecipes.statistics.shown import Part, Shown
-from kerasrecipes.verify.changes import ClassChange, Flip
+from kerasrecipes.verify.changes import ClassChange, DecisionChange, Flip
 from kerasrecipes.verify.latency import Latency
 from kerasrecipes.verify.tolerance import Tolerance
 from kerasrecipes.verify.wording import describe, to_plain
@@ -55,6 +55,7 @@ class Verification(Shown):
             the spread of the original's numbers.
         groups: Number of groups that the photos are of, by which intervals and the test go;
             `None` if none were declared.
+        decisions: How the file acts at the operating point, if the model has one.
 
     The fields after `failures` are `None` or empty in records of older versions.
     """
@@ -87,6 +88,7 @@ class Verification(Shown):
     unit: str = ""
     drop_unit: float = 1.0
     groups: int | None = None
+    decisions: tuple[DecisionChange, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -141,6 +143,13 @@ def find_failures(found: Mapping[str, Any], tolerance: Tolerance, bad_rows: int)
             f"{kind} {found['agreement']:.4f} on {found['photos']} photos is below "
             f"{tolerance.min_agreement:g}"
         )
+    for one in found.get("decisions", ()):
+        if not tolerance.allows_flips(one.agreement, one.photos):
+            failures.append(
+                f"at the operating point, {one.name} agrees for {one.agreement:.4f} of "
+                f"{one.photos} photos ({one.lost} lost, {one.gained} gained), below "
+                f"{tolerance.min_agreement:g}"
+            )
     drop = -found["accuracy_difference"]
     if not tolerance.allows_drop(drop / unit, found["photos"]):
         before, after = (task.shown(found[n]) for n in ("reference_accuracy", "accuracy"))

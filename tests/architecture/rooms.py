@@ -58,9 +58,10 @@ ROOMS = {
         later_libraries="h5py keras keras_cv keras_hub",
     ),
     "losses": Room(libraries="keras numpy"),
-    "evaluation": Room("data statistics", libraries="numpy", later_libraries="scipy"),
+    "evaluation": Room("data losses statistics", libraries="numpy", later_libraries="scipy"),
     "heads": Room("data evaluation losses statistics", libraries="numpy", later_libraries="keras"),
     "optimizers": Room(libraries="keras"),
+    "metrics": Room(libraries="keras"),
     "callbacks": Room(
         "statistics",
         libraries="keras numpy",
@@ -83,7 +84,7 @@ ROOMS = {
         later_libraries="ai_edge_litert jax keras tensorflow",
     ),
     "settings": Room(
-        "backbones engine heads",
+        "backbones engine heads metrics",
         later="callbacks data losses photos report surgery",
         libraries="numpy",
         later_libraries="keras",
@@ -113,7 +114,8 @@ ROOMS = {
         later_libraries="jinja2 keras sklearn",
     ),
     "training": Room(
-        "backbones bundles data drift engine evaluation heads losses novelty photos release report "
+        "backbones bundles data drift engine evaluation heads losses metrics novelty photos release "
+        "report "
         "settings statistics surgery",
         later="verify",
         libraries="numpy",
@@ -170,5 +172,11 @@ LATE_LIBRARIES = {
     "sklearn", "tensorflow", "tensorflow_model_optimization", "tf2onnx", "tf_keras",
 }  # fmt: skip
 # Rooms and files that subclass what Keras has; others import them inside functions.
-BUILT_ON_KERAS = {"callbacks", "losses", "optimizers", "quantization/fake_quantization.py"}
+BUILT_ON_KERAS = {
+    "callbacks",
+    "losses",
+    "metrics",
+    "optimizers",
+    "quantization/fake_quantization.py",
+}
 TELLS_NOTHING = {"common", "core", "helpers", "misc", "util", "utils"}

@@ -32,7 +32,8 @@ HOSTILE = [
 HELD = set(
     "Ablation ActivationRange AdaptedModel AdapterSummary BackboneSpec BatchNormChange Benchmark "
     "Bundle DriftReport ReferenceProfile Shift "
-    "BundleEvaluation CheckReport ClassHead ClassResult Continuation Estimate Evaluation "
+    "BundleEvaluation CheckReport ClassHead ClassResult Comparison Continuation Estimate "
+    "Evaluation "
     "Example Examples Excluded ExportFormat ExportRecord Finding FineTuned FreezeSummary "
     "GradientCheck GraphFacts Head ModelInput LabelResult Latency LayerPrecision "
     "LayerSensitivity LearningRateSuggestion LoadedModel Mistakes Modality MultiLabelEvaluation "

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from kerasrecipes.errors import DataError
-from kerasrecipes.evaluation.operating.conformal import AbstainBand
+from kerasrecipes.evaluation.operating.conformal import abstain_band
 from kerasrecipes.evaluation.operating.thresholds import (
     AlarmScores,
     point_for_costs,
     point_for_false_rejects,
     point_for_recall,
+    stated_recall,
 )
 
 NAMES = ("good", "crack", "dent")
@@ -34,6 +35,17 @@ def test_recall_is_what_was_promised_in_as_many_draws_as_promised(n):
     assert np.mean(held) >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / DRAWS)
     if n == 200:  # and not by alarming about everything
         assert np.mean(held) < 0.99 and found.false_rejects.value < 0.6
+
+
+@pytest.mark.parametrize("n", [20, 50, 200])
+def test_the_recall_of_a_test_lies_where_it_was_said_to_lie(n):
+    rng, held, to_come = np.random.default_rng(n), [], 100
+    for _ in range(DRAWS):
+        found = point_for_recall(AlarmScores(("crack",), *draw(rng, n, 60)), 0.85)
+        low, high = stated_recall(round(found.recall.value * n), n, to_come)
+        held.append(low <= np.mean(rng.beta(4, 2, to_come) >= found.threshold) <= high)
+    assert np.mean(held) >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / DRAWS)
+    assert high - low < (0.35 if n == 20 else 0.25)
 
 
 def test_too_few_defects_show_what_they_can():
@@ -128,7 +140,7 @@ def test_the_right_class_stays_open_as_often_as_promised(n, per_class):
     fresh, right = probabilities(rng, 2000)
     shares, rare = [], []
     for _ in range(DRAWS):
-        band = AbstainBand.of(*probabilities(rng, n), 0.9, per_class=per_class)
+        band = abstain_band(*probabilities(rng, n), 0.9, per_class=per_class)
         kept = band.open_classes(fresh)[np.arange(2000), right]
         shares.append(kept.mean())
         rare.append(kept[right == 2].mean())
@@ -138,14 +150,30 @@ def test_the_right_class_stays_open_as_often_as_promised(n, per_class):
     elif n == 200:
         assert np.mean(shares) <= 0.92
         assert np.mean(rare) < 0.85  # why somebody would ask for each class
-        assert 0.1 < band.abstains(fresh).mean() < 0.7
+        assert 0.1 < (band.decide(fresh) < 0).mean() < 0.7
+
+
+@pytest.mark.parametrize("n", [50, 200])
+def test_a_threshold_of_one_class_among_several_holds_as_promised(n):
+    rng, wish = np.random.default_rng(n), 0.7
+    fresh, right = probabilities(rng, 4000)
+    held: dict[int, list[bool]] = {0: [], 1: []}
+    for _ in range(DRAWS):
+        scores, targets = probabilities(rng, n)
+        for k in held:
+            of_class = AlarmScores.split(scores[:, k], targets == k, (NAMES[k],))
+            point = point_for_recall(of_class, wish)
+            if point.met:
+                held[k].append(np.mean(fresh[right == k, k] >= point.threshold) >= wish)
+    for found in held.values():
+        assert np.mean(found) >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / len(found)) - 0.01
 
 
 def test_photos_of_one_part_count_once():
     rng = np.random.default_rng(3)
     scores, targets = probabilities(rng, 40)
     groups = [f"part {i // 4}" for i in range(40)]
-    assert AbstainBand.of(scores, targets, 0.9, groups=groups).photos == 10
-    assert AbstainBand.of(scores, targets, 0.9, groups=[None] * 40).photos == 40
+    assert abstain_band(scores, targets, 0.9, groups=groups).photos == 10
+    assert abstain_band(scores, targets, 0.9, groups=[None] * 40).photos == 40
     # Ten parts exclude nothing with 0.95.
-    assert not any(AbstainBand.of(scores, targets, 0.95, groups=groups).least)
+    assert not any(abstain_band(scores, targets, 0.95, groups=groups).least)

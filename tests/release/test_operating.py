@@ -63,6 +63,9 @@ def test_test_photos_tell_what_the_point_is_worth(operated, part_photos):
     found = kr.evaluate_bundle(operated.bundle, part_photos)
     assert found.point.threshold == operated.point.threshold
     assert found.point.positives == 4 and "at most" in str(found)
+    low, high = found.point.stated
+    assert found.point.as_stated == (low <= found.point.recall.value <= high)
+    assert "By validation" in str(found) and operated.point.stated is None
     json.dumps(found.to_dict())
 
 
@@ -93,13 +96,94 @@ def test_a_model_that_was_trained_on_has_no_point_any_more(operated, part_sets):
         ({"min_recall": 0.5, "max_false_rejects": 0.1}, "exactly one"),
         ({"min_recall": 2}, "`min_recall` must be between"),
         ({"costs": {}}, "`costs` must give"),
+        ({"abstain": 0.1}, "`alarm` has no effect on `abstain`"),
+        ({"min_recall": 0.5, "per_class": True}, "`per_class` has an effect on `abstain` alone"),
+        ({"costs": [[0, 1], [1, 0]]}, "without `alarm` they are a table"),
+        ({"alarm": None, "abstain": 2}, "`abstain` must be between"),
     ],
 )
 def test_wishes_are_judged(saved, wishes, message):
     with pytest.raises(ValueError, match=message):
-        operate_bundle(saved, ["stripe"], **wishes)
+        operate_bundle(saved, **{"alarm": ["stripe"], **wishes})
 
 
 def test_a_bundle_without_validation_answers_says_so(exported_once):
     with pytest.raises(kr.DataError, match="keeps no answers to validation photos"):
         operate_bundle(exported_once, ["blue"], min_recall=0.9)
+
+
+def test_what_is_not_clear_is_left_to_a_person_in_every_form(saved, part_photos):
+    found = operate_bundle(saved, abstain=0.6)
+    output = found.bundle.output
+    assert output.abstain.coverage == 0.4 and found.met and "to a person" in str(found)
+    json.dumps(found.to_dict())
+    record = found.bundle.export("tflite")
+    photos = [part_photos / "stripe", part_photos / "plain", part_photos / "dot"]
+    for model in (found.bundle.folder, record.path):
+        said = kr.Predictor(model).predict(photos)
+        rows = np.array([[one.scores[name] for name in output.class_names] for one in said])
+        chosen = output.abstain.decide(rows)
+        for one, k in zip(said, chosen, strict=True):
+            assert one.abstained == (k < 0) == one.to_dict()["abstained"]
+            assert one.label == ("" if k < 0 else output.class_names[k])
+            assert ("abstain: ask a person (" in one.said) == one.abstained
+        assert -1 in chosen and len({*chosen}) > 1
+    judged = kr.evaluate_bundle(found.bundle, part_photos)
+    assert judged.decisions.promise == 0.4 and "decisions" in judged.to_dict()
+    assert "Leaves the right class open" in str(judged)
+
+
+def test_costs_of_all_classes_decide_what_is_answered(saved, part_photos, tmp_path):
+    table = tmp_path / "costs.csv"
+    table.write_text("true,dot,plain,stripe,abstain\ndot,0,9,1,1\nplain,1,0,1,1\nstripe,9,9,0,1\n")
+    found = operate_bundle(saved, costs=table)
+    rule = found.bundle.output.costs
+    assert rule.abstain == (1, 1, 1) and rule.temperature == 1.0
+    assert found.decisions.cost.after <= found.decisions.cost.before
+    assert "too few photos to find out how honest" in str(found)
+    judged = kr.evaluate_bundle(found.bundle, part_photos)
+    assert judged.decisions.cost.rows == 12 and "Costs" in str(judged)
+    assert operate_bundle(found.bundle, abstain=0.2).bundle.output.costs is None
+
+
+def test_each_class_has_its_threshold_where_no_alarm_is_named(saved):
+    found = operate_bundle(saved, min_recall=0.3)
+    assert [point.alarm for point in found.points] == [(n,) for n in saved.class_names]
+    band = found.bundle.output.abstain
+    assert band.least == tuple(point.threshold for point in found.points)
+    assert (band.coverage, band.confidence) == (0.3, 0.95) and "For each by itself" in str(found)
+    assert not operate_bundle(saved, min_recall=0.98).met
+
+
+def test_each_label_has_its_threshold(tiny, trained, tmp_path):
+    from kerasrecipes.data.specs import OutputSpec
+
+    labels = OutputSpec(name="scores", task="multi_label", class_names=("a", "b", "c"))
+    bundle = tiny.write_bundle(tmp_path / "labels", trained, labels, lambda _, k: np.eye(3)[k])
+    rng = np.random.default_rng(0)
+    targets = rng.random((80, 3)) < 0.5
+    answers = np.clip(targets * 0.3 + rng.random((80, 3)) * 0.7, 0, 1)
+    bundle = with_validation(bundle, targets=targets.astype(np.float32), answers=answers)
+    found = operate_bundle(bundle, max_false_rejects=0.2)
+    limits = found.bundle.output.thresholds
+    assert found.met and limits == tuple(point.threshold for point in found.points)
+    for k in range(3):
+        assert np.mean(answers[~targets[:, k], k] >= limits[k]) <= 0.2
+    with pytest.raises(ValueError, match="a threshold for each label"):
+        operate_bundle(bundle, abstain=0.1)
+
+
+def with_validation(bundle, **arrays):
+    """Return a version of a bundle that keeps answers to validation photos."""
+
+    def fill(folder):
+        for name in bundle.manifest.sha256:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(bundle.read(name))
+        np.savez(folder / VALIDATION_FILE, **arrays)
+        told = dict(bundle.manifest)
+        for name in ("format_version", "sha256", "size_bytes", "exports_sealed"):
+            del told[name]
+        return told
+
+    return kr.Bundle.write(bundle.folder.parent, fill)

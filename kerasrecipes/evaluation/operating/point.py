@@ -27,6 +27,8 @@ class OperatingPoint(Shown):
         positives: Number of photos, or of groups, of the alarm's classes.
         negatives: Number of others.
         item: What was counted, e.g. `"photos"`.
+        stated: Between what the recall of so many new photos was to lie, with 95 % probability,
+            by the photos that the threshold was chosen on; `None` if these are the same.
     """
 
     alarm: tuple[str, ...]
@@ -41,10 +43,20 @@ class OperatingPoint(Shown):
     positives: int
     negatives: int
     item: str = "photos"
+    stated: tuple[float, float] | None = None
+
+    @property
+    def as_stated(self) -> bool | None:
+        """Whether the recall is what was to be expected; `None` if nothing was stated."""
+        if self.stated is None:
+            return None
+        low, high = self.stated
+        return low <= self.recall.value <= high
 
     def to_dict(self) -> dict[str, Any]:
         """Return the point as JSON-safe data; each estimate is `[value, low, high]`."""
         plain = {**vars(self), "alarm": list(self.alarm)}
+        plain |= {"stated": self.stated and list(self.stated), "as_stated": self.as_stated}
         return {k: v.to_list() if isinstance(v, Estimate) else v for k, v in plain.items()}
 
     def parts(self) -> Iterator[Part]:
@@ -60,6 +72,11 @@ class OperatingPoint(Shown):
             f"Finds {self.recall.percent(1)} of them, {sure} at least {self.least_recall:.1%} "
             f"({self.positives} {self.item})."
         )
+        if self.stated is not None:
+            low, high = self.stated
+            verdict = "as it is" if self.as_stated else "NOT as it is: have the photos changed?"
+            expected = f"{low:.1%} to {high:.1%} was to be expected of so many"
+            yield f"By validation, {expected}, {verdict}."
         yield (
             f"Rejects {self.false_rejects.percent(1)} of the others, {sure} at most "
             f"{self.most_false_rejects:.1%} ({self.negatives} {self.item})."

@@ -70,20 +70,40 @@ class AlarmScores:
         summed = np.asarray(scores, np.float64)[:, chosen].sum(axis=1)
         if not np.isfinite(summed).all():
             raise DataError("`scores` hold NaN or infinity. Verify the model.")
-        is_alarm = np.isin(targets, chosen)
-        positive, negative = summed[is_alarm], summed[~is_alarm]
-        units = group_numbers(groups, len(summed))
+        names = tuple(name for name in class_names if name in alarm)
+        return cls.split(summed, np.isin(targets, chosen), names, groups)
+
+    @classmethod
+    def split(
+        cls,
+        scores: np.ndarray,
+        is_alarm: np.ndarray,
+        alarm: tuple[str, ...],
+        groups: Sequence[object] | np.ndarray | None = None,
+    ) -> "AlarmScores":
+        """Take scores that are of one question already, e.g. those of one label.
+
+        Args:
+            scores: The score of each photo, shape `(n,)`.
+            is_alarm: Whether it should raise an alarm.
+            alarm: What for.
+            groups: As in `of`.
+
+        Raises:
+            DataError: If there are no photos on either side.
+        """
+        positive, negative = scores[is_alarm], scores[~is_alarm]
+        units = group_numbers(groups, len(scores))
         if units is not None:
             positive = _of_groups(positive, units[is_alarm], np.minimum)
             negative = _of_groups(negative, units[~is_alarm], np.maximum)
         if not len(positive) or not len(negative):
             raise DataError(
-                f"A threshold is chosen on photos with and without {listed(list(alarm))}, and "
+                f"A threshold is chosen on photos with and without {listed(alarm)}, and "
                 f"there are {len(positive)} and {len(negative)}. Give photos of both."
             )
-        names = tuple(name for name in class_names if name in alarm)
         item = "photos" if units is None else "groups"
-        return cls(names, np.sort(positive), np.sort(negative), item)
+        return cls(alarm, np.sort(positive), np.sort(negative), item)
 
     def point(
         self, threshold: float, wish: str = "", met: bool = True, confidence: float = 0.95
@@ -114,6 +134,39 @@ class AlarmScores:
             negatives=len(self.negative),
             item=self.item,
         )
+
+
+def stated_recall(found: int, positives: int, to_come: int) -> tuple[float, float]:
+    """Say between what the recall of photos to come lies, by those that a threshold was chosen on.
+
+    Of the scores alone it is used that they come in any order: how many of the new ones lie above
+    the k-th of the old ones follows a beta-binomial distribution, whatever the scores are.
+
+    Args:
+        found: Photos above the threshold, of those that should be.
+        positives: Number of these.
+        to_come: Number of new photos that should be above it, ≥ 1.
+
+    Returns:
+        The ends of a share that holds with 95 % probability at least.
+
+    Example:
+        >>> low, high = stated_recall(found=196, positives=200, to_come=200)
+        >>> round(low, 3), round(high, 3)
+        (0.945, 1.0)
+
+    Reference:
+        Wilks, 1942, "Statistical prediction with special reference to the problem of tolerance
+        limits".
+    """
+    from scipy.stats import betabinom
+
+    low, high = 0.0, 1.0
+    if found:
+        low = float(betabinom.ppf(0.025, to_come, found, positives - found + 1)) / to_come
+    if found < positives:
+        high = float(betabinom.ppf(0.975, to_come, found + 1, positives - found)) / to_come
+    return low, high
 
 
 def point_for_recall(
