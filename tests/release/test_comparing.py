@@ -136,6 +136,32 @@ def test_the_command_says_it_by_its_exit_code(models, photos, capsys):
     assert run(colours, photos)[0] == 2
 
 
+def test_what_each_answers_by_its_rule_is_compared(tiny):
+    from kerasrecipes.data.specs import AbstainBand, CostRule
+    from kerasrecipes.evaluation.operating.measures import Answers, paired_measures
+    from kerasrecipes.heads import get_task
+
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 3, 200)
+    sure = np.eye(3)[targets] * 2 + rng.random((200, 3))
+    scores = sure / sure.sum(axis=1, keepdims=True)
+    output = OutputSpec(name="scores", task="classification", class_names=tiny.CLASS_NAMES)
+    careful = output.model_copy(update={"abstain": AbstainBand(least=(0.62,) * 3)})
+    task = get_task("classification")
+    found = paired_measures(task, targets, Answers(output, scores), Answers(careful, scores))
+    by_name = {one.name: one for one in found.whole}
+    assert set(by_name) == {"accuracy", "answered wrongly", "left to a person"}
+    left = by_name["left to a person"]
+    assert left.before == 0 < left.after == np.mean(careful.rule.decide(scores) < 0)
+    assert left.verdict() == -1 and by_name["accuracy"].difference == 0
+    costs = CostRule(costs=((0, 1, 1), (5, 0, 1), (1, 1, 0)))
+    dear = output.model_copy(update={"costs": costs})
+    turned = Answers(dear, scores[:, [1, 0, 2]])
+    found = paired_measures(task, targets, Answers(dear, scores), turned)
+    cost = next(one for one in found.whole if one.name == "mean cost")
+    assert cost.verdict() == -1 and not cost.is_share and cost.rows == 200
+
+
 def test_better_in_one_thing_and_worse_in_another_is_both(models, photos):
     found = kr.compare_bundles(models / "colours" / "1", models / "colours" / "2", photos)
     first, *others = found.measures

@@ -49,7 +49,7 @@ def paired_measures(
         groups: Number of each example's group; `None` if they are independent.
     """
     compared = _Compared(task, targets, before, after, groups)
-    whole = [compared.quality(), *compared.alarms()]
+    whole = [compared.quality(), *compared.alarms(), *compared.rules()]
     classes = compared.labels() if task.target == LABELS else compared.classes()
     return PairedMeasures(holm_adjusted(whole), holm_adjusted(list(classes)))
 
@@ -96,6 +96,23 @@ class _Compared:
             yield from self._change("recall at the operating point", raised, is_alarm)
             name = "false alarms at the operating point"
             yield from self._change(name, raised, ~is_alarm, higher_is_better=False)
+
+    def rules(self) -> Iterator[PairedChange]:
+        """Compare what each answers by its own rule, where at least one has any."""
+        outputs = [one.output for one in (self.before, self.after)]
+        if not any(output.rule for output in outputs):
+            return
+        said = [self.task.classes(one.scores, one.output) for one in (self.before, self.after)]
+        answers = [one for one in said if one is not None]
+        wrong = [(one >= 0) & (one != self.targets) for one in answers]
+        yield from self._change("answered wrongly", wrong, higher_is_better=False)
+        if any(output.abstains for output in outputs):
+            left = [one < 0 for one in answers]
+            yield from self._change("left to a person", left, higher_is_better=False)
+        first, second = (output.costs for output in outputs)
+        if first and second and np.array_equal(first.matrix(), second.matrix()):
+            paid = [first.paid(self.targets, one) for one in answers]
+            yield from self._change("mean cost", paid, higher_is_better=False, is_share=False)
 
     def classes(self) -> Iterator[PairedChange]:
         """Compare the recall of each class, and at the operating point, too."""
