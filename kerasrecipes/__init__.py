@@ -113,6 +113,10 @@ if TYPE_CHECKING:
     from kerasrecipes.release.bundle import Bundle as Bundle
     from kerasrecipes.release.comparing import compare_bundles as compare_bundles
     from kerasrecipes.release.comparison import Comparison as Comparison
+    from kerasrecipes.release.ensemble import (
+        EnsembleBundle as EnsembleBundle,
+        ensemble_bundles as ensemble_bundles,
+    )
     from kerasrecipes.release.explaining import Explainer as Explainer, heatmap as heatmap
     from kerasrecipes.release.exporting import export_model as export_model
     from kerasrecipes.release.operating import (
@@ -197,6 +201,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "release.bundle": "Bundle",
         "release.comparing": "compare_bundles",
         "release.comparison": "Comparison",
+        "release.ensemble": "EnsembleBundle ensemble_bundles",
         "release.explaining": "Explainer heatmap",
         "release.exporting": "export_model",
         "release.operating": "OperatedBundle operate_bundle",

@@ -147,6 +147,9 @@ class RecallAtFalseAlarms(_AtPoint):
 
     _direction: ClassVar[str] = "up"
 
+    def __init__(self, share: float, **options: Any):
+        super().__init__(share, **options)
+
     def _made(self, place: int) -> keras.metrics.Metric:
         return keras.metrics.SensitivityAtSpecificity(
             1 - self.share, num_thresholds=_THRESHOLDS, class_id=place
@@ -167,6 +170,9 @@ class FalseAlarmsAtRecall(_AtPoint):
     """
 
     _direction: ClassVar[str] = "down"
+
+    def __init__(self, share: float, **options: Any):
+        super().__init__(share, **options)
 
     def _made(self, place: int) -> keras.metrics.Metric:
         return keras.metrics.SpecificityAtSensitivity(
@@ -202,13 +208,15 @@ class MeanRecall(_OfDecisions):
     """The share of a class that is called so, as a mean over classes: balanced accuracy.
 
     Args:
-        class_ids: Lists of places that count as one, e.g. `[[1]]`; `None` for each class.
-        multi_label: Whether examples may have several labels, each given from 0.5 on.
-        from_logits: Whether scores are raw.
-        name, dtype: As in `keras.metrics.Metric`.
+        **options: `class_ids`, lists of places that count as one, e.g. `[[1]]`; `None` for each
+            class. `multi_label`, whether examples may have several labels, each given from 0.5
+            on. `from_logits`, whether scores are raw. `name` and `dtype` as in Keras.
     """
 
     _direction: ClassVar[str] = "up"
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
 
     def _made(self, place: int) -> keras.metrics.Metric:
         return keras.metrics.Recall(class_id=place)
@@ -220,10 +228,13 @@ class MeanPrecision(_OfDecisions):
     """Of what is called a class, the share that is, as a mean over classes.
 
     Args:
-        class_ids, multi_label, from_logits, name, dtype: As in `MeanRecall`.
+        **options: As in `MeanRecall`.
     """
 
     _direction: ClassVar[str] = "up"
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
 
     def _made(self, place: int) -> keras.metrics.Metric:
         return keras.metrics.Precision(class_id=place)

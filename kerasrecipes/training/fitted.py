@@ -1,6 +1,5 @@
 """What a fit leaves behind, in one place, and how a model is measured."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.inference import time_single
 from kerasrecipes.data.modality import get_modality
 from kerasrecipes.data.seen import on_side, with_seen
 from kerasrecipes.data.specs import ModelInput, OutputSpec
@@ -24,7 +24,6 @@ from kerasrecipes.report.run_report import RunReport
 if TYPE_CHECKING:
     import keras
 
-LATENCY_RUNS = 30
 DECIDED = "Thresholds were chosen on these examples, so what depends on them looks too good."
 
 
@@ -258,20 +257,9 @@ def measure(
         answers,
         known,
         groups=examples.groups,
-        latency_ms=_latency_ms(model),
+        latency_ms=time_single(model),
         seed=seed,
     )
     if known is not output:
         evaluation = evaluation.noted(DECIDED)
     return known, HeldOut(split, examples, targets, answers, seen), evaluation
-
-
-def _latency_ms(model: "keras.Model") -> list[float]:
-    """Time single examples through Keras; what counts on a device is the exported file's."""
-    example = np.full((1, *model.input.shape[1:]), 127, np.float32)
-    times = []
-    for _ in range(LATENCY_RUNS + 3):
-        started = time.perf_counter()
-        model.predict_on_batch(example)
-        times.append((time.perf_counter() - started) * 1e3)
-    return times[3:]

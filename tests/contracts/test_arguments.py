@@ -33,7 +33,7 @@ HELD = set(
     "Ablation ActivationRange AdaptedModel AdapterSummary BackboneSpec BatchNormChange Benchmark "
     "Bundle DriftReport ReferenceProfile Shift "
     "BundleEvaluation CheckReport ClassHead ClassResult Comparison Continuation Estimate "
-    "Evaluation "
+    "EnsembleBundle Evaluation "
     "Example Examples Excluded ExportFormat ExportRecord Finding FineTuned FreezeSummary "
     "GradientCheck GraphFacts Head ModelInput LabelResult Latency LayerPrecision "
     "LayerSensitivity LearningRateSuggestion LoadedModel Mistakes Modality MultiLabelEvaluation "
@@ -95,6 +95,8 @@ def sound(tmp_path_factory):
         "spec": kr.get_backbone("efficientnet_lite0"), "adapter": kr.LowRank(), "level": "normal",
         "make": print, "alarm": ["a"], "columns": {"camera": ["a", "b"] * 20}, "quality": labels,
         "learning_rate": 0.1, "probe": (np.zeros((2, 8, 8, 3)), np.eye(2)),
+        "champion": folder / "none", "challenger": folder / "other", "share": 0.1,
+        "bundles": [folder / "none", folder / "other"],
         "stages": (kr.Stage("a", 1, 0.1),), "backbone": "efficientnet_lite0", "on": "logits",
     }  # fmt: skip
 
