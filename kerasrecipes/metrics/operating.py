@@ -54,7 +54,7 @@ class _MeanOfClasses(keras.metrics.Metric):
             y_pred: Scores, shape `(n, classes)`, or `(n, 1)` for yes or no.
             sample_weight: How much each example counts.
         """
-        scores = ops.cast(y_pred, "float32")
+        y_true, scores = ops.convert_to_tensor(y_true), ops.cast(y_pred, "float32")
         classes = scores.shape[-1]
         if len(y_true.shape) < 2 or (y_true.shape[-1] == 1 and classes > 1):
             flat = ops.cast(ops.reshape(y_true, (-1,)), "int32")

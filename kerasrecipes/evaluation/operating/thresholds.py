@@ -153,7 +153,7 @@ def stated_recall(found: int, positives: int, to_come: int) -> tuple[float, floa
     Example:
         >>> low, high = stated_recall(found=196, positives=200, to_come=200)
         >>> round(low, 3), round(high, 3)
-        (0.945, 1.0)
+        (0.94, 1.0)
 
     Reference:
         Wilks, 1942, "Statistical prediction with special reference to the problem of tolerance
