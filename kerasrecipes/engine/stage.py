@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from kerasrecipes.callbacks.early_stopping import EarlyStopping
     from kerasrecipes.engine.wanted import Feed, Settings
 
 
@@ -247,7 +248,6 @@ class StageRunner:
     def _fit(self, trained: "keras.Model", feeds: "Sequence[Feed]", stage: Stage,
         first_epoch: int, watch: Stopwatch, rates: StageRates,
     ) -> tuple[dict[str, list[float]], int | None, bool]:  # fmt: skip
-        from kerasrecipes.callbacks.early_stopping import EarlyStopping
         from kerasrecipes.callbacks.progress import Interrupts, LearningRateLog, Progress
 
         val = val_batches(self, feeds[1])
@@ -257,8 +257,7 @@ class StageRunner:
         count = counted_on(self.callbacks, ran, ran * self._steps, self.epochs_planned)
         with errors(), self.val.reader.errors(), interrupts, progress, count:
             start = self._start_value(trained, val, stage)
-            monitor, patience = self.lesson.monitor, self._patience(stage)
-            stopping = EarlyStopping(monitor, patience=patience, start_value=start)
+            stopping = self._stopping(stage, start)
             # Of a few photos, the loss would put back some weights from near the start.
             judge = [] if too_few(self.val.examples) else [stopping]
             callbacks = self._callbacks(stage, first_epoch, history, interrupts, *judge, progress)
@@ -338,8 +337,11 @@ class StageRunner:
         value: float = found[self.lesson.monitor.removeprefix("val_")]
         return value
 
-    def _patience(self, stage: Stage) -> int | None:
-        return self.settings.patience if stage.patience is None else stage.patience
+    def _stopping(self, stage: Stage, start: float) -> "EarlyStopping":
+        from kerasrecipes.callbacks.early_stopping import EarlyStopping
+
+        patience = self.settings.patience if stage.patience is None else stage.patience
+        return EarlyStopping(self.lesson.monitor, patience=patience, start_value=start)
 
     def _callbacks(self, stage: Stage, first_epoch: int, *own: "keras.callbacks.Callback") -> list:
         import keras
