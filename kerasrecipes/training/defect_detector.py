@@ -15,7 +15,7 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.errors import DataError, did_you_mean, listed
 from kerasrecipes.evaluation.base import Result
-from kerasrecipes.evaluation.operating.conformal import AbstainBand
+from kerasrecipes.evaluation.operating.conformal import abstain_band
 from kerasrecipes.novelty.detector import Novelty, depths_of, outputs_of
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.report.run_report import DataReport, RunReport
@@ -233,7 +233,7 @@ def threshold_of(
         The threshold, and the number of parts.
     """
     right = np.zeros(len(scores), np.int64)
-    band = AbstainBand.of(-scores[:, None], right, 1 - false_alarms, groups=groups, seed=seed)
+    band = abstain_band(-scores[:, None], right, 1 - false_alarms, groups=groups, seed=seed)
     return -band.least[0], band.photos
 
 

@@ -114,9 +114,8 @@ ROOMS = {
         later_libraries="jinja2 keras sklearn",
     ),
     "training": Room(
-        "backbones bundles data drift engine evaluation heads losses metrics novelty photos release "
-        "report "
-        "settings statistics surgery",
+        "backbones bundles data drift engine evaluation heads losses metrics novelty photos "
+        "release report settings statistics surgery",
         later="verify",
         libraries="numpy",
         later_libraries="keras sklearn",

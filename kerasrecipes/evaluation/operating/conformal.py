@@ -67,7 +67,10 @@ def _lowest(right: np.ndarray, coverage: float) -> float:
     rank = math.floor((len(right) + 1) * (1 - coverage) + 1e-9)
     # Too few to exclude anything: every class stays open. A little lower, so that what a file
     # rounds decides nothing.
-    return float(np.sort(right)[rank - 1]) * (1 - 1e-3) if rank else 0.0
+    if not rank:
+        return 0.0
+    score = float(np.sort(right)[rank - 1])
+    return score - 1e-3 * abs(score)
 
 
 def _one_of_each(units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
