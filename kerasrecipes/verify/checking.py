@@ -245,7 +245,9 @@ def check_interface(
             f"The export '{record.name}' carries the labels {listed(told.class_names)}, the "
             f"bundle {listed(wanted.class_names)}. Export again with --overwrite."
         )
-    if told != wanted or contract.outputs != bundle.manifest.outputs:
+    # What says what the scores mean is the file's own.
+    given = tuple(output for output in contract.outputs if output.task != DECISION)
+    if told != wanted or given != bundle.manifest.outputs:
         raise DataError(
             f"The export '{record.name}' answers with {told}, the bundle's model with {wanted}. "
             "Export again with --overwrite."
