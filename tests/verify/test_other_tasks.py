@@ -114,11 +114,11 @@ def test_numbers_are_compared_by_their_errors(brightness):
 def test_a_file_of_other_numbers_is_refused(brightness, monkeypatch):
     from kerasrecipes.verify import checking
 
-    def shifted(model, inputs, output):
-        return ask(model, inputs, output) + 20
+    def shifted(model, inputs):
+        return {name: answers + 20 for name, answers in ask(model, inputs).items()}
 
-    ask = checking.ask
-    monkeypatch.setattr(checking, "ask", shifted)
+    ask = checking.ask_all
+    monkeypatch.setattr(checking, "ask_all", shifted)
     found = verify_export(brightness, "tflite-float32")
     assert not found.passed and found.agreement == 0.0
     said = "; ".join(found.failures)
@@ -129,14 +129,15 @@ def test_a_file_of_other_numbers_is_refused(brightness, monkeypatch):
 def test_a_number_of_nan_fails_and_stays_json(brightness, monkeypatch):
     from kerasrecipes.verify import checking
 
-    ask = checking.ask
+    ask = checking.ask_all
 
-    def broken(model, inputs, output):
-        answers = ask(model, inputs, output)
-        answers[:2] = np.nan
-        return answers
+    def broken(model, inputs):
+        found = ask(model, inputs)
+        for answers in found.values():
+            answers[:2] = np.nan
+        return found
 
-    monkeypatch.setattr(checking, "ask", broken)
+    monkeypatch.setattr(checking, "ask_all", broken)
     found = verify_export(brightness, "tflite-float32")
     assert "2 of 60 photos are answered with NaN or infinity" in found.failures
     json.dumps(found.to_dict(), allow_nan=False)
@@ -154,8 +155,12 @@ def test_several_labels_are_compared_label_by_label(colours):
 def test_a_label_that_is_given_no_more_is_a_flip(colours, monkeypatch):
     from kerasrecipes.verify import checking
 
-    ask = checking.ask
-    monkeypatch.setattr(checking, "ask", lambda *given: ask(*given) * [1, 1, 0.1])
+    ask = checking.ask_all
+
+    def weaker(model, inputs):
+        return {name: answers * [1, 1, 0.1] for name, answers in ask(model, inputs).items()}
+
+    monkeypatch.setattr(checking, "ask_all", weaker)
     found = verify_export(colours, "tflite-float32", tolerance=Tolerance(min_agreement=0.0))
     flip = next(flip for flip in found.flips if "red" in flip.before)
     assert "red" not in flip.after
