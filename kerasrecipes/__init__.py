@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         quantization as quantization,
         statistics as statistics,
         surgery as surgery,
+        texts as texts,
     )
     from kerasrecipes.backbones import (
         BackboneSpec as BackboneSpec,
@@ -134,6 +135,13 @@ if TYPE_CHECKING:
     from kerasrecipes.serve import Prediction as Prediction, Predictor as Predictor
     from kerasrecipes.surgery import BitFit as BitFit, Bottleneck as Bottleneck, LowRank as LowRank
     from kerasrecipes.templates import copy_recipe as copy_recipe, list_recipes as list_recipes
+    from kerasrecipes.texts import (
+        Text as Text,
+        TextSet as TextSet,
+        check_texts as check_texts,
+        scan_texts as scan_texts,
+    )
+    from kerasrecipes.texts.split import split_texts as split_texts
     from kerasrecipes.training.bundle_evaluation import (
         BundleEvaluation as BundleEvaluation,
         evaluate_bundle as evaluate_bundle,
@@ -155,6 +163,8 @@ if TYPE_CHECKING:
     )
     from kerasrecipes.training.probe import ProbeResult as ProbeResult
     from kerasrecipes.training.recipe import Recipe as Recipe
+    from kerasrecipes.training.texts.fine_tune import fine_tune_texts as fine_tune_texts
+    from kerasrecipes.training.texts.text_classifier import TextClassifier as TextClassifier
     from kerasrecipes.verify import (
         Benchmark as Benchmark,
         Latency as Latency,
@@ -213,6 +223,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "serve": "Prediction Predictor",
         "surgery": "BitFit Bottleneck LowRank",
         "templates": "copy_recipe list_recipes",
+        "texts": "Text TextSet check_texts scan_texts",
+        "texts.split": "split_texts",
         "training.bundle_evaluation": "BundleEvaluation evaluate_bundle",
         "training.defect_detector": "DefectDetector NoveltyFound",
         "training.distillation": "Distillation",
@@ -221,10 +233,12 @@ __getattr__, __dir__, __all__ = lazy_names(
         "training.loading": "adopt_model load_recipe register_recipe",
         "training.probe": "ProbeResult",
         "training.recipe": "Recipe",
+        "training.texts.fine_tune": "fine_tune_texts",
+        "training.texts.text_classifier": "TextClassifier",
         "verify": "Benchmark Latency Tolerance Verification benchmark_bundle "
         "benchmark_export verify_bundle verify_export",
     },
     own="__version__",
     rooms="backbones callbacks data drift engine evaluation explaining export heads losses metrics "
-    "optimization optimizers photos quantization statistics surgery",
+    "optimization optimizers photos quantization statistics surgery texts",
 )

@@ -15,6 +15,7 @@ from browser import browser, open_page
 from children import end_child, start_child
 from textures import make
 from tiny_backbone import tiny_backbone
+from tiny_bert import draw_texts, tiny_bert, write_table
 
 __all__ = ["browser", "end_child", "make", "open_page", "start_child"]  # fixtures
 
@@ -86,6 +87,43 @@ def tiny_command(monkeypatch, tiny_spec) -> list[str]:
 
     monkeypatch.setitem(backbones._REGISTRY.added, "tiny", tiny_spec())
     return [sys.executable, "-c", CATALOGUED, str(FIXTURES)]
+
+
+@pytest.fixture(scope="session")
+def tickets(tmp_path_factory) -> Path:
+    """A table with 40 texts of each of three topics; not to be changed."""
+    return write_table(tmp_path_factory.mktemp("tickets") / "tickets.jsonl", draw_texts(120))
+
+
+@pytest.fixture(scope="session")
+def ticket_sets(tickets):
+    """The texts, split into training, validation and test sets."""
+    from kerasrecipes import scan_texts, split_texts
+
+    return split_texts(scan_texts(tickets), test_fraction=0.25, val_fraction=0.25, near=False)
+
+
+@pytest.fixture(scope="session")
+def text_fitted(ticket_sets):
+    """A fitted `TextClassifier` that was measured on its test; not to be changed."""
+    from kerasrecipes import TextClassifier, UnfreezeSchedule
+
+    train, val, test = ticket_sets
+    schedule = UnfreezeSchedule.two_phase(
+        1, 1e-3, head_epochs=12, head_learning_rate=0.03, open_fraction=0.4
+    )
+    recipe = TextClassifier(tiny_bert(), schedule=schedule, batch_size=8)
+    recipe.fit(train, val, verbose=False)
+    recipe.evaluate(test)
+    return recipe
+
+
+@pytest.fixture(scope="session")
+def text_bundle(text_fitted, tmp_path_factory):
+    """Its bundle, with the usual `.tflite` file; not to be changed."""
+    bundle = text_fitted.save(tmp_path_factory.mktemp("models") / "tickets")
+    bundle.export()
+    return bundle
 
 
 @pytest.fixture(scope="session")

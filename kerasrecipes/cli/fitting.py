@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kerasrecipes.cli.kinds import ChosenRecipe, RecipeKind, TextColumn, kind_of
 from kerasrecipes.cli.options import (
     Augment,
     Backbone,
@@ -56,9 +57,11 @@ def train(
     context: typer.Context,
     photos: Photos,
     to: Annotated[Path, typer.Option(help="The model's folder, e.g. saved_models/tiles.")],
+    recipe: ChosenRecipe = RecipeKind.IMAGES,
     backbone: Backbone = "efficientnet_lite0",
     image_size: Side = None,
     weights: Weights = "default",
+    text: TextColumn = None,
     label: LabelColumn = None,
     labels: LabelColumns = None,
     value: ValueColumn = None,
@@ -80,26 +83,27 @@ def train(
     resume: Resume = False,
     callback: Callbacks = None,
 ) -> None:
-    """Fine-tune a backbone on photos, evaluate it, and save it.
+    """Fine-tune a backbone on photos, or on texts, evaluate it, and save it.
 
     With --run, the run keeps a recipe.toml that repeats it.
     """
-    settings, split = told_recipe(context, config, assignments)
-    from kerasrecipes.training.fine_tune import fine_tune_images
-
+    kind = kind_of(recipe)
+    settings, split = told_recipe(context, config, assignments, kind.recipe)
     how: Any = {"epochs": epochs, "fail_on_leak": fail_on_leak, "callbacks": callback or ()}
-    done = fine_tune_images(photos, to, run_folder=run, resume=resume, **how, **settings, **split)
-    _tell(done, photos, run)
+    done = kind.fine_tune(photos, to, run_folder=run, resume=resume, **how, **settings, **split)
+    _tell(done, photos, run, recipe)
 
 
-def _tell(done: Any, photos: Path, run: Path | None) -> None:
+def _tell(done: Any, photos: Path, run: Path | None, recipe: RecipeKind) -> None:
     from kerasrecipes.engine.run_folder import RECIPE
 
     folder = printable(done.bundle.folder)
     print(f"\nSaved to {folder}. The report: {folder}/report.html")
-    print(f"Next: kerasrecipes export {folder} --format tflite --quantization int8")
+    smaller = " --quantization int8" if recipe is RecipeKind.IMAGES else ""
+    print(f"Next: kerasrecipes export {folder} --format tflite{smaller}")
     if run is not None:
         words = ["kerasrecipes", "train", str(photos), "--config", str(run / RECIPE)]
+        words += [] if recipe is RecipeKind.IMAGES else ["--recipe", recipe.value]
         print(f"To repeat it: {printable(shlex.join(words))} --to saved_models/…")
     if done.report.interrupted:
         raise typer.Exit(130)

@@ -2,11 +2,13 @@
 
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from kerasrecipes.cli.kinds import TextColumn, sources_of
 from kerasrecipes.cli.options import (
     Backbone,
     Json,
@@ -18,6 +20,14 @@ from kerasrecipes.cli.options import (
 )
 from kerasrecipes.errors import printable
 
+Quantization = Annotated[
+    str | None,
+    typer.Option(
+        help="float32, float16, dynamic, int8 or int4; else float32, or, for texts, dynamic."
+    ),
+]
+# Of a text that is printed beside its answer.
+_WIDTH = 100
 Signatures = Annotated[
     str | None,
     typer.Option(help="What a .tflite does besides: embed (features), or embed,train (learns)."),
@@ -53,9 +63,7 @@ Decide = Annotated[
 def export_saved(
     model: Model,
     format: Annotated[str, typer.Option(help="A format that `kerasrecipes ls` names.")] = "tflite",
-    quantization: Annotated[
-        str, typer.Option(help="float32, float16, dynamic, int8 or int4.")
-    ] = "float32",
+    quantization: Quantization = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an export of the same name.")
     ] = False,
@@ -197,27 +205,35 @@ def benchmark_saved(
 
 def predict(
     model: Annotated[Path, typer.Argument(help="A model folder, or a .tflite or .onnx file.")],
-    photos: Annotated[list[Path], typer.Argument(help="Photos, and folders of photos.")],
+    photos: Annotated[
+        list[str],
+        typer.Argument(
+            help="Photos, and folders of photos. For texts: texts, tables, .txt files, or - for "
+            "the lines of the standard input."
+        ),
+    ],
+    text: TextColumn = None,
     export: Annotated[
         str | None, typer.Option(help="Which export, e.g. onnx-float32; else the smallest .tflite.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what photos show, by the exported file, without tensorflow (but for a SavedModel).
+    """Say what photos show, or texts mean, by the exported file, without tensorflow.
 
-    Exits with 1 if a photo could not be used.
+    A SavedModel alone needs it. Exits with 1 if a photo or text could not be used.
     """
     from kerasrecipes.serve.predictor import Predictor
 
     failed = False
-    for found in Predictor(model, export=export).iterate(photos):
+    predictor = Predictor(model, export=export)
+    for found in predictor.iterate(sources_of(predictor, photos, text)):
         failed |= bool(found.error)
         if as_json:
             print(json.dumps(found.to_dict()), flush=True)
         elif found.error:
             print(f"{printable(found.path)}: {printable(found.error)}", file=sys.stderr)
         else:
-            print(f"{found.said}  {printable(found.path)}")
+            print(f"{found.said}  {printable(_in_a_line(found.path))}")
     if failed:
         raise typer.Exit(1)
 
@@ -263,3 +279,8 @@ def explain(
             print(json.dumps(game.to_dict()) if as_json else f"\n{game}", flush=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _in_a_line(text: str) -> str:
+    """Shorten a text that was answered, so that answers stay one below the other."""
+    return textwrap.shorten(text, _WIDTH, placeholder=" …") if " " in text else text

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kerasrecipes.cli.kinds import TextColumn
+
 # For a scheduler: how a command ends that found too little to tell.
 NOT_ENOUGH = 6
 
@@ -131,9 +133,9 @@ TopEpochs = Annotated[
 
 def as_asked(**typed: str | None) -> dict[str, Any]:
     """Read the names of columns and classes as a recipe reads them, of those that were typed."""
-    from kerasrecipes.settings.split_rows import SPLIT_ROWS
+    from kerasrecipes.settings.split_rows import SPLIT_ROWS, TEXT_SPLIT_ROWS
 
-    kinds = {row.name: row.kind for row in SPLIT_ROWS}
+    kinds = {row.name: row.kind for row in (*SPLIT_ROWS, *TEXT_SPLIT_ROWS)}
     return {
         name: kinds[name].from_plain(value) for name, value in typed.items() if value is not None
     }
@@ -158,13 +160,14 @@ def scanned(photos: Path, columns: dict[str, Any], **how: Any) -> tuple[Any, dic
 def with_columns(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command about a saved model choose which column of a table its photos are judged by.
 
-    It gets the options `--label`, `--labels`, `--value` and `--labels-from`; `photos` are scanned
-    for the model if one is typed.
+    It gets the options `--text`, `--label`, `--labels`, `--value` and `--labels-from`; `photos` are
+    scanned for the model if one is typed.
 
     Args:
         command: It has the arguments `model` and `photos`.
     """
     added = {
+        "text": TextColumn,
         "label": LabelColumn,
         "labels": LabelColumns,
         "value": ValueColumn,
@@ -179,7 +182,14 @@ def with_columns(command: Callable[..., None]) -> Callable[..., None]:
 
             if given["photos"] is None:
                 raise typer.BadParameter("there are no photos. Name a table.")
-            given["photos"] = Bundle.load(given["model"]).scan(given["photos"], **columns)
+            bundle = Bundle.load(given["model"])
+            texts = bundle.modality.written
+            for option, fits in (("text", texts), ("labels_from", not texts)):
+                if option in columns and not fits:
+                    noun = bundle.modality.noun[1]
+                    hint = f"'--{option.replace('_', '-')}'"
+                    raise typer.BadParameter(f"it is not for {noun}.", param_hint=hint)
+            given["photos"] = bundle.scan(given["photos"], **columns)
         command(**given)
 
     own = inspect.signature(command)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kerasrecipes.cli.kinds import ChosenRecipe, RecipeKind, TextColumn, kind_of
 from kerasrecipes.cli.options import (
     Augment,
     ClassOrder,
@@ -27,6 +28,8 @@ from kerasrecipes.errors import printable
 
 def doctor(
     photos: Photos,
+    recipe: ChosenRecipe = RecipeKind.IMAGES,
+    text: TextColumn = None,
     label: LabelColumn = None,
     labels: LabelColumns = None,
     value: ValueColumn = None,
@@ -40,30 +43,27 @@ def doctor(
     fail_on_leak: FailOnLeak = False,
     as_json: Json = False,
 ) -> None:
-    """Say what is in a folder of photos, and what is wrong with it.
+    """Say what is in a folder of photos or a table of texts, and what is wrong with it.
 
     Exits with 1 if there is an error among the findings.
     """
     from dataclasses import replace
 
-    from kerasrecipes.photos.check import check_photos
-    from kerasrecipes.photos.scan import scan_photos
-    from kerasrecipes.photos.split import split_photos
-
     asked = as_asked(
         label=label, labels=labels, value=value, classes=classes, labels_from=labels_from
     )
-    found = scan_photos(photos, **asked, group_by=group_by, max_unreadable_fraction=1.0)
-    if fail_on_leak and split is None and not any(photo.split for photo in found.photos):
+    kind, asked = kind_of(recipe), _for_its_scan(recipe, asked, text)
+    found = kind.scan(photos, **asked, group_by=group_by, max_unreadable_fraction=1.0)
+    if fail_on_leak and split is None and not any(one.split for one in found.items):
         raise typer.BadParameter(
             "there is no split that could leak. Add e.g. --split auto.",
             param_hint="'--fail-on-leak'",
         )
     sets: tuple[Any, ...] = (found,)
     if split is not None:
-        train, val, test = split_photos(found, split_by=split.value, seed=seed)
+        train, val, test = kind.split(found, split_by=split.value, seed=seed)
         sets = (replace(train, excluded=found.excluded, ignored=found.ignored), val, test)
-    report = check_photos(*sets)
+    report = kind.check(*sets)
     print_json(report.to_dict()) if as_json else print(report)
     if not report.ok or (fail_on_leak and report.leaks):
         raise typer.Exit(1)
@@ -101,6 +101,17 @@ def review(
         with suppress(KeyboardInterrupt):
             server.serve_forever()
         print(f"\n{server.session.summary()}")
+
+
+def _for_its_scan(recipe: RecipeKind, asked: dict[str, Any], text: str | None) -> dict[str, Any]:
+    """Add the column of texts to what a scan is told, and refuse what it does not know."""
+    if recipe is RecipeKind.TEXTS:
+        if "labels_from" in asked:
+            raise typer.BadParameter("of texts it is not read yet.", param_hint="'--labels-from'")
+        return {**asked, "text": text}
+    if text is not None:
+        raise typer.BadParameter("photos have no column of texts.", param_hint="'--text'")
+    return asked
 
 
 def show_augmentation(

@@ -36,7 +36,10 @@ Assignments = Annotated[
 
 
 def told_recipe(
-    context: typer.Context, config: Path | None, assignments: list[str] | None
+    context: typer.Context,
+    config: Path | None,
+    assignments: list[str] | None,
+    recipe: Any = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Join what a file, the options of a command and `--set` say; the later one counts.
 
@@ -44,6 +47,7 @@ def told_recipe(
         context: The command that runs; its options have the names of settings.
         config: The file, if there is one.
         assignments: Texts such as `"dropout=0.3"`.
+        recipe: The class of the recipe; `None` for an `ImageClassifier`.
 
     Returns:
         The settings of the recipe, and how the photos are chosen and split.
@@ -55,7 +59,10 @@ def told_recipe(
     from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
     from kerasrecipes.settings.written.recipe_file import RecipeFile
 
-    found = RecipeFile(IMAGE_CLASSIFIER)
+    if recipe is None:
+        found = RecipeFile(IMAGE_CLASSIFIER)
+    else:
+        found = RecipeFile(recipe.table, modality=recipe.modality)
     with _usage("--config"):
         if config is not None:
             found.read(config)
@@ -71,8 +78,7 @@ def told_recipe(
 
 def _take_options(found: "RecipeFile", context: typer.Context) -> None:
     """Take what was typed, and not what an option is without."""
-    from kerasrecipes.settings.split_rows import SPLIT_ROWS
-    from kerasrecipes.settings.written.recipe_file import SPLIT
+    from kerasrecipes.settings.split_rows import SPLIT_ROWS, TEXT_SPLIT_ROWS, split_rows_of
 
     typed = {
         name: value.value if isinstance(value, Enum) else value
@@ -82,10 +88,16 @@ def _take_options(found: "RecipeFile", context: typer.Context) -> None:
     if "image_size" in typed:
         typed["image_size"] = [typed["image_size"]] * 2
     settings = {row.name for row in found.table}
-    split = {row.name for row in SPLIT_ROWS}
+    split = {row.name for row in split_rows_of(found.modality)}
+    about = {row.name for row in (*SPLIT_ROWS, *TEXT_SPLIT_ROWS)}
+    others = {"image_size", "augment", *about} - settings - split
+    if wrong := sorted(others & typed.keys()):
+        raise typer.BadParameter(
+            f"{listed(wrong)} would have no effect: it is not about {found.modality}. Leave it out."
+        )
     found.plain |= {name: value for name, value in typed.items() if name in settings}
     said = {name: value for name, value in typed.items() if name in split}
-    found.plain[SPLIT] = {**found.plain.get(SPLIT, {}), **said}
+    found.plain[found.modality] = {**found.plain.get(found.modality, {}), **said}
 
 
 @contextmanager
@@ -135,8 +147,9 @@ def init(
 def _counted(source: Path, columns: dict[str, Any]) -> str:
     """Count photos and classes without reading a photo."""
     from kerasrecipes.data.tables.answers import Asked
+    from kerasrecipes.data.tables.folder import walk_folder
     from kerasrecipes.data.tables.table import TABLE_SUFFIXES, read_table
-    from kerasrecipes.photos.folder import walk_folder
+    from kerasrecipes.photos.decoding.names import looks_like_a_photo
 
     root = Path(os.path.abspath(source))
     if root.is_file() and root.suffix.lower() in TABLE_SUFFIXES:
@@ -149,5 +162,5 @@ def _counted(source: Path, columns: dict[str, Any]) -> str:
             f"'{printable(source)}' is a folder, which has no columns. Leave {listed(columns)} "
             "out, or name a table."
         )
-    found, *_, classes = walk_folder(root)
+    found, *_, classes = walk_folder(root, looks_like_a_photo)
     return f"{len(found):,} photos of {len(classes):,} classes"

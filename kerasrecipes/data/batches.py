@@ -6,6 +6,7 @@ buffer depends on its history. Here the order is a pure function of the seed and
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +17,52 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
-    """Return the permutation of `count` photos in one epoch, int64, shape `(count,)`."""
-    return np.random.default_rng([seed, epoch]).permutation(count)
+# So many batches are drawn together and sorted by size: enough that hardly anything is padded, and
+# few enough that a batch is still a mixture.
+WINDOW = 20
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Examples of different sizes, of which a batch should have equal ones.
+
+    Args:
+        of: The size of each example, e.g. its tokens; int64, shape `(n,)`.
+        batch_size: Examples per batch.
+    """
+
+    of: np.ndarray
+    batch_size: int
+
+    def sorted(self, order: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Sort an order by size within windows of batches, and shuffle the batches of each.
+
+        Args:
+            order: A permutation of the examples.
+            rng: Decides the order of the batches. One that is not full stays the last.
+        """
+        size, found = self.batch_size, []
+        for start in range(0, len(order), WINDOW * size):
+            window = order[start : start + WINDOW * size]
+            window = window[np.argsort(self.of[window], kind="stable")]
+            full = len(window) // size
+            batches = [window[i * size : (i + 1) * size] for i in rng.permutation(full)]
+            found += [*batches, window[full * size :]]
+        return np.concatenate(found) if found else order
+
+
+def epoch_order(count: int, seed: int, epoch: int, sizes: Sizes | None = None) -> np.ndarray:
+    """Return the permutation of `count` examples in one epoch, int64, shape `(count,)`.
+
+    Args:
+        count: Number of examples.
+        seed: Seed of the order.
+        epoch: The epoch, from 0.
+        sizes: Their sizes, if those of a batch should be alike.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(count)
+    return order if sizes is None else sizes.sorted(order, rng)
 
 
 def epoch_views(order: np.ndarray, epoch: int, views: int | None) -> np.ndarray:
@@ -33,7 +77,12 @@ def epoch_views(order: np.ndarray, epoch: int, views: int | None) -> np.ndarray:
 
 
 def index_batches(
-    count: int, batch_size: int, seed: int | None, epochs: range, views: int | None
+    count: int,
+    batch_size: int,
+    seed: int | None,
+    epochs: range,
+    views: int | None,
+    sizes: np.ndarray | None = None,
 ) -> "tf.data.Dataset":
     """Return a dataset of `(photo index, view)` batches, epoch after epoch.
 
@@ -43,12 +92,17 @@ def index_batches(
         seed: Seed of the order; `None` keeps the order as it is.
         epochs: Which epochs to produce, e.g. `range(3, 8)` when resuming at the fourth.
         views: Number of distinct views per photo; `None` for a fresh one each epoch.
+        sizes: The size of each, int64, shape `(count,)`, if those of a batch should be alike:
+            without a seed, all are sorted then.
     """
     import tensorflow as tf
 
+    alike = None if sizes is None else Sizes(sizes, batch_size)
+    fixed = np.arange(count) if sizes is None else np.argsort(sizes, kind="stable")
+
     def one_epoch(epoch: Any) -> Any:
         epoch = int(epoch)
-        order = np.arange(count) if seed is None else epoch_order(count, seed, epoch)
+        order = fixed if seed is None else epoch_order(count, seed, epoch, alike)
         return order.astype(np.int64), epoch_views(order, epoch, views).astype(np.int64)
 
     def batches(epoch: Any) -> Any:

@@ -1,12 +1,12 @@
 """What is wrong with a set of examples, or with a split of it, in plain words."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
 from kerasrecipes.data import label_findings, leak_findings, number_findings
-from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Example, Examples
+from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Example, Examples, in_words_of
 from kerasrecipes.data.findings import Finding, Placed
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.statistics.shown import Part, Shown
@@ -33,6 +33,7 @@ class CheckReport(Shown):
         sizes: Photos of every side.
         target: What they are answered with: `"class"`, `"labels"` or `"number"`.
         numbers: `smallest`, `median` and `largest` of every side, where they have numbers.
+        noun: What people call one and several of what was looked at.
     """
 
     findings: tuple[Finding, ...]
@@ -40,6 +41,7 @@ class CheckReport(Shown):
     sizes: dict[str, int]
     target: str = CLASS
     numbers: dict[str, dict[str, float]] = field(default_factory=dict)
+    noun: tuple[str, str] = ("photo", "photos")
 
     @property
     def leaks(self) -> tuple[Finding, ...]:
@@ -58,7 +60,7 @@ class CheckReport(Shown):
             "ok": self.ok,
             "leaks": len(self.leaks),
             "target": self.target,
-            "photos": self.sizes,
+            self.noun[1]: self.sizes,
             "counts": self.counts,
             **({"numbers": self.numbers} if self.numbers else {}),
             "findings": findings,
@@ -73,7 +75,7 @@ class CheckReport(Shown):
         else:
             for name in dict.fromkeys(name for found in self.counts.values() for name in found):
                 rows.append((name, *(str(found.get(name, 0)) for found in self.counts.values())))
-        rows.append(("photos", *map(str, self.sizes.values())))
+        rows.append((self.noun[1], *map(str, self.sizes.values())))
         right = tuple(range(1, 1 + len(self.counts)))
         yield Table("", (_HEADINGS[self.target], *self.sizes), tuple(rows), right, name_width=60)
         yield ""
@@ -110,11 +112,15 @@ def check_sets(sets: Sequence[Examples], checks: Sequence[Check], near: bool) ->
         sides += [names[place] if len(sets) > 1 else i.split or "all" for i in one.items]
     placed = Placed(tuple(items), tuple(sides), tuple(sets), near)
     findings = [
-        finding for check in (*checks, *_COMMON[placed.target]) for finding in check(placed)
+        replace(finding, message=in_words_of(sets[0].noun, finding.message))
+        for check in (*checks, *_COMMON[placed.target])
+        for finding in check(placed)
     ]
     findings.sort(key=lambda finding: _ORDER[finding.severity])
     numbers = _spans(placed) if placed.target == NUMBER else {}
-    return CheckReport(tuple(findings), placed.counts(), placed.sizes, placed.target, numbers)
+    return CheckReport(
+        tuple(findings), placed.counts(), placed.sizes, placed.target, numbers, sets[0].noun
+    )
 
 
 def _spans(placed: Placed) -> dict[str, dict[str, float]]:

@@ -6,6 +6,7 @@ the package knows photos, texts or signals only through these types.
 
 import hashlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -73,6 +74,11 @@ class Reader(ABC):
     examples: "Examples"
 
     @property
+    def sizes(self) -> np.ndarray | None:
+        """The size of each example, int64, shape `(n,)`, where a batch should have equal ones."""
+        return None
+
+    @property
     @abstractmethod
     def varies(self) -> bool:
         """Whether one view differs from another."""
@@ -88,6 +94,16 @@ class Reader(ABC):
     @abstractmethod
     def in_order(self, batch_size: int) -> Iterator[Any]:
         """Yield batches of all examples as they are, once, in their own order."""
+
+    def each_once(self, batch_size: int) -> Iterator[tuple[np.ndarray, Any]]:
+        """Yield batches of all examples as they are, once, with the index of each, int64.
+
+        Where they have sizes, a batch has equal ones, so that hardly anything is padded.
+        """
+        done = 0
+        for batch in self.in_order(batch_size):
+            yield np.arange(done, done + len(batch)), batch
+            done += len(batch)
 
     @abstractmethod
     def batches(self, order: Any) -> Any:
@@ -150,6 +166,10 @@ class Examples(ABC):
     @abstractmethod
     def each(self, shape: tuple[int | None, ...]) -> Iterator[np.ndarray]:
         """Yield the examples one by one as a file takes them, in this shape."""
+
+    def shown(self, shape: tuple[int | None, ...]) -> "Iterator[np.ndarray | str]":
+        """Yield the examples one by one as people look at them: pictures of a shape, or texts."""
+        return self.each(shape)
 
     def stack(self, shape: tuple[int | None, ...]) -> np.ndarray:
         """Return all examples as a file takes them, one row of this shape each."""
@@ -312,6 +332,24 @@ class Examples(ABC):
         return f"{type(self).__name__}({len(self)} {self.noun[1]}, {{{counts}}})"
 
 
+def in_words_of(noun: tuple[str, str], message: str) -> str:
+    """Say of another kind of data what is written of photos, for which most messages are.
+
+    Args:
+        noun: What people call one and several of it.
+        message: E.g. of a finding.
+
+    Example:
+        >>> in_words_of(("text", "texts"), "1 photo is there twice. Split with split_photos.")
+        '1 text is there twice. Split with split_texts.'
+    """
+    one, many = noun
+    if one == "photo":
+        return message
+    words = {"photo": one, "photos": many, "Photo": one.title(), "Photos": many.title()}
+    return re.sub(r"(?<![A-Za-z])[Pp]hotos?(?![A-Za-z])", lambda found: words[found[0]], message)
+
+
 def check_examples(**sides: Any) -> None:
     """Refuse what is no set of examples.
 
@@ -325,5 +363,6 @@ def check_examples(**sides: Any) -> None:
         if not isinstance(given, Examples):
             raise ValueError(
                 f"`{name}` must be a PhotoSet, not {type(given).__name__}. Pass what scan_photos "
-                "or split_photos returns, or make one of arrays with photos_from_arrays."
+                "or split_photos returns, or make one of arrays with photos_from_arrays; of texts, "
+                "what scan_texts or split_texts returns."
             )

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples, Reader
+from kerasrecipes.data.specs import stand_in
 from kerasrecipes.errors import TrainingError, out_of_memory
 
 if TYPE_CHECKING:
@@ -58,16 +59,15 @@ def run_over(
         model: The model, for the shapes of its outputs.
         run: From a batch to a list with an array for each output.
     """
-    found: list[list[np.ndarray]] = [
-        [np.zeros((0, *output.shape[1:]), np.float32)] for output in model.outputs
-    ]
+    count = len(reader.examples)
+    found = [np.zeros((count, *output.shape[1:]), np.float32) for output in model.outputs]
     with bar("computing answers") as show:
         done = 0
-        for batch in reader.in_order(BATCH):
+        for index, batch in reader.each_once(BATCH):
             for rows, answer in zip(found, run(batch.numpy()), strict=True):
-                rows.append(answer)
-            show(done := done + len(batch), len(reader.examples))
-    return [np.concatenate(rows) for rows in found]
+                rows[index] = answer
+            show(done := done + len(batch), count)
+    return found
 
 
 def time_single(model: "keras.Model", runs: int = 30) -> list[float]:
@@ -80,7 +80,7 @@ def time_single(model: "keras.Model", runs: int = 30) -> list[float]:
     Returns:
         Milliseconds of each run.
     """
-    example = np.full((1, *model.input.shape[1:]), 127, np.float32)
+    example = stand_in(model.input.shape[1:], model.input.dtype)[None]
     times = []
     for _ in range(runs + 3):
         started = time.perf_counter()

@@ -20,6 +20,17 @@ class Modality(ABC):
     name: ClassVar[str]
     # What people call one and several of it.
     noun: ClassVar[tuple[str, str]]
+    # Whether examples differ in length: the model's input has a free side then.
+    free_length: ClassVar[bool] = False
+    # What a `str` is that somebody wants an answer to: a path, or the example itself.
+    written: ClassVar[bool] = False
+    # What follows from the input inside a model, by the names of its layers, and is an input of a
+    # `.tflite` file, too, for clients that give it.
+    derived: ClassVar[tuple[str, ...]] = ()
+    # How weights are stored where nobody says.
+    quantization: ClassVar[str] = "float32"
+    # Ways to store weights that cannot be had, and why.
+    refused: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def scan(self, source: str | Path, spec: ModelInput, **columns: Any) -> Examples:

@@ -1,7 +1,7 @@
 """What goes into a model, or a file of it, and what comes out, by name."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,31 @@ _SMALLEST = 1e-30
 # The task of an output that says what another one means.
 DECISION = "decision"
 DEFAULT_THRESHOLD = 0.5
+
+
+def is_of_shape(told: Sequence[int | None], found: Sequence[int | None]) -> bool:
+    """Tell whether a shape is the one that was told, as far as that says it."""
+    return len(told) == len(found) and all(
+        size in {None, other} for size, other in zip(told, found, strict=True)
+    )
+
+
+# A longer text in a preparation has a file of its own in a bundle.
+LONGEST_TEXT = 1000
+_FILE = "file"
+# How long an example is that stands for all, where its length is free.
+USUAL_LENGTH = 64
+
+
+def stand_in(shape: Sequence[int | None], dtype: str = "uint8") -> np.ndarray:
+    """Make an example without meaning, to time a model with: grey pixels, or tokens.
+
+    Args:
+        shape: Of one example; a free side gets a usual length.
+        dtype: Type of its numbers.
+    """
+    value = 1 if dtype == "int32" else 127
+    return np.full([USUAL_LENGTH if side is None else side for side in shape], value, dtype)
 
 
 class ModelInput(BaseModel):
@@ -46,6 +71,38 @@ class ModelInput(BaseModel):
         tensor = model.inputs[0]
         name = tensor.name.partition(":")[0]
         return cls(name=name, shape=tensor.shape[1:], dtype=dtype, preparation=preparation)
+
+    def without_files(self) -> tuple["ModelInput", dict[str, bytes]]:
+        """Return the spec with names in place of long texts, e.g. of a tokenizer, and the texts.
+
+        Returns:
+            The spec, and what the files of those names are to hold.
+        """
+        told, files = dict(self.preparation), {}
+        for key, value in self.preparation.items():
+            if isinstance(value, str) and len(value) > LONGEST_TEXT:
+                files[f"{key}.json"] = value.encode()
+                told[key] = {_FILE: f"{key}.json"}
+        return self.model_copy(update={"preparation": told}), files
+
+    def with_files(self, read: Callable[[str], bytes]) -> "ModelInput":
+        """Return the spec with the texts that `without_files` has named.
+
+        Args:
+            read: Returns the content of a file by its name.
+
+        Raises:
+            UnicodeDecodeError: If a file holds no text.
+        """
+        told = {
+            key: read(value[_FILE]).decode() if _is_file(value) else value
+            for key, value in self.preparation.items()
+        }
+        return self.model_copy(update={"preparation": told})
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {_FILE} and isinstance(value[_FILE], str)
 
 
 class Alarm(BaseModel):

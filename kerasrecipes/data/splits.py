@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.examples import Examples, in_words_of
 from kerasrecipes.data.strata import SIDES, join_units, stratify
 from kerasrecipes.errors import DataError, listed, unknown_name
 
@@ -25,17 +25,28 @@ def split_examples(
     near: bool,
 ) -> tuple[Set, Set, Set]:
     """Split examples into three sets; see `kerasrecipes.split_photos` for the arguments."""
-    _check_fractions(test_fraction, val_fraction)
+    _check_fractions(test_fraction, val_fraction, examples.noun)
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"`seed` must be a whole number of at least 0, got {seed!r}.")
+    fractions = {"val": val_fraction, "test": test_fraction}
+    try:
+        return _split(examples, fractions, split_by, seed, near)
+    except (DataError, ValueError) as error:
+        if examples.noun[0] == "photo":
+            raise
+        raise type(error)(in_words_of(examples.noun, str(error))) from None
+
+
+def _split(
+    examples: Set, fractions: dict[str, float], split_by: str, seed: int, near: bool
+) -> tuple[Set, Set, Set]:
     if split_by not in {"auto", "random", "group", "time"}:
         raise unknown_name(
             "split_by", split_by, ["auto", "random", "group", "time"], "split_photos"
         )
-    if not isinstance(seed, Integral) or seed < 0:
-        raise ValueError(f"`seed` must be a whole number of at least 0, got {seed!r}.")
     if not len(examples):
         raise DataError("There are no photos to split. Scan a folder that has some.")
     grouped = any(item.group is not None for item in examples.items)
-    fractions = {"val": val_fraction, "test": test_fraction}
     way = split_by
     if split_by == "auto" and any(item.split for item in examples.items):
         way = "declared"
@@ -53,13 +64,13 @@ def split_examples(
     return train, val, test
 
 
-def _check_fractions(test_fraction: float, val_fraction: float) -> None:
+def _check_fractions(test_fraction: float, val_fraction: float, noun: tuple[str, str]) -> None:
     for name, value in (("test_fraction", test_fraction), ("val_fraction", val_fraction)):
         if not 0 <= value < 1:
             raise ValueError(f"`{name}` must be at least 0 and less than 1, got {value!r}.")
     if test_fraction + val_fraction >= 1:
         raise ValueError(
-            f"`test_fraction` and `val_fraction` must leave photos to train on, got "
+            f"`test_fraction` and `val_fraction` must leave {noun[1]} to train on, got "
             f"{test_fraction!r} and {val_fraction!r}, together {test_fraction + val_fraction:g}."
         )
 
@@ -159,5 +170,5 @@ def _warn_of_gaps(examples: Examples, sides: dict[str, list[int]]) -> None:
             warnings.warn(
                 f"The {side} set has no {one} of {listed(sorted(lacking))}, so nothing is measured "
                 "for it there.",
-                stacklevel=4,
+                stacklevel=5,
             )

@@ -69,8 +69,15 @@ def observe(model: "keras.Model", examples: Examples, modality: Modality) -> Obs
     Raises:
         DataError: If an example cannot be read, or changed since it was scanned.
     """
-    batches = (batch.numpy() for batch in examples.reader(model).in_order(BATCH))
-    return observe_inputs(keras_runner(model), batches, len(examples), modality)
+    places: list[np.ndarray] = []
+
+    def batches() -> Iterator[np.ndarray]:
+        for index, batch in examples.reader(model).each_once(BATCH):
+            places.append(index)
+            yield batch.numpy()
+
+    seen = observe_inputs(keras_runner(model), batches(), len(examples), modality)
+    return seen.rows(np.argsort(np.concatenate(places))) if places else seen
 
 
 def keras_runner(model: "keras.Model") -> Runner:
@@ -110,4 +117,7 @@ def in_batches(inputs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Stack inputs, some at a time."""
     waiting = iter(inputs)
     while some := list(islice(waiting, BATCH)):
+        longest = max(len(one) for one in some)
+        if any(len(one) < longest for one in some):  # of free length, with zeros behind them
+            some = [np.pad(one, (0, longest - len(one))) for one in some]
         yield np.stack(some)

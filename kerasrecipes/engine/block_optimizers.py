@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.engine.rates import StageRates
 from kerasrecipes.engine.schedule import Stage
 from kerasrecipes.keras_private import averages_of, trained_by
@@ -36,7 +36,7 @@ class BlockOptimizers:
             weights; `None` for no limit. The head is spared, as its paper says.
     """
 
-    spec: BackboneSpec
+    spec: Backbone
     weight_decay: float
     clip_norm: float | None = None
     accumulate: int = 1
@@ -46,7 +46,7 @@ class BlockOptimizers:
     _kept: dict[int, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, recipe: "Settings", spec: BackboneSpec) -> "BlockOptimizers":
+    def of(cls, recipe: "Settings", spec: Backbone) -> "BlockOptimizers":
         """Take the settings of a recipe."""
         return cls(
             spec,

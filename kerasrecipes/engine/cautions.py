@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.engine.schedule import UnfreezeSchedule
@@ -48,7 +48,7 @@ def warn_of_few_photos(val: Examples) -> list[str]:
 
 
 def warn_of_random_weights(
-    model: "keras.Model", spec: BackboneSpec, recipe: "Settings", schedule: UnfreezeSchedule
+    model: "keras.Model", spec: Backbone, recipe: "Settings", schedule: UnfreezeSchedule
 ) -> list[str]:
     """Say how much of a backbone without pretrained weights never trains.
 

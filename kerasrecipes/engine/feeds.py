@@ -30,7 +30,7 @@ def train_batches(runner: "StageRunner", feed: "Feed", epochs: range) -> "tf.dat
 
     def make(share: Any) -> "tf.data.Dataset":
         size, views = settings.batch_size, runner.train.views
-        order = index_batches(count, size, settings.seed, epochs, views)
+        order = index_batches(count, size, settings.seed, epochs, views, runner.train.reader.sizes)
         # A device reads its own photos only, unless any two of a batch may be mixed.
         order = order if settings.mix else share(order)
         batches = with_targets(feed(order), runner.lesson.targets[0], runner.lesson.weights)
@@ -54,7 +54,8 @@ def val_batches(runner: "StageRunner", feed: "Feed") -> "tf.data.Dataset":
     count = len(runner.val.examples)
 
     def make(share: Any) -> "tf.data.Dataset":
-        order = index_batches(count, _val_batch(runner), runner.settings.seed, range(1), 1)
+        size, seed, sizes = _val_batch(runner), runner.settings.seed, runner.val.reader.sizes
+        order = index_batches(count, size, seed, range(1), 1, sizes)
         batches = with_targets(feed(share(order)), runner.lesson.targets[1], np.ones(count))
         # Told the number of steps, Keras reads on where it stopped.
         return (batches if val_steps(runner) is None else batches.repeat()).prefetch(2)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kerasrecipes.arguments import named
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.console import warn
 from kerasrecipes.errors import is_number
 from kerasrecipes.keras_private import parts_of
@@ -69,7 +69,7 @@ class FreezePolicy:
     train_batch_norm: bool = False
     adapters: frozenset[int] | None = None
 
-    def apply(self, model: "keras.Model", spec: BackboneSpec) -> FreezeSummary:
+    def apply(self, model: "keras.Model", spec: Backbone) -> FreezeSummary:
         """Set `trainable` on every layer of `model`, in place.
 
         Args:

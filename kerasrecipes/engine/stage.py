@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.console import say
-from kerasrecipes.data.batches import epoch_order
+from kerasrecipes.data.batches import Sizes, epoch_order
 from kerasrecipes.engine.block_optimizers import BlockOptimizers
 from kerasrecipes.engine.cautions import too_few
 from kerasrecipes.engine.devices.devices import Devices
@@ -75,7 +75,7 @@ class StageRunner:
     """
 
     model: "keras.Model"
-    spec: BackboneSpec
+    spec: Backbone
     lesson: Lesson
     train: Side
     val: Side
@@ -98,7 +98,7 @@ class StageRunner:
         cls,
         recipe: Any,
         model: "keras.Model",
-        spec: BackboneSpec,
+        spec: Backbone,
         lesson: Lesson,
         sides: tuple[Side, Side],
         callbacks: Sequence["keras.callbacks.Callback"] = (),
@@ -362,5 +362,7 @@ class StageRunner:
         """Return which photos a step of this stage trained on."""
         count, size = len(self.train.examples), self.settings.batch_size
         epoch, batch = divmod(step, self._steps)
-        order = epoch_order(count, self.settings.seed, first_epoch + epoch)
+        sizes = self.train.reader.sizes
+        alike = None if sizes is None else Sizes(sizes, size)
+        order = epoch_order(count, self.settings.seed, first_epoch + epoch, alike)
         return order[batch * size : (batch + 1) * size]

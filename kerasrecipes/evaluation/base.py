@@ -77,15 +77,16 @@ class Result(Shown, ABC):
         n: Number of examples.
         latency_ms: `{"median": …, "p95": …}` per example, or `None` if not measured.
         notes: What a reader must know to trust the numbers no further than they go.
+        item: What people call an example.
     """
 
     task: ClassVar[str]
     headline_name: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
-    item: ClassVar[str] = "example"
     n: int
     latency_ms: dict[str, float] | None = field(default=None, kw_only=True)
     notes: tuple[str, ...] = field(default=(), kw_only=True)
+    item: str = field(default="example", kw_only=True)
 
     @property
     @abstractmethod
@@ -120,6 +121,14 @@ class Result(Shown, ABC):
     def noted(self, note: str) -> Self:
         """Return the result with one more note."""
         return replace(self, notes=(*self.notes, note))
+
+    def about(self, noun: str) -> Self:
+        """Return the result as one about another kind of data than photos.
+
+        Args:
+            noun: What people call an example.
+        """
+        return self if noun == "photo" else replace(self, item=noun)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-safe data; each estimate is `[value, low, high]`."""
@@ -204,7 +213,12 @@ def notes_on_size(n: int, item: str, groups: np.ndarray | None = None) -> list[s
 def _plain_fields(record: Any) -> dict[str, Any]:
     # What all results have in common stands last, as in their arguments.
     known = sorted(fields(record), key=lambda one: one.kw_only is True)
-    return {one.name: _plain(getattr(record, one.name)) for one in known}
+    return {
+        one.name: _plain(getattr(record, one.name))
+        for one in known
+        # What an example is called is only told where it is not as usual.
+        if one.name != "item" or record.item != one.default
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -49,11 +49,11 @@ class Evaluation(Result):
             mean and the middle 95 % of simulations. Only above it is there an error to speak of.
         classes: One result per class.
         confusion: Counts, true class in rows, predicted class in columns.
+        item: What people call an example.
     """
 
     task: ClassVar[str] = "classification"
     headline_name: ClassVar[str] = "accuracy"
-    item: ClassVar[str] = "photo"
 
     class_names: tuple[str, ...]
     accuracy: Estimate
@@ -65,6 +65,7 @@ class Evaluation(Result):
     calibration_null: Estimate
     classes: tuple[ClassResult, ...]
     confusion: tuple[tuple[int, ...], ...]
+    item: str = field(default="photo", kw_only=True)
 
     @property
     def headline(self) -> Estimate:
@@ -89,7 +90,7 @@ class Evaluation(Result):
     def summary(self) -> list[str]:
         right = sum(row[i] for i, row in enumerate(self.confusion))
         lines = [
-            f"{right:,} of {self.n:,} photos right: accuracy {self.accuracy.percent(1)}, "
+            f"{right:,} of {self.n:,} {self.item}s right: accuracy {self.accuracy.percent(1)}, "
             f"balanced over classes {self.balanced_accuracy.percent(1)}"
         ]
         of = f" of '{_short(self.class_names[1])}'" if len(self.class_names) == 2 else ""
@@ -100,7 +101,7 @@ class Evaluation(Result):
         null = self.calibration_null
         lines.append(
             f"calibration error {self.calibration_error.number()}; a perfectly calibrated model "
-            f"shows {null.low:.3f}–{null.high:.3f} on so many photos"
+            f"shows {null.low:.3f}–{null.high:.3f} on so many {self.item}s"
         )
         return lines
 
@@ -115,14 +116,20 @@ class Evaluation(Result):
             )
             for found in self.worst_first()
         )
-        columns = ("class, worst first", "photos", "found (recall)", "right when named", "F1")
+        columns = (
+            "class, worst first",
+            f"{self.item}s",
+            "found (recall)",
+            "right when named",
+            "F1",
+        )
         return [Table("Classes, worst first", columns, rows, right=(1,))]
 
     def tiles(self) -> list[Tile]:
         right = sum(row[i] for i, row in enumerate(self.confusion))
         names, share = self.class_names, ".1%"
         of = f"of “{printable(names[1])}”" if len(names) == 2 else "mean over classes"
-        told = f"{right:,} of {self.n:,} photos right"
+        told = f"{right:,} of {self.n:,} {self.item}s right"
         even = "every class counts alike"
         return [
             Tile.of("Accuracy", self.accuracy, told, form=share),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.bundles.labels import check_class_names
-from kerasrecipes.data.specs import DECISION
+from kerasrecipes.data.modality import get_modality
+from kerasrecipes.data.specs import DECISION, is_of_shape, stand_in
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
 from kerasrecipes.export.decisions import decided_in_graph
@@ -83,7 +84,8 @@ def check_model(model: "keras.Model", contract: "Contract") -> "Contract":
     """
     takes, shape = model.input_shape, contract.input.shape
     own = tuple(takes[1:]) if isinstance(takes, tuple) else ()
-    if not (_fits(shape, own) and all(own)):
+    free = get_modality(contract.modality).free_length
+    if not (is_of_shape(shape, own) and (free or all(own))):
         raise ValueError(
             f"`model` must take one input ({', '.join(map(str, (None, *_named(shape))))}) of known "
             f"size, received {takes}. Build it with a fixed image_size."
@@ -92,13 +94,6 @@ def check_model(model: "keras.Model", contract: "Contract") -> "Contract":
         if output.task != DECISION:
             _check_output(output_of(model, output, contract), output)
     return contract.model_copy(update={"input": with_shape(contract.input, own)})
-
-
-def _fits(told: Sequence[int | None], found: Sequence[int | None]) -> bool:
-    """Tell whether a shape is the one that was told, as far as that says it."""
-    return len(told) == len(found) and all(
-        size in {None, other} for size, other in zip(told, found, strict=True)
-    )
 
 
 def _named(shape: tuple[int | None, ...]) -> list[object]:
@@ -139,7 +134,9 @@ def output_of(
 
 
 def answers_of(
-    model: "keras.Model", inputs: "keras.KerasTensor", contract: "Contract"
+    model: "keras.Model",
+    inputs: "keras.KerasTensor | list[keras.KerasTensor]",
+    contract: "Contract",
 ) -> dict[str, "keras.KerasTensor"]:
     """Call a model as a file of it does.
 
@@ -148,7 +145,7 @@ def answers_of(
 
     Args:
         model: The model to export.
-        inputs: A batch, of the dtype that the file takes.
+        inputs: A batch, of the dtype that the file takes; or one for each input of the model.
         contract: What the file is to say.
 
     Returns:
@@ -156,12 +153,16 @@ def answers_of(
     """
     import keras
 
-    def cast(tensor: Any) -> Any:
+    def cast(tensor: Any, dtype: str = "float32") -> Any:
         # A cast that changes nothing would be an operator in the file.
-        same = keras.backend.standardize_dtype(tensor.dtype) == "float32"
-        return tensor if same else keras.ops.cast(tensor, "float32")
+        same = keras.backend.standardize_dtype(tensor.dtype) == dtype
+        return tensor if same else keras.ops.cast(tensor, dtype)
 
-    found = keras.tree.flatten(model(cast(inputs), training=False))
+    taken = [
+        cast(one, keras.backend.standardize_dtype(takes.dtype))
+        for one, takes in zip(keras.tree.flatten(inputs), model.inputs, strict=True)
+    ]
+    found = keras.tree.flatten(model(taken[0] if len(taken) == 1 else taken, training=False))
     given = {name: cast(answers) for name, answers in _by_name(model, found, contract).items()}
     scores, told = given[contract.output.name], contract.output
     added = [output.name for output in contract.outputs if output.task == DECISION]
@@ -229,7 +230,7 @@ def check_answer(
         VerificationError: If an answer is missing, or a number is NaN or infinite.
     """
     if inputs is None or len(inputs) == 0:
-        inputs = ramp(loaded.shape, loaded.dtype)[None]
+        inputs = _any_input(loaded.shape, loaded.dtype)[None]
     found = loaded(inputs[:1])
     for output in contract.outputs:
         if output.name not in found:
@@ -247,6 +248,11 @@ def check_answer(
             f"The converted file answers NaN for {of}"
             f"({listed(bad)}). Check that the model's own predictions are finite."
         )
+
+
+def _any_input(shape: tuple[int | None, ...], dtype: str) -> np.ndarray:
+    known = tuple(side for side in shape if side is not None)
+    return ramp(known, dtype) if len(known) == len(shape) else stand_in(shape, dtype)
 
 
 def ramp(shape: tuple[int, ...], dtype: str = "uint8") -> np.ndarray:
@@ -291,7 +297,7 @@ def check_loaded(model: LoadedModel, contract: "Contract", name: str) -> "ModelI
                 "model again."
             )
     told = contract.input
-    if model.dtype != told.dtype or not _fits(told.shape, model.shape):
+    if model.dtype != told.dtype or not is_of_shape(told.shape, model.shape):
         raise DataError(
             f"The export '{printable(name)}' takes {model.dtype} of shape {model.shape}, and says "
             f"that it takes {told.dtype} of shape {told.shape}. Export the model with kerasrecipes."
@@ -299,7 +305,7 @@ def check_loaded(model: LoadedModel, contract: "Contract", name: str) -> "ModelI
     return with_shape(told, model.shape)
 
 
-def with_shape(spec: "ModelInput", shape: Sequence[int]) -> "ModelInput":
+def with_shape(spec: "ModelInput", shape: Sequence[int | None]) -> "ModelInput":
     """Return what is taken, with the shape that is known of it."""
     return spec.model_copy(update={"shape": tuple(shape)})
 

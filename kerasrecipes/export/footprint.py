@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.data.specs import stand_in
 from kerasrecipes.export.child import measure_alone
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def report_footprint() -> None:
 
     def run(model: "LoadedModel") -> None:
         nonlocal after
-        one = np.full((1, *model.shape), 127, model.dtype)
+        one = stand_in(model.shape, model.dtype)[None]
         for _ in range(_RUNS):
             model(one)
         after = _memory("VmHWM")

@@ -15,12 +15,12 @@ class LoadedModel(Protocol):
     """An exported file that is ready to answer, also when several threads call it at once.
 
     Args:
-        shape: Shape of one example as it takes it, e.g. `(224, 224, 3)`.
+        shape: Shape of one example as it takes it, e.g. `(224, 224, 3)`; `None` where it is free.
         dtype: Type of its numbers, e.g. `"uint8"`.
         outputs: Name of each output to how many numbers an answer has.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     dtype: str
     outputs: Mapping[str, int]
 

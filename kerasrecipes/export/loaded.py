@@ -6,13 +6,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from kerasrecipes.data.specs import is_of_shape
 from kerasrecipes.errors import DataError
 
 
 class FileModel(ABC):
     """An exported file in its runtime; a `LoadedModel`."""
 
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     dtype: str
     outputs: Mapping[str, int]
     batch_size: ClassVar[int] = 32
@@ -42,7 +43,8 @@ class FileModel(ABC):
     def _checked(self, inputs: np.ndarray) -> np.ndarray:
         """Return examples if they are as the file takes them."""
         inputs = np.asarray(inputs)
-        if inputs.dtype != self.dtype or inputs.shape[1:] != self.shape or not inputs.ndim:
+        fits = inputs.ndim and is_of_shape(self.shape, inputs.shape[1:])
+        if inputs.dtype != self.dtype or not fits:
             raise DataError(
                 f"`inputs` must be {self.dtype} of shape ({', '.join(map(str, ('n', *self.shape)))}"
                 f"), received {inputs.dtype} of shape {inputs.shape}. Decode them with "

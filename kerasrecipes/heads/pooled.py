@@ -107,7 +107,8 @@ def pooled(
     An average over the photo drowns a small defect, which the maximum finds.
 
     Args:
-        features: Tensor of shape `(batch, height, width, channels)`.
+        features: Tensor of shape `(batch, height, width, channels)`; or `(batch, channels)` of a
+            backbone that has pooled what it read.
         dropout: Fraction of pooled features that a training step leaves out.
         seed: Seed of the dropout masks.
         norm: `"layer"` to normalize each photo's pooled features together, `"group"` in up to
@@ -117,15 +118,24 @@ def pooled(
             Normalization", figure 1). They free the head of the scale of the features.
 
     Returns:
-        Tensor of shape `(batch, 2 * channels)`.
+        Tensor of shape `(batch, 2 * channels)`, or `(batch, channels)`.
     """
     from keras import layers
 
-    average = layers.GlobalAveragePooling2D(name="average_pool")(features)
-    largest = layers.GlobalMaxPooling2D(name="max_pool")(features)
-    both = layers.Concatenate(name=POOL)([average, largest])
+    if len(features.shape) == 2:
+        both = layers.Identity(name=POOL)(features)
+    else:
+        both = _averages_and_maxima(features)
     if norm == "layer":
         both = layers.LayerNormalization(name=NORM)(both)
     elif norm == "group":
         both = layers.GroupNormalization(math.gcd(both.shape[-1], GROUPS), name=NORM)(both)
     return layers.Dropout(dropout, seed=seed, name="dropout")(both)
+
+
+def _averages_and_maxima(features: "keras.KerasTensor") -> "keras.KerasTensor":
+    from keras import layers
+
+    average = layers.GlobalAveragePooling2D(name="average_pool")(features)
+    largest = layers.GlobalMaxPooling2D(name="max_pool")(features)
+    return layers.Concatenate(name=POOL)([average, largest])

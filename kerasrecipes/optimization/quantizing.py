@@ -19,7 +19,7 @@ from kerasrecipes.quantization.range_outliers import find_range_outliers
 from kerasrecipes.quantization.sensitivity import check_keep_float, layers_to_keep
 from kerasrecipes.release.calibration import calibration_inputs
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
-from kerasrecipes.training.refitting import checked_sides, fit_photos, refitted
+from kerasrecipes.training.refitting import checked_sides, fit_photos, refitted, refuse_other_data
 from kerasrecipes.training.retraining import retrain, teacher_of
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def quantize(
     options = {"scheme": scheme, "sparsity": sparsity, "clusters": clusters}
     kept = {"keep_float": keep_float, "keep_int8": keep_int8}
     engine = _check_arguments(mode, train, kept, engine, training, options)
-    recipe._fitted()
+    refuse_other_data(recipe._fitted().modality, "`quantize`")
     if engine == "tfmot":
         check_probabilities(recipe, "The engine 'tfmot'", "Leave `engine` out.")
     photos, content, facts = None, None, dict[str, Any]()

@@ -11,6 +11,7 @@ import numpy as np
 from kerasrecipes.data.check import CheckReport
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.specs import ModelInput
+from kerasrecipes.data.tables.table import Excluded as Excluded
 from kerasrecipes.photos.augment import Augmentation, get_augmentation
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.decoding.decode import read_photo, read_unchanged
@@ -91,23 +92,6 @@ class Photo:
     def size_bytes(self) -> int:
         """Size of the file."""
         return self.facts.size_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Excluded:
-    """A file that was left out, and why.
-
-    Args:
-        path: The file.
-        reason: What is wrong with it.
-        row: Its row in the table, if there is one.
-        chosen: Whether a person left it out, and nothing is wrong with the file.
-    """
-
-    path: Path
-    reason: str
-    row: int | None = None
-    chosen: bool = False
 
 
 @dataclass(frozen=True, repr=False)

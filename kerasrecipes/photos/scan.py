@@ -15,13 +15,14 @@ from kerasrecipes.data.label_findings import find_same_labels
 from kerasrecipes.data.leak_findings import find_same_groups
 from kerasrecipes.data.tables.answers import Asked, Label
 from kerasrecipes.data.tables.decisions import BESIDE
+from kerasrecipes.data.tables.folder import folder_group, walk_folder
+from kerasrecipes.data.tables.learnable import DROPPED, Labelled, in_order
 from kerasrecipes.data.tables.spelling import trimmed
 from kerasrecipes.data.tables.table import TABLE_SUFFIXES, Candidate, read_table
 from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.photos.decoding.names import looks_like_a_photo
 from kerasrecipes.photos.decoding.policy import DecodePolicy
-from kerasrecipes.photos.folder import folder_group, walk_folder
 from kerasrecipes.photos.inspection import inspect_photo
-from kerasrecipes.photos.learnable import Labelled, in_order
 from kerasrecipes.photos.photo_set import Excluded, Photo, PhotoFacts, PhotoSet
 from kerasrecipes.photos.sources.decided import Decided, find_decisions
 
@@ -155,7 +156,7 @@ def read_photos(
         left_out += decided.excluded
     if limits.for_training:
         found, dropped = found.learnable(limits.drop_small_classes)
-        left_out += dropped
+        left_out += [Excluded(photo.path, DROPPED) for photo in dropped]
     photos, names = tuple(found.photos), tuple(found.class_names)
     read = PhotoSet(
         photos, names, found.root, tuple(left_out), (), limits.policy, target=found.target
@@ -175,7 +176,7 @@ def _list_photos(
         candidates, answers = read_table(root, column, asked)
         classes = answers.class_names({candidate.label for candidate in candidates})
         return candidates, [], [], Labelled(root, [], classes, answers.target)
-    candidates, excluded, ignored, classes = walk_folder(root)
+    candidates, excluded, ignored, classes = walk_folder(root, looks_like_a_photo)
     for option in asked.named:
         raise ValueError(
             f"`{option}` names columns of a table, and '{printable(root)}' is a folder, which can "

@@ -17,13 +17,13 @@ class Bundle(BundleFolder):
     """One version of a saved model; see `BundleFolder` for what is in it."""
 
     def export(
-        self, format: str = "tflite", quantization: str = "float32", **options: Any
+        self, format: str = "tflite", quantization: str | None = None, **options: Any
     ) -> ExportRecord:
         """Write and verify an export; see `kerasrecipes.export_model`.
 
         Args:
             format: One of `kerasrecipes.list_formats()`.
-            quantization: What the format offers, e.g. `"int8"`.
+            quantization: What the format offers, e.g. `"int8"`; `None` for what is usual.
             **options: As in `export_model`.
 
         Returns:

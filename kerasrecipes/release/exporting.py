@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 def export_model(
     bundle: "BundleFolder",
     format: str = "tflite",
-    quantization: str = "float32",
+    quantization: str | None = None,
     *,
     photos: "PhotoSet | None" = None,
     tolerance: "Tolerance | None" = None,
@@ -64,7 +64,8 @@ def export_model(
         bundle: The bundle to export; the file goes to `exports/<format>-<quantization>/`.
         format: One of `kerasrecipes.list_formats()`.
         quantization: What the format offers, e.g. `"float32"`, `"float16"`, `"dynamic"`, `"int8"`,
-            `"int4"`.
+            `"int4"`; `None` for what is usual: `"float32"`, and `"dynamic"` for a `.tflite` file
+            of a model for texts.
         photos: Held-out photos to verify on, besides the golden photos of the bundle; the
             numbers are then theirs.
         tolerance: How far the file may differ; by default strict for the quantization.
@@ -98,7 +99,7 @@ def export_model(
     from kerasrecipes.verify.checking import judge_export
     from kerasrecipes.verify.held_out import hold_out
 
-    chosen = _chosen_format(format, quantization)
+    chosen, quantization = _chosen_format(bundle, format, quantization)
     options = _checked_options(chosen, options, bundle, content, decide)
     decision = _checked_decision(Decision(temperature, threshold), bundle, content)
     target = _target(bundle, f"{format}-{quantization}", overwrite)
@@ -122,13 +123,22 @@ def export_model(
     return replace(record, folder=target)
 
 
-def _chosen_format(format: str, quantization: str) -> "ExportFormat":
+def _chosen_format(
+    bundle: "BundleFolder", format: str, quantization: str | None
+) -> "tuple[ExportFormat, str]":
     from kerasrecipes.export import get_format
     from kerasrecipes.export.checks import check_quantization
 
-    chosen = get_format(format)
+    chosen, modality = get_format(format), bundle.modality
+    if quantization is None:
+        usual = modality.quantization
+        quantization = usual if usual in chosen.quantizations else chosen.quantizations[0]
     check_quantization(quantization, chosen.quantizations)
-    return chosen
+    if why := modality.refused.get(quantization):
+        raise ValueError(
+            f"`quantization={quantization!r}` cannot be had of a model for {modality.name}: {why}."
+        )
+    return chosen, quantization
 
 
 def _checked_decision(

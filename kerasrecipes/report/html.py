@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasrecipes.data.examples import in_words_of
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.result import Evaluation
@@ -77,7 +78,7 @@ def render_html(
         by_class=isinstance(evaluation, Evaluation),
         headline=[] if evaluation is None else evaluation.tiles() + evaluation.latency_tiles(),
         sentences=_sentences(evaluation),
-        plots=_plots(plots or {}, isinstance(evaluation, Evaluation)),
+        plots=_plots(plots or {}, isinstance(evaluation, Evaluation), report.noun),
         sections=[(one, list(one.blocks())) for one in sections],
         stages=[(stage, stage_sentence(stage), _blocks(stage)) for stage in report.stages],
         optimization=[(step, optimization_sentence(step)) for step in report.optimization],
@@ -111,7 +112,7 @@ def _sentences(evaluation: Result | None) -> list[str]:
         lines = [*evaluation.summary(), *evaluation.remarks()]
         return [f"{line[:1].upper()}{line[1:]}." for line in lines]
     lines = [
-        found_of(evaluation.found(c.name), c.support, printable(c.name), c.recall)
+        found_of(evaluation.found(c.name), c.support, printable(c.name), c.recall, evaluation.item)
         for c in evaluation.worst_first()[:3]
         if c.support
     ]
@@ -120,12 +121,12 @@ def _sentences(evaluation: Result | None) -> list[str]:
     lines.append(
         f"Its scores {'match' if honest else 'do not match'} how often it is right: "
         f"calibration error {error.value:.3f}, where a perfectly calibrated model would show "
-        f"{null.low:.3f} to {null.high:.3f} on {evaluation.n:,} photos."
+        f"{null.low:.3f} to {null.high:.3f} on {evaluation.n:,} {evaluation.item}s."
     )
     return lines
 
 
-def _plots(plots: Mapping[str, bytes], by_class: bool) -> list[dict[str, str]]:
+def _plots(plots: Mapping[str, bytes], by_class: bool, noun: str) -> list[dict[str, str]]:
     captions = _CAPTIONS if by_class else _CAPTIONS | _OF_OTHER_TASKS
     names = [name for name in captions if name in plots]
     names += [name for name in plots if name not in captions]
@@ -133,7 +134,7 @@ def _plots(plots: Mapping[str, bytes], by_class: bool) -> list[dict[str, str]]:
         {
             "name": name,
             "title": printable(name).replace("_", " ").capitalize(),
-            "caption": captions.get(name, ""),
+            "caption": in_words_of((noun, f"{noun}s"), captions.get(name, "")),
             "source": "data:image/png;base64," + base64.b64encode(plots[name]).decode("ascii"),
         }
         for name in names

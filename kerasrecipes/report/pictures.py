@@ -137,7 +137,7 @@ def _title(task: Task, output: OutputSpec, truth: Any, answer: np.ndarray) -> st
     return f"shows {truth}\nsays {said.label}\n{said.score:.0%} sure"
 
 
-def _shown(report: RunReport, held_out: Judged, chosen: np.ndarray) -> list[np.ndarray]:
-    """Return photos as the model sees them, squeezed to its input."""
+def _shown(report: RunReport, held_out: Judged, chosen: np.ndarray) -> list[np.ndarray | str]:
+    """Return photos as the model sees them, squeezed to its input; other examples as they are."""
     height, width = report.recipe.get("image_size") or (240, 240)
-    return list(held_out.examples.select(chosen).each((height, width, 3)))
+    return list(held_out.examples.select(chosen).shown((height, width, 3)))

@@ -1,11 +1,13 @@
 """Pictures about one fit; each function returns a matplotlib `Figure`, `png` turns it to bytes."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.classification import Evaluation
 from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.report.curves import plot_learning_curves
@@ -131,11 +133,11 @@ def plot_reliability(
     return figure
 
 
-def plot_mistakes(photos: Sequence[np.ndarray], titles: Sequence[str]) -> "Figure":
+def plot_mistakes(photos: Sequence[np.ndarray | str], titles: Sequence[str]) -> "Figure":
     """Show photos with a caption each.
 
     Args:
-        photos: uint8 arrays of shape `(height, width, 3)` or `(height, width)`.
+        photos: uint8 arrays of shape `(height, width, 3)` or `(height, width)`; or texts.
         titles: One caption per photo, e.g. `"crack, taken for ok (97%)"`.
 
     Returns:
@@ -160,10 +162,20 @@ def plot_mistakes(photos: Sequence[np.ndarray], titles: Sequence[str]) -> "Figur
     for axes in grid:
         axes.set_axis_off()
     for axes, photo, title in zip(grid, photos, titles, strict=False):
-        axes.imshow(photo, cmap="gray", vmin=0, vmax=255, interpolation="lanczos")
+        if isinstance(photo, str):
+            _write_text(axes, photo)
+        else:
+            axes.imshow(photo, cmap="gray", vmin=0, vmax=255, interpolation="lanczos")
         lines = [short_name(line, 30) for line in title.split("\n")[:3]]
         axes.set_title("\n".join(lines), fontsize=9, color=INK, loc="left", **PLAIN_TEXT)
     return figure
+
+
+def _write_text(axes: "Axes", text: str) -> None:
+    """Write the beginning of a text, in place of a picture."""
+    lines = textwrap.wrap(printable(text), 34)
+    shown = lines[:9] + ["…"] * (len(lines) > 9)
+    axes.text(0, 0.97, "\n".join(shown), fontsize=8, color=MUTED, va="top", **PLAIN_TEXT)
 
 
 def _write_cell(

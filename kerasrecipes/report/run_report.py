@@ -281,6 +281,12 @@ class RunReport(Shown):
             ) from error
         return cls.from_dict(data)
 
+    @property
+    def noun(self) -> str:
+        """What people call an example."""
+        told = (one.item for one in self.evaluations.values() if one.item != type(one).item)
+        return next(told, "photo")
+
     def parts(self) -> Iterator[Part]:
         """Yield what was trained on what, what to know of it, and how well it does."""
         yield f"{printable(self.name)}, {self.created}"
@@ -289,13 +295,14 @@ class RunReport(Shown):
         splits = [f"{self.data.total(s)} {printable(s)}" for s in self.data.counts]
         if splits:
             left_out = f" ({self.data.excluded} files left out)" if self.data.excluded else ""
-            yield f"Photos: {', '.join(splits)}{left_out}.{self.data.split_sentence}"
+            noun = f"{self.noun}s".capitalize()
+            yield f"{noun}: {', '.join(splits)}{left_out}.{self.data.split_sentence}"
         yield from map(stage_sentence, self.stages)
         yield from map(optimization_sentence, self.optimization)
         yield from (f"Warning: {printable(text)}" for text in self.warnings)
         yield from (f"Leak: {printable(text)}" for text in self.data.leaks)
         for split, evaluation in self.evaluations.items():
-            yield from ("", f"On the {printable(split)} photos:", evaluation)
+            yield from ("", f"On the {printable(split)} {self.noun}s:", evaluation)
 
 
 def stage_sentence(stage: StageReport) -> str:

@@ -47,7 +47,7 @@ def share(part: float, whole: float) -> str:
     return f"{value:.0%}" if value >= 0.1 or value == 0 else f"{float(f'{100 * value:.2g}'):g}%"
 
 
-def found_of(found: int, support: int, name: str, recall: Estimate) -> str:
+def found_of(found: int, support: int, name: str, recall: Estimate, noun: str = "photo") -> str:
     """Say what share of a class was found, with what the interval means for it.
 
     Example:
@@ -55,8 +55,8 @@ def found_of(found: int, support: int, name: str, recall: Estimate) -> str:
         'Of 100 “defective” photos, 84 were found (84%; likely between 76% and 90%).'
     """
     if not support:
-        return f"There was no “{name}” photo to test on."
-    photos = "photo" if support == 1 else "photos"
+        return f"There was no “{name}” {noun} to test on."
+    photos = noun if support == 1 else f"{noun}s"
     verb = "was" if found == 1 else "were"
     return (
         f"Of {support:,} “{name}” {photos}, {found:,} {verb} found "

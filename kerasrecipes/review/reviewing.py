@@ -14,6 +14,7 @@ from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.review.server import ReviewServer
 from kerasrecipes.review.session import Session, decided, under_decisions
+from kerasrecipes.training.refitting import refuse_other_data
 
 
 @named
@@ -59,6 +60,7 @@ def review_photos(
     from kerasrecipes.review.looking import find_suspects
 
     bundle = Bundle.load(bundle)
+    refuse_other_data(bundle.manifest.modality, "A review")
     file = decisions_file(Path(os.path.abspath(photos))) if to is None else Path(to)
     _check_writable(file)
     server = ReviewServer(port)

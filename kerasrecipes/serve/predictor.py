@@ -1,4 +1,4 @@
-"""Labels for photos, from the file that also runs on the phone. Without tensorflow."""
+"""Labels for photos or texts, from the file that also runs on the phone. Without tensorflow."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,10 +28,10 @@ _THREADS = 2
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says about one photo, or why it says nothing.
+    """What the model says about one photo or text, or why it says nothing.
 
     Args:
-        path: The photo; empty when bytes were given.
+        path: The photo, or the text; empty when bytes were given.
         label: The class that is answered, that of the highest score unless the model's bundle says
             otherwise; empty after an error, or where the answer is left to a person.
         score: Its score, 0…1.
@@ -91,8 +91,8 @@ class Prediction:
 class Predictor:
     """Predict with the exported file of a bundle, or with a lone `.tflite` or `.onnx` file.
 
-    From a bundle, the digest is checked before the file is opened, and photos are decoded
-    as in training. A lone file of this package carries its labels and decoding policy inside.
+    From a bundle, the digest is checked before the file is opened, and photos are decoded, and
+    texts read, as in training. A lone file of this package carries what that takes inside.
     What it answers with is `output`; what it takes, `input`. Threads may share one.
 
     Args:
@@ -137,17 +137,23 @@ class Predictor:
         """The classes or labels, in the order of the scores; none where it answers a number."""
         return self.output.class_names
 
+    @property
+    def reads_texts(self) -> bool:
+        """Whether a `str` is what it answers, rather than a path."""
+        return self._modality.written
+
     @named
     def predict(
         self,
         photos: str | Path | bytes | Iterable[str | Path | bytes],
         top: int | None = None,
     ) -> list[Prediction]:
-        """Predict photos, folders of photos, or both.
+        """Predict photos, folders of photos, or both; or texts.
 
         Args:
             photos: Paths of photos and folders (searched with their subfolders; links are not
-                followed), or the bytes of photos.
+                followed), or the bytes of photos. For a model for texts, the texts; a `Path` is a
+                `.txt` file with one text, or a folder of such.
             top: Keep only this many classes in `scores`; all by default.
 
         Returns:
@@ -183,7 +189,8 @@ class Predictor:
         return (found for source in sources for found in self._answers(source, top))
 
     def _answers(self, source: str | Path | bytes, top: int | None) -> Iterator[Prediction]:
-        if isinstance(source, bytes) or not os.path.isdir(source):
+        is_text = self._modality.written and isinstance(source, str)
+        if isinstance(source, bytes) or is_text or not os.path.isdir(source):
             yield self._answer(source, top)
             return
         found = False
@@ -191,7 +198,8 @@ class Predictor:
             found = True
             yield self._answer(path, top)
         if not found:
-            yield Prediction(str(source), error=f"The folder '{printable(source)}' has no photos.")
+            noun = self._modality.noun[1]
+            yield Prediction(str(source), error=f"The folder '{printable(source)}' has no {noun}.")
 
     def _answer(self, source: str | Path | bytes, top: int | None) -> Prediction:
         name = "" if isinstance(source, bytes) else str(source)

@@ -10,7 +10,7 @@ from kerasrecipes.heads import make_head
 from kerasrecipes.settings.setting import Asked
 
 if TYPE_CHECKING:
-    from kerasrecipes.backbones.spec import BackboneSpec
+    from kerasrecipes.backbones.spec import Backbone
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Judged:
 
     recipe: Any
     schedule: UnfreezeSchedule
-    spec: "BackboneSpec"
+    spec: "Backbone"
     head: Any
 
 
@@ -41,7 +41,7 @@ def judge_recipe(recipe: Any) -> Judged:
     """
     schedule = judge_settings(recipe)
     head = head_of(recipe)
-    spec = get_backbone(recipe.backbone)
+    spec = get_backbone(recipe.backbone, recipe.modality)
     spec.check(recipe.input_size, recipe.weights)
     return Judged(recipe, schedule, spec, head)
 
@@ -68,8 +68,8 @@ def judge_settings(recipe: Any) -> UnfreezeSchedule:
 
 
 def schedule_of(recipe: Any) -> UnfreezeSchedule:
-    """Return a recipe's stages; what it leaves open is `UnfreezeSchedule.two_phase()`."""
-    return UnfreezeSchedule.two_phase() if recipe.schedule is None else recipe.schedule
+    """Return a recipe's stages; what it leaves open is usual for its kind of data."""
+    return recipe.usual_schedule() if recipe.schedule is None else recipe.schedule
 
 
 def head_of(recipe: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.engine.freezing import batch_norms
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import NoEffectError
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check_branches(
-    model: "keras.Model", spec: BackboneSpec, branches: dict, schedule: UnfreezeSchedule
+    model: "keras.Model", spec: Backbone, branches: dict, schedule: UnfreezeSchedule
 ) -> None:
     """Refuse stochastic depth where it has nothing to leave out.
 
@@ -38,7 +38,7 @@ def check_branches(
 
 
 def check_open_norms(
-    model: "keras.Model", spec: BackboneSpec, recipe: Any, schedule: UnfreezeSchedule
+    model: "keras.Model", spec: Backbone, recipe: Any, schedule: UnfreezeSchedule
 ) -> None:
     """Refuse to train BatchNormalization where there is none.
 

@@ -87,3 +87,12 @@ SPLIT_ROWS = (
         ),
     ),
 )
+TEXT_SPLIT_ROWS = (
+    Setting("text", GROUP, _column("the texts")),
+    *(row for row in SPLIT_ROWS if row.name != "labels_from"),
+)
+
+
+def split_rows_of(modality: str) -> tuple[Setting, ...]:
+    """Return what may be said of how examples of one kind of data are chosen and split."""
+    return TEXT_SPLIT_ROWS if modality == "texts" else SPLIT_ROWS

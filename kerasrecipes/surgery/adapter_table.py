@@ -11,7 +11,7 @@ from kerasrecipes.statistics.tables import Table
 if TYPE_CHECKING:
     import keras
 
-    from kerasrecipes.backbones.spec import BackboneSpec
+    from kerasrecipes.backbones.spec import Backbone
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class AdapterSummary(Shown):
 
 def summarise(
     model: "keras.Model",
-    spec: "BackboneSpec",
+    spec: "Backbone",
     *,
     adapted: list[str],
     added: set[str],

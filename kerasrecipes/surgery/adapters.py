@@ -21,7 +21,7 @@ from kerasrecipes.surgery.rebuilding import is_functional, rebuild
 if TYPE_CHECKING:
     import keras
 
-    from kerasrecipes.backbones.spec import BackboneSpec
+    from kerasrecipes.backbones.spec import Backbone
 
 ADDED = ("bias", "beta")
 # How the names of a bottleneck's layers begin.
@@ -125,7 +125,7 @@ class AdaptedModel:
 
     model: "keras.Model"
     summary: AdapterSummary
-    spec: "BackboneSpec"
+    spec: "Backbone"
 
     @cached_property
     def weights(self) -> frozenset[int]:
@@ -166,7 +166,7 @@ def check_adapter(adapter: Any) -> None:
 @named
 def add_adapter(
     model: "keras.Model",
-    spec: "BackboneSpec",
+    spec: "Backbone",
     adapter: Adapter,
     *,
     first_block: int = 0,
@@ -234,7 +234,7 @@ def _check_count(name: str, value: int) -> None:
         raise ValueError(f"`{name}` must be a whole number above 0, not {value!r}.")
 
 
-def _check_grown(model: "keras.Model", spec: "BackboneSpec") -> None:
+def _check_grown(model: "keras.Model", spec: "Backbone") -> None:
     fits = is_functional(model) and len(model.inputs) == 1
     if not fits or all(spec.block_of(layer.name) is None for layer in model.layers):
         raise ValueError(
@@ -265,7 +265,7 @@ def _freeze(layer: "keras.Layer", head: bool) -> None:
 
 
 def _parts(
-    layer: "keras.Layer", spec: "BackboneSpec", first_block: int
+    layer: "keras.Layer", spec: "Backbone", first_block: int
 ) -> Iterator[tuple[str, "keras.Layer"]]:
     """Yield the innermost layers of the backbone's blocks with their names."""
     block = spec.block_of(layer.name)
@@ -275,7 +275,7 @@ def _parts(
                 yield (layer.name if part is layer else f"{layer.name}/{part.name}"), part
 
 
-def _open_added(parts: list[tuple[str, "keras.Layer"]], spec: "BackboneSpec") -> list[str]:
+def _open_added(parts: list[tuple[str, "keras.Layer"]], spec: "Backbone") -> list[str]:
     opened = []
     for name, part in parts:
         added = [weight for weight in part.weights if weight.name in ADDED]
@@ -316,7 +316,7 @@ class _Detour:
 
 
 def _detours(
-    model: "keras.Model", spec: "BackboneSpec", adapter: Bottleneck, first_block: int, seed: int
+    model: "keras.Model", spec: "Backbone", adapter: Bottleneck, first_block: int, seed: int
 ) -> dict[int, _Detour]:
     """Map the tensor behind each block, by identity, to what comes after it."""
     count = len(spec.blocks)

@@ -11,7 +11,7 @@ from kerasrecipes.keras_private import nodes_in_order
 if TYPE_CHECKING:
     import keras
 
-    from kerasrecipes.backbones.spec import BackboneSpec
+    from kerasrecipes.backbones.spec import Backbone
 
 
 def anchored(pattern: str) -> str:
@@ -62,8 +62,8 @@ def find_cuts(model: "keras.Model", nodes: list[Any]) -> Iterator[tuple[int, "ke
             yield index, next(iter(needed.values()))
 
 
-def find_boundary(model: "keras.Model", spec: "BackboneSpec", block: int) -> "keras.KerasTensor":
-    """Find the tensor between a block and all before it; see `BackboneSpec.boundary`."""
+def find_boundary(model: "keras.Model", spec: "Backbone", block: int) -> "keras.KerasTensor":
+    """Find the tensor between a block and all before it; see `Backbone.boundary`."""
     count = len(spec.blocks)
     if not isinstance(block, int) or not 0 <= block <= count:
         raise ValueError(

@@ -25,15 +25,17 @@ TOLERANCE = 1e-3
 PROVEN = {
     "keras.src.layers.": frozenset(
         """Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D
-        Conv2DTranspose Cropping2D Dense DepthwiseConv2D Dropout ELU Flatten GaussianDropout
-        GaussianNoise GlobalAveragePooling2D GlobalMaxPooling2D LayerNormalization LeakyReLU
-        MaxPooling2D Maximum Multiply Normalization PReLU Permute ReLU Rescaling Reshape
-        SeparableConv2D Softmax SpatialDropout2D Subtract UpSampling2D ZeroPadding2D""".split()
+        Conv2DTranspose Cropping2D Dense DepthwiseConv2D Dropout ELU Embedding Flatten
+        GaussianDropout GaussianNoise GlobalAveragePooling2D GlobalMaxPooling2D Identity
+        LayerNormalization LeakyReLU MaxPooling2D Maximum MultiHeadAttention Multiply
+        Normalization PReLU Permute ReLU Rescaling Reshape SeparableConv2D Softmax
+        SpatialDropout2D Subtract UpSampling2D ZeroPadding2D""".split()
     ),
     "keras.src.ops.": frozenset(
-        """Absolute Add Clip Concatenate Divide GetItem HardSigmoid HardSilu Max Maximum Mean
-        Minimum Multiply Negative Power Relu Relu6 Reshape Sigmoid Silu Softmax Sqrt Square
-        Subtract Sum Tanh Transpose TrueDivide""".split()
+        """Absolute Add Any Cast Clip Concatenate Cumsum Divide ExpandDims GetItem HardSigmoid
+        HardSilu Max Maximum Mean Minimum Multiply Negative NotEqual Power Relu Relu6 Reshape
+        Sigmoid Silu Softmax Sqrt Square Subtract Sum Swapaxes Tanh Transpose TrueDivide
+        ZerosLike""".split()
     ),
 }
 # So many of one class, made in different ways, are tried.
@@ -157,7 +159,9 @@ def _save_fault(model: "keras.Model") -> str:
 
     rng = np.random.default_rng(0)
     given = [
-        rng.uniform(0, 1, tensor.shape).astype(keras.backend.standardize_dtype(tensor.dtype))
+        rng.uniform(0, 1, [side or 2 for side in tensor.shape]).astype(
+            keras.backend.standardize_dtype(tensor.dtype)
+        )
         for tensor in model.inputs
     ]
     try:

@@ -12,12 +12,12 @@ from kerasrecipes.keras_private import parts_of
 if TYPE_CHECKING:
     import keras
 
-    from kerasrecipes.backbones.spec import BackboneSpec
+    from kerasrecipes.backbones.spec import Backbone
     from kerasrecipes.engine.schedule import UnfreezeSchedule
 
 
 def check_blocks(
-    model: "keras.Model", spec: "BackboneSpec", schedule: "UnfreezeSchedule", train_batch_norm: bool
+    model: "keras.Model", spec: "Backbone", schedule: "UnfreezeSchedule", train_batch_norm: bool
 ) -> None:
     """Find out before the training whether any block can be computed again.
 
@@ -41,7 +41,7 @@ def check_blocks(
 
 def rematerialised(
     model: "keras.Model",
-    spec: "BackboneSpec",
+    spec: "Backbone",
     first_open: int,
     inputs: "keras.KerasTensor",
     end: "keras.KerasTensor",
@@ -83,7 +83,7 @@ def rematerialised(
     return head(inputs)
 
 
-def _parts(model: "keras.Model", spec: "BackboneSpec", first_open: int) -> list:
+def _parts(model: "keras.Model", spec: "Backbone", first_open: int) -> list:
     """Cut the open blocks apart, where a single tensor passes."""
     import keras
 

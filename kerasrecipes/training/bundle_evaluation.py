@@ -49,7 +49,8 @@ class BundleEvaluation(Shown):
     def parts(self) -> Iterator[Part]:
         """Yield how many photos were left out, and the result."""
         if self.left_out:
-            yield f"{self.left_out} photos are left out: the model was trained or chosen on them."
+            noun = "photo" if self.evaluation.item == "example" else self.evaluation.item
+            yield f"{self.left_out} {noun}s are left out: the model was trained or chosen on them."
         yield self.evaluation
         for more in (self.point, self.decisions, self.slices):
             if more is not None:

@@ -1,6 +1,6 @@
-"""One call from photos to a saved model, for people who want no objects."""
+"""One call from photos, or other examples, to a saved model, for people who want no objects."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.data.seen import refuse_seen
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
-from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.scan import scan_photos
@@ -21,11 +20,12 @@ from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.training.image_classifier import ImageClassifier
+from kerasrecipes.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What `fine_tune_images` returns.
+    """What `fine_tune_images` and `fine_tune_texts` return.
 
     Args:
         recipe: The fitted recipe.
@@ -33,7 +33,7 @@ class FineTuned:
         bundle: The saved model.
     """
 
-    recipe: ImageClassifier
+    recipe: Recipe
     report: RunReport
     bundle: Bundle
 
@@ -102,55 +102,117 @@ def fine_tune_images(
         ValueError: If an argument is not usable.
         OSError: If nothing can be written in `to`; nothing is trained then.
     """
-    settings = with_epochs(epochs, settings)
     columns = {"label": label, "labels": labels, "value": value, "classes": classes}
     shares = {"test_fraction": test_fraction, "val_fraction": val_fraction}
+    decided = {"labels_from": None if labels_from is None else str(labels_from)}
     how = {"group_by": group_by, "split_by": split_by, "drop_small_classes": drop_small_classes}
-    how["labels_from"] = None if labels_from is None else str(labels_from)
-    chosen = {"source": str(photos), **columns, **how, **shares}
+    return fine_tune(
+        ImageClassifier(backbone, augment=augment, seed=seed, **with_epochs(epochs, settings)),
+        photos,
+        {**columns, **how, **decided, **shares},
+        to,
+        Tools(scan_photos, split_photos, check_photos),
+        fail_on_leak=fail_on_leak,
+        callbacks=callbacks,
+        run_folder=run_folder,
+        resume=resume,
+    )
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What one kind of data is scanned, split and checked with.
+
+    Args:
+        scan: E.g. `scan_photos`.
+        split: E.g. `split_photos`.
+        check: E.g. `check_photos`.
+    """
+
+    scan: Callable[..., Any]
+    split: Callable[..., tuple[Any, ...]]
+    check: Callable[..., Any]
+
+    def sides(self, chosen: Mapping[str, Any], seed: int, fail_on_leak: bool) -> tuple[Any, ...]:
+        """Scan, split and check examples in the way that a run folder is told.
+
+        Args:
+            chosen: The source, the columns, and how to split.
+            seed: Decides among equally good splits.
+            fail_on_leak: Raise if the split leaks.
+
+        Returns:
+            Training, validation and test, and the leaks that were told.
+        """
+        how = {name: chosen[name] for name in ("test_fraction", "val_fraction", "split_by")}
+        columns = {name: chosen[name] for name in chosen if name not in {*how, "source"}}
+        examples = self.scan(chosen["source"], **columns)
+        train, val, test = self.split(examples, seed=seed, **how)
+        # The files that were left out are known to the scan alone.
+        train = replace(train, excluded=examples.excluded)
+        found = self.check(replace(train, ignored=examples.ignored), val, test)
+        say(str(found))
+        if fail_on_leak and found.leaks:
+            raise DataError(
+                f"The split leaks: {found.leaks[0].message} Nothing was trained, because "
+                "`fail_on_leak` is set."
+            )
+        return train, val, test, [leak.message for leak in found.leaks]
+
+
+def fine_tune(
+    recipe: Recipe,
+    source: str | Path,
+    chosen: Mapping[str, Any],
+    to: str | Path,
+    tools: Tools,
+    *,
+    fail_on_leak: bool,
+    callbacks: Sequence[Any],
+    run_folder: str | Path | None,
+    resume: bool,
+    compare: Callable[..., Any] | None = None,
+) -> FineTuned:
+    """Do what `fine_tune_images` does with any recipe; see there for the other arguments.
+
+    Args:
+        recipe: The recipe.
+        source: The folder or table.
+        chosen: The columns, and how to split.
+        to: The model's folder.
+        tools: What scans, splits and checks.
+        fail_on_leak: Raise if the split leaks.
+        callbacks: Further callbacks.
+        run_folder: A folder that explains the run.
+        resume: Go on with the run in it.
+        compare: Compares the fitted recipe with a simple model on the test, and returns the recipe
+            with what is to be said of it.
+    """
+    chosen = {"source": str(source), **chosen}
     run = as_run_folder(None if run_folder is None else RunFolder(Path(run_folder), chosen), resume)
-    recipe = ImageClassifier(backbone, augment=augment, seed=seed, **settings)
     judged = judge_recipe(recipe)
     used = check_callbacks(callbacks, recipe)
-    _check_destination(Path(photos), Path(to), run)
-    train, val, test, leaks = _split(chosen, seed, fail_on_leak)
+    _check_destination(Path(source), Path(to), run)
+    train, val, test, leaks = tools.sides(chosen, recipe.seed, fail_on_leak)
     refuse_seen(seen_through(recipe.weights), test)
     recipe._fit(judged, train, val, callbacks=used, run=run, leaks=leaks)
-    return _finish(recipe, test, to)
-
-
-def _finish(recipe: ImageClassifier, test: Any, to: str | Path) -> FineTuned:
-    """Evaluate a fitted recipe on the test photos, and save it."""
     if len(test):
-        say(f"\nOn {len(test)} test photos:\n{recipe.evaluate(test)}")
-    bundle = recipe.save(to)
-    return FineTuned(recipe, recipe.report_, bundle)
+        evaluation = recipe.evaluate(test)
+        if compare is not None:
+            evaluation = compare(recipe, train, test)
+        say(f"\nOn {len(test)} test {train.noun[1]}:\n{evaluation}")
+    return FineTuned(recipe, recipe.report_, recipe.save(to))
 
 
-def _split(chosen: dict, seed: int, fail_on_leak: bool) -> tuple[Any, ...]:
-    """Scan, split and check photos in the way that a run folder is told."""
-    names = ("label", "labels", "value", "classes", "group_by", "drop_small_classes", "labels_from")
-    photos = scan_photos(chosen["source"], **{name: chosen[name] for name in names})
-    fractions = {name: chosen[name] for name in ("test_fraction", "val_fraction")}
-    train, val, test = split_photos(photos, split_by=chosen["split_by"], seed=seed, **fractions)
-    # The files that were left out are known to the scan alone.
-    train = replace(train, excluded=photos.excluded)
-    found = check_photos(replace(train, ignored=photos.ignored), val, test)
-    say(str(found))
-    if fail_on_leak and found.leaks:
-        raise DataError(
-            f"The split leaks: {found.leaks[0].message} Nothing was trained, because "
-            "`fail_on_leak` is set."
-        )
-    return train, val, test, [leak.message for leak in found.leaks]
-
-
-def with_epochs(epochs: int | None, settings: dict[str, Any]) -> dict[str, Any]:
+def with_epochs(
+    epochs: int | None, settings: dict[str, Any], recipe_type: type[Recipe] = ImageClassifier
+) -> dict[str, Any]:
     """Return settings with a schedule of so many epochs with open blocks; `None` as they are.
 
     Args:
         epochs: The epochs.
         settings: Arguments of a recipe.
+        recipe_type: Whose usual schedule it is.
 
     Raises:
         ValueError: If there is a schedule among them.
@@ -159,7 +221,7 @@ def with_epochs(epochs: int | None, settings: dict[str, Any]) -> dict[str, Any]:
         return settings
     if settings.get("schedule") is not None:
         raise ValueError("Pass `epochs` or `schedule`, not both: a schedule has its own epochs.")
-    return {**settings, "schedule": UnfreezeSchedule.two_phase(epochs=epochs)}
+    return {**settings, "schedule": recipe_type.usual_schedule(epochs)}
 
 
 def _check_destination(source: Path, to: Path, run: RunFolder | None) -> None:

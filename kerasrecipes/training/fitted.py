@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from kerasrecipes.data.specs import ModelInput, OutputSpec
 from kerasrecipes.drift.observed import Observed, observe
 from kerasrecipes.drift.ordinary import with_windows
 from kerasrecipes.drift.profile import ReferenceProfile
+from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import NotFittedError
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.task import Task
@@ -23,6 +24,8 @@ from kerasrecipes.report.run_report import RunReport
 
 if TYPE_CHECKING:
     import keras
+
+    from kerasrecipes.backbones.spec import Backbone
 
 DECIDED = "Thresholds were chosen on these examples, so what depends on them looks too good."
 
@@ -167,6 +170,45 @@ class Fitted:
         return known, evaluation
 
 
+class ForItsData:
+    """What a recipe says of its kind of data: photos as they are, unless a subclass differs."""
+
+    # The kind of data that it learns from.
+    modality: ClassVar[str] = "photos"
+
+    @property
+    def input_size(self) -> Any:
+        """What a backbone is built for; `None` for its own size."""
+        return None
+
+    @property
+    def augmentation(self) -> Any:
+        """How views of training examples differ from these; `None` for not at all."""
+        return None
+
+    @property
+    def view_count(self) -> int:
+        """How many views of each training example there are."""
+        return 1
+
+    @classmethod
+    def usual_schedule(cls, epochs: int | None = None) -> UnfreezeSchedule:
+        """Return the stages where nobody names any.
+
+        Args:
+            epochs: Epochs with open blocks; `None` for the usual number.
+        """
+        return UnfreezeSchedule.two_phase(**({} if epochs is None else {"epochs": epochs}))
+
+    def prepared(self, examples: Examples, spec: "Backbone") -> Examples:
+        """Return examples as the backbone is to read them, before anything is fitted."""
+        return examples
+
+    def _as_fitted(self, examples: Examples) -> Examples:
+        """Return examples as the fitted model is to read them."""
+        return examples
+
+
 class Fittable:
     """Gives a recipe what its fit learned: `fitted_`, and the parts of it that people ask for."""
 
@@ -262,4 +304,5 @@ def measure(
     )
     if known is not output:
         evaluation = evaluation.noted(DECIDED)
+    evaluation = evaluation.about(examples.noun[0])
     return known, HeldOut(split, examples, targets, answers, seen), evaluation

@@ -5,7 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.bundles.bundle import seen_through
 from kerasrecipes.console import say, warn
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples, check_examples
@@ -105,9 +105,7 @@ def fit_classifier(
     return Fitted.of(model, head.output(train), report, train, val, seen)
 
 
-def _built(
-    devices: Devices, spec: BackboneSpec, head: Head, recipe: Any, width: int
-) -> "keras.Model":
+def _built(devices: Devices, spec: Backbone, head: Head, recipe: Any, width: int) -> "keras.Model":
     """Build the model of a fit, and try with it what it must stand when it is trained."""
     with devices.scope():
         model = build_model(spec, head, recipe, width)
@@ -143,7 +141,7 @@ def prepare(recipe: Any) -> None:
 
 def _warnings(
     model: "keras.Model",
-    spec: BackboneSpec,
+    spec: Backbone,
     recipe: Any,
     schedule: UnfreezeSchedule,
     val: Examples,
@@ -200,8 +198,8 @@ def sides_of(
     recipe: Any, train: Examples, val: Examples, model: "keras.Model"
 ) -> tuple[Side, Side]:
     """Return the examples of a fit, as a model takes them; those to learn from are augmented."""
-    reader = train.reader(model, recipe.augment, recipe.seed)
-    return Side(reader, recipe.views if reader.varies else 1), Side(val.reader(model), 1)
+    reader = train.reader(model, recipe.augmentation, recipe.seed)
+    return Side(reader, recipe.view_count if reader.varies else 1), Side(val.reader(model), 1)
 
 
 def lesson_of(head: Head, recipe: Any, sides: Sequence[Side]) -> Lesson:
@@ -230,7 +228,7 @@ def lesson_of(head: Head, recipe: Any, sides: Sequence[Side]) -> Lesson:
     )
 
 
-def _weights_used(recipe: Any, spec: BackboneSpec) -> dict[str, str]:
+def _weights_used(recipe: Any, spec: Backbone) -> dict[str, str]:
     """Say which pretrained weights a model really started from."""
     if recipe.weights is None:
         return {"name": spec.name, "source": "none: random weights", "licence": "none"}
@@ -306,7 +304,7 @@ def _check_variety(train: Examples) -> None:
         )
 
 
-def build_model(spec: BackboneSpec, head: Head, recipe: Any, width: int) -> "keras.Model":
+def build_model(spec: Backbone, head: Head, recipe: Any, width: int) -> "keras.Model":
     """Build a recipe's backbone with its head, with the weights that it starts from."""
     import keras
 
@@ -317,7 +315,7 @@ def build_model(spec: BackboneSpec, head: Head, recipe: Any, width: int) -> "ker
 
 
 def _adapted(
-    model: "keras.Model", spec: BackboneSpec, recipe: Any, schedule: UnfreezeSchedule
+    model: "keras.Model", spec: Backbone, recipe: Any, schedule: UnfreezeSchedule
 ) -> AdaptedModel | None:
     if recipe.adapter is None:
         return None
@@ -327,7 +325,7 @@ def _adapted(
     return adapted
 
 
-def new_report(recipe: Any, spec: BackboneSpec, data: DataReport, warnings: list[str]) -> RunReport:
+def new_report(recipe: Any, spec: Backbone, data: DataReport, warnings: list[str]) -> RunReport:
     """Begin the report of a fit."""
     return RunReport(
         name=spec.name,

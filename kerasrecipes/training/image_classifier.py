@@ -47,6 +47,16 @@ class ImageClassifier(Recipe):
         """The size of the photos."""
         return self.image_size
 
+    @property
+    def augmentation(self) -> str | Augmentation:
+        """How views of training photos differ from these."""
+        return self.augment
+
+    @property
+    def view_count(self) -> int:
+        """How many views of each training photo there are."""
+        return self.views
+
 
 NAMES = ("ImageClassifier",)
 RECIPES = (ImageClassifier,)

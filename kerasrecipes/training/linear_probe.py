@@ -118,11 +118,11 @@ def pooled_features(model: "keras.Model", *sets: Examples) -> list[np.ndarray]:
     with bar("computing features") as show:
         for photos in sets:
             reader = photos.reader(model)
-            rows = []
-            for pixels in reader.in_order(BATCH):
-                rows.append(run(pixels.numpy())[0])
-                show(done := done + len(pixels), total)
-            found.append(np.concatenate(rows))
+            rows = np.zeros((len(photos), pooled.outputs[0].shape[-1]), np.float32)
+            for index, inputs in reader.each_once(BATCH):
+                rows[index] = run(inputs.numpy())[0]
+                show(done := done + len(inputs), total)
+            found.append(rows)
     return found
 
 

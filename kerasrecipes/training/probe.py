@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kerasrecipes.bundles.bundle import seen_through
 from kerasrecipes.console import warn
-from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples
+from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples, check_examples
 from kerasrecipes.data.seen import refuse_seen
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import printable
@@ -72,15 +72,17 @@ class ProbeResult(Shown):
         """Yield what was done, and the result."""
         target = get_task(self.evaluation.task).target
         model, penalty = _MODELS[target]
+        said = self.evaluation.item
+        noun = "photo" if said == type(self.evaluation).item else said
         strength = 1 / self.strength if target == NUMBER else self.strength
         yield (
             f"A first number for {printable(self.backbone)}, in {self.seconds:.0f} s: the "
             f"backbone as it is, and {model} ({penalty}={strength:g}) that learned from "
-            f"{self.photos:,} photos."
+            f"{self.photos:,} {noun}s."
         )
         yield (
-            f"{penalty} was chosen by the photos that are judged here, which flatters the result a "
-            "little. What fine-tuning adds to it is what training is worth."
+            f"{penalty} was chosen by the {noun}s that are judged here, which flatters the result "
+            "a little. What fine-tuning adds to it is what training is worth."
         )
         yield from ("", self.evaluation)
 
@@ -90,6 +92,8 @@ def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResul
     started = time.perf_counter()
     judged = judge_recipe(recipe)
     head, task = judged.head, judged.head.task
+    check_examples(train=train, val=val)
+    train, val = (recipe.prepared(side, judged.spec) for side in (train, val))
     leaks = checked_examples(train, val, head).leaks
     refuse_seen(seen_through(recipe.weights), val)
     head.weights(train, recipe.class_weights)  # refuses a wish that would have no effect
@@ -109,7 +113,9 @@ def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResul
     evaluation = task.evaluate(wanted, answers, known, groups=val.groups, seed=recipe.seed)
     return ProbeResult(
         backbone=judged.spec.name,
-        evaluation=evaluation if known is output else evaluation.noted(DECIDED),
+        evaluation=(evaluation if known is output else evaluation.noted(DECIDED)).about(
+            train.noun[0]
+        ),
         strength=probe.strength,
         photos=len(train),
         seconds=time.perf_counter() - started,

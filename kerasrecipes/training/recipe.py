@@ -26,7 +26,7 @@ from kerasrecipes.settings.judging import Judged, judge_recipe
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.settings.written.meanings import with_arguments_of
 from kerasrecipes.surgery.adapters import Adapter
-from kerasrecipes.training.fitted import Fittable, Fitted
+from kerasrecipes.training.fitted import Fittable, Fitted, ForItsData
 
 if TYPE_CHECKING:
     import keras
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class Recipe(Fittable):
+class Recipe(ForItsData, Fittable):
     """A description of a training run. It has a model; it is not one.
 
     A recipe's constructor stores its arguments under their own names and does nothing else, so
@@ -47,7 +47,8 @@ class Recipe(Fittable):
         head: A name of `kerasrecipes.list_heads()`.
         head_norm: `"layer"` or `"group"` to normalize pooled features, photo by photo, for
             batches too small for BatchNormalization; `None` for not at all.
-        schedule: The stages; `None` for `UnfreezeSchedule.two_phase()`.
+        schedule: The stages; `None` for the head first, and then with it open blocks of the
+            backbone.
         weights: `"default"`, `"imagenet"` (a download), a local file, or `None` for
             random weights.
         mix: `"mixup"` or `"cutmix"` to train on mixtures of two photos, or of their features
@@ -142,11 +143,6 @@ class Recipe(Fittable):
     seed: int = 0
     deterministic: bool = False
 
-    @property
-    def input_size(self) -> Any:
-        """What a backbone is built for; `None` for its own size."""
-        return None
-
     def __init_subclass__(cls) -> None:
         cls.__doc__ = with_arguments_of(cls.__doc__, cls.__mro__[1].__doc__)
 
@@ -227,6 +223,8 @@ class Recipe(Fittable):
                 "from the model that was saved. To begin with what that model learned, pass the "
                 "model.keras of its folder as `weights`."
             )
+        check_examples(train=train, val=val)
+        train, val = (self.prepared(side, judged.spec) for side in (train, val))
         with nullcontext() if run is None else run.locked():
             fitted = fit_classifier(judged, train, val, tuple(callbacks), run, leaks=leaks)
             self.fitted_, _ = fitted.measured(val, "val", self.seed)
@@ -275,7 +273,7 @@ class Recipe(Fittable):
         """
         model = self.model_
         check_examples(examples=examples)
-        return predict_scores(model, examples)
+        return predict_scores(model, self._as_fitted(examples))
 
     @named
     def embed(self, examples: Examples) -> np.ndarray:
@@ -294,7 +292,7 @@ class Recipe(Fittable):
         """
         model = self.model_
         check_examples(examples=examples)
-        return predict_scores(embedding_model(model), examples)
+        return predict_scores(embedding_model(model), self._as_fitted(examples))
 
     @named
     def evaluate(self, examples: Examples, *, split: str = "test") -> Result:
@@ -320,6 +318,7 @@ class Recipe(Fittable):
         if split in FIT_SIDES:
             raise ValueError(f"`split` must not be {split!r}, which names examples of the fit.")
         check_examples(examples=examples)
+        examples = self._as_fitted(examples)
         refuse_seen(fitted.seen, examples)
         self.fitted_, evaluation = fitted.measured(examples, split, self.seed)
         return evaluation

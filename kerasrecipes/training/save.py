@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.modality import get_modality
 from kerasrecipes.drift.profile import PROFILE_FILE
 from kerasrecipes.errors import IntegrityError, printable
 from kerasrecipes.evaluation.scores import group_numbers
@@ -34,16 +35,20 @@ def save_recipe(recipe: "Recipe", name_folder: Path) -> Bundle:
         held_out = fitted.golden
         chosen = golden_indices(held_out.examples)
         _write_golden(folder / "golden", fitted, chosen)
-        shape = tuple(fitted.model.input.shape[1:])
-        inputs = calibration_inputs(train, shape, recipe.seed, model=fitted.model)
-        np.savez_compressed(folder / "calibration.npz", photos=inputs)
+        if "int8" not in get_modality(fitted.modality).refused:
+            shape = tuple(fitted.model.input.shape[1:])
+            inputs = calibration_inputs(train, shape, recipe.seed, model=fitted.model)
+            np.savez_compressed(folder / "calibration.npz", photos=inputs)
         _write_data(folder / "data.jsonl", fitted)
         if "val" in fitted.held_out:
             _write_validation(folder / VALIDATION_FILE, fitted.held_out["val"])
         _write_report(folder, fitted)
         held_out.profile(fitted.output, recipe.seed).write(folder / PROFILE_FILE)
         _compare_saved(folder / "model.keras", held_out, chosen[:16])
-        return _manifest_fields(recipe)
+        spec, files = fitted.input.without_files()
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        return {**_manifest_fields(recipe), "input": spec}
 
     return Bundle.write(name_folder, fill)
 
@@ -170,7 +175,6 @@ def _manifest_fields(recipe: "Recipe") -> dict:
         "recipe_type": type(recipe).__name__,
         "recipe": recipe.get_config(),
         "modality": fitted.modality,
-        "input": fitted.input,
         "outputs": [fitted.output, *fitted.others],
         "counts": report.data.counts,
         "excluded": report.data.excluded,

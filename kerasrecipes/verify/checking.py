@@ -13,6 +13,7 @@ from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.bundles.export_seal import RECORD_FILE
 from kerasrecipes.console import bar
+from kerasrecipes.data.examples import in_words_of
 from kerasrecipes.data.specs import DECISION, OutputSpec
 from kerasrecipes.errors import (
     DataError,
@@ -133,9 +134,11 @@ def _judged(
     decided = {output.name: found[output.name] for output in said}
     numbers = compare(answers, held_out, bundle.output, decided)
     bad_rows = int(np.sum(~np.isfinite(answers).all(axis=1)))
+    noun = bundle.modality.noun
     failures = find_failures(numbers, tolerance, bad_rows)
     others = compare_others(found, held_out.others, bundle.manifest.outputs[1:], tolerance)
-    return {**numbers, "failures": (*failures, *others)}
+    told = tuple(in_words_of(noun, failure) for failure in (*failures, *others))
+    return {**numbers, "failures": told, "noun": noun[0]}
 
 
 @named

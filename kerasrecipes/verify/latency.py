@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from kerasrecipes.arguments import named
+from kerasrecipes.data.specs import stand_in
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.export import ExportFormat, LoadedModel, find_format, usable_formats
 
@@ -102,8 +103,10 @@ def calls_by_threads(
     """
     models = _load(chosen, path, threads)
     takes = next(iter(models.values()))
-    noise = np.random.default_rng(0).integers(0, 256, (1, *takes.shape), dtype=np.uint8)
-    noise = noise.astype(takes.dtype)
+    noise = stand_in(takes.shape, takes.dtype)[None]
+    if None not in takes.shape:
+        drawn = np.random.default_rng(0).integers(0, 256, noise.shape, dtype=np.uint8)
+        noise = drawn.astype(takes.dtype)
     return {count: partial(model, noise) for count, model in models.items()}
 
 

@@ -56,6 +56,7 @@ class Verification(Shown):
         groups: Number of groups that the photos are of, by which intervals and the test go;
             `None` if none were declared.
         decisions: How the file acts at the operating point, if the model has one.
+        noun: What people call an example.
 
     The fields after `failures` are `None` or empty in records of older versions.
     """
@@ -89,6 +90,7 @@ class Verification(Shown):
     drop_unit: float = 1.0
     groups: int | None = None
     decisions: tuple[DecisionChange, ...] = ()
+    noun: str = "photo"
 
     @property
     def passed(self) -> bool:
@@ -97,7 +99,10 @@ class Verification(Shown):
 
     def to_dict(self) -> dict[str, object]:
         """Return the numbers as plain values for JSON."""
-        return {**to_plain(asdict(self)), "passed": self.passed}
+        told = {**to_plain(asdict(self)), "passed": self.passed}
+        if self.noun == "photo":  # as all were, when records began
+            del told["noun"]
+        return told
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> "Verification":

@@ -49,7 +49,7 @@ def describe(found: "Verification") -> Iterator[Part]:
 def _rows(found: "Verification") -> Iterator[tuple[str, str]]:
     task = get_task(found.task)
     same = "same top class" if task.target == CLASS else "same answer"
-    photos = f"{found.photos} photos{of_groups(found.groups)}"
+    photos = f"{found.photos} {found.noun}s{of_groups(found.groups)}"
     yield same, f"{100 * found.agreement:.1f} % of {photos}"
     if task.quality_name == "accuracy":
         accuracy, reference = 100 * found.accuracy, 100 * found.reference_accuracy
@@ -59,7 +59,9 @@ def _rows(found: "Verification") -> Iterator[tuple[str, str]]:
         yield from _quality(found, task)
     if found.mcnemar_p is not None:
         yield "lost and gained", _chance(found)
-    yield from _limited("class", [_class(c) for c in found.classes if c.difference], "classes")
+    yield from _limited(
+        "class", [_class(c, found.noun) for c in found.classes if c.difference], "classes"
+    )
     other = same.replace("same", "other")
     yield from _limited(other, [_flip(flip) for flip in found.flips], "flips")
     for one in found.decisions:
@@ -102,18 +104,18 @@ def _intervals(found: "Verification") -> str:
 
 def _chance(found: "Verification") -> str:
     if found.mcnemar_p is None or not (found.lost or found.gained):
-        return "no photo is lost, none is gained"
+        return f"no {found.noun} is lost, none is gained"
     verdict = "more than chance" if found.mcnemar_p < _CLEAR else "chance alone could do that"
     test = "McNemar's exact test" if found.groups is None else "exact test over groups"
     p = f"{test} p = {found.mcnemar_p:.2g}"
     return f"{found.lost} lost, {found.gained} gained: {verdict} ({p})"
 
 
-def _class(found: "ClassChange") -> str:
+def _class(found: "ClassChange", noun: str) -> str:
     low, high = (100 * end for end in found.interval)
     before, now = 100 * found.reference_recall, 100 * found.recall
     return (
-        f"'{printable(found.name)}': {now:.1f} % of {found.photos} photos found (original "
+        f"'{printable(found.name)}': {now:.1f} % of {found.photos} {noun}s found (original "
         f"{before:.1f} %), {now - before:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})"
     )
 

@@ -50,12 +50,13 @@ ROOMS = {
         "statistics", libraries="numpy pydantic", later_libraries="keras scipy tensorflow"
     ),
     "photos": Room("data", libraries="numpy PIL", later_libraries="tensorflow"),
+    "texts": Room("data", libraries="numpy", later_libraries="tensorflow tokenizers"),
     "surgery": Room("data statistics", libraries="numpy", later_libraries="keras tensorflow"),
     "quantization": Room("data statistics surgery", libraries="keras numpy"),
     "backbones": Room(
-        "surgery",
+        "data surgery",
         libraries="numpy",
-        later_libraries="h5py keras keras_cv keras_hub",
+        later_libraries="h5py keras keras_cv keras_hub safetensors",
     ),
     "losses": Room(libraries="keras numpy"),
     "evaluation": Room("data losses statistics", libraries="numpy", later_libraries="scipy"),
@@ -115,7 +116,7 @@ ROOMS = {
     ),
     "training": Room(
         "backbones bundles data drift engine evaluation heads losses metrics novelty photos "
-        "release report settings statistics surgery",
+        "release report settings statistics surgery texts",
         later="verify",
         libraries="numpy",
         later_libraries="keras sklearn",
@@ -147,7 +148,7 @@ ROOMS = {
     ),
     "cli": Room(
         later="backbones choosing data diagnosis drift engine export optimization photos "
-        "release report review serve settings templates training verify",
+        "release report review serve settings templates texts training verify",
         libraries="typer",
     ),
     "__main__": Room("cli"),

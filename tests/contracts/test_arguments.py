@@ -30,7 +30,8 @@ HOSTILE = [
 ]  # fmt: skip
 # What people get and hold, rather than call.
 HELD = set(
-    "Ablation ActivationRange AdaptedModel AdapterSummary BackboneSpec BatchNormChange Benchmark "
+    "Ablation ActivationRange AdaptedModel AdapterSummary Backbone BackboneSpec BatchNormChange "
+    "Benchmark Text TextBackbone TextSet Tokens "
     "Bundle DriftReport ReferenceProfile Shift "
     "BundleEvaluation CheckReport ClassHead ClassResult Comparison Continuation Estimate "
     "EnsembleBundle Evaluation "
@@ -77,6 +78,7 @@ def sound(tmp_path_factory):
     return {
         **dict.fromkeys(("recipe", "teacher", "student"), recipe),
         **dict.fromkeys(("train", "val", "photos", "examples"), none),
+        "texts": kr.TextSet(texts=(), class_names=("a", "b"), root=folder),
         **dict.fromkeys(("bundle", "folder", "source", "to", "store", "log_dir"), folder / "none"),
         "scaling": "none",
         **dict.fromkeys(("labels", "units"), labels),

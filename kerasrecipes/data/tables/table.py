@@ -1,7 +1,7 @@
-"""A CSV or JSONL table of photos: which file, what it shows, and maybe group, time, split."""
+"""A CSV or JSONL table of examples: where each is, its answer, and maybe group, time, split."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from kerasrecipes.data.tables.rows import (
 from kerasrecipes.data.tables.spelling import meaning, trimmed, visible
 from kerasrecipes.errors import DataError, closest, did_you_mean, listed, printable
 
-COLUMNS = ("path", *KINDS, "group", "time", "split", "mask")
+COLUMNS = (*KINDS, "group", "time", "split", "mask")
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -41,10 +41,10 @@ def find_side(name: object) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that a folder or table says is a photo, before it was read.
+    """What a folder or table says is an example, before it was read.
 
     `name` is its path relative to the folder or as written in the table, with `/`. `content` is
-    what the file would hold, if the photo lies in memory.
+    what the file would hold, if the example lies in memory.
     """
 
     path: Path
@@ -58,17 +58,78 @@ class Candidate:
     mask: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """What was left out, and why.
+
+    Args:
+        path: The file, or what else it is called.
+        reason: What is wrong with it.
+        row: Its row in the table, if there is one.
+        chosen: Whether a person left it out, and nothing is wrong with it.
+    """
+
+    path: Path
+    reason: str
+    row: int | None = None
+    chosen: bool = False
+
+
+class Content:
+    """Where a row holds its example: the file of a photo, in a column `path`."""
+
+    def column(self, table: Path, found: Sequence[str]) -> str:
+        """Return the column, or raise a `DataError`.
+
+        Args:
+            table: The table, for messages.
+            found: The names of its columns, as `header_of` compares them.
+        """
+        if "path" in found:
+            return "path"
+        near = closest("path", [other for other in found if other not in COLUMNS])
+        hint = f" Rename '{printable(near)}' if you mean that." if near else ""
+        raise DataError(
+            f"The table '{printable(table)}' has no column 'path'; it has {listed(found, 10)}."
+            f"{hint} A table needs the columns path and label, and may have group, time and split."
+        )
+
+    def read(self, table: Path, number: int, cell: object) -> tuple[Path, str, bytes | None] | None:
+        """Return the path, the name and perhaps the content of an example; `None` for no example.
+
+        Args:
+            table: The table.
+            number: The row.
+            cell: What stands in the column.
+
+        Raises:
+            DataError: With what is wrong with the row.
+        """
+        name = cell_of(cell)
+        if name is None:
+            raise DataError("has no path")
+        path = _file(table, name)
+        return path, name.replace(os.sep, "/"), None
+
+
+PHOTO_FILES = Content()
+
+
 def read_table(
-    table: Path, group_column: str | None = None, asked: Asked = UNNAMED
+    table: Path,
+    group_column: str | None = None,
+    asked: Asked = UNNAMED,
+    content: Content = PHOTO_FILES,
 ) -> tuple[list[Candidate], Answers]:
-    """Read which file shows what, and the optional columns `group`, `time` and `split`.
+    """Read which example shows what, and the optional columns `group`, `time` and `split`.
 
     Args:
         table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8. Paths in it are absolute
             or relative to it.
         group_column: The column that names the group, if it is not called `group`.
-        asked: The columns that say what a photo is answered with, if they are not called
+        asked: The columns that say what an example is answered with, if they are not called
             `label`, `labels`, `value` or `target`.
+        content: Where a row holds its example.
 
     Returns:
         One candidate per row, in the order of the table, and what read their labels.
@@ -80,15 +141,20 @@ def read_table(
     group_column = header_of(group_column) if group_column else None
     rows, spelled = read_rows(table)
     found = [name for name in spelled if name]
-    _check_paths_and_groups(table, found, group_column)
-    others = {"path", "group", "time", "split", "mask", group_column or ""}
+    column = content.column(table, found)
+    _check_group(table, found, group_column)
+    others = {column, "group", "time", "split", "mask", group_column or ""}
     answers = find_answers(table, rows, spelled, asked, others)
-    _check_meaning(table, found, {group_column, *answers.columns})
+    _check_meaning(table, found, {column, group_column, *answers.columns})
     problems: list[tuple[int, str]] = []
     candidates = []
     for number, row in rows:
         try:
-            candidates.append(_candidate(table, number, row, group_column or "group", answers))
+            held = _held(table, number, row, column, content)
+            if held is not None:
+                candidates.append(
+                    _candidate(table, number, row, group_column or "group", answers, held)
+                )
         except DataError as error:
             problems.append((number, str(error)))
     problems += _row_conflicts(candidates)
@@ -97,15 +163,8 @@ def read_table(
     return candidates, answers
 
 
-def _check_paths_and_groups(table: Path, found: list[str], group_column: str | None) -> None:
-    if "path" not in found:
-        near = closest("path", [other for other in found if other not in COLUMNS])
-        hint = f" Rename '{printable(near)}' if you mean that." if near else ""
-        raise DataError(
-            f"The table '{printable(table)}' has no column 'path'; it has {listed(found, 10)}."
-            f"{hint} A table needs the columns path and label, and may have group, time and split."
-        )
-    free = [name for name in found if name not in COLUMNS or name == "group"]
+def _check_group(table: Path, found: list[str], group_column: str | None) -> None:
+    free = [name for name in found if name not in ("path", *COLUMNS) or name == "group"]
     if group_column and group_column not in found:
         raise DataError(
             f"`group_by`: the table '{printable(table)}' has no column "
@@ -128,28 +187,40 @@ def _check_meaning(table: Path, found: Iterable[str], meant: Iterable[str | None
             )
 
 
-def _candidate(
-    table: Path, number: int, row: dict[str, object], group_column: str, answers: Answers
-) -> Candidate:
+_Held = tuple[Path, str, bytes | None]
+
+
+def _held(
+    table: Path, number: int, row: dict[str, object], column: str, content: Content
+) -> _Held | None:
     if EXTRA in row:
-        raise DataError(f"has {row[EXTRA]} (quote a path that has a comma in it)")
-    name = cell_of(row.get("path"))
-    if name is None:
-        raise DataError("has no path")
+        raise DataError(f"has {row[EXTRA]} (quote a {column} that has a comma in it)")
+    return content.read(table, number, row.get(column))
+
+
+def _candidate(
+    table: Path,
+    number: int,
+    row: dict[str, object],
+    group_column: str,
+    answers: Answers,
+    held: _Held,
+) -> Candidate:
     label = answers.of(row)
-    path = _file(table, name)
-    mask = cell_of(row.get("mask"))
+    path, name, content = held
+    mask = cell_of(row.get("mask")) if content is None else None
     group = name_of(row.get(group_column))
     if group is not None:
         check_text("group", group)
     return Candidate(
         path=path,
-        name=name.replace(os.sep, "/"),
+        name=name,
         label=label,
         group=group,
         time=_time(name_of(row.get("time"))),
         split=_split(name_of(row.get("split"))),
         row=number,
+        content=content,
         mask=None if mask is None else _file(table, mask),
     )
 
@@ -205,7 +276,7 @@ def _row_conflicts(candidates: list[Candidate]) -> list[tuple[int, str]]:
     zones = {candidate.time.tzinfo is None for candidate in candidates if candidate.time}
     for candidate in candidates:
         number = candidate.row or 0
-        if candidate.path in first:
+        if candidate.content is None and candidate.path in first:
             problems.append((number, f"names the same file as row {first[candidate.path]}"))
         first.setdefault(candidate.path, number)
         if splits and not candidate.split:

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.console import say
 from kerasrecipes.data.examples import Examples, Reader
-from kerasrecipes.engine.frozen.prefix_cache import PrefixCache, cache_bytes, feed_of, free_bytes
+from kerasrecipes.engine.frozen.prefix_cache import (
+    PrefixCache,
+    cache_bytes,
+    feed_of,
+    free_bytes,
+    shape_of,
+)
 from kerasrecipes.report.words import size
 
 if TYPE_CHECKING:
@@ -52,7 +58,7 @@ class FrozenPart:
     """
 
     model: "keras.Model"
-    spec: BackboneSpec
+    spec: Backbone
     sides: tuple[Side, ...]
     limit_gb: float
     memory: dict | None = None
@@ -94,8 +100,9 @@ class FrozenPart:
             self._keep(wanted)
         if first_open not in self._caches:
             return None
-        feeds = [feed_of(outputs) for outputs in self._caches[first_open]]
-        return self.spec.boundary(self.model, first_open), feeds
+        cut = self.spec.boundary(self.model, first_open)
+        feeds = [feed_of(one, free=None in cut.shape[1:]) for one in self._caches[first_open]]
+        return cut, feeds
 
     def get_state(self) -> dict:
         """Return which cuts were computed in one pass.
@@ -148,8 +155,9 @@ class FrozenPart:
         """Return what the outputs at a cut take, or will take."""
         if block in self._caches:
             return sum(outputs.nbytes for outputs in self._caches[block])
-        shape = tuple(self.spec.boundary(self.model, block).shape[1:])
-        return cache_bytes(shape, sum(len(side.examples) * side.views for side in self.sides))
+        cut = self.spec.boundary(self.model, block)
+        sides = ((shape_of(cut, side.reader), side) for side in self.sides)
+        return sum(cache_bytes(shape, len(side.examples) * side.views) for shape, side in sides)
 
     def _fill(self, blocks: list[int]) -> bool:
         import keras
@@ -178,9 +186,8 @@ class FrozenPart:
         shapes = tuple(tuple(output.shape) for output in frozen.outputs)
         key = (*side.reader.identity(), side.views, self.spec.name, shapes, _digest(frozen))
         if key not in self.memory:
-            self._forget(
-                sum(cache_bytes(shape[1:], side.views * len(side.examples)) for shape in shapes)
-            )
+            kept = [shape_of(output, side.reader) for output in frozen.outputs]
+            self._forget(sum(cache_bytes(shape, side.views * len(side.examples)) for shape in kept))
             self.memory[key] = self._filled(frozen, side)
         return self.memory[key]
 

@@ -51,7 +51,7 @@ class PrefixCache:
     def __init__(self, frozen: "keras.Model", reader: Reader, views: int, dtype: str = "float16"):
         self._frozen = frozen
         self._reader = reader
-        shapes = [tuple(output.shape[1:]) for output in frozen.outputs]
+        shapes = [shape_of(output, reader) for output in frozen.outputs]
         count = len(reader.examples)
         self.stored = [_unnamed_array((views, count, *shape), dtype) for shape in shapes]
 
@@ -66,7 +66,7 @@ class PrefixCache:
             DataError: If a photo cannot be read.
         """
         views, count = self.stored[0].shape[:2]
-        order = index_batches(count, FILL_BATCH, None, range(views), None)
+        order = index_batches(count, FILL_BATCH, None, range(views), None, self._reader.sizes)
         run = frozen_engine(self._frozen, views * count)
         done = 0
         with bar(what) as show, self._reader.errors():
@@ -79,12 +79,34 @@ class PrefixCache:
                         raise OverflowError(
                             f"An output of the frozen blocks exceeds {stored.dtype}."
                         )
-                    stored[view.numpy(), index.numpy()] = output
+                    place = (view.numpy(), index.numpy())
+                    if output.shape[1:] == stored.shape[2:]:
+                        stored[place] = output
+                    else:  # shorter than the longest, behind which there are zeros
+                        stored[(*place, slice(output.shape[1]))] = output
                 done += len(index)
                 show(done, views * count)
 
 
-def feed_of(outputs: np.ndarray) -> Callable:
+def shape_of(output: "keras.KerasTensor", reader: Reader) -> tuple[int, ...]:
+    """Return the shape in which the output of one example is kept.
+
+    Args:
+        output: The output; a free side is as long as the largest example.
+        reader: Reads the examples.
+    """
+    sizes = reader.sizes
+    longest = 1 if sizes is None or not len(sizes) else int(sizes.max())
+    return tuple(longest if side is None else side for side in output.shape[1:])
+
+
+def _longest(outputs: np.ndarray) -> int:
+    """Return how many steps the longest of some examples has, without the zeros behind them."""
+    steps = np.flatnonzero(outputs.any(axis=(0, *range(2, outputs.ndim))))
+    return int(steps[-1]) + 1 if len(steps) else 1
+
+
+def feed_of(outputs: np.ndarray, free: bool = False) -> Callable:
     """Return what turns a dataset of `(index, view)` into one of `(index, view, outputs)`.
 
     It does not keep the outputs, which somebody must while it is used: tensorflow keeps each
@@ -92,14 +114,17 @@ def feed_of(outputs: np.ndarray) -> Callable:
 
     Args:
         outputs: The outputs at one cut, shape `(views, photos, …)`. Training sees float32.
+        free: Whether they are as long as their examples, with zeros behind them: of these a batch
+            has only what its longest needs.
     """
     import tensorflow as tf
 
     kept: Any = weakref.ref(outputs)
-    shape = outputs.shape[2:]
+    shape = (None, *outputs.shape[3:]) if free else outputs.shape[2:]
 
     def gather(view: Any, index: Any) -> Any:
-        return kept()[view, index].astype(np.float32)
+        found = kept()[view, index].astype(np.float32)
+        return found[:, : _longest(found)] if free else found
 
     def load(index: Any, view: Any) -> Any:
         found = tf.numpy_function(gather, [view, index], tf.float32)

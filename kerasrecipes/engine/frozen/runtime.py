@@ -46,7 +46,9 @@ def frozen_engine(frozen: "keras.Model", photos: int) -> Engine:
     by_keras = batch_runner(frozen)
     # With JAX there is no TensorFlow graph to convert.
     converts = keras.backend.backend() == "tensorflow"
-    if photos < WORTH_CONVERTING or not converts or tf.config.list_physical_devices("GPU"):
+    # One by one, as LiteRT takes them, examples of free length are no faster than in batches.
+    free = None in frozen.input.shape[1:]
+    if photos < WORTH_CONVERTING or free or not converts or tf.config.list_physical_devices("GPU"):
         return by_keras
     try:
         with silenced():

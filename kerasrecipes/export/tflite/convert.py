@@ -116,6 +116,8 @@ def has_own_ranges(model: "keras.Model") -> bool:
 def _one_input(model: "keras.Model", contract: "Contract") -> "keras.Model":
     """Wrap the model so that one input goes in, as a file takes it, and answers come out by name.
 
+    What is derived from the input inside the model becomes an input, too, where clients give it.
+
     The converter gets a Keras model, not a concrete function: for Keras 3 models those convert to
     a file without weights.
     """
@@ -123,9 +125,19 @@ def _one_input(model: "keras.Model", contract: "Contract") -> "keras.Model":
 
     from kerasrecipes.data.modality import get_modality
 
-    takes, name = contract.input, get_modality(contract.modality).noun[0]
-    one = keras.Input(batch_shape=(1, *takes.shape), dtype=takes.dtype, name=name)
-    return keras.Model(one, answers_of(model, one, contract), name="classifier")
+    takes, modality = contract.input, get_modality(contract.modality)
+    if not modality.derived:
+        name = modality.noun[0]
+        one = keras.Input(batch_shape=(1, *takes.shape), dtype=takes.dtype, name=name)
+        return keras.Model(one, answers_of(model, one, contract), name="classifier")
+    cuts = [model.input, *(model.get_layer(name).output for name in modality.derived)]
+    given = [
+        keras.Input(batch_shape=(1, *takes.shape), dtype=takes.dtype, name=name)
+        for name in (takes.name, *modality.derived)
+    ]
+    opened = keras.Model(cuts, model.outputs)
+    answers = answers_of(opened, given, contract)
+    return keras.Model(given, answers, name="classifier")
 
 
 def _int8(converter: "tf.lite.TFLiteConverter", kept: frozenset[str]) -> bytes:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 # The signature that gives features; see `kerasrecipes.export.tflite.signatures`.
 _EMBED = "embed"
+# Inputs that follow from the first: which tokens are real, and that all are of one text.
+_DERIVED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mask": lambda tokens: (tokens != 0).astype(tokens.dtype),
+    "segment_ids": np.zeros_like,
+}
 # What the converter calls an answer without a name.
 _NAMELESS, _SCORES = "output_0", "scores"
 
@@ -47,13 +52,14 @@ class TFLiteModel(FileModel):
         with silenced():  # only the first one greets
             first = self._opened()
         self._idle = [first]
-        inputs = first.get_input_details()
+        inputs, self._more = _inputs(first)
         self._places = _outputs_by_name(first)
         self.embeds = _EMBED in first.get_signature_list()
         outputs = [self._places[name] for name in sorted(self._places)]
         _check_interface(inputs, outputs, name)
         self._input = inputs[0]["index"]
-        self.shape = tuple(int(size) for size in inputs[0]["shape"][1:])
+        sides = inputs[0]["shape_signature"][1:]
+        self.shape = tuple(None if size < 0 else int(size) for size in sides)
         self.dtype = inputs[0]["dtype"].__name__
         self.outputs = {name: int(found["shape"][-1]) for name, found in self._places.items()}
 
@@ -80,8 +86,8 @@ class TFLiteModel(FileModel):
 
     def _answer(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         with self._one_alone() as interpreter:
-            interpreter.set_tensor(self._input, inputs)
             try:
+                self._give(interpreter, inputs)
                 interpreter.invoke()
             except RuntimeError as error:
                 raise _refused(self._name, "run", error) from error
@@ -110,6 +116,27 @@ class TFLiteModel(FileModel):
                 except RuntimeError as error:
                     raise _refused(self._name, "run", error) from error
         return np.stack(rows)
+
+    def _give(self, interpreter: "Interpreter", inputs: np.ndarray) -> None:
+        given = {self._input: inputs}
+        given |= {place: _DERIVED[name](inputs) for name, place in self._more.items()}
+        if None in self.shape:
+            for place, values in given.items():
+                interpreter.resize_tensor_input(place, values.shape)
+            interpreter.allocate_tensors()
+        for place, values in given.items():
+            interpreter.set_tensor(place, values)
+
+
+def _inputs(interpreter: "Interpreter") -> tuple[list[dict], dict[str, int]]:
+    """Return the inputs that are to be given, and the places of those that follow from them."""
+    inputs = interpreter.get_input_details()
+    for signature in interpreter.get_signature_list() if len(inputs) > 1 else ():
+        named = interpreter.get_signature_runner(signature).get_input_details()
+        more = {name: int(named[name]["index"]) for name in named.keys() & _DERIVED.keys()}
+        first = [found for found in inputs if int(found["index"]) not in more.values()]
+        return first, more
+    return inputs, {}
 
 
 def _outputs_by_name(interpreter: "Interpreter") -> dict[str, dict]:

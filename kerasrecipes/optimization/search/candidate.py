@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.data.examples import Examples
-from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.data.specs import OutputSpec, stand_in
 from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.clustered import clustered_error
@@ -275,7 +275,7 @@ class FileJudge:
         load = get_format("tflite").load
         models = {"float": load(self.reference), "candidate": load(path)}
         calls = {
-            key: partial(model, np.full((1, *model.shape), 127, model.dtype))
+            key: partial(model, stand_in(model.shape, model.dtype)[None])
             for key, model in models.items()
         }
         found = time_in_turns(calls, runs=50)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.arguments import named
+from kerasrecipes.data.tables.learnable import Labelled
 from kerasrecipes.data.tables.spelling import written
 from kerasrecipes.data.tables.table import Candidate, find_side
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.photos.decoding.policy import DecodePolicy
-from kerasrecipes.photos.learnable import Labelled
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.scan import Limits, read_photos
 from kerasrecipes.photos.sources.labelling import Answered, read_labels

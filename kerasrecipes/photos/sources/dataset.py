@@ -9,11 +9,11 @@ from typing import Any
 
 from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS
+from kerasrecipes.data.tables.learnable import Labelled, in_order
 from kerasrecipes.data.tables.spelling import trimmed, written
 from kerasrecipes.data.tables.table import Candidate, find_side
 from kerasrecipes.errors import is_number, listed
 from kerasrecipes.photos.decoding.policy import DecodePolicy
-from kerasrecipes.photos.learnable import Labelled, in_order
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.scan import Limits, grouped, read_photos
 from kerasrecipes.photos.sources.arrays import candidates_of

@@ -12,11 +12,11 @@ from kerasrecipes.regular import read_regular
 from kerasrecipes.settings.engine_rows import GROUPS
 from kerasrecipes.settings.kinds import Kind
 from kerasrecipes.settings.setting import Setting
-from kerasrecipes.settings.split_rows import SPLIT_ROWS
+from kerasrecipes.settings.split_rows import split_rows_of
 from kerasrecipes.settings.structures import KIND, Made, is_made
 from kerasrecipes.settings.written.toml_text import toml_key, toml_table, toml_value
 
-# The table of a file that says how photos are chosen and split.
+# The table of a file that says how photos are chosen and split; of texts, it is `texts`.
 SPLIT = "photos"
 SEE = "kerasrecipes init"
 
@@ -28,10 +28,12 @@ class RecipeFile:
     Args:
         table: The settings that there are.
         plain: What is said so far.
+        modality: The kind of data, whose name has the table of how it is chosen and split.
     """
 
     table: tuple[Setting, ...]
     plain: dict[str, Any] = field(default_factory=dict)
+    modality: str = SPLIT
 
     def read(self, path: str | Path) -> None:
         """Take what a file says.
@@ -73,8 +75,8 @@ class RecipeFile:
             self._check_keys(said)
             self.plain |= said
             return
-        kind = None if name == SPLIT else self._kinds().get(name)
-        if name != SPLIT and (kind is None or not is_made(kind)):
+        kind = None if name == self.modality else self._kinds().get(name)
+        if name != self.modality and (kind is None or not is_made(kind)):
             raise unknown_name("setting", path.strip(), self._names(), SEE)
         table = _table_of(kind, name, self.plain.get(name, {}))
         self.plain[name] = {**table, key: _typed(value, False)}
@@ -87,7 +89,7 @@ class RecipeFile:
             ValueError: If a value cannot be made of a table.
         """
         kinds = self._kinds()
-        said = {name: value for name, value in self.plain.items() if name != SPLIT}
+        said = {name: value for name, value in self.plain.items() if name != self.modality}
         return {name: kinds[name].from_plain(value) for name, value in said.items()}
 
     def split(self) -> dict[str, Any]:
@@ -96,8 +98,8 @@ class RecipeFile:
         Raises:
             ValueError: If one of it is not usable.
         """
-        rows = {row.name: row for row in SPLIT_ROWS}
-        said = self.plain.get(SPLIT, {})
+        rows = {row.name: row for row in split_rows_of(self.modality)}
+        said = self.plain.get(self.modality, {})
         found = {name: rows[name].kind.from_plain(value) for name, value in said.items()}
         for name, value in found.items():
             rows[name].kind.check(name, value)
@@ -114,20 +116,26 @@ class RecipeFile:
             for keys in row.kind.keys().values()
             for key in keys
         ]
-        return [*self._kinds(), *inside, *(f"{SPLIT}.{row.name}" for row in SPLIT_ROWS)]
+        return [
+            *self._kinds(),
+            *inside,
+            *(f"{self.modality}.{row.name}" for row in split_rows_of(self.modality)),
+        ]
 
     def _check_keys(self, said: Mapping[str, Any]) -> None:
         """Raise a `ValueError` that names the first setting that there is not."""
         for name in said:
-            if name != SPLIT and name not in self._kinds():
-                raise unknown_name("setting", name, [*self._kinds(), SPLIT], SEE)
-        split = said.get(SPLIT, {})
+            if name != self.modality and name not in self._kinds():
+                raise unknown_name("setting", name, [*self._kinds(), self.modality], SEE)
+        split = said.get(self.modality, {})
         if not isinstance(split, Mapping):
-            raise ValueError(f"`{SPLIT}` must be a table of how photos are split, not {split!r}.")
-        known = [row.name for row in SPLIT_ROWS]
+            raise ValueError(
+                f"`{self.modality}` must be a table of how photos are split, not {split!r}."
+            )
+        known = [row.name for row in split_rows_of(self.modality)]
         for name in split:
             if name not in known:
-                raise unknown_name(f"setting of [{SPLIT}]", name, known, SEE)
+                raise unknown_name(f"setting of [{self.modality}]", name, known, SEE)
 
 
 def _typed(text: str, is_text: bool) -> Any:
@@ -176,8 +184,8 @@ def recipe_text(recipe: Any, split: Mapping[str, Any]) -> str:
                     tables.append(toml_table(row.name, value))
                 else:
                     lines.append(f"{toml_key(row.name)} = {toml_value(value)}")
-    said = [row.name for row in SPLIT_ROWS if row.name in split]
+    said = [row.name for row in split_rows_of(recipe.modality) if row.name in split]
     if said:
         rows = [f"{name} = {toml_value(split[name])}" for name in said]
-        tables.insert(0, "\n".join([f"[{SPLIT}]", *rows]))
+        tables.insert(0, "\n".join([f"[{recipe.modality}]", *rows]))
     return "\n".join(lines) + "\n" + "".join(f"\n{table}\n" for table in tables)

@@ -1,27 +1,27 @@
-"""A folder of photos: one folder per class, or train/val/test folders of such."""
+"""A folder of examples: one folder per class, or train/val/test folders of such."""
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrecipes.data.tables.spelling import trimmed
-from kerasrecipes.data.tables.table import Candidate, find_side
+from kerasrecipes.data.tables.table import Candidate, Excluded, find_side
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable
-from kerasrecipes.photos.decoding.names import looks_like_a_photo
-from kerasrecipes.photos.photo_set import Excluded
 
 Found = tuple[list[Candidate], list[Excluded], list[Path], list[str]]
 
 
-def walk_folder(root: Path) -> Found:
-    """List the photos below `root` without reading them.
+def walk_folder(root: Path, wanted: Callable[[str], bool]) -> Found:
+    """List the examples below `root` without reading them; messages speak of photos.
 
     Folders whose names begin with `.` or `_` and files whose names begin with `.` are skipped.
     Links to folders are not followed; links to files count if they stay inside `root`.
 
     Args:
         root: An absolute path.
+        wanted: Tells by its name whether a file is an example.
 
     Returns:
         Candidates in the order of their names, excluded files, ignored files and folders, and
@@ -33,17 +33,18 @@ def walk_folder(root: Path) -> Found:
     _check_exists(root)
     excluded: list[Excluded] = []
     ignored: list[Path] = []
-    folders, loose = _children(root, excluded, ignored, root)
+    walk = _Walk(root, wanted, excluded, ignored)
+    folders, loose = walk.children(root)
     candidates: list[Candidate] = []
     classes: set[str] = set()
     for top, split in _tops(root, folders):
         if top != root:
-            folders, inside = _children(top, excluded, ignored, root)
+            folders, inside = walk.children(top)
             loose += inside
         for folder in folders:
             label = _label_of(folder)
             classes.add(label)
-            for path in _photos_below(folder, root, excluded, ignored):
+            for path in walk.below(folder):
                 name = path.relative_to(root).as_posix()
                 candidates.append(Candidate(path, name, label, split=split))
     if not classes:
@@ -141,24 +142,39 @@ def _has_folders(folder: Path) -> bool:
     return any(entry.is_dir(follow_symlinks=False) for entry in _entries(folder, []))
 
 
-def _children(
-    folder: Path, excluded: list[Excluded], ignored: list[Path], root: Path
-) -> tuple[list[Path], list[Path]]:
-    """Return the subfolders and the photos that lie directly in a folder."""
-    folders, photos = [], []
-    for entry in _entries(folder, excluded):
-        path = folder / entry.name
-        if entry.is_dir(follow_symlinks=False):
-            folders.append(path) if entry.name[0] not in "._" else ignored.append(path)
-        elif entry.is_symlink() and _is_folder(path):
-            excluded.append(Excluded(path, "a link to a folder, which is not followed"))
-        elif entry.name.startswith(".") or not looks_like_a_photo(entry.name):
-            ignored.append(path)
-        elif reason := _unusable(path, root):
-            excluded.append(Excluded(path, reason))
-        else:
-            photos.append(path)
-    return folders, photos
+@dataclass(frozen=True)
+class _Walk:
+    """What a walk looks for, and what it leaves out."""
+
+    root: Path
+    wanted: Callable[[str], bool]
+    excluded: list[Excluded]
+    ignored: list[Path]
+
+    def children(self, folder: Path) -> tuple[list[Path], list[Path]]:
+        """Return the subfolders and the examples that lie directly in a folder."""
+        folders, found = [], []
+        for entry in _entries(folder, self.excluded):
+            path = folder / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(path) if entry.name[0] not in "._" else self.ignored.append(path)
+            elif entry.is_symlink() and _is_folder(path):
+                self.excluded.append(Excluded(path, "a link to a folder, which is not followed"))
+            elif entry.name.startswith(".") or not self.wanted(entry.name):
+                self.ignored.append(path)
+            elif reason := _unusable(path, self.root):
+                self.excluded.append(Excluded(path, reason))
+            else:
+                found.append(path)
+        return folders, found
+
+    def below(self, top: Path) -> Iterator[Path]:
+        """Yield all examples in a folder and its subfolders."""
+        folders = [top]
+        while folders:
+            subfolders, found = self.children(folders.pop())
+            yield from found
+            folders += reversed(subfolders)
 
 
 def _is_folder(path: Path) -> bool:
@@ -166,16 +182,6 @@ def _is_folder(path: Path) -> bool:
         return stat.S_ISDIR(path.stat().st_mode)
     except OSError:  # a broken link, or links in a circle
         return False
-
-
-def _photos_below(
-    top: Path, root: Path, excluded: list[Excluded], ignored: list[Path]
-) -> Iterator[Path]:
-    folders = [top]
-    while folders:
-        subfolders, photos = _children(folders.pop(), excluded, ignored, root)
-        yield from photos
-        folders += reversed(subfolders)
 
 
 def _entries(folder: Path, excluded: list[Excluded]) -> list[os.DirEntry]:

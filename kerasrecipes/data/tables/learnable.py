@@ -1,42 +1,44 @@
-"""Whether photos say enough to learn from, and the order of what they say."""
+"""Whether examples say enough to learn from, and the order of what they say."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER
 from kerasrecipes.data.tables.answers import Label
 from kerasrecipes.data.tables.spelling import trimmed
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable, repeated
-from kerasrecipes.photos.photo_set import Excluded, Photo
 
+# Why an example of a small class is left out.
+DROPPED = "its class has fewer than 2 readable photos and was dropped"
 BY_VALUE = "by value"
 _FEWEST = 2
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Photos, and what all of them say.
+    """Examples, and what all of them say; messages speak of photos.
 
     Args:
         root: Where they came from, for messages.
-        photos: The photos.
+        photos: The examples, dataclasses with a `label`.
         class_names: All classes or labels, in order, those that no photo has included.
         target: `"class"`, `"labels"` or `"number"`.
         ordered: Whether somebody gave their order.
     """
 
     root: Path
-    photos: list[Photo]
+    photos: list[Any]
     class_names: list[str]
     target: str
     ordered: bool = False
 
-    def learnable(self, drop_small: bool) -> tuple["Labelled", list[Excluded]]:
-        """Return what is left to learn from, and the photos that are not.
+    def learnable(self, drop_small: bool) -> tuple["Labelled", list[Any]]:
+        """Return what is left to learn from, and the examples that are not.
 
         Args:
             drop_small: Leave out what fewer than 2 photos show instead of raising.
@@ -53,11 +55,7 @@ class Labelled:
         classes = [name for name in self.class_names if name not in small]
         if self.target == LABELS:
             return self._with_labels(classes), []
-        excluded = [
-            Excluded(photo.path, "its class has fewer than 2 readable photos and was dropped")
-            for photo in self.photos
-            if photo.label in small
-        ]
+        dropped = [photo for photo in self.photos if photo.label in small]
         photos = [photo for photo in self.photos if photo.label not in small]
         if len(classes) < 2:
             raise DataError(
@@ -66,9 +64,9 @@ class Labelled:
                 if classes
                 else f"'{printable(self.root)}' has no class with 2 readable photos. Add photos."
             )
-        return replace(self, photos=photos, class_names=classes), excluded
+        return replace(self, photos=photos, class_names=classes), dropped
 
-    def relabelled(self, photos: list[Photo]) -> "Labelled":
+    def relabelled(self, photos: list[Any]) -> "Labelled":
         """Return the same of photos some of which were given another label.
 
         Classes that only a new label names are added, sorted, unless somebody gave an order.

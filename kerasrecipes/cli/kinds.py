@@ -1,0 +1,131 @@
+"""What commands do with photos, and what with texts: one option chooses between them."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kerasrecipes.errors import DataError, printable
+
+if TYPE_CHECKING:
+    from kerasrecipes.serve.predictor import Predictor
+
+STDIN = "-"
+
+
+class RecipeKind(StrEnum):
+    """What is learned from."""
+
+    IMAGES = "image_classification"
+    TEXTS = "text_classification"
+
+
+ChosenRecipe = Annotated[
+    RecipeKind, typer.Option("--recipe", help="What is learned from: photos, or texts.")
+]
+TextColumn = Annotated[
+    str | None,
+    typer.Option("--text", help="The table's column of texts, if it is not called text."),
+]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What belongs to one kind of data.
+
+    Args:
+        recipe: The class of its recipe.
+        fine_tune: The call from examples to a saved model.
+        scan: Finds them.
+        split: Splits them.
+        check: Checks them.
+    """
+
+    recipe: Any
+    fine_tune: Callable[..., Any]
+    scan: Callable[..., Any]
+    split: Callable[..., tuple[Any, ...]]
+    check: Callable[..., Any]
+
+
+def kind_of(chosen: RecipeKind) -> Kind:
+    """Return what belongs to a kind of data; nothing of another kind is imported."""
+    if chosen is RecipeKind.TEXTS:
+        from kerasrecipes.texts.check import check_texts
+        from kerasrecipes.texts.scan import scan_texts
+        from kerasrecipes.texts.split import split_texts
+        from kerasrecipes.training.texts.fine_tune import fine_tune_texts
+        from kerasrecipes.training.texts.text_classifier import TextClassifier
+
+        return Kind(TextClassifier, fine_tune_texts, scan_texts, split_texts, check_texts)
+    from kerasrecipes.photos.check import check_photos
+    from kerasrecipes.photos.scan import scan_photos
+    from kerasrecipes.photos.split import split_photos
+    from kerasrecipes.training.fine_tune import fine_tune_images
+    from kerasrecipes.training.image_classifier import ImageClassifier
+
+    return Kind(ImageClassifier, fine_tune_images, scan_photos, split_photos, check_photos)
+
+
+def sources_of(predictor: "Predictor", given: list[str], text: str | None) -> Iterator[str | Path]:
+    """Yield what a model is to be asked about: photos and folders, or texts.
+
+    Args:
+        predictor: The model.
+        given: What was typed. For texts: one itself, `-` for a line of the standard input each, a
+            table, a `.txt` file, or a folder of such.
+        text: The column of texts of a table.
+
+    Raises:
+        DataError: If a file is missing or cannot be read.
+        BadParameter: If a column is named and there is no table of texts.
+    """
+    tables = [one for one in given if _is_table(one)] if predictor.reads_texts else []
+    if text is not None and not tables:
+        raise typer.BadParameter("there is no table of texts.", param_hint="'--text'")
+    for one in given:
+        if not predictor.reads_texts:
+            yield Path(one)
+        elif one == STDIN:
+            yield from _lines()
+        elif one in tables:
+            yield from _column(Path(one), text)
+        elif Path(one).suffix.lower() == ".txt" or _is_folder(one):
+            yield _there(Path(one))
+        else:
+            yield one
+
+
+def _is_table(given: str) -> bool:
+    from kerasrecipes.data.tables.table import TABLE_SUFFIXES
+
+    return Path(given).suffix.lower() in TABLE_SUFFIXES
+
+
+def _is_folder(given: str) -> bool:
+    try:
+        return Path(given).is_dir()
+    except OSError:  # too long for a path
+        return False
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise DataError(f"There is no file '{printable(path)}'. Check the path.")
+    return path
+
+
+def _column(table: Path, text: str | None) -> Iterator[str]:
+    from kerasrecipes.texts.scan import read_column
+
+    return (content for _, content in read_column(_there(table), text))
+
+
+def _lines() -> Iterator[str]:
+    for line in sys.stdin.buffer:
+        if line.strip():
+            yield line.decode("utf-8", "surrogateescape").rstrip("\r\n")

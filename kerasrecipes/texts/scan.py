@@ -1,0 +1,290 @@
+"""From a table or a folder to a `TextSet`: find the texts, and leave out those that say nothing."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from kerasrecipes.arguments import named
+from kerasrecipes.console import warn
+from kerasrecipes.data.examples import CLASS, in_words_of
+from kerasrecipes.data.findings import Placed
+from kerasrecipes.data.label_findings import find_same_labels
+from kerasrecipes.data.leak_findings import find_same_groups
+from kerasrecipes.data.tables.answers import Asked, Label
+from kerasrecipes.data.tables.folder import folder_group, walk_folder
+from kerasrecipes.data.tables.learnable import DROPPED, Labelled, in_order
+from kerasrecipes.data.tables.rows import cell_of, check_text, header_of, read_rows
+from kerasrecipes.data.tables.table import (
+    TABLE_SUFFIXES,
+    Candidate,
+    Content,
+    Excluded,
+    read_table,
+)
+from kerasrecipes.errors import DataError, did_you_mean, listed, printable
+from kerasrecipes.regular import read_regular
+from kerasrecipes.texts.text_set import Text, TextSet
+
+# Columns that hold texts by their names, where nobody names one; the first is the usual one.
+COLUMNS = (
+    "text", "sentence", "message", "body", "comment", "question", "query", "utterance", "review",
+    "content", "document", "description",
+)  # fmt: skip
+SUFFIX = ".txt"
+LARGEST = 10_000_000
+BLANK = "is blank"
+
+
+@named
+def scan_texts(
+    source: str | Path,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    labels: str | Sequence[str] | None = None,
+    value: str | None = None,
+    classes: str | Sequence[str] | None = None,
+    group_by: str | None = None,
+    max_unreadable_fraction: float = 0.1,
+    drop_small_classes: bool = False,
+    for_training: bool = True,
+) -> TextSet:
+    """Find, read and check all texts of a table or a folder.
+
+    A table (CSV, TSV, JSONL in UTF-8, with or without a byte order mark) has a text in each row, in
+    a column `text` or one of a like name, and may have `group`, `time` (ISO 8601) and `split`. What
+    its texts are answered with is said by a column `label`, `labels`, `value` or `target`, or by
+    columns of 0 and 1, as in `scan_photos`. A folder holds one folder per class with a `.txt` file
+    for each text; or `train`, `val` and `test` folders of such.
+
+    Blank texts are left out, and told with their rows. Texts are kept as they are written.
+
+    Args:
+        source: The table or folder.
+        text: The table's column of texts, if it is called otherwise, or several could be meant.
+        label: The table's column of one class each; see `scan_photos`.
+        labels: The same of several labels each; or the columns of 0 and 1, one per label.
+        value: The same of a number each.
+        classes: The order of the classes; `"by value"` sorts names that are numbers as such.
+        group_by: What texts of one author, thread or customer have in common: a column of the
+            table; or `"folder"`, the first folder below the class.
+        max_unreadable_fraction: Raise if a larger share of the texts cannot be used.
+        drop_small_classes: Leave classes with fewer than 2 texts out instead of raising.
+        for_training: Insist on enough to learn from. Pass `False` for texts that a finished model
+            is only to be measured on.
+
+    Returns:
+        The texts in a stable order, with what was excluded and why.
+
+    Raises:
+        ValueError: If an argument is not usable, or is about a table and `source` is a folder.
+        DataError: If the table or folder is not as described, or too much of it is unusable.
+
+    Example:
+        >>> texts = scan_texts("tickets.jsonl", text="body", label="intent")
+    """
+    if not 0 <= max_unreadable_fraction <= 1:
+        raise ValueError(
+            f"`max_unreadable_fraction` must be from 0 to 1, got {max_unreadable_fraction!r}."
+        )
+    root = Path(os.path.abspath(source))
+    asked = Asked(label, labels, value)
+    with _speaking_of_texts():
+        if root.is_file() and root.suffix.lower() in TABLE_SUFFIXES:
+            found, left_out, ignored, order = _from_table(root, text, asked, group_by, classes)
+        else:
+            named_columns = [*(["text"] if text is not None else []), *asked.named]
+            found, left_out, ignored, order = _from_folder(root, named_columns, group_by, classes)
+        found = replace(found, class_names=order)
+        _check_unreadable(found, left_out, max_unreadable_fraction)
+        if for_training:
+            found, dropped = found.learnable(drop_small_classes)
+            reason = in_words_of(TextSet.noun, DROPPED)
+            left_out += [Excluded(Path(one.name), reason, one.row) for one in dropped]
+    return _checked(found, left_out, ignored, ordered=classes is not None)
+
+
+def _checked(
+    found: Labelled, left_out: list[Excluded], ignored: list[Path], *, ordered: bool
+) -> TextSet:
+    """Make a set of texts, and warn of names that a person would read as the same."""
+    texts, names = tuple(found.photos), tuple(found.class_names)
+    read = TextSet(
+        texts,
+        names,
+        found.root,
+        tuple(left_out),
+        tuple(ignored),
+        target=found.target,
+        ordered=ordered,
+    )
+    placed = Placed(texts, ("all",) * len(texts), (read,), near=False)
+    for finding in (*find_same_labels(placed), *find_same_groups(placed)):
+        warn(f"{finding.message} {'; '.join(finding.examples)}")
+    return read
+
+
+_Found = tuple[Labelled, list[Excluded], list[Path], list[str]]
+
+
+@contextmanager
+def _speaking_of_texts() -> Iterator[None]:
+    """Say of texts what the readers of tables and folders say of photos."""
+    try:
+        yield
+    except (DataError, ValueError) as error:
+        message = in_words_of(TextSet.noun, str(error)).replace("column path", "column text")
+        raise type(error)(message) from error.__cause__
+
+
+@dataclass
+class _Cells(Content):
+    """The texts of a table, in a column; blank ones are left out."""
+
+    wanted: str | None
+    blank: list[int] = field(default_factory=list)
+
+    def column(self, table: Path, found: Sequence[str]) -> str:
+        if self.wanted is not None:
+            name = header_of(self.wanted)
+            if name not in found:
+                raise DataError(
+                    f"`text`: the table '{printable(table)}' has no column "
+                    f"'{printable(self.wanted)}'.{did_you_mean(name, found)} It has "
+                    f"{listed(found, 10)}."
+                )
+            return name
+        if COLUMNS[0] in found:
+            return COLUMNS[0]
+        near = [name for name in COLUMNS if name in found]
+        if len(near) == 1:
+            return near[0]
+        what = f"several that could hold texts: {listed(near)}" if near else "none that holds texts"
+        raise DataError(
+            f"The table '{printable(table)}' has no column 'text', and {what}; it has "
+            f"{listed(found, 10)}. Name the column by text= (on the command line --text)."
+        )
+
+    def read(self, table: Path, number: int, cell: object) -> tuple[Path, str, bytes | None] | None:
+        if cell_of(cell) is None:
+            self.blank.append(number)
+            return None
+        text = str(cell)
+        check_text("text", text)
+        return table, f"row {number}", text.encode()
+
+
+def _from_table(
+    root: Path,
+    text: str | None,
+    asked: Asked,
+    group_by: str | None,
+    classes: str | Sequence[str] | None,
+) -> _Found:
+    cells = _Cells(text)
+    candidates, answers = read_table(root, group_by, asked, cells)
+    names = answers.class_names({candidate.label for candidate in candidates})
+    order = in_order(classes, names, answers.target, ((c.name, c.label) for c in candidates))
+    texts = [_text(one, (one.content or b"").decode()) for one in candidates]
+    left_out = [Excluded(Path(f"row {number}"), BLANK, number) for number in cells.blank]
+    return Labelled(root, list(texts), names, answers.target), left_out, [], order
+
+
+def _from_folder(
+    root: Path,
+    columns: Sequence[str],
+    group_by: str | None,
+    classes: str | Sequence[str] | None,
+) -> _Found:
+    if group_by not in {None, "folder"}:
+        raise ValueError(
+            f"`group_by` must be 'folder' or None for a folder of texts, not {group_by!r}."
+        )
+    candidates, left_out, ignored, names = walk_folder(
+        root, lambda name: name.lower().endswith(SUFFIX)
+    )
+    for option in columns:
+        raise ValueError(
+            f"`{option}` names columns of a table, and '{printable(root)}' is a folder, which can "
+            "only say one class for each text. Pass a table."
+        )
+    texts: list[Text] = []
+    for candidate in candidates:
+        try:
+            content = read_text(candidate.path)
+        except DataError as error:
+            left_out.append(Excluded(candidate.path, str(error)))
+            continue
+        group = folder_group(candidate) if group_by == "folder" else None
+        texts.append(_text(replace(candidate, group=group), content))
+    labels: list[tuple[str, Label]] = [(one.name, one.label) for one in texts]
+    order = in_order(classes, names, CLASS, labels)
+    return Labelled(root, list(texts), names, CLASS), left_out, ignored, order
+
+
+def read_column(table: Path, text: str | None = None) -> list[tuple[str, str]]:
+    """Return the texts of a table that may say nothing else, each with the name of its row.
+
+    Args:
+        table: The table.
+        text: The column; see `scan_texts`.
+
+    Raises:
+        DataError: If there is no such column, or a row cannot be read.
+    """
+    cells = _Cells(text)
+    with _speaking_of_texts():
+        rows, spelled = read_rows(table)
+        column = cells.column(table, [name for name in spelled if name])
+        found = ((number, cells.read(table, number, row.get(column))) for number, row in rows)
+        return [(held[1], (held[2] or b"").decode()) for _, held in found if held is not None]
+
+
+def is_text_file(name: str) -> bool:
+    """Tell by its name whether a file holds one text."""
+    return name.lower().endswith(SUFFIX)
+
+
+def read_text(path: Path) -> str:
+    """Read a file that holds one text.
+
+    Args:
+        path: The file, in UTF-8.
+
+    Raises:
+        DataError: With what is wrong with it.
+    """
+    try:
+        text = read_regular(path, largest=LARGEST).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError("is not UTF-8: save it as UTF-8") from None
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}") from None
+    if not text.strip():
+        raise DataError(BLANK)
+    return text
+
+
+def _text(candidate: Candidate, text: str) -> Text:
+    return Text(
+        text=text,
+        label=candidate.label,
+        name=candidate.name,
+        group=candidate.group,
+        time=candidate.time,
+        split=candidate.split,
+        row=candidate.row,
+    )
+
+
+def _check_unreadable(found: Labelled, left_out: list[Excluded], most: float) -> None:
+    count = len(found.photos) + len(left_out)
+    if count and len(left_out) / count > most:
+        shown = "; ".join(f"{printable(one.path)} {one.reason}" for one in left_out[:5])
+        raise DataError(
+            f"{len(left_out)} of {count} texts in '{printable(found.root)}' cannot be used, more "
+            f"than max_unreadable_fraction={most:g} allows: {shown}. Fill them in or remove them, "
+            "or raise max_unreadable_fraction."
+        )

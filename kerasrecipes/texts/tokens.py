@@ -1,0 +1,131 @@
+"""How a text becomes token ids: by the tokenizer that the weights were trained with.
+
+It is the reference implementation of the package `tokenizers`, without torch, tensorflow or a
+network, and travels with the model.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from kerasrecipes.errors import DataError, require
+
+# Characters of a text that can matter for a token: no word of a language has as many, and reading
+# more of a book takes seconds, though its end is cut off.
+CHARACTERS_PER_TOKEN = 200
+PADDING = 0
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """How a text becomes token ids.
+
+    Args:
+        tokenizer: The tokenizer, as the JSON text of the package `tokenizers`.
+        max_tokens: The most tokens of a text that are read, those around it included; what is
+            longer loses its end.
+
+    Raises:
+        DataError: If the tokenizer cannot be read.
+        MissingDependencyError: If the package `tokenizers` is not installed.
+    """
+
+    tokenizer: str = field(repr=False)
+    max_tokens: int
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> "Tokens":
+        """Build it from what `to_dict` returned.
+
+        Raises:
+            DataError: If it says what this version does not know.
+        """
+        if set(told) != {"tokenizer", "max_tokens"} or not isinstance(told["tokenizer"], str):
+            raise DataError(
+                f"Texts are prepared by a tokenizer and max_tokens, not by {sorted(told)}. Upgrade "
+                "kerasrecipes, or save the model again."
+            )
+        return cls(told["tokenizer"], told["max_tokens"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values for JSON."""
+        return {"tokenizer": self.tokenizer, "max_tokens": self.max_tokens}
+
+    def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Return the token ids of texts, those around each included.
+
+        Strings of special tokens in a text, such as `"[SEP]"`, are read as what they are: text.
+
+        Args:
+            texts: Texts that are valid Unicode.
+
+        Returns:
+            int32, one array for each.
+        """
+        longest = CHARACTERS_PER_TOKEN * self.max_tokens
+        found = self._engine.encode_batch([text[:longest] for text in texts])
+        return [np.array(one.ids, dtype=np.int32) for one in found]
+
+    def lengths(self, texts: Sequence[str]) -> np.ndarray:
+        """Return how many tokens texts have in all, int64; more than `max_tokens` are cut."""
+        whole = _loaded(self.tokenizer, None)
+        longest = CHARACTERS_PER_TOKEN * self.max_tokens
+        found = whole.encode_batch([text[:longest] for text in texts])
+        return np.array([len(one.ids) for one in found], dtype=np.int64)
+
+    def vocabulary(self) -> list[str]:
+        """Return all tokens, in the order of their ids."""
+        known = self._engine.get_vocab(with_added_tokens=True)
+        return sorted(known, key=known.__getitem__)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the tokenizer, as hex digits."""
+        return hashlib.sha256(self.tokenizer.encode()).hexdigest()
+
+    @property
+    def _engine(self) -> Any:
+        return _loaded(self.tokenizer, self.max_tokens)
+
+
+@lru_cache(maxsize=4)
+def _loaded(text: str, max_tokens: int | None) -> Any:
+    """Open a tokenizer, with the switches that its file may have left in another place."""
+    tokenizers = require("tokenizers", "text", "Reading texts")
+    try:
+        found = tokenizers.Tokenizer.from_str(text)
+        found.no_padding()
+        found.no_truncation()
+        if max_tokens is not None:
+            found.enable_truncation(max_tokens)
+    except Exception as error:  # the package raises bare exceptions
+        raise DataError(
+            f"The tokenizer cannot be read: {str(error)[:200]}. Save the model again."
+        ) from error
+    # Otherwise a text could say where it ends.
+    found.encode_special_tokens = True
+    return found
+
+
+def padded(ids: Sequence[np.ndarray]) -> np.ndarray:
+    """Put token ids of different lengths into one array, with zeros behind them.
+
+    Args:
+        ids: int32, one array for each text.
+
+    Returns:
+        int32, shape `(texts, longest)`.
+
+    Example:
+        >>> padded([np.array([5, 6]), np.array([7])]).tolist()
+        [[5, 6], [7, 0]]
+    """
+    longest = max((len(one) for one in ids), default=1)
+    rows = np.full((len(ids), longest), PADDING, np.int32)
+    for row, one in zip(rows, ids, strict=True):
+        row[: len(one)] = one
+    return rows
