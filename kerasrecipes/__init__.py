@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from kerasrecipes.photos.split import split_photos as split_photos
     from kerasrecipes.quantization import QuantizationSensitivity as QuantizationSensitivity
     from kerasrecipes.release.bundle import Bundle as Bundle
+    from kerasrecipes.release.card import write_card as write_card
     from kerasrecipes.release.comparing import compare_bundles as compare_bundles
     from kerasrecipes.release.comparison import Comparison as Comparison
     from kerasrecipes.release.ensemble import (
@@ -213,6 +214,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "release.comparison": "Comparison",
         "release.ensemble": "EnsembleBundle ensemble_bundles",
         "release.explaining": "Explainer heatmap",
+        "release.card": "write_card",
         "release.exporting": "export_model",
         "release.operating": "OperatedBundle operate_bundle",
         "release.reporting": "write_report",

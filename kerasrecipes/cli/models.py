@@ -137,8 +137,12 @@ def report(
     ] = None,
     slices: Slices = None,
     backbone: Backbone = "efficientnet_lite0",
+    card: Annotated[
+        Path | None, typer.Option(help="Also write a model card for a hub, e.g. README.md.")
+    ] = None,
 ) -> None:
     """Write a page about a saved model: its fit, and every file that was exported since."""
+    from kerasrecipes.release.card import write_card
     from kerasrecipes.release.reporting import write_report
 
     if photos is None and slices:
@@ -149,6 +153,10 @@ def report(
 
         sections = page_sections(model, photos, slices or (), backbone)
     print(f"Written to '{printable(write_report(model, to, sections=sections))}'.")
+    if card is not None:
+        print(
+            f"Model card written to '{printable(write_card(model, card))}'. Fill in what it asks."
+        )
 
 
 def verify_saved(model: Model, as_json: Json = False) -> None:

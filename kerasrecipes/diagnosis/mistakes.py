@@ -211,6 +211,11 @@ def _with_model(found: Mistakes, bundle: Bundle, pooled: Pooled) -> Mistakes:
     observed = observe(bundle.load_model(), chosen, bundle.modality)
     labels = [item.label for item in chosen.items]
     sure = confident_mistakes(task, labels, targets, observed.answers, output)
+    near = nearest_examples(pooled.last, groups=examples.groups)[0]
+    sure = [
+        replace(one, index=row, beside=tuple(int(j) for j in near[row] if j >= 0))
+        for one, row in ((one, rows[one.index]) for one in sure)
+    ]
     wrong = mistaken(task, targets, observed.answers, output)
     properties: dict[str, Sequence[object]] = {
         "file size": [float(item.size_bytes) for item in chosen.items],
@@ -222,7 +227,7 @@ def _with_model(found: Mistakes, bundle: Bundle, pooled: Pooled) -> Mistakes:
     )
     return replace(
         found,
-        suspects=(*found.suspects, *(replace(one, index=rows[one.index]) for one in sure)),
+        suspects=(*found.suspects, *sure),
         clusters=tuple(replace(one, rows=tuple(rows[row] for row in one.rows)) for one in clusters),
         compared=compared,
         judged=len(rows),

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from functools import lru_cache
 from io import BytesIO
+from threading import Lock
 
 from PIL import Image
 
 from kerasrecipes.photos.decoding.decode import decode_upright, read_unchanged
 from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.release.explaining import Explainer
 
 THUMBNAIL_SIDE, PHOTO_SIDE = 192, 1200
 # Some 30 MB of thumbnails; a photo is a few hundred kB.
@@ -26,6 +29,17 @@ class Pictures:
         self.thumbnail: Callable[[int], bytes] = lru_cache(_THUMBNAILS)(self._thumbnail)
         self.photo: Callable[[int], bytes] = lru_cache(_PHOTOS)(self._photo)
 
+    def content(self, index: int) -> bytes:
+        """Return the bytes of a photo's file.
+
+        Args:
+            index: The photo.
+
+        Raises:
+            DataError: If it changed since it was scanned.
+        """
+        return read_unchanged(self._photos.photos[index])
+
     def _thumbnail(self, index: int) -> bytes:
         return self._jpeg(index, THUMBNAIL_SIDE)
 
@@ -39,8 +53,41 @@ class Pictures:
             DataError: If its file changed since it was scanned.
         """
         photo = self._photos.photos[index]
-        picture = decode_upright(read_unchanged(photo), self._photos.policy, name=photo.name)
+        picture = decode_upright(self.content(index), self._photos.policy, name=photo.name)
         picture.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
         file = BytesIO()
         picture.save(file, "JPEG", quality=88)
+        return file.getvalue()
+
+
+class Heatmaps:
+    """Photos under what a model saw in them; the model is loaded with the first.
+
+    Args:
+        bundle: The model.
+        pictures: The photos.
+    """
+
+    def __init__(self, bundle: Bundle, pictures: Pictures):
+        self._bundle, self._pictures = bundle, pictures
+        self._lock = Lock()
+        self._explainer: Explainer | None = None
+
+    def __call__(self, index: int) -> bytes:
+        """Return a JPEG file.
+
+        Args:
+            index: The photo.
+
+        Raises:
+            DataError: If its file changed since it was scanned.
+            ValueError: If the model has no features with places.
+        """
+        content = self._pictures.content(index)
+        with self._lock:  # one at a time, since each takes all cores
+            self._explainer = self._explainer or Explainer(self._bundle)
+            found = self._explainer.explain(content)
+        file = BytesIO()
+        photo = Image.open(BytesIO(self._pictures.photo(index)))
+        found.overlay(photo).save(file, "JPEG", quality=88)
         return file.getvalue()

@@ -1,20 +1,33 @@
 """Photos and a model in, a page to put labels right out."""
 
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from kerasrecipes.arguments import named
+from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.weights_cache import kept_arrays
+from kerasrecipes.bundles.bundle import SEAL
 from kerasrecipes.console import say
 from kerasrecipes.data.tables.decisions import decisions_file
+from kerasrecipes.diagnosis.mistakes import find_mistakes
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.evaluation.mistakes.suspect import KINDS
+from kerasrecipes.evaluation.mistakes.suspect import KINDS, Suspect
+from kerasrecipes.files import digest
 from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.records import parse_json
 from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.review.pictures import Heatmaps
 from kerasrecipes.review.server import ReviewServer
 from kerasrecipes.review.session import Session, decided, under_decisions
 from kerasrecipes.training.refitting import refuse_other_data
+
+_MOST = 1 << 30
 
 
 @named
@@ -28,6 +41,7 @@ def review_photos(
     to: str | Path | None = None,
     who: str | None = None,
     port: int = 0,
+    backbone: str | BackboneSpec = "efficientnet_lite0",
     seed: int = 0,
 ) -> ReviewServer:
     """Prepare a page on this machine on which a person puts the labels of photos right.
@@ -46,6 +60,7 @@ def review_photos(
             beside a table `tiles.csv`. What it says already is shown, and counts.
         who: Who decides; by default the name of this user.
         port: A port of this machine; 0 for any that is free.
+        backbone: Whose features labels are doubted by; see `find_mistakes`.
         seed: Seed of the search.
 
     Returns:
@@ -57,8 +72,6 @@ def review_photos(
         IntegrityError: If a file of the bundle was changed.
         OSError: If the port is taken.
     """
-    from kerasrecipes.review.looking import find_suspects
-
     bundle = Bundle.load(bundle)
     refuse_other_data(bundle.manifest.modality, "A review")
     file = decisions_file(Path(os.path.abspath(photos))) if to is None else Path(to)
@@ -69,13 +82,36 @@ def review_photos(
         asked: dict[str, Any] = {name: given for name, given in columns.items() if given}
         scanned = cast(PhotoSet, bundle.scan(photos, labels_from=None, **asked))
         decided(scanned, file)  # before what takes long
-        suspects = find_suspects(bundle, under_decisions(scanned, file), seed)
-        server.session = Session(scanned, suspects, KINDS, file, who=who)
+        suspects = _suspects(bundle, under_decisions(scanned, file), backbone, seed)
+        session = Session(scanned, suspects, KINDS, file, who=who)
+        if bundle.class_names:
+            session.heatmap = Heatmaps(bundle, session.pictures)
+        server.session = session
     except BaseException:
         server.server_close()
         raise
     say(f"{len({one.index for one in suspects})} of {len(scanned)} photos are worth a look.")
     return server
+
+
+def _suspects(
+    bundle: Bundle, photos: PhotoSet, backbone: str | BackboneSpec, seed: int
+) -> list[Suspect]:
+    """Find what to look at, or take what was found before of the same photos and labels."""
+
+    def look() -> dict[str, np.ndarray]:
+        found = find_mistakes(photos, bundle, backbone=backbone, seed=seed)
+        for note in found.notes:
+            say(f"Note: {printable(note)}")
+        text = json.dumps([one.to_dict() for one in found.suspects])
+        return {"suspects": np.frombuffer(text.encode(), np.uint8)}
+
+    name = backbone if isinstance(backbone, str) else backbone.name
+    told = [digest(bundle.folder / SEAL), name, str(seed), *map(str, photos.groups)]
+    told += [f"{photo.key} {json.dumps(photo.label)}" for photo in photos.photos]
+    key = hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
+    kept = kept_arrays(f"review-{key[:32]}", look, _MOST, "findings about photos")
+    return [Suspect.from_dict(one) for one in parse_json(kept["suspects"].tobytes())]
 
 
 def _check_writable(file: Path) -> None:

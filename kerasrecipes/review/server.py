@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "heatmap":
             if self._session.heatmap is None:
                 raise _Refused(HTTPStatus.NOT_FOUND, "This model draws no heatmaps.")
-            return self._send(self._session.heatmap(index), "image/png", "private, max-age=3600")
+            return self._send(self._session.heatmap(index), "image/jpeg", "private, max-age=3600")
         make = getattr(self._session.pictures, kind)
         return self._send(make(index), "image/jpeg", "private, max-age=3600")
 

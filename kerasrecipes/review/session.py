@@ -34,7 +34,7 @@ class Session:
         kinds: What people call each kind of suspect, in the order of the page.
         file: The table that decisions are written into.
         who: Who decides; by default who runs this.
-        heatmap: Draws where the model looked on a photo, given its index, as a PNG file.
+        heatmap: Draws where the model looked on a photo, given its index, as a JPEG file.
 
     Raises:
         DataError: If the file holds something else.
@@ -171,7 +171,7 @@ class Heatmap(Protocol):
     """Draws where the model looked on a photo."""
 
     def __call__(self, index: int, /) -> bytes:
-        """Return a PNG file.
+        """Return a JPEG file.
 
         Args:
             index: The photo.

@@ -142,9 +142,7 @@ ROOMS = {
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
     "review": Room(
-        "backbones bundles data engine evaluation heads photos release training",
-        libraries="numpy PIL",
-        later_libraries="keras sklearn",
+        "backbones bundles data diagnosis evaluation photos release", libraries="numpy PIL"
     ),
     "cli": Room(
         later="backbones choosing data diagnosis drift engine export optimization photos "

@@ -1,7 +1,11 @@
-"""How long `review` takes to show 10,000 photos, the first time and again: python review.py [n]"""
+"""How soon does `review` show photos, once it is known which are worth a look?
+
+python tests/benchmarks/review.py [photos]
+"""
 
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -9,29 +13,29 @@ import numpy as np
 from PIL import Image
 
 import kerasrecipes as kr
+from kerasrecipes.evaluation.mistakes.suspect import KINDS as REASONS, Suspect
+from kerasrecipes.review.session import Session
 
 KINDS = ("dot", "plain", "stripe")
 
 
-def part(kind: str, rng: np.random.Generator) -> Image.Image:
-    photo = rng.normal(120, 20, (96, 96, 3))
-    y, x = rng.integers(8, 64, 2)
-    if kind == "dot":
-        photo[y : y + 16, x : x + 16] -= 60
-    if kind == "stripe":
-        photo[:, x : x + 6] += 60
-    return Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8))
-
-
 def write(root: Path, count: int) -> Path:
-    """Write photos of three kinds, of which 3 % lie in the folder of another."""
     rng = np.random.default_rng(0)
     for i in range(count):
-        kind = KINDS[i % 3]
-        folder = KINDS[rng.integers(3)] if rng.random() < 0.045 else kind
-        (root / folder).mkdir(parents=True, exist_ok=True)
-        part(kind, rng).save(root / folder / f"{i:05}.jpg", quality=90)
+        path = root / KINDS[i % 3] / f"{i:05}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (240, 320, 3), np.uint8)).save(path, quality=80)
     return root
+
+
+def found(count: int) -> list[Suspect]:
+    """Suspect every third photo, with eight others beside it."""
+    rng = np.random.default_rng(0)
+    kinds = sorted(REASONS)
+    return [
+        Suspect(kinds[i % 4], i, 0.5, "", "plain", tuple(rng.integers(count, size=8).tolist()), "x")
+        for i in range(0, count, 3)
+    ]
 
 
 def seen_in_a_browser(address: str) -> list[float]:
@@ -57,27 +61,19 @@ def seen_in_a_browser(address: str) -> list[float]:
 
 
 def main() -> None:
-    import threading
-
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    folder = Path(tempfile.mkdtemp())
-    few, many = write(folder / "few", 300), write(folder / "many", count)
-    recipe = kr.ImageClassifier(
-        image_size=(96, 96), schedule=kr.UnfreezeSchedule.head_only(epochs=4), augment="none"
-    )
-    train, val, _ = kr.split_photos(kr.scan_photos(few), test_fraction=0)
-    recipe.fit(train, val, verbose=False)
-    bundle = recipe.save(folder / "model")
-    for attempt in ("first", "again"):
+    with tempfile.TemporaryDirectory() as folder:
+        root = write(Path(folder) / "photos", count)
         started = time.monotonic()
-        with kr.review_photos(bundle, many) as server:
-            print(f"{attempt}: ready after {time.monotonic() - started:.1f} s", flush=True)
-            size = len(str(server.session.state()))
+        photos = kr.scan_photos(root)
+        print(f"{count:,} photos scanned in {time.monotonic() - started:.1f} s", flush=True)
+        with kr.ReviewServer() as server:
+            server.session = Session(photos, found(count), REASONS, root / "labels.csv")
             threading.Thread(target=server.serve_forever, daemon=True).start()
             first, *others = seen_in_a_browser(server.address)
             server.shutdown()
-        print(f"  first page {first:.2f} s, state {size / 1e6:.2f} MB")
-        print(f"  decisions: median {np.median(others):.3f} s, slowest {max(others):.3f} s")
+    print(f"first page, {len(found(count)):,} to look at: {first:.2f} s")
+    print(f"a decision: median {np.median(others):.3f} s, slowest {max(others):.3f} s")
 
 
 if __name__ == "__main__":
