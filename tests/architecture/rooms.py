@@ -142,7 +142,7 @@ ROOMS = {
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
     "review": Room(
-        "backbones bundles data diagnosis evaluation photos release", libraries="numpy PIL"
+        "backbones bundles data diagnosis evaluation photos release training", libraries="numpy PIL"
     ),
     "cli": Room(
         later="backbones choosing data diagnosis drift engine export optimization photos "
