@@ -156,6 +156,7 @@ TYPED = {
     "class_weights=none": None,
     "weight_decay=1e-4": 1e-4,
     "ema=false": False,
+    "monitor=val_recall_of_crack_at_false_alarms_0.02": "val_recall_of_crack_at_false_alarms_0.02",
     "l2_sp=3": 3,
     "stochastic_depth=0.1": 0.1,
     "clip_norm=1.0": 1.0,
