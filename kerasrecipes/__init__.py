@@ -130,7 +130,7 @@ if TYPE_CHECKING:
         list_starters as list_starters,
         write_starter as write_starter,
     )
-    from kerasrecipes.report.contact_sheet import draw_augmentation as draw_augmentation
+    from kerasrecipes.report.plots.contact_sheet import draw_augmentation as draw_augmentation
     from kerasrecipes.report.run_report import RunReport as RunReport
     from kerasrecipes.review import ReviewServer as ReviewServer, review_photos as review_photos
     from kerasrecipes.serve import Prediction as Prediction, Predictor as Predictor
@@ -219,7 +219,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "release.operating": "OperatedBundle operate_bundle",
         "release.reporting": "write_report",
         "release.starter": "list_starters write_starter",
-        "report.contact_sheet": "draw_augmentation",
+        "report.plots.contact_sheet": "draw_augmentation",
         "report.run_report": "RunReport",
         "review": "ReviewServer review_photos",
         "serve": "Prediction Predictor",

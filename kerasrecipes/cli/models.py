@@ -204,7 +204,7 @@ def benchmark_saved(
     print_json(found.to_dict()) if as_json else print(found)
     if plot is not None:
         from kerasrecipes.files import complete_file, told_plainly
-        from kerasrecipes.report.style import png
+        from kerasrecipes.report.plots.style import png
 
         with told_plainly(plot.parent), complete_file(plot) as file:
             file.write(png(found.plot()))

@@ -136,8 +136,8 @@ def show_augmentation(
     """Draw photos and the views that training would see of them, to be looked at."""
     from kerasrecipes.files import TemporaryFolder, told_plainly
     from kerasrecipes.photos.scan import scan_photos
-    from kerasrecipes.report.contact_sheet import draw_augmentation
-    from kerasrecipes.report.style import png
+    from kerasrecipes.report.plots.contact_sheet import draw_augmentation
+    from kerasrecipes.report.plots.style import png
 
     _check_picture(photos, to, overwrite)
     side = (image_size, image_size)

@@ -133,7 +133,7 @@ class RunFolder:
         Args:
             report: The facts of the fit.
         """
-        from kerasrecipes.report.plots import plot_learning_curves, png
+        from kerasrecipes.report.plots.classification import plot_learning_curves, png
 
         self._write(REPORT, report.to_json().encode())
         self._write("curves.png", png(plot_learning_curves(report)))

@@ -134,7 +134,7 @@ def _write_data(path: Path, fitted: Fitted) -> None:
 
 def _write_report(folder: Path, fitted: Fitted) -> None:
     from kerasrecipes.report.html import render_html
-    from kerasrecipes.report.pictures import draw_pictures
+    from kerasrecipes.report.plots.pictures import draw_pictures
 
     plots = draw_pictures(fitted.report, fitted.golden, fitted.output)
     (folder / "plots").mkdir()

@@ -121,7 +121,7 @@ class Benchmark(Shown):
 
     def plot(self) -> "Figure":
         """Draw quality against time and against size, one point per export."""
-        from kerasrecipes.report.trade_off import TradeOff, plot_trade_off
+        from kerasrecipes.report.plots.trade_off import TradeOff, plot_trade_off
 
         threads = self._threads()[0]
         return plot_trade_off(

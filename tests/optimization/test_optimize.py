@@ -23,7 +23,7 @@ from kerasrecipes.export import get_format
 from kerasrecipes.files import locked_folder
 from kerasrecipes.optimization.search import plans as search_plans, search
 from kerasrecipes.optimization.search.optimizing import _with_seed
-from kerasrecipes.report.style import png
+from kerasrecipes.report.plots.style import png
 
 AGAINST, MEASURE_MIXED = search.Search._against, search.Search._measure_mixed
 

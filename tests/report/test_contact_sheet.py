@@ -11,8 +11,8 @@ from PIL import Image
 
 from kerasrecipes import Augmentation, scan_photos, to_dataset
 from kerasrecipes.errors import DataError
-from kerasrecipes.report.contact_sheet import draw_augmentation
-from kerasrecipes.report.style import png
+from kerasrecipes.report.plots.contact_sheet import draw_augmentation
+from kerasrecipes.report.plots.style import png
 
 SIZE = (48, 48)
 

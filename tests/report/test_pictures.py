@@ -13,7 +13,7 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.classification import most_confident_mistakes
 from kerasrecipes.photos.photo_set import Photo, PhotoFacts, PhotoSet
 from kerasrecipes.report.html import render_html
-from kerasrecipes.report.pictures import draw_pictures
+from kerasrecipes.report.plots.pictures import draw_pictures
 
 OUTPUT = OutputSpec(name="scores", task="classification", class_names=("ok", "crack"))
 

@@ -5,9 +5,9 @@ import pytest
 from matplotlib.text import Text
 from sklearn.metrics import average_precision_score
 
-from kerasrecipes.report.precision_recall import plot_precision_recall
-from kerasrecipes.report.residuals import plot_residuals
-from kerasrecipes.report.style import png
+from kerasrecipes.report.plots.precision_recall import plot_precision_recall
+from kerasrecipes.report.plots.residuals import plot_residuals
+from kerasrecipes.report.plots.style import png
 
 
 def texts(figure):

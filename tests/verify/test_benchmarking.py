@@ -10,7 +10,7 @@ import pytest
 
 from kerasrecipes import DataError, IntegrityError, VerificationError, benchmark_bundle
 from kerasrecipes.export import get_format
-from kerasrecipes.report.style import png
+from kerasrecipes.report.plots.style import png
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.verify import Latency
 from kerasrecipes.verify.benchmark import Variant

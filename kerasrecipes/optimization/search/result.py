@@ -174,7 +174,7 @@ class OptimizationResult(Shown):
 
     def plot(self) -> "Figure":
         """Draw quality against time and against size, as a `matplotlib.figure.Figure`."""
-        from kerasrecipes.report.trade_off import TradeOff, plot_trade_off
+        from kerasrecipes.report.plots.trade_off import TradeOff, plot_trade_off
         from kerasrecipes.statistics.estimate import Estimate
         from kerasrecipes.statistics.intervals import wilson_interval
 

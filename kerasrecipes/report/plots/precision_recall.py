@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.report.style import (
+from kerasrecipes.report.plots.style import (
     BLUE,
     INK,
     MUTED,

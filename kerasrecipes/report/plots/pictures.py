@@ -9,15 +9,15 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.evaluation.classification import most_confident_mistakes
 from kerasrecipes.evaluation.task import Task
 from kerasrecipes.heads import get_task
-from kerasrecipes.report.plots import (
+from kerasrecipes.report.plots.classification import (
     plot_confusion_matrix,
     plot_learning_curves,
     plot_mistakes,
     plot_reliability,
     png,
 )
-from kerasrecipes.report.precision_recall import plot_precision_recall
-from kerasrecipes.report.residuals import plot_residuals
+from kerasrecipes.report.plots.precision_recall import plot_precision_recall
+from kerasrecipes.report.plots.residuals import plot_residuals
 from kerasrecipes.report.run_report import RunReport
 
 if TYPE_CHECKING:

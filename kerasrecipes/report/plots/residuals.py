@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.report.style import (
+from kerasrecipes.report.plots.style import (
     BLUE,
     MUTED,
     ORANGE,

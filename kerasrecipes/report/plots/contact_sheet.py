@@ -7,7 +7,7 @@ import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
-from kerasrecipes.report.style import INK, MUTED, PLAIN_TEXT, new_figure, short_name
+from kerasrecipes.report.plots.style import INK, MUTED, PLAIN_TEXT, new_figure, short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.evaluation.task import Task
-from kerasrecipes.report.style import BLUE, INK, MUTED, PLAIN_TEXT, new_figure, short_name, tidy
+from kerasrecipes.report.plots.style import (
+    BLUE,
+    INK,
+    MUTED,
+    PLAIN_TEXT,
+    new_figure,
+    short_name,
+    tidy,
+)
 from kerasrecipes.statistics.estimate import Estimate
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.classification import Evaluation
 from kerasrecipes.evaluation.scores import group_numbers
-from kerasrecipes.report.curves import plot_learning_curves
-from kerasrecipes.report.style import (
+from kerasrecipes.report.plots.curves import plot_learning_curves
+from kerasrecipes.report.plots.style import (
     BLUE,
     INK,
     MUTED,

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.report.run_report import RunReport, StageReport
-from kerasrecipes.report.style import (
+from kerasrecipes.report.plots.style import (
     BLUE,
     GREEN,
     MUTED,
@@ -18,6 +17,7 @@ from kerasrecipes.report.style import (
     short_name,
     tidy,
 )
+from kerasrecipes.report.run_report import RunReport, StageReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

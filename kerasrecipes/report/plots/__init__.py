@@ -1,0 +1,1 @@
+"""Pictures about a fit, and how they all look."""
