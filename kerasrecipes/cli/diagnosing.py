@@ -13,6 +13,7 @@ AModel = Annotated[
 ]
 
 
+@with_columns
 def mistakes(
     photos: Photos,
     model: AModel = None,
@@ -45,6 +46,7 @@ def stress(
     print_json(found.to_dict()) if as_json else print(found)
 
 
+@with_columns
 def over_time(
     photos: Photos,
     windows: Annotated[int, typer.Option(min=1, help="How many windows to judge.")] = 5,

@@ -129,6 +129,7 @@ def starter(
     print(f"Written to '{printable(folder)}'. Begin with its README.md.")
 
 
+@with_columns
 def report(
     model: Model,
     to: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),

@@ -158,13 +158,13 @@ def scanned(photos: Path, columns: dict[str, Any], **how: Any) -> tuple[Any, dic
 
 
 def with_columns(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command about a saved model choose which column of a table its photos are judged by.
+    """Let a command choose which column of a table its photos are judged by.
 
     It gets the options `--text`, `--label`, `--labels`, `--value` and `--labels-from`; `photos` are
-    scanned for the model if one is typed.
+    scanned, for the model if there is one, when one is typed.
 
     Args:
-        command: It has the arguments `model` and `photos`.
+        command: It has the argument `photos`, and perhaps `model`.
     """
     added = {
         "text": TextColumn,
@@ -178,18 +178,9 @@ def with_columns(command: Callable[..., None]) -> Callable[..., None]:
     def run(**given: Any) -> None:
         columns = as_asked(**{name: given.pop(name) for name in added})
         if columns:
-            from kerasrecipes.release.bundle import Bundle
-
             if given["photos"] is None:
                 raise typer.BadParameter("there are no photos. Name a table.")
-            bundle = Bundle.load(given["model"])
-            texts = bundle.modality.written
-            for option, fits in (("text", texts), ("labels_from", not texts)):
-                if option in columns and not fits:
-                    noun = bundle.modality.noun[1]
-                    hint = f"'--{option.replace('_', '-')}'"
-                    raise typer.BadParameter(f"it is not for {noun}.", param_hint=hint)
-            given["photos"] = bundle.scan(given["photos"], **columns)
+            given["photos"] = _scan(given["photos"], given.get("model"), columns)
         command(**given)
 
     own = inspect.signature(command)
@@ -202,6 +193,21 @@ def with_columns(command: Callable[..., None]) -> Callable[..., None]:
     changed.__signature__ = own.replace(parameters=[*parameters, *more])
     changed.__annotations__ = {**command.__annotations__, **added}
     return run
+
+
+def _scan(photos: Path, model: Path | None, columns: dict[str, Any]) -> Any:
+    """Scan photos, or texts where a model wants these."""
+    from kerasrecipes.photos.scan import scan_photos
+    from kerasrecipes.release.bundle import Bundle
+
+    bundle = None if model is None else Bundle.load(model)
+    texts = bundle is not None and bundle.modality.written
+    for option, fits in (("text", texts), ("labels_from", not texts)):
+        if option in columns and not fits:
+            noun = "texts" if texts else "photos"
+            hint = f"'--{option.replace('_', '-')}'"
+            raise typer.BadParameter(f"it is not for {noun}.", param_hint=hint)
+    return scan_photos(photos, **columns) if bundle is None else bundle.scan(photos, **columns)
 
 
 def print_json(value: object) -> None:

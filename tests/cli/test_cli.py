@@ -434,8 +434,8 @@ def test_every_command_with_photos_takes_the_columns_of_a_table():
         name for name, given in options.items() if {"--label", "--labels", "--value"} <= given
     }
     # These want photos without answers.
-    assert set(options) - asking == {"predict", "drift"}
-    assert len(asking) == 12
+    assert set(options) - asking == {"predict", "drift", "explain"}
+    assert len(asking) == 17
 
 
 def test_a_column_is_named_where_a_saved_model_is_judged(kr, model, photos, tmp_path):
@@ -451,3 +451,16 @@ def test_a_column_is_named_where_a_saved_model_is_judged(kr, model, photos, tmp_
     assert code == 1 and "names columns of a table" in err
     code, _, err = kr("benchmark", model, "--label", "kind")
     assert code == 2 and "there are no photos. Name a table." in err
+
+
+def test_a_column_is_named_where_there_is_no_model_yet(kr, photos, tmp_path):
+    table = tmp_path / "told.csv"
+    table.write_text(
+        "\n".join(["path,kind", *(f"{p},{p.parent.name}" for p in photos.rglob("*.png"))])
+    )
+    code, _, err = kr("mistakes", table)
+    assert code == 1 and "label" in err
+    code, _, err = kr("over-time", table, "--label", "kind")
+    assert code == 1 and "time" in err and "label" not in err
+    code, _, err = kr("mistakes", table, "--text", "kind")
+    assert code == 2 and "it is not for photos" in err
