@@ -176,6 +176,18 @@ def operate_bundle(
     return _with_rule(bundle, held, (), rule)
 
 
+def read_validation(bundle: Bundle) -> dict[str, np.ndarray]:
+    """Return `targets`, `answers` and, where they are declared, `groups` of validation photos.
+
+    Args:
+        bundle: One that keeps them, in `VALIDATION_FILE`.
+
+    Raises:
+        IntegrityError: If the file was changed.
+    """
+    return read_arrays(io.BytesIO(bundle.read(VALIDATION_FILE)), LARGEST_RECORD)
+
+
 @dataclass(frozen=True)
 class _Held:
     """What a model said of its validation photos."""
@@ -197,7 +209,7 @@ class _Held:
                 f"The bundle '{printable(bundle.folder)}' keeps no answers to validation photos; "
                 "an older version wrote it. Train again."
             )
-        held = read_arrays(io.BytesIO(bundle.read(VALIDATION_FILE)), LARGEST_RECORD)
+        held = read_validation(bundle)
         return cls(bundle.output, held["answers"], held["targets"], held.get("groups"))
 
 

@@ -1,7 +1,6 @@
 """A run report as one page that opens anywhere, offline, on screen and on paper."""
 
 import base64
-import importlib.resources
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from kerasrecipes.data.examples import in_words_of
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.result import Evaluation
+from kerasrecipes.report.page import page_environment, page_frame
 from kerasrecipes.report.run_report import (
     RunReport,
     StageReport,
@@ -19,7 +19,7 @@ from kerasrecipes.report.run_report import (
     stage_sentence,
 )
 from kerasrecipes.report.section import Section
-from kerasrecipes.report.words import duration, found_of, size
+from kerasrecipes.report.words import found_of, size
 from kerasrecipes.statistics.estimate import Estimate
 
 _LEAKS_SHOWN = 5
@@ -60,18 +60,12 @@ def render_html(
         >>> "&lt;b&gt;tiles" in page, "http://" in page
         (True, False)
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"printable": printable, "duration": duration, "size": size}
+    environment = page_environment()
     environment.filters["figure"] = _figure
     environment.tests["quality"] = is_quality
-    source = importlib.resources.files("kerasrecipes.report") / "templates" / "report.html.j2"
-    template = environment.from_string(source.read_text(encoding="utf-8"))
     split, evaluation = main_evaluation(report)
-    return template.render(
+    return environment.get_template("report.html.j2").render(
+        **page_frame(sections),
         report=report,
         split=split,
         evaluation=evaluation,
@@ -79,7 +73,6 @@ def render_html(
         headline=[] if evaluation is None else evaluation.tiles() + evaluation.latency_tiles(),
         sentences=_sentences(evaluation),
         plots=_plots(plots or {}, isinstance(evaluation, Evaluation), report.noun),
-        sections=[(one, list(one.blocks())) for one in sections],
         stages=[(stage, stage_sentence(stage), _blocks(stage)) for stage in report.stages],
         optimization=[(step, optimization_sentence(step)) for step in report.optimization],
         leaks=report.data.leaks[:_LEAKS_SHOWN],

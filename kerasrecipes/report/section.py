@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasrecipes.report.threshold_slider import ThresholdSlider
 from kerasrecipes.statistics.shown import Shown
 from kerasrecipes.statistics.tables import Table
 
@@ -54,11 +55,13 @@ class Section:
         title: Its heading.
         content: What it shows: `Shown`, texts and tables, in order.
         thumbnails: Small photos below.
+        slider: Thresholds that a reader can move; one section of a page at most has them.
     """
 
     title: str
     content: tuple[Shown | Table | str, ...] = ()
     thumbnails: tuple[Thumbnail, ...] = ()
+    slider: ThresholdSlider | None = None
 
     def blocks(self) -> Iterator[Table | str]:
         """Yield its texts and tables, those inside others, too; empty lines are left out."""

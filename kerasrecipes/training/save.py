@@ -135,13 +135,19 @@ def _write_data(path: Path, fitted: Fitted) -> None:
 def _write_report(folder: Path, fitted: Fitted) -> None:
     from kerasrecipes.report.html import render_html
     from kerasrecipes.report.plots.pictures import draw_pictures
+    from kerasrecipes.report.threshold_section import threshold_sections
 
     plots = draw_pictures(fitted.report, fitted.golden, fitted.output)
     (folder / "plots").mkdir()
     for name, png in plots.items():
         (folder / "plots" / f"{name}.png").write_bytes(png)
     (folder / "report.json").write_text(fitted.report.to_json(), encoding="utf-8")
-    (folder / "report.html").write_text(render_html(fitted.report, plots), encoding="utf-8")
+    sections = []
+    if (held := fitted.held_out.get("val")) is not None:
+        groups, noun = group_numbers(held.examples.groups, len(held.examples)), fitted.report.noun
+        sections = threshold_sections(fitted.output, held.targets, held.answers, groups, noun)
+    page = render_html(fitted.report, plots, sections)
+    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def _compare_saved(path: Path, held_out: "HeldOut", chosen: list[int]) -> None:
