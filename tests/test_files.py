@@ -65,7 +65,9 @@ def writing(*command):
     """Run a process until it writes."""
     command = [sys.executable, "-c", *map(str, command)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
+    # Also where the tests run in the background, which ignores the signal.
+    hear = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, **pipes, **hear) as process:
         try:
             assert process.stdout.readline() == "writing\n"
             yield process
