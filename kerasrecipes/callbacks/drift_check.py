@@ -1,7 +1,6 @@
 """Whether validation data are like the training data, and how far training moves the features."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -31,8 +30,9 @@ class DriftCheck(Resumable, keras.callbacks.Callback):
     become others lose what was learnt before; features that only gain keep it.
 
     Args:
-        train: Training data as the model takes them: an array, or a `tf.data.Dataset` of inputs
-            or of `(inputs, …)`. `None` in the fit of a recipe, which has its own.
+        train: Training data as the model takes them: an array, a `tf.data.Dataset` in batches of
+            inputs or of `(inputs, …)`, or a `PyDataset`. `None` in the fit of a recipe, which has
+            its own.
         val: The same of the validation data.
         layer: Name of the layer whose answers are the features; `None` for what the last layer
             with weights reads.
@@ -53,7 +53,7 @@ class DriftCheck(Resumable, keras.callbacks.Callback):
         Kornblith et al., 2019, "Similarity of neural network representations revisited".
     """
 
-    STATE = ("p_value", "similarities", "losses")
+    STATE = ("p_value", "similarities", "losses", "_start")
 
     def __init__(
         self,
@@ -96,9 +96,17 @@ class DriftCheck(Resumable, keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.p_value, self.similarities, self.losses = None, [], []
         rng = np.random.default_rng(self.seed)
+        if not has_graph(functional_of(self.model)):
+            raise ValueError("DriftCheck needs a functional or sequential model, to see features.")
         self._seen = keras.Model(self.model.inputs, self._features())
         train, self._val = (self._drawn(side, rng) for side in self._data())
         before, self._start = (_rows(self._seen, side) for side in (train, self._val))
+        # An activation may make a number of what is none.
+        if not all(np.isfinite(one).all() for one in (train, self._val, before, self._start)):
+            raise ValueError(
+                "DriftCheck cannot compare what is not finite. Look for NaN in `train` and `val`, "
+                "and in the model's weights."
+            )
         self.p_value = _difference(before, self._start, self.seed)
         if self.differs:
             say(self.summary()["words"])
@@ -150,18 +158,14 @@ class DriftCheck(Resumable, keras.callbacks.Callback):
 
     def _drawn(self, side: Any, rng: np.random.Generator) -> np.ndarray:
         """Return some inputs of one side."""
-        if not hasattr(side, "element_spec"):
-            inputs = np.asarray(side)
+        if isinstance(side, keras.utils.PyDataset):
+            inputs = self._first(side[i] for i in range(side.num_batches or 0))
+        elif not hasattr(side, "element_spec"):
+            inputs = _array(side)
             chosen = np.sort(rng.permutation(len(inputs))[: self.examples])
             inputs = inputs[chosen]
         else:
-            spec = side.element_spec
-            if isinstance(spec, tuple | list):
-                side = side.map(lambda *parts: parts[0])
-            first = next(iter(side.take(1).as_numpy_iterator()), np.zeros((1, 1)))
-            batches = side.take(math.ceil(self.examples / max(1, len(first))))
-            found = list(batches.as_numpy_iterator())
-            inputs = np.concatenate(found)[: self.examples] if found else np.zeros((0, 1))
+            inputs = self._first(side)
         if len(inputs) < _FEWEST:
             raise ValueError(
                 f"DriftCheck needs {_FEWEST} examples on either side, and one has {len(inputs)}. "
@@ -169,10 +173,21 @@ class DriftCheck(Resumable, keras.callbacks.Callback):
             )
         return inputs
 
+    def _first(self, batches: Iterable[Any]) -> np.ndarray:
+        """Return the inputs of the first batches of a dataset, `(inputs, …)` or inputs each."""
+        found: list[np.ndarray] = []
+        for batch in batches:
+            found.append(_array(batch[0] if isinstance(batch, tuple | list) else batch))
+            if not found[-1].shape or sum(map(len, found)) >= self.examples:
+                break
+        if not found:
+            return np.zeros((0, 1))
+        if found[0].ndim < len(self.model.inputs[0].shape):
+            raise ValueError("DriftCheck needs a dataset in batches. Call `batch(32)` on it.")
+        return np.concatenate(found)[: self.examples]
+
     def _features(self) -> "keras.KerasTensor":
         model = functional_of(self.model)
-        if not has_graph(model):
-            raise ValueError("DriftCheck needs a functional or sequential model, to see features.")
         if self.layer is None:
             return features_of(model)
         nodes = {node.operation.name: node for node in nodes_in_order(model)}
@@ -233,6 +248,26 @@ def _told(of: np.ndarray, about: np.ndarray) -> float:
     weights = np.linalg.solve(kernel + ridge * np.eye(len(kernel)), about[::2])
     left = about[1::2] - asked @ known.T @ weights
     return 1 - float((left**2).sum() / max((about[1::2] ** 2).sum(), 1e-12))
+
+
+def _array(inputs: Any) -> np.ndarray:
+    """Return inputs as one array.
+
+    Raises:
+        ValueError: If they are something else, such as the inputs by name or `(x, y)`.
+    """
+    if keras.ops.is_tensor(inputs):
+        return keras.ops.convert_to_numpy(inputs)
+    try:
+        found = np.asarray(inputs)
+    except ValueError:
+        found = np.asarray(None)
+    if not found.shape or found.dtype == object:
+        raise ValueError(
+            f"DriftCheck needs the inputs alone, as one array, not {type(inputs).__name__}. Pass "
+            "`x` for `(x, y)`, and leave the callback out where a model has several inputs."
+        )
+    return found
 
 
 def _rows(model: keras.Model, inputs: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Precision and recall of classes, also at an operating point, as means of Keras's own metrics."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -36,7 +37,7 @@ class _MeanOfClasses(keras.metrics.Metric):
         dtype: Any = None,
     ):
         super().__init__(name=name, dtype=dtype)
-        self.class_ids = None if class_ids is None else [list(one) for one in class_ids]
+        self.class_ids = None if class_ids is None else _checked(class_ids)
         self.multi_label = multi_label
         self.from_logits = from_logits
         self._ones: list[keras.metrics.Metric] = []
@@ -56,6 +57,16 @@ class _MeanOfClasses(keras.metrics.Metric):
         """
         y_true, scores = ops.convert_to_tensor(y_true), ops.cast(y_pred, "float32")
         classes = scores.shape[-1]
+        if len(scores.shape) != 2:
+            raise ValueError(
+                f"{type(self).__name__} needs scores of shape `(n, classes)`, not "
+                f"{tuple(scores.shape)}: one answer per example."
+            )
+        if max((k for one in self.class_ids or [] for k in one), default=-1) >= classes:
+            raise ValueError(
+                f"`class_ids` of {type(self).__name__} are {self.class_ids}, and the model scores "
+                f"{classes} classes: name places from 0 to {classes - 1}."
+            )
         if len(y_true.shape) < 2 or (y_true.shape[-1] == 1 and classes > 1):
             flat = ops.cast(ops.reshape(y_true, (-1,)), "int32")
             y_true = ops.one_hot(flat, classes) if classes > 1 else ops.reshape(y_true, (-1, 1))
@@ -99,6 +110,22 @@ class _MeanOfClasses(keras.metrics.Metric):
             "multi_label": self.multi_label,
             "from_logits": self.from_logits,
         }
+
+
+def _checked(class_ids: Any) -> list[list[int]]:
+    """Return lists of places; each one that is counted is counted once."""
+    lists = isinstance(class_ids, list | tuple) and all(
+        isinstance(one, list | tuple) and one and len({*map(repr, one)}) == len(one)
+        for one in class_ids
+    )
+    if not (lists and class_ids) or not all(
+        is_number(k, 0, math.inf, whole=True) for one in class_ids for k in one
+    ):
+        raise ValueError(
+            "`class_ids` must be lists of different places of classes, e.g. [[1], [0, 2]], not "
+            f"{class_ids!r}."
+        )
+    return [[int(k) for k in one] for one in class_ids]
 
 
 class _AtPoint(_MeanOfClasses):

@@ -159,12 +159,26 @@ def paired_difference_interval(
             "`correct_a` and `correct_b` must be one-dimensional, of equal length, at least 1. "
             f"Received shapes: {a.shape} and {b.shape}."
         )
+    counts = float(np.sum(a & ~b)), float(np.sum(b & ~a))
+    return difference_interval(*counts, len(a), confidence)
+
+
+def difference_interval(
+    only_a: float, only_b: float, rows: float, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Find the interval of `paired_difference_interval` from counts, which need not be whole.
+
+    Args:
+        only_a: On how many rows only a was right.
+        only_b: On how many only b was.
+        rows: Number of rows.
+        confidence: Probability that such an interval covers the true difference.
+    """
     z = z_of(confidence)
-    only_a = (np.sum(a & ~b) + 1) / (len(a) + 2)
-    only_b = (np.sum(b & ~a) + 1) / (len(a) + 2)
-    difference = only_a - only_b
-    half = z * math.sqrt((only_a + only_b - difference**2) / (len(a) + 2))
-    return max(-1.0, float(difference - half)), min(1.0, float(difference + half))
+    share_a, share_b = (only_a + 1) / (rows + 2), (only_b + 1) / (rows + 2)
+    difference = share_a - share_b
+    half = z * math.sqrt((share_a + share_b - difference**2) / (rows + 2))
+    return max(-1.0, difference - half), min(1.0, difference + half)
 
 
 def resample_counts(

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasrecipes import ExactCheckpoint
 from kerasrecipes.callbacks.drift_check import DriftCheck, forgotten, similarity
 
 
@@ -124,3 +125,69 @@ def test_a_recipe_gives_it_the_photos_of_its_fit(small_recipe, part_sets):
     report = recipe.fit(train, train, callbacks=[DriftCheck()], verbose=False)
     found = report.callbacks["head: DriftCheck"]
     assert not found["differs"] and len(found["similarities"]) == 2
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x):
+        super().__init__()
+        self.x = x
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, place):
+        return self.x[20 * place : 20 * place + 20], np.zeros(20)
+
+
+def test_a_py_dataset_is_read_like_an_array(model):
+    x, val = data(200, 0, 1)[0], data(200, 0.8, 2)[0]
+    checks = DriftCheck(Batches(x), Batches(val), examples=200), DriftCheck(x, val, examples=200)
+    for one in checks:
+        one.set_model(model)
+        one.on_train_begin()
+    assert checks[0].p_value == checks[1].p_value
+
+
+def test_what_cannot_be_compared_is_refused_in_words(model):
+    import tensorflow as tf
+
+    x, y = data(40, 0, 1)
+    holes = np.where(np.arange(6) == 3, np.nan, x)
+    named = tf.data.Dataset.from_tensor_slices(({"a": x},)).batch(8)
+    for train, words in {
+        "generator": ((row for row in x), "as one array, not generator"),
+        "pair": ((x, y), "as one array, not tuple. Pass `x`"),
+        "by name": ({"a": x}, "as one array, not dict"),
+        "dataset by name": (named, "as one array, not dict"),
+        "no batches": (tf.data.Dataset.from_tensor_slices(x), r"in batches. Call `batch\(32\)`"),
+        "NaN": (holes, "not finite. Look for NaN in `train`"),
+    }.values():
+        check = DriftCheck(train, x)
+        check.set_model(model)
+        with pytest.raises(ValueError, match=words):
+            check.on_train_begin()
+    check = DriftCheck(x, x)
+    check.set_model(type("Own", (keras.Model,), {})())
+    with pytest.raises(ValueError, match="needs a functional or sequential model"):
+        check.on_train_begin()
+
+
+def test_a_resumed_fit_is_compared_with_the_features_of_the_first_beginning(tmp_path):
+    x, y = data(200, 0, 1)
+
+    def fit(folder, epochs):
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(2)]
+        model = keras.Sequential([keras.Input((6,)), *layers])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(1.0), loss)
+        check = DriftCheck(x, x)
+        exact = ExactCheckpoint(folder, stateful=[check])
+        start = exact.restore(model)
+        model.fit(x, y, epochs=epochs, initial_epoch=start.epoch, verbose=0, shuffle=False,
+                  callbacks=[check, exact])  # fmt: skip
+        return check.similarities
+
+    whole = fit(tmp_path / "whole", 4)
+    fit(tmp_path / "parts", 2)
+    assert fit(tmp_path / "parts", 4) == whole and len(whole) == 4

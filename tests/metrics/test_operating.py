@@ -119,3 +119,15 @@ def test_early_stopping_knows_which_way_is_better_in_a_bare_fit():
     assert higher_is_better("val_found", model) and not higher_is_better("val_alarms", model)
     assert stopping.best == max(history["val_found"]) > 0.9
     assert history["val_alarms"][-1] < 0.1
+
+
+@pytest.mark.parametrize("kind", [MeanRecall, lambda **o: RecallAtFalseAlarms(0.1, **o)])
+def test_what_class_ids_cannot_be_is_said(kind):
+    for wrong in ([1], [], [[]], [[1, 1]], [[-1]], [["crack"]], "crack", 3, [[0.5]]):
+        with pytest.raises(ValueError, match=r"`class_ids` must be lists of different places"):
+            kind(class_ids=wrong)
+    targets, logits = draw(60)
+    with pytest.raises(ValueError, match=r"are \[\[0\], \[3\]\], and the model scores 3 classes"):
+        kind(class_ids=[[0], [3]]).update_state(targets, logits)
+    with pytest.raises(ValueError, match=r"shape `\(n, classes\)`, not \(60, 1, 3\)"):
+        kind().update_state(targets, logits[:, None])

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from kerasrecipes import DataError
-from kerasrecipes.statistics.clustered import clustered_error, clustered_share
-from kerasrecipes.statistics.intervals import wilson_interval
+from kerasrecipes.statistics.clustered import (
+    clustered_difference,
+    clustered_error,
+    clustered_share,
+)
+from kerasrecipes.statistics.intervals import paired_difference_interval, wilson_interval
 
 
 def test_rows_of_their_own_give_the_score_interval():
@@ -60,6 +64,36 @@ def test_few_parts_are_covered_as_many_are(units, size, alike):
         # 93 %, less what chance does to so few rounds; and never mostly too sure of itself.
         assert hits / rounds > 0.93 - 2 * (0.95 * 0.05 / rounds) ** 0.5
         assert lows / rounds < 0.06
+
+
+@pytest.mark.parametrize("units", [3, 5, 8, 20, 60])
+@pytest.mark.parametrize("alike", [0.1, 0.4, 0.9])
+def test_differences_of_few_parts_are_covered_as_those_of_many(units, alike):
+    """What two models say of a part is drawn, so that two photos of one are as alike."""
+    rng, rounds, size = np.random.default_rng([units, 1]), 60, 50
+    for both, only_a, only_b, none in [(0.6, 0.2, 0.1, 0.1), (0.85, 0.06, 0.03, 0.06)]:
+        hits, cells = 0, np.array([both, only_a, only_b, none])
+        for _ in range(rounds):
+            parts = np.repeat(np.arange(units), rng.integers(1, 2 * size, units))
+            upto = np.cumsum(rng.dirichlet(cells * (1 - alike) / alike, units), axis=1)
+            drawn = (rng.random(len(parts))[:, None] > upto[parts]).sum(axis=1)
+            low, high = clustered_difference(drawn < 2, (drawn == 0) | (drawn == 2), parts)
+            hits += low <= only_a - only_b <= high
+        # 93 %, less what chance does to so few rounds.
+        assert hits / rounds > 0.93 - 2 * (0.95 * 0.05 / rounds) ** 0.5
+
+
+def test_a_difference_over_rows_of_their_own_is_that_of_pairs():
+    a, b = np.arange(50) % 5 < 4, np.arange(50) % 7 < 6
+    assert clustered_difference(a, b, np.arange(50)) == paired_difference_interval(a, b)
+    # More rows on which two models differ tell more of them, not less.
+    parts, widths = np.arange(200) // 20, []
+    for differing in (0, 1, 2):
+        other = np.ones(200)
+        other[20 * np.arange(differing)] = 0
+        low, high = clustered_difference(np.ones(200), other, parts)
+        widths.append(high - low)
+    assert widths == sorted(widths, reverse=True) and widths[0] < 0.4
 
 
 def test_where_all_rows_agree_each_unit_counts_once():
