@@ -2,6 +2,7 @@
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,7 +85,8 @@ def test_golden_photos_keep_their_groups_as_numbers(photos, tmp_path):
     answers = np.tile(np.float32([0.5, 0.5]), (24, 1))
     for name, examples in (("grouped", photos), ("alone", photos.select(range(0, 24, 4)))):
         held_out = HeldOut("test", examples, examples.labels, answers)
-        _write_golden(tmp_path / name, held_out, [0, 2, 3, 5])
+        fitted = SimpleNamespace(golden=held_out, others=())
+        _write_golden(tmp_path / name, fitted, [0, 2, 3, 5])
     with np.load(tmp_path / "grouped" / "golden.npz") as golden:
         assert golden["groups"].tolist() == [0, 0, 0, 1]
     with np.load(tmp_path / "alone" / "golden.npz") as golden:
