@@ -27,7 +27,7 @@ import numpy as np
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import ExportRecord, read_exports
 from kerasrecipes.bundles.export_seal import EXPORTS
-from kerasrecipes.bundles.manifest import MANIFEST, Manifest, new_manifest, parse_manifest
+from kerasrecipes.bundles.manifest import MANIFEST, Manifest, Parent, new_manifest, parse_manifest
 from kerasrecipes.bundles.model_file import load_model
 from kerasrecipes.bundles.sealed import (
     ADDED,
@@ -169,6 +169,21 @@ class BundleFolder:
         told = self.manifest
         most = told.size_bytes.get(name, _LARGEST.get(name, LARGEST_RECORD))
         return name, told.sha256.get(name), most
+
+    @property
+    def sha256(self) -> str:
+        """The digest of `bundle.json`, which holds those of all files but exports."""
+        return hashlib.sha256(read_regular(MANIFEST, inside=self.folder)).hexdigest()
+
+    def as_parent(self, how: str) -> Parent:
+        """Return what a model that is made of this one says of it.
+
+        Args:
+            how: What it gave.
+        """
+        folder = self.folder.absolute()
+        name = printable(f"{folder.parent.name} {folder.name}")
+        return Parent(model=name, sha256=self.sha256, how=how)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -338,10 +353,23 @@ def seen_through(weights: str | Path | None) -> dict[str, str]:
     Raises:
         IntegrityError: If the bundle was changed.
     """
+    bundle = giver_of(weights)
+    return {} if bundle is None else bundle.seen()
+
+
+def giver_of(weights: str | Path | None) -> BundleFolder | None:
+    """Return the saved model that gives another one its weights; `None` if none does.
+
+    Args:
+        weights: What a recipe says.
+
+    Raises:
+        IntegrityError: If the bundle was changed.
+    """
     folder = Path(weights or "").resolve().parent
     if weights is None or not Path(weights).is_file() or not is_bundle(folder):
-        return {}
-    return BundleFolder.load(folder).seen()
+        return None
+    return BundleFolder.load(folder)
 
 
 def _read_manifest(folder: Path) -> Manifest:

@@ -14,6 +14,22 @@ MANIFEST = "bundle.json"
 FORMAT_VERSION = 3
 
 
+class Parent(BaseModel):
+    """A saved model that another one was made of.
+
+    Args:
+        model: Its name and version, e.g. `"tiles 3"`.
+        sha256: Digest of its `bundle.json`, which holds those of its files.
+        how: What it gave, e.g. `"the same model, read otherwise"`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    sha256: str
+    how: str
+
+
 class Manifest(BaseModel):
     """The content of `bundle.json`."""
 
@@ -35,6 +51,7 @@ class Manifest(BaseModel):
     versions: dict[str, str]
     weights: dict[str, str]
     optimization: list[dict[str, Any]] = []
+    parents: tuple[Parent, ...] = ()
     # Of the files by name, but for exports. The formats 1 and 2 knew no sizes.
     sha256: dict[str, str]
     size_bytes: dict[str, int] = {}

@@ -122,7 +122,9 @@ def teach(
         # What a teacher learned from, its student has heard of.
         seen = with_seen(seen, one.seen_)
     report = new_report(student, spec, data, warnings)
-    base = student.with_fitted(replace(teachers[0].fitted_, report=report, seen=seen))
+    parents = tuple(dict.fromkeys(p for one in teachers for p in one.fitted_.parents))
+    known = replace(teachers[0].fitted_, report=report, seen=seen, parents=parents)
+    base = student.with_fitted(known)
     step = _step(teachers, model, goal, len(train))
     return refitted(base, model, train, val, step, stages, unlabelled)
 

@@ -13,7 +13,7 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.bundles.bundle import Golden
 from kerasrecipes.data.seen import FIT_SIDES, with_seen
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.statistics.estimate import encode_float
 from kerasrecipes.statistics.shown import Part, Shown
@@ -153,11 +153,7 @@ def _fill(
     (folder / "calibration.npz").write_bytes(first.read("calibration.npz"))
     rows = (json.dumps({"sha256": k, "label": None, "split": v}) for k, v in seen.items())
     (folder / "data.jsonl").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-    step = {
-        "step": "ensemble",
-        "members": [f"{one.folder.parent.name} {one.folder.name}" for one in members],
-        "mirrored": mirrored,
-    }
+    step = _step(members, mirrored)
     _write_report(folder, first, step)
     told = first.manifest
     plain = {"alarm": None, "abstain": None, "costs": None, "thresholds": ()}
@@ -178,6 +174,19 @@ def _fill(
         "versions": told.versions,
         "weights": told.weights,
         "optimization": [*told.optimization, step],
+        "parents": tuple(
+            one.as_parent("one of those whose answers are averaged") for one in members
+        ),
+    }
+
+
+def _step(members: Sequence[Bundle], mirrored: bool) -> dict[str, Any]:
+    names = [f"{one.folder.parent.name} {one.folder.name}" for one in members]
+    return {
+        "name": "ensemble",
+        "summary": f"Answers are the mean of those of {listed(names)}"
+        f"{', of each photo and its mirror image' * mirrored}.",
+        "options": {"members": names, "mirrored": mirrored},
     }
 
 

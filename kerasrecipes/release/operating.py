@@ -313,6 +313,7 @@ def _changed(bundle: Bundle, **changes: Any) -> Bundle:
         told = {name: getattr(manifest, name) for name in type(manifest).model_fields}
         for name in ("format_version", "sha256", "size_bytes", "exports_sealed"):
             del told[name]
-        return {**told, "outputs": outputs}
+        parent = bundle.as_parent("the same model, which now acts from other scores on")
+        return {**told, "outputs": outputs, "parents": (parent,)}
 
     return Bundle.write(bundle.folder.absolute().parent, fill)

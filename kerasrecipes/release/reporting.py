@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kerasrecipes.arguments import named
 from kerasrecipes.files import complete_file, told_plainly
 from kerasrecipes.release.bundle import Bundle
-from kerasrecipes.release.operating import VALIDATION_FILE, read_validation
+from kerasrecipes.release.sections import bundle_sections
 
 if TYPE_CHECKING:
     from kerasrecipes.report.section import Section
@@ -43,17 +43,7 @@ def write_report(
     pictures = [name for name in bundle.manifest.sha256 if name.startswith("plots/")]
     plots = {Path(name).stem: bundle.read(name) for name in pictures}
     report = replace(bundle.report(), exports=exports)
-    page = render_html(report, plots, [*_of_thresholds(bundle, report.noun), *sections])
+    page = render_html(report, plots, [*bundle_sections(bundle, report.noun), *sections])
     with told_plainly(path), complete_file(path) as file:
         file.write(page.encode())
     return path
-
-
-def _of_thresholds(bundle: Bundle, noun: str) -> "list[Section]":
-    from kerasrecipes.report.threshold_section import threshold_sections
-
-    if VALIDATION_FILE not in bundle.manifest.sha256:
-        return []
-    held = read_validation(bundle)
-    told = held["targets"], held["answers"], held.get("groups")
-    return threshold_sections(bundle.output, *told, noun)

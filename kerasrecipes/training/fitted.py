@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kerasrecipes.bundles.contract import Contract
+from kerasrecipes.bundles.manifest import Parent
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import time_single
 from kerasrecipes.data.modality import get_modality
@@ -70,6 +71,7 @@ class Fitted:
         val: Examples that it was chosen by; `None` for a model that was loaded.
         held_out: What it was measured on, by the name of the split.
         others: What it answers with besides, by the names of its layers.
+        parents: The saved models that it was loaded from, or made of.
     """
 
     model: "keras.Model"
@@ -82,6 +84,7 @@ class Fitted:
     val: Examples | None = None
     held_out: Mapping[str, HeldOut] = field(default_factory=dict)
     others: tuple[OutputSpec, ...] = ()
+    parents: tuple[Parent, ...] = ()
 
     @classmethod
     def of(

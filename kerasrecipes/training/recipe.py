@@ -374,6 +374,7 @@ class Recipe(ForItsData, Fittable):
             others=bundle.manifest.outputs[1:],
             report=bundle.report(),
             seen=bundle.seen(),
+            parents=(bundle.as_parent("what it was, or learned from"),),
         )
         return recipe
 

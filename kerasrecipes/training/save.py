@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.bundles.bundle import giver_of
+from kerasrecipes.bundles.manifest import Parent
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import get_modality
-from kerasrecipes.drift.profile import PROFILE_FILE
+from kerasrecipes.drift.profile import PROFILE_FILE, ReferenceProfile
 from kerasrecipes.errors import IntegrityError, printable
 from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.release.calibration import calibration_inputs
 from kerasrecipes.release.operating import VALIDATION_FILE
+from kerasrecipes.release.sections import drift_section
 from kerasrecipes.training.fitted import Fitted
 
 if TYPE_CHECKING:
@@ -42,8 +45,9 @@ def save_recipe(recipe: "Recipe", name_folder: Path) -> Bundle:
         _write_data(folder / "data.jsonl", fitted)
         if "val" in fitted.held_out:
             _write_validation(folder / VALIDATION_FILE, fitted.held_out["val"])
-        _write_report(folder, fitted)
-        held_out.profile(fitted.output, recipe.seed).write(folder / PROFILE_FILE)
+        profile = held_out.profile(fitted.output, recipe.seed)
+        profile.write(folder / PROFILE_FILE)
+        _write_report(folder, fitted, profile)
         _compare_saved(folder / "model.keras", held_out, chosen[:16])
         spec, files = fitted.input.without_files()
         for name, content in files.items():
@@ -132,7 +136,7 @@ def _write_data(path: Path, fitted: Fitted) -> None:
                 file.write(json.dumps({"sha256": sha256, "label": None, "split": split}) + "\n")
 
 
-def _write_report(folder: Path, fitted: Fitted) -> None:
+def _write_report(folder: Path, fitted: Fitted, profile: ReferenceProfile) -> None:
     from kerasrecipes.report.html import render_html
     from kerasrecipes.report.plots.pictures import draw_pictures
     from kerasrecipes.report.threshold_section import threshold_sections
@@ -142,10 +146,11 @@ def _write_report(folder: Path, fitted: Fitted) -> None:
     for name, png in plots.items():
         (folder / "plots" / f"{name}.png").write_bytes(png)
     (folder / "report.json").write_text(fitted.report.to_json(), encoding="utf-8")
-    sections = []
+    noun, sections = fitted.report.noun, []
     if (held := fitted.held_out.get("val")) is not None:
-        groups, noun = group_numbers(held.examples.groups, len(held.examples)), fitted.report.noun
+        groups = group_numbers(held.examples.groups, len(held.examples))
         sections = threshold_sections(fitted.output, held.targets, held.answers, groups, noun)
+    sections.append(drift_section(profile, fitted.golden.split, noun))
     page = render_html(fitted.report, plots, sections)
     (folder / "report.html").write_text(page, encoding="utf-8")
 
@@ -190,4 +195,13 @@ def _manifest_fields(recipe: "Recipe") -> dict:
         "versions": report.versions,
         "weights": report.weights,
         "optimization": report.optimization,
+        "parents": _parents(recipe),
     }
+
+
+def _parents(recipe: "Recipe") -> tuple[Parent, ...]:
+    """Return the saved models that this one was made of, or got its first weights from."""
+    if recipe.fitted_.parents:
+        return recipe.fitted_.parents
+    giver = giver_of(recipe.weights)
+    return () if giver is None else (giver.as_parent("the weights that it started from"),)

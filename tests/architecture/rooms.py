@@ -110,7 +110,7 @@ ROOMS = {
     ),
     "release": Room(
         "bundles data evaluation explaining export heads photos statistics",
-        later="report verify",
+        later="drift report verify",
         libraries="numpy",
         later_libraries="jinja2 keras sklearn",
     ),

@@ -47,7 +47,9 @@ def test_its_golden_photos_are_those_that_no_member_learned_from(small_saved, tm
     before, after = small_saved.golden(), bundle.golden()
     assert before.files == after.files
     np.testing.assert_allclose(before.answers, after.answers, atol=1e-5)
-    assert bundle.report().optimization[-1]["step"] == "ensemble"
+    assert bundle.report().optimization[-1]["name"] == "ensemble"
+    parents = [(one.model, one.sha256) for one in bundle.manifest.parents]
+    assert parents == [("parts 1", small_saved.sha256), ("parts 2", small_saved.sha256)]
     assert not bundle.report().evaluations
 
 

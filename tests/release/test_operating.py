@@ -41,6 +41,16 @@ def test_the_point_is_chosen_on_validation_answers_and_kept(operated, saved):
     # Another version beside the one that it was made of, which stays as it was.
     assert operated.bundle.folder.parent == saved.folder.parent
     assert saved.output.alarm is None and not operated.bundle.exports()
+    (parent,) = operated.bundle.manifest.parents
+    assert (parent.model, parent.sha256) == ("parts 1", saved.sha256)
+
+
+def test_its_page_shows_the_threshold_and_of_which_model_it_is_made(operated, saved, tmp_path):
+    page = kr.write_report(operated.bundle, tmp_path / "page.html").read_text("utf-8")
+    assert f"{operated.point.threshold:.4g}, as chosen" in page and "stripe, by threshold" in page
+    assert saved.sha256 in page and "parts 1" in page
+    # Of three classes and no alarm there is no threshold to move.
+    assert "threshold-data" not in kr.write_report(saved, tmp_path / "page.html").read_text("utf-8")
 
 
 def test_an_exported_file_says_itself_when_there_is_an_alarm(operated, part_photos):

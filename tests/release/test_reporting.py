@@ -1,4 +1,9 @@
+from types import SimpleNamespace
+
 import kerasrecipes as kr
+from kerasrecipes.drift.profile import ReferenceProfile
+from kerasrecipes.release.sections import drift_section
+from kerasrecipes.training.save import _parents
 
 
 def test_the_page_has_the_fit_and_every_export_since(saved_once, tmp_path):
@@ -9,3 +14,31 @@ def test_the_page_has_the_fit_and_every_export_since(saved_once, tmp_path):
     own = saved_once.read("report.html").decode()
     assert "✓ same" not in own
     assert page.count("<img") == own.count("<img") > 0 and len(page) > len(own)
+
+
+def test_the_page_says_by_what_the_model_is_known_and_how_it_is_watched(saved_once, tmp_path):
+    page = kr.write_report(saved_once, tmp_path / "parts.html").read_text("utf-8")
+    files = saved_once.manifest.sha256
+    (export,) = saved_once.exports().values()
+    for digest in (saved_once.sha256, files["model.keras"], files["data.jsonl"], export.sha256):
+        assert page.count(digest) == 1
+    assert "It was made of no other saved model." in page
+    profile = ReferenceProfile.read(saved_once.folder / "profile.npz")
+    own = saved_once.read("report.html").decode()
+    for told in (f"{len(profile):,} of the {saved_once.manifest.golden_split} split", "brightness"):
+        assert told in page and told in own
+    assert "no windows of its own" in page
+    facts = profile.facts.model_copy(update={"windows": ((60, 0.4), (75, 0.2))})
+    told = drift_section(ReferenceProfile(**{**vars(profile), "facts": facts}), "test", "text")
+    assert "2 windows of its own, of 60 to 75 texts" in told.content[1]
+
+
+def test_a_model_that_starts_from_a_saved_one_or_is_made_of_it_says_so(saved_once):
+    recipe = SimpleNamespace(
+        fitted_=SimpleNamespace(parents=()), weights=saved_once.folder / "model.keras"
+    )
+    (giver,) = _parents(recipe)
+    assert giver.sha256 == saved_once.sha256 and "weights" in giver.how
+    recipe.weights = "default"
+    assert _parents(recipe) == ()
+    assert [one.sha256 for one in _parents(kr.load_recipe(saved_once))] == [giver.sha256]
