@@ -106,6 +106,7 @@ def compare(
     label: LabelColumn = None,
     labels: LabelColumns = None,
     value: ValueColumn = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write it as a page, too.")] = None,
     as_json: Json = False,
 ) -> None:
     """Tell on new photos whether a saved model may replace another.
@@ -113,6 +114,7 @@ def compare(
     Exits with 0 if the challenger is shown to be better, with 3 if it is shown to be worse in
     anything, and with 6 if no difference is shown.
     """
+    from kerasrecipes.files import complete_file, told_plainly
     from kerasrecipes.release.bundle import Bundle
     from kerasrecipes.release.comparing import compare_bundles
     from kerasrecipes.release.comparison import BETTER, NOT_SHOWN
@@ -127,6 +129,9 @@ def compare(
     columns = as_asked(label=label, labels=labels, value=value)
     chosen: Any = Bundle.load(first).scan(photos, **columns) if columns else photos
     found = compare_bundles(first, second, chosen, leave_out_seen=leave_out_seen)
+    if html is not None:
+        with told_plainly(html), complete_file(html) as file:
+            file.write(found.page().encode())
     print_json(found.to_dict()) if as_json else print(found)
     if found.verdict != BETTER:
         raise typer.Exit(NOT_ENOUGH if found.verdict == NOT_SHOWN else 3)

@@ -63,6 +63,12 @@ class Comparison(Shown):
         plain = {**vars(self), **changes, "notes": list(self.notes)}
         return {**plain, "verdict": self.verdict, "says": self._said()}
 
+    def page(self) -> str:
+        """Return one self-contained page."""
+        from kerasrecipes.report.comparison_page import render_comparison
+
+        return render_comparison(self.to_dict())
+
     def parts(self) -> Iterator[Part]:
         """Yield the verdict, the tables and the notes."""
         yield self._said()

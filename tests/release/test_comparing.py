@@ -122,15 +122,17 @@ def test_parts_count_as_wholes(models, photos):
     assert "With 4 groups" in str(found)
 
 
-def test_the_command_says_it_by_its_exit_code(models, photos, capsys):
+def test_the_command_says_it_by_its_exit_code(models, photos, capsys, tmp_path):
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
             main(["compare", *map(str, arguments)])
         return end.value.code, capsys.readouterr().out
 
     colours = models / "colours"
-    code, said = run(colours, 1, 2, photos, "--json")
+    code, said = run(colours, 1, 2, photos, "--json", "--html", tmp_path / "page.html")
     assert code == 3 and json.loads(said)["verdict"] == WORSE
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "WORSE: &#39;colours 2&#39; is worse in" in page and "✗ worse" in page
     assert run(colours / "2", colours / "1", photos)[0] == 0
     assert run(colours / "1", models / "larger", photos)[0] == 6
     assert run(colours, photos)[0] == 2
