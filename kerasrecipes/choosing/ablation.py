@@ -195,7 +195,8 @@ def _refuse_seen(variants: Mapping[str, Judged], bench: Bench) -> None:
 
 
 def _variants(recipe: ImageClassifier, changes: Mapping[str, Any] | None) -> dict[str, Judged]:
-    refuse_other_data(recipe.modality, "An ablation")
+    instead = "Save two recipes, fitted on the same split, and compare them with `compare_bundles`."
+    refuse_other_data(recipe.modality, "An ablation", instead)
     config = {name: getattr(recipe, name) for name in recipe.get_config()}
     chosen = usual_changes(recipe.table) if changes is None else changes
     # Or each change would seem to be what is wrong.

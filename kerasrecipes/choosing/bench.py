@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.choosing.trial_export import TrialExport
-from kerasrecipes.data.examples import LABELS
+from kerasrecipes.data.examples import LABELS, Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.data.strata import join_units
+from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.task import Task
 from kerasrecipes.heads import Head
@@ -196,6 +197,11 @@ def scanned(
         ValueError: If an argument would have no effect on a set.
         DataError: If the photos cannot be scanned.
     """
+    if isinstance(photos, Examples) and not isinstance(photos, PhotoSet):
+        raise DataError(
+            "Backbones and settings are compared on photos so far, and these are "
+            f"{photos.noun[1]}. Call the `probe` of a recipe: it says what its backbone is worth."
+        )
     if not isinstance(photos, PhotoSet):
         return scan_photos(photos, group_by=group_by, drop_small_classes=drop_small_classes)
     if group_by is not None or drop_small_classes:

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from kerasrecipes.cli.options import Backbone, Json, Model, Photos, Seed, print_json, with_columns
+from kerasrecipes.cli.options import (
+    AnyBackbone,
+    Json,
+    Model,
+    Photos,
+    Seed,
+    print_json,
+    with_columns,
+)
 
 AModel = Annotated[
     Path | None,
@@ -17,11 +25,11 @@ AModel = Annotated[
 def mistakes(
     photos: Photos,
     model: AModel = None,
-    backbone: Backbone = "efficientnet_lite0",
+    backbone: AnyBackbone = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Name the photos to look at first: likely wrong labels, copies that differ, odd ones."""
+    """Name what to look at first: likely wrong labels, copies that differ, odd photos or texts."""
     from kerasrecipes.diagnosis.mistakes import find_mistakes
 
     found = find_mistakes(photos, model, backbone=backbone, seed=seed)
@@ -50,7 +58,7 @@ def stress(
 def over_time(
     photos: Photos,
     windows: Annotated[int, typer.Option(min=1, help="How many windows to judge.")] = 5,
-    backbone: Backbone = "efficientnet_lite0",
+    backbone: AnyBackbone = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:

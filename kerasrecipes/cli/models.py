@@ -10,7 +10,7 @@ import typer
 
 from kerasrecipes.cli.kinds import TextColumn, sources_of
 from kerasrecipes.cli.options import (
-    Backbone,
+    AnyBackbone,
     Json,
     KeepFloat,
     Model,
@@ -137,7 +137,7 @@ def report(
         Path | None, typer.Option(help="Show which of these photos to look at first, too.")
     ] = None,
     slices: Slices = None,
-    backbone: Backbone = "efficientnet_lite0",
+    backbone: AnyBackbone = None,
     card: Annotated[
         Path | None, typer.Option(help="Also write a model card for a hub, e.g. README.md.")
     ] = None,

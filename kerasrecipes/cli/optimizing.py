@@ -177,8 +177,11 @@ def distil_saved(
     from kerasrecipes.release.bundle import Bundle
     from kerasrecipes.training.fine_tune import with_epochs
     from kerasrecipes.training.image_classifier import ImageClassifier
+    from kerasrecipes.training.refitting import REMAKING, refuse_other_data
 
-    same = same_question(Bundle.load(model).manifest.recipe)
+    manifest = Bundle.load(model).manifest
+    refuse_other_data(manifest.modality, REMAKING)
+    same = same_question(manifest.recipe)
     student = check_student(ImageClassifier(**{**same, **with_epochs(epochs, settings)}))
 
     def taught(teacher: "Recipe", train: "Examples", val: "Examples") -> Any:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.kinds import TextColumn
+from kerasrecipes.cli.kinds import ChosenRecipe, RecipeKind, TextColumn, kind_of
 
 # For a scheduler: how a command ends that found too little to tell.
 NOT_ENOUGH = 6
@@ -57,6 +57,13 @@ GroupBy = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Backbone = Annotated[
     str, typer.Option(help="A backbone that `kerasrecipes ls` names, or hub:… or cv:….")
+]
+AnyBackbone = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        help="A backbone that `kerasrecipes ls` names, or hub:… or cv:…; else the usual one.",
+    ),
 ]
 Side = Annotated[
     int | None,
@@ -161,7 +168,8 @@ def with_columns(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command choose which column of a table its photos are judged by.
 
     It gets the options `--text`, `--label`, `--labels`, `--value` and `--labels-from`; `photos` are
-    scanned, for the model if there is one, when one is typed.
+    scanned, for the model if there is one, when one is typed. Where there may be no model that says
+    what it takes, it gets `--recipe`, too.
 
     Args:
         command: It has the argument `photos`, and perhaps `model`.
@@ -173,41 +181,49 @@ def with_columns(command: Callable[..., None]) -> Callable[..., None]:
         "value": ValueColumn,
         "labels_from": LabelsFrom,
     }
+    own = inspect.signature(command)
+    model = own.parameters.get("model")
+    any_kind = {} if model and model.default is model.empty else {"recipe": ChosenRecipe}
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
         columns = as_asked(**{name: given.pop(name) for name in added})
-        if columns:
+        kind = given.pop("recipe", RecipeKind.IMAGES)
+        if columns or (kind is RecipeKind.TEXTS and given.get("model") is None):
             if given["photos"] is None:
                 raise typer.BadParameter("there are no photos. Name a table.")
-            given["photos"] = _scan(given["photos"], given.get("model"), columns)
+            given["photos"] = _scan(given["photos"], given.get("model"), columns, kind)
         command(**given)
 
-    own = inspect.signature(command)
     more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in added.items()
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=RecipeKind.IMAGES if name in any_kind else None,
+            annotation=kind,
+        )
+        for name, kind in {**any_kind, **added}.items()
     ]
     parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in own.parameters.values()]
     changed: Any = run
     changed.__signature__ = own.replace(parameters=[*parameters, *more])
-    changed.__annotations__ = {**command.__annotations__, **added}
+    changed.__annotations__ = {**command.__annotations__, **any_kind, **added}
     return run
 
 
-def _scan(photos: Path, model: Path | None, columns: dict[str, Any]) -> Any:
-    """Scan photos, or texts where a model wants these."""
-    from kerasrecipes.photos.scan import scan_photos
+def _scan(photos: Path, model: Path | None, columns: dict[str, Any], kind: RecipeKind) -> Any:
+    """Scan photos, or texts where a model or somebody wants these."""
     from kerasrecipes.release.bundle import Bundle
 
     bundle = None if model is None else Bundle.load(model)
-    texts = bundle is not None and bundle.modality.written
+    texts = kind is RecipeKind.TEXTS if bundle is None else bundle.modality.written
     for option, fits in (("text", texts), ("labels_from", not texts)):
         if option in columns and not fits:
             noun = "texts" if texts else "photos"
             hint = f"'--{option.replace('_', '-')}'"
             raise typer.BadParameter(f"it is not for {noun}.", param_hint=hint)
-    return scan_photos(photos, **columns) if bundle is None else bundle.scan(photos, **columns)
+    scan = kind_of(kind).scan if bundle is None else bundle.scan
+    return scan(photos, **columns)
 
 
 def print_json(value: object) -> None:

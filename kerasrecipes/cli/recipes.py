@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasrecipes._version import __version__
+from kerasrecipes.cli.kinds import ChosenRecipe, RecipeKind, TextColumn, kind_of
 from kerasrecipes.cli.options import LabelColumn, LabelColumns, Photos, ValueColumn, as_asked
 from kerasrecipes.errors import DataError, listed, printable
 
@@ -115,6 +116,8 @@ def _usage(option: str) -> Iterator[None]:
 def init(
     photos: Photos,
     to: Annotated[Path, typer.Option(help="The file to write.")] = Path("recipe.toml"),
+    recipe: ChosenRecipe = RecipeKind.IMAGES,
+    text: TextColumn = None,
     label: LabelColumn = None,
     labels: LabelColumns = None,
     value: ValueColumn = None,
@@ -122,41 +125,45 @@ def init(
     """Write a recipe in which each setting is explained, to be changed and trained with."""
     from kerasrecipes.files import complete_file, told_plainly
     from kerasrecipes.settings.written.template import recipe_template
-    from kerasrecipes.training.fine_tune import fine_tune_images
-    from kerasrecipes.training.image_classifier import ImageClassifier
 
-    columns = as_asked(label=label, labels=labels, value=value)
-    counted = _counted(photos, columns)
+    columns = as_asked(text=text, label=label, labels=labels, value=value)
+    counted = _counted(recipe, photos, columns)
     words = ["kerasrecipes", "train", str(photos), "--config", str(to)]
+    words += [] if recipe is RecipeKind.IMAGES else ["--recipe", recipe.value]
     line = f"{printable(shlex.join(words))} --to saved_models/…"
     begins = (
         f"A recipe for {counted}, by kerasrecipes {__version__}.\n"
         "Each setting stands here as it is by default. To change one, take the # before it away.\n"
         f"Then: {line}"
     )
-    text = recipe_template(ImageClassifier, fine_tune_images, begins, columns)
+    kind = kind_of(recipe)
+    written = recipe_template(kind.recipe, kind.fine_tune, begins, columns)
     if os.path.lexists(to):
         raise typer.BadParameter(
             f"'{printable(to)}' exists already. Name another file.", param_hint="'--to'"
         )
     with told_plainly(to), complete_file(to) as file:
-        file.write(text.encode(errors="backslashreplace"))
+        file.write(written.encode(errors="backslashreplace"))
     print(f"Written to {printable(to)}. Change what you like.\nNext: {line}")
 
 
-def _counted(source: Path, columns: dict[str, Any]) -> str:
-    """Count photos and classes without reading a photo."""
+def _counted(recipe: RecipeKind, source: Path, columns: dict[str, Any]) -> str:
+    """Count examples and classes without reading a photo."""
     from kerasrecipes.data.tables.answers import Asked
     from kerasrecipes.data.tables.folder import walk_folder
     from kerasrecipes.data.tables.table import TABLE_SUFFIXES, read_table
     from kerasrecipes.photos.decoding.names import looks_like_a_photo
 
+    if recipe is RecipeKind.TEXTS:
+        texts = kind_of(recipe).scan(source, **columns)
+        return f"{len(texts):,} texts{_named(texts.target, len(texts.class_names))}"
+    if "text" in columns:
+        raise typer.BadParameter("photos have no column of texts.", param_hint="'--text'")
     root = Path(os.path.abspath(source))
     if root.is_file() and root.suffix.lower() in TABLE_SUFFIXES:
         rows, answers = read_table(root, None, Asked(**columns))
         names = len(answers.class_names({row.label for row in rows}))
-        what = {"class": f"of {names:,} classes", "labels": f"with {names:,} labels"}
-        return f"{len(rows):,} photos {what.get(answers.target, 'with a number each')}"
+        return f"{len(rows):,} photos{_named(answers.target, names)}"
     if columns:
         raise DataError(
             f"'{printable(source)}' is a folder, which has no columns. Leave {listed(columns)} "
@@ -164,3 +171,8 @@ def _counted(source: Path, columns: dict[str, Any]) -> str:
         )
     found, *_, classes = walk_folder(root, looks_like_a_photo)
     return f"{len(found):,} photos of {len(classes):,} classes"
+
+
+def _named(target: str, names: int) -> str:
+    what = {"class": f" of {names:,} classes", "labels": f" with {names:,} labels"}
+    return what.get(target, " with a number each")

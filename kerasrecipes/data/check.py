@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field, replace
 import numpy as np
 
 from kerasrecipes.data import label_findings, leak_findings, number_findings
-from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Example, Examples, in_words_of
+from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Example, Examples
 from kerasrecipes.data.findings import Finding, Placed
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.shown import Part, Shown, in_words_of
 from kerasrecipes.statistics.tables import Table
 
 Check = Callable[[Placed], list[Finding]]

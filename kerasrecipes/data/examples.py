@@ -6,10 +6,9 @@ the package knows photos, texts or signals only through these types.
 
 import hashlib
 import json
-import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -194,6 +193,15 @@ class Examples(ABC):
     def __len__(self) -> int:
         return len(self.items)
 
+    def is_of(self, item: Any, row: Mapping[str, object]) -> bool:
+        """Tell whether a row of a table is the one that an example was read from.
+
+        Args:
+            item: The example.
+            row: The cells by the names of their columns.
+        """
+        return Path(str(row.get("path"))).name == Path(item.name).name
+
     @property
     def groups(self) -> list[str | None]:
         """What each example belongs to, `None` where that is not known; each in one spelling."""
@@ -330,24 +338,6 @@ class Examples(ABC):
     def __repr__(self) -> str:
         counts = ", ".join(f"{name!r}: {n}" for name, n in self.counts().items())
         return f"{type(self).__name__}({len(self)} {self.noun[1]}, {{{counts}}})"
-
-
-def in_words_of(noun: tuple[str, str], message: str) -> str:
-    """Say of another kind of data what is written of photos, for which most messages are.
-
-    Args:
-        noun: What people call one and several of it.
-        message: E.g. of a finding.
-
-    Example:
-        >>> in_words_of(("text", "texts"), "1 photo is there twice. Split with split_photos.")
-        '1 text is there twice. Split with split_texts.'
-    """
-    one, many = noun
-    if one == "photo":
-        return message
-    words = {"photo": one, "photos": many, "Photo": one.title(), "Photos": many.title()}
-    return re.sub(r"(?<![A-Za-z])[Pp]hotos?(?![A-Za-z])", lambda found: words[found[0]], message)
 
 
 def check_examples(**sides: Any) -> None:

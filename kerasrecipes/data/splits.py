@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from kerasrecipes.data.examples import Examples, in_words_of
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.strata import SIDES, join_units, stratify
 from kerasrecipes.errors import DataError, listed, unknown_name
+from kerasrecipes.statistics.shown import in_words_of
 
 Set = TypeVar("Set", bound=Examples)
 

@@ -3,23 +3,25 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.diagnosis.mistakes import Mistakes, find_mistakes
 from kerasrecipes.evaluation.mistakes.suspect import KINDS, in_words
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.report.section import SIDE, Section, Thumbnail
+from kerasrecipes.statistics.tables import Table, shorten_text
 from kerasrecipes.training.bundle_evaluation import evaluate_bundle
 
 _OF_A_KIND = 12
 _OF_A_CLUSTER = 6
+_OF_A_TEXT = 200
 
 
 def gallery(found: Mistakes) -> list[Section]:
     """Show the first suspects of each kind, and some mistakes of each cluster.
 
     Args:
-        found: What `find_mistakes` returned, of photos.
+        found: What `find_mistakes` returned.
 
     Returns:
         Sections for `write_report`; none for kinds of which there are no suspects.
@@ -37,7 +39,7 @@ def gallery(found: Mistakes) -> list[Section]:
             ]
             rows = [one.index for one in suspects[:_OF_A_KIND]]
             shown = f"The first {len(rows)} of {len(suspects):,}, the most suspicious first."
-            sections.append(Section(title, (shown,), _thumbnails(found, rows, captions)))
+            sections.append(_section(title, shown, found, rows, captions))
     for number, cluster in enumerate(found.clusters, start=1):
         rows = list(cluster.rows[:_OF_A_CLUSTER])
         items = found.examples.items
@@ -46,12 +48,12 @@ def gallery(found: Mistakes) -> list[Section]:
         together = f"Mistakes that lie together, {number}"
         title = "What the mistakes have in common" if alone else together
         shared = [str(one) for one in cluster.traits] or ["nothing of what was compared"]
-        content = (
+        told = (
             f"{len(cluster.rows)} mistakes. Beside the answers that are right: "
             f"{'; '.join(shared)}. In brackets: 95% intervals that hold for all {found.compared} "
-            "comparisons at once.",
+            "comparisons at once."
         )
-        sections.append(Section(title, content, _thumbnails(found, rows, captions)))
+        sections.append(_section(title, told, found, rows, captions))
     return sections
 
 
@@ -59,7 +61,7 @@ def page_sections(
     bundle: Bundle | str | Path,
     photos: Examples | str | Path,
     slices: Sequence[str] = (),
-    backbone: str | BackboneSpec = "efficientnet_lite0",
+    backbone: str | Backbone | None = None,
 ) -> list[Section]:
     """Say on a page what to look at first, and where a model is worse.
 
@@ -81,6 +83,21 @@ def page_sections(
 
 def _change(label: str, suggestion: str) -> str:
     return f"{label} → {suggestion}" if suggestion else label
+
+
+def _section(
+    title: str, told: str, found: Mistakes, rows: Sequence[int], captions: Sequence[tuple[str, ...]]
+) -> Section:
+    """Show photos as small ones, and texts as a table."""
+    if found.examples.modality == "photos":
+        return Section(title, (told,), _thumbnails(found, rows, captions))
+    texts = found.examples.select(rows).shown(())
+    lines = tuple(
+        (name, *(*more, "")[:2], shorten_text(" ".join(str(text).split()), _OF_A_TEXT))
+        for (name, *more), text in zip(captions, texts, strict=True)
+    )
+    table = Table("", (found.examples.noun[0], "label", "why", "what it says"), lines)
+    return Section(title, (told, table))
 
 
 def _thumbnails(

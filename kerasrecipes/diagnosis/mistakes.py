@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.arguments import named
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.seen import FIT_SIDES
 from kerasrecipes.data.strata import join_units
@@ -125,7 +125,7 @@ def find_mistakes(
     photos: Examples | str | Path,
     bundle: Bundle | str | Path | None = None,
     *,
-    backbone: str | BackboneSpec = "efficientnet_lite0",
+    backbone: str | Backbone | None = None,
     seed: int = 0,
 ) -> Mistakes:
     """Find the photos to look at first.
@@ -135,9 +135,10 @@ def find_mistakes(
     confident mistakes are among the suspects, too, of photos that it has not learned from.
 
     Args:
-        photos: A scanned set, or a folder or table; see `scan_photos`.
+        photos: A scanned set, also of `scan_texts`, or a folder or table of photos, or of what the
+            model takes.
         bundle: A saved model, or its folder; `None` to look at photos before any training.
-        backbone: A name of `list_backbones()`, or a specification.
+        backbone: A name of `list_backbones()`, or a specification; `None` for the usual one.
         seed: Seed of the folds.
 
     Returns:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.backbones import get_backbone
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import Backbone
+from kerasrecipes.backbones.texts.bert import mean_of_tokens
 from kerasrecipes.console import bar
 from kerasrecipes.data.examples import CLASS, LABELS, Examples
 from kerasrecipes.data.strata import join_units
@@ -16,6 +17,8 @@ from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads import get_task, make_head
 from kerasrecipes.heads.head import HEAD_OF
+from kerasrecipes.training.image_classifier import ImageClassifier
+from kerasrecipes.training.texts.text_classifier import TextClassifier
 
 if TYPE_CHECKING:
     import keras
@@ -25,6 +28,7 @@ FOLDS = 5
 # scikit-learn's `C`, and 1 / `alpha`, for features of length 1; the best is between them, mostly.
 STRENGTHS = (1.0, 3.0, 10.0)
 _FLOOR = 1e-15
+_RECIPES: dict[str, Any] = {one.modality: one for one in (ImageClassifier, TextClassifier)}
 
 
 @dataclass(frozen=True)
@@ -32,23 +36,26 @@ class Pooled:
     """What a frozen backbone sees of examples.
 
     Args:
+        backbone: The backbone's name.
         deep: Its blocks from the first third on, each pooled and of length 1, beside each other,
             float32 `(n, d)`.
         last: Its last block, pooled and of length 1, float32 `(n, e)`.
     """
 
+    backbone: str
     deep: np.ndarray
     last: np.ndarray
 
 
-def pool_blocks(backbone: str | BackboneSpec, examples: Examples) -> Pooled:
+def pool_blocks(backbone: str | Backbone | None, examples: Examples) -> Pooled:
     """Run a backbone over examples once.
 
     Several depths tell more than the last alone, and the length of each tells nothing but how much
     contrast there is.
 
     Args:
-        backbone: A name of `list_backbones()`, or a specification.
+        backbone: A name of `list_backbones()`, or a specification; `None` for the one that recipes
+            for such examples begin with.
         examples: What to look at; labels are not looked at.
 
     Raises:
@@ -60,20 +67,31 @@ def pool_blocks(backbone: str | BackboneSpec, examples: Examples) -> Pooled:
     """
     import keras
 
-    spec = get_backbone(backbone)
+    recipe = _RECIPES[examples.modality]
+    spec = get_backbone(recipe.backbone if backbone is None else backbone, examples.modality)
     built = spec.build(None, "default" if spec.load_default else "imagenet")
-    outputs = [_pooled(layer.output) for layer in _last_of_blocks(built, spec)]
-    model = keras.Model(built.input, outputs)
-    run, rows, done = frozen_engine(model, len(examples)), [], 0
+    model = keras.Model(built.input, _pooled_blocks(built, spec))
+    if recipe is TextClassifier:  # photos are made to fit by their reader
+        examples = recipe(spec).prepared(examples, spec)
+    run, rows, places = frozen_engine(model, len(examples)), [], []
     with bar("computing features") as show:
-        for batch in examples.reader(model).in_order(BATCH):
+        for index, batch in examples.reader(model).each_once(BATCH):
             rows.append(run(batch.numpy()))
-            show(done := done + len(batch), len(examples))
-    blocks = [_of_length_1(np.concatenate(found)) for found in zip(*rows, strict=True)]
-    return Pooled(np.concatenate(blocks, axis=1), blocks[-1])
+            places.append(index)
+            show(sum(map(len, places)), len(examples))
+    order = np.argsort(np.concatenate(places))
+    blocks = [_of_length_1(np.concatenate(found)[order]) for found in zip(*rows, strict=True)]
+    return Pooled(spec.name, np.concatenate(blocks, axis=1), blocks[-1])
 
 
-def _last_of_blocks(model: "keras.Model", spec: BackboneSpec) -> list["keras.layers.Layer"]:
+def _pooled_blocks(model: "keras.Model", spec: Backbone) -> list["keras.KerasTensor"]:
+    if spec.modality == "texts":  # at a cut, what is no token is zero
+        cuts = range(len(spec.blocks) // 3 + 1, len(spec.blocks))
+        return [*(mean_of_tokens(spec.boundary(model, cut)) for cut in cuts), model.output]
+    return [_pooled(layer.output) for layer in _last_of_blocks(model, spec)]
+
+
+def _last_of_blocks(model: "keras.Model", spec: Backbone) -> list["keras.layers.Layer"]:
     found = []
     for pattern in spec.blocks:
         layers = [layer for layer in model.layers if re.fullmatch(pattern, layer.name)]

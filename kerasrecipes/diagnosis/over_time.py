@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.arguments import named
-from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.strata import join_units
 from kerasrecipes.diagnosis.out_of_fold import (
@@ -109,7 +109,7 @@ class TimeReport(Shown):
         )
         yield (
             f"By linear models on the frozen {self.backbone}, not by a fine-tuned model. Learning "
-            "at random sees more photos, later ones among them. In brackets: intervals that hold "
+            "at random sees more of them, later ones among them. In brackets: intervals that hold "
             f"for all {len(self.windows)} windows at once, with 95% confidence."
         )
 
@@ -119,7 +119,7 @@ def evaluate_over_time(
     photos: Examples | str | Path,
     *,
     windows: int = 5,
-    backbone: str | BackboneSpec = "efficientnet_lite0",
+    backbone: str | Backbone | None = None,
     seed: int = 0,
 ) -> TimeReport:
     """Measure how well photos of the past tell what comes later.
@@ -129,9 +129,10 @@ def evaluate_over_time(
     copies that are in the past are left out.
 
     Args:
-        photos: A scanned set with times, or a table with a column `time`.
+        photos: A scanned set with times, also of `scan_texts`, or a table of photos with a column
+            `time`.
         windows: How many windows to judge; there is one more, which is only learned from.
-        backbone: A name of `list_backbones()`, or a specification.
+        backbone: A name of `list_backbones()`, or a specification; `None` for the usual one.
         seed: Seed of learning at random, to compare with.
 
     Returns:
@@ -146,7 +147,8 @@ def evaluate_over_time(
     examples = photos if isinstance(photos, Examples) else scan_photos(photos)
     moments = _moments(examples)
     place = _windows(moments, windows)
-    features = pool_blocks(backbone, examples).deep
+    pooled = pool_blocks(backbone, examples)
+    features = pooled.deep
     random = out_of_fold(examples, features, seed)
     units = np.empty(len(examples), np.int64)
     for number, members in enumerate(join_units(examples, by_group=True, near=True)):
@@ -156,8 +158,7 @@ def evaluate_over_time(
         past, now = np.flatnonzero(place < window), np.flatnonzero(place == window)
         fresh = now[~np.isin(units[now], units[past])]
         found.append((now, past, fresh, _answers(examples, features, past, fresh, moments)))
-    name = backbone if isinstance(backbone, str) else backbone.name
-    return _report(examples, random, found, moments, name)
+    return _report(examples, random, found, moments, pooled.backbone)
 
 
 def _moments(examples: Examples) -> np.ndarray:

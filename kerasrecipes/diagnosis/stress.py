@@ -194,7 +194,10 @@ def stress_bundle(
     if export is not None and export not in bundle.exports():
         raise unknown_name("export", export, bundle.exports(), "Bundle.exports()")
     if bundle.manifest.modality != "photos":
-        raise DataError(f"Only photos can be corrupted so, and not {bundle.manifest.modality}.")
+        raise DataError(
+            f"Only photos can be corrupted so, and not {bundle.manifest.modality}. Measure where "
+            "the model is worse by `evaluate` with slices, e.g. --slice tokens of texts."
+        )
     chosen, _ = unseen_photos(bundle, photos)
     chosen = chosen if len(chosen) <= count else chosen.draw(count, seed)
     targets = get_task(bundle.output.task).targets(chosen, bundle.output)

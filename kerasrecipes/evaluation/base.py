@@ -11,7 +11,7 @@ import numpy as np
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.records import Measured, checked
 from kerasrecipes.statistics.estimate import Estimate, encode_float
-from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.shown import Part, Shown, in_words_of
 from kerasrecipes.statistics.tables import Table
 
 FEW_EXAMPLES = 30
@@ -128,7 +128,10 @@ class Result(Shown, ABC):
         Args:
             noun: What people call an example.
         """
-        return self if noun == "photo" else replace(self, item=noun)
+        if noun == "photo":
+            return self
+        notes = tuple(in_words_of((noun, f"{noun}s"), note) for note in self.notes)
+        return replace(self, item=noun, notes=notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-safe data; each estimate is `[value, low, high]`."""

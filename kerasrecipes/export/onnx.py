@@ -104,7 +104,9 @@ def _convert(model: "keras.Model", contract: "Contract") -> bytes:
         with silenced(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             patch_tf2onnx()
-            found, _ = tf2onnx.convert.from_function(answer, signature, opset=_OPSET)
+            found, _ = tf2onnx.convert.from_function(
+                answer, signature, opset=_OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
+            )
     except Exception as error:  # the converter raises whatever it stumbles over
         raise VerificationError(
             f"The model cannot be converted to ONNX: {printable(error)[:300]} Replace the layer, "
@@ -115,6 +117,16 @@ def _convert(model: "keras.Model", contract: "Contract") -> bytes:
     # Last, so that a file that left its bundle is still checked.
     _add_metadata(found, _SEAL, _digest(found))
     return found.SerializeToString(deterministic=True)
+
+
+def _erfc(context: Any, node: Any, name: str, arguments: Any) -> None:
+    """Write erfc(x), of which exact GELU is made, as 1 - erf(x): ONNX has no operator for it."""
+    told = {"shapes": node.output_shapes, "dtypes": node.output_dtypes}
+    inputs, outputs = list(node.input), list(node.output)
+    context.remove_node(node.name)
+    one = context.make_const(f"{name}_one", np.ones((), np.float32))
+    erf = context.make_node("Erf", inputs)
+    context.make_node("Sub", [one.output[0], erf.output[0]], outputs=outputs, name=name, **told)
 
 
 def _add_metadata(proto: Any, key: str, value: str) -> None:
@@ -178,7 +190,9 @@ class OnnxModel(FileModel):
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         _check_interface(inputs, outputs, name)
         self._input = inputs[0].name
-        self.shape, self.dtype = tuple(inputs[0].shape[1:]), _DTYPES[inputs[0].type]
+        # A free side has a name in place of a number.
+        sides = (side if isinstance(side, int) else None for side in inputs[0].shape[1:])
+        self.shape, self.dtype = tuple(sides), _DTYPES[inputs[0].type]
         self.outputs = {value.name: value.shape[1] for value in outputs}
 
     def _answer(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -193,8 +207,9 @@ def _check_interface(inputs: Sequence, outputs: Sequence, name: str) -> None:
         len(taken) == 1
         and taken[0][0] in _DTYPES
         and len(taken[0][1]) > 1
+        and (len(taken[0][1]) == 2 or all(isinstance(size, int) for size in taken[0][1][1:]))
         and all(kind == "tensor(float)" and len(shape) == 2 for kind, shape in given)
-        and all(isinstance(size, int) for _, shape in found for size in shape[1:])
+        and all(isinstance(size, int) for _, shape in given for size in shape[1:])
     )
     if not fits:
         raise DataError(

@@ -24,7 +24,7 @@ from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.loading import load_recipe
 from kerasrecipes.training.recipe import Recipe
-from kerasrecipes.training.refitting import refitted
+from kerasrecipes.training.refitting import REMAKING, refitted, refuse_other_data
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,7 @@ def optimize_bundle(
         ValueError: If a setting is not usable.
     """
     bundle = Bundle.load(bundle)
+    refuse_other_data(bundle.manifest.modality, REMAKING)
     name = bundle.folder.absolute().parent
     to = name.with_name(f"{name.name}_small") if to is None else Path(to)
     check_model_folder(to)  # before the search, not after it
@@ -157,6 +158,7 @@ def remake_bundle(
     to = Path(to)
     check_model_folder(to)
     bundle = Bundle.load(bundle)
+    refuse_other_data(bundle.manifest.modality, REMAKING)
     train, val, fresh = photos_of_fit(bundle, photos)
     loaded = load_recipe(bundle)
     made = make(refitted(loaded, loaded.model_, train, val), train, val)

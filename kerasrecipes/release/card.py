@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from kerasrecipes.evaluation.base import Result
     from kerasrecipes.report.run_report import RunReport
 
+# What a hub calls kinds of data.
+_KINDS = {"photos": "image", "texts": "text"}
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~])")
 
 
@@ -48,21 +50,23 @@ def write_card(bundle: Bundle | str | Path, path: str | Path) -> Path:
 def _front_matter(bundle: Bundle) -> Iterator[str]:
     report, output = bundle.report(), bundle.output
     split, found = _result(report)
+    many = bundle.modality.noun[1]
     yield "---"
     yield "license: other  # choose the one that you give it under"
     yield "library_name: keras"
-    yield "pipeline_tag: image-classification" if output.class_names else "tags:\n- regression"
+    kind = _KINDS.get(bundle.manifest.modality, bundle.manifest.modality)
+    yield f"pipeline_tag: {kind}-classification" if output.class_names else "tags:\n- regression"
     if output.class_names:
         yield f"tags: {json.dumps(['kerasrecipes', 'transfer-learning', output.task])}"
     if found is not None:
-        data = {"name": printable(Path(report.data.source).name or "photos"), "type": "private"}
+        data = {"name": printable(Path(report.data.source).name or many), "type": "private"}
         metric = {
             "type": found.headline_name.replace(" ", "_"),
             "value": found.headline.value,
             "name": f"{found.headline_name}, 95 % interval {found.headline.low:.4g} to "
-            f"{found.headline.high:.4g}, on {found.n} {split} photos",
+            f"{found.headline.high:.4g}, on {found.n} {split} {many}",
         }
-        task = {"type": "image-classification" if output.class_names else "image-regression"}
+        task = {"type": f"{kind}-{'classification' if output.class_names else 'regression'}"}
         result = {"task": task, "dataset": data, "metrics": [metric]}
         index = [{"name": printable(report.name), "results": [result]}]
         yield f"model-index: {json.dumps(index)}"
@@ -72,30 +76,27 @@ def _front_matter(bundle: Bundle) -> Iterator[str]:
 def _page(bundle: Bundle) -> Iterator[str]:
     report, told = bundle.report(), bundle.manifest
     split, found = _result(report)
-    height, width = bundle.input.shape[:2]
+    one, many = bundle.modality.noun
+    of_photos = bundle.manifest.modality == "photos"
+    height, width = (*bundle.input.shape, None)[:2]
+    size, light = (
+        (f" of {width} × {height} pixels", ", under which light") if of_photos else ("", "")
+    )
     yield f"# {_plain(report.name)}"
     names = ", ".join(map(_plain, bundle.class_names))
-    yield f"\nTakes a photo of {width} × {height} pixels; " + (
+    yield f"\nTakes a {one}{size}; " + (
         f"answers with one of: {names}."
         if names
         else f"answers with a number {bundle.output.unit}."
     )
     yield "\n## Intended use\n"
-    yield "*To be filled in by its owner: where, under which light, and who acts on its answers.*"
+    yield f"*To be filled in by its owner: where{light}, and who acts on its answers.*"
     yield "\n## How good it is\n"
-    yield from _numbers(split, found)
-    yield "\n## What it learned from\n"
-    counts = {side: report.data.total(side) for side in report.data.counts}
-    shown = ", ".join(f"{count:,} for {_plain(side)}" for side, count in counts.items())
-    yield f"Photos: {shown}.{_plain(report.data.split_sentence)}"
-    yield f"{report.data.excluded} files could not be used or were left out."
-    leaks = [f"- Leak: {_plain(leak)}" for leak in report.data.leaks]
-    yield "\n".join(leaks) if leaks else "No leak between the sides was found."
-    used = {name: value for name, value in report.weights.items() if value}
-    yield "\nPretrained weights: " + "; ".join(f"{k} {_plain(v)}" for k, v in used.items()) + "."
+    yield from _numbers(f"{split} {many}", found)
+    yield from _learned(report, many)
     yield "\n## Limits\n"
     yield "- It knows the classes above and nothing else: anything else gets one of their names."
-    yield "- The numbers speak of photos like those that it was tested on, not of next month's: "
+    yield f"- The numbers speak of {many} like those that it was tested on, not of next month's: "
     yield "  watch it with `kerasrecipes drift`."
     for note in (*report.warnings, *(found.notes if found is not None else ())):
         yield f"- {_plain(note)}"
@@ -109,11 +110,23 @@ def _page(bundle: Bundle) -> Iterator[str]:
         yield f"- {_plain(record.name)}: {megabytes}, {passed}, `{record.sha256}`"
 
 
-def _numbers(split: str, found: "Result | None") -> Iterator[str]:
+def _learned(report: "RunReport", many: str) -> Iterator[str]:
+    yield "\n## What it learned from\n"
+    counts = {side: report.data.total(side) for side in report.data.counts}
+    shown = ", ".join(f"{count:,} for {_plain(side)}" for side, count in counts.items())
+    yield f"{many.title()}: {shown}.{_plain(report.data.split_sentence)}"
+    yield f"{report.data.excluded} of them could not be used or were left out."
+    leaks = [f"- Leak: {_plain(leak)}" for leak in report.data.leaks]
+    yield "\n".join(leaks) if leaks else "No leak between the sides was found."
+    used = {name: value for name, value in report.weights.items() if value}
+    yield "\nPretrained weights: " + "; ".join(f"{k} {_plain(v)}" for k, v in used.items()) + "."
+
+
+def _numbers(tested: str, found: "Result | None") -> Iterator[str]:
     if found is None:
         yield "Not measured yet."
         return
-    yield f"On {found.n:,} {_plain(split)} photos, with 95 % intervals:\n"
+    yield f"On {found.n:,} {_plain(tested)}, with 95 % intervals:\n"
     yield "| | | 95 % interval |\n|---|---|---|"
     for tile in (*found.tiles(), *found.latency_tiles()):
         value = f"{_plain(tile.value)} {_plain(tile.unit)}".strip()

@@ -75,6 +75,7 @@ def compare_bundles(
             *notes_on(units_of(groups), _without_photos(task, targets, output)),
             *_notes_on_points(before.output, after.output, names),
         ),
+        noun=chosen.noun,
     )
 
 
@@ -115,9 +116,9 @@ def _unseen(
     left_out = by_first + by_second
     if left_out and not leave_out_seen:
         raise DataError(
-            f"{left_out} photos were used to train or choose one of the models, which would "
-            f"flatter it; {len(chosen)} are new to both. Give new photos, or leave those out with "
-            "`leave_out_seen`."
+            f"{left_out} {chosen.noun[1]} were used to train or choose one of the models, which "
+            f"would flatter it; {len(chosen)} are new to both. Give new ones, or leave those out "
+            "with `leave_out_seen`."
         )
     return first.scan(chosen), left_out
 
@@ -127,8 +128,8 @@ def _aligned(bundle: Bundle, scores: np.ndarray, like: OutputSpec) -> Answers:
     broken = int(np.sum(~np.isfinite(scores).all(axis=1)))
     if broken:
         raise DataError(
-            f"The model in '{printable(bundle.folder)}' answers {broken} of {len(scores)} photos "
-            "with NaN or infinity. Verify it."
+            f"The model in '{printable(bundle.folder)}' answers {broken} of {len(scores)} "
+            f"{bundle.modality.noun[1]} with NaN or infinity. Verify it."
         )
     output = bundle.output
     if not like.class_names:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasrecipes.errors import listed, printable
 from kerasrecipes.statistics.paired_change import PairedChange
-from kerasrecipes.statistics.shown import Part, Shown, of_groups
+from kerasrecipes.statistics.shown import Part, Shown, of_groups, told_of
 from kerasrecipes.statistics.tables import Table
 
 BETTER, WORSE, MIXED, NOT_SHOWN = "better", "worse", "better and worse", "no difference is shown"
@@ -34,6 +34,7 @@ class Comparison(Shown):
         classes: For each class or label.
         left_out: Photos that were left out since one of the two was trained or chosen on them.
         notes: What else a reader should know.
+        noun: What people call one and several of the examples.
     """
 
     champion: str
@@ -46,6 +47,7 @@ class Comparison(Shown):
     classes: tuple[PairedChange, ...]
     left_out: int = 0
     notes: tuple[str, ...] = ()
+    noun: tuple[str, str] = ("photo", "photos")
 
     @property
     def verdict(self) -> str:
@@ -61,6 +63,7 @@ class Comparison(Shown):
             name: [one.to_dict() for one in getattr(self, name)] for name in ("measures", "classes")
         }
         plain = {**vars(self), **changes, "notes": list(self.notes)}
+        del plain["noun"]
         return {**plain, "verdict": self.verdict, "says": self._said()}
 
     def page(self) -> str:
@@ -71,6 +74,9 @@ class Comparison(Shown):
 
     def parts(self) -> Iterator[Part]:
         """Yield the verdict, the tables and the notes."""
+        return told_of(self.noun, self._told())
+
+    def _told(self) -> Iterator[Part]:
         yield self._said()
         yield (
             f"{self.photos:,} photos{of_groups(self.groups)}, the same for both; they answer "

@@ -171,15 +171,20 @@ def _parts_of(model: Any) -> "tuple[keras.Model, ModelInput | None, tuple[str, .
         model = BundleFolder.load(model)
     fitted = model.fitted_ if hasattr(model, "fitted_") else None
     if isinstance(model, BundleFolder):
-        found = model.load_model(), model.input, model.class_names
-        modality = model.manifest.modality
-    elif fitted is not None:
-        found, modality = (fitted.model, fitted.input, fitted.output.class_names), fitted.modality
-    else:
-        return model, None, ()
+        _check_photos(model.manifest.modality)
+        return model.load_model(), model.input, model.class_names
+    if fitted is not None:
+        _check_photos(fitted.modality)
+        return fitted.model, fitted.input, fitted.output.class_names
+    return model, None, ()
+
+
+def _check_photos(modality: str) -> None:
     if modality != MODALITY.name:
-        raise DataError(f"Heatmaps are of photos, and this model takes {modality}.")
-    return found
+        raise DataError(
+            f"Heatmaps are of photos, and this model takes {modality}. Leave a part out and ask "
+            "`predict` again: how the score changes says what that part was worth."
+        )
 
 
 @named

@@ -235,6 +235,11 @@ def _checked_options(
     decide: bool,
 ) -> dict[str, object]:
     """Refuse options that the format does not know, before any work."""
+    if options.get("signatures") and bundle.modality.derived:
+        raise ValueError(
+            f"`signatures` are for models for photos so far, and this one is for "
+            f"{bundle.modality.name}. Leave them out."
+        )
     for name in options.keys() - set(chosen.options):
         known = f"It takes {listed(chosen.options)}." if chosen.options else "It takes none."
         raise ValueError(

@@ -25,7 +25,7 @@ from kerasrecipes.evaluation.scores import checked_scores, group_numbers
 from kerasrecipes.file_budget import read_arrays
 from kerasrecipes.regular import LARGEST_RECORD
 from kerasrecipes.release.bundle import Bundle
-from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.shown import Part, Shown, told_of
 from kerasrecipes.statistics.tables import Table
 
 VALIDATION_FILE = "validation.npz"
@@ -71,6 +71,11 @@ class OperatedBundle(Shown):
 
     def parts(self) -> Iterator[Part]:
         """Yield the points, what they are worth, and where the model with them lies."""
+        yield from told_of(self.bundle.modality.noun, self._worth())
+        folder = printable(self.bundle.folder)
+        yield f"Written to '{folder}', of which exports are still to be made."
+
+    def _worth(self) -> Iterator[Part]:
         if len(self.points) > 1:
             yield from _points_as_table(self.points)
         else:
@@ -78,8 +83,6 @@ class OperatedBundle(Shown):
         if self.decisions is not None:
             yield self.decisions
             yield from _cautions(self.bundle.output)
-        folder = printable(self.bundle.folder)
-        yield f"Written to '{folder}', of which exports are still to be made."
 
 
 def _points_as_table(points: Sequence[OperatingPoint]) -> Iterator[Part]:

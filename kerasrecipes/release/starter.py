@@ -110,12 +110,16 @@ def _write(bundle: "BundleFolder", record: ExportRecord, language: str, to: Path
 def _check_answers(bundle: "BundleFolder") -> None:
     """Refuse what the projects have no words for."""
     modality, task = bundle.manifest.modality, bundle.output.task
-    if modality != "photos" or task not in _WORDS:
+    if modality != "photos":
+        raise DataError(
+            f"A starter prepares photos, and this model takes {modality}. Ask its exported file by "
+            "kerasrecipes.Predictor, which needs no tensorflow."
+        )
+    if task not in _WORDS:
         told = " or ".join(dict.fromkeys(numbers for numbers, _ in _WORDS.values()))
         raise DataError(
-            f"A starter answers for a photo with the {told}, and this model takes "
-            f"{modality} and learned the task {task!r}. Read its exported file as "
-            "kerasrecipes.Predictor does."
+            f"A starter answers for a photo with the {told}, and this model learned the task "
+            f"{task!r}. Read its exported file as kerasrecipes.Predictor does."
         )
     if bundle.output.rule is not None:
         raise DataError(

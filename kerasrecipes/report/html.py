@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasrecipes.data.examples import in_words_of
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.result import Evaluation
@@ -21,6 +20,7 @@ from kerasrecipes.report.run_report import (
 from kerasrecipes.report.section import Section
 from kerasrecipes.report.words import found_of, size
 from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.shown import in_words_of
 
 _LEAKS_SHOWN = 5
 _CAPTIONS = {

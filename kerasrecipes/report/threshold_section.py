@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kerasrecipes.data.examples import in_words_of
 from kerasrecipes.data.specs import DEFAULT_THRESHOLD, OutputSpec
 from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.operating.thresholds import AlarmScores
 from kerasrecipes.report.section import Section
 from kerasrecipes.report.threshold_slider import ThresholdSlider
+from kerasrecipes.statistics.shown import in_words_of
 
 # Of so many labels a page stays small.
 MOST_LABELS = 200

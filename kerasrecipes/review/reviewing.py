@@ -73,7 +73,8 @@ def review_photos(
         OSError: If the port is taken.
     """
     bundle = Bundle.load(bundle)
-    refuse_other_data(bundle.manifest.modality, "A review")
+    instead = "Ask `mistakes` with the model which to look at first, and put labels right there."
+    refuse_other_data(bundle.manifest.modality, "A review", instead)
     file = decisions_file(Path(os.path.abspath(photos))) if to is None else Path(to)
     _check_writable(file)
     server = ReviewServer(port)

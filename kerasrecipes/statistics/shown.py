@@ -1,6 +1,8 @@
 """Results as people read them: text in a terminal, tables in a notebook."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
 from typing import Any, Union
@@ -80,3 +82,57 @@ def _row(table: Table, cells: Iterable[str], tag: str) -> str:
 def safe(text: str) -> str:
     """Return text from elsewhere as it may stand in HTML."""
     return escape(printable(text))
+
+
+def in_words_of(noun: tuple[str, str], message: str) -> str:
+    """Say of another kind of data what is written of photos, for which most messages are.
+
+    Args:
+        noun: What people call one and several of it.
+        message: E.g. of a finding.
+
+    Example:
+        >>> in_words_of(("text", "texts"), "1 photo is there twice. Split with split_photos.")
+        '1 text is there twice. Split with split_texts.'
+    """
+    one, many = noun
+    if one == "photo":
+        return message
+    words = {"photo": one, "photos": many, "Photo": one.title(), "Photos": many.title()}
+    # What stands in quotes or in a path is a name.
+    pattern = r"(?<![A-Za-z/'\"])[Pp]hotos?(?![A-Za-z/])"
+    return re.sub(pattern, lambda found: words[found[0]], message)
+
+
+def told_of(noun: tuple[str, str], parts: Iterable[Part]) -> Iterator[Part]:
+    """Yield what is shown of photos in words of another kind of data; cells of tables stay.
+
+    Args:
+        noun: What people call one and several of it.
+        parts: What is shown.
+    """
+    for part in parts:
+        if isinstance(part, str):
+            yield in_words_of(noun, part)
+        elif isinstance(part, Table):
+            columns = tuple(in_words_of(noun, name) for name in part.columns)
+            yield replace(part, columns=columns)
+        else:
+            yield Told(noun, part)
+
+
+@dataclass(frozen=True)
+class Told(Shown):
+    """What is shown of photos, in words of another kind of data.
+
+    Args:
+        noun: What people call one and several of it.
+        of: What is shown.
+    """
+
+    noun: tuple[str, str]
+    of: Shown
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the same parts."""
+        return told_of(self.noun, self.of.parts())

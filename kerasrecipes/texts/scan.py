@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kerasrecipes.arguments import named
 from kerasrecipes.console import warn
-from kerasrecipes.data.examples import CLASS, in_words_of
+from kerasrecipes.data.examples import CLASS
 from kerasrecipes.data.findings import Placed
 from kerasrecipes.data.label_findings import find_same_labels
 from kerasrecipes.data.leak_findings import find_same_groups
@@ -18,6 +18,7 @@ from kerasrecipes.data.tables.learnable import DROPPED, Labelled, in_order
 from kerasrecipes.data.tables.rows import cell_of, check_text, header_of, read_rows
 from kerasrecipes.data.tables.table import (
     TABLE_SUFFIXES,
+    TEXT_COLUMNS,
     Candidate,
     Content,
     Excluded,
@@ -25,13 +26,9 @@ from kerasrecipes.data.tables.table import (
 )
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable
 from kerasrecipes.regular import read_regular
+from kerasrecipes.statistics.shown import in_words_of
 from kerasrecipes.texts.text_set import Text, TextSet
 
-# Columns that hold texts by their names, where nobody names one; the first is the usual one.
-COLUMNS = (
-    "text", "sentence", "message", "body", "comment", "question", "query", "utterance", "review",
-    "content", "document", "description",
-)  # fmt: skip
 SUFFIX = ".txt"
 LARGEST = 10_000_000
 BLANK = "is blank"
@@ -156,9 +153,9 @@ class _Cells(Content):
                     f"{listed(found, 10)}."
                 )
             return name
-        if COLUMNS[0] in found:
-            return COLUMNS[0]
-        near = [name for name in COLUMNS if name in found]
+        if TEXT_COLUMNS[0] in found:
+            return TEXT_COLUMNS[0]
+        near = [name for name in TEXT_COLUMNS if name in found]
         if len(near) == 1:
             return near[0]
         what = f"several that could hold texts: {listed(near)}" if near else "none that holds texts"

@@ -1,6 +1,6 @@
 """The texts of one data set: what they are called, what they say, what was found in them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
@@ -126,6 +126,10 @@ class TextSet(Examples):
             f"{self.tokens.max_tokens} and lose their end ({names}); the longest has "
             f"{lengths.max():,} tokens. Raise `max_tokens` if that matters."
         )
+
+    def is_of(self, item: Text, row: Mapping[str, object]) -> bool:
+        """Tell whether a row of a table holds a text."""
+        return any(str(cell) == item.text for cell in row.values())
 
     def reader(self, model: "keras.Model", augmentation: Any = None, seed: int = 0) -> TextReader:
         """Return what reads the texts as token ids."""

@@ -16,7 +16,7 @@ from kerasrecipes.evaluation.slices.columns import known_columns
 from kerasrecipes.evaluation.slices.slicing import SliceReport, evaluate_slices
 from kerasrecipes.heads import get_task
 from kerasrecipes.release.bundle import Bundle
-from kerasrecipes.statistics.shown import Part, Shown
+from kerasrecipes.statistics.shown import Part, Shown, Told
 from kerasrecipes.training.fitted import HeldOut, measure
 
 
@@ -48,14 +48,14 @@ class BundleEvaluation(Shown):
 
     def parts(self) -> Iterator[Part]:
         """Yield how many photos were left out, and the result."""
+        noun = "photo" if self.evaluation.item == "example" else self.evaluation.item
         if self.left_out:
-            noun = "photo" if self.evaluation.item == "example" else self.evaluation.item
             yield f"{self.left_out} {noun}s are left out: the model was trained or chosen on them."
         yield self.evaluation
         for more in (self.point, self.decisions, self.slices):
             if more is not None:
                 yield ""
-                yield more
+                yield Told((noun, f"{noun}s"), more)
 
 
 @named

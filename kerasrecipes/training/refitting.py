@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 # Fewer may be chance.
 LOST_PHOTOS = 2
+REMAKING = "What makes a model smaller, or another one of it,"
+SMALLER = (
+    "Export it instead: its file has 8-bit weights (`dynamic`), a quarter of the size, and is "
+    "faster."
+)
 
 
 def refitted(
@@ -111,21 +116,20 @@ def _warn_of_lost_classes(
         warnings.warn(warning, stacklevel=5)
 
 
-def refuse_other_data(modality: str, what: str) -> None:
+def refuse_other_data(modality: str, what: str, instead: str = SMALLER) -> None:
     """Refuse what is made for photos alone, so far.
 
     Args:
         modality: The kind of data of a recipe or a bundle.
-        what: What was asked for, e.g. `"Ablation"`.
+        what: What was asked for, e.g. `"An ablation"`.
+        instead: What to use for others, as a sentence.
 
     Raises:
         DataError: If it is another one.
     """
     if modality != "photos":
         raise DataError(
-            f"{what} works with models for photos so far, and this one is for {modality}. What "
-            f"models for {modality} can do is in the page about them: fit, probe, evaluate, "
-            "export, verify, benchmark and predict."
+            f"{what} works with models for photos so far, and this one is for {modality}. {instead}"
         )
 
 
@@ -140,7 +144,7 @@ def fit_photos(recipe: "Recipe", argument: str, given: Examples | None) -> Examp
     Raises:
         DataError: If there are none, they are no `PhotoSet`, or the recipe was tested on any.
     """
-    refuse_other_data(recipe.modality, "What makes a model smaller, or another one of it,")
+    refuse_other_data(recipe.modality, REMAKING)
     kept, side = ("val", "validation") if argument == "val" else ("train", "training")
     photos = getattr(recipe._fitted(), kept) if given is None else given
     if photos is None:
@@ -173,7 +177,7 @@ def checked_sides(recipe: "Recipe", train: Examples, val: Examples) -> "DataRepo
         DataError: If the photos do not suit training, have other classes than the model, or
             are among those that it was tested on.
     """
-    refuse_other_data(recipe.modality, "What makes a model smaller, or another one of it,")
+    refuse_other_data(recipe.modality, REMAKING)
     labels = recipe.labels_
     head = head_of(recipe)
     data = checked_examples(train, val, head)

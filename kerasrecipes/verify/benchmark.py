@@ -9,7 +9,7 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import printable
 from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.shown import Part, Shown, of_groups
+from kerasrecipes.statistics.shown import Part, Shown, of_groups, told_of
 from kerasrecipes.statistics.tables import Table, shorten_text
 from kerasrecipes.verify.latency import Latency
 from kerasrecipes.verify.wording import to_plain
@@ -89,6 +89,7 @@ class Benchmark(Shown):
         unit: Unit of its answers, where they are numbers.
         groups: Number of groups that the photos are of, by which intervals go; `None` if none
             were declared.
+        noun: What people call one and several of the examples.
     """
 
     folder: str
@@ -103,6 +104,7 @@ class Benchmark(Shown):
     task: str = "classification"
     unit: str = ""
     groups: int | None = None
+    noun: tuple[str, str] = ("photo", "photos")
 
     def to_dict(self) -> dict[str, object]:
         """Return the numbers as plain values for JSON; an estimate is `[value, low, high]`."""
@@ -142,6 +144,9 @@ class Benchmark(Shown):
 
     def parts(self) -> Iterator[Part]:
         """Yield what was measured: quality, costs, kernels, and what to know of them."""
+        return told_of(self.noun, self._told())
+
+    def _told(self) -> Iterator[Part]:
         kind = "golden photos" if self.golden else "photos"
         count = f"{len(self.variants)} export{'' if len(self.variants) == 1 else 's'}"
         photos = f"{self.photos:,} {kind}{of_groups(self.groups)}"

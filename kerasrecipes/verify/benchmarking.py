@@ -11,6 +11,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.modality import get_modality
 from kerasrecipes.errors import DataError, VerificationError
 from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.export import get_format
@@ -80,8 +81,7 @@ def benchmark_bundle(
         )
         profiles, problems = _profile(records) if profile else ({}, [])
     output, count, groups = bundle.output, len(held_out.targets), held_out.groups
-    good = get_task(output.task).quality(held_out.targets, expected, output)
-    known = mean_quality(good, groups)
+    known = mean_quality(get_task(output.task).quality(held_out.targets, expected, output), groups)
     return Benchmark(
         folder=str(bundle.folder),
         photos=count,
@@ -95,6 +95,7 @@ def benchmark_bundle(
         task=output.task,
         unit=output.unit,
         groups=units_of(groups),
+        noun=get_modality(bundle.manifest.modality).noun,
     )
 
 

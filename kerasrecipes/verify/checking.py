@@ -13,7 +13,6 @@ from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.bundles.export_seal import RECORD_FILE
 from kerasrecipes.console import bar
-from kerasrecipes.data.examples import in_words_of
 from kerasrecipes.data.specs import DECISION, OutputSpec
 from kerasrecipes.errors import (
     DataError,
@@ -26,6 +25,7 @@ from kerasrecipes.errors import (
 from kerasrecipes.export import GraphFacts, LoadedModel, get_format
 from kerasrecipes.export.footprint import measure_footprint
 from kerasrecipes.export.format import ask_all
+from kerasrecipes.statistics.shown import in_words_of
 from kerasrecipes.verify.comparing import compare
 from kerasrecipes.verify.held_out import Answered, hold_out
 from kerasrecipes.verify.latency import benchmark_export

@@ -66,7 +66,8 @@ def _rows(found: "Verification") -> Iterator[tuple[str, str]]:
     yield from _limited(other, [_flip(flip) for flip in found.flips], "flips")
     for one in found.decisions:
         changed = f"{one.lost} lost, {one.gained} gained"
-        yield f"same {one.name}", f"{100 * one.agreement:.1f} % of {one.photos} photos ({changed})"
+        of = f"{one.photos} {found.noun}s"
+        yield f"same {one.name}", f"{100 * one.agreement:.1f} % of {of} ({changed})"
     yield from _gap(found)
     yield "size", f"{found.size_bytes / 1e6:.2f} MB"
     if found.memory_bytes is not None:

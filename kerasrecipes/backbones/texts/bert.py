@@ -54,11 +54,21 @@ def bert_graph(ids: "keras.KerasTensor", size: BertSize) -> "keras.KerasTensor":
     Returns:
         Tensor of shape `(batch, size.width)`.
     """
-    from keras import ops
 
     x = _embedded(ids, size)
     for number in range(size.blocks):
         x = _block(x, size, _name(number))
+    return mean_of_tokens(x)
+
+
+def mean_of_tokens(x: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Average what a block says of each token, zero behind the last one, over those there are.
+
+    Args:
+        x: Shape `(batch, tokens, width)`.
+    """
+    from keras import ops
+
     count = ops.sum(_real(x), axis=1)
     return ops.sum(x, axis=1) / ops.maximum(count, 1.0)
 

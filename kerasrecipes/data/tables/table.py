@@ -30,6 +30,11 @@ SPLITS = {
     "test": "test",
     "testing": "test",
 }
+# Columns that hold texts by their names, where nobody names one; the first is the usual one.
+TEXT_COLUMNS = (
+    "text", "sentence", "message", "body", "comment", "question", "query", "utterance", "review",
+    "content", "document", "description",
+)  # fmt: skip
 MISSING = "which does not exist"
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
@@ -88,6 +93,14 @@ class Content:
         if "path" in found:
             return "path"
         near = closest("path", [other for other in found if other not in COLUMNS])
+        texts = [name for name in TEXT_COLUMNS if name in found]
+        if texts:
+            raise DataError(
+                f"The table '{printable(table)}' has no column 'path', and '{texts[0]}', which is "
+                "taken for texts; photos were to be read. Texts are read by scan_texts, and on the "
+                "command line by doctor, init, train, mistakes and over-time with --recipe "
+                "text_classification."
+            )
         hint = f" Rename '{printable(near)}' if you mean that." if near else ""
         raise DataError(
             f"The table '{printable(table)}' has no column 'path'; it has {listed(found, 10)}."

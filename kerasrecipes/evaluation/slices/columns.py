@@ -1,7 +1,6 @@
 """What is known of examples besides their answers: columns of a table, times, measurements."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from kerasrecipes.data.examples import NUMBER, Examples
 from kerasrecipes.data.tables.rows import header_of, read_rows
@@ -71,7 +70,7 @@ def table_columns(examples: Examples) -> dict[str, list[object]]:
     by_number = dict(rows)
     wanted = [by_number.get(getattr(item, "row", None) or 0) for item in examples.items]
     for item, row in zip(examples.items, wanted, strict=True):
-        if row is None or Path(str(row.get("path"))).name != Path(item.name).name:
+        if row is None or not examples.is_of(item, row):
             raise DataError(
                 f"The table '{printable(examples.root)}' is not as it was when its "
                 f"{examples.noun[1]} were scanned. Scan it again."

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from kerasrecipes.data.modality import get_modality
 from kerasrecipes.errors import DataError, VerificationError, listed
 from kerasrecipes.export.checks import (
     check_answer,
@@ -87,11 +86,6 @@ def write(
     contract = check_model(model, contract)
     _check_quantization(model, contract, quantization, calibration, keep_float, keep_int8)
     kept: frozenset[str] = frozenset()
-    if signatures and get_modality(contract.modality).derived:
-        raise ValueError(
-            f"`signatures` are for models for photos so far, and this one is for "
-            f"{contract.modality}. Leave them out."
-        )
     if signatures:
         check_signatures(model, signatures, quantization)
         content = convert_signatures(model, contract, signatures)

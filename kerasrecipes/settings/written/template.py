@@ -7,10 +7,9 @@ from typing import Any
 
 from kerasrecipes.settings.engine_rows import GROUPS
 from kerasrecipes.settings.setting import Setting
-from kerasrecipes.settings.split_rows import SPLIT_ROWS
+from kerasrecipes.settings.split_rows import split_rows_of
 from kerasrecipes.settings.structures import KIND
 from kerasrecipes.settings.written.meanings import meanings
-from kerasrecipes.settings.written.recipe_file import SPLIT
 from kerasrecipes.settings.written.toml_text import toml_value
 
 WIDTH = 96
@@ -41,9 +40,12 @@ def recipe_template(
         parts.append(f"# {f' {group} ':─^{WIDTH - 2}}")
         parts += [_entry(row, told, getattr(recipe_type, row.name)) for row in rows]
     parts.append(f"# {' Tables, which come last in a file ':─^{WIDTH - 2}}")
-    parts.append(_comment("How photos are chosen and split."))
+    modality: str = recipe_type.modality  # type: ignore[attr-defined]
+    parts.append(_comment(f"How {modality} are chosen and split."))
     defaults = {one.name: one.default for one in signature(splits).parameters.values()}
-    parts.append(_table(SPLIT, SPLIT_ROWS, meanings(splits), defaults, chosen or {}))
+    parts.append(
+        _table(modality, split_rows_of(modality), meanings(splits), defaults, chosen or {})
+    )
     parts += [_tables(row) for row in table if row.kind.keys()]
     return "\n\n".join(parts) + "\n"
 

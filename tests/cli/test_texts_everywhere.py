@@ -1,0 +1,144 @@
+"""Every command with a model or a table of texts: it works, or says at once what to use instead."""
+
+import shutil
+from datetime import date, timedelta
+
+import pytest
+
+import kerasrecipes as kr
+from kerasrecipes import backbones
+from kerasrecipes.cli import COMMANDS, main
+from tiny_bert import draw_texts, tiny_bert, write_table
+
+TEXTS = ("--recipe", "text_classification")
+TINY = ("--backbone", "tiny_bert")
+NO_PATH = "Texts are read by scan_texts, and on the command line by doctor, init"
+REMADE = "Export it instead: its file has 8-bit weights"
+
+# What is typed; how it ends; and what is said.
+WORKS = {
+    "evaluate": [(("model", "new", "--slice", "tokens"), 0, "tokens: ")],
+    "verify": [(("model",), 0, "tflite-dynamic: verified")],
+    "benchmark": [(("model", "--runs", "10"), 0, "Times are for one text")],
+    "drift": [
+        (("model", "later", "--reference", "new"), 0, "texts"),
+        (("model", "changed", "--reference", "new"), 5, "answers"),
+        (("model", "later"), 6, "Insufficient data: 90 texts"),
+    ],
+    "init": [(("table", "--to", "recipe", *TEXTS), 0, "--recipe text_classification")],
+    "mistakes": [
+        (("wrong", *TEXTS, *TINY), 0, "row 6 "),
+        (("table", "--model", "model", *TINY), 0, "surest of"),
+    ],
+    "over-time": [(("timed", *TEXTS, *TINY, "--windows", "2"), 0, "frozen tiny_bert")],
+    "compare": [(("versions", "1", "2", "new"), 3, "90 texts, the same for both")],
+    "operate": [(("model", "--abstain", "0.1"), 0, "of 30 texts to a person")],
+    "report": [
+        (("model", "--to", "page", "--card", "card"), 0, "Model card written"),
+        (("model", "--to", "page", "--photos", "new", "--slice", "label", *TINY), 0, "Written"),
+    ],
+    "export": [
+        (("model", "--format", "onnx"), 0, "onnx-float32: verified"),
+        (("model", "--format", "saved_model"), 0, "100.0 % of 30 texts"),
+        (("model", "--decide", "--overwrite"), 0, "'decision'  100.0 % of 30 texts"),
+    ],
+}
+REFUSED = {
+    "export": [(("model", "--signatures", "embed", "--overwrite"), "for models for photos so far")],
+    "stress": [(("model", "new"), "Measure where the model is worse by `evaluate`")],
+    "explain": [(("model", "new"), "ask `predict` again")],
+    "review": [(("model", "table"), "Ask `mistakes` with the model")],
+    "starter": [(("model", "app", "--language", "cpp"), "by kerasrecipes.Predictor")],
+    "optimize": [(("model", "table"), REMADE)],
+    "prune": [(("model", "table", "--to", "app", "--channels", "0.5"), REMADE)],
+    "quantize": [(("model", "table", "--to", "app"), REMADE)],
+    "distil": [(("model", "table", "--to", "app", "--backbone", "mobilenet_v2"), REMADE)],
+    "recommend": [(("table",), NO_PATH)],
+    "ablate": [(("table",), NO_PATH)],
+    "show-augmentation": [(("table", "--to", "picture"), NO_PATH)],
+    "init": [(("table", "--to", "recipe"), NO_PATH)],
+    "mistakes": [(("table",), NO_PATH)],
+    "over-time": [(("timed",), NO_PATH)],
+}
+ELSEWHERE = {"doctor", "train", "predict"}  # in test_texts.py
+ABOUT_NO_DATA = {"ls", "cp"}
+
+
+@pytest.fixture(scope="module")
+def places(text_bundle, tickets, tmp_path_factory):
+    """Where what the commands name lies: the model may be changed."""
+    root = tmp_path_factory.mktemp("everywhere")
+    versions = shutil.copytree(text_bundle.folder.parent, root / "models")
+    kr.operate_bundle(versions, abstain=0.2)
+    fresh = draw_texts(180, seed=9)
+    flipped = [("money" if i in {5, 6} else topic, text) for i, (topic, text) in enumerate(fresh)]
+    days = [(date(2026, 1, 1) + timedelta(i)).isoformat() for i in range(60)]
+    timed = [(*row, day) for row, day in zip(fresh, days, strict=False)]
+    tables = {
+        "new": fresh[:90],
+        "later": fresh[90:],
+        "changed": [row for row in draw_texts(270, seed=11) if row[0] == "card"],
+        "wrong": flipped[:60],
+    }
+    found = {name: write_table(root / f"{name}.jsonl", rows) for name, rows in tables.items()}
+    found["timed"] = write_table(root / "timed.jsonl", timed, ("label", "text", "time"))
+    made = {"recipe": "recipe.toml", "page": "p.html", "card": "c.md", "picture": "p.png"}
+    found |= {name: root / file for name, file in made.items()}
+    return {
+        **found, "table": tickets, "model": versions / "1", "versions": versions, "app": root / "a"
+    }  # fmt: skip
+
+
+def run(words, places):
+    with pytest.raises(SystemExit) as end:
+        main([str(places.get(word, word)) for word in words])
+    return end.value.code or 0
+
+
+def cases(of):
+    return [(verb, *case) for verb, several in of.items() for case in several]
+
+
+def test_no_command_is_left_out():
+    assert {*WORKS, *REFUSED, *ELSEWHERE, *ABOUT_NO_DATA} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("verb, words, code, told", cases(WORKS))
+def test_it_works_and_speaks_of_texts(verb, words, code, told, places, monkeypatch, capsys):
+    monkeypatch.setitem(backbones._TEXTS.added, "tiny_bert", tiny_bert())
+    assert run((verb, *words), places) == code
+    said = "".join(capsys.readouterr())
+    assert told in said and "photo" not in said.replace("--photos", "")
+
+
+@pytest.mark.parametrize("verb, words, told", cases(REFUSED))
+def test_it_is_refused_before_any_work(verb, words, told, places, monkeypatch, capsys):
+    from kerasrecipes.release.bundle import Bundle
+
+    def load(self):
+        raise AssertionError("the model is loaded before the refusal")
+
+    monkeypatch.setattr(Bundle, "load_model", load)
+    assert run((verb, *words), places) == 1
+    said = capsys.readouterr().err
+    assert told in said and len(said.splitlines()) == 1
+    assert not places["app"].exists() and not places["picture"].exists()
+
+
+def test_what_was_written_speaks_of_texts(places, monkeypatch):
+    """A page shows texts where it shows photos, and a recipe to begin with is one for texts."""
+    monkeypatch.setitem(backbones._TEXTS.added, "tiny_bert", tiny_bert())
+    page = places["page"].read_text(encoding="utf-8")
+    assert "What it says" in page and "data:image/jpeg" not in page
+    card = places["card"].read_text(encoding="utf-8")
+    assert "pipeline_tag: text-classification" in card and "photo" not in card
+    recipe = places["recipe"].read_text(encoding="utf-8")
+    assert "#[texts]" in recipe and "max_tokens" in recipe and "image_size" not in recipe
+
+
+def test_photos_are_not_looked_for_among_texts(places, capsys):
+    for words in (("mistakes", "wrong"), ("over-time", "timed"), ("init", "wrong")):
+        assert run((*words, "--text", "text"), places) == 2
+        assert "'--text'" in capsys.readouterr().err
+    with pytest.raises(kr.DataError, match="Call the `probe` of a recipe"):
+        kr.recommend_backbone(kr.scan_texts(places["new"]))
