@@ -186,6 +186,33 @@ def test_several_labels_learn_by_the_head_of_photos(tmp_path):
     assert recipe.predict(test).shape == (len(test), 4)
 
 
+@pytest.mark.parametrize(
+    "head, column, answer, enough",
+    [
+        ("regression", "value", {"card": 1.0, "money": 2.0, "phone": 6.0}, 1.5),
+        ("ordinal", "label", {"card": "1 low", "money": "2 middle", "phone": "3 high"}, 0.6),
+    ],
+)
+def test_numbers_and_an_order_learn_by_the_heads_of_photos(head, column, answer, enough, tmp_path):
+    rows = [(answer[topic], text) for topic, text in draw_texts(90)]
+    path = write_table(tmp_path / "answers.jsonl", rows, (column, "text"))
+    train, val, test = kr.split_texts(kr.scan_texts(path), near=False)
+    schedule = UnfreezeSchedule.head_only(12, 0.03)
+    recipe = TextClassifier(tiny_bert(), head=head, schedule=schedule, batch_size=16)
+    recipe.fit(train, val, verbose=False)
+    evaluation = recipe.evaluate(test)
+    # Saying the same of each text would be off by 1.8 numbers, or by 0.67 steps.
+    assert evaluation.headline.value < enough and evaluation.n == len(test)
+    assert "photo" not in str(evaluation)
+    bundle = recipe.save(tmp_path / "model")
+    record = bundle.export()
+    assert Verification.from_dict(record.verification).passed
+    (found,) = kr.Predictor(bundle.folder).predict([test.texts[0].text])
+    said = recipe.fitted_.task.decode(recipe.predict(test)[0], recipe.output_)
+    score = found.score if found.number is None else found.number
+    assert found.label == said.label and score == pytest.approx(said.score, abs=0.1)
+
+
 def test_what_is_made_for_photos_alone_is_refused(text_fitted, ticket_sets):
     train, val, _ = ticket_sets
     for call in (
