@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.examples import in_words_of
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.release.operating import VALIDATION_FILE, read_validation
+from kerasrecipes.statistics.shown import in_words_of
 from kerasrecipes.statistics.tables import Table
 
 if TYPE_CHECKING:
