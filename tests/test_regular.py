@@ -77,6 +77,14 @@ def test_a_run_writes_to_nothing_but_files_of_its_folder(folder, name, kind):
 
 
 @pytest.mark.parametrize("kind", [*KINDS, as_link])
+def test_a_resumed_run_logs_into_no_other_place(folder, kind):
+    RunFolder(folder).describe({})
+    kind(folder / "metrics.jsonl")
+    with pytest.raises(DataError, match=r"metrics.jsonl' is damaged: it is a .*Restore it"):
+        RunFolder(folder, resume=True).describe({})
+
+
+@pytest.mark.parametrize("kind", [*KINDS, as_link])
 def test_a_state_that_is_no_file_is_passed_over(folder, kind, capsys):
     states = StateFolder(folder)
     for number in range(2):

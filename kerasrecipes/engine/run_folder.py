@@ -123,6 +123,8 @@ class RunFolder:
         config = plain({**config, "photos": self.photos, "versions": library_versions()})
         if self.resume:
             self._compare(config)
+            if lexists(self.path / METRICS):
+                self._content(METRICS)  # or a link would lead the log out of the folder
         else:
             self._write_json(CONFIG, config)
         self._write_environment()
@@ -158,14 +160,24 @@ class RunFolder:
         self._write_json(STARTS, [*before, _environment()])
 
     def _read(self, name: str, kind: type[T]) -> T:
+        content = self._content(name)
         try:
-            return checked(kind, parse_json(read_regular(name, inside=self.path)))
-        except (ValueError, OSError) as error:
-            reason = getattr(error, "strerror", "") or error
-            raise DataError(
-                f"'{printable(self.path / name)}' is damaged: {reason}. Restore it from a "
-                "copy, or begin again in another folder."
-            ) from error
+            return checked(kind, parse_json(content))
+        except ValueError as error:
+            raise self._damaged(name, error) from error
+
+    def _content(self, name: str) -> bytes:
+        try:
+            return read_regular(name, inside=self.path)
+        except OSError as error:
+            raise self._damaged(name, error) from error
+
+    def _damaged(self, name: str, error: Exception) -> DataError:
+        reason = getattr(error, "strerror", "") or error
+        return DataError(
+            f"'{printable(self.path / name)}' is damaged: {reason}. Restore it from a copy, or "
+            "begin again in another folder."
+        )
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of text, whole or not at all.
