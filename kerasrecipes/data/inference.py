@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples, Reader
-from kerasrecipes.data.specs import stand_in
+from kerasrecipes.data.shapes import stand_in
 from kerasrecipes.errors import TrainingError, out_of_memory
 
 if TYPE_CHECKING:

@@ -14,31 +14,9 @@ _SMALLEST = 1e-30
 # The task of an output that says what another one means.
 DECISION = "decision"
 DEFAULT_THRESHOLD = 0.5
-
-
-def is_of_shape(told: Sequence[int | None], found: Sequence[int | None]) -> bool:
-    """Tell whether a shape is the one that was told, as far as that says it."""
-    return len(told) == len(found) and all(
-        size in {None, other} for size, other in zip(told, found, strict=True)
-    )
-
-
 # A longer text in a preparation has a file of its own in a bundle.
 LONGEST_TEXT = 1000
 _FILE = "file"
-# How long an example is that stands for all, where its length is free.
-USUAL_LENGTH = 64
-
-
-def stand_in(shape: Sequence[int | None], dtype: str = "uint8") -> np.ndarray:
-    """Make an example without meaning, to time a model with: grey pixels, or tokens.
-
-    Args:
-        shape: Of one example; a free side gets a usual length.
-        dtype: Type of its numbers.
-    """
-    value = 1 if dtype == "int32" else 127
-    return np.full([USUAL_LENGTH if side is None else side for side in shape], value, dtype)
 
 
 class ModelInput(BaseModel):
@@ -264,6 +242,11 @@ class OutputSpec(BaseModel):
     def abstains(self) -> bool:
         """Whether an answer may be left to a person."""
         return self.abstain is not None or (self.costs is not None and bool(self.costs.abstain))
+
+    @property
+    def decides(self) -> bool:
+        """Whether it says what another output means."""
+        return self.task == DECISION
 
     @property
     def width(self) -> int:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.bundles.labels import check_class_names
-from kerasrecipes.data.modality import get_modality
-from kerasrecipes.data.specs import DECISION, is_of_shape, stand_in
+from kerasrecipes.data.shapes import is_of_shape, stand_in
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
-from kerasrecipes.export.decisions import decided_in_graph
 from kerasrecipes.export.format import GraphFacts, LoadedModel
 
 if TYPE_CHECKING:
@@ -82,6 +80,8 @@ def check_model(model: "keras.Model", contract: "Contract") -> "Contract":
         ValueError: If the model's shapes do not fit.
         DataError: If the class names cannot be told apart in a file of labels.
     """
+    from kerasrecipes.data.modality import get_modality
+
     takes, shape = model.input_shape, contract.input.shape
     own = tuple(takes[1:]) if isinstance(takes, tuple) else ()
     free = get_modality(contract.modality).free_length
@@ -91,7 +91,7 @@ def check_model(model: "keras.Model", contract: "Contract") -> "Contract":
             f"size, received {takes}. Build it with a fixed image_size."
         )
     for output in contract.outputs:
-        if output.task != DECISION:
+        if not output.decides:
             _check_output(output_of(model, output, contract), output)
     return contract.model_copy(update={"input": with_shape(contract.input, own)})
 
@@ -153,6 +153,8 @@ def answers_of(
     """
     import keras
 
+    from kerasrecipes.export.decisions import decided_in_graph
+
     def cast(tensor: Any, dtype: str = "float32") -> Any:
         # A cast that changes nothing would be an operator in the file.
         same = keras.backend.standardize_dtype(tensor.dtype) == dtype
@@ -165,12 +167,12 @@ def answers_of(
     found = keras.tree.flatten(model(taken[0] if len(taken) == 1 else taken, training=False))
     given = {name: cast(answers) for name, answers in _by_name(model, found, contract).items()}
     scores, told = given[contract.output.name], contract.output
-    added = [output.name for output in contract.outputs if output.task == DECISION]
+    added = [output.name for output in contract.outputs if output.decides]
     return given | {name: decided_in_graph(told, name, scores) for name in added}
 
 
 def _by_name(model: "keras.Model", tensors: Sequence, contract: "Contract") -> dict[str, Any]:
-    names = [output.name for output in contract.outputs if output.task != DECISION]
+    names = [output.name for output in contract.outputs if not output.decides]
     if len(tensors) == len(names) == 1:
         return dict(zip(names, tensors, strict=True))
     found = dict(zip(model.output_names, tensors, strict=True))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.specs import stand_in
+from kerasrecipes.data.shapes import stand_in
 from kerasrecipes.export.child import measure_alone
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kerasrecipes.data.specs import is_of_shape
+from kerasrecipes.data.shapes import is_of_shape
 from kerasrecipes.errors import DataError
 
 

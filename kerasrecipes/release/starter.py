@@ -10,7 +10,7 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
-from kerasrecipes.data.specs import DECISION, OutputSpec
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, listed, unknown_name
 from kerasrecipes.export import get_format
 from kerasrecipes.files import TemporaryFolder, check_new_folder, sync_folder, told_plainly
@@ -132,7 +132,7 @@ def _check_answers(bundle: "BundleFolder") -> None:
 def _check_outputs(record: ExportRecord) -> None:
     """Refuse a file of several outputs, of which the projects would not know which to read."""
     outputs = get_format(record.format).read_contract(record.path).outputs
-    if any(output.task == DECISION for output in outputs):
+    if any(output.decides for output in outputs):
         raise DataError(
             f"The export '{record.name}' answers with {listed(one.name for one in outputs)}, and a "
             "starter reads scores alone. Export without decide=True (--decide)."

@@ -13,7 +13,7 @@ from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.bundles.export_seal import RECORD_FILE
 from kerasrecipes.console import bar
-from kerasrecipes.data.specs import DECISION, OutputSpec
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import (
     DataError,
     IntegrityError,
@@ -102,7 +102,7 @@ def judge_export(
     model = chosen.load(record.path)
     contract = chosen.read_contract(record.path)
     check_interface(model, contract, bundle, record)
-    said = [one for one in contract.outputs if one.task == DECISION]
+    said = [one for one in contract.outputs if one.decides]
     numbers = [_judged(model, side(), bundle, record, tolerance, said) for side in sides]
     footprint = measure_footprint(record.path, record.format)
     costs: dict[str, Any] = {
@@ -249,7 +249,7 @@ def check_interface(
             f"bundle {listed(wanted.class_names)}. Export again with --overwrite."
         )
     # What says what the scores mean is the file's own.
-    given = tuple(output for output in contract.outputs if output.task != DECISION)
+    given = tuple(output for output in contract.outputs if not output.decides)
     if told != wanted or given != bundle.manifest.outputs:
         raise DataError(
             f"The export '{record.name}' answers with {told}, the bundle's model with {wanted}. "

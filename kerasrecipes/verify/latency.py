@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from kerasrecipes.arguments import named
-from kerasrecipes.data.specs import stand_in
+from kerasrecipes.data.shapes import stand_in
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.export import ExportFormat, LoadedModel, find_format, usable_formats
 

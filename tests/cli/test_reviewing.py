@@ -16,7 +16,9 @@ def test_reviewing_until_ctrl_c(model, photos, tmp_path, kr):
     import os
 
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    child = subprocess.Popen(command, env={**os.environ, **environment}, **pipes)
+    # Also where the tests run in the background, which ignores the signal.
+    hear = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    child = subprocess.Popen(command, env={**os.environ, **environment}, **pipes, **hear)
     try:
         address = re.search(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", child.stdout.readline())[0]
         state = json.load(urllib.request.urlopen(f"{address}state"))

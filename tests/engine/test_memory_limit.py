@@ -12,7 +12,7 @@ from kerasrecipes.errors import out_of_memory
 
 
 class TooSmall(keras.callbacks.Callback):
-    """Runs out of memory in the middle of an epoch, as often as told."""
+    """Runs out of memory in the middle of an epoch, counted over all stages, as often as told."""
 
     def __init__(self, stage: int, epoch: int, times: int):
         super().__init__()
@@ -68,7 +68,7 @@ def test_the_outcome_is_that_of_whole_batches(part_sets, make, tmp_path, capsys,
     train, val, _ = part_sets
     whole = make()
     one = whole.fit(train, val, verbose=False)
-    split, accident = make(), TooSmall(stage=1, epoch=1, times=2)
+    split, accident = make(), TooSmall(stage=1, epoch=3, times=2)
     other = split.fit(train, val, callbacks=[accident], run_folder=tmp_path / "run")
     assert accident.times == 0
     told = capsys.readouterr().err

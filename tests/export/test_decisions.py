@@ -7,7 +7,7 @@ import kerasrecipes as kr
 from kerasrecipes.data.specs import AbstainBand, Alarm, CostRule, OutputSpec
 from kerasrecipes.errors import VerificationError
 from kerasrecipes.export import get_format
-from kerasrecipes.export.decisions import decisions
+from kerasrecipes.export.decisions import decision_outputs, decisions
 from kerasrecipes.verify.changes import compare_decisions
 from kerasrecipes.verify.verification import Verification
 
@@ -91,13 +91,13 @@ def test_a_file_that_acts_otherwise_is_refused(ruled):
 
 
 def test_an_export_that_decides_otherwise_is_not_kept(ruled, monkeypatch):
-    from kerasrecipes.export import checks
+    from kerasrecipes.export import decisions as module
 
     def turned(output, name, scores):
         return decided(output, name, scores[:, ::-1])
 
-    decided = checks.decided_in_graph
-    monkeypatch.setattr(checks, "decided_in_graph", turned)
+    decided = module.decided_in_graph
+    monkeypatch.setattr(module, "decided_in_graph", turned)
     with pytest.raises(VerificationError, match="output 'decision' agrees for"):
         ruled["top"].export("tflite", "float16", decide=True)
     assert "tflite-float16" not in ruled["top"].exports()
@@ -106,20 +106,11 @@ def test_an_export_that_decides_otherwise_is_not_kept(ruled, monkeypatch):
 def test_what_cannot_decide_is_refused(ruled):
     number = OutputSpec(name="value", task="regression")
     with pytest.raises(ValueError, match="`decide` needs a model that names classes"):
-        kr.export_model(_Only(number), decide=True)
+        decision_outputs(number)
     with pytest.raises(ValueError, match="not with `signatures`"):
         ruled["top"].export("tflite", decide=True, signatures=("embed",))
     with pytest.raises(ValueError, match="decides what it answers"):
         ruled["costs"].export("onnx", temperature=2.0)
-
-
-class _Only:
-    """A bundle as far as `export_model` asks before it works."""
-
-    folder, class_names = "nowhere", ()
-
-    def __init__(self, output):
-        self.output = output
 
 
 def test_a_starter_says_that_it_knows_no_rule_and_one_output_alone(ruled, tmp_path):

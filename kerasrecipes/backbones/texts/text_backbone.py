@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrecipes.backbones.spec import Backbone
-from kerasrecipes.data.specs import USUAL_LENGTH
+from kerasrecipes.data.shapes import USUAL_LENGTH
 from kerasrecipes.errors import is_number
 from kerasrecipes.surgery.graph import model_name
 from kerasrecipes.surgery.rebuilding import single_precision

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.data.examples import Examples
-from kerasrecipes.data.specs import OutputSpec, stand_in
+from kerasrecipes.data.shapes import stand_in
+from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.heads import get_task
 from kerasrecipes.statistics.clustered import clustered_error
