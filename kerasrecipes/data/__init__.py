@@ -10,7 +10,7 @@ if TYPE_CHECKING:
         Examples as Examples,
         Reader as Reader,
     )
-    from kerasrecipes.data.findings import Finding as Finding
+    from kerasrecipes.data.findings.finding import Finding as Finding
     from kerasrecipes.data.modality import Modality as Modality
     from kerasrecipes.data.specs import ModelInput as ModelInput, OutputSpec as OutputSpec
 
@@ -18,7 +18,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "examples": "Example Examples Reader",
-        "findings": "Finding",
+        "findings.finding": "Finding",
         "modality": "Modality",
         "specs": "ModelInput OutputSpec",
     },

@@ -23,7 +23,7 @@ from kerasrecipes.errors import DataError, listed
 if TYPE_CHECKING:
     import keras
 
-    from kerasrecipes.data.check import CheckReport
+    from kerasrecipes.data.findings.check import CheckReport
 
 # What an example may be answered with: one class, any number of labels, or a number.
 CLASS, LABELS, NUMBER = "class", "labels", "number"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kerasrecipes.data.findings import EXAMPLES, Finding, Placed, things
+from kerasrecipes.data.findings.finding import EXAMPLES, Finding, Placed, things
 from kerasrecipes.photos.decoding.names import EXTENSIONS
 
 if TYPE_CHECKING:

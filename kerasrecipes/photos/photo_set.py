@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import numpy as np
 
-from kerasrecipes.data.check import CheckReport
 from kerasrecipes.data.examples import CLASS, Examples
+from kerasrecipes.data.findings.check import CheckReport
 from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.data.tables.table import Excluded as Excluded
 from kerasrecipes.photos.augment import Augmentation, get_augmentation

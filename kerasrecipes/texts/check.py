@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from kerasrecipes.arguments import named
-from kerasrecipes.data.check import CheckReport, check_sets
+from kerasrecipes.data.findings.check import CheckReport, check_sets
 from kerasrecipes.texts import text_findings
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from pathlib import Path
 from kerasrecipes.arguments import named
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import CLASS
-from kerasrecipes.data.findings import Placed
-from kerasrecipes.data.label_findings import find_same_labels
-from kerasrecipes.data.leak_findings import find_same_groups
+from kerasrecipes.data.findings.finding import Placed
+from kerasrecipes.data.findings.labels import find_same_labels
+from kerasrecipes.data.findings.leaks import find_same_groups
 from kerasrecipes.data.tables.answers import Asked, Label
 from kerasrecipes.data.tables.folder import folder_group, walk_folder
 from kerasrecipes.data.tables.learnable import DROPPED, Labelled, in_order

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from kerasrecipes.data.findings import EXAMPLES, Finding, Placed, things
+from kerasrecipes.data.findings.finding import EXAMPLES, Finding, Placed, things
 
 # About the 512 tokens that most models can read.
 _LONG = 2000

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from kerasrecipes.data.check import CheckReport
 from kerasrecipes.data.examples import CLASS, Examples
+from kerasrecipes.data.findings.check import CheckReport
 from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.data.tables.table import Excluded
 from kerasrecipes.errors import DataError, listed

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from kerasrecipes.data.examples import CLASS, LABELS
-from kerasrecipes.data.findings import EXAMPLES, Finding, Placed, things
+from kerasrecipes.data.findings.finding import EXAMPLES, Finding, Placed, things
 from kerasrecipes.data.tables.spelling import SPELLED, alike
 from kerasrecipes.errors import printable
 

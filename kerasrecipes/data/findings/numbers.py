@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasrecipes.data.findings import Finding, Placed, things
+from kerasrecipes.data.findings.finding import Finding, Placed, things
 
 _GRADES = 10  # so few different whole numbers are likely names
 _PHOTOS_PER_GRADE = 5

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from kerasrecipes.data import label_findings, leak_findings, number_findings
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Example, Examples
-from kerasrecipes.data.findings import Finding, Placed
+from kerasrecipes.data.findings import labels, leaks, numbers
+from kerasrecipes.data.findings.finding import Finding, Placed
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.statistics.shown import Part, Shown, in_words_of
 from kerasrecipes.statistics.tables import Table
@@ -16,9 +16,9 @@ Check = Callable[[Placed], list[Finding]]
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 # What is looked for in any examples, by what they are answered with.
 _COMMON: dict[str, tuple[Check, ...]] = {
-    CLASS: (*label_findings.CHECKS, *leak_findings.CHECKS),
-    LABELS: (*label_findings.CHECKS, *leak_findings.CHECKS),
-    NUMBER: (*number_findings.CHECKS, *leak_findings.CHECKS),
+    CLASS: (*labels.CHECKS, *leaks.CHECKS),
+    LABELS: (*labels.CHECKS, *leaks.CHECKS),
+    NUMBER: (*numbers.CHECKS, *leaks.CHECKS),
 }
 _HEADINGS = {CLASS: "class", LABELS: "label", NUMBER: "number"}
 

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER
-from kerasrecipes.data.findings import Finding, Placed, things
+from kerasrecipes.data.findings.finding import Finding, Placed, things
 from kerasrecipes.data.tables.spelling import SPELLED, alike, in_one_spelling
 
 _TOO_GOOD = "so the numbers measured on them are too good."

@@ -1,0 +1,1 @@
+"""What a person should know of examples before they are used, and what stops their use."""
