@@ -245,7 +245,7 @@ def test_a_starter_has_no_words_for_embeddings(brightness, tmp_path, monkeypatch
     from kerasrecipes.release import starter
 
     monkeypatch.delitem(starter._WORDS, "regression")
-    said = "score of each label, and this model takes photos and learned the task 'regression'"
+    said = "score of each label, and this model learned the task 'regression'"
     with pytest.raises(DataError, match=said):
         write_starter(brightness, "python", tmp_path / "app")
     assert not (tmp_path / "app").exists()
