@@ -298,6 +298,12 @@ def complete_file(path: Path) -> Iterator[IO[bytes]]:
         os.close(descriptor)
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is complete or not there, and say plainly why it cannot be written."""
+    with told_plainly(path), complete_file(path) as file:
+        file.write(content)
+
+
 @contextmanager
 def held(folder: Path, shared: bool = False) -> Iterator[None]:
     """Wait until nobody else holds a folder, and hold it while the block runs.

@@ -11,7 +11,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import numbers_in
 from kerasrecipes.callbacks.learning_rates.rates import largest_rate
 from kerasrecipes.errors import printable
-from kerasrecipes.files import complete_file, told_plainly
+from kerasrecipes.files import told_plainly, write_whole
 from kerasrecipes.regular import append_regular, read_regular
 
 
@@ -68,8 +68,7 @@ class MetricsLog(keras.callbacks.Callback):
         Args:
             state: What `get_state` returned.
         """
-        with told_plainly(self.path), complete_file(self.path) as file:
-            file.write(state["text"].encode())
+        write_whole(self.path, state["text"].encode())
 
 
 def _finite(value: float) -> float | None:

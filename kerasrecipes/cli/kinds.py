@@ -13,6 +13,7 @@ from kerasrecipes.errors import DataError, printable
 
 if TYPE_CHECKING:
     from kerasrecipes.serve.predictor import Predictor
+    from kerasrecipes.training.fine_tune import Tools
 
 STDIN = "-"
 
@@ -40,35 +41,25 @@ class Kind:
     Args:
         recipe: The class of its recipe.
         fine_tune: The call from examples to a saved model.
-        scan: Finds them.
-        split: Splits them.
-        check: Checks them.
+        tools: What finds, splits and checks them.
     """
 
     recipe: Any
     fine_tune: Callable[..., Any]
-    scan: Callable[..., Any]
-    split: Callable[..., tuple[Any, ...]]
-    check: Callable[..., Any]
+    tools: "Tools"
 
 
 def kind_of(chosen: RecipeKind) -> Kind:
     """Return what belongs to a kind of data; nothing of another kind is imported."""
     if chosen is RecipeKind.TEXTS:
-        from kerasrecipes.texts.check import check_texts
-        from kerasrecipes.texts.scan import scan_texts
-        from kerasrecipes.texts.split import split_texts
-        from kerasrecipes.training.texts.fine_tune import fine_tune_texts
+        from kerasrecipes.training.texts.fine_tune import TEXT_TOOLS, fine_tune_texts
         from kerasrecipes.training.texts.text_classifier import TextClassifier
 
-        return Kind(TextClassifier, fine_tune_texts, scan_texts, split_texts, check_texts)
-    from kerasrecipes.photos.check import check_photos
-    from kerasrecipes.photos.scan import scan_photos
-    from kerasrecipes.photos.split import split_photos
-    from kerasrecipes.training.fine_tune import fine_tune_images
+        return Kind(TextClassifier, fine_tune_texts, TEXT_TOOLS)
+    from kerasrecipes.training.fine_tune import PHOTO_TOOLS, fine_tune_images
     from kerasrecipes.training.image_classifier import ImageClassifier
 
-    return Kind(ImageClassifier, fine_tune_images, scan_photos, split_photos, check_photos)
+    return Kind(ImageClassifier, fine_tune_images, PHOTO_TOOLS)
 
 
 def sources_of(predictor: "Predictor", given: list[str], text: str | None) -> Iterator[str | Path]:

@@ -114,7 +114,7 @@ def compare(
     Exits with 0 if the challenger is shown to be better, with 3 if it is shown to be worse in
     anything, and with 6 if no difference is shown.
     """
-    from kerasrecipes.files import complete_file, told_plainly
+    from kerasrecipes.files import write_whole
     from kerasrecipes.release.bundle import Bundle
     from kerasrecipes.release.comparing import compare_bundles
     from kerasrecipes.release.comparison import BETTER, NOT_SHOWN
@@ -130,8 +130,7 @@ def compare(
     chosen: Any = Bundle.load(first).scan(photos, **columns) if columns else photos
     found = compare_bundles(first, second, chosen, leave_out_seen=leave_out_seen)
     if html is not None:
-        with told_plainly(html), complete_file(html) as file:
-            file.write(found.page().encode())
+        write_whole(html, found.page().encode())
     print_json(found.to_dict()) if as_json else print(found)
     if found.verdict != BETTER:
         raise typer.Exit(NOT_ENOUGH if found.verdict == NOT_SHOWN else 3)

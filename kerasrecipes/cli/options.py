@@ -222,7 +222,7 @@ def _scan(photos: Path, model: Path | None, columns: dict[str, Any], kind: Recip
             noun = "texts" if texts else "photos"
             hint = f"'--{option.replace('_', '-')}'"
             raise typer.BadParameter(f"it is not for {noun}.", param_hint=hint)
-    scan = kind_of(kind).scan if bundle is None else bundle.scan
+    scan = kind_of(kind).tools.scan if bundle is None else bundle.scan
     return scan(photos, **columns)
 
 

@@ -53,7 +53,7 @@ def doctor(
         label=label, labels=labels, value=value, classes=classes, labels_from=labels_from
     )
     kind, asked = kind_of(recipe), _for_its_scan(recipe, asked, text)
-    found = kind.scan(photos, **asked, group_by=group_by, max_unreadable_fraction=1.0)
+    found = kind.tools.scan(photos, **asked, group_by=group_by, max_unreadable_fraction=1.0)
     if fail_on_leak and split is None and not any(one.split for one in found.items):
         raise typer.BadParameter(
             "there is no split that could leak. Add e.g. --split auto.",
@@ -61,9 +61,9 @@ def doctor(
         )
     sets: tuple[Any, ...] = (found,)
     if split is not None:
-        train, val, test = kind.split(found, split_by=split.value, seed=seed)
+        train, val, test = kind.tools.split(found, split_by=split.value, seed=seed)
         sets = (replace(train, excluded=found.excluded, ignored=found.ignored), val, test)
-    report = kind.check(*sets)
+    report = kind.tools.check(*sets)
     print_json(report.to_dict()) if as_json else print(report)
     if not report.ok or (fail_on_leak and report.leaks):
         raise typer.Exit(1)

@@ -123,7 +123,7 @@ def init(
     value: ValueColumn = None,
 ) -> None:
     """Write a recipe in which each setting is explained, to be changed and trained with."""
-    from kerasrecipes.files import complete_file, told_plainly
+    from kerasrecipes.files import write_whole
     from kerasrecipes.settings.written.template import recipe_template
 
     columns = as_asked(text=text, label=label, labels=labels, value=value)
@@ -142,8 +142,7 @@ def init(
         raise typer.BadParameter(
             f"'{printable(to)}' exists already. Name another file.", param_hint="'--to'"
         )
-    with told_plainly(to), complete_file(to) as file:
-        file.write(written.encode(errors="backslashreplace"))
+    write_whole(to, written.encode(errors="backslashreplace"))
     print(f"Written to {printable(to)}. Change what you like.\nNext: {line}")
 
 
@@ -155,7 +154,7 @@ def _counted(recipe: RecipeKind, source: Path, columns: dict[str, Any]) -> str:
     from kerasrecipes.photos.decoding.names import looks_like_a_photo
 
     if recipe is RecipeKind.TEXTS:
-        texts = kind_of(recipe).scan(source, **columns)
+        texts = kind_of(recipe).tools.scan(source, **columns)
         return f"{len(texts):,} texts{_named(texts.target, len(texts.class_names))}"
     if "text" in columns:
         raise typer.BadParameter("photos have no column of texts.", param_hint="'--text'")

@@ -68,7 +68,7 @@ def drift(
     from kerasrecipes.drift.detecting import detect_drift
     from kerasrecipes.drift.profiling import profile_bundle
     from kerasrecipes.drift.report import INSUFFICIENT
-    from kerasrecipes.files import complete_file
+    from kerasrecipes.files import write_whole
 
     held_out: Any = reference
     if reference is not None and reference.suffix != ".npz":
@@ -84,8 +84,7 @@ def drift(
         seed=seed,
     )
     if html is not None:
-        with complete_file(html) as file:
-            file.write(found.page().encode())
+        write_whole(html, found.page().encode())
     print_json(found.to_dict()) if as_json else print(found)
     if found.alarm:
         raise typer.Exit(ALARM)

@@ -50,7 +50,10 @@ def answers_by_output(model: "keras.Model", examples: Examples) -> list[np.ndarr
 
 
 def run_over(
-    reader: Reader, model: "keras.Model", run: Callable[[np.ndarray], list[np.ndarray]]
+    reader: Reader,
+    model: "keras.Model",
+    run: Callable[[np.ndarray], list[np.ndarray]],
+    doing: str = "computing answers",
 ) -> list[np.ndarray]:
     """Do the same by another way to run the model.
 
@@ -58,10 +61,11 @@ def run_over(
         reader: Reads the examples.
         model: The model, for the shapes of its outputs.
         run: From a batch to a list with an array for each output.
+        doing: What the progress bar says.
     """
     count = len(reader.examples)
     found = [np.zeros((count, *output.shape[1:]), np.float32) for output in model.outputs]
-    with bar("computing answers") as show:
+    with bar(doing) as show:
         done = 0
         for index, batch in reader.each_once(BATCH):
             for rows, answer in zip(found, run(batch.numpy()), strict=True):

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     import keras
 
-_SMALLEST = 1e-30
+# What a probability is at least where it is raised to a power.
+SMALLEST = 1e-30
 # The task of an output that says what another one means.
 DECISION = "decision"
 DEFAULT_THRESHOLD = 0.5
@@ -182,7 +183,7 @@ class CostRule(BaseModel):
         """
         scores = np.asarray(scores, np.float64)
         # Without a sum to divide by: only the order of the costs decides.
-        chances = np.maximum(scores, _SMALLEST) ** (1 / self.temperature)
+        chances = np.maximum(scores, SMALLEST) ** (1 / self.temperature)
         chosen = (chances @ self.matrix()).argmin(axis=1)
         known = np.isfinite(scores).all(axis=1) & (chosen < len(self.costs))
         return np.where(known, chosen, -1)

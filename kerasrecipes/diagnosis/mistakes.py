@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kerasrecipes.arguments import named
 from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.data.examples import CLASS, Examples
@@ -19,8 +21,8 @@ from kerasrecipes.evaluation.mistakes.confident import confident_mistakes, mista
 from kerasrecipes.evaluation.mistakes.label_errors import likely_label_errors
 from kerasrecipes.evaluation.mistakes.likeness import (
     conflicting_copies,
-    find_outliers,
     nearest_examples,
+    outliers_among,
 )
 from kerasrecipes.evaluation.mistakes.suspect import KINDS, Kind, Suspect
 from kerasrecipes.evaluation.slices.columns import table_columns
@@ -156,13 +158,14 @@ def find_mistakes(
     if not len(examples):
         raise DataError(f"There are no {examples.noun[1]} to look at. Pass some.")
     pooled = pool_blocks(backbone, examples)
-    found, notes = _suspects(examples, pooled, seed)
+    near = nearest_examples(pooled.last, groups=examples.groups)
+    found, notes = _suspects(examples, pooled, near, seed)
     mistakes = Mistakes(examples, found, notes=notes)
-    return mistakes if model is None else _with_model(mistakes, model, pooled)
+    return mistakes if model is None else _with_model(mistakes, model, pooled, near[0])
 
 
 def _suspects(
-    examples: Examples, pooled: Pooled, seed: int
+    examples: Examples, pooled: Pooled, near: tuple[np.ndarray, np.ndarray], seed: int
 ) -> tuple[tuple[Suspect, ...], tuple[str, ...]]:
     labels = [item.label for item in examples.items]
     targets, notes = targets_of(examples), []
@@ -175,12 +178,14 @@ def _suspects(
             f"Labels of {listed(sorted(rare))} were not judged: fewer than {_FEWEST} "
             f"{examples.noun[1]} or groups of each differ."
         )
-    near = nearest_examples(pooled.last, groups=examples.groups)[0]
-    beside = [tuple(int(j) for j in row if j >= 0) for row in near]
-    wrong = [replace(one, beside=beside[one.index]) for one in wrong]
+    wrong = [replace(one, beside=_beside(near[0], one.index)) for one in wrong]
     copies = conflicting_copies(labels, [*examples.near_duplicates(), *_identical(examples)])
-    odd = find_outliers(pooled.last, labels, groups=examples.groups)
-    return (*wrong, *copies, *odd), tuple(notes)
+    return (*wrong, *copies, *outliers_among(*near, labels)), tuple(notes)
+
+
+def _beside(near: np.ndarray, row: int) -> tuple[int, ...]:
+    """Return the nearest neighbours of an example, as far as there are any."""
+    return tuple(int(j) for j in near[row] if j >= 0)
 
 
 def _rare_classes(examples: Examples) -> set[str]:
@@ -197,7 +202,7 @@ def _identical(examples: Examples) -> list[tuple[int, int]]:
     return [(i, j) for i, j in pairs if i != j]
 
 
-def _with_model(found: Mistakes, bundle: Bundle, pooled: Pooled) -> Mistakes:
+def _with_model(found: Mistakes, bundle: Bundle, pooled: Pooled, near: np.ndarray) -> Mistakes:
     """Add the mistakes of a saved model."""
     seen, examples, output = bundle.seen(), found.examples, bundle.output
     rows = [i for i, one in enumerate(examples.items) if seen.get(one.key) not in FIT_SIDES]
@@ -212,9 +217,8 @@ def _with_model(found: Mistakes, bundle: Bundle, pooled: Pooled) -> Mistakes:
     observed = observe(bundle.load_model(), chosen, bundle.modality)
     labels = [item.label for item in chosen.items]
     sure = confident_mistakes(task, labels, targets, observed.answers, output)
-    near = nearest_examples(pooled.last, groups=examples.groups)[0]
     sure = [
-        replace(one, index=row, beside=tuple(int(j) for j in near[row] if j >= 0))
+        replace(one, index=row, beside=_beside(near, row))
         for one, row in ((one, rows[one.index]) for one in sure)
     ]
     wrong = mistaken(task, targets, observed.answers, output)

@@ -10,8 +10,8 @@ import numpy as np
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.backbones.texts.bert import mean_of_tokens
-from kerasrecipes.console import bar
 from kerasrecipes.data.examples import CLASS, LABELS, Examples
+from kerasrecipes.data.inference import run_over
 from kerasrecipes.data.strata import join_units
 from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.errors import DataError
@@ -23,7 +23,6 @@ from kerasrecipes.training.texts.text_classifier import TextClassifier
 if TYPE_CHECKING:
     import keras
 
-BATCH = 32
 FOLDS = 5
 # scikit-learn's `C`, and 1 / `alpha`, for features of length 1; the best is between them, mostly.
 STRENGTHS = (1.0, 3.0, 10.0)
@@ -73,14 +72,9 @@ def pool_blocks(backbone: str | Backbone | None, examples: Examples) -> Pooled:
     model = keras.Model(built.input, _pooled_blocks(built, spec))
     if recipe is TextClassifier:  # photos are made to fit by their reader
         examples = recipe(spec).prepared(examples, spec)
-    run, rows, places = frozen_engine(model, len(examples)), [], []
-    with bar("computing features") as show:
-        for index, batch in examples.reader(model).each_once(BATCH):
-            rows.append(run(batch.numpy()))
-            places.append(index)
-            show(sum(map(len, places)), len(examples))
-    order = np.argsort(np.concatenate(places))
-    blocks = [_of_length_1(np.concatenate(found)[order]) for found in zip(*rows, strict=True)]
+    run = frozen_engine(model, len(examples))
+    found = run_over(examples.reader(model), model, run, "computing features")
+    blocks = [_of_length_1(one) for one in found]
     return Pooled(spec.name, np.concatenate(blocks, axis=1), blocks[-1])
 
 

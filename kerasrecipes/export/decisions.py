@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.data.specs import DECISION, AbstainBand, CostRule, OutputSpec
+from kerasrecipes.data.specs import DECISION, SMALLEST, AbstainBand, CostRule, OutputSpec
 
 if TYPE_CHECKING:
     import keras
 
 ALARM = "alarm"
-_SMALLEST = 1e-30
 
 
 def decision_outputs(output: OutputSpec) -> tuple[OutputSpec, ...]:
@@ -108,7 +107,7 @@ def _expected_costs(rule: CostRule, scores: "keras.KerasTensor") -> "keras.Keras
 
     chances = scores
     if rule.temperature != 1:
-        chances = ops.power(ops.maximum(scores, _SMALLEST), 1 / rule.temperature)
+        chances = ops.power(ops.maximum(scores, SMALLEST), 1 / rule.temperature)
     # A product of matrices would be a layer with weights.
     of_answers = (chances * column for column in rule.matrix().T.astype(np.float32))
     return ops.stack([ops.sum(one, axis=1) for one in of_answers], axis=1)

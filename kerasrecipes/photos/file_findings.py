@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kerasrecipes.data.findings.finding import EXAMPLES, Finding, Placed, things
+from kerasrecipes.data.findings.finding import (
+    EXAMPLES,
+    Finding,
+    Placed,
+    left_out,
+    passed_over,
+    things,
+)
 from kerasrecipes.photos.decoding.names import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -16,34 +23,18 @@ _HUGE_PIXELS = 25_000_000
 def find_excluded(placed: Placed) -> list[Finding]:
     """Report what scanning left out, and why."""
     cannot = "cannot be used and will not be trained on. Repair or remove them."
-    return _left_out(placed, False, "unreadable", "warning", cannot)
+    return left_out(placed, "unreadable", "warning", "file", cannot)
 
 
 def find_decided(placed: Placed) -> list[Finding]:
     """Report what people decided to leave out."""
     told = "left out by decision. Results are better without what nobody could tell."
-    return _left_out(placed, True, "decided", "info", told)
-
-
-def _left_out(placed: Placed, chosen: bool, kind: str, severity: str, told: str) -> list[Finding]:
-    found = [item for one in placed.sets for item in one.excluded if item.chosen == chosen]
-    if not found:
-        return []
-    examples = tuple(f"{placed.name(e.path)}: {e.reason}" for e in found[:EXAMPLES])
-    return [Finding(kind, severity, f"{things(len(found), 'file')} {told}", len(found), examples)]
+    return left_out(placed, "decided", "info", "file", told, chosen=True)
 
 
 def find_ignored(placed: Placed) -> list[Finding]:
     """Report files and folders that were passed over."""
-    ignored = [path for one in placed.sets for path in one.ignored]
-    if not ignored:
-        return []
-    examples = tuple(placed.name(path) for path in ignored[:EXAMPLES])
-    message = (
-        f"Passed over: {things(len(ignored), 'file or folder', 'files or folders')}, no photo by "
-        "name or with a name that begins with '.' (or '_', for folders). Rename what should count."
-    )
-    return [Finding("ignored", "info", message, len(ignored), examples)]
+    return passed_over(placed, "photo")
 
 
 def find_misnamed(placed: Placed) -> list[Finding]:

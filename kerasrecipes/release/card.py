@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import printable
-from kerasrecipes.files import complete_file, told_plainly
+from kerasrecipes.files import write_whole
 from kerasrecipes.release.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def write_card(bundle: Bundle | str | Path, path: str | Path) -> Path:
     """
     bundle, path = Bundle.load(bundle), Path(path)
     text = "\n".join((*_front_matter(bundle), *_page(bundle))) + "\n"
-    with told_plainly(path), complete_file(path) as file:
-        file.write(text.encode())
+    write_whole(path, text.encode())
     return path
 
 

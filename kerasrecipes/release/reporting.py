@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasrecipes.arguments import named
-from kerasrecipes.files import complete_file, told_plainly
+from kerasrecipes.files import write_whole
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.release.sections import bundle_sections
 
@@ -44,6 +44,5 @@ def write_report(
     plots = {Path(name).stem: bundle.read(name) for name in pictures}
     report = replace(bundle.report(), exports=exports)
     page = render_html(report, plots, [*bundle_sections(bundle, report.noun), *sections])
-    with told_plainly(path), complete_file(path) as file:
-        file.write(page.encode())
+    write_whole(path, page.encode())
     return path

@@ -59,8 +59,7 @@ def _questions(
 ) -> Iterator[_Asked]:
     names, alarm = output.class_names, output.alarm
     if output.task == "multi_label":
-        limits = output.thresholds or (DEFAULT_THRESHOLD,) * len(names)
-        for k, (name, limit) in enumerate(zip(names, limits, strict=True)):
+        for k, (name, limit) in enumerate(zip(names, output.limits(), strict=True)):
             yield from _asked(answers[:, k], targets[:, k] > 0.5, (name,), groups, float(limit))
     elif output.task == "classification" and (alarm is not None or len(names) == 2):
         about = [(name,) for name in reversed(names)] if alarm is None else [alarm.classes]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from kerasrecipes.data.findings.finding import EXAMPLES, Finding, Placed, things
+from kerasrecipes.data.findings.finding import Finding, Placed, left_out, passed_over, things
 
 # About the 512 tokens that most models can read.
 _LONG = 2000
@@ -14,15 +14,13 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 def find_excluded(placed: Placed) -> list[Finding]:
     """Report what scanning left out, and why."""
-    excluded = [item for one in placed.sets for item in one.excluded]
-    if not excluded:
-        return []
-    examples = tuple(f"{placed.name(e.path)}: {e.reason}" for e in excluded[:EXAMPLES])
-    message = (
-        f"{things(len(excluded), 'photo')} cannot be used and will not be trained on. Fill them "
-        "in, or remove them."
-    )
-    return [Finding("unreadable", "warning", message, len(excluded), examples)]
+    cannot = "cannot be used and will not be trained on. Fill them in, or remove them."
+    return left_out(placed, "unreadable", "warning", "text", cannot)
+
+
+def find_ignored(placed: Placed) -> list[Finding]:
+    """Report files and folders that were passed over."""
+    return passed_over(placed, ".txt file")
 
 
 def find_garbled(placed: Placed) -> list[Finding]:
@@ -65,22 +63,8 @@ def _texts(
     found = [i for i, one in enumerate(placed.items) if concerns(one.text)]
     if not found:
         return []
-    message = f"{things(len(found), 'photo', 'photos')} {text}"
+    message = f"{things(len(found), 'text')} {text}"
     return [Finding(code, severity, message, len(found), placed.examples(found))]
-
-
-def find_ignored(placed: Placed) -> list[Finding]:
-    """Report files and folders that were passed over."""
-    ignored = [path for one in placed.sets for path in one.ignored]
-    if not ignored:
-        return []
-    examples = tuple(placed.name(path) for path in ignored[:EXAMPLES])
-    message = (
-        f"Passed over: {things(len(ignored), 'file or folder', 'files or folders')}, no .txt file "
-        "by name or with a name that begins with '.' (or '_', for folders). Rename what should "
-        "count."
-    )
-    return [Finding("ignored", "info", message, len(ignored), examples)]
 
 
 CHECKS = (find_excluded, find_ignored, find_garbled, find_without_words, find_long)

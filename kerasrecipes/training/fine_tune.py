@@ -111,7 +111,7 @@ def fine_tune_images(
         photos,
         {**columns, **how, **decided, **shares},
         to,
-        Tools(scan_photos, split_photos, check_photos),
+        PHOTO_TOOLS,
         fail_on_leak=fail_on_leak,
         callbacks=callbacks,
         run_folder=run_folder,
@@ -160,6 +160,9 @@ class Tools:
         return train, val, test, [leak.message for leak in found.leaks]
 
 
+PHOTO_TOOLS = Tools(scan_photos, split_photos, check_photos)
+
+
 def fine_tune(
     recipe: Recipe,
     source: str | Path,
@@ -185,8 +188,8 @@ def fine_tune(
         callbacks: Further callbacks.
         run_folder: A folder that explains the run.
         resume: Go on with the run in it.
-        compare: Compares the fitted recipe with a simple model on the test, and returns the recipe
-            with what is to be said of it.
+        compare: Measures a simple model beside the fitted recipe on the test, and returns the
+            evaluation of the recipe with what is to be said of it.
     """
     chosen = {"source": str(source), **chosen}
     run = as_run_folder(None if run_folder is None else RunFolder(Path(run_folder), chosen), resume)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -355,7 +356,10 @@ def test_ctrl_c_before_there_is_anything_to_keep(kr, photos, tmp_path, monkeypat
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kerasrecipes.training.fine_tune.check_photos", interrupted)
+    from kerasrecipes.training import fine_tune
+
+    tools = replace(fine_tune.PHOTO_TOOLS, check=interrupted)
+    monkeypatch.setattr(fine_tune, "PHOTO_TOOLS", tools)
     code, _, err = kr("train", photos, "--to", tmp_path / "m", *QUICK)
     assert code == 130 and "Interrupted; nothing was saved." in err
     assert not (tmp_path / "m").exists()

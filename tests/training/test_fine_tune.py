@@ -1,6 +1,7 @@
 """The one-call function, and what a saved model says when it is asked again."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_columns_and_an_order_of_classes_reach_the_scan(monkeypatch, tmp_path, m
         seen.update(asked)
         raise DataError("enough")
 
-    monkeypatch.setattr(fine_tune, "scan_photos", scan)
+    monkeypatch.setattr(fine_tune, "PHOTO_TOOLS", replace(fine_tune.PHOTO_TOOLS, scan=scan))
     with pytest.raises(DataError, match="enough"):
         fine_tune_images("t.csv", tmp_path / "m", labels=["x", "y"], classes="by value")
     assert seen == {

@@ -141,3 +141,42 @@ def things(count: int, one: str, many: str | None = None) -> str:
         '2 classes'
     """
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def left_out(
+    placed: Placed, code: str, severity: str, noun: str, told: str, chosen: bool = False
+) -> list[Finding]:
+    """Report what scanning left out, and why.
+
+    Args:
+        placed: The examples.
+        code: See `Finding`.
+        severity: See `Finding`.
+        noun: What one of them is called.
+        told: What follows from it, and what to do.
+        chosen: Whether people left it out, rather than that it cannot be used.
+    """
+    found = [item for one in placed.sets for item in one.excluded if item.chosen == chosen]
+    if not found:
+        return []
+    examples = tuple(f"{placed.name(e.path)}: {e.reason}" for e in found[:EXAMPLES])
+    return [Finding(code, severity, f"{things(len(found), noun)} {told}", len(found), examples)]
+
+
+def passed_over(placed: Placed, wanted: str) -> list[Finding]:
+    """Report files and folders that a scan did not look at.
+
+    Args:
+        placed: The examples.
+        wanted: What it looks for, e.g. `"photo"`.
+    """
+    ignored = [path for one in placed.sets for path in one.ignored]
+    if not ignored:
+        return []
+    examples = tuple(placed.name(path) for path in ignored[:EXAMPLES])
+    message = (
+        f"Passed over: {things(len(ignored), 'file or folder', 'files or folders')}, no {wanted} "
+        "by name or with a name that begins with '.' (or '_', for folders). Rename what should "
+        "count."
+    )
+    return [Finding("ignored", "info", message, len(ignored), examples)]

@@ -92,7 +92,21 @@ def find_outliers(
         >>> [one.index for one in find_outliers(points)][:1]
         [7]
     """
-    rows, distances = nearest_examples(embeddings, groups=groups)
+    return outliers_among(*nearest_examples(embeddings, groups=groups), labels)
+
+
+def outliers_among(
+    rows: np.ndarray, distances: np.ndarray, labels: Sequence[object] | None = None
+) -> list[Suspect]:
+    """Do what `find_outliers` does by neighbours that are known already.
+
+    Args:
+        rows, distances: Of `nearest_examples`.
+        labels: What each example is labelled with; for people alone.
+
+    Raises:
+        DataError: If there is not one label per example.
+    """
     if labels is not None:
         check_rows("labels", labels, len(rows), "embedding")
     if len(rows) < 20 or rows.shape[1] == 0:

@@ -13,6 +13,8 @@ from kerasrecipes.training.fine_tune import FineTuned, Tools, fine_tune, with_ep
 from kerasrecipes.training.texts.baseline import compare_with_baseline
 from kerasrecipes.training.texts.text_classifier import TextClassifier
 
+TEXT_TOOLS = Tools(scan_texts, split_texts, check_texts)
+
 
 @named
 @heeds_verbose
@@ -87,7 +89,7 @@ def fine_tune_texts(
         texts,
         {**columns, **how, **shares},
         to,
-        Tools(scan_texts, split_texts, check_texts),
+        TEXT_TOOLS,
         fail_on_leak=fail_on_leak,
         callbacks=callbacks,
         run_folder=run_folder,
