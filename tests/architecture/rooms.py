@@ -104,7 +104,7 @@ ROOMS = {
     "verify": Room(
         "bundles data evaluation export heads statistics", later="report", libraries="numpy"
     ),
-    "serve": Room("bundles data export heads photos", libraries="numpy"),
+    "serve": Room("bundles data export heads photos", libraries="numpy pydantic"),
     "drift": Room(
         "bundles data export heads statistics", libraries="numpy pydantic", later_libraries="keras"
     ),
