@@ -8,26 +8,16 @@ import typer
 
 from kerasrecipes.cli.kinds import ChosenRecipe, RecipeKind, TextColumn, kind_of
 from kerasrecipes.cli.options import (
-    Augment,
-    Backbone,
-    ChosenLoss,
-    ClassOrder,
-    DropSmallClasses,
+    FIT,
     FailOnLeak,
-    GroupBy,
     Json,
-    LabelColumn,
-    LabelColumns,
     LabelsFrom,
     Photos,
-    Seed,
-    Side,
-    SplitBy,
     TopEpochs,
-    ValueColumn,
     Weights,
     print_json,
     scanned,
+    with_options,
 )
 from kerasrecipes.cli.recipes import Assignments, Config, told_recipe
 from kerasrecipes.errors import printable
@@ -53,28 +43,17 @@ Callbacks = Annotated[
 ]
 
 
+@with_options(FIT)
 def train(
     context: typer.Context,
     photos: Photos,
     to: Annotated[Path, typer.Option(help="The model's folder, e.g. saved_models/tiles.")],
     recipe: ChosenRecipe = RecipeKind.IMAGES,
-    backbone: Backbone = "efficientnet_lite0",
-    image_size: Side = None,
     weights: Weights = "default",
     text: TextColumn = None,
-    label: LabelColumn = None,
-    labels: LabelColumns = None,
-    value: ValueColumn = None,
-    classes: ClassOrder = None,
-    group_by: GroupBy = None,
-    split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
     test_fraction: Annotated[float, typer.Option(help="Share kept for the final test.")] = 0.2,
     val_fraction: ValFraction = 0.2,
     epochs: TopEpochs = None,
-    augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
-    loss: ChosenLoss = None,
-    seed: Seed = 0,
-    drop_small_classes: DropSmallClasses = False,
     labels_from: LabelsFrom = None,
     fail_on_leak: FailOnLeak = False,
     config: Config = None,
@@ -82,6 +61,7 @@ def train(
     run: Run = None,
     resume: Resume = False,
     callback: Callbacks = None,
+    **typed: Any,
 ) -> None:
     """Fine-tune a backbone on photos, or on texts, evaluate it, and save it.
 
@@ -109,24 +89,15 @@ def _tell(done: Any, photos: Path, run: Path | None, recipe: RecipeKind) -> None
         raise typer.Exit(130)
 
 
+@with_options(FIT)
 def ablate(
     context: typer.Context,
     photos: Photos,
-    backbone: Backbone = "efficientnet_lite0",
-    image_size: Side = None,
-    label: LabelColumn = None,
-    labels: LabelColumns = None,
-    value: ValueColumn = None,
-    classes: ClassOrder = None,
-    group_by: GroupBy = None,
-    split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
     epochs: TopEpochs = None,
-    augment: Annotated[Augment, typer.Option(help="How views differ.")] = Augment.LIGHT,
-    loss: ChosenLoss = None,
-    seed: Seed = 0,
     config: Config = None,
     assignments: Assignments = None,
     as_json: Json = False,
+    **typed: Any,
 ) -> None:
     """Say what each part of the training is worth on photos, by leaving it out.
 

