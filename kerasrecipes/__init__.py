@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         optimizers as optimizers,
         photos as photos,
         quantization as quantization,
+        signals as signals,
         statistics as statistics,
         surgery as surgery,
         texts as texts,
@@ -134,6 +135,13 @@ if TYPE_CHECKING:
     from kerasrecipes.report.run_report import RunReport as RunReport
     from kerasrecipes.review import ReviewServer as ReviewServer, review_photos as review_photos
     from kerasrecipes.serve import Prediction as Prediction, Predictor as Predictor
+    from kerasrecipes.signals import (
+        Signal as Signal,
+        SignalSet as SignalSet,
+        check_signals as check_signals,
+        scan_signals as scan_signals,
+    )
+    from kerasrecipes.signals.split import split_signals as split_signals
     from kerasrecipes.surgery import BitFit as BitFit, Bottleneck as Bottleneck, LowRank as LowRank
     from kerasrecipes.templates import copy_recipe as copy_recipe, list_recipes as list_recipes
     from kerasrecipes.texts import (
@@ -223,6 +231,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "report.run_report": "RunReport",
         "review": "ReviewServer review_photos",
         "serve": "Prediction Predictor",
+        "signals": "Signal SignalSet check_signals scan_signals",
+        "signals.split": "split_signals",
         "surgery": "BitFit Bottleneck LowRank",
         "templates": "copy_recipe list_recipes",
         "texts": "Text TextSet check_texts scan_texts",
@@ -242,5 +252,5 @@ __getattr__, __dir__, __all__ = lazy_names(
     },
     own="__version__",
     rooms="backbones callbacks data drift engine evaluation explaining export heads losses metrics "
-    "optimization optimizers photos quantization statistics surgery texts",
+    "optimization optimizers photos quantization signals statistics surgery texts",
 )

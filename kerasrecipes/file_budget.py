@@ -3,6 +3,7 @@
 Reasons are raised as `ValueError`; who knows the file's name puts it in front of them.
 """
 
+import io
 import math
 import threading
 import zipfile
@@ -10,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -125,7 +127,25 @@ def read_arrays(path: str | Path | BinaryIO, most_bytes: int) -> dict[str, np.nd
                     arrays[entry.filename.removesuffix(".npy")] = np.lib.format.read_array(stream)
             return arrays
     except (EOFError, KeyError, NotImplementedError, RuntimeError, SyntaxError, TypeError,
-            MemoryError, OverflowError, zlib.error, zipfile.BadZipFile) as error:  # fmt: skip
+            MemoryError, OverflowError, TokenError, zlib.error, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def read_array(content: bytes) -> np.ndarray:
+    """Read the array of an `.npy` file, which may hold no objects.
+
+    Args:
+        content: The whole file.
+
+    Raises:
+        ValueError: If it declares more or less than follows, holds objects, or is no `.npy` file.
+    """
+    try:
+        _check_array(io.BytesIO(content), len(content))
+        return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except (EOFError, SyntaxError, TypeError, MemoryError, OverflowError, RecursionError,
+            TokenError, UnicodeDecodeError) as error:  # fmt: skip
         raise ValueError(str(error) or type(error).__name__) from error
 
 

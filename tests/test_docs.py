@@ -15,6 +15,7 @@ import pytest
 
 import kerasrecipes
 from tiny_bert import draw_texts, write_table
+from tiny_signals import write_long_table
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kerasrecipes"
@@ -185,6 +186,7 @@ def photos_folder(tmp_path_factory, part_photos) -> Path:
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, to)
     write_table(root / "tickets.jsonl", draw_texts(60), ("intent", "body"))
+    write_long_table(root / "steps.csv")
     return root
 
 
@@ -194,6 +196,7 @@ def test_examples_give_what_they_say(name, photos_folder, monkeypatch):
     module = import_module(name)
     # A reader has imported these, and scanned the folder.
     known = {**PUBLIC, "np": import_module("numpy"), "photos": kerasrecipes.scan_photos("photos")}
+    known["signals"] = kerasrecipes.scan_signals("steps.csv", id="walk")
     known["texts"] = kerasrecipes.scan_texts("tickets.jsonl", label="intent")
     ran, said = 0, []
     for test in doctest.DocTestFinder().find(module, globs={**known, **vars(module)}):

@@ -208,6 +208,11 @@ class Examples(ABC):
         return in_one_spelling(item.group for item in self.items)
 
     @property
+    def wholes(self) -> list[str | None]:
+        """What each example was cut from, and must not be parted from the rest of in a split."""
+        return [None] * len(self)
+
+    @property
     def labels(self) -> np.ndarray:
         """Class indices, int64, shape `(n,)`."""
         return self.labels_among(self.class_names)

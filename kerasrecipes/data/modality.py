@@ -22,6 +22,8 @@ class Modality(ABC):
     noun: ClassVar[tuple[str, str]]
     # Whether examples differ in length: the model's input has a free side then.
     free_length: ClassVar[bool] = False
+    # What stands behind shorter examples in a batch.
+    padding: ClassVar[float] = 0
     # What a `str` is that somebody wants an answer to: a path, or the example itself.
     written: ClassVar[bool] = False
     # What follows from the input inside a model, by the names of its layers, and is an input of a

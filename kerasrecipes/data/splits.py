@@ -11,7 +11,7 @@ import numpy as np
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.strata import SIDES, join_units, stratify
 from kerasrecipes.errors import DataError, listed, unknown_name
-from kerasrecipes.statistics.shown import in_words_of
+from kerasrecipes.statistics.shown import speaking_of
 
 Set = TypeVar("Set", bound=Examples)
 
@@ -30,12 +30,8 @@ def split_examples(
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"`seed` must be a whole number of at least 0, got {seed!r}.")
     fractions = {"val": val_fraction, "test": test_fraction}
-    try:
+    with speaking_of(examples.noun):
         return _split(examples, fractions, split_by, seed, near)
-    except (DataError, ValueError) as error:
-        if examples.noun[0] == "photo":
-            raise
-        raise type(error)(in_words_of(examples.noun, str(error))) from None
 
 
 def _split(

@@ -23,7 +23,7 @@ def join_units(
 
     items = examples.items
     groups = examples.groups if by_group else [None] * len(items)
-    keys: list[Sequence[str | None]] = [[item.key for item in items], groups]
+    keys: list[Sequence[str | None]] = [[item.key for item in items], examples.wholes, groups]
     pairs: list[tuple[int, int]] = []
     for names in keys:
         first: dict[str, int] = {}

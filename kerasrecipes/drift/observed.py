@@ -113,11 +113,23 @@ def observe_inputs(
     return Observed(measured, np.concatenate(features), np.concatenate(answers))
 
 
-def in_batches(inputs: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Stack inputs, some at a time."""
+def in_batches(inputs: Iterable[np.ndarray], padding: float = 0) -> Iterator[np.ndarray]:
+    """Stack inputs, some at a time.
+
+    Args:
+        inputs: As a model takes them.
+        padding: What stands behind those that are shorter; see `Modality.padding`.
+    """
     waiting = iter(inputs)
     while some := list(islice(waiting, BATCH)):
         longest = max(len(one) for one in some)
-        if any(len(one) < longest for one in some):  # of free length, with zeros behind them
-            some = [np.pad(one, (0, longest - len(one))) for one in some]
+        if any(len(one) < longest for one in some):  # of free length
+            some = [
+                np.pad(
+                    one,
+                    [(0, longest - len(one)), *[(0, 0)] * (one.ndim - 1)],
+                    constant_values=padding,
+                )
+                for one in some
+            ]
         yield np.stack(some)

@@ -38,7 +38,7 @@ def profile_bundle(
     examples = model.scan(photos)
     refuse_seen(model.seen, examples)
     targets = get_task(model.output.task).targets(examples, model.output)
-    batches = in_batches(examples.each(model.input.shape))
+    batches = in_batches(examples.each(model.input.shape), model.modality.padding)
     seen = observe_inputs(model.runner(), batches, len(examples), model.modality)
     seen = replace(seen, targets=targets)
     profile = ReferenceProfile.of(seen, model.output, model.modality.name, seed=seed)

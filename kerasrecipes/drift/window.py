@@ -61,7 +61,7 @@ class Window:
 
     def batches(self) -> Iterator[np.ndarray]:
         """Return the inputs, some at a time; what cannot be read is left out and remembered."""
-        return in_batches(self._one_by_one())
+        return in_batches(self._one_by_one(), self._model.modality.padding)
 
     def _one_by_one(self) -> Iterator[np.ndarray]:
         for (name, key), one in self._inputs():

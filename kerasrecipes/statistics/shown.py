@@ -1,7 +1,8 @@
 """Results as people read them: text in a terminal, tables in a notebook."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
@@ -102,6 +103,25 @@ def in_words_of(noun: tuple[str, str], message: str) -> str:
     # What stands in quotes or in a path is a name.
     pattern = r"(?<![A-Za-z/'\"])[Pp]hotos?(?![A-Za-z/])"
     return re.sub(pattern, lambda found: words[found[0]], message)
+
+
+@contextmanager
+def speaking_of(noun: tuple[str, str], other: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Let what is raised inside speak of another kind of data where it speaks of photos.
+
+    Args:
+        noun: What people call one and several of it.
+        other: Further words that differ, e.g. the name of a column.
+    """
+    try:
+        yield
+    except ValueError as error:
+        message = in_words_of(noun, str(error))
+        for said, meant in (other or {}).items():
+            message = message.replace(said, meant)
+        if message == str(error) or isinstance(error, UnicodeError):
+            raise
+        raise type(error)(message) from error.__cause__
 
 
 def told_of(noun: tuple[str, str], parts: Iterable[Part]) -> Iterator[Part]:

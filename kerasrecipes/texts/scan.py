@@ -1,20 +1,16 @@
 """From a table or a folder to a `TextSet`: find the texts, and leave out those that say nothing."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kerasrecipes.arguments import named
-from kerasrecipes.console import warn
 from kerasrecipes.data.examples import CLASS
-from kerasrecipes.data.findings.finding import Placed
-from kerasrecipes.data.findings.labels import find_same_labels
-from kerasrecipes.data.findings.leaks import find_same_groups
+from kerasrecipes.data.findings.check import warn_of_spellings
 from kerasrecipes.data.tables.answers import Asked, Label
 from kerasrecipes.data.tables.folder import folder_group, walk_folder
-from kerasrecipes.data.tables.learnable import DROPPED, Labelled, in_order
+from kerasrecipes.data.tables.learnable import DROPPED, Labelled, check_unreadable, in_order
 from kerasrecipes.data.tables.rows import cell_of, check_text, header_of, read_rows
 from kerasrecipes.data.tables.table import (
     TABLE_SUFFIXES,
@@ -26,7 +22,7 @@ from kerasrecipes.data.tables.table import (
 )
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable
 from kerasrecipes.regular import read_regular
-from kerasrecipes.statistics.shown import in_words_of
+from kerasrecipes.statistics.shown import in_words_of, speaking_of
 from kerasrecipes.texts.text_set import Text, TextSet
 
 SUFFIX = ".txt"
@@ -88,14 +84,14 @@ def scan_texts(
         )
     root = Path(os.path.abspath(source))
     asked = Asked(label, labels, value)
-    with _speaking_of_texts():
+    with speaking_of(TextSet.noun, {"column path": "column text"}):
         if root.is_file() and root.suffix.lower() in TABLE_SUFFIXES:
             found, left_out, ignored, order = _from_table(root, text, asked, group_by, classes)
         else:
             named_columns = [*(["text"] if text is not None else []), *asked.named]
             found, left_out, ignored, order = _from_folder(root, named_columns, group_by, classes)
         found = replace(found, class_names=order)
-        _check_unreadable(found, left_out, max_unreadable_fraction)
+        check_unreadable(found, left_out, max_unreadable_fraction, TextSet.noun)
         if for_training:
             found, dropped = found.learnable(drop_small_classes)
             reason = in_words_of(TextSet.noun, DROPPED)
@@ -117,23 +113,11 @@ def _checked(
         target=found.target,
         ordered=ordered,
     )
-    placed = Placed(texts, ("all",) * len(texts), (read,), near=False)
-    for finding in (*find_same_labels(placed), *find_same_groups(placed)):
-        warn(f"{finding.message} {'; '.join(finding.examples)}")
+    warn_of_spellings(read)
     return read
 
 
 _Found = tuple[Labelled, list[Excluded], list[Path], list[str]]
-
-
-@contextmanager
-def _speaking_of_texts() -> Iterator[None]:
-    """Say of texts what the readers of tables and folders say of photos."""
-    try:
-        yield
-    except (DataError, ValueError) as error:
-        message = in_words_of(TextSet.noun, str(error)).replace("column path", "column text")
-        raise type(error)(message) from error.__cause__
 
 
 @dataclass
@@ -232,7 +216,7 @@ def read_column(table: Path, text: str | None = None) -> list[tuple[str, str]]:
         DataError: If there is no such column, or a row cannot be read.
     """
     cells = _Cells(text)
-    with _speaking_of_texts():
+    with speaking_of(TextSet.noun, {"column path": "column text"}):
         rows, spelled = read_rows(table)
         column = cells.column(table, [name for name in spelled if name])
         found = ((number, cells.read(table, number, row.get(column))) for number, row in rows)
@@ -274,14 +258,3 @@ def _text(candidate: Candidate, text: str) -> Text:
         split=candidate.split,
         row=candidate.row,
     )
-
-
-def _check_unreadable(found: Labelled, left_out: list[Excluded], most: float) -> None:
-    count = len(found.photos) + len(left_out)
-    if count and len(left_out) / count > most:
-        shown = "; ".join(f"{printable(one.path)} {one.reason}" for one in left_out[:5])
-        raise DataError(
-            f"{len(left_out)} of {count} texts in '{printable(found.root)}' cannot be used, more "
-            f"than max_unreadable_fraction={most:g} allows: {shown}. Fill them in or remove them, "
-            "or raise max_unreadable_fraction."
-        )

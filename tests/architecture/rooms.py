@@ -50,7 +50,8 @@ ROOMS = {
         "statistics", libraries="numpy pydantic", later_libraries="keras scipy tensorflow"
     ),
     "photos": Room("data", libraries="numpy PIL", later_libraries="tensorflow"),
-    "texts": Room("data statistics", libraries="numpy", later_libraries="tensorflow tokenizers"),
+    "texts": Room("data statistics", libraries="numpy", later_libraries="tokenizers"),
+    "signals": Room("data statistics", libraries="numpy", later_libraries="scipy"),
     "surgery": Room("data statistics", libraries="numpy", later_libraries="keras tensorflow"),
     "quantization": Room("data statistics surgery", libraries="keras numpy"),
     "backbones": Room(

@@ -31,7 +31,7 @@ HOSTILE = [
 # What people get and hold, rather than call.
 HELD = set(
     "Ablation ActivationRange AdaptedModel AdapterSummary Backbone BackboneSpec BatchNormChange "
-    "Benchmark Text TextBackbone TextSet Tokens "
+    "Benchmark Layout Signal SignalSet Text TextBackbone TextSet Tokens "
     "Bundle DriftReport ReferenceProfile Shift "
     "BundleEvaluation CheckReport ClassHead ClassResult Comparison Continuation Estimate "
     "EnsembleBundle Evaluation "

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
+from kerasrecipes.console import warn
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Example, Examples
 from kerasrecipes.data.findings import labels, leaks, numbers
 from kerasrecipes.data.findings.finding import Finding, Placed
@@ -121,6 +122,17 @@ def check_sets(sets: Sequence[Examples], checks: Sequence[Check], near: bool) ->
     return CheckReport(
         tuple(findings), placed.counts(), placed.sizes, placed.target, numbers, sets[0].noun
     )
+
+
+def warn_of_spellings(examples: Examples) -> None:
+    """Warn of labels and groups that a person would read as the same.
+
+    Args:
+        examples: What was scanned.
+    """
+    placed = Placed(examples.items, ("all",) * len(examples), (examples,), near=False)
+    for finding in (*labels.find_same_labels(placed), *leaks.find_same_groups(placed)):
+        warn(f"{finding.message} {'; '.join(finding.examples)}")
 
 
 def _spans(placed: Placed) -> dict[str, dict[str, float]]:

@@ -11,6 +11,7 @@ from kerasrecipes.console import warn
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER
 from kerasrecipes.data.tables.answers import Label
 from kerasrecipes.data.tables.spelling import trimmed
+from kerasrecipes.data.tables.table import Excluded
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable, repeated
 
 # Why an example of a small class is left out.
@@ -126,6 +127,30 @@ class Labelled:
             f"{len(small)} of {len(self.class_names)} {what} in '{printable(self.root)}' have "
             f"fewer than 2 readable photos: {shown}{more}. Add photos, or pass "
             f"drop_small_classes=True (--drop-small-classes).{hint}"
+        )
+
+
+def check_unreadable(
+    found: Labelled, left_out: Sequence[Excluded], most: float, noun: tuple[str, str]
+) -> None:
+    """Refuse examples of which too many cannot be used.
+
+    Args:
+        found: Those that can.
+        left_out: Those that cannot.
+        most: The largest share of them.
+        noun: What people call one and several of them.
+
+    Raises:
+        DataError: If they are more.
+    """
+    count = len(found.photos) + len(left_out)
+    if count and len(left_out) / count > most:
+        shown = "; ".join(f"{printable(one.path)} {one.reason}" for one in left_out[:5])
+        raise DataError(
+            f"{len(left_out)} of {count} {noun[1]} in '{printable(found.root)}' cannot be used, "
+            f"more than max_unreadable_fraction={most:g} allows: {shown}. Fill them in or remove "
+            "them, or raise max_unreadable_fraction."
         )
 
 

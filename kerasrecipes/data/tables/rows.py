@@ -47,8 +47,16 @@ def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
     return rows, spelled
 
 
-def _csv_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
-    text = _text(table)
+def csv_records(text: str, table: Path) -> list[list[str]]:
+    """Divide the text of a CSV or TSV file into cells, line by line.
+
+    Args:
+        text: The text, with `\\n` at the ends of its lines.
+        table: What to call it in messages.
+
+    Raises:
+        DataError: If its quotes are wrong.
+    """
     first, _, below = text.partition("\n")
     if named := re.fullmatch(r'"?sep=(.)"?', first.strip(" "), re.IGNORECASE):  # Excel's own line
         delimiter, text = named[1], below
@@ -57,11 +65,15 @@ def _csv_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
     try:
         # Not splitlines(): file names may hold any of the characters it splits at.
         lines = io.StringIO(text, newline="\n")
-        records = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True))
+        return list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise DataError(
             f"The table '{printable(table)}' is not valid CSV: {error}. Check its quotes."
         ) from error
+
+
+def _csv_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
+    records = csv_records(_text(table), table)
     header = [header_of(cell) for cell in records[0]] if records else []
     spelled |= {header_of(cell): trimmed(cell) for cell in (records[0] if records else [])}
     if doubled := repeated(filter(None, header)):
@@ -107,6 +119,19 @@ def _text(table: Path) -> str:
         data = read_regular(table, largest=LARGEST_TABLE)
     except OSError as error:
         raise DataError(f"Cannot read the table '{printable(table)}': {error.strerror}.") from error
+    return text_of(data, table)
+
+
+def text_of(data: bytes, table: Path) -> str:
+    """Return the text of a table, with `\\n` at the ends of its lines.
+
+    Args:
+        data: Its bytes.
+        table: What to call it in messages.
+
+    Raises:
+        DataError: If it is no text in UTF-8.
+    """
     for beginning, kind in NO_TEXT.items():
         if data.startswith(beginning):
             raise DataError(
