@@ -111,6 +111,17 @@ if TYPE_CHECKING:
         scan_photos as scan_photos,
     )
     from kerasrecipes.photos.split import split_photos as split_photos
+    from kerasrecipes.promotion import (
+        Gates as Gates,
+        ModelHistory as ModelHistory,
+        Promotion as Promotion,
+        PromotionRefused as PromotionRefused,
+        VersionDifference as VersionDifference,
+        diff_versions as diff_versions,
+        model_history as model_history,
+        promote_version as promote_version,
+        roll_back as roll_back,
+    )
     from kerasrecipes.quantization import QuantizationSensitivity as QuantizationSensitivity
     from kerasrecipes.release.bundle import Bundle as Bundle
     from kerasrecipes.release.card import write_card as write_card
@@ -216,6 +227,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "photos": "Augmentation CheckReport DecodePolicy Photo PhotoSet check_photos "
         "photos_from_arrays photos_from_dataset "
         "register_augmentation scan_photos",
+        "promotion": "Gates ModelHistory Promotion PromotionRefused VersionDifference "
+        "diff_versions model_history promote_version roll_back",
         "quantization": "QuantizationSensitivity",
         "release.bundle": "Bundle",
         "release.comparing": "compare_bundles",

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kerasrecipes.arguments import named
+from kerasrecipes.bundles.aliases import version_of_alias
 from kerasrecipes.bundles.manifest import MANIFEST
 from kerasrecipes.errors import DataError, IntegrityError, did_you_mean, listed, printable
 from kerasrecipes.files import TemporaryFolder, told_plainly
@@ -91,26 +92,34 @@ def version_folder(folder: Path) -> Path:
     """Find the bundle that is meant.
 
     Args:
-        folder: A model's folder, whose latest version is taken, or one version of it.
+        folder: A model's folder, whose latest version is taken, or one version of it, or the
+            folder and an alias: `saved_models/tiles@champion`.
 
     Raises:
         DataError: If there is none.
-        IntegrityError: If the latest version lacks its manifest.
+        IntegrityError: If the version lacks its manifest, or the log of the aliases was changed.
         OSError: If it may not be looked into.
     """
     if is_bundle(folder):
         return folder
+    name, at, alias = folder.name.partition("@")
+    if at and not folder.exists() and versions(meant := folder.with_name(name or "@")):
+        return _whole(meant / str(version_of_alias(meant, alias)))
     if found := versions(folder):
-        latest = folder / str(max(found))
-        if is_bundle(latest):
-            return latest
-        with suppress(FileNotFoundError, NotADirectoryError):
-            os.lstat(latest / MANIFEST)  # what may not be looked into is not damaged
-        raise IntegrityError(
-            f"'{printable(latest)}' has no {MANIFEST}. Restore it from a copy, or name an older "
-            "version."
-        )
+        return _whole(folder / str(max(found)))
     raise DataError(f"There is no saved model in '{printable(folder)}'.{_where_then(folder)}")
+
+
+def _whole(version: Path) -> Path:
+    """Return a version's folder, if it has a manifest."""
+    if is_bundle(version):
+        return version
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.lstat(version / MANIFEST)  # what may not be looked into is not damaged
+    raise IntegrityError(
+        f"'{printable(version)}' has no {MANIFEST}. Restore it from a copy, or name an older "
+        "version."
+    )
 
 
 def _where_then(folder: Path) -> str:

@@ -25,6 +25,7 @@ from kerasrecipes.cli import (
     operating,
     optimizing,
     photos,
+    promoting,
     recipes,
     recommending,
     watching,
@@ -63,6 +64,10 @@ COMMANDS = {
     "explain": models.explain,
     "review": photos.review,
     "drift": watching.drift,
+    "promote": promoting.promote,
+    "rollback": promoting.rollback,
+    "history": promoting.history,
+    "diff": promoting.diff,
     "optimize": optimizing.optimize,
     "prune": optimizing.prune_saved,
     "quantize": optimizing.quantize_saved,
@@ -70,6 +75,7 @@ COMMANDS = {
 }
 # Arguments whose option has another name, as messages write them between backticks.
 OPTIONS = {
+    "alias": "--as",
     "leave_out_seen": "--leave-out-seen",
     "looks_per_false_alarm": "--looks",
     "max_latency_ms": "--max-ms",

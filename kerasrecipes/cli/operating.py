@@ -64,6 +64,11 @@ LeaveOutSeen = Annotated[
     typer.Option("--leave-out-seen", help="Leave out photos that either was trained or chosen on."),
 ]
 
+Exported = Annotated[
+    bool,
+    typer.Option("--exported", help="Ask the exported files, as they answer in use."),
+]
+
 
 def operate(
     model: Model,
@@ -103,6 +108,7 @@ def operate(
 def compare(
     models_and_photos: ModelsAndPhotos,
     leave_out_seen: LeaveOutSeen = False,
+    exported: Exported = False,
     label: LabelColumn = None,
     labels: LabelColumns = None,
     value: ValueColumn = None,
@@ -128,7 +134,8 @@ def compare(
         raise typer.BadParameter("name two models and photos, or a model, two versions and photos.")
     columns = as_asked(label=label, labels=labels, value=value)
     chosen: Any = Bundle.load(first).scan(photos, **columns) if columns else photos
-    found = compare_bundles(first, second, chosen, leave_out_seen=leave_out_seen)
+    how = {"leave_out_seen": leave_out_seen, "exported": exported}
+    found = compare_bundles(first, second, chosen, **how)
     if html is not None:
         write_whole(html, found.page().encode())
     print_json(found.to_dict()) if as_json else print(found)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrecipes.arguments import named
+from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.data.examples import CLASS, LABELS, Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, listed, printable
@@ -24,6 +25,7 @@ def compare_bundles(
     photos: Examples | str | Path,
     *,
     leave_out_seen: bool = False,
+    exported: bool = False,
 ) -> Comparison:
     """Find out on new photos whether one saved model may replace another.
 
@@ -38,26 +40,26 @@ def compare_bundles(
             declared, only that is used.
         leave_out_seen: Leave photos out that either was trained or chosen on, instead of refusing
             them.
+        exported: Ask the exported files that `Predictor` would take, without tensorflow, rather
+            than the Keras models.
 
     Returns:
         The differences with intervals, and a verdict; print it.
 
     Raises:
         DataError: If the models do not answer the same question, either has seen some of the
-            photos, photos have unknown classes, or a model answers with NaN.
+            photos, photos have unknown classes, a model answers with NaN, or has no verified
+            export where these are to be asked.
         IntegrityError: If a file of a bundle was changed.
         ValueError: If both are the same bundle.
     """
-    from kerasrecipes.data.inference import predict_scores
-
     first, second = Bundle.load(champion), Bundle.load(challenger)
-    _check_comparable(first, second)
+    check_comparable(first, second)
     chosen, left_out = _unseen(first, second, photos, leave_out_seen)
     task, output = get_task(first.output.task), first.output
     targets = task.targets(chosen, output)
     before, after = (
-        _aligned(one, predict_scores(one.load_model(), one.scan(chosen)), output)
-        for one in (first, second)
+        _aligned(one, answers_of(one, chosen, exported), output) for one in (first, second)
     )
     groups = group_numbers(chosen.groups, len(chosen))
     found = paired_measures(task, targets, before, after, groups)
@@ -79,8 +81,41 @@ def compare_bundles(
     )
 
 
-def _check_comparable(first: Bundle, second: Bundle) -> None:
-    """Refuse models that do not answer the same question, before any work."""
+def answers_of(bundle: BundleFolder, photos: Examples, exported: bool) -> np.ndarray:
+    """Ask a model about photos, each prepared as it wants them.
+
+    Args:
+        bundle: The model.
+        photos: What it is asked about.
+        exported: Whether the file is asked that `Predictor` would take, or the Keras model.
+
+    Returns:
+        The answers, float32, shape `(n, width)`.
+
+    Raises:
+        DataError: If a photo cannot be read, or the model has no verified export.
+    """
+    prepared = bundle.scan(photos)
+    if exported:
+        from kerasrecipes.export.format import ask
+        from kerasrecipes.serve.predictor import Predictor
+
+        return ask(Predictor(bundle).model, prepared.each(bundle.input.shape), bundle.output)
+    from kerasrecipes.data.inference import predict_scores
+
+    return predict_scores(bundle.load_model(), prepared)
+
+
+def check_comparable(first: BundleFolder, second: BundleFolder) -> None:
+    """Refuse models that do not answer the same question, before any work.
+
+    Args:
+        first, second: The models.
+
+    Raises:
+        DataError: If they do not.
+        ValueError: If they are the same.
+    """
     if first.folder.resolve() == second.folder.resolve():
         raise ValueError(
             f"`champion` and `challenger` are the same, '{printable(first.folder)}'. Name another "

@@ -93,7 +93,8 @@ class Predictor:
 
     From a bundle, the digest is checked before the file is opened, and photos are decoded, and
     texts read, as in training. A lone file of this package carries what that takes inside.
-    What it answers with is `output`; what it takes, `input`. Threads may share one.
+    What it answers with is `output`; what it takes, `input`; the opened file is `model`. Threads
+    may share one.
 
     Args:
         model: A `Bundle`, its folder, or a `.tflite` or `.onnx` file.
@@ -120,14 +121,14 @@ class Predictor:
             chosen = _format_of(path)
             contract = chosen.read_contract(path)
             self.export = path.name
-            self._model = _loaded(chosen, path, threads)
+            self.model = _loaded(chosen, path, threads)
         else:
             bundle = _load(model)
-            record = _choose(bundle, export)
+            record = chosen_export(bundle, export)
             self.export, contract = record.name, bundle.contract()
             with opened(record, bundle) as copy:
-                self._model = _loaded(get_format(record.format), copy.path, threads)
-        self.input = check_loaded(self._model, contract, self.export)
+                self.model = _loaded(get_format(record.format), copy.path, threads)
+        self.input = check_loaded(self.model, contract, self.export)
         self.output, self.others = contract.output, contract.outputs[1:]
         self._modality, self._task = get_modality(contract.modality), get_task(self.output.task)
 
@@ -207,7 +208,7 @@ class Predictor:
             one = self._modality.decode(source, self.input)
         except DataError as error:
             return Prediction(name, error=str(error))
-        answers = self._model(one[None])
+        answers = self.model(one[None])
         answer = answers[self.output.name][0]
         if not np.isfinite(answer).all():
             return Prediction(name, error="The model answers with NaN or infinity. Verify it.")
@@ -270,7 +271,17 @@ def _format_of(path: Path) -> ExportFormat:
     return find_format(path) or get_format("tflite")
 
 
-def _choose(bundle: "BundleFolder", export: str | None) -> ExportRecord:
+def chosen_export(bundle: "BundleFolder", export: str | None = None) -> ExportRecord:
+    """Return the export that predicts.
+
+    Args:
+        bundle: A bundle.
+        export: Its name; by default the smallest verified `.tflite`, or else the smallest of all.
+
+    Raises:
+        DataError: If the bundle has no verified export.
+        ValueError: If it has no export of that name.
+    """
     records = bundle.exports()
     if not records:
         raise DataError(no_exports(bundle.folder))

@@ -111,9 +111,14 @@ ROOMS = {
     ),
     "release": Room(
         "bundles data evaluation explaining export heads photos statistics",
-        later="drift report verify",
+        later="drift report serve verify",
         libraries="numpy",
         later_libraries="jinja2 keras sklearn",
+    ),
+    "promotion": Room(
+        "bundles data drift heads release serve statistics",
+        later="verify",
+        libraries="numpy pydantic",
     ),
     "training": Room(
         "backbones bundles data drift engine evaluation heads losses metrics novelty photos "
@@ -147,7 +152,7 @@ ROOMS = {
     ),
     "cli": Room(
         later="backbones choosing data diagnosis drift engine export optimization photos "
-        "release report review serve settings templates texts training verify",
+        "promotion release report review serve settings templates texts training verify",
         libraries="typer",
     ),
     "__main__": Room("cli"),

@@ -184,7 +184,7 @@ def test_nan_answers_are_errors(exported_once, photos):
         def __call__(self, batch):
             return {"scores": np.full((1, 3), np.nan, np.float32)}
 
-    predictor._model = Broken()
+    predictor.model = Broken()
     assert "NaN or infinity" in predictor.predict(photos / "0.png")[0].error
 
 

@@ -1,0 +1,74 @@
+"""Commands that say which version of a model is in use, and how that came."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasrecipes.cli.options import Json, Model, print_json
+
+ModelFolder = Annotated[Path, typer.Argument(help="A model's folder, e.g. saved_models/tiles.")]
+Alias = Annotated[str, typer.Option("--as", help="The alias, e.g. champion or candidate.")]
+Who = Annotated[
+    str | None, typer.Option(help="Who does it, for the log; else the name of this user.")
+]
+Why = Annotated[str, typer.Option(help="The reason, for the log.")]
+
+
+def promote(
+    model: ModelFolder,
+    version: Annotated[int, typer.Argument(help="The number of the version.")],
+    alias: Alias = "champion",
+    gates: Annotated[
+        Path | None, typer.Option(help="A TOML file of what is asked, e.g. gates.toml.")
+    ] = None,
+    who: Who = None,
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Let an alias mean a version of a model, if it passes the gates.
+
+    Its files and golden vectors are checked in any case. Exits with 3 if it does not pass.
+    """
+    from kerasrecipes.promotion.promoting import promote_version
+
+    found = promote_version(model, version, alias=alias, gates=gates, who=who, why=why)
+    print_json(found.to_dict()) if as_json else print(found)
+
+
+def rollback(
+    model: ModelFolder,
+    alias: Alias = "champion",
+    who: Who = None,
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Let an alias mean the version again that it meant before, at once."""
+    from kerasrecipes.promotion.promoting import roll_back
+
+    found = roll_back(model, alias=alias, who=who, why=why)
+    print_json(found.to_dict()) if as_json else print(found)
+
+
+def history(model: ModelFolder, as_json: Json = False) -> None:
+    """Tell what the aliases of a model mean, who changed them and why.
+
+    Exits with 4 if the log was changed.
+    """
+    from kerasrecipes.promotion.history import model_history
+
+    found = model_history(model)
+    print_json(found.to_dict()) if as_json else print(found)
+
+
+def diff(
+    before: Model,
+    after: Annotated[Path, typer.Argument(help="Another version, or its number.")],
+    as_json: Json = False,
+) -> None:
+    """Tell what differs between two versions: data, settings, numbers and files."""
+    from kerasrecipes.promotion.difference import diff_versions
+
+    beside = str(after).isdigit() and not after.exists()
+    found = diff_versions(before, before.parent / after if beside else after)
+    print_json(found.to_dict()) if as_json else print(found)

@@ -1,0 +1,32 @@
+"""Which version of a model is in use: aliases, gates before them, and a log of who and why."""
+
+from typing import TYPE_CHECKING
+
+from kerasrecipes.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from kerasrecipes.promotion.difference import (
+        VersionDifference as VersionDifference,
+        diff_versions as diff_versions,
+    )
+    from kerasrecipes.promotion.gates import Gates as Gates
+    from kerasrecipes.promotion.history import (
+        ModelHistory as ModelHistory,
+        model_history as model_history,
+    )
+    from kerasrecipes.promotion.promoting import (
+        Promotion as Promotion,
+        PromotionRefused as PromotionRefused,
+        promote_version as promote_version,
+        roll_back as roll_back,
+    )
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "difference": "VersionDifference diff_versions",
+        "gates": "Gates",
+        "history": "ModelHistory model_history",
+        "promoting": "Promotion PromotionRefused promote_version roll_back",
+    },
+)

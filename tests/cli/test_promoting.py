@@ -1,0 +1,30 @@
+"""Promoting and going back, as people type it."""
+
+import json
+import shutil
+
+
+def test_from_promotion_to_rollback(kr, exported_once, tmp_path):
+    model = tmp_path / "colours"
+    for number in ("1", "2"):
+        shutil.copytree(exported_once.folder, model / number)
+    code, out, _ = kr("promote", model, 1, "--who", "ana", "--why", "it is good")
+    assert code == 0 and "is version 1 now" in out and "golden vectors  passed" in out
+    code, out, _ = kr("promote", model, 2, "--as", "champion", "--json")
+    assert code == 0 and json.loads(out)["version"] == 2
+    code, out, _ = kr("history", model)
+    assert code == 0 and "it is good" in out and "champion is 2" in out
+    code, out, _ = kr("rollback", model, "--why", "false alarms")
+    assert code == 0 and "is version 1 now, and no longer version 2" in out
+    code, out, _ = kr("diff", model / "1", "2")
+    assert code == 0 and "say the same" in out
+    gates = tmp_path / "gates.toml"
+    gates.write_text("max_size_mb = 0.0001\n")
+    code, _, err = kr("promote", model, 2, "--gates", gates)
+    assert code == 3 and "does not pass 1 of 3 gates: size: " in err
+    code, _, err = kr("promote", model, 2, "--as", "No!")
+    assert code == 1 and "`--as` must be a name" in err
+    text = (model / "history.jsonl").read_text().replace("ana", "eve", 1)
+    (model / "history.jsonl").write_text(text)
+    code, _, err = kr("history", model)
+    assert code == 4 and "was changed in line 2, or before it" in err
