@@ -32,6 +32,7 @@ HOSTILE = [
 HELD = set(
     "Ablation ActivationRange AdaptedModel AdapterSummary Backbone BackboneSpec BatchNormChange "
     "Benchmark Layout Signal SignalSet Text TextBackbone TextSet Tokens "
+    "Gates ModelHistory Promotion VersionDifference "
     "Bundle DriftReport ReferenceProfile Shift "
     "BundleEvaluation CheckReport ClassHead ClassResult Comparison Continuation Estimate "
     "EnsembleBundle Evaluation "
@@ -79,6 +80,7 @@ def sound(tmp_path_factory):
         **dict.fromkeys(("recipe", "teacher", "student"), recipe),
         **dict.fromkeys(("train", "val", "photos", "examples"), none),
         "texts": kr.TextSet(texts=(), class_names=("a", "b"), root=folder),
+        **dict.fromkeys(("before", "after"), folder / "none"),
         **dict.fromkeys(("bundle", "folder", "source", "to", "store", "log_dir"), folder / "none"),
         "scaling": "none",
         **dict.fromkeys(("labels", "units"), labels),
@@ -106,6 +108,9 @@ def sound(tmp_path_factory):
 # Where an argument of that name is another thing.
 OTHERWISE = {
     "Predictor": {"model": Path("none")},
+    "promote_version": {"model": Path("none"), "version": 1},
+    "roll_back": {"model": Path("none")},
+    "model_history": {"model": Path("none")},
     "fine_tune_images": {"photos": Path("none")},
     "decode_photo": {"photo": b"x"},
     "cost_matrix": {"costs": {"a": {"b": 2.0}}},
