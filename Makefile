@@ -9,7 +9,7 @@ PARALLEL ?= --numprocesses 2 --dist loadfile
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo test quick lint newest docs picture clean
+.PHONY: setup demo test quick lint newest docs picture wheels clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make quick              the tests that need no real weights or data"
 	@echo "make newest             the tests that touch Keras, with its newest version"
 	@echo "make docs               the reference, from the docstrings, into build/docs/"
+	@echo "make wheels             the two wheels, kerasrecipes and the light runtime, into dist/"
 	@echo "make picture            draw the rooms and their arrows into CONTRIBUTING.md"
 
 setup: $(STAMP)
@@ -51,6 +52,9 @@ lint: setup
 
 docs: setup
 	$(BIN)/python docs/build.py build/docs
+
+wheels: setup
+	$(BIN)/python .ci/wheels dist
 
 picture:
 	$(PYTHON) tests/architecture/picture.py

@@ -76,6 +76,34 @@ class MissingDependencyError(KerasRecipesError, ImportError):
     """An optional package is needed and not installed."""
 
 
+# What training takes, and a light install has not.
+_FOR_TRAINING = {
+    "keras", "matplotlib", "scipy", "sklearn", "tensorflow", "tensorflow_model_optimization",
+    "tf_keras",
+}  # fmt: skip
+
+
+def explained(error: ModuleNotFoundError) -> ModuleNotFoundError | MissingDependencyError:
+    """Say what to install where a light install lacks what training takes.
+
+    Args:
+        error: What Python says.
+
+    Returns:
+        The same error where something else is missing.
+
+    Example:
+        >>> print(explained(ModuleNotFoundError("No module named 'keras'", name="keras")))
+        This needs 'keras', which a light install leaves out. Run: pip install kerasrecipes
+    """
+    lacks = (error.name or "").partition(".")[0]
+    if lacks not in _FOR_TRAINING:
+        return error
+    return MissingDependencyError(
+        f"This needs '{lacks}', which a light install leaves out. Run: pip install kerasrecipes"
+    )
+
+
 class PluginError(KerasRecipesError, ImportError):
     """An installed package adds an entry to a catalogue, and it cannot be used."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 
@@ -33,11 +34,11 @@ def lazy_names(
 
     def __getattr__(name: str) -> Any:
         if name in packages:
-            return import_module(f"{package}.{name}")
+            return _imported(f"{package}.{name}")
         if name in places:
-            return getattr(import_module(f"{package}.{places[name]}"), name)
+            return getattr(_imported(f"{package}.{places[name]}"), name)
         if not name.startswith("_"):
-            for room in (import_module(f"{package}.{other}") for other in packages):
+            for room in (_imported(f"{package}.{other}") for other in packages):
                 if name in room.__all__:
                     return getattr(room, name)
         from kerasrecipes.errors import did_you_mean
@@ -45,3 +46,12 @@ def lazy_names(
         raise AttributeError(f"{package} has no {name!r}.{did_you_mean(name, public)}")
 
     return __getattr__, lambda: list(public), public
+
+
+def _imported(module: str) -> ModuleType:
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        from kerasrecipes.errors import explained
+
+        raise explained(error) from error

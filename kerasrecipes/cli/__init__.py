@@ -30,7 +30,7 @@ from kerasrecipes.cli import (
     recommending,
     watching,
 )
-from kerasrecipes.errors import DISK_REMEDIES, KerasRecipesError, printable
+from kerasrecipes.errors import DISK_REMEDIES, KerasRecipesError, explained, printable
 
 app = typer.Typer(
     name="kerasrecipes",
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):  # a closed stream is None, a notebook's has none
             stream.reconfigure(errors="backslashreplace")
     try:
-        with _ended_by_signals():
+        with _ended_by_signals(), _told_what_is_missing():
             _run(arguments)
     except SystemExit as end:
         if _was_interrupted(end):
@@ -133,6 +133,14 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         print(f"{type(error).__name__}: {_message(error)}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 1))
+
+
+@contextmanager
+def _told_what_is_missing() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise explained(error) from error
 
 
 def _run(arguments: list[str] | None) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import difference_interval, wilson_interval, z_of
+from kerasrecipes.statistics.intervals import difference_interval, t_of, wilson_interval, z_of
 
 # Correlations within a unit that are told apart: finely where large units show the least.
 _EDGES = np.linspace(0, 1, 41) ** 2
@@ -136,12 +136,10 @@ def _effective_rows(
 ) -> float:
     """Return how many independent rows would tell as much of the mean, by the larger of the effect
     that is measured and the one that is expected."""
-    from scipy.stats import t
-
     count, plain = len(np.unique(units)), float(values.var()) / len(values)
     if count == len(values):
         return float(count)
-    fewer = z_of(confidence) / float(t.ppf((1 + confidence) / 2, count - 1))
+    fewer = z_of(confidence) / t_of(confidence, count - 1)
     measured = max(1.0, _variance(values, units) / plain) if plain else 1.0
     return len(values) / max(measured / fewer**2, expected)
 
@@ -150,8 +148,6 @@ def _expected_effect(right: np.ndarray, units: np.ndarray) -> float:
     """Return how many times more the variance of a share is than if rows were independent, as
     expected of rows of which anything may be correlated: from a uniform prior of the correlation
     in a unit, and one of the share over what so many units leave open, uniform in its angle."""
-    from scipy.special import betaln
-
     places = np.unique(units, return_inverse=True)[1]
     pairs = np.stack([np.bincount(places, weights=right), np.bincount(places)])
     size = float((pairs[1] ** 2).sum() / len(right))
@@ -161,10 +157,15 @@ def _expected_effect(right: np.ndarray, units: np.ndarray) -> float:
     shares = np.sin(angles[(angles > 0) & (angles < math.pi / 2)])[:, None, None] ** 2
     others = (1 - _CORRELATIONS[:, None]) / _CORRELATIONS[:, None]
     a, b = shares * others, (1 - shares) * others
-    chances = betaln(happened + a, sizes - happened + b) - betaln(a, b)
+    chances = _log_beta(happened + a, sizes - happened + b) - _log_beta(a, b)
     likely = (chances * times).sum(axis=-1)
     weights = np.exp(likely - likely.max()).sum(axis=0) * np.diff(_EDGES)
     return float(1 + weights @ _CORRELATIONS / weights.sum() * (size - 1))
+
+
+def _log_beta(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    log_gamma = np.vectorize(math.lgamma, otypes=[np.float64])
+    return log_gamma(a) + log_gamma(b) - log_gamma(a + b)
 
 
 def _check(values: np.ndarray, units: np.ndarray) -> None:

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
 
 from kerasrecipes.arguments import named
+from kerasrecipes.statistics.sequential import student_tail
 
 # Counts of resampled rows held at once: about 16 MB, whatever the size of the test set.
 _CELLS = 2_000_000
@@ -274,10 +276,8 @@ def resampled_interval(
     values = _defined(values)
     if not len(values) or units == 1:
         return math.nan, math.nan
-    from scipy.stats import t
-
     spread = float(values.std()) * math.sqrt(units / (units - 1))
-    reach = float(t.ppf((1 + confidence) / 2, units - 1)) * spread
+    reach = t_of(confidence, units - 1) * spread
     if lies == SHARE and reach and 0 < value < 1:
         rows = value * (1 - value) * (z_of(confidence) / reach) ** 2
         return wilson_interval(value * rows, rows, confidence)
@@ -301,3 +301,29 @@ def z_of(confidence: float) -> float:
     if not 0 < confidence < 1:
         raise ValueError(f"`confidence` must be between 0 and 1. Received: {confidence}.")
     return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+@cache
+def t_of(confidence: float, freedom: int) -> float:
+    """Return within how many estimated standard errors a mean is, with such a probability.
+
+    Args:
+        confidence: The probability.
+        freedom: Degrees of freedom, a whole number of at least 1.
+
+    Raises:
+        ValueError: If `confidence` is not between 0 and 1.
+
+    Example:
+        >>> round(t_of(0.95, 20), 3)
+        2.086
+    """
+    t, wanted = z_of(confidence), (1 - confidence) / 2
+    height = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)
+    height -= math.log(freedom * math.pi) / 2
+    while True:  # Newton's method comes from below, since the tail is convex
+        density = math.exp(height - (freedom + 1) / 2 * math.log1p(t * t / freedom))
+        further = t + (student_tail(t, freedom) - wanted) / density
+        if not further > t:
+            return t
+        t = further

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasrecipes.statistics.clustered import clustered_difference, clustered_error
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import paired_difference_interval
+from kerasrecipes.statistics.intervals import paired_difference_interval, t_of
 from kerasrecipes.statistics.shares import share_of
 
 
@@ -63,9 +63,7 @@ def mean_of_numbers(
     count = len(np.unique(units))
     if count < 2 or not math.isfinite(mean):
         return Estimate(mean)
-    from scipy.stats import t
-
-    half = float(t.ppf((1 + confidence) / 2, count - 1)) * clustered_error(values, units)
+    half = t_of(confidence, count - 1) * clustered_error(values, units)
     return Estimate(mean, mean - half, mean + half)
 
 

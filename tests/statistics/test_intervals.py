@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from kerasrecipes.statistics.bootstrap import bootstrap_estimates
 from kerasrecipes.statistics.intervals import (
@@ -14,6 +15,7 @@ from kerasrecipes.statistics.intervals import (
     percentile_interval,
     resample_counts,
     resampled_interval,
+    t_of,
     wilson_interval,
 )
 
@@ -207,3 +209,11 @@ def test_balanced_accuracy_of_few_groups_is_covered(units):
             )
         hits += found.low <= 0.825 <= found.high
     assert hits / rounds > 0.90
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 20, 655, 20_000])
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+def test_the_reach_of_t_is_that_of_scipy(freedom, confidence):
+    assert t_of(confidence, freedom) == pytest.approx(
+        stats.t.ppf((1 + confidence) / 2, freedom), rel=1e-9
+    )
