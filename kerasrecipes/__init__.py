@@ -113,10 +113,12 @@ if TYPE_CHECKING:
     from kerasrecipes.photos.split import split_photos as split_photos
     from kerasrecipes.promotion import (
         Gates as Gates,
+        ModelCheck as ModelCheck,
         ModelHistory as ModelHistory,
         Promotion as Promotion,
         PromotionRefused as PromotionRefused,
         VersionDifference as VersionDifference,
+        check_bundle as check_bundle,
         diff_versions as diff_versions,
         model_history as model_history,
         promote_version as promote_version,
@@ -227,8 +229,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "photos": "Augmentation CheckReport DecodePolicy Photo PhotoSet check_photos "
         "photos_from_arrays photos_from_dataset "
         "register_augmentation scan_photos",
-        "promotion": "Gates ModelHistory Promotion PromotionRefused VersionDifference "
-        "diff_versions model_history promote_version roll_back",
+        "promotion": "Gates ModelCheck ModelHistory Promotion PromotionRefused VersionDifference "
+        "check_bundle diff_versions model_history promote_version roll_back",
         "quantization": "QuantizationSensitivity",
         "release.bundle": "Bundle",
         "release.comparing": "compare_bundles",

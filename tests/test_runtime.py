@@ -1,4 +1,4 @@
-"""The light install: what it holds and weighs, and what it can do where nothing else is installed."""
+"""The light install: what it holds and weighs, and what it can do by itself."""
 
 import os
 import re
@@ -83,18 +83,22 @@ def test_the_light_install_is_small_and_quick(light, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_light_install_predicts_verifies_and_watches(light, small_saved, tmp_path, draw_part):
-    from PIL import Image
+def test_the_light_install_predicts_verifies_and_watches(light, exported, tiny, tmp_path):
+    import kerasrecipes as kr
 
-    small_saved.export("tflite", "float32", overwrite=True, signatures=("embed",))
-    (tmp_path / "new").mkdir()
-    for seed in range(60):
-        kind = ("dot", "plain", "stripe")[seed % 3]
-        Image.fromarray(draw_part(kind, 1000 + seed)).save(tmp_path / "new" / f"{seed}.png")
-    program, model = light / "kerasrecipes", small_saved.folder
-    assert "%" in run(program, "predict", model, "new/0.png", cwd=tmp_path)
+    for name, seed in (("held_out", 51), ("new", 52)):
+        pixels, labels = tiny.colour_photos(60, seed)
+        for i, (photo, label) in enumerate(zip(pixels, labels, strict=True)):
+            path = tmp_path / name / tiny.CLASS_NAMES[label] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(tiny.png(photo))
+    file = exported.export("tflite", overwrite=True, signatures=("embed",)).path
+    kr.profile_bundle(exported, tmp_path / "held_out").write(tmp_path / "profile.npz")
+    program, model = light / "kerasrecipes", exported.folder
+    assert "%" in run(program, "predict", model, "new", cwd=tmp_path)
     assert "latency" in run(program, "verify", model, cwd=tmp_path)
-    assert "6 photos" in run(program, "drift", model, "new", cwd=tmp_path, rc=6)
+    said = run(program, "drift", file, "new", "--reference", "profile.npz", cwd=tmp_path)
+    assert said.startswith("No change seen: 60 photos, compared with 60.")
     said = run(program, "train", "new", "--to", "saved", cwd=tmp_path, rc=1)
     assert said.endswith("a light install leaves out. Run: pip install kerasrecipes\n")
 

@@ -64,6 +64,7 @@ COMMANDS = {
     "explain": models.explain,
     "review": photos.review,
     "drift": watching.drift,
+    "check": promoting.check,
     "promote": promoting.promote,
     "rollback": promoting.rollback,
     "history": promoting.history,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasrecipes.cli.options import Json, Model, print_json
+from kerasrecipes.errors import printable
 
 ModelFolder = Annotated[Path, typer.Argument(help="A model's folder, e.g. saved_models/tiles.")]
 Alias = Annotated[str, typer.Option("--as", help="The alias, e.g. champion or candidate.")]
@@ -72,3 +73,48 @@ def diff(
     beside = str(after).isdigit() and not after.exists()
     found = diff_versions(before, before.parent / after if beside else after)
     print_json(found.to_dict()) if as_json else print(found)
+
+
+def check(
+    model: Model,
+    photos: Annotated[
+        Path | None,
+        typer.Argument(help="Labelled photos that it has not seen; else those the budget names."),
+    ] = None,
+    budget: Annotated[
+        Path | None, typer.Option(help="A TOML file of what is asked, as gates are.")
+    ] = None,
+    champion: Annotated[
+        Path | None,
+        typer.Option(help="It must not be worse than this, e.g. saved_models/tiles@champion."),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit's XML, too.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write Markdown, too, e.g. for a pull request.")
+    ] = None,
+    workflow: Annotated[
+        Path | None,
+        typer.Option(help="Write a workflow that does this in CI: a .github/… or .gitlab… file."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask of a saved model what a budget asks; for CI.
+
+    Exits with 3 if something does not hold, with 4 if a file was changed.
+    """
+    from kerasrecipes.files import write_whole
+    from kerasrecipes.promotion.checking import check_bundle
+    from kerasrecipes.promotion.workflows import write_workflow
+
+    if workflow is not None:
+        write_workflow(workflow, model, photos, budget, champion)
+        return print(f"Written to '{printable(workflow)}'. Read it, and commit it.")
+    if budget is None:
+        raise typer.BadParameter("name a file, e.g. budget.toml.", param_hint="'--budget'")
+    found = check_bundle(model, photos, budget=budget, champion=champion)
+    for path, text in ((junit, found.junit()), (markdown, found.markdown())):
+        if path is not None:
+            write_whole(path, text.encode())
+    print_json(found.to_dict()) if as_json else print(found)
+    if not found.passed:
+        raise typer.Exit(found.exit_code)

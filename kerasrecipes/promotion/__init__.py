@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from kerasrecipes.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from kerasrecipes.promotion.checking import check_bundle as check_bundle
     from kerasrecipes.promotion.difference import (
         VersionDifference as VersionDifference,
         diff_versions as diff_versions,
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
         ModelHistory as ModelHistory,
         model_history as model_history,
     )
+    from kerasrecipes.promotion.model_check import ModelCheck as ModelCheck
     from kerasrecipes.promotion.promoting import (
         Promotion as Promotion,
         PromotionRefused as PromotionRefused,
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
+        "model_check": "ModelCheck",
+        "checking": "check_bundle",
         "difference": "VersionDifference diff_versions",
         "gates": "Gates",
         "history": "ModelHistory model_history",

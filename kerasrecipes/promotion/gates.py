@@ -35,11 +35,13 @@ class Gates(BaseModel):
         min_accuracy: Least share of right answers to them.
         min_worst_class: Least share of them that is found of any class.
         max_latency_ms: Most milliseconds, the median on one thread of this machine.
+        max_p95_ms: Most milliseconds that 95 of 100 answers take there.
         max_size_mb: Most megabytes of the exported file.
         max_memory_mb: Most megabytes of memory beyond the runtime's own.
         operating_point: Whether it must have an operating point; it must in any case where the one
             that it replaces has one.
         drift_profile: Whether it must hold what drift is measured from.
+        licences: Which licences its pretrained weights may have, e.g. `["Apache-2.0", "none"]`.
         same_question: Whether its classes, task and kind of data must be those of the one that it
             replaces.
     """
@@ -51,10 +53,12 @@ class Gates(BaseModel):
     min_accuracy: _Share | None = None
     min_worst_class: _Share | None = None
     max_latency_ms: _Limit | None = None
+    max_p95_ms: _Limit | None = None
     max_size_mb: _Limit | None = None
     max_memory_mb: _Limit | None = None
     operating_point: bool = False
     drift_profile: bool = False
+    licences: tuple[str, ...] | None = None
     same_question: bool = True
 
     def check(self, where: str) -> None:
@@ -74,11 +78,12 @@ class Gates(BaseModel):
             )
 
 
-def read_gates(path: str | Path) -> tuple[Gates, str]:
+def read_gates(path: str | Path, photos: str | Path | None = None) -> tuple[Gates, str]:
     """Read a file of gates.
 
     Args:
         path: The file; what it names lies beside it.
+        photos: In place of the photos that it names.
 
     Returns:
         The gates, and the digest of the file.
@@ -94,6 +99,8 @@ def read_gates(path: str | Path) -> tuple[Gates, str]:
         values = tomllib.loads(content.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise DataError(f"{where} is no TOML file: {printable(error)}. Correct it.") from error
+    if photos is not None:
+        values["photos"] = str(Path(photos).absolute())
     for name in values.keys() - Gates.model_fields.keys():
         raise DataError(
             f"{where} asks for {printable(name)!r}, which is no gate."

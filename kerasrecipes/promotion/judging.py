@@ -10,7 +10,7 @@ from kerasrecipes.bundles.export_record import ExportRecord
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.profile import PROFILE_FILE
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.heads import get_task
 from kerasrecipes.promotion.gates import Gates
 from kerasrecipes.release.bundle import Bundle
@@ -19,7 +19,7 @@ from kerasrecipes.release.comparison import MIXED, WORSE
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.intervals import wilson_interval
 
-_NO_CHAMPION = "the alias is new, so there is nothing to compare with"
+_NO_CHAMPION = "no version is in use yet, so there is nothing to compare with"
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,13 @@ class Judged:
             has = PROFILE_FILE in self.bundle.manifest.sha256
             told = "it is there" if has else "the bundle holds none; train again to have one"
             yield GateResult(name="drift profile", passed=has, told=told)
+        if self.gates.licences is not None:
+            yield self._licence(self.gates.licences)
+
+    def _licence(self, allowed: tuple[str, ...]) -> GateResult:
+        has = self.bundle.manifest.weights.get("licence", "not stated")
+        told = f"the pretrained weights are under '{printable(has)}'; allowed: {listed(allowed)}"
+        return GateResult(name="licence", passed=has in allowed, told=told)
 
     def _question(self, champion: Bundle) -> GateResult:
         try:
@@ -90,6 +97,7 @@ class Judged:
         memory = None if found.memory_bytes is None else found.memory_bytes / 1e6
         for name, value, limit, unit in (
             ("latency", found.latency[1].median_ms, gates.max_latency_ms, "ms"),
+            ("latency, p95", found.latency[1].p95_ms, gates.max_p95_ms, "ms"),
             ("size", found.size_bytes / 1e6, gates.max_size_mb, "MB"),
             ("memory", memory, gates.max_memory_mb, "MB"),
         ):

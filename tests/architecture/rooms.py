@@ -118,7 +118,7 @@ ROOMS = {
     "promotion": Room(
         "bundles data drift heads release serve statistics",
         later="verify",
-        libraries="numpy pydantic",
+        libraries="numpy pydantic pytest",
     ),
     "training": Room(
         "backbones bundles data drift engine evaluation heads losses metrics novelty photos "
