@@ -147,7 +147,12 @@ if TYPE_CHECKING:
     from kerasrecipes.report.plots.contact_sheet import draw_augmentation as draw_augmentation
     from kerasrecipes.report.run_report import RunReport as RunReport
     from kerasrecipes.review import ReviewServer as ReviewServer, review_photos as review_photos
-    from kerasrecipes.serve import Prediction as Prediction, Predictor as Predictor
+    from kerasrecipes.serve import (
+        Journal as Journal,
+        JournalEntry as JournalEntry,
+        Prediction as Prediction,
+        Predictor as Predictor,
+    )
     from kerasrecipes.signals import (
         Signal as Signal,
         SignalSet as SignalSet,
@@ -197,6 +202,11 @@ if TYPE_CHECKING:
         verify_bundle as verify_bundle,
         verify_export as verify_export,
     )
+    from kerasrecipes.watching import (
+        WatchReport as WatchReport,
+        WatchSettings as WatchSettings,
+        watch_journal as watch_journal,
+    )
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -245,7 +255,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "report.plots.contact_sheet": "draw_augmentation",
         "report.run_report": "RunReport",
         "review": "ReviewServer review_photos",
-        "serve": "Prediction Predictor",
+        "serve": "Journal JournalEntry Prediction Predictor",
         "signals": "Signal SignalSet check_signals scan_signals",
         "signals.split": "split_signals",
         "surgery": "BitFit Bottleneck LowRank",
@@ -264,6 +274,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "training.texts.text_classifier": "TextClassifier",
         "verify": "Benchmark Latency Tolerance Verification benchmark_bundle "
         "benchmark_export verify_bundle verify_export",
+        "watching": "WatchReport WatchSettings watch_journal",
     },
     own="__version__",
     rooms="backbones callbacks data drift engine evaluation explaining export heads losses metrics "

@@ -6,14 +6,18 @@ to do.
 
 import json
 import math
+import tomllib
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
-from kerasrecipes.errors import listed, printable, repeated
+from kerasrecipes.errors import DataError, did_you_mean, listed, printable, repeated
+from kerasrecipes.regular import read_regular
 
 T = TypeVar("T")
+R = TypeVar("R", bound=BaseModel)
 # A number as reports write it, where NaN is `null` and infinity a word.
 Measured = Annotated[float, BeforeValidator(lambda found: math.nan if found is None else found)]
 DEEPEST = 200
@@ -98,6 +102,34 @@ def checked(kind: type[T], values: Any) -> T:
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
+
+
+def read_toml(kind: type[R], path: Path, **instead: Any) -> R:
+    """Read a record that people write in TOML.
+
+    Args:
+        kind: A pydantic model.
+        path: The file.
+        **instead: Values that take the place of those in the file.
+
+    Raises:
+        DataError: If it is no TOML, or says what is not known or cannot be.
+        OSError: If it cannot be read.
+    """
+    where, known = f"'{printable(path)}'", kind.model_fields
+    try:
+        values = {**tomllib.loads(read_regular(path).decode()), **instead}
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DataError(f"{where} is no TOML file: {printable(error)}. Correct it.") from error
+    for name in values.keys() - known.keys():
+        raise DataError(
+            f"{where} says {printable(name)!r}, which is not known.{did_you_mean(name, known)} "
+            f"Known are {listed(known, 20)}."
+        )
+    try:
+        return checked(kind, values)
+    except ValueError as error:
+        raise DataError(f"{where} cannot be used: {error}. Correct that line.") from error
 
 
 def what_is_wrong(error: ValidationError) -> str:

@@ -64,6 +64,7 @@ COMMANDS = {
     "explain": models.explain,
     "review": photos.review,
     "drift": watching.drift,
+    "monitor": watching.monitor,
     "check": promoting.check,
     "promote": promoting.promote,
     "rollback": promoting.rollback,

@@ -90,3 +90,34 @@ def drift(
         raise typer.Exit(ALARM)
     if found.verdict == INSUFFICIENT:
         raise typer.Exit(NOT_ENOUGH)
+
+
+def monitor(
+    journal: Annotated[Path, typer.Argument(help="The journal of predictions, e.g. journal.db.")],
+    bundle: Annotated[
+        Path, typer.Option(help="The model whose predictions are looked at: its folder.")
+    ],
+    settings: Annotated[
+        Path | None, typer.Option(help="A TOML file: budgets, and who is told of alarms.")
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option(help="A file that remembers the looks; else beside the journal.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a dashboard, too.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Look at what a model answered since the last run: drift, quality, latency and errors.
+
+    Exits with 5 if somebody should look at something, and with 6 if there is too little to tell.
+    """
+    from kerasrecipes.files import write_whole
+    from kerasrecipes.watching.watching import watch_journal
+
+    found = watch_journal(journal, bundle, settings=settings, history=history)
+    if html is not None:
+        write_whole(html, found.page().encode())
+    print_json(found.to_dict()) if as_json else print(found)
+    if found.alarm:
+        raise typer.Exit(ALARM)
+    if found.is_insufficient:
+        raise typer.Exit(NOT_ENOUGH)

@@ -27,7 +27,8 @@ def compare_with(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tu
     Args:
         profile: The reference.
         seen: The new examples, as `ReferenceProfile.sketched` returns them; of those with targets
-            it is compared how good the answers are, see `compare_truth`.
+            it is compared how good the answers are, see `compare_truth`. What is not known of
+            them, inputs or features, is not compared.
         seed: Seed of what is drawn.
 
     Returns:
@@ -36,9 +37,10 @@ def compare_with(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tu
     if seen.targets is not None:
         return compare_truth(profile, seen, seed)
     inputs = dict(zip(profile.facts.inputs, profile.inputs.T, strict=True))
-    found = [_of_numbers(INPUTS, name, inputs[name], seen.inputs[name]) for name in inputs]
-    sides = (profile.features.astype(np.float32), seen.features.astype(np.float32))
-    found.append(Shift(FEATURES, "features", *points_test(*sides, seed=seed)))
+    found = [_of_numbers(INPUTS, name, inputs[name], seen.inputs[name]) for name in seen.inputs]
+    if seen.features.shape[1]:
+        sides = (profile.features.astype(np.float32), seen.features.astype(np.float32))
+        found.append(Shift(FEATURES, "features", *points_test(*sides, seed=seed)))
     output = profile.facts.output
     before, now = profile.answers, seen.answers
     for name, (old, new) in _columns(before, now, output).items():

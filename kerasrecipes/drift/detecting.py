@@ -1,9 +1,10 @@
 """Looking at new examples: once, or again and again with a promise about false alarms."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -86,13 +87,67 @@ def detect_drift(
     past = None if history is None else DriftHistory(history, profile.digest(), labels)
     window = Window(model, photos, labels)
     if min(len(window), len(profile)) < FEWEST:
-        return _report(model, profile, window, promise)
+        return _report(model.modality.noun[1], profile, window, promise)
     seen = observe_inputs(model.runner(), window.batches(), len(window), model.modality)
     if len(seen) < FEWEST:
-        return _report(model, profile, window, promise)
+        return _report(model.modality.noun[1], profile, window, promise)
     seen = profile.sketched(replace(seen, targets=window.targets))
+    noun = model.modality.noun[1]
+    return look_at(profile, seen, window, past, noun, promise=promise, ordinary=ordinary, seed=seed)
+
+
+class Looked(Protocol):
+    """The examples of a look, as far as it is told which they are."""
+
+    names: list[str]
+    sha256: list[str]
+    unreadable: list[str]
+
+    def __len__(self) -> int: ...
+
+    def digest(self) -> str:
+        """Return what tells this window from another."""
+
+    def pictures(self, places: Sequence[int]) -> tuple[bytes, ...]:
+        """Return PNG files of some of what was read, where there are any."""
+
+    def notes(self) -> list[str]:
+        """Say what was left out."""
+
+
+def look_at(
+    profile: ReferenceProfile,
+    seen: Observed,
+    window: Looked,
+    past: DriftHistory | None,
+    noun: str,
+    *,
+    promise: float,
+    ordinary: bool = False,
+    seed: int = 0,
+) -> DriftReport:
+    """Judge what was measured of a window.
+
+    Args:
+        profile: What to compare with.
+        seen: The measurements, as `ReferenceProfile.sketched` returns them; with targets it is
+            compared how good the answers are. Inputs and features may be left out.
+        window: Which examples these are.
+        past: The looks so far; `None` for this one alone.
+        noun: What people call several examples.
+        promise: How many looks there are between alarms without cause.
+        ordinary: Whether the window is declared as it should be.
+        seed: Seed of what is drawn.
+
+    Raises:
+        DataError: If the history is damaged, or another process looked at the same time.
+    """
+    if min(len(seen), len(profile)) < FEWEST:
+        return _report(noun, profile, window, promise)
+    labels = seen.targets is not None
     shifts = compare_with(profile, seen, seed)
-    known = [] if labels else ordinary_in(profile, len(seen))
+    complete = len(seen.inputs) == len(profile.facts.inputs) and seen.features.shape[1] > 0
+    known = ordinary_in(profile, len(seen)) if complete and not labels else []
     if past is None:
         found = judge_alone(shifts, promise, known)
     else:
@@ -105,8 +160,8 @@ def detect_drift(
     if not labels:
         found["expected_quality"] = _expected(profile, seen)
         found["smallest"] = detectable(len(profile), len(seen), len(shifts), 1 / promise)
-        found |= _to_look_at(profile, seen, window) if alarm else {}
-    return _report(model, profile, window, promise, **found)
+        found |= _to_look_at(profile, seen, window) if alarm and seen.features.shape[1] else {}
+    return _report(noun, profile, window, promise, **found)
 
 
 def _profile(reference: ReferenceProfile | str | Path | None, model: Asked) -> ReferenceProfile:
@@ -167,7 +222,7 @@ def _of_labels(
     }
 
 
-def _to_look_at(profile: ReferenceProfile, seen: Observed, window: Window) -> dict[str, Any]:
+def _to_look_at(profile: ReferenceProfile, seen: Observed, window: Looked) -> dict[str, Any]:
     """Name the examples that are least like the reference, and those of them to label."""
     before, now = (one.features.astype(np.float32) for one in (profile, seen))
     spread = np.where(before.std(axis=0) > 0, before.std(axis=0), 1)
@@ -184,13 +239,13 @@ def _to_look_at(profile: ReferenceProfile, seen: Observed, window: Window) -> di
 
 
 def _report(
-    model: Asked,
+    noun: str,
     profile: ReferenceProfile,
-    window: Window,
+    window: Looked,
     promise: float,
     **found: Any,
 ) -> DriftReport:
-    noun, notes = model.modality.noun[1], window.notes()
+    notes = window.notes()
     count = found.pop("examples", len(window) - len(window.unreadable))
     if not found:
         found = {"verdict": INSUFFICIENT, "p_value": 1.0, "used_p": 1.0}

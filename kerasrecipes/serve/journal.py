@@ -361,6 +361,14 @@ class Journal:
             raise sqlite3.DatabaseError(f"line {row[0]} is damaged: {printable(error)}") from error
         return Logged(row[0], row[1], entry, truth, row[2] or 0)
 
+    @property
+    def last_row(self) -> int:
+        """The `row` of the last line that was ever written; 0 if there was none."""
+        with self._told():
+            return self._ask(
+                "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'entries'"
+            )
+
     def counts(self) -> JournalCounts:
         """Return how much it holds, and what it dropped.
 

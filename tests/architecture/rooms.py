@@ -109,6 +109,9 @@ ROOMS = {
     "drift": Room(
         "bundles data export heads statistics", libraries="numpy pydantic", later_libraries="keras"
     ),
+    "watching": Room(
+        "bundles data drift heads serve statistics", later="report", libraries="numpy pydantic"
+    ),
     "release": Room(
         "bundles data evaluation explaining export heads photos statistics",
         later="drift report serve verify",
@@ -152,7 +155,7 @@ ROOMS = {
     ),
     "cli": Room(
         later="backbones choosing data diagnosis drift engine export optimization photos "
-        "promotion release report review serve settings templates texts training verify",
+        "promotion release report review serve settings templates texts training verify watching",
         libraries="typer",
     ),
     "__main__": Room("cli"),
