@@ -183,12 +183,12 @@ if TYPE_CHECKING:
         fine_tune_images as fine_tune_images,
     )
     from kerasrecipes.training.image_classifier import ImageClassifier as ImageClassifier
+    from kerasrecipes.training.linear.probe import ProbeResult as ProbeResult
     from kerasrecipes.training.loading import (
         adopt_model as adopt_model,
         load_recipe as load_recipe,
         register_recipe as register_recipe,
     )
-    from kerasrecipes.training.probe import ProbeResult as ProbeResult
     from kerasrecipes.training.recipe import Recipe as Recipe
     from kerasrecipes.training.texts.fine_tune import fine_tune_texts as fine_tune_texts
     from kerasrecipes.training.texts.text_classifier import TextClassifier as TextClassifier
@@ -268,7 +268,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "training.fine_tune": "FineTuned fine_tune_images",
         "training.image_classifier": "ImageClassifier",
         "training.loading": "adopt_model load_recipe register_recipe",
-        "training.probe": "ProbeResult",
+        "training.linear.probe": "ProbeResult",
         "training.recipe": "Recipe",
         "training.texts.fine_tune": "fine_tune_texts",
         "training.texts.text_classifier": "TextClassifier",

@@ -20,16 +20,14 @@ from kerasrecipes.photos.scan import scan_photos
 from kerasrecipes.photos.split import split_photos
 from kerasrecipes.statistics.clustered import clustered_share
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.training.linear_probe import (
-    build_linear,
-    fit_linear_probe,
-    linear_head,
-    linear_weights,
-    pooled_features,
-)
+from kerasrecipes.training.linear.depths import depth_features, linear_head, linear_model
+from kerasrecipes.training.linear.probe import choice_for
+from kerasrecipes.training.linear.regression import linear_weights
 
 if TYPE_CHECKING:
     import keras
+
+    from kerasrecipes.backbones.spec import Backbone
 
 SPLITS = 3
 
@@ -106,11 +104,16 @@ class Bench:
         """Indices of the photos to judge by, split after split."""
         return np.concatenate([val for _, val in self.splits])
 
-    def probe(self, backbone: "keras.Model", head: Head) -> tuple[dict, TrialExport]:
+    def probe(
+        self, backbone: "keras.Model", spec: "Backbone", head: Head
+    ) -> tuple[dict, TrialExport]:
         """Judge a backbone with a linear head on every split.
+
+        Which linear head is found on the photos to learn from of the first split.
 
         Args:
             backbone: What `BackboneSpec.build` returned.
+            spec: Its specification.
             head: What is to learn from the photos; see `linear_head` for what stands in for it.
 
         Returns:
@@ -124,17 +127,17 @@ class Bench:
         # The trial's last layer is that of the head that stands in.
         output = head.output(self.photos).model_copy(update={"name": linear.output_name})
         targets = task.targets(self.photos, output)
-        model = build_linear(backbone, output.width, linear)
-        (features,) = pooled_features(model, self.photos)
+        (features,) = depth_features(backbone, spec, None, self.photos)
+        first, _ = self.splits[0]
+        choice = choice_for(self.train, features.select(first), head, "auto", self.seed)
         probes, answers = [], []
         for train, val in self.splits:
             weights = linear_weights(self.photos.select(train), output, "auto")
-            learned = (features[train], targets[train], weights)
-            held_out = (features[val], targets[val], self.photos.target)
-            probes.append(fit_linear_probe(*learned, *held_out))
-            answers.append(probes[-1].answers(features[val]))
+            probes.append(choice.solve(features.select(train), targets[train], weights))
+            answers.append(probes[-1].answers(features.last(choice.depths)[val]))
         said, wanted = np.concatenate(answers), targets[self.judged]
         output = task.decided(output, wanted, said)
+        model = linear_model(backbone, spec, linear, output.width, choice.depths)
         probes[0].put_into(model)
         trial = TrialExport.of(model, self.train, self.val, answers[0], output, self.seed)
         return self._judged(task, wanted, said, output), trial

@@ -7,7 +7,7 @@ from kerasrecipes.data.examples import check_examples
 from kerasrecipes.heads.head import HEAD_OF
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.training.image_classifier import ImageClassifier
-from kerasrecipes.training.probe import ProbeResult, probe_recipe
+from kerasrecipes.training.linear.probe import ProbeResult, probe_recipe
 
 
 @named

@@ -20,6 +20,8 @@ from kerasrecipes.training.fitting import checked_examples
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.backbones.spec import Backbone
+
 QUANTIZATIONS = ("int8", "float32")
 
 
@@ -121,10 +123,11 @@ def _measured(
     for name in names:
         label = name.name if isinstance(name, BackboneSpec) else name
         say(f"Measuring {label} …")
-        backbone = _attempt(failed, label, _built, name, image_size)
-        if backbone is None:
+        built = _attempt(failed, label, _built, name, image_size)
+        if built is None:
             continue
-        quality, trial = bench.probe(backbone, head)
+        backbone, spec = built
+        quality, trial = bench.probe(backbone, spec, head)
         for kind in QUANTIZATIONS:
             facts = _attempt(failed, f"{label} as {kind}", trial.measure, kind)
             if facts is not None:
@@ -147,9 +150,11 @@ def _known(backbones: Sequence[str | BackboneSpec] | None) -> list[str | Backbon
     return list(dict.fromkeys(backbones))
 
 
-def _built(name: str | BackboneSpec, image_size: tuple[int, int] | None) -> "keras.Model":
+def _built(
+    name: str | BackboneSpec, image_size: tuple[int, int] | None
+) -> "tuple[keras.Model, Backbone]":
     spec = get_backbone(name)
-    return spec.build(image_size, "default" if spec.load_default else "imagenet")
+    return spec.build(image_size, "default" if spec.load_default else "imagenet"), spec
 
 
 def _attempt(failed: dict[str, str], label: str, action: Callable, *arguments: Any) -> Any:

@@ -39,9 +39,6 @@ def temperature_scale(logits: np.ndarray, labels: np.ndarray) -> float:
     Reference:
         Guo et al., 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
-
     logits, labels = np.asarray(logits, np.float64), np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise DataError(
@@ -64,10 +61,27 @@ def temperature_scale(logits: np.ndarray, labels: np.ndarray) -> float:
             f"{labels.dtype} from {labels.min()} to {labels.max()}. Pass class indices."
         )
 
+    return fitted_temperature(logits, labels, (_LOWEST, _HIGHEST))
+
+
+def fitted_temperature(
+    logits: np.ndarray, labels: np.ndarray, limits: tuple[float, float] = (0.5, 2.0)
+) -> float:
+    """Find the temperature within limits, however few rows there are.
+
+    Args:
+        logits: As in `temperature_scale`.
+        labels: As in `temperature_scale`.
+        limits: The lowest and the highest; of few rows, or of such that are all right, the best
+            one may lie anywhere.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     def log_loss(log_temperature: float) -> float:
         scores = log_softmax(logits / np.exp(log_temperature), axis=1)
         return -float(np.mean(scores[np.arange(len(labels)), labels]))
 
-    bounds = (np.log(_LOWEST), np.log(_HIGHEST))
+    bounds = (np.log(limits[0]), np.log(limits[1]))
     found = minimize_scalar(log_loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
     return float(np.exp(found.x))

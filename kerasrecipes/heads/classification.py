@@ -20,6 +20,8 @@ from kerasrecipes.statistics.resampled import log_losses
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.heads.head import Features
+
 LOGITS = "logits"
 SMOOTHING = 0.1
 
@@ -111,7 +113,7 @@ class ClassificationHead(ClassHead, SmoothedHead):
             arguments["label_smoothing"] = SMOOTHING if can_smooth(self.loss_name) else 0.0
         return arguments
 
-    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
+    def build(self, features: "Features", width: int, seed: int) -> "keras.KerasTensor":
         """Append the head; the layer before its softmax scores is named `"logits"`."""
         from keras import layers
 

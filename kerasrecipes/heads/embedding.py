@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from kerasrecipes.heads.head import Features
+
 EMBEDDING = "embedding"
 CLASS_MEANS = "class_means"
 
@@ -29,7 +31,7 @@ class DirectionsHead(ClassHead, PooledHead):
     units: int = 128
 
     def compared(
-        self, features: "keras.KerasTensor", width: int, scale: float, name: str, seed: int
+        self, features: "Features", width: int, scale: float, name: str, seed: int
     ) -> "keras.KerasTensor":
         """Project a feature map to embeddings, and score their cosines to the directions.
 
@@ -90,7 +92,7 @@ class EmbeddingHead(DirectionsHead):
     loss_name: str = "supervised_contrastive"
     temperature: float = 0.1
 
-    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
+    def build(self, features: "Features", width: int, seed: int) -> "keras.KerasTensor":
         """Append the head; its softmax scores are of no use before `finish`.
 
         Before them come the layers `"logits"` and `"embedding"`.

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from kerasrecipes.losses.class_weights import class_weights
 
 if TYPE_CHECKING:
     import keras
+
+    # One depth of a backbone, or several, the last one last.
+    Features: TypeAlias = keras.KerasTensor | list[keras.KerasTensor]
 
 # How people get what a head wants to learn from.
 SOURCES = {
@@ -48,11 +51,12 @@ class Head(ABC):
     loss_name: str
 
     @abstractmethod
-    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
+    def build(self, features: "Features", width: int, seed: int) -> "keras.KerasTensor":
         """Append the head to a feature map.
 
         Args:
-            features: Tensor of shape `(batch, height, width, channels)`.
+            features: Tensor of shape `(batch, height, width, channels)`; or, of a recipe that has
+                `depths`, a list of such, the last depth last.
             width: How many numbers an answer has, e.g. the number of classes.
             seed: Seed of the initial weights and of the dropout masks.
 

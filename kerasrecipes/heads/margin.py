@@ -13,6 +13,8 @@ from kerasrecipes.losses import COSINES
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.heads.head import Features
+
 
 @named
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class MarginHead(DirectionsHead, SmoothedHead):
     def _loss_arguments(self) -> dict[str, Any]:
         return {"scale": self.scale, **super()._loss_arguments()}
 
-    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
+    def build(self, features: "Features", width: int, seed: int) -> "keras.KerasTensor":
         """Append the head; before its softmax scores come the layers `"logits"`, `"embedding"`."""
         return self.compared(features, width, self.scale, "class_directions", seed)
 

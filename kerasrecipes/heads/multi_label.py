@@ -23,6 +23,8 @@ from kerasrecipes.statistics.resampled import LOSS_FLOOR
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.heads.head import Features
+
 LABEL_LOGITS = "label_logits"
 
 
@@ -114,7 +116,7 @@ class MultiLabelHead(SmoothedHead):
     softened: ClassVar[str | None] = "sigmoid"
     loss_name: str = "binary_cross_entropy"
 
-    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
+    def build(self, features: "Features", width: int, seed: int) -> "keras.KerasTensor":
         """Append the head; its answers are a score for each label, each 0…1."""
         from keras import layers
 

@@ -23,6 +23,8 @@ from kerasrecipes.statistics.resampled import log_losses
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.heads.head import Features
+
 RANK, STEPS = "rank", "steps"
 
 
@@ -118,7 +120,7 @@ class OrdinalHead(ClassHead, SmoothedHead):
     softened: ClassVar[str | None] = "sigmoid"
     loss_name: str = "binary_cross_entropy"
 
-    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
+    def build(self, features: "Features", width: int, seed: int) -> "keras.KerasTensor":
         """Append the head; its answers are a probability for each class."""
         from keras import constraints, layers
 

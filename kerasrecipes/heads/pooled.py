@@ -11,6 +11,8 @@ from kerasrecipes.heads.head import Head
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.heads.head import Features
+
 POOL = "pool"
 NORM = "head_norm"
 NORMS = ("layer", "group")
@@ -63,12 +65,12 @@ class PooledHead(Head):
         return get_loss(self.loss_name, self.predictions, class_counts=class_counts, **arguments)
 
     def projected(
-        self, features: "keras.KerasTensor", units: int, seed: int, **layer: Any
+        self, features: "Features", units: int, seed: int, **layer: Any
     ) -> "keras.KerasTensor":
-        """Pool a feature map and append a dense layer.
+        """Pool feature maps and append a dense layer.
 
         Args:
-            features: Tensor of shape `(batch, height, width, channels)`.
+            features: See `pooled`.
             units: How many numbers it gives.
             seed: Seed of the initial weights and of the dropout masks.
             **layer: Further arguments of the layer, e.g. its `name`.
@@ -100,15 +102,16 @@ class SmoothedHead(PooledHead):
 
 
 def pooled(
-    features: "keras.KerasTensor", dropout: float, seed: int, norm: str | None = None
+    features: "Features", dropout: float, seed: int, norm: str | None = None
 ) -> "keras.KerasTensor":
-    """Pool a feature map by average and by maximum, with dropout.
+    """Pool feature maps by average and by maximum, with dropout.
 
-    An average over the photo drowns a small defect, which the maximum finds.
+    An average over the photo drowns a small defect, which the maximum finds. What an earlier depth
+    sees, the last one may have dropped (Evci et al., 2022, "Head2Toe").
 
     Args:
         features: Tensor of shape `(batch, height, width, channels)`; or `(batch, channels)` of a
-            backbone that has pooled what it read.
+            backbone that has pooled what it read. Or a list of such, the last depth last.
         dropout: Fraction of pooled features that a training step leaves out.
         seed: Seed of the dropout masks.
         norm: `"layer"` to normalize each photo's pooled features together, `"group"` in up to
@@ -118,14 +121,16 @@ def pooled(
             Normalization", figure 1). They free the head of the scale of the features.
 
     Returns:
-        Tensor of shape `(batch, 2 * channels)`, or `(batch, channels)`.
+        Tensor of shape `(batch, 2 * channels)`, or `(batch, channels)`; of several depths beside
+        each other.
     """
     from keras import layers
 
-    if len(features.shape) == 2:
-        both = layers.Identity(name=POOL)(features)
+    *earlier, last = features if isinstance(features, list) else [features]
+    if len(last.shape) == 2:
+        both = layers.Identity(name=POOL)(last)
     else:
-        both = _averages_and_maxima(features)
+        both = _averages_and_maxima(earlier, last)
     if norm == "layer":
         both = layers.LayerNormalization(name=NORM)(both)
     elif norm == "group":
@@ -133,9 +138,16 @@ def pooled(
     return layers.Dropout(dropout, seed=seed, name="dropout")(both)
 
 
-def _averages_and_maxima(features: "keras.KerasTensor") -> "keras.KerasTensor":
+def _averages_and_maxima(
+    earlier: "list[keras.KerasTensor]", last: "keras.KerasTensor"
+) -> "keras.KerasTensor":
     from keras import layers
 
-    average = layers.GlobalAveragePooling2D(name="average_pool")(features)
-    largest = layers.GlobalMaxPooling2D(name="max_pool")(features)
-    return layers.Concatenate(name=POOL)([average, largest])
+    pairs = []
+    for above in range(len(earlier), -1, -1):
+        depth, name = (earlier[-above], f"_{above}_below") if above else (last, "")
+        pairs += [
+            layers.GlobalAveragePooling2D(name=f"average_pool{name}")(depth),
+            layers.GlobalMaxPooling2D(name=f"max_pool{name}")(depth),
+        ]
+    return layers.Concatenate(name=POOL)(pairs)

@@ -19,6 +19,8 @@ from kerasrecipes.losses import NUMBERS
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.heads.head import Features
+
 STANDARD, VALUE = "standard_value", "value"
 # Answers agree that differ by at most this share of how far answers spread: an int8 file, which
 # has 256 steps for all of them, differs by about half as much.
@@ -119,7 +121,7 @@ class RegressionHead(PooledHead):
         values = numbers(examples)
         return replace(self, mean=float(values.mean()), spread=float(values.std()))
 
-    def build(self, features: "keras.KerasTensor", width: int, seed: int) -> "keras.KerasTensor":
+    def build(self, features: "Features", width: int, seed: int) -> "keras.KerasTensor":
         """Append the head; its answer is a number in the unit of the data."""
         from keras import layers
 

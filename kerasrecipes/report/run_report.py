@@ -185,6 +185,7 @@ class RunReport(Shown):
         versions: Library versions.
         weights: Where the pretrained weights are from: `name`, `source`, `licence`.
         callbacks: What callbacks had to say in their `summary()`, by callback.
+        choices: What the fit chose and why, a sentence each.
         optimization: What was done to the model after the fit, in order: `name`, `summary`,
             `options`, and facts `before` and `after`.
 
@@ -209,6 +210,7 @@ class RunReport(Shown):
     versions: dict[str, str] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    choices: list[str] = field(default_factory=list)
     optimization: list[Step] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -297,6 +299,7 @@ class RunReport(Shown):
             left_out = f" ({self.data.excluded} files left out)" if self.data.excluded else ""
             noun = f"{self.noun}s".capitalize()
             yield f"{noun}: {', '.join(splits)}{left_out}.{self.data.split_sentence}"
+        yield from map(printable, self.choices)
         yield from map(stage_sentence, self.stages)
         yield from map(optimization_sentence, self.optimization)
         yield from (f"Warning: {printable(text)}" for text in self.warnings)

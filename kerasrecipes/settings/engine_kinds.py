@@ -130,4 +130,5 @@ CLASS_WEIGHTS = Choice(
     told="`class_weights` must be 'auto', 'sqrt', 'balanced', 'effective' or None",
 )
 BATCH_NORM = Choice(names=lambda: ("frozen", "reestimate", "train"))
+START = Choice(names=lambda: ("auto", "probe", "head"))
 PRECISION = Choice(names=lambda: PRECISIONS)

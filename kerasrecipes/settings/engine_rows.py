@@ -13,11 +13,18 @@ from kerasrecipes.settings.engine_kinds import (
     MONITOR,
     PRECISION,
     SCHEDULE,
+    START,
     UNIT,
     WEIGHTS,
 )
 from kerasrecipes.settings.kinds import Number, Switch
-from kerasrecipes.settings.rules import needs_open_blocks, no_effect, not_on_devices, not_with
+from kerasrecipes.settings.rules import (
+    needs_open_blocks,
+    no_effect,
+    not_on_devices,
+    not_with,
+    suits_probe,
+)
 from kerasrecipes.settings.setting import Idle, Rule, Setting, Situation
 from kerasrecipes.settings.structures import DeviceWish, Options
 
@@ -60,6 +67,12 @@ _THE_MODEL = (
         MODEL,
         HEAD_NORM,
         ablations={"with a normalized head": "layer"},
+    ),
+    Setting(
+        "depths",
+        MODEL,
+        Number(optional=True, low=1, high=1000, whole=True),
+        idle={ON: Idle("the model is there already")},
     ),
     Setting("dropout", MODEL, Number(low=0, high=0.95), ablations={"without dropout": 0.0}),
     Setting("unit", MODEL, UNIT),
@@ -122,6 +135,23 @@ _IN_STAGES = (
                 ),
                 "A searched learning rate does not work together with `devices`: the search runs "
                 "on one. Give each stage a rate, e.g. one that a search on one device has found.",
+            ),
+        ),
+    ),
+    Setting(
+        "start",
+        STAGES,
+        START,
+        off=("head",),
+        idle={ON: Idle("the model is there already")},
+        rules=(
+            Rule(
+                "`'probe'` needs the head `'classification'` with its own loss, and a frozen, "
+                "pretrained backbone on one device.",
+                lambda asked: asked.value == "probe" and not suits_probe(asked.recipe),
+                "`start='probe'` needs head='classification' with its own loss, and goes with none "
+                "of `head_norm`, `adapter`, `devices`, `weights=None` and another `batch_norm` "
+                "than 'frozen'. Leave these out, or pass start='head'.",
             ),
         ),
     ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.heads import make_head
+from kerasrecipes.settings.rules import suits_probe
 from kerasrecipes.settings.setting import Asked
 
 if TYPE_CHECKING:
@@ -29,6 +30,17 @@ class Judged:
     spec: "Backbone"
     head: Any
 
+    @property
+    def from_probe(self) -> bool:
+        """Whether the fit starts from a linear model of frozen features.
+
+        By itself it does where nobody says by which stages the head is to be trained.
+        """
+        if self.recipe.start != "auto":
+            return bool(self.recipe.start == "probe")
+        usual = self.recipe.schedule is None and self.spec.modality == "photos"
+        return usual and suits_probe(self.recipe)
+
 
 def judge_recipe(recipe: Any) -> Judged:
     """Judge all that can be judged without reading a photo or loading a weight.
@@ -43,6 +55,7 @@ def judge_recipe(recipe: Any) -> Judged:
     head = head_of(recipe)
     spec = get_backbone(recipe.backbone, recipe.modality)
     spec.check(recipe.input_size, recipe.weights)
+    check_depths(recipe.depths, spec, schedule)
     return Judged(recipe, schedule, spec, head)
 
 
@@ -90,6 +103,37 @@ def head_of(recipe: Any) -> Any:
     }
     chosen = {name: value for name, value in wishes.items() if value is not None}
     return make_head(recipe.head, dropout=recipe.dropout, **chosen)
+
+
+def check_depths(depths: int | None, spec: "Backbone", schedule: UnfreezeSchedule) -> None:
+    """Judge how many of a backbone's last blocks a head is to read.
+
+    Args:
+        depths: The number; `None` for what is usual.
+        spec: The backbone.
+        schedule: The stages.
+
+    Raises:
+        ValueError: If there are fewer, or a stage would train behind some of them only.
+    """
+    count = len(spec.blocks)
+    if depths is None or depths == 1:
+        return
+    if depths > count or spec.modality != "photos":
+        has = f"{count} blocks" if spec.modality == "photos" else "one depth"
+        raise ValueError(
+            f"`depths={depths}` is not possible: {spec.name!r} has {has}. Pass at most "
+            f"{count if spec.modality == 'photos' else 1}, or None."
+        )
+    for stage in schedule.stages:
+        opened = count - stage.first_open(count)
+        if 0 < opened < depths - 1:
+            raise ValueError(
+                f"`depths={depths}` does not go with stage '{stage.name}', which opens the last "
+                f"{opened} of {count} blocks: what trains must reach down to all but one of those "
+                f"that the head reads. Pass depths={opened + 1} or fewer, or a larger "
+                "`open_fraction`."
+            )
 
 
 def check_accumulation(recipe: Any, schedule: UnfreezeSchedule, photos: int) -> None:

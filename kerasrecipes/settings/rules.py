@@ -63,3 +63,20 @@ def no_effect(briefly: str, broken: Callable[[Any], bool], told: str) -> Rule:
         told: What to say then.
     """
     return Rule(briefly, lambda asked: broken(asked.recipe), told, NoEffectError)
+
+
+def suits_probe(recipe: Any) -> bool:
+    """Tell whether a linear model of frozen features can be what a recipe starts from.
+
+    Args:
+        recipe: The recipe.
+    """
+    own_loss = recipe.loss in (None, "cross_entropy") and not recipe.loss_options
+    others = (recipe.head_norm, recipe.adapter, recipe.devices)
+    return (
+        recipe.head == "classification"
+        and own_loss
+        and all(one is None for one in others)
+        and recipe.weights is not None
+        and recipe.batch_norm == "frozen"
+    )

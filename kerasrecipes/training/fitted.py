@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from kerasrecipes.backbones.spec import Backbone
 
+OUT_OF_FOLD = (
+    "The model learned from all of these. Each was answered by a like one that learned from others "
+    "(cross-validation)."
+)
 DECIDED = "Thresholds were chosen on these examples, so what depends on them looks too good."
 
 
@@ -40,6 +44,13 @@ class HeldOut:
     targets: np.ndarray
     answers: np.ndarray
     seen: Observed | None = None
+    # What the model itself says, where `answers` are of like models that had not seen them.
+    by_itself: np.ndarray | None = None
+
+    @property
+    def own_answers(self) -> np.ndarray:
+        """What the very model says, for its files to be compared with."""
+        return self.answers if self.by_itself is None else self.by_itself
 
     def profile(self, output: OutputSpec, seed: int) -> ReferenceProfile:
         """Sketch the examples, for later ones to be compared with.
@@ -54,6 +65,19 @@ class HeldOut:
         seen = replace(self.seen, targets=self.targets)
         profile = ReferenceProfile.of(seen, output, modality, seed=seed)
         return with_windows(profile, seen, self.examples.items, seed)
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Examples that a model learned from, and what like models say that had not seen them.
+
+    Args:
+        examples: The examples.
+        answers: One row each.
+    """
+
+    examples: Examples
+    answers: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -72,6 +96,7 @@ class Fitted:
         held_out: What it was measured on, by the name of the split.
         others: What it answers with besides, by the names of its layers.
         parents: The saved models that it was loaded from, or made of.
+        out_of_fold: What stands for validation where it learned from validation examples, too.
     """
 
     model: "keras.Model"
@@ -85,6 +110,7 @@ class Fitted:
     held_out: Mapping[str, HeldOut] = field(default_factory=dict)
     others: tuple[OutputSpec, ...] = ()
     parents: tuple[Parent, ...] = ()
+    out_of_fold: OutOfFold | None = None
 
     @classmethod
     def of(
@@ -159,8 +185,9 @@ class Fitted:
         """
         # What the weights were chosen by decides from where on an answer counts, too.
         decide = split == "val"
+        like = self.out_of_fold if decide else None
         output, held_out, evaluation = measure(
-            self.model, examples, self.output, seed, split, decide=decide
+            self.model, examples, self.output, seed, split, decide=decide, like=like
         )
         self.report.evaluations[split] = evaluation
         self.report.data.add(split, examples.counts(), len(examples), examples.digest())
@@ -275,6 +302,7 @@ def measure(
     split: str = "test",
     *,
     decide: bool = False,
+    like: OutOfFold | None = None,
 ) -> tuple[OutputSpec, HeldOut, Result]:
     """Ask a model about examples, time single ones, and judge the answers.
 
@@ -285,6 +313,7 @@ def measure(
         seed: Seed of the resampling.
         split: What to call the examples.
         decide: Whether they decide from where on an answer counts.
+        like: What is judged in their place.
 
     Returns:
         What the model answers with, perhaps with thresholds; what it said; and an evaluation.
@@ -292,9 +321,12 @@ def measure(
     Raises:
         DataError: If the examples have other classes than the model, or there are none.
     """
-    task = get_task(output.task)
+    task, by_itself = get_task(output.task), None
+    examples = examples if like is None else like.examples
     targets = task.targets(examples, output)
     seen = observe(model, examples, get_modality(examples.modality))
+    if like is not None:
+        by_itself, seen = seen.answers, replace(seen, answers=like.answers)
     answers = seen.answers
     known = task.decided(output, targets, answers) if decide else output
     evaluation = task.evaluate(
@@ -307,5 +339,7 @@ def measure(
     )
     if known is not output:
         evaluation = evaluation.noted(DECIDED)
+    if like is not None:
+        evaluation = evaluation.noted(OUT_OF_FOLD)
     evaluation = evaluation.about(examples.noun[0])
-    return known, HeldOut(split, examples, targets, answers, seen), evaluation
+    return known, HeldOut(split, examples, targets, answers, seen, by_itself), evaluation

@@ -37,11 +37,11 @@ from kerasrecipes.settings.model_checks import check_branches, check_open_norms
 from kerasrecipes.settings.written.recipe_file import recipe_text
 from kerasrecipes.surgery.adapters import AdaptedModel, add_adapter
 from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
-from kerasrecipes.surgery.rebuilding import single_precision
 from kerasrecipes.surgery.rehearsal import rehearse
 from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.surgery.stochastic_depth import residual_branches
 from kerasrecipes.training.fitted import Fitted
+from kerasrecipes.training.linear.depths import linear_model
 
 if TYPE_CHECKING:
     import keras
@@ -73,7 +73,7 @@ def fit_classifier(
         What was fitted; its report is still without evaluations.
     """
     recipe, schedule, spec, head = judged.recipe, judged.schedule, judged.spec, judged.head
-    data = _data(judged, train, val, leaks)
+    data = told_data(judged, train, val, leaks)
     seen = seen_through(recipe.weights)
     head = head.suited(train)
     devices = Devices.find(recipe.devices)
@@ -96,7 +96,7 @@ def fit_classifier(
         runner.branches = residual_branches(model, recipe.stochastic_depth)
         check_branches(model, spec, runner.branches, schedule)
     report = new_report(recipe, spec, data, warnings)
-    _begin(runner, report, run)
+    begin(runner, report, run)
     run_stages(runner, schedule, report)
     model = model if adapted is None else adapted.merge()
     if devices.mirrored:
@@ -113,8 +113,10 @@ def _built(devices: Devices, spec: Backbone, head: Head, recipe: Any, width: int
     return model
 
 
-def _data(judged: Judged, train: Examples, val: Examples, leaks: list[str] | None) -> DataReport:
-    """Judge the examples of a fit, and tell of leaks that nobody has told of."""
+def told_data(
+    judged: Judged, train: Examples, val: Examples, leaks: list[str] | None
+) -> DataReport:
+    """Judge the examples of a fit, and tell of leaks; see `fit_classifier`."""
     data = checked_examples(train, val, judged.head, leaks)
     check_accumulation(judged.recipe, judged.schedule, len(train))
     for leak in data.leaks if leaks is None else ():
@@ -164,13 +166,18 @@ def _finish_head(model: "keras.Model", head: Head, train: Examples) -> None:
         head.finish(model, predict_scores(features, train), head.targets(train))
 
 
-def _begin(runner: StageRunner, report: RunReport, run: RunFolder | None) -> None:
-    """Bring a runner to where its run stands, or prepare its model for a new one."""
+def begin(runner: StageRunner, report: RunReport, run: RunFolder | None) -> None:
+    """Bring a runner to where its run stands, or prepare its model for a new one.
+
+    Args:
+        runner: The `StageRunner`.
+        report: The facts of the fit.
+        run: The folder of the run; `None` for none.
+    """
     begun, train = False, runner.train
     if run is not None:
-        config = _config(runner.settings, report, (train, runner.val))
-        run.describe(config | {"precision": runner.precision})
-        run.write_text(RECIPE, recipe_text(runner.settings, run.photos))
+        sides = (train.examples, runner.val.examples)
+        describe(run, runner.settings, report, sides, runner.precision)
         runner.record = RunRecord(run.path, report.stages)
         begun = run.resume and runner.record.restore(runner)
     if runner.settings.batch_norm == "reestimate" and not begun:
@@ -179,19 +186,33 @@ def _begin(runner: StageRunner, report: RunReport, run: RunFolder | None) -> Non
         say(str(reestimate_batch_norm(runner.model, photos.astype("float32"))))
 
 
-def _config(recipe: Any, report: RunReport, sides: tuple[Side, ...]) -> dict:
-    """Return what a run is made of, in plain values."""
-    ordered = [[item.key for item in side.examples.items] for side in sides]
-    return {
-        "recipe_type": type(recipe).__name__,
-        "recipe": report.recipe,
-        "weights": report.weights,
-        "data": {
-            "digests": report.data.digests,
-            # Batches are drawn by position.
-            "orders": [sha256(" ".join(one).encode()).hexdigest() for one in ordered],
-        },
-    }
+def describe(
+    run: RunFolder, recipe: Any, report: RunReport, sides: tuple[Examples, ...], precision: str
+) -> None:
+    """Write down what a run is made of, or make sure that it is made of the same again.
+
+    Args:
+        run: The folder of the run.
+        recipe: The recipe.
+        report: The facts of the fit.
+        sides: Training, then validation.
+        precision: What the backbone computes in.
+    """
+    ordered = [[item.key for item in side.items] for side in sides]
+    run.describe(
+        {
+            "recipe_type": type(recipe).__name__,
+            "recipe": report.recipe,
+            "weights": report.weights,
+            "data": {
+                "digests": report.data.digests,
+                # Batches are drawn by position.
+                "orders": [sha256(" ".join(one).encode()).hexdigest() for one in ordered],
+            },
+            "precision": precision,
+        }
+    )
+    run.write_text(RECIPE, recipe_text(recipe, run.photos))
 
 
 def sides_of(
@@ -306,12 +327,8 @@ def _check_variety(train: Examples) -> None:
 
 def build_model(spec: Backbone, head: Head, recipe: Any, width: int) -> "keras.Model":
     """Build a recipe's backbone with its head, with the weights that it starts from."""
-    import keras
-
     backbone = spec.build(recipe.input_size, recipe.weights)
-    with single_precision():  # `precision` says in what it computes while it trains
-        answers = head.build(backbone.output, width, recipe.seed)
-    return keras.Model(backbone.input, answers, name=backbone.name)
+    return linear_model(backbone, spec, head, width, recipe.depths or 1, recipe.seed)
 
 
 def _adapted(

@@ -31,7 +31,7 @@ from kerasrecipes.training.fitted import Fittable, Fitted, ForItsData
 if TYPE_CHECKING:
     import keras
 
-    from kerasrecipes.training.probe import ProbeResult
+    from kerasrecipes.training.linear.probe import ProbeResult
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -47,8 +47,17 @@ class Recipe(ForItsData, Fittable):
         head: A name of `kerasrecipes.list_heads()`.
         head_norm: `"layer"` or `"group"` to normalize pooled features, photo by photo, for
             batches too small for BatchNormalization; `None` for not at all.
+        depths: How many of the backbone's last blocks the head reads, each pooled: what an early
+            one sees, the last may have dropped (Evci et al., 2022, "Head2Toe"). A stage that
+            opens blocks opens at least all but one of them. `None` for the last alone, or for
+            what the probe chooses.
         schedule: The stages; `None` for the head first, and then with it open blocks of the
             backbone.
+        start: What the head begins as: `"probe"` for the best linear model of the frozen features,
+            found in seconds by cross-validation, in place of stages that train the head alone;
+            blocks are then opened only where validation photos show that it helps, and otherwise
+            all photos are learned from. `"head"` for random weights and all stages. `"auto"` for
+            the probe where `schedule` is left open and the recipe suits it.
         weights: `"default"`, `"imagenet"` (a download), a local file, or `None` for
             random weights.
         mix: `"mixup"` or `"cutmix"` to train on mixtures of two photos, or of their features
@@ -114,7 +123,9 @@ class Recipe(ForItsData, Fittable):
     table: ClassVar[tuple[Setting, ...]] = ENGINE_ROWS
     head: str = "classification"
     head_norm: str | None = None
+    depths: int | None = None
     schedule: UnfreezeSchedule | None = None
+    start: str = "auto"
     weights: str | Path | None = "default"
     mix: str | None = None
     mix_alpha: float = 0.2
@@ -214,7 +225,7 @@ class Recipe(ForItsData, Fittable):
     ) -> RunReport:
         """Fit what was judged, and perhaps searched for leaks, already."""
         from kerasrecipes.engine.devices.devices import check_run_folder
-        from kerasrecipes.training.fitting import fit_classifier
+        from kerasrecipes.training.linear.start import fit_recipe
 
         check_run_folder(self, run)
         if hasattr(self, "fitted_") and self.fitted_.train is None:
@@ -226,7 +237,7 @@ class Recipe(ForItsData, Fittable):
         check_examples(train=train, val=val)
         train, val = (self.prepared(side, judged.spec) for side in (train, val))
         with nullcontext() if run is None else run.locked():
-            fitted = fit_classifier(judged, train, val, tuple(callbacks), run, leaks=leaks)
+            fitted = fit_recipe(judged, train, val, tuple(callbacks), run, leaks)
             self.fitted_, _ = fitted.measured(val, "val", self.seed)
             if run is not None:
                 run.finish(self.report_)
@@ -251,7 +262,7 @@ class Recipe(ForItsData, Fittable):
             ValueError: If an argument of the recipe is not usable.
             DataError: If the examples do not suit training, or change while it runs.
         """
-        from kerasrecipes.training.probe import probe_recipe
+        from kerasrecipes.training.linear.probe import probe_recipe
 
         return probe_recipe(self, train, val)
 

@@ -92,7 +92,7 @@ def _write_golden(folder: Path, fitted: Fitted, chosen: list[int]) -> None:
         files=np.array(files),
         names=np.array(json.dumps([Path(examples.items[i].name).name for i in chosen])),
         targets=held_out.targets[chosen],
-        answers=held_out.answers[chosen],
+        answers=held_out.own_answers[chosen],
         **_groups_of(examples.select(chosen)),
         **_other_answers(fitted, examples.select(chosen)),
     )
@@ -123,7 +123,8 @@ def _groups_of(examples: Examples) -> dict[str, Any]:
 
 def _write_data(path: Path, fitted: Fitted) -> None:
     sides = dict(zip(("train", "val"), fitted.learnt_from, strict=True))
-    sides |= {split: measured.examples for split, measured in fitted.held_out.items()}
+    for split, measured in fitted.held_out.items():  # that of "val" may hold training examples
+        sides.setdefault(split, measured.examples)
     with path.open("w", encoding="utf-8") as file:
         for split, photos in sides.items():
             for item in photos.items:
@@ -169,7 +170,7 @@ def _compare_saved(path: Path, held_out: "HeldOut", chosen: list[int]) -> None:
             f"train again. Keras says: {error.__cause__}"
         ) from error
     scores = predict_scores(saved, held_out.examples.select(chosen))
-    gap = float(np.abs(scores - held_out.answers[chosen]).max())
+    gap = float(np.abs(scores - held_out.own_answers[chosen]).max())
     if gap > 1e-4:
         raise IntegrityError(
             f"The saved model answers differently from the one in memory (by {gap:.2g}), so it "

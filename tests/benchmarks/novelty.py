@@ -22,10 +22,11 @@ import kerasrecipes as kr
 from kerasrecipes.environment import library_versions
 from kerasrecipes.export import get_format
 from kerasrecipes.export.tflite import tflite
+from kerasrecipes.heads import make_head
 from kerasrecipes.novelty.detector import depths_of
 from kerasrecipes.photos.decoding.masks import read_mask
 from kerasrecipes.training.defect_detector import _features
-from kerasrecipes.training.linear_probe import build_linear
+from kerasrecipes.training.linear.depths import linear_model
 from kerasrecipes.verify import benchmark_export
 
 CORESET, DIMENSIONS, SIDE = 1000, 100, 56
@@ -77,7 +78,9 @@ def classifier_ms(detector: kr.DefectDetector, folder: Path) -> float:
     backbone = kr.get_backbone("efficientnet_lite0").build(None, "default")
     fitted = detector.fitted_
     contract = replace(fitted, others=()).contract()
-    path = tflite.write(build_linear(backbone, 2), folder / "classifier.tflite", contract=contract)
+    spec, head = kr.get_backbone(detector.backbone), make_head("classification")
+    classifier = linear_model(backbone, spec, head, 2, depths=1)
+    path = tflite.write(classifier, folder / "classifier.tflite", contract=contract)
     return benchmark_export(path)[1].median_ms
 
 

@@ -52,11 +52,11 @@ def cached_features(cache: Path | None):
     sys.path.insert(0, str(Path(__file__).parents[2] / "recipes" / "defect_detection"))
     from demo_photos import solar_cells
 
-    from kerasrecipes.training.linear_probe import build_linear, pooled_features
+    from kerasrecipes.training.linear.depths import depth_features
 
     photos = kr.scan_photos(solar_cells())
-    backbone = kr.get_backbone(kr.ImageClassifier().backbone).build()
-    (features,) = pooled_features(build_linear(backbone, len(photos.class_names)), photos)
+    spec = kr.get_backbone(kr.ImageClassifier().backbone)
+    features = depth_features(spec.build(), spec, 1, photos)[0].rows
     if cache is not None:
         np.savez(cache, features=features, labels=photos.labels, names=photos.class_names)
     return features, photos.labels, photos.class_names

@@ -20,7 +20,8 @@ from kerasrecipes.errors import KerasRecipesError
 from kerasrecipes.release.calibration import calibration_inputs
 from kerasrecipes.statistics.clustered import clustered_share
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
+from kerasrecipes.training.linear.depths import depth_features, linear_head, linear_model
+from kerasrecipes.training.linear.probe import choice_for
 from kerasrecipes.verify import Latency
 
 UNITS = np.arange(200)
@@ -123,13 +124,20 @@ def test_groups_and_declared_splits_are_respected(part_photos):
     assert {photo.split for photo in bench.photos.photos} == {"train", "val"}
 
 
+def probed(spec, train, val):
+    """Return a model whose head is a probe, and what the probe says of the second set."""
+    backbone, head = spec.build(), linear_head(train)
+    learned, held_out = depth_features(backbone, spec, None, train, val)
+    choice = choice_for(train, learned, head, "auto", seed=0)
+    probe = choice.solve(learned, train.labels, np.ones(3))
+    model = linear_model(backbone, spec, head, 3, probe.depths)
+    probe.put_into(model)
+    return model, probe.answers(held_out.last(probe.depths))
+
+
 def test_the_exported_head_is_the_probe(part_sets, tiny_spec):
     train, val, _ = part_sets
-    model = build_linear(tiny_spec().build(), 3)
-    features, held_out = pooled_features(model, train, val)
-    probe = fit_linear_probe(features, train.labels, np.ones(3), held_out, val.labels)
-    answers = probe.answers(held_out)
-    probe.put_into(model)
+    model, answers = probed(tiny_spec(), train, val)
     trial = TrialExport.of(model, train, val, answers, OUTPUT, seed=0)
     scores = np.asarray(trial.model.predict_on_batch(trial.pixels.astype(np.float32)))
     order = np.random.default_rng(0).permutation(len(val))
@@ -153,11 +161,7 @@ def test_calibration_sees_every_class_alike(part_sets, monkeypatch):
 
 def test_a_file_that_answers_otherwise_is_not_the_same_model(part_sets, tiny_spec):
     train, val, _ = part_sets
-    model = build_linear(tiny_spec().build(), 3)
-    (features,) = pooled_features(model, val)
-    probe = fit_linear_probe(features, val.labels, np.ones(3), features, val.labels)
-    probe.put_into(model)
-    answers = probe.answers(features)
+    model, answers = probed(tiny_spec(), val, val)
     for flipped, same in ((1, True), (2, False)):
         said = answers.copy()
         said[:flipped] = np.roll(said[:flipped], 1, axis=1)

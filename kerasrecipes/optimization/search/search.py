@@ -270,7 +270,7 @@ class Search:
             model,
             quantization,
             self._trained_for.get(model, 0.0) + time.monotonic() - started,
-            recipe.fitted_.golden.answers,
+            recipe.fitted_.golden.own_answers,
             multiply_adds=model_facts(recipe.model_).get("multiply_adds"),
         )
         # The first one is what the others are compared with.

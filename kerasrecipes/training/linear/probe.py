@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from kerasrecipes.bundles.bundle import seen_through
 from kerasrecipes.console import warn
@@ -12,27 +14,25 @@ from kerasrecipes.data.seen import refuse_seen
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import printable
 from kerasrecipes.evaluation.base import Result
-from kerasrecipes.heads import get_task
+from kerasrecipes.heads import Head, get_task
 from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.training.fitted import DECIDED
 from kerasrecipes.training.fitting import checked_examples
-from kerasrecipes.training.linear_probe import (
-    build_linear,
-    fit_linear_probe,
-    linear_head,
-    linear_weights,
-    pooled_features,
-)
+from kerasrecipes.training.linear.choice import Choice, choose_linear
+from kerasrecipes.training.linear.depths import DepthFeatures, depth_features
+from kerasrecipes.training.linear.folds import folds_of
+from kerasrecipes.training.linear.regression import linear_weights
 
 if TYPE_CHECKING:
     from kerasrecipes.training.recipe import Recipe
 
-# The model, and what scikit-learn calls the strength of its penalty.
+# What chooses; among more, so many are drawn.
+MOST_CHOOSING = 1500
 _MODELS = {
-    CLASS: ("a logistic regression", "C"),
-    LABELS: ("a logistic regression for each label", "C"),
-    NUMBER: ("a ridge regression", "alpha"),
+    CLASS: "a logistic regression",
+    LABELS: "a logistic regression for each label",
+    NUMBER: "a ridge regression",
 }
 
 
@@ -43,8 +43,8 @@ class ProbeResult(Shown):
     Args:
         backbone: The backbone's name.
         evaluation: The result on the photos that were not trained on, as the task gives it.
-        strength: scikit-learn's `C` that was chosen, or 1 / `alpha` of a ridge regression;
-            smaller is more regularised.
+        depths: How many of the backbone's last blocks the model reads.
+        reason: Which regressions were taken, and why.
         photos: Number of photos that were trained on.
         seconds: What it all took, loading of the weights included.
         leaks: Ways in which the two sets of photos are not independent.
@@ -52,7 +52,8 @@ class ProbeResult(Shown):
 
     backbone: str
     evaluation: Result
-    strength: float
+    depths: int
+    reason: str
     photos: int
     seconds: float
     leaks: tuple[str, ...] = ()
@@ -61,7 +62,8 @@ class ProbeResult(Shown):
         """Return the result as JSON-safe data."""
         return {
             "backbone": self.backbone,
-            "strength": self.strength,
+            "depths": self.depths,
+            "reason": self.reason,
             "photos": self.photos,
             "seconds": self.seconds,
             "leaks": list(self.leaks),
@@ -71,20 +73,50 @@ class ProbeResult(Shown):
     def parts(self) -> Iterator[Part]:
         """Yield what was done, and the result."""
         target = get_task(self.evaluation.task).target
-        model, penalty = _MODELS[target]
         said = self.evaluation.item
         noun = "photo" if said == type(self.evaluation).item else said
-        strength = 1 / self.strength if target == NUMBER else self.strength
         yield (
             f"A first number for {printable(self.backbone)}, in {self.seconds:.0f} s: the "
-            f"backbone as it is, and {model} ({penalty}={strength:g}) that learned from "
-            f"{self.photos:,} {noun}s."
+            f"backbone as it is, and {_MODELS[target]} that learned from {self.photos:,} {noun}s."
         )
         yield (
-            f"{penalty} was chosen by the {noun}s that are judged here, which flatters the result "
-            "a little. What fine-tuning adds to it is what training is worth."
+            f"Chosen by cross-validation on these: {self.reason}. What fine-tuning adds to the "
+            "result is what training is worth."
         )
         yield from ("", self.evaluation)
+
+
+def choice_for(
+    examples: Examples,
+    features: DepthFeatures,
+    head: Head,
+    wish: str | None,
+    seed: int,
+    split_by: str = "",
+) -> Choice:
+    """Choose the best linear model by cross-validation.
+
+    Args:
+        examples: What may be learned from.
+        features: Theirs.
+        head: What is to learn from them.
+        wish: A recipe's `class_weights`.
+        seed: Seed of the folds, and of the choice among very many examples.
+        split_by: How they were split into sides; see `Examples`.
+    """
+    drawn = np.arange(len(examples))
+    if len(drawn) > MOST_CHOOSING:
+        rng = np.random.default_rng(seed)
+        drawn = np.sort(rng.permutation(drawn)[:MOST_CHOOSING])
+    some, output = examples.select(drawn), head.output(examples)
+    choice = choose_linear(
+        features.select(drawn),
+        head.task.targets(some, output),
+        linear_weights(examples, output, wish),
+        folds_of(some, split_by or examples.split_by, seed),
+        examples.target,
+    )
+    return replace(choice, judged=drawn[choice.judged])
 
 
 def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResult:
@@ -103,12 +135,12 @@ def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResul
     keras.utils.set_random_seed(recipe.seed)
     backbone = judged.spec.build(recipe.input_size, recipe.weights)
     output = head.output(train)
-    model = build_linear(backbone, output.width, linear_head(train))
-    learned, held_out = pooled_features(model, train, val)
-    weights = linear_weights(train, output, recipe.class_weights)
+    learned, held_out = depth_features(backbone, judged.spec, recipe.depths, train, val)
+    choice = choice_for(train, learned, head, recipe.class_weights, recipe.seed)
     targets, wanted = (task.targets(side, output) for side in (train, val))
-    probe = fit_linear_probe(learned, targets, weights, held_out, wanted, train.target)
-    answers = probe.answers(held_out)
+    weights = linear_weights(train, output, recipe.class_weights)
+    probe = choice.solve(learned, targets, weights)
+    answers = probe.answers(held_out.last(probe.depths))
     known = task.decided(output, wanted, answers)
     evaluation = task.evaluate(wanted, answers, known, groups=val.groups, seed=recipe.seed)
     return ProbeResult(
@@ -116,7 +148,8 @@ def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResul
         evaluation=(evaluation if known is output else evaluation.noted(DECIDED)).about(
             train.noun[0]
         ),
-        strength=probe.strength,
+        depths=probe.depths,
+        reason=choice.reason,
         photos=len(train),
         seconds=time.perf_counter() - started,
         leaks=tuple(leaks),
