@@ -57,7 +57,8 @@ class Recipe(ForItsData, Fittable):
             found in seconds by cross-validation, in place of stages that train the head alone;
             blocks are then opened only where validation photos show that it helps, and otherwise
             all photos are learned from. `"head"` for random weights and all stages. `"auto"` for
-            the probe where `schedule` is left open and the recipe suits it.
+            the probe where `schedule` is left open, the recipe suits it, and there are at most
+            5,000 examples.
         weights: `"default"`, `"imagenet"` (a download), a local file, or `None` for
             random weights.
         mix: `"mixup"` or `"cutmix"` to train on mixtures of two photos, or of their features

@@ -171,6 +171,15 @@ def test_folds_keep_groups_together_and_repeat_where_examples_are_few(part_sets)
     assert sorted(judged) == list(range(len(train)))
 
 
+def test_a_class_of_one_photo_is_learned_and_not_judged(part_sets):
+    train = part_sets[0]
+    rare = train.select([*np.flatnonzero(train.labels), int(np.flatnonzero(train.labels == 0)[0])])
+    folds = folds_of(rare, "", seed=0)
+    assert folds.first == 5
+    judged = np.concatenate([judge for _, judge in folds.judging(rare.labels).folds[:5]])
+    assert sorted(judged) == list(range(len(rare) - 1))
+
+
 def test_folds_of_what_was_split_by_time_never_learn_from_later(part_sets):
     from dataclasses import replace
     from datetime import datetime, timedelta

@@ -124,6 +124,16 @@ def test_a_schedule_or_another_loss_is_fitted_as_it_is_told(small_backbone):
         probes(start="probe", loss="focal")
 
 
+def test_very_many_photos_are_no_work_for_a_probe(part_sets, small_backbone, monkeypatch):
+    def refused(*given, **named):
+        raise InterruptedError
+
+    monkeypatch.setattr(start, "fit_classifier", refused)
+    monkeypatch.setattr(start, "MOST_EXAMPLES", 35)
+    with pytest.raises(InterruptedError):
+        ImageClassifier(small_backbone, image_size=SIZE).fit(*part_sets[:2], verbose=False)
+
+
 def test_a_run_folder_says_what_was_chosen(part_sets, small_backbone, tmp_path):
     recipe = ImageClassifier(small_backbone, image_size=SIZE)
     report = recipe.fit(*part_sets[:2], run_folder=tmp_path / "run", verbose=False)

@@ -1,5 +1,6 @@
 """Folds that keep apart what belongs together, and never learn from what came later."""
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,8 +52,8 @@ def folds_of(examples: Examples, split_by: str, seed: int) -> Folds:
         seed: Seed of the folds.
 
     Returns:
-        The folds: one draw of five after the other; fewer where a class has fewer independent
-        examples, and none where any has a single one, or all are of one moment.
+        The folds: one draw of five after the other; fewer where no class has five independent
+        examples, and none where none has two, or all are of one moment.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -64,14 +65,16 @@ def folds_of(examples: Examples, split_by: str, seed: int) -> Folds:
         later = _by_time(examples)
         return Folds(tuple(later), units, len(later))
     strata = examples.strata()
-    parts = min(FOLDS, *(len(set(units[strata == k])) for k in np.unique(strata)))
+    parts = min(FOLDS, max(len(set(units[strata == k])) for k in np.unique(strata)))
     if parts < 2:
         return Folds((), units, 0)
     repeats = min(MOST_REPEATS, max(1, round(ENOUGH / len(examples))))
     folds: list[Fold] = []
     for again in range(repeats):
         kind = StratifiedGroupKFold(parts, shuffle=True, random_state=seed + again)
-        folds += list(kind.split(strata, strata, units))
+        with warnings.catch_warnings():  # of classes of which there are fewer
+            warnings.simplefilter("ignore")
+            folds += list(kind.split(strata, strata, units))
     return Folds(tuple(folds), units, parts)
 
 

@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 
 # Fewer validation photos could not show that open blocks help, unless it were plain to see.
 FEWEST_TO_TELL = 50
+# Where nobody asks for it, more are not worth a probe: features of several depths take their room,
+# and open blocks will be worth their while.
+MOST_EXAMPLES = 5000
 _TINY = 1e-12
 
 
@@ -80,7 +83,8 @@ def fit_recipe(
     Raises:
         NoEffectError: If there are callbacks, and nothing trains that they could follow.
     """
-    if not judged.from_probe:
+    many = judged.recipe.start == "auto" and len(train) + len(val) > MOST_EXAMPLES
+    if many or not judged.from_probe:
         return fit_classifier(judged, train, val, callbacks, run, leaks=leaks)
     opening = _opening(judged.schedule)
     if callbacks and opening is None:
