@@ -23,6 +23,7 @@ USABLE = {
     "schedule": (None,),
     "patience": (None,),
     "adapter": (None,),
+    "depths": (None,),
     "unit": ("",),
     "loss": (None,),
     "loss_options": (None,),
@@ -46,7 +47,7 @@ def is_one_of(value: object, some: tuple) -> bool:
 def test_every_field_has_a_row_and_every_row_a_field():
     rows = [row.name for row in IMAGE_CLASSIFIER]
     assert sorted(rows) == sorted(one.name for one in fields(ImageClassifier))
-    assert len(rows) == len(set(rows)) == 34
+    assert len(rows) == len(set(rows)) == 36
     assert ImageClassifier.table is IMAGE_CLASSIFIER
     assert {row.group for row in IMAGE_CLASSIFIER} == set(GROUPS)
     assert not {"image_size", "augment", "views"} & {row.name for row in ENGINE_ROWS}
