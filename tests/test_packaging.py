@@ -29,6 +29,7 @@ EXTRAS = {
     "mlflow",
     "onnx",
     "quantizer",
+    "serve",
     "tensorboard",
     "test",
     "text",

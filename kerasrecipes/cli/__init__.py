@@ -28,6 +28,7 @@ from kerasrecipes.cli import (
     promoting,
     recipes,
     recommending,
+    serving,
     watching,
 )
 from kerasrecipes.errors import DISK_REMEDIES, KerasRecipesError, explained, printable
@@ -70,6 +71,8 @@ COMMANDS = {
     "rollback": promoting.rollback,
     "history": promoting.history,
     "diff": promoting.diff,
+    "serve": serving.serve,
+    "new-key": serving.add_key,
     "optimize": optimizing.optimize,
     "prune": optimizing.prune_saved,
     "quantize": optimizing.quantize_saved,
@@ -86,6 +89,12 @@ OPTIONS = {
     "resume=True": "--resume",
     "run_folder": "--run",
     "costs": "--costs",
+    "batch": "--batch",
+    "batch_delay_ms": "--batch-delay-ms",
+    "host": "--host",
+    "keys": "--keys",
+    "max_body_mb": "--max-body-mb",
+    "without_keys": "--without-keys",
 }
 
 

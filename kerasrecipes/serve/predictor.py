@@ -205,10 +205,43 @@ class Predictor:
     def _answer(self, source: str | Path | bytes, top: int | None) -> Prediction:
         name = "" if isinstance(source, bytes) else str(source)
         try:
-            one = self._modality.decode(source, self.input)
+            one = self.decode(source)
         except DataError as error:
             return Prediction(name, error=str(error))
-        answers = self.model(one[None])
+        return self.read(self.model(one[None]), name, top)
+
+    def decode(self, source: str | Path | bytes) -> np.ndarray:
+        """Turn one photo or text into what the file takes, as in training.
+
+        Args:
+            source: A file, its bytes, or a text.
+
+        Returns:
+            An array of the shape and dtype that `input` says.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+        return self._modality.decode(source, self.input)
+
+    def measure(self, example: np.ndarray) -> dict[str, float]:
+        """Measure what drift is watched by, e.g. the light of a photo; see `Modality.measure`.
+
+        Args:
+            example: What `decode` returned.
+        """
+        return self._modality.measure(example)
+
+    def read(
+        self, answers: Mapping[str, np.ndarray], name: str = "", top: int | None = None
+    ) -> Prediction:
+        """Put the answers to one example into words.
+
+        Args:
+            answers: What `model` says, one row each.
+            name: What to call the example.
+            top: Keep only this many classes in `scores`; all by default.
+        """
         answer = answers[self.output.name][0]
         if not np.isfinite(answer).all():
             return Prediction(name, error="The model answers with NaN or infinity. Verify it.")

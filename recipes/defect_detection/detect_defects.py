@@ -78,7 +78,8 @@ def main() -> None:
         f"  report   {bundle.folder}/report.html\n"
         f"  plots    {bundle.folder}/plots/\n"
         f"  model    {record.path}\n\n"
-        f"Try it:    kerasrecipes predict {bundle.folder} some/photo.jpg"
+        f"Try it:    kerasrecipes predict {bundle.folder} some/photo.jpg\n"
+        f"Serve it:  kerasrecipes serve {bundle.folder.parent}"
     )
 
 

@@ -123,6 +123,11 @@ ROOMS = {
         later="verify",
         libraries="numpy pydantic pytest",
     ),
+    "server": Room(
+        "bundles data export heads serve",
+        later="verify",
+        libraries="numpy prometheus_client starlette uvicorn",
+    ),
     "training": Room(
         "backbones bundles data drift engine evaluation heads losses metrics novelty photos "
         "release report settings statistics surgery texts",
@@ -155,8 +160,10 @@ ROOMS = {
     ),
     "cli": Room(
         later="backbones choosing data diagnosis drift engine export optimization photos "
-        "promotion release report review serve settings templates texts training verify watching",
+        "promotion release report review serve server settings templates texts training verify "
+        "watching",
         libraries="typer",
+        later_libraries="starlette uvicorn",
     ),
     "__main__": Room("cli"),
     "__init__": Room(),

@@ -24,6 +24,7 @@ def scripts(folder: Path) -> list[Path]:
 def test_the_catalogue_is_what_lies_there():
     assert list(list_recipes()) == TEMPLATES == [
         "defect_detection", "drift_watch", "export_to_mobile", "few_photos", "own_keras_model",
+        "serve_models",
     ]  # fmt: skip
 
 
@@ -107,6 +108,7 @@ def run_here(tmp_path, monkeypatch, capsys):
         ]),
         ("few_photos", 0, "tflite-float32: verified", ["saved_models/few/1/report.html"]),
         ("own_keras_model", 0, "tflite-float32: verified", ["saved_models/own/1/report.html"]),
+        ("serve_models", 0, "would go to http://127.0.0.1:8080/predict", []),
     ],
 )  # fmt: skip
 def test_a_template_runs(name, code, said, made, run_here, tmp_path):
@@ -130,6 +132,8 @@ def test_a_template_runs(name, code, said, made, run_here, tmp_path):
         ("export_to_mobile", ["{new}"], "Name your model and photos"),
         ("own_keras_model", ["{new}", "{photos}"], "{new}"),
         ("own_keras_model", [], "Name your model and photos"),
+        ("serve_models", [], "Name a server and photos"),
+        ("serve_models", ["http://127.0.0.1:9", "{new}/none"], "none"),
     ],
 )
 def test_a_template_says_what_is_wrong(name, arguments, message, run_here, part_photos, tmp_path):

@@ -1,0 +1,87 @@
+"""Commands that let other programs ask a saved model."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kerasrecipes.errors import require
+
+Models = Annotated[
+    Path, typer.Argument(help="The folder of the models, saved_models/, or one of them.")
+]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 for a free one.")]
+Host = Annotated[str, typer.Option(help="The address; 0.0.0.0 lets other machines ask.")]
+KeysFile = Annotated[
+    Path | None, typer.Option(help="A file of hashed keys, of which each request needs one.")
+]
+WithoutKeys = Annotated[
+    bool, typer.Option("--without-keys", help="Let other machines ask without a key.")
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Answers computed at once; else one for each core.")
+]
+Queue = Annotated[int | None, typer.Option(help="Requests that may wait; else 64.")]
+MaxBody = Annotated[float | None, typer.Option(help="Largest request; else 32.")]
+HeadSeconds = Annotated[float | None, typer.Option(help="For the head of a request; else 10.")]
+BodySeconds = Annotated[float | None, typer.Option(help="For its body; else 20.")]
+TotalSeconds = Annotated[float | None, typer.Option(help="For all of it; else 60.")]
+DrainSeconds = Annotated[
+    float | None,
+    typer.Option(help="At the end, how long it says that it is not ready and goes on; else 0."),
+]
+WatchSeconds = Annotated[
+    float | None, typer.Option(help="How often aliases are looked up; else 2.")
+]
+Batch = Annotated[int | None, typer.Option(help="Compute up to so many together; else 1.")]
+BatchDelay = Annotated[float | None, typer.Option(help="How long the first waits; else 2.")]
+Manage = Annotated[bool, typer.Option("--manage", help="Let requests load and unload models.")]
+JournalFile = Annotated[
+    Path | None, typer.Option(help="Keep what was answered in this file, e.g. journal.db.")
+]
+
+
+def serve(
+    models: Models,
+    port: Port = 8080,
+    host: Host = "127.0.0.1",
+    keys: KeysFile = None,
+    without_keys: WithoutKeys = False,
+    workers: Workers = None,
+    queue: Queue = None,
+    max_body_mb: MaxBody = None,
+    header_seconds: HeadSeconds = None,
+    body_seconds: BodySeconds = None,
+    total_seconds: TotalSeconds = None,
+    drain_seconds: DrainSeconds = None,
+    watch_seconds: WatchSeconds = None,
+    batch: Batch = None,
+    batch_delay_ms: BatchDelay = None,
+    manage: Manage = False,
+    journal: JournalFile = None,
+) -> None:
+    """Serve saved models: photos and texts at /predict, tensors by the Open Inference Protocol.
+
+    The champion of each model answers, or else its latest version. Begin with the page at /.
+    """
+    given = {name: value for name, value in locals().items() if value is not None}
+    _serve(given.pop("models"), given)
+
+
+def _serve(models: Path, settings: dict[str, Any]) -> None:
+    require("uvicorn", "serve", "Serving")
+    from kerasrecipes.server.running import serve_models
+
+    serve_models(models, **settings)
+
+
+def add_key(
+    keys: Annotated[Path, typer.Argument(help="The file of hashed keys; made if it is not there.")],
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    admin: Annotated[bool, typer.Option("--admin", help="It may load and unload models.")] = False,
+) -> None:
+    """Make a key for a server, print it once, and keep its digest alone."""
+    require("starlette", "serve", "Serving")
+    from kerasrecipes.server.web.keys import new_key
+
+    print(new_key(keys, name, admin))

@@ -1,0 +1,101 @@
+"""A server from its start to its end."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from kerasrecipes.arguments import named
+from kerasrecipes.console import say
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.server.models import Models
+from kerasrecipes.server.service import Service
+from kerasrecipes.server.settings import ServerSettings
+from kerasrecipes.server.web.app import LARGEST_HEAD, App
+from kerasrecipes.server.web.connection import DrainingServer, protocol_with
+
+_IDLE_SECONDS = 15
+
+
+@named
+def serve_models(folder: str | Path, **settings: Any) -> None:
+    """Serve saved models over HTTP, until a signal ends it.
+
+    It answers the Open Inference Protocol, and photos and texts at `/predict`; see `docs/serve.md`.
+    It takes no request before each model has answered its golden vectors. SIGTERM lets it say that
+    it is not ready, and end what it has begun.
+
+    Args:
+        folder: `saved_models/`, or one model's folder in it.
+        **settings: Of `ServerSettings`, e.g. `port=8080`.
+
+    Raises:
+        DataError: If there is no model, or none can be loaded.
+        OSError: If the port is taken.
+        ValueError: If a setting cannot be used.
+    """
+    asyncio.run(_serve(Path(folder), ServerSettings(**settings)))
+
+
+async def _serve(folder: Path, settings: ServerSettings) -> None:
+    listening = _listen(settings)  # before the work, since the port may be taken
+    service = None
+    try:
+        models = Models(folder)
+        service = Service(models, settings)
+        await asyncio.to_thread(models.refresh)
+        if not models.ready:
+            raise DataError(f"Not every model can be served. {'; '.join(models.problems())}")
+        service.tell_versions()
+        where = f"http://{settings.host}:{listening.getsockname()[1]}"
+        ready = f"Ready: {printable(where)} is the page, {printable(where)}/v2 the protocol."
+        watching = asyncio.create_task(service.watch())
+        await _server(service, settings, lambda: say(ready)).serve([listening])
+        watching.cancel()
+        say("Ended.")
+    finally:
+        listening.close()
+        if service is not None:
+            service.close()
+
+
+def _server(
+    service: Service, settings: ServerSettings, on_ready: Callable[[], None]
+) -> DrainingServer:
+    config = uvicorn.Config(
+        App(service),
+        http=protocol_with(settings.header_seconds),
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=settings.connections,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=int(settings.total_seconds),
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+    )
+    return DrainingServer(config, settings.drain_seconds, on_ready, service.drain)
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    """Take the port.
+
+    Raises:
+        OSError: If it is taken; the message says what to do.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((settings.host, settings.port))
+    except OSError as error:
+        found.close()
+        what = f"{settings.host}:{settings.port} cannot be used: {error.strerror}"
+        raise OSError(error.errno, f"{what}. Name another port by --port") from error
+    return found

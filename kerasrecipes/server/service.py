@@ -1,0 +1,209 @@
+"""What answers requests, whatever their form: models, threads, limits, and what is counted."""
+
+import asyncio
+import time
+import uuid
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from kerasrecipes.data.shapes import is_of_shape
+from kerasrecipes.errors import DataError
+from kerasrecipes.serve.entry import JournalEntry
+from kerasrecipes.serve.journal import Journal
+from kerasrecipes.serve.predictor import Prediction
+from kerasrecipes.server.batching import Answers, Batcher
+from kerasrecipes.server.lane import Held, Lane
+from kerasrecipes.server.logbook import JournalWriter
+from kerasrecipes.server.metrics import Metrics
+from kerasrecipes.server.models import Models, Served
+from kerasrecipes.server.refused import bad
+from kerasrecipes.server.settings import ServerSettings
+from kerasrecipes.server.web.keys import Keys
+from kerasrecipes.server.web.protocol import NAMES, Asked, parse_request
+
+# Scores of a model with more classes are not kept.
+_MOST_KEPT = 1000
+
+
+class Service:
+    """Everything behind the addresses of a server.
+
+    Args:
+        models: The models.
+        settings: The limits.
+
+    Raises:
+        DataError: If the file of keys or the journal cannot be used.
+        OSError: If one of them cannot be opened.
+    """
+
+    def __init__(self, models: Models, settings: ServerSettings):
+        self.models, self.settings = models, settings
+        self.keys = None if settings.keys is None else Keys(settings.keys)
+        self.lane = Lane(settings.computing, settings.queue)
+        self.held = Held(int(settings.max_held_mb * 1e6))
+        self.metrics = Metrics(lambda: self.lane.waiting, lambda: self.held.held)
+        self.draining = False
+        self.journal: JournalWriter | None = None
+        if settings.journal is not None:
+            journal = Journal(settings.journal)
+            self.journal = JournalWriter(journal, self.metrics.journal_dropped.inc)
+        self._batchers: WeakKeyDictionary[Served, Batcher] = WeakKeyDictionary()
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are answered."""
+        return self.models.ready and not self.draining
+
+    def drain(self) -> None:
+        """Say from now on that it is not ready."""
+        self.draining = True
+        self.metrics.draining.set(1)
+
+    def close(self) -> None:
+        """End the threads, and write down what waits."""
+        self.lane.close()
+        if self.journal is not None:
+            self.journal.close()
+
+    async def watch(self) -> None:
+        """Look again and again what the aliases mean."""
+        while True:
+            await asyncio.sleep(self.settings.watch_seconds)
+            await asyncio.to_thread(self.models.refresh)
+            self.tell_versions()
+
+    def tell_versions(self) -> None:
+        """Count which versions answer."""
+        told: dict[str, Any] = {
+            str(one["name"]): one["version"] for one in self.models.state() if one["default"]
+        }
+        self.metrics.versions(told)
+
+    def _batcher(self, served: Served) -> Batcher | None:
+        settings = self.settings
+        if settings.batch == 1:
+            return None
+        if (found := self._batchers.get(served)) is None:
+            delay, told = settings.batch_delay_ms / 1e3, self.metrics.batches.observe
+            model = served.predictor.model
+            found = Batcher(model, self.lane, settings.batch, delay, told)
+            self._batchers[served] = found
+        return found
+
+    async def infer(
+        self, served: Served, body: bytes, header_length: str | None
+    ) -> tuple[Asked, dict[str, np.ndarray]]:
+        """Answer tensors.
+
+        Args:
+            served: What answers.
+            body: The request.
+            header_length: How much of it is JSON.
+
+        Raises:
+            Refused: If it cannot be answered.
+            DataError: If the file cannot take the input.
+        """
+
+        def read() -> tuple[Asked, np.ndarray]:
+            asked = parse_request(body, header_length)
+            return asked, self._input(served, asked)
+
+        def compute() -> tuple[Asked, Answers]:
+            asked, examples = read()
+            return asked, served.predictor.model(examples)
+
+        if (batcher := self._batcher(served)) is None:
+            asked, answers = await self.lane.run(compute)
+        else:
+            asked, examples = await self.lane.run(read)
+            answers = await batcher.ask(examples)
+        return asked, {name: np.asarray(rows, np.float32) for name, rows in answers.items()}
+
+    def _input(self, served: Served, asked: Asked) -> np.ndarray:
+        """Return the one input of a model, if the request has that and nothing else."""
+        takes = served.predictor.input
+        if set(asked.inputs) != {takes.name}:
+            raise bad(
+                f"{served.name!r} takes one input, {takes.name!r}; the request has "
+                f"{', '.join(repr(name[:40]) for name in asked.inputs) or 'none'}."
+            )
+        found, most = asked.inputs[takes.name], self.settings.max_batch
+        kind = NAMES[takes.dtype]
+        fits = found.dtype.name == takes.dtype and is_of_shape(takes.shape, found.shape[1:])
+        if not fits or 0 in found.shape:
+            shape = [-1, *(-1 if side is None else side for side in takes.shape)]
+            raise bad(
+                f"{served.name!r} takes {kind} of shape {shape}; received "
+                f"{NAMES[found.dtype.name]} of shape {list(found.shape)}."
+            )
+        if len(found) > most:
+            raise bad(f"The request has {len(found):,} examples; at most {most:,} may be in one.")
+        return found
+
+    async def predict(self, served: Served, content: bytes) -> tuple[str, Prediction, float]:
+        """Answer one photo or text, count the answer, and keep it where that is asked for.
+
+        Args:
+            served: What answers.
+            content: The bytes of the photo or text.
+
+        Returns:
+            The answer's own id, the answer, and the milliseconds that it took.
+
+        Raises:
+            Refused: If too many wait.
+        """
+        started, request_id, predictor = time.perf_counter(), uuid.uuid4().hex, served.predictor
+
+        batcher = self._batcher(served)
+
+        def decode() -> tuple[np.ndarray | None, dict[str, float], Prediction]:
+            try:
+                one = predictor.decode(content)
+            except DataError as error:
+                return None, {}, Prediction("", error=str(error))
+            measured = predictor.measure(one) if self.journal is not None else {}
+            return one, measured, Prediction("")
+
+        def answer() -> tuple[Answers, dict[str, float], Prediction]:
+            one, measured, found = decode()
+            answers: Answers = {} if one is None else predictor.model(one[None])
+            return answers, measured, predictor.read(answers) if answers else found
+
+        if batcher is None:
+            answers, measured, found = await self.lane.run(answer)
+        else:
+            one, measured, found = await self.lane.run(decode)
+            answers = {} if one is None else await batcher.ask(one[None])
+            found = predictor.read(answers) if answers else found
+        took = (time.perf_counter() - started) * 1e3
+        self.metrics.prediction(served, found)
+        if self.journal is not None:
+            self.journal.add(_entry(served, request_id, measured, answers, found, took))
+        return request_id, found, took
+
+
+def _entry(
+    served: Served,
+    request_id: str,
+    measured: dict[str, float],
+    answers: Answers,
+    found: Prediction,
+    took: float,
+) -> JournalEntry:
+    """Return an answer as it is kept: no photo, and no text."""
+    output = served.predictor.output
+    rows = answers.get(output.name)
+    kept = rows is not None and rows.shape[-1] <= _MOST_KEPT and not found.error
+    return JournalEntry(
+        request_id=request_id, at=time.time(), bundle=served.name, version=served.version,
+        digest=served.digest, label=found.label, alarm=found.alarm, novelty=found.novelty,
+        number=found.number, abstained=found.abstained, latency_ms=took,
+        confidence=found.score if found.scores else None, inputs=measured,
+        answer=tuple(map(float, rows[0])) if kept and rows is not None else (),
+        error="it cannot be read" if found.error else "",
+    )  # fmt: skip

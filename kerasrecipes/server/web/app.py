@@ -1,0 +1,167 @@
+"""What every request goes through: who asks, how long it may take, and what is written of it."""
+
+import asyncio
+import re
+import time
+import traceback
+import uuid
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Router
+from starlette.types import Message, Receive, Scope, Send
+
+from kerasrecipes.console import warn
+from kerasrecipes.errors import DataError
+from kerasrecipes.server.logbook import write_line
+from kerasrecipes.server.refused import CLOSE, Refused, bad
+from kerasrecipes.server.service import Service
+from kerasrecipes.server.web.keys import Client
+from kerasrecipes.server.web.routes import all_routes
+
+SAFE = {
+    "Content-Security-Policy": "default-src 'none'",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+# Nothing that is secret: for those who watch the server, and the pages, which ask for a key.
+_OPEN = {"/", "/status", "/v2/health/live", "/v2/health/ready"}
+_HERE = re.compile(r"(127\.0\.0\.1|\[::1\]|localhost)(:[0-9]{1,5})?")
+LARGEST_HEAD = 1 << 15
+_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+
+class App:
+    """The application that uvicorn runs.
+
+    Args:
+        service: What answers.
+    """
+
+    def __init__(self, service: Service):
+        self._service = service
+        handlers: Any = {
+            HTTPException: _not_there,
+            Refused: lambda request, refused: refused.response(),
+            DataError: lambda request, error: bad(str(error)).response(),
+        }
+        router = Router(all_routes(), redirect_slashes=False)
+        self._answer = ExceptionMiddleware(router, handlers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            return
+        started, request = time.perf_counter(), Request(scope)
+        given = request.headers.get("x-request-id", "")
+        asked_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
+        scope.update(app=self, service=self._service, client_known=Client())
+        seen = _Seen(send, asked_id)
+        try:
+            await self._bounded(scope, receive, seen)
+        except Exception:
+            told = traceback.format_exc()
+            warn(f"A fault of the server, at the request {asked_id}:\n{told}")
+            reason = f"A fault of the server; its log tells more of the request {asked_id}."
+            fault = Refused(HTTPStatus.INTERNAL_SERVER_ERROR, reason, CLOSE)
+            await self._refuse(fault, scope, receive, seen)
+        finally:
+            self._tell(scope, seen, time.perf_counter() - started)
+
+    async def _bounded(self, scope: Scope, receive: Receive, seen: "_Seen") -> None:
+        seconds = self._service.settings.total_seconds
+        try:
+            scope["client_known"] = self._known(Request(scope))
+            async with asyncio.timeout(seconds):
+                await self._answer(scope, receive, seen)
+        except Refused as refused:
+            await self._refuse(refused, scope, receive, seen)
+        except TimeoutError:
+            reason = f"There was no answer within {seconds:g} seconds."
+            late = Refused(HTTPStatus.GATEWAY_TIMEOUT, reason, CLOSE)
+            await self._refuse(late, scope, receive, seen)
+
+    async def _refuse(
+        self, refused: Refused, scope: Scope, receive: Receive, seen: "_Seen"
+    ) -> None:
+        if not seen.status:
+            await refused.response()(scope, receive, seen)
+
+    def _known(self, request: Request) -> Client:
+        """Return who asks, if they may.
+
+        Raises:
+            Refused: If not.
+        """
+        headers, settings = request.headers, self._service.settings
+        host, origin = headers.getlist("host"), headers.get("origin")
+        if sum(len(name) + len(value) for name, value in request.scope["headers"]) > LARGEST_HEAD:
+            reason = f"The head of the request is larger than {LARGEST_HEAD:,} bytes."
+            raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, reason, CLOSE)
+        if len(host) != 1:
+            raise Refused(HTTPStatus.BAD_REQUEST, "Send one Host.", CLOSE)
+        # Under another name a page elsewhere could reach this machine by its browser.
+        if settings.is_local and not _HERE.fullmatch(host[0]):
+            raise Refused(HTTPStatus.MISDIRECTED_REQUEST, "Only for this machine.", CLOSE)
+        if origin is not None and urlsplit(origin).netloc != host[0]:
+            raise Refused(HTTPStatus.FORBIDDEN, "Other pages may not ask.", CLOSE)
+        if headers.get("content-encoding", "identity") != "identity":
+            reason = "Send it without Content-Encoding."
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason, CLOSE)
+        if self._service.keys is None or request.url.path in _OPEN:
+            return Client()
+        kind, _, key = headers.get("authorization", "").partition(" ")
+        try:
+            return self._service.keys.client(key.strip() if kind.lower() == "bearer" else "")
+        except Refused as refused:
+            refused.headers |= CLOSE
+            raise
+
+    def _tell(self, scope: Scope, seen: "_Seen", seconds: float) -> None:
+        """Count a request, and write a line of it: the pattern of its address, no more."""
+        route = getattr(scope.get("route"), "path", "none")
+        metrics = self._service.metrics
+        metrics.request(route, seen.status, seconds)
+        path, client = scope.get("path_params", {}), scope.get("client")
+        told = {
+            "time": time.time(), "id": seen.asked_id, "method": scope["method"][:16],
+            "route": route, "model": path.get("model", "")[:100], "status": seen.status,
+            "ms": round(seconds * 1e3, 2), "from": client[0] if client else "",
+            "key": scope["client_known"].name,
+        }  # fmt: skip
+        if not write_line(told):
+            metrics.log_dropped.inc()
+
+
+class _Seen:
+    """Sends an answer with the headers that all have, and remembers its status."""
+
+    def __init__(self, send: Send, asked_id: str):
+        self._send, self.asked_id, self.status = send, asked_id, 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            given = {name for name, _ in message["headers"]}
+            more = {**SAFE, "X-Request-Id": self.asked_id}
+            message["headers"] = [
+                *message["headers"],
+                *((n.lower().encode(), v.encode()) for n, v in more.items()
+                  if n.lower().encode() not in given),
+            ]  # fmt: skip
+        await self._send(message)
+
+
+def _not_there(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    reason = "Not by this method." if status == 405 else "There is nothing at this address."
+    headers = getattr(error, "headers", None)
+    return JSONResponse({"error": reason}, status_code=status, headers=headers)

@@ -1,0 +1,110 @@
+"""Connections that end when a client sends nothing, and a server that says so before it ends."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, ClassVar
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class Punctual(H11Protocol):
+    """HTTP/1.1 with a deadline for the head of each request.
+
+    Uvicorn itself waits for ever for the first head, and for one of which a byte came.
+    """
+
+    header_seconds: ClassVar[float]
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait for the first head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Go on waiting until a head is whole."""
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._wait_for_head()
+        else:
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.header_seconds, self._end)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _end(self) -> None:
+        self._deadline = None
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
+
+
+def protocol_with(header_seconds: float) -> type[Punctual]:
+    """Return a protocol that ends connections whose request does not begin in time.
+
+    Args:
+        header_seconds: From the connection, or the first byte, to the end of the head.
+    """
+    return type("Punctual", (Punctual,), {"header_seconds": header_seconds})
+
+
+class DrainingServer(uvicorn.Server):
+    """Says that it is not ready, then takes no more connections, then ends what it has begun.
+
+    Args:
+        config: Of uvicorn.
+        drain_seconds: How long it only says so.
+        on_ready: Called once it takes connections.
+        on_drain: Called when it begins to end.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        drain_seconds: float,
+        on_ready: Callable[[], None],
+        on_drain: Callable[[], None],
+    ):
+        super().__init__(config)
+        self._drain_seconds, self._draining = drain_seconds, False
+        self._on_ready, self._on_drain = on_ready, on_drain
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take connections."""
+        await super().startup(sockets)
+        self._on_ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals that end a process while the block runs; it ends well then."""
+        taken = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in taken}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; a second signal waits for nothing more."""
+        drained, self._draining = self._draining, True
+        self._on_drain()
+        if drained or not self._drain_seconds:
+            return super().handle_exit(sig, frame)
+        loop, end = asyncio.get_running_loop(), super().handle_exit
+        loop.call_later(self._drain_seconds, end, sig, frame)

@@ -1,0 +1,210 @@
+"""The addresses of a server, and what each answers. No name in one ever becomes a path."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, cast
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from kerasrecipes._version import __version__
+from kerasrecipes.records import checked, parse_json
+from kerasrecipes.serve.entry import Truth, truth_of
+from kerasrecipes.server.models import Served
+from kerasrecipes.server.refused import Refused, bad
+from kerasrecipes.server.service import Service
+from kerasrecipes.server.web.bodies import body_of
+from kerasrecipes.server.web.pages import page_response
+from kerasrecipes.server.web.protocol import HEADER_LENGTH, NAMES, write_answer
+
+_EXTENSIONS = ["binary_tensor_data", "model_repository"]
+_SMALL = 1 << 16
+Answer = Callable[[Service, Request], Awaitable[Response]]
+
+
+def _service(request: Request) -> Service:
+    return cast(Service, request.scope["service"])
+
+
+def _served(service: Service, request: Request) -> Served:
+    told = request.path_params
+    return service.models.find(told["model"], told.get("version"))
+
+
+async def _json(service: Service, request: Request) -> dict[str, Any]:
+    """Read a small object; an empty body is an empty one."""
+    settings = service.settings
+    async with body_of(request, _SMALL, settings.body_seconds, service.held) as body:
+        try:
+            return checked(dict[str, Any], parse_json(body or b"{}"))
+        except ValueError as error:
+            raise bad(f"The request cannot be read: {error}.") from None
+
+
+async def _page(service: Service, request: Request) -> Response:
+    return page_response("page.html")
+
+
+async def _status_page(service: Service, request: Request) -> Response:
+    return page_response("status.html")
+
+
+async def _live(service: Service, request: Request) -> Response:
+    return Response(status_code=200)
+
+
+async def _ready(service: Service, request: Request) -> Response:
+    return Response(status_code=200 if service.ready else 503)
+
+
+async def _server(service: Service, request: Request) -> Response:
+    told = {"name": "kerasrecipes", "version": __version__, "extensions": _EXTENSIONS}
+    return JSONResponse(told)
+
+
+async def _model_ready(service: Service, request: Request) -> Response:
+    _served(service, request)
+    return Response(status_code=200)
+
+
+async def _model(service: Service, request: Request) -> Response:
+    served = _served(service, request)
+    takes, gives = served.predictor.input, served.predictor.model.outputs
+    shape = [-1, *(-1 if side is None else side for side in takes.shape)]
+    outputs = [{"name": n, "datatype": "FP32", "shape": [-1, width]} for n, width in gives.items()]
+    return JSONResponse(
+        {
+            "name": served.name,
+            "versions": [str(served.version)],
+            "platform": "kerasrecipes",
+            "inputs": [{"name": takes.name, "datatype": NAMES[takes.dtype], "shape": shape}],
+            "outputs": outputs,
+        }
+    )
+
+
+async def _infer(service: Service, request: Request) -> Response:
+    served, settings = _served(service, request), service.settings
+    most = int(settings.max_body_mb * 1e6)
+    async with body_of(request, most, settings.body_seconds, service.held) as body:
+        asked, answers = await service.infer(served, body, request.headers.get(HEADER_LENGTH))
+    content, headers = write_answer(served.name, str(served.version), asked, answers)
+    return Response(content, headers=headers)
+
+
+async def _predict(service: Service, request: Request) -> Response:
+    asked = request.query_params
+    if unknown := set(asked) - {"model", "version"}:
+        raise bad(f"{min(unknown)[:40]!r} is not known here; 'model' and 'version' are.")
+    served = service.models.find(asked.get("model"), asked.get("version"))
+    settings = service.settings
+    most = int(settings.max_body_mb * 1e6)
+    async with body_of(request, most, settings.body_seconds, service.held) as body:
+        request_id, found, took = await service.predict(served, body)
+    told = {
+        key: value
+        for key, value in found.to_dict().items()
+        if key != "path" and (key != "error" or value)
+    }
+    about = {"id": request_id, "model": served.name, "version": served.version}
+    if found.error:
+        told = {"error": found.error}
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if found.error else HTTPStatus.OK
+    return JSONResponse({**about, **told, "ms": round(took, 2)}, status_code=status)
+
+
+async def _feedback(service: Service, request: Request) -> Response:
+    told = await _json(service, request)
+    if service.journal is None:
+        reason = "No answers are kept. Start the server with --journal FILE."
+        raise Refused(HTTPStatus.CONFLICT, reason)
+    if set(told) != {"id", "truth"} or not isinstance(told["id"], str):
+        raise bad("Send an object with 'id', from the answer, and 'truth': a class or a number.")
+    truth, writer = _truth(told["truth"]), service.journal
+    if not await service.lane.run(lambda: writer.tell(told["id"], truth)):
+        raise Refused(HTTPStatus.NOT_FOUND, f"There is no answer {told['id'][:100]!r}.")
+    return JSONResponse({"id": told["id"], "kept": True})
+
+
+def _truth(value: Any) -> Truth:
+    try:
+        return truth_of(json.dumps(value))
+    except ValueError as error:
+        raise bad(f"'truth' must be a class, a list of labels, or a number: {error}.") from None
+
+
+async def _metrics(service: Service, request: Request) -> Response:
+    return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _state(service: Service, request: Request) -> Response:
+    return JSONResponse(
+        {
+            "ready": service.ready,
+            "draining": service.draining,
+            "models": service.models.state(),
+            "problems": service.models.problems(),
+            "computing": service.lane.workers,
+            "waiting": service.lane.waiting,
+            "keys": service.keys is not None,
+            "journal": service.journal is not None,
+        }
+    )
+
+
+async def _index(service: Service, request: Request) -> Response:
+    told = await _json(service, request)
+    found = service.models.index()
+    return JSONResponse([o for o in found if o["state"] == "READY" or not told.get("ready")])
+
+
+async def _load(service: Service, request: Request) -> Response:
+    return await _manage(service, request, service.models.load)
+
+
+async def _unload(service: Service, request: Request) -> Response:
+    return await _manage(service, request, service.models.unload)
+
+
+async def _manage(service: Service, request: Request, do: Callable[[str], None]) -> Response:
+    if not service.settings.manage:
+        reason = "Models follow their aliases here. To load them by requests, start with --manage."
+        raise Refused(HTTPStatus.FORBIDDEN, reason)
+    if service.keys is not None and not request.scope["client_known"].admin:
+        raise Refused(HTTPStatus.FORBIDDEN, "This key may ask, and not load models.")
+    await _json(service, request)
+    await asyncio.to_thread(do, request.path_params["model"])
+    service.tell_versions()
+    return Response(status_code=200)
+
+
+def _route(path: str, answer: Answer, method: str = "GET") -> Route:
+    async def answered(request: Request) -> Response:
+        return await answer(_service(request), request)
+
+    return Route(path, answered, methods=[method])
+
+
+def all_routes() -> list[Route]:
+    """Return all addresses."""
+    models = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
+    return [
+        _route("/", _page),
+        _route("/status", _status_page),
+        _route("/state", _state),
+        _route("/metrics", _metrics),
+        _route("/predict", _predict, "POST"),
+        _route("/feedback", _feedback, "POST"),
+        _route("/v2", _server),
+        _route("/v2/health/live", _live),
+        _route("/v2/health/ready", _ready),
+        *(_route(model, _model) for model in models),
+        *(_route(f"{model}/ready", _model_ready) for model in models),
+        *(_route(f"{model}/infer", _infer, "POST") for model in models),
+        _route("/v2/repository/index", _index, "POST"),
+        _route("/v2/repository/models/{model}/load", _load, "POST"),
+        _route("/v2/repository/models/{model}/unload", _unload, "POST"),
+    ]

@@ -1,0 +1,257 @@
+"""How much a server takes: of the throughput of a bare loop, of time under load, of memory.
+
+    python tests/benchmarks/serving.py [--model saved_models/tiles] [--seconds 10]
+
+Without a model, one is made: EfficientNet-Lite0 at 224 × 224 with random weights, float32, since
+speed does not depend on what weights say. Client and server share the machine. Rounds of the bare
+loop and of the server take turns, so that a busy moment hits both.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
+
+THREADS, BARE_ROUNDS = 2, 4
+BARE = """
+import json, sys, threading, time
+import numpy as np
+from kerasrecipes.serve import Predictor
+def kb():
+    return int(next(x for x in open("/proc/self/status") if x.startswith("VmRSS")).split()[1])
+predictor = Predictor(sys.argv[1], threads=1)
+x = np.random.default_rng(0).integers(0, 256, (1, *predictor.input.shape), dtype=np.uint8)
+for _ in range(3): predictor.model(x)
+print(json.dumps({"memory_kb": kb()}), flush=True)
+for line in sys.stdin:
+    seconds, threads = json.loads(line)
+    times = []
+    def run():
+        end = time.perf_counter() + seconds
+        while (begun := time.perf_counter()) < end:
+            predictor.model(x)
+            times.append(time.perf_counter() - begun)
+    many = [threading.Thread(target=run) for _ in range(threads)]
+    for one in many: one.start()
+    for one in many: one.join()
+    print(json.dumps({"per_second": len(times) / seconds, "times": times}), flush=True)
+"""
+RUNTIME = """
+import sys
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+found = Interpreter(model_path=sys.argv[1], num_threads=1)
+found.allocate_tensors()
+for _ in range(3): found.invoke()
+print(next(x for x in open("/proc/self/status") if x.startswith("VmRSS")).split()[1])
+"""
+
+
+def make_model(root: Path) -> Path:
+    """Write a bundle of two versions that are alike."""
+    import keras
+
+    import kerasrecipes as kr
+    from tiny_bundle import CLASS_NAMES, write_bundle
+
+    keras.utils.set_random_seed(0)
+    model = kr.get_backbone("efficientnet_lite0").build((224, 224), weights=None)
+    x = keras.layers.GlobalAveragePooling2D()(model.output)
+    x = keras.layers.Dense(len(CLASS_NAMES), activation="softmax")(x)
+    bundle = write_bundle(root / "tiles", keras.Model(model.input, x))
+    bundle.export("tflite", "float32")
+    return bundle.folder.parent
+
+
+class Server:
+    """`kerasrecipes serve` in a process of its own."""
+
+    def __init__(self, root: Path, *options: str):
+        command = [sys.executable, "-m", "kerasrecipes", "serve", str(root), "--port", "0"]
+        begun = time.perf_counter()
+        self.process = subprocess.Popen(
+            [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        for line in self.process.stderr:
+            if found := re.search(r"Ready: http://[^:]+:(\d+)", line):
+                break
+        self.start_seconds, self.port = time.perf_counter() - begun, int(found[1])
+        times = os.sysconf("SC_CLK_TCK")
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        self.start_cpu = (int(stat[11]) + int(stat[12])) / times
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+
+    def memory_kb(self) -> int:
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+
+
+def request_of(shape: tuple[int, ...]) -> tuple[bytes, dict[str, str]]:
+    raw = np.random.default_rng(0).integers(0, 256, (1, *shape), dtype=np.uint8).tobytes()
+    one = {"name": "photo", "datatype": "UINT8", "shape": [1, *shape]}
+    one["parameters"] = {"binary_data_size": len(raw)}
+    told = {"inputs": [one], "parameters": {"binary_data_output": True}}
+    head = json.dumps(told).encode()
+    return head + raw, {"Inference-Header-Content-Length": str(len(head))}
+
+
+def ask_often(
+    port: int, content: tuple[bytes, dict[str, str]], clients: int, due: Callable[[int], float],
+    seconds: float,
+) -> list[tuple[int, float]]:  # fmt: skip
+    """Ask from some connections; each request when it is due, in seconds from the beginning.
+
+    Returns the status and the seconds of each, from when it was due.
+    """
+    found, lock, count = [], threading.Lock(), iter(range(10**9))
+    begun = time.perf_counter()
+
+    def run() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        while True:
+            with lock:
+                when = due(next(count))
+            now = time.perf_counter() - begun
+            if max(when, now) >= seconds:
+                return
+            time.sleep(max(0, when - now))
+            since = when or now
+            connection.request("POST", "/v2/models/tiles/infer", content[0], content[1])
+            answer = connection.getresponse()
+            answer.read()
+            found.append((answer.status, time.perf_counter() - begun - since))
+
+    many = [threading.Thread(target=run) for _ in range(clients)]
+    for one in many:
+        one.start()
+    for one in many:
+        one.join()
+    return found
+
+
+def percentiles(times: list[float]) -> str:
+    return ", ".join(f"p{q} {np.percentile(times, q) * 1e3:.1f} ms" for q in (50, 99))
+
+
+def promote(folder: Path, version: int) -> None:
+    from kerasrecipes.promotion.log import changing
+
+    with changing(folder) as log:
+        log.add(
+            who="benchmark", action="promote", alias="champion", version=version, why="",
+            before=log.log.aliases.get("champion"), bundle_sha256="", export="", export_sha256="",
+        )  # fmt: skip
+
+
+def measure(folder: Path, seconds: float) -> None:
+    from kerasrecipes.bundles.bundle import BundleFolder
+
+    root, bundle = folder.parent, BundleFolder.load(folder / "1")
+    (record,) = bundle.exports().values()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    bare = subprocess.Popen([sys.executable, "-c", BARE, str(bundle.folder)], **pipes)
+    loaded = json.loads(bare.stdout.readline())["memory_kb"]
+
+    def loop(threads: int) -> dict:
+        bare.stdin.write(json.dumps([seconds, threads]) + "\n")
+        bare.stdin.flush()
+        return json.loads(bare.stdout.readline())
+
+    server = Server(root, "--workers", str(THREADS), "--watch-seconds", "0.2")
+    idle = server.memory_kb()
+    command = [sys.executable, "-c", RUNTIME, str(record.path)]
+    runtime = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    print(f"start to ready: {server.start_seconds:.2f} s ({server.start_cpu:.2f} s of CPU)")
+    print(
+        f"memory when ready: {idle / 1e3:.0f} MB; LiteRT and numpy with the same file "
+        f"{runtime / 1e3:.0f} MB; a Predictor {loaded / 1e3:.0f} MB"
+    )
+    content = request_of(bundle.input.shape)
+    rates, alone = [], []
+    for _ in range(BARE_ROUNDS):
+        one = loop(THREADS)
+        served = ask_often(server.port, content, 2 * THREADS, lambda n: 0.0, seconds)
+        assert {code for code, _ in served} == {200}
+        rates.append((one["per_second"], len(served) / seconds))
+        alone += one["times"]
+    ratios = [after / before for before, after in rates]
+    bare_rate, rate = np.mean(rates, axis=0)
+    print(
+        f"throughput: bare loop {bare_rate:.1f}/s, server {rate:.1f}/s; ratios of the rounds "
+        f"{', '.join(f'{one:.2f}' for one in sorted(ratios))}"
+    )
+    gaps = np.random.default_rng(0).exponential(1 / (0.7 * rate), 1_000_000).cumsum()
+    found = ask_often(server.port, content, 32, lambda n: float(gaps[n]), 3 * seconds)
+    times = [took for code, took in found if code == 200]
+    ratio = np.percentile(times, 99) / np.percentile(alone, 99)
+    print(
+        f"at 70 % of that, {len(found)} requests, {len(found) - len(times)} refused: "
+        f"{percentiles(times)}; bare loop {percentiles(alone)}; ratio of p99 {ratio:.1f}"
+    )
+    before = server.memory_kb()
+    found = ask_often(server.port, content, 200, lambda n: n / (10 * rate), 2 * seconds)
+    times = [took for code, took in found if code == 200]
+    codes = {code: sum(one == code for one, _ in found) for code in {code for code, _ in found}}
+    begun = time.perf_counter()
+    while ask_often(server.port, content, 1, lambda n: n / 10, 0.15)[0][0] != 200:
+        pass
+    print(
+        f"at 10 times of it: {codes}; answered {len(times) / 2 / seconds:.1f}/s, "
+        f"{percentiles(times)}; memory {(server.memory_kb() - before) / 1e3:+.0f} MB; the first "
+        f"answer after it {time.perf_counter() - begun:.1f} s later"
+    )
+    stop = threading.Event()
+
+    def swap() -> None:
+        for version in [2, 1] * 1000:
+            if stop.wait(seconds / 6):
+                return
+            promote(folder, version)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    found = ask_often(server.port, content, 2 * THREADS, lambda n: 0.0, 3 * seconds)
+    stop.set()
+    swapping.join()
+    lost = sum(code != 200 for code, _ in found)
+    print(
+        f"another version every {seconds / 6:.1f} s under full load: {len(found)} requests, {lost} "
+        f"lost; memory {server.memory_kb() / 1e3:.0f} MB"
+    )
+    server.end()
+    bare.terminate()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", type=Path, help="a model's folder; it is copied")
+    parser.add_argument("--seconds", type=float, default=10, help="of each round")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        root = Path(made)
+        folder = arguments.model or make_model(root / "new")
+        for version in ("1", "2"):
+            shutil.copytree(folder / "1", root / "served" / "tiles" / version)
+        promote(root / "served" / "tiles", 1)
+        measure(root / "served" / "tiles", arguments.seconds)
+
+
+if __name__ == "__main__":
+    main()
