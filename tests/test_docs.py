@@ -112,12 +112,15 @@ def test_every_module_function_and_class_says_what_it_is():
         if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
     ]
     for documented in DOCUMENTED:
+        if documented.doc:
+            continue
+        # Only what may inherit one is imported: some files need libraries of an extra.
         inherited = documented.owner and inspect.getdoc(
             getattr(
                 getattr(import_module(documented.module), documented.owner), documented.node.name
             )
         )
-        if not (documented.doc or inherited):
+        if not inherited:
             silent.append(str(documented))
     assert not silent, f"Give them a docstring: {silent}"
     assert len(SOURCES) > 90
