@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         detect_drift as detect_drift,
         profile_bundle as profile_bundle,
     )
+    from kerasrecipes.edge import Collector as Collector, write_edge as write_edge
     from kerasrecipes.engine import Stage as Stage, UnfreezeSchedule as UnfreezeSchedule
     from kerasrecipes.errors import (
         DataError as DataError,
@@ -224,6 +225,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "console": "set_verbosity",
         "photos.split": "split_photos",
         "drift": "DriftReport ReferenceProfile detect_drift profile_bundle",
+        "edge": "Collector write_edge",
         "engine": "Stage UnfreezeSchedule",
         "errors": "DataError DownloadError IntegrityError KerasRecipesError "
         "MissingDependencyError NoEffectError NotFittedError PluginError "

@@ -66,6 +66,8 @@ COMMANDS = {
     "review": photos.review,
     "drift": watching.drift,
     "monitor": watching.monitor,
+    "edge": watching.edge,
+    "collect": watching.collect,
     "check": promoting.check,
     "promote": promoting.promote,
     "rollback": promoting.rollback,

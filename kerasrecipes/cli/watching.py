@@ -1,11 +1,13 @@
 """Commands for a model that is in use."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.options import NOT_ENOUGH, Json, Seed, print_json
+from kerasrecipes.cli.options import NOT_ENOUGH, Json, Model, Seed, print_json
+from kerasrecipes.errors import printable
 
 # For a scheduler: beside 0, when all is well, and `NOT_ENOUGH`.
 ALARM = 5
@@ -121,3 +123,59 @@ def monitor(
         raise typer.Exit(ALARM)
     if found.is_insufficient:
         raise typer.Exit(NOT_ENOUGH)
+
+
+def edge(
+    model: Model,
+    to: Annotated[Path, typer.Option(help="The new folder.")],
+    name: Annotated[str, typer.Option(help="Name of the device; each needs its own.")] = "",
+    collector: Annotated[
+        str, typer.Option(help="Address of the receiver, e.g. https://…/collect.")
+    ] = "",
+    export: Annotated[
+        str | None, typer.Option(help="Which export, e.g. tflite-int8; else the smallest .tflite.")
+    ] = None,
+    rollout: Annotated[
+        float, typer.Option(min=0, max=100, help="As an update: percent of devices that take it.")
+    ] = 100.0,
+) -> None:
+    """Write a folder for a small device: one Python file, the model, and golden photos.
+
+    It answers without a network, tells a receiver later, and takes new models safely.
+    """
+    from kerasrecipes.edge.writing import write_edge
+
+    folder = write_edge(
+        model, to, name=name, collector=collector, export=export, rollout_percent=rollout
+    )
+    print(f"Written to '{printable(folder)}'. Begin with its README.md.")
+
+
+def collect(
+    journal: Annotated[Path, typer.Argument(help="The journal, e.g. journal.db.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port.")] = 8090,
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; others than this machine's are open.")
+    ] = "127.0.0.1",
+    token_from: Annotated[
+        str, typer.Option(help="The environment variable with the token that devices must show.")
+    ] = "COLLECT_TOKEN",
+) -> None:
+    """Take what devices send into a journal, each answer once. Ends with Ctrl-C."""
+    from kerasrecipes.edge.collecting import Collector
+    from kerasrecipes.serve.journal import Journal
+
+    token = os.environ.get(token_from, "")
+    if not token:
+        raise typer.BadParameter(
+            f"the environment has no {printable(token_from)}.", param_hint="'--token-from'"
+        )
+    with Journal(journal) as opened:
+        collector = Collector(opened, token, host, port)
+        print(f"Taking what devices send to {collector.address}", flush=True)
+        try:
+            collector.serve()
+        except KeyboardInterrupt:
+            print("Ended; what was acknowledged is kept.")
+        finally:
+            collector.stop()

@@ -98,13 +98,44 @@ def _write(bundle: "BundleFolder", record: ExportRecord, language: str, to: Path
     with TemporaryFolder(to.parent) as outer:
         folder = outer / "starter"
         assets = folder / _ASSETS.get(language, ".")
-        (assets / "golden").mkdir(parents=True)
-        (assets / "model.tflite").write_bytes(record.path.read_bytes())
-        (assets / LABELS_FILE).write_text(labels_text(_lines(bundle)), encoding="utf-8")
-        count = _write_golden(bundle, record, assets / "golden", language)
+        assets.mkdir(parents=True, exist_ok=True)
+        count = _write_model(bundle, record, assets, language)
         _render(language, folder, {**_facts(bundle, record), "golden": count})
         sync_folder(folder)
         folder.rename(to)  # onto an empty folder, or none
+
+
+def _write_model(bundle: "BundleFolder", record: ExportRecord, folder: Path, language: str) -> int:
+    """Write the file, its labels and golden photos, and return how many these are."""
+    (folder / "golden").mkdir()
+    (folder / "model.tflite").write_bytes(record.path.read_bytes())
+    (folder / LABELS_FILE).write_text(labels_text(_lines(bundle)), encoding="utf-8")
+    return _write_golden(bundle, record, folder / "golden", language)
+
+
+def write_assets(
+    bundle: "BundleFolder", folder: Path, export: str | None
+) -> tuple[dict[str, object], ExportRecord]:
+    """Write what a project for photos in Python reads, into a folder that is empty.
+
+    Args:
+        bundle: The model.
+        folder: Where to.
+        export: Which export; by default the smallest verified `.tflite`.
+
+    Returns:
+        What a program must know of the model, and the record of its export.
+
+    Raises:
+        DataError: As `write_starter`.
+        ValueError: If there is no such export.
+        IntegrityError: If a file of the bundle changed.
+    """
+    _check_answers(bundle)
+    with opened(_chosen(bundle, export), bundle) as record:
+        _check_outputs(record)
+        _write_model(bundle, record, folder, "python")
+        return _facts(bundle, record), record
 
 
 def _check_answers(bundle: "BundleFolder") -> None:

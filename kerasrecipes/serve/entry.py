@@ -1,6 +1,7 @@
 """One prediction as it is kept and sent: numbers and words, no photo."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,46 @@ class JournalEntry(BaseModel):
     latency_ms: FiniteFloat | None = Field(default=None, ge=0)
     error: str = _Text
     stands_for: int = Field(default=1, ge=1, lt=2**31)
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One line of a journal.
+
+    Args:
+        row: Its place; later lines have higher ones, for ever.
+        received: When it was written, by this machine's clock; seconds since 1970.
+        entry: What was asked and answered.
+        truth: What should have been answered, once somebody has said so; else `None`.
+        truth_row: Place of that among all truths; 0 without one.
+    """
+
+    row: int
+    received: float
+    entry: JournalEntry
+    truth: Truth | None = None
+    truth_row: int = 0
+
+
+@dataclass(frozen=True)
+class JournalCounts:
+    """How much a journal holds, and what it no longer does.
+
+    Args:
+        entries: Predictions in it.
+        truths: Labels in it, also for predictions that have not come yet.
+        dropped_entries: Predictions that made room for later ones.
+        dropped_truths: Labels that did.
+        duplicates: Predictions that came again, and were not counted again.
+        dropped_at_sources: Predictions that devices dropped before they could send them.
+    """
+
+    entries: int
+    truths: int
+    dropped_entries: int
+    dropped_truths: int
+    duplicates: int
+    dropped_at_sources: int = 0
 
 
 class _Told(BaseModel):

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +18,15 @@ from kerasrecipes.console import warn
 from kerasrecipes.errors import DataError, disk_error, printable
 from kerasrecipes.files import told_plainly
 from kerasrecipes.regular import open_regular
-from kerasrecipes.serve.entry import JournalEntry, Truth, entry_from_row, row_of_entry, truth_of
+from kerasrecipes.serve.entry import (
+    JournalCounts,
+    JournalEntry,
+    Logged,
+    Truth,
+    entry_from_row,
+    row_of_entry,
+    truth_of,
+)
 
 # "KRJL": tells a journal from other sqlite files.
 _APPLICATION, _VERSION = 0x4B524A4C, 1
@@ -40,51 +47,15 @@ CREATE TABLE IF NOT EXISTS truths (
     row INTEGER PRIMARY KEY AUTOINCREMENT, received REAL NOT NULL,
     request_id TEXT NOT NULL UNIQUE, truth TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS sources (source TEXT PRIMARY KEY, last INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS sources (
+    source TEXT PRIMARY KEY, last INTEGER NOT NULL, dropped INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS counts (what TEXT PRIMARY KEY, count INTEGER NOT NULL);
 """
 # Of the rows this share is dropped at once, so that not every new one has to make room.
 _STEP = 20
 _SMALLEST = 1 << 20
 _PAGE = 1000
-
-
-@dataclass(frozen=True)
-class Logged:
-    """One line of a journal.
-
-    Args:
-        row: Its place; later lines have higher ones, for ever.
-        received: When it was written, by this machine's clock; seconds since 1970.
-        entry: What was asked and answered.
-        truth: What should have been answered, once somebody has said so; else `None`.
-        truth_row: Place of that among all truths; 0 without one.
-    """
-
-    row: int
-    received: float
-    entry: JournalEntry
-    truth: Truth | None = None
-    truth_row: int = 0
-
-
-@dataclass(frozen=True)
-class JournalCounts:
-    """How much a journal holds, and what it no longer does.
-
-    Args:
-        entries: Predictions in it.
-        truths: Labels in it, also for predictions that have not come yet.
-        dropped_entries: Predictions that made room for later ones.
-        dropped_truths: Labels that did.
-        duplicates: Predictions that came again, and were not counted again.
-    """
-
-    entries: int
-    truths: int
-    dropped_entries: int
-    dropped_truths: int
-    duplicates: int
 
 
 @named
@@ -217,13 +188,16 @@ class Journal:
         return new
 
     @named
-    def receive(self, source: str, numbered: Sequence[tuple[int, JournalEntry]]) -> int:
+    def receive(
+        self, source: str, numbered: Sequence[tuple[int, JournalEntry]], dropped: int = 0
+    ) -> int:
         """Write down what a device sent, each line once however often it comes.
 
         Args:
             source: What tells the device, and its queue, from all others.
             numbered: Lines with the numbers that the device gave them, which only rise. Gaps are
                 allowed: what a device dropped never comes.
+            dropped: How many answers it has dropped, ever.
 
         Returns:
             How many were new; none up to the highest number that was received before.
@@ -240,8 +214,12 @@ class Journal:
             last = sql.execute("SELECT last FROM sources WHERE source = ?", (source,)).fetchone()
             fresh = [one for number, one in numbered if last is None or number > last[0]]
             _count(sql, "duplicates", len(numbered) - len(fresh))
-            if fresh:
-                sql.execute("REPLACE INTO sources VALUES (?, ?)", (source, numbers[-1]))
+            last_number = max([0 if last is None else last[0], *numbers[-1:]])
+            sql.execute(
+                "INSERT INTO sources VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET last = ?2, "
+                "dropped = max(dropped, ?3)",
+                (source, last_number, dropped),
+            )
             new = self._insert(sql, fresh, source)
             self._make_room(sql)
         return new
@@ -377,9 +355,17 @@ class Journal:
         """
         with self._lock, self._told():
             kept = dict(self._connection.execute("SELECT what, count FROM counts").fetchall())
-            held = [self._ask(f"SELECT count(*) FROM {table}") for table in ("entries", "truths")]
+            entries, truths, away = (
+                self._ask(f"SELECT {one}")
+                for one in (
+                    "count(*) FROM entries",
+                    "count(*) FROM truths",
+                    "coalesce(sum(dropped), 0) FROM sources",
+                )
+            )
         others = ("dropped_entries", "dropped_truths", "duplicates")
-        return JournalCounts(*held, *(kept.get(name, 0) for name in others))
+        dropped, dropped_truths, twice = (kept.get(name, 0) for name in others)
+        return JournalCounts(entries, truths, dropped, dropped_truths, twice, away)
 
 
 def _count(sql: sqlite3.Connection, what: str, more: int) -> None:

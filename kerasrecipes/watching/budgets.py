@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasrecipes.serve.journal import Logged
+from kerasrecipes.serve.entry import Logged
 from kerasrecipes.statistics.sequential import ShiryaevRoberts
 from kerasrecipes.watching.settings import WatchSettings
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasrecipes.serve.journal import Logged
+from kerasrecipes.serve.entry import Logged
 from kerasrecipes.statistics.estimate import encode_float
 
 _LABELS = 8

@@ -10,7 +10,7 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.observed import Observed
 from kerasrecipes.drift.profile import DIRECTIONS, ReferenceProfile
 from kerasrecipes.heads import get_task
-from kerasrecipes.serve.journal import Logged
+from kerasrecipes.serve.entry import Logged
 
 
 class LoggedWindow:

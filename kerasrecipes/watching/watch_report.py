@@ -8,7 +8,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.drift.history import Look
 from kerasrecipes.drift.report import INSUFFICIENT, DriftReport
 from kerasrecipes.errors import printable
-from kerasrecipes.serve.journal import JournalCounts
+from kerasrecipes.serve.entry import JournalCounts
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.statistics.tables import Table
 from kerasrecipes.watching.alerts import Alarm
@@ -114,4 +114,6 @@ class WatchReport(Shown):
         if counts.dropped_entries or counts.duplicates:
             dropped = f"{counts.dropped_entries:,}, {counts.duplicates:,} came twice"
             rows.append(("dropped as the oldest", dropped))
+        if counts.dropped_at_sources:
+            rows.append(("dropped by devices", f"{counts.dropped_at_sources:,}"))
         yield Table("", ("since the last run", ""), tuple(rows))

@@ -15,7 +15,8 @@ from kerasrecipes.drift.history import DriftHistory
 from kerasrecipes.drift.profile import PROFILE_FILE, ReferenceProfile
 from kerasrecipes.drift.report import DriftReport
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.serve.journal import Journal, Logged
+from kerasrecipes.serve.entry import Logged
+from kerasrecipes.serve.journal import Journal
 from kerasrecipes.watching.alerts import Alarm, tell_of
 from kerasrecipes.watching.budgets import look_at_budgets
 from kerasrecipes.watching.facts import Facts
@@ -161,7 +162,8 @@ class _Run:
         output = self._profile.facts.output
         lines = [line for line in self._lines(after) if has_answer(line, output)]
         windows, rest = _windows(lines, self._settings.window)
-        found = self._look(rest, None, whole=False)
+        waits = [f"The next look takes {self._settings.window}."]
+        found = self._look(rest, None, waits, whole=False)
         for window in windows:
             found = self._look(window, None)
         return found, windows[-1][-1].row if windows else after
@@ -171,7 +173,8 @@ class _Run:
         output = self._profile.facts.output
         lines = [line for line in self._lines(0, after) if has_answer(line, output)]
         windows, rest = _windows(lines, self._settings.labelled_window)
-        found = self._look(rest, np.zeros(len(rest)), whole=False)
+        waits = [f"The next look takes {self._settings.labelled_window} with labels."]
+        found = self._look(rest, np.zeros(len(rest)), waits, whole=False)
         for window in windows:
             targets, usable = targets_of(window, output)
             kept = [line for line, good in zip(window, usable, strict=True) if good]

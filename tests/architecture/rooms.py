@@ -118,6 +118,11 @@ ROOMS = {
         libraries="numpy",
         later_libraries="jinja2 keras sklearn",
     ),
+    "edge": Room(
+        "bundles release serve",
+        libraries="numpy pydantic",
+        later_libraries="PIL ai_edge_litert",
+    ),
     "promotion": Room(
         "bundles data drift heads release serve statistics",
         later="verify",
@@ -159,9 +164,9 @@ ROOMS = {
         "backbones bundles data diagnosis evaluation photos release training", libraries="numpy PIL"
     ),
     "cli": Room(
-        later="backbones choosing data diagnosis drift engine export optimization photos "
-        "promotion release report review serve server settings templates texts training verify "
-        "watching",
+        later="backbones choosing data diagnosis drift edge engine export optimization "
+        "photos promotion release report review serve server settings templates texts "
+        "training verify watching",
         libraries="typer",
         later_libraries="starlette uvicorn",
     ),

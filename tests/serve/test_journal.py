@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from kerasrecipes.errors import DataError
-from kerasrecipes.serve.entry import JournalEntry
-from kerasrecipes.serve.journal import Journal, JournalCounts
+from kerasrecipes.serve.entry import JournalCounts, JournalEntry
+from kerasrecipes.serve.journal import Journal
 
 FULL = JournalEntry(
     request_id="full",

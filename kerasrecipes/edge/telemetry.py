@@ -1,0 +1,157 @@
+"""What a device has to tell, kept until a receiver has it: at least once, in order, none twice.
+
+It stands alone: its text becomes part of the one file that a device has.
+"""
+
+import json
+import sqlite3
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# From such a share of a full queue on, one answer in so many is kept, and stands for all of them.
+SAMPLING = ((0.9, 8), (0.75, 4), (0.5, 2), (0.0, 1))
+MOST_WAITING, BATCH, SECONDS = 20_000, 200, 20.0
+
+
+class Queue:
+    """What waits to be sent; a power cut loses nothing that `put` has returned from.
+
+    Args:
+        path: The file.
+        most: How many lines it holds; the oldest make room.
+    """
+
+    def __init__(self, path: str | Path, most: int = MOST_WAITING):
+        self._most = most
+        self._sql = sqlite3.connect(path, timeout=30, isolation_level=None)
+        self._sql.execute("PRAGMA journal_mode = WAL")
+        self._sql.execute("PRAGMA synchronous = FULL")
+        with self._changing():
+            self._sql.execute(
+                "CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY AUTOINCREMENT, "
+                "entry TEXT NOT NULL, stands_for INTEGER NOT NULL)"
+            )
+            self._sql.execute(
+                "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+            )
+            # A queue that was lost and begun anew counts from 1 again: it is another one.
+            self._sql.execute("INSERT OR IGNORE INTO about VALUES ('id', ?)", (uuid.uuid4().hex,))
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        self._sql.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._sql.execute("COMMIT")
+        except BaseException:
+            self._sql.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._sql.close()
+
+    def _about(self, name: str) -> str:
+        row = self._sql.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else "0"
+
+    def _add(self, name: str, more: int) -> None:
+        total = int(self._about(name)) + more
+        self._sql.execute("REPLACE INTO about VALUES (?, ?)", (name, str(total)))
+
+    def _one(self, statement: str) -> int:
+        return int(self._sql.execute(statement).fetchone()[0] or 0)
+
+    @property
+    def id(self) -> str:
+        """What tells this queue from all others."""
+        return self._about("id")
+
+    @property
+    def dropped(self) -> int:
+        """How many answers were dropped, ever."""
+        return int(self._about("dropped"))
+
+    @property
+    def waiting(self) -> int:
+        """How many answers wait, those too that a sampled one will stand for."""
+        held = self._one("SELECT sum(stands_for) FROM waiting")
+        return held + int(self._about("skipped"))
+
+    def put(self, entry: dict[str, Any]) -> None:
+        """Queue an answer; where the queue fills, one in several, which stands for the others."""
+        with self._changing():
+            fill = self._one("SELECT count(*) FROM waiting") / self._most
+            skipped = int(self._about("skipped")) + 1
+            if skipped < next(one_in for share, one_in in SAMPLING if fill >= share):
+                self._add("skipped", 1)
+                return
+            self._sql.execute("REPLACE INTO about VALUES ('skipped', '0')")
+            told = json.dumps({**entry, "stands_for": skipped})
+            self._sql.execute(
+                "INSERT INTO waiting (entry, stands_for) VALUES (?, ?)", (told, skipped)
+            )
+            oldest = "SELECT number FROM waiting ORDER BY number DESC LIMIT -1 OFFSET " + str(
+                self._most
+            )
+            gone = self._one(f"SELECT sum(stands_for) FROM waiting WHERE number IN ({oldest})")
+            if gone:
+                self._sql.execute(f"DELETE FROM waiting WHERE number IN ({oldest})")
+                self._add("dropped", gone)
+
+    def batch(self, most: int = BATCH) -> dict[str, Any]:
+        """Return the oldest lines as they are sent; they stay until they are acknowledged."""
+        rows = self._sql.execute(
+            "SELECT number, entry FROM waiting ORDER BY number LIMIT ?", (most,)
+        ).fetchall()
+        lines = [[number, json.loads(entry)] for number, entry in rows]
+        return {"queue": self.id, "dropped": self.dropped, "lines": lines}
+
+    def acknowledged(self, last: int) -> None:
+        """Forget what the receiver has."""
+        with self._changing():
+            self._sql.execute("DELETE FROM waiting WHERE number <= ?", (last,))
+
+
+def drain(queue: Queue, post: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
+    """Send all that waits; what fails stays for the next time.
+
+    Args:
+        queue: The queue.
+        post: Sends a batch, and returns what the receiver answered.
+
+    Returns:
+        How many lines were sent.
+    """
+    sent = 0
+    while lines := (batch := queue.batch())["lines"]:
+        last = post(batch)["last"]
+        if last < lines[0][0]:
+            raise OSError("the receiver did not take what it was sent")
+        queue.acknowledged(last)
+        sent += sum(number <= last for number, _ in lines)
+    return sent
+
+
+def poster(address: str, device: str, token: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return what sends a batch to a receiver.
+
+    Args:
+        address: Of the receiver, e.g. `"https://collect.example.com/collect"`.
+        device: Name of this device.
+        token: What it shows to be let in.
+    """
+
+    def post(batch: dict[str, Any]) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        content = json.dumps({"device": device, **batch}).encode()
+        request = urllib.request.Request(address, content, headers, method="POST")
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            found: dict[str, Any] = json.loads(answer.read(1 << 16))
+        return found
+
+    return post

@@ -1,0 +1,121 @@
+"""The folder of a device: one Python file, a slot with the model, and what it may do."""
+
+import ast
+import json
+from pathlib import Path
+
+from kerasrecipes.arguments import named
+from kerasrecipes.bundles.bundle import BundleFolder
+from kerasrecipes.edge import device, telemetry
+from kerasrecipes.errors import DataError
+from kerasrecipes.files import (
+    TemporaryFolder,
+    check_new_folder,
+    digest,
+    files_in,
+    sync_folder,
+    told_plainly,
+)
+from kerasrecipes.regular import read_regular
+from kerasrecipes.release.starter import write_assets
+
+_README = """# A model on a device
+
+    pip install numpy pillow ai-edge-litert
+    python device.py answer photo.jpg   # answers, with or without a network
+    python device.py send               # every few minutes, by a timer
+    python device.py update FOLDER      # another folder of this kind, or its slots/a
+    python device.py status
+
+`device.json`: `name` must differ from device to device; `collector` is the address of a receiver,
+`kerasrecipes collect` on some machine; `token_from` names the environment variable with the token
+that it asks for; `most_waiting` bounds the queue. No photo is ever sent.
+
+`slots/` holds the model that answers, and later a second one. A new model is checked by its digests
+and its golden photos in a process of its own. If it fails, or does not get through two starts, the
+old one answers again. `rollout_percent` in `slots/a/model.json` of an update says how many of a
+hundred devices take it; the same devices each time, and with more percent more of them.
+"""
+
+
+@named
+def write_edge(
+    bundle: BundleFolder | str | Path,
+    to: str | Path,
+    *,
+    name: str = "",
+    collector: str = "",
+    export: str | None = None,
+    rollout_percent: float = 100.0,
+) -> Path:
+    """Write a folder for a small device: numpy, Pillow and LiteRT are enough there.
+
+    Args:
+        bundle: A bundle, or its folder; photos that name a class, labels or a number.
+        to: The new folder; it must not exist, or be empty.
+        name: Name of the device; each needs its own.
+        collector: Address of the receiver, e.g. `"https://collect.example.com/collect"`.
+        export: Which export, e.g. `"tflite-int8"`; by default the smallest verified `.tflite`.
+        rollout_percent: How many of a hundred devices take it, where it comes as an update.
+
+    Returns:
+        The folder; its `README.md` says how it is used.
+
+    Raises:
+        DataError: If the model cannot run so, or the folder is not empty.
+        ValueError: If the export is unknown, or the rollout no percentage.
+        IntegrityError: If a file of the bundle changed.
+        OSError: If nothing can be written there.
+    """
+    if not 0 <= rollout_percent <= 100:
+        raise ValueError(f"`rollout_percent` must be from 0 to 100. Received: {rollout_percent}.")
+    if collector and not collector.startswith(("http://", "https://")):
+        raise DataError(f"`collector` must be an http(s) address. Received: {collector!r}.")
+    to = Path(to)
+    check_new_folder(to)
+    model = BundleFolder.load(bundle)
+    with told_plainly(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFolder(to.parent) as outer:
+            folder = outer / "device"
+            slot = folder / "slots" / "a"
+            slot.mkdir(parents=True)
+            _write_slot(model, slot, export, rollout_percent)
+            asked = {"name": name, "collector": collector, "token_from": "COLLECT_TOKEN"}
+            _write_json(folder / "device.json", {**asked, "most_waiting": telemetry.MOST_WAITING})
+            (folder / "device.py").write_text(device_source(), encoding="utf-8")
+            (folder / "README.md").write_text(_README, encoding="utf-8")
+            sync_folder(folder)
+            folder.rename(to)
+    return to
+
+
+def _write_slot(model: BundleFolder, slot: Path, export: str | None, percent: float) -> None:
+    facts, record = write_assets(model, slot, export)
+    kept = ("task", "height", "width", "interpolation", "background", "thresholds", "alarm")
+    files = {path.relative_to(slot).as_posix(): digest(path) for path in files_in(slot)}
+    told = {
+        **{name: facts[name] for name in kept},
+        "tolerance": float(str(facts["tolerance"])),
+        "threads": 2,
+        "bundle": model.folder.parent.name,
+        "version": int(model.folder.name) if model.folder.name.isdecimal() else 0,
+        "digest": model.sha256,
+        "export": record.name,
+        "rollout_percent": percent,
+        "files": files,
+    }
+    _write_json(slot / "model.json", told)
+
+
+def _write_json(path: Path, values: dict[str, object]) -> None:
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def device_source() -> str:
+    """Return the one file of a device: this package's two, without a trace of the package."""
+    inner, outer = (read_regular(str(one.__file__)).decode() for one in (telemetry, device))
+    first = ast.parse(inner).body[1]
+    below_docstring = "\n".join(inner.splitlines()[first.lineno - 1 :])
+    line = next(one for one in outer.splitlines() if one.startswith("from kerasrecipes."))
+    return outer.replace(line, below_docstring)

@@ -1,0 +1,84 @@
+"""The receiver over a real socket: who is let in, and what it refuses."""
+
+import json
+import socket
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+import kerasrecipes as kr
+from kerasrecipes.edge import collecting
+from kerasrecipes.edge.collecting import Collector
+from kerasrecipes.edge.telemetry import Queue, drain, poster
+
+TOKEN = "a token of many signs"
+
+
+@pytest.fixture
+def running(tmp_path):
+    with kr.Journal(tmp_path / "journal.db") as journal:
+        collector = Collector(journal, TOKEN)
+        threading.Thread(target=collector.serve, daemon=True).start()
+        yield collector
+        collector.close()
+
+
+def status(collector, content=b"{}", path=None, token=TOKEN, **headers) -> tuple[int, str]:
+    address = collector.address if path is None else collector.address.replace("/collect", path)
+    headers = {"Authorization": f"Bearer {token}", **headers}
+    request = urllib.request.Request(address, content, headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_a_queue_is_sent_and_in_the_journal_once(running):
+    queue = Queue(":memory:")
+    for i in range(450):
+        queue.put({"request_id": f"{i}", "label": "good", "at": 4e9})
+    assert drain(queue, poster(running.address, "d1", TOKEN)) == 450
+    assert queue.waiting == 0 and drain(queue, poster(running.address, "d1", TOKEN)) == 0
+    assert [line.entry.request_id for line in running._journal.lines()] == [
+        f"{i}" for i in range(450)
+    ]
+
+
+def test_what_is_no_batch_is_refused_with_a_reason(running):
+    assert status(running, token="wrong")[0] == 401
+    assert status(running, path="/other")[0] == 404
+    assert status(running, **{"Content-Length": "99999999"})[0] == 413
+    assert status(running) == (400, '{"error": "it lacks \'device\'"}')
+    assert status(running, b"\xff")[0] == 400
+    batch = {"device": "d", "queue": "q", "lines": [[1, {"request_id": "a", "photo": "x"}]]}
+    code, said = status(running, json.dumps(batch).encode())
+    assert code == 400 and "photo" in said
+    falling = {**batch, "lines": [[2, {"request_id": "a"}], [1, {"request_id": "b"}]]}
+    code, said = status(running, json.dumps(falling).encode())
+    assert code == 400 and "must rise" in said
+    assert not list(running._journal.lines())
+
+
+def test_a_body_that_drips_is_ended_and_a_full_disk_asks_to_send_again(running, monkeypatch):
+    monkeypatch.setattr(collecting, "SECONDS", 0.2)
+    host, port = running._server.server_address
+    with socket.create_connection((host, port)) as slow:
+        head = (
+            f"POST /collect HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 9\r\n\r\n"
+        )
+        slow.sendall(head.encode() + b"{")
+        assert b" 408 " in slow.recv(1000)
+    monkeypatch.setattr(running._journal, "receive", lambda *_: (_ for _ in ()).throw(OSError(28)))
+    batch = {"device": "d", "queue": "q", "lines": [[1, {"request_id": "a"}]]}
+    assert status(running, json.dumps(batch).encode())[0] == 503
+
+
+def test_a_short_token_is_refused(tmp_path):
+    with (
+        kr.Journal(tmp_path / "journal.db") as journal,
+        pytest.raises(ValueError, match="`token` must have 16 signs or more"),
+    ):
+        Collector(journal, "short")

@@ -1,0 +1,145 @@
+"""A fleet that is offline for days: nothing is lost, and nothing counts twice."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kerasrecipes as kr
+from kerasrecipes.edge import telemetry
+from kerasrecipes.edge.collecting import Collector
+from kerasrecipes.edge.telemetry import Queue, drain
+
+TOKEN = "a token of many signs"
+DEVICES, DAYS = 1000, 4
+
+
+def entry(name: str) -> dict:
+    return {"request_id": name, "label": "good", "at": 0.0}
+
+
+@pytest.fixture
+def collector(tmp_path):
+    """A receiver that nobody can reach by network."""
+    with kr.Journal(tmp_path / "journal.db") as journal:
+        collector = Collector(journal, TOKEN)
+        collector._server.server_close()
+        yield collector
+
+
+class Network:
+    """Loses calls before they arrive, and answers after they did; keeps copies that come late."""
+
+    def __init__(self, collector: Collector, device: str, rng: random.Random):
+        self._collector, self._device, self._rng = collector, device, rng
+        self.late: list[bytes] = []
+
+    def post(self, batch: dict) -> dict:
+        fate = self._rng.random()
+        if fate < 0.3:
+            raise OSError("no network")
+        content = json.dumps({"device": self._device, **batch}).encode()
+        told = self._collector.take(content)
+        if fate < 0.5:
+            raise OSError("the answer was lost")
+        if fate < 0.6:
+            self.late.append(content)
+        return told
+
+
+def test_a_thousand_devices_offline_for_days(collector, monkeypatch):
+    monkeypatch.setattr(telemetry, "BATCH", 4)
+    rng, made, kept = random.Random(0), 0, 0
+    fleet = [(Queue(":memory:", most=8), Network(collector, f"d{i}", rng)) for i in range(DEVICES)]
+    ids = set()
+    for day in range(DAYS):
+        for number, (queue, network) in enumerate(fleet):
+            for k in range(rng.randrange(5)):
+                queue.put(entry(f"{number}-{day}-{k}"))
+                made += 1
+            if rng.random() < 0.5:  # the others have no network today
+                try:
+                    drain(queue, network.post)
+                except OSError:
+                    pass
+    for queue, network in fleet:
+        for content in network.late:
+            collector.take(content)
+        while True:
+            try:
+                drain(queue, network.post)
+                break
+            except OSError:
+                continue
+        network.post = None
+        kept += queue.waiting
+        # What was dropped after the last batch is told with the next one.
+        collector.take(json.dumps({"device": network._device, **queue.batch()}).encode())
+    dropped = sum(queue.dropped for queue, _ in fleet)
+    lines = list(collector._journal.lines())
+    ids = {line.entry.request_id for line in lines}
+    assert len(ids) == len(lines) > 2000
+    received = sum(line.entry.stands_for for line in lines)
+    assert received + dropped + kept == made
+    counts = collector._journal.counts()
+    assert counts.dropped_at_sources == dropped and counts.duplicates > 200
+    assert kept < DEVICES and any(line.entry.stands_for > 1 for line in lines)
+
+
+def test_the_oldest_are_dropped_and_counted_and_a_sample_stands_for_all():
+    queue = Queue(":memory:", most=40)
+    for i in range(1000):
+        queue.put(entry(str(i)))
+    lines = queue.batch(1000)["lines"]
+    assert len(lines) == 40 and lines[-1][1]["stands_for"] == 8
+    assert sum(one["stands_for"] for _, one in lines) + queue.dropped <= 1000
+    assert queue.waiting + queue.dropped == 1000
+    assert [number for number, _ in lines] == sorted(number for number, _ in lines)
+
+
+def test_a_queue_that_begins_anew_is_another_one(collector):
+    for name in ("old", "new"):
+        queue = Queue(":memory:")
+        queue.put(entry(name))
+        batch = {"device": "d", **queue.batch()}
+        assert collector.take(json.dumps(batch).encode()) == {"last": 1}
+        assert collector.take(json.dumps(batch).encode()) == {"last": 1}
+    assert len(list(collector._journal.lines())) == 2
+
+
+KILLED = """
+import sys
+from kerasrecipes.edge.telemetry import Queue
+queue = Queue(sys.argv[1])
+for i in range(100_000):
+    queue.put({"request_id": str(i)})
+    print(i, flush=True)
+"""
+
+
+def test_a_power_cut_loses_nothing_that_was_queued(tmp_path):
+    path = tmp_path / "queue.db"
+    command = [sys.executable, "-c", KILLED, path]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    for _ in range(20):
+        child.stdout.readline()
+    os.kill(child.pid, signal.SIGKILL)
+    said = 20 + child.stdout.read().count("\n")
+    child.wait()
+    child.stdout.close()
+    lines = Queue(path).batch(100_000)["lines"]
+    assert [one["request_id"] for _, one in lines] == [str(i) for i in range(len(lines))]
+    assert said <= len(lines) <= said + 1
+
+
+def test_a_receiver_that_takes_nothing_ends_the_sending():
+    queue = Queue(":memory:")
+    queue.put(entry("a"))
+    with pytest.raises(OSError, match="did not take what it was sent"):
+        drain(queue, lambda batch: {"last": 0})
+    assert queue.waiting == 1 and Path(telemetry.__file__).is_file()
