@@ -108,6 +108,17 @@ class Modality(ABC):
         """
         return {}
 
+    def vocabulary(self, spec: ModelInput) -> tuple[str, ...]:
+        """Return the words that clients of MediaPipe look inputs up in, in the order of their ids.
+
+        Args:
+            spec: What the model takes.
+
+        Returns:
+            They; none where such clients cannot make its input.
+        """
+        return ()
+
     def picture(self, example: np.ndarray) -> bytes:
         """Return an example as a PNG file, for pages that people read; empty where none can be.
 

@@ -71,6 +71,11 @@ class Texts(Modality):
         """Return how texts become token ids."""
         return Tokens.from_dict(told)
 
+    def vocabulary(self, spec: ModelInput) -> tuple[str, ...]:
+        """Return the tokens, where those of BERT are meant: clients split texts as it does."""
+        tokens = tokens_of(spec)
+        return tuple(tokens.vocabulary()) if tokens.word_pieces else ()
+
     def measure(self, example: np.ndarray) -> dict[str, float]:
         """Count the tokens."""
         return {"tokens": float(np.count_nonzero(example))}

@@ -5,10 +5,12 @@ network, and travels with the model.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,6 +72,69 @@ class Tokens:
         found = self._engine.encode_batch([text[:longest] for text in texts])
         return [np.array(one.ids, dtype=np.int32) for one in found]
 
+    def with_inner(self, texts: Sequence[str], longest: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the token ids of texts, and which of them are of the text itself.
+
+        Args:
+            texts: Texts that are valid Unicode.
+            longest: The most tokens of each; what is longer loses its end.
+
+        Returns:
+            int32 and bool, of one shape for each text.
+        """
+        found = _loaded(self.tokenizer, longest).encode_batch(list(texts))
+        return [
+            (np.array(one.ids, np.int32), np.array(one.special_tokens_mask) == 0) for one in found
+        ]
+
+    def split(self, text: str) -> "SplitText":
+        """Return the words of a text, between blanks, and which tokens are theirs.
+
+        Args:
+            text: A text; words behind the last token that is read are left out.
+        """
+        found = self._engine.encode(text[: CHARACTERS_PER_TOKEN * self.max_tokens])
+        spans = [match.span() for match in re.finditer(r"\S+", text)]
+        starts = np.array([start for start, _ in spans], dtype=np.int64)
+        of = np.full(len(found.ids), -1, np.int64)
+        for place, (offsets, around) in enumerate(
+            zip(found.offsets, found.special_tokens_mask, strict=True)
+        ):
+            if not around:
+                of[place] = np.searchsorted(starts, offsets[0], side="right") - 1
+        read, of[of >= 0] = np.unique(of[of >= 0], return_inverse=True)
+        words = tuple(text[slice(*spans[i])] for i in read)
+        return SplitText(np.array(found.ids, np.int32), words, of)
+
+    def hidden(self, read: "SplitText", words: Iterable[int]) -> np.ndarray:
+        """Return the token ids of a text, int32, with words hidden.
+
+        Behind the mask token, or, where there is none, that of what is not known.
+
+        Args:
+            read: What `split` returned.
+            words: The numbers of the words.
+        """
+        cover = self.mask_id
+        if cover is None:
+            unknown = (self._engine.token_to_id(name) for name in ("[UNK]", "<unk>"))
+            cover = next((one for one in unknown if one is not None), PADDING)
+        return np.where(np.isin(read.of, list(words)), cover, read.ids).astype(np.int32)
+
+    def readable(self, ids: np.ndarray) -> str:
+        """Return tokens as people read them, without those around the text.
+
+        Args:
+            ids: Of one text, at least two.
+        """
+        return str(self._engine.decode(ids[1:-1].tolist(), skip_special_tokens=False))
+
+    @cached_property
+    def mask_id(self) -> int | None:
+        """The id of the token that hides another one; `None` where there is none."""
+        known = [self._engine.token_to_id(name) for name in ("[MASK]", "<mask>")]
+        return next((one for one in known if one is not None), None)
+
     def lengths(self, texts: Sequence[str]) -> np.ndarray:
         """Return how many tokens texts have in all, int64; more than `max_tokens` are cut."""
         whole = _loaded(self.tokenizer, None)
@@ -83,6 +148,19 @@ class Tokens:
         return sorted(known, key=known.__getitem__)
 
     @cached_property
+    def word_pieces(self) -> bool:
+        """Whether texts are split as BERT does: lower-cased words, of which ends begin with ##."""
+        told = json.loads(self.tokenizer)
+        model, normalizer = told.get("model") or {}, told.get("normalizer") or {}
+        found = (
+            model.get("type"),
+            model.get("continuing_subword_prefix"),
+            normalizer.get("type"),
+            normalizer.get("lowercase"),
+        )
+        return found == ("WordPiece", "##", "BertNormalizer", True)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the tokenizer, as hex digits."""
         return hashlib.sha256(self.tokenizer.encode()).hexdigest()
@@ -90,6 +168,20 @@ class Tokens:
     @property
     def _engine(self) -> Any:
         return _loaded(self.tokenizer, self.max_tokens)
+
+
+class SplitText(NamedTuple):
+    """A text as a model reads it.
+
+    Args:
+        ids: Its token ids, int32, shape `(tokens,)`.
+        words: Its words.
+        of: The number of the word that each token is of, int64; -1 for tokens around the text.
+    """
+
+    ids: np.ndarray
+    words: tuple[str, ...]
+    of: np.ndarray
 
 
 @lru_cache(maxsize=4)

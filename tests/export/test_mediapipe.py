@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from kerasrecipes.release.bundle import Bundle
+from tiny_bert import draw_texts, write_table
 
 SCRIPT = Path(__file__).parents[1] / "clients" / "check_mediapipe.py"
 _spec = importlib.util.spec_from_file_location("check_mediapipe", SCRIPT)
@@ -58,6 +59,17 @@ def test_a_trained_efficientnet_lite(saved_once, draw_part, tmp_path):
     assert run(bundle, write_photos(photos, kinds, tmp_path / "photos")).splitlines() == [
         "tflite-float32: same answer on 200 of 200 photos",
         "tflite-int8: same answer on 200 of 200 photos",
+    ]
+
+
+@pytest.mark.slow
+def test_texts_which_it_splits_into_tokens_itself(text_bundle, tmp_path):
+    """Of any length, in capitals, with accents, signs and words that nobody knows."""
+    texts = [text for _, text in draw_texts(200, seed=3)]
+    texts[:4] = ["LOST my Café!!", "pins? 😀 fees", "汉字 refund", "the unheard-of app"]
+    table = write_table(tmp_path / "new.jsonl", [("card", text) for text in texts])
+    assert run(text_bundle, table).splitlines() == [
+        "tflite-dynamic: same answer on 200 of 200 texts"
     ]
 
 

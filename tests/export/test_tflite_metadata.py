@@ -8,18 +8,21 @@ import zipfile
 
 import numpy as np
 import pytest
+from flatbuffers import number_types
+from flatbuffers.table import Table
 
 from kerasrecipes.bundles.labels import check_class_names
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, IntegrityError
 from kerasrecipes.export.checks import check_model
-from kerasrecipes.export.tflite import convert, metadata, tflite
+from kerasrecipes.export.tflite import convert, metadata, metadata_table, tflite
 from kerasrecipes.export.tflite.metadata import (
     add_metadata,
     read_metadata,
 )
 from kerasrecipes.export.tflite.metadata_table import build_table
 from kerasrecipes.serve import Predictor
+from tiny_bert import VOCABULARY
 from tiny_bundle import contract_of
 
 AWKWARD = [
@@ -215,3 +218,35 @@ def test_labels_of_another_tool_are_read(plain, tmp_path):
     path = tmp_path / "other.tflite"
     path.write_bytes(by_another_tool(plain, {"labelmap.txt": "cat\ndog\nfox\n"}))
     assert read_metadata(path).contract.output.class_names == ("cat", "dog", "fox")
+
+
+def test_a_file_for_texts_says_how_clients_split_them(text_bundle):
+    """Its inputs by name in its own order, the words by number, and the labels beside them."""
+    path = text_bundle.exports()["tflite-dynamic"].path
+    content = path.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as files:
+        assert {"vocab.txt", "labels.txt"} < set(files.namelist())
+        assert files.read("vocab.txt").decode().split("\n") == list(VOCABULARY)
+        assert files.read("labels.txt").decode().split() == list(text_bundle.class_names)
+    table = metadata._entry(content)
+    root = Table(table, int.from_bytes(table[:4], "little"))
+    graph = metadata_table._first(root, 3)
+    place = graph.Vector(graph.Offset(4 + 2 * 2))
+    names = []
+    for i in range(graph.VectorLen(graph.Offset(4 + 2 * 2))):
+        taken = Table(table, graph.Indirect(place + 4 * i))
+        names.append(taken.String(taken.Pos + taken.Offset(4)).decode())
+    assert names == metadata._inputs(content) and set(names) == {"ids", "mask", "segment_ids"}
+    unit = metadata_table._first(graph, 5)
+    assert unit.Get(number_types.Uint8Flags, unit.Pos + unit.Offset(4)) == 4  # BERT's
+    # What reads the labels of any file takes the vocabulary for none.
+    assert read_metadata(path).contract.output.class_names == text_bundle.class_names
+
+
+def test_only_the_tokens_of_bert_can_be_told_to_clients(text_bundle):
+    takes, texts = text_bundle.input, text_bundle.modality
+    assert texts.vocabulary(takes) == VOCABULARY
+    told = json.loads(takes.preparation["tokenizer"])
+    told["normalizer"]["lowercase"] = False
+    cased = {**takes.preparation, "tokenizer": json.dumps(told)}
+    assert texts.vocabulary(takes.model_copy(update={"preparation": cased})) == ()

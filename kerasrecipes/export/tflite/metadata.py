@@ -19,9 +19,11 @@ import flatbuffers
 import numpy as np
 
 from kerasrecipes.bundles.labels import check_class_names, labels_text
+from kerasrecipes.data.modality import get_modality
 from kerasrecipes.errors import DataError, IntegrityError, printable
 from kerasrecipes.export.tflite.graph import check_header
 from kerasrecipes.export.tflite.metadata_table import (
+    VOCABULARY_FILE,
     build_table,
     labels_file,
     parse_table,
@@ -70,7 +72,8 @@ def add_metadata(content: bytes, contract: "Contract") -> bytes:
     for output in contract.outputs:
         check_class_names(output.class_names)
     check_header(content, "the converted model")
-    packed = _with_entry(content, build_table(contract, CONTRACT_FILE))
+    words = get_modality(contract.modality).vocabulary(contract.input)
+    packed = _with_entry(content, build_table(contract, CONTRACT_FILE, _inputs(content), words))
     told = {**contract.to_dict(), "sha256": hashlib.sha256(packed).hexdigest()}
     archive = io.BytesIO(packed)
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_STORED) as files:
@@ -79,6 +82,8 @@ def add_metadata(content: bytes, contract: "Contract") -> bytes:
             if output.class_names:
                 name = labels_file(contract, output)
                 files.writestr(zipfile.ZipInfo(name), labels_text(output.class_names).encode())
+        if words:
+            files.writestr(zipfile.ZipInfo(VOCABULARY_FILE), "\n".join(words).encode())
         files.writestr(zipfile.ZipInfo(CONTRACT_FILE), json.dumps(told).encode())
     return archive.getvalue()
 
@@ -144,7 +149,8 @@ def _told(files: zipfile.ZipFile) -> dict[str, object]:
         if not isinstance(found, dict):
             raise ValueError(f"{CONTRACT_FILE} has values of the wrong type")
         return found
-    labels = [name for name in files.namelist() if name.endswith(".txt")]
+    texts = [name for name in files.namelist() if name.endswith(".txt")]
+    labels = [name for name in texts if name != VOCABULARY_FILE]
     return {"class_names": _read(files, labels[0]).decode().splitlines() if labels else []}
 
 
@@ -184,6 +190,19 @@ def _with_entry(content: bytes, metadata: bytes) -> bytes:
     builder = _AlignedBuilder(len(content) + len(metadata) + 1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _inputs(content: bytes) -> list[str]:
+    """Return the names of a model's inputs, in the order in which the file has them."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content)
+    named = {
+        one.tensorIndex: one.name.decode()
+        for signature in model.signatureDefs or ()
+        for one in signature.inputs
+    }
+    return [named.get(place, "") for place in model.subgraphs[0].inputs]
 
 
 def _entry(content: bytes) -> bytes:

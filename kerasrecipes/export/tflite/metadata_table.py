@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 _IDENTIFIER = b"M001"
 # Enum values and union tags of the schema.
 _TENSOR_AXIS_LABELS = 2
+_VOCABULARY = 5
 _DESCRIPTIONS = 1
 _RGB = 1
 _IMAGE_PROPERTIES = 2
 _FEATURE_PROPERTIES = 1
 _NORMALIZATION_OPTIONS = 1
+_BERT_TOKENIZER_OPTIONS = 4
+VOCABULARY_FILE = "vocab.txt"
 
 
 def labels_file(contract: "Contract", output: "OutputSpec") -> str:
@@ -36,20 +39,30 @@ def labels_file(contract: "Contract", output: "OutputSpec") -> str:
     return LABELS_FILE if output == contract.output else f"{output.name}_{LABELS_FILE}"
 
 
-def build_table(contract: "Contract", extra_file: str) -> bytes:
+def build_table(
+    contract: "Contract",
+    extra_file: str,
+    inputs: Sequence[str] = ("",),
+    words: Sequence[str] = (),
+) -> bytes:
     """Build the ModelMetadata table: an RGB photo in, say, and one score per label out.
 
     Args:
         contract: What the file takes and answers.
         extra_file: Name of another appended file, which readers may ignore.
+        inputs: The names of the file's inputs, in its order: a reader knows them by these.
+        words: What it looks inputs up in, of which a file is appended; see `Modality.vocabulary`.
 
     Returns:
         The FlatBuffer.
     """
     builder = flatbuffers.Builder(1024)
-    taken = _input(builder, contract)
+    taken = [_input(builder, contract, name) for name in inputs]
     given = [_output(builder, contract, output) for output in contract.outputs]
-    graph = _table(builder, {2: _tables(builder, [taken]), 3: _tables(builder, given)}, length=7)
+    parts = {2: _tables(builder, taken), 3: _tables(builder, given)}
+    if words:
+        parts[5] = _tables(builder, [_tokenizer(builder)])
+    graph = _table(builder, parts, length=7)
     is_classifier = (contract.modality, contract.output.task) == ("photos", "classification")
     name = "ImageClassifier" if is_classifier else f"{contract.modality}, {contract.output.task}"
     root = _table(
@@ -67,10 +80,17 @@ def build_table(contract: "Contract", extra_file: str) -> bytes:
     return bytes(builder.Output())
 
 
-def _input(builder: flatbuffers.Builder, contract: "Contract") -> int:
+def _tokenizer(builder: flatbuffers.Builder) -> int:
+    """Say that a text is split as BERT does, by the words of a file."""
+    words = _tables(builder, [_file(builder, VOCABULARY_FILE, _VOCABULARY)])
+    options = _table(builder, {0: words}, length=1)
+    return _table(builder, {0: np.int8(_BERT_TOKENIZER_OPTIONS), 1: options}, length=2)
+
+
+def _input(builder: flatbuffers.Builder, contract: "Contract", name: str) -> int:
     if contract.modality != "photos":  # for which alone the schema has words
         fields = {
-            0: builder.CreateString(contract.input.name),
+            0: builder.CreateString(name or contract.input.name),
             1: builder.CreateString(f"{contract.modality}, {contract.input.dtype}"),
             3: _content(builder, _FEATURE_PROPERTIES, {}),
         }
