@@ -115,6 +115,10 @@ class Augment(StrEnum):
     FACTORY = "factory"
     RANDAUGMENT = "randaugment"
     AUGMIX = "augmix"
+    # Of texts, which have "none" and "light", too.
+    SPANS = "spans"
+    WORDS = "words"
+    TYPOS = "typos"
 
 
 class LossName(StrEnum):

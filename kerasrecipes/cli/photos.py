@@ -115,7 +115,10 @@ def _for_its_scan(recipe: RecipeKind, asked: dict[str, Any], text: str | None) -
 
 
 def show_augmentation(
+    context: typer.Context,
     photos: Photos,
+    recipe: ChosenRecipe = RecipeKind.IMAGES,
+    text: TextColumn = None,
     label: LabelColumn = None,
     labels: LabelColumns = None,
     value: ValueColumn = None,
@@ -127,28 +130,52 @@ def show_augmentation(
     image_size: Annotated[
         int, typer.Option(min=16, max=2048, help="Side of the square that the model will see.")
     ] = 224,
+    backbone: Annotated[str, typer.Option(help="Whose tokenizer splits texts.")] = "minilm",
     seed: Seed = 0,
     to: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("contact.png"),
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a file of the same name.")
     ] = False,
 ) -> None:
-    """Draw photos and the views that training would see of them, to be looked at."""
+    """Draw photos, or print texts, and the views that training would see of them."""
+    _refuse_idle(context, recipe)
+    columns = as_asked(label=label, labels=labels, value=value)
+    if recipe is RecipeKind.TEXTS:
+        kind = kind_of(recipe)
+        chosen = kind.recipe(backbone, augment=augment.value, seed=seed)
+        texts = kind.tools.scan(photos, **columns, text=text)
+        print(chosen.show_views(texts, views=views, count=count))
+    else:
+        _check_picture(photos, to, overwrite)
+        how = {"views": views, "count": count, "image_size": (image_size, image_size)}
+        _draw_sheet(photos, to, columns, augment.value, seed=seed, **how)
+
+
+def _draw_sheet(photos: Path, to: Path, columns: dict[str, Any], augment: str, **how: Any) -> None:
     from kerasrecipes.files import TemporaryFolder, told_plainly
     from kerasrecipes.photos.scan import scan_photos
     from kerasrecipes.report.plots.contact_sheet import draw_augmentation
     from kerasrecipes.report.plots.style import png
 
-    _check_picture(photos, to, overwrite)
-    side = (image_size, image_size)
-    found = scan_photos(photos, **as_asked(label=label, labels=labels, value=value))
-    figure = draw_augmentation(
-        found, augment.value, views=views, count=count, image_size=side, seed=seed
-    )
+    figure = draw_augmentation(scan_photos(photos, **columns), augment, **how)
     with told_plainly(to.parent), TemporaryFolder(beside=to.parent) as folder:
         (folder / to.name).write_bytes(png(figure))
         (folder / to.name).replace(to)
     print(f"Written to {printable(to)}")
+
+
+def _refuse_idle(context: typer.Context, recipe: RecipeKind) -> None:
+    """Refuse options that are about the other kind of data."""
+    texts = recipe is RecipeKind.TEXTS
+    idle = ("image_size", "to", "overwrite") if texts else ("text", "backbone")
+    for name in idle:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            option = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter(
+                f"it would have no effect on {'texts' if texts else 'photos'}. Leave it out.",
+                param_hint=f"'{option}'",
+            )
 
 
 def _check_picture(photos: Path, to: Path, overwrite: bool) -> None:

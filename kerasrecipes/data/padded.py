@@ -21,6 +21,7 @@ class PaddedReader(Reader):
     # Type of the numbers, and how many sides a batch has.
     dtype: ClassVar[str]
     sides: ClassVar[int]
+    _error: Exception | None = None
 
     @property
     @abstractmethod
@@ -66,13 +67,25 @@ class PaddedReader(Reader):
         """
         import tensorflow as tf
 
+        def read(index: np.ndarray, view: np.ndarray) -> np.ndarray:
+            try:
+                return self.padded(index, view)
+            except Exception as error:
+                self._error = error
+                raise
+
         def load(index: Any, view: Any) -> Any:
-            found = tf.numpy_function(self.padded, [index, view], self.dtype)
+            found = tf.numpy_function(read, [index, view], self.dtype)
             return index, view, tf.ensure_shape(found, (None,) * self.sides)
 
         return order.map(load)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Raise what went wrong: the examples lie in memory, so that nothing can."""
-        yield
+        """Raise what went wrong, say in a user's function, in place of what tf.data made of it."""
+        try:
+            yield
+        except Exception as error:
+            if self._error is None:
+                raise
+            raise self._error from error

@@ -99,6 +99,9 @@ def _val_batch(runner: "StageRunner") -> int:
 def _mixed(runner: "StageRunner", batches: "tf.data.Dataset", first_step: int) -> "tf.data.Dataset":
     settings = runner.settings
     kind: Any = settings.mix
+    if batches.element_spec[0].dtype.is_integer:
+        say("  Tokens cannot be mixed: in this stage, which begins at them, nothing is.")
+        return batches
     if kind == "cutmix" and batches.element_spec[0].shape.rank == 2:
         say("  No box can be cut out of pooled features: this stage uses mixup.")
         kind = "mixup"

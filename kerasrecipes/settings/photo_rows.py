@@ -1,14 +1,13 @@
 """The table of settings of a recipe for photos: its own, then those that every recipe has."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from kerasrecipes.settings.engine_rows import DATA, ENGINE_ROWS, MODEL
 from kerasrecipes.settings.kinds import Number, Text
-from kerasrecipes.settings.rules import no_effect
-from kerasrecipes.settings.setting import Idle, Setting, Situation
-from kerasrecipes.settings.structures import ImageSize, Made
+from kerasrecipes.settings.setting import Setting
+from kerasrecipes.settings.structures import ImageSize
+from kerasrecipes.settings.view_rows import view_rows
 
 
 def _spec() -> tuple[type, ...]:
@@ -35,10 +34,6 @@ def _get_augmentation(value: Any) -> Any:
     return get_augmentation(value)
 
 
-def _augments(recipe: Any) -> bool:
-    return _get_augmentation(recipe.augment) != _augmentation()()
-
-
 PHOTO_ROWS = (
     Setting(
         "backbone",
@@ -51,43 +46,7 @@ PHOTO_ROWS = (
         ),
     ),
     Setting("image_size", DATA, ImageSize(optional=True)),
-    Setting(
-        "augment",
-        DATA,
-        Made(
-            called="augment",
-            types=lambda: (_augmentation(),),
-            makers=lambda: {"own": _augmentation()},
-            names=_presets,
-            plain=asdict,
-            judge=_get_augmentation,
-        ),
-        rules=(
-            no_effect(
-                "Needs at least 2 views, since the first is the photo itself.",
-                lambda recipe: recipe.views == 1 and _augments(recipe),
-                "`augment` would have no effect with views=1, since the first view is the photo "
-                "itself. Pass at least 2 views, or augment='none'.",
-            ),
-        ),
-        ablations={"without augmentation": "none"},
-    ),
-    Setting(
-        "views",
-        DATA,
-        Number(low=1, high=1000, whole=True),
-        idle={Situation.TFMOT: Idle("each epoch shows another view")},
-        rules=(
-            no_effect(
-                "Has no effect without an `augment`.",
-                lambda recipe: (
-                    recipe.views not in (1, type(recipe).views) and not _augments(recipe)
-                ),
-                "`views={value}` would have no effect with augment='none': each view is the photo "
-                "itself. Leave it out, or pass an `augment`.",
-            ),
-        ),
-    ),
+    *view_rows("photo", _augmentation, _presets, _get_augmentation),
 )
 IMAGE_CLASSIFIER = (*PHOTO_ROWS, *ENGINE_ROWS)
 NOVELTY_ROWS = (

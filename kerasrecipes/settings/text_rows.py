@@ -1,18 +1,39 @@
 """The table of settings of a recipe for texts: its own, then those of every recipe."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from kerasrecipes.errors import NoEffectError
 from kerasrecipes.settings.engine_rows import DATA, ENGINE_ROWS, MODEL
 from kerasrecipes.settings.kinds import Number, Text
 from kerasrecipes.settings.rules import not_with
-from kerasrecipes.settings.setting import Rule, Setting
+from kerasrecipes.settings.setting import Asked, Rule, Setting
+from kerasrecipes.settings.view_rows import view_rows
 
 
 def _spec() -> tuple[type, ...]:
     from kerasrecipes.backbones.texts.text_backbone import TextBackbone
 
     return (TextBackbone,)
+
+
+def _augmentation() -> type:
+    from kerasrecipes.texts.augment import TextAugmentation
+
+    return TextAugmentation
+
+
+def _presets() -> Iterable[str]:
+    from kerasrecipes.texts.augment import TEXT_AUGMENTATIONS
+
+    return TEXT_AUGMENTATIONS
+
+
+def _get_augmentation(value: Any) -> Any:
+    from kerasrecipes.texts.augment import get_text_augmentation
+
+    return get_text_augmentation(value)
 
 
 TEXT_ROWS = (
@@ -27,6 +48,7 @@ TEXT_ROWS = (
         ),
     ),
     Setting("max_tokens", DATA, Number(optional=True, low=4, high=8192, whole=True)),
+    *view_rows("text", _augmentation, _presets, _get_augmentation),
 )
 
 
@@ -39,21 +61,45 @@ def _not_for_texts(name: str, usual: Any, why: str) -> Rule:
     )
 
 
+def _only_tokens(asked: Asked) -> bool:
+    """Tell whether every stage begins at the tokens, which cannot be mixed."""
+    stages = asked.schedule.stages
+    return asked.asks and (
+        not asked.recipe.cache_gb or all(stage.open_fraction == 1 for stage in stages)
+    )
+
+
+_FEATURES_ONLY = (
+    not_with(
+        '"cutmix" is for photos.',
+        lambda recipe: recipe.mix == "cutmix",
+        "`mix='cutmix'` cannot be used for texts: no box can be cut out of them. Pass 'mixup'.",
+    ),
+    Rule(
+        "Of texts, the features behind frozen blocks are mixed.",
+        _only_tokens,
+        "`mix={value!r}` would have no effect: what is mixed of texts is what frozen blocks make "
+        "of them, and every stage begins at the tokens. Leave it out, or pass a schedule with a "
+        "stage of the head alone, and `cache_gb`.",
+        NoEffectError,
+    ),
+)
 # What the engine offers to photos and texts have no use for, or not yet.
 _PHOTOS_ONLY = {
-    "mix": _not_for_texts("mix", None, "the words of two texts cannot be mixed"),
     "batch_norm": _not_for_texts("batch_norm", "frozen", "no backbone for texts has statistics"),
     "devices": _not_for_texts("devices", None, "batches of free length run on one device so far"),
     "rematerialise": _not_for_texts("rematerialise", False, "it is not tried on attention yet"),
     "stochastic_depth": _not_for_texts("stochastic_depth", 0.0, "it is not tried on attention yet"),
     "adapter": _not_for_texts("adapter", None, "it is not tried on attention yet"),
 }
-TEXT_CLASSIFIER = (
-    *TEXT_ROWS,
-    *(
-        replace(row, rules=(_PHOTOS_ONLY[row.name], *row.rules), ablations={})
-        if row.name in _PHOTOS_ONLY
-        else row
-        for row in ENGINE_ROWS
-    ),
-)
+
+
+def _for_texts(row: Setting) -> Setting:
+    if row.name == "mix":
+        return replace(row, rules=(*_FEATURES_ONLY, *row.rules), ablations={})
+    if row.name in _PHOTOS_ONLY:
+        return replace(row, rules=(_PHOTOS_ONLY[row.name], *row.rules), ablations={})
+    return row
+
+
+TEXT_CLASSIFIER = (*TEXT_ROWS, *map(_for_texts, ENGINE_ROWS))

@@ -87,7 +87,7 @@ ROOMS = {
     ),
     "settings": Room(
         "backbones engine heads metrics",
-        later="callbacks data losses photos report surgery",
+        later="callbacks data losses photos report surgery texts",
         libraries="numpy",
         later_libraries="keras",
     ),
@@ -113,7 +113,7 @@ ROOMS = {
         "bundles data drift heads serve statistics", later="report", libraries="numpy pydantic"
     ),
     "release": Room(
-        "bundles data evaluation explaining export heads photos statistics",
+        "bundles data evaluation explaining export heads photos statistics texts",
         later="drift report serve verify",
         libraries="numpy",
         later_libraries="jinja2 keras sklearn",

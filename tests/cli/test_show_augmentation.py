@@ -6,15 +6,17 @@ from PIL import Image
 
 from kerasrecipes.cli.options import Augment
 from kerasrecipes.photos.augment import AUGMENTATIONS
+from kerasrecipes.texts.augment import TEXT_AUGMENTATIONS
 
 SMALL = ("--views", 2, "--photos", 2, "--image-size", 48)
 
 
 def test_the_command_line_knows_every_preset():
-    assert [name.value for name in Augment] == list(AUGMENTATIONS)
+    known = {**AUGMENTATIONS, **TEXT_AUGMENTATIONS}
+    assert [name.value for name in Augment] == list(known)
 
 
-@pytest.mark.parametrize("augment", [name.value for name in Augment if name.value != "none"])
+@pytest.mark.parametrize("augment", [name for name in AUGMENTATIONS if name != "none"])
 def test_it_draws_every_preset(kr, photos, tmp_path, augment):
     to = tmp_path / "sheet.PNG"
     code, out, err = kr("show-augmentation", photos, "--augment", augment, "--to", to, *SMALL)

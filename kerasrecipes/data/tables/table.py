@@ -98,8 +98,8 @@ class Content:
             raise DataError(
                 f"The table '{printable(table)}' has no column 'path', and '{texts[0]}', which is "
                 "taken for texts; photos were to be read. Texts are read by scan_texts, and on the "
-                "command line by doctor, init, train, mistakes and over-time with --recipe "
-                "text_classification."
+                "command line by doctor, init, train, mistakes, over-time and show-augmentation "
+                "with --recipe text_classification."
             )
         hint = f" Rename '{printable(near)}' if you mean that." if near else ""
         raise DataError(
