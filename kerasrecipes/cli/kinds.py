@@ -1,7 +1,7 @@
 """What commands do with photos, and what with texts: one option chooses between them."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,6 @@ import typer
 from kerasrecipes.errors import DataError, printable
 
 if TYPE_CHECKING:
-    from kerasrecipes.serve.predictor import Predictor
     from kerasrecipes.training.fine_tune import Tools
 
 STDIN = "-"
@@ -62,24 +61,24 @@ def kind_of(chosen: RecipeKind) -> Kind:
     return Kind(ImageClassifier, fine_tune_images, PHOTO_TOOLS)
 
 
-def sources_of(predictor: "Predictor", given: list[str], text: str | None) -> Iterator[str | Path]:
+def sources_of(given: list[str], text: str | None, *, texts: bool) -> Iterator[str | Path]:
     """Yield what a model is to be asked about: photos and folders, or texts.
 
     Args:
-        predictor: The model.
         given: What was typed. For texts: one itself, `-` for a line of the standard input each, a
             table, a `.txt` file, or a folder of such.
         text: The column of texts of a table.
+        texts: Whether the model reads texts.
 
     Raises:
         DataError: If a file is missing or cannot be read.
         BadParameter: If a column is named and there is no table of texts.
     """
-    tables = [one for one in given if _is_table(one)] if predictor.reads_texts else []
+    tables = [one for one in given if is_table(one)] if texts else []
     if text is not None and not tables:
         raise typer.BadParameter("there is no table of texts.", param_hint="'--text'")
     for one in given:
-        if not predictor.reads_texts:
+        if not texts:
             yield Path(one)
         elif one == STDIN:
             yield from _lines()
@@ -91,7 +90,27 @@ def sources_of(predictor: "Predictor", given: list[str], text: str | None) -> It
             yield one
 
 
-def _is_table(given: str) -> bool:
+def texts_of(sources: Iterable[str | Path]) -> Iterator[str]:
+    """Yield texts, for what is asked about more than a file can answer.
+
+    Args:
+        sources: What `sources_of` yielded.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
+    from kerasrecipes.texts.modality import MODALITY
+    from kerasrecipes.texts.scan import read_text
+
+    for one in sources:
+        if isinstance(one, str):
+            yield one
+        else:
+            yield from map(read_text, MODALITY.find(one) if one.is_dir() else [one])
+
+
+def is_table(given: str | Path) -> bool:
+    """Tell whether the ending of a file is a table's."""
     from kerasrecipes.data.tables.table import TABLE_SUFFIXES
 
     return Path(given).suffix.lower() in TABLE_SUFFIXES

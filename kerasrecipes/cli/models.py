@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.kinds import TextColumn, sources_of
+from kerasrecipes.cli.kinds import TextColumn, is_table, sources_of, texts_of
 from kerasrecipes.cli.options import (
     AnyBackbone,
     Json,
@@ -235,7 +235,7 @@ def predict(
 
     failed = False
     predictor = Predictor(model, export=export)
-    for found in predictor.iterate(sources_of(predictor, photos, text)):
+    for found in predictor.iterate(sources_of(photos, text, texts=predictor.reads_texts)):
         failed |= bool(found.error)
         if as_json:
             print(json.dumps(found.to_dict()), flush=True)
@@ -249,29 +249,78 @@ def predict(
 
 def explain(
     model: Model,
-    photos: Annotated[list[Path], typer.Argument(help="Photos, folders of photos, and tables.")],
-    to: Annotated[Path, typer.Option(help="The folder of the pictures.")] = Path("heatmaps"),
+    photos: Annotated[
+        list[str], typer.Argument(help="Photos, folders of photos, tables, or texts.")
+    ],
+    to: Annotated[
+        Path | None, typer.Option(help="The folder of the pictures; of texts there are none.")
+    ] = None,
     of: Annotated[
         str | None, typer.Option(help="The class to look for; else what the model says.")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="layercam, or exact for each place's share in the score.")
-    ] = "layercam",
+        str | None,
+        typer.Option(
+            help="layercam, or exact for each place's share in the score; of texts occlusion, or "
+            "gradients for each word's share in the score."
+        ),
+    ] = None,
+    text: TextColumn = None,
     as_json: Json = False,
 ) -> None:
-    """Show where in photos a saved model finds what it says: the photo, and a heatmap beside it.
+    """Show where in photos, or in which words of texts, a saved model finds what it says.
 
-    Of tables with a column mask it tells how often heatmaps point at what was marked. Exits with
-    1 if a photo could not be used.
+    Of photos with a heatmap beside each. Of tables with a column mask it tells how often heatmaps
+    point at what was marked, and of tables of texts how far answers fall without the words that
+    are named. Exits with 1 if a photo or text could not be used.
     """
-    from kerasrecipes.data.tables.table import TABLE_SUFFIXES
+    from kerasrecipes.release.bundle import Bundle
+
+    bundle = Bundle.load(model)
+    if bundle.modality.written:
+        failed = _explain_texts(bundle, photos, to, of, method, text, as_json)
+    else:
+        places = list(sources_of(photos, text, texts=False))
+        failed = _explain_photos(bundle, places, to or Path("heatmaps"), of, method, as_json)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _explain_texts(
+    bundle: Any, given: list[str], to: Path | None, of: str | None, method: str | None,
+    text: str | None, as_json: bool,
+) -> bool:  # fmt: skip
+    """Tell of each text which words matter; return whether one could not be used."""
+    from kerasrecipes.errors import DataError
+    from kerasrecipes.release.words import TextExplainer
+
+    if to is not None:
+        raise typer.BadParameter("of texts there are no pictures.", param_hint="'--to'")
+    explainer, failed = TextExplainer(bundle, method or "occlusion"), False
+    number = None if of is None else explainer.check(of)
+    for one in texts_of(sources_of(given, text, texts=True)):
+        try:
+            found = explainer.explain(one, number)
+        except DataError as error:
+            failed = True
+            print(printable(error), file=sys.stderr)
+        else:
+            print(json.dumps(found.to_dict()) if as_json else f"{found}\n", flush=True)
+    for table in filter(is_table, given):
+        measured = explainer.measure(bundle.scan(table, text=text))
+        print(json.dumps(measured.to_dict()) if as_json else measured, flush=True)
+    return failed
+
+
+def _explain_photos(
+    bundle: Any, photos: list[Any], to: Path, of: str | None, method: str | None, as_json: bool
+) -> bool:
+    """Draw a heatmap of each photo; return whether one could not be used."""
     from kerasrecipes.errors import DataError
     from kerasrecipes.photos.modality import MODALITY
-    from kerasrecipes.release.bundle import Bundle
     from kerasrecipes.release.explaining import Explainer, write_heatmaps
 
-    bundle, failed = Bundle.load(model), False
-    explainer = Explainer(bundle, method)
+    explainer, failed = Explainer(bundle, method or "layercam"), False
     for photo, picture, found in write_heatmaps(explainer, photos, to, of):
         if isinstance(found, DataError):
             failed = True
@@ -281,13 +330,12 @@ def explain(
             print(json.dumps({**told, "score": found.score, "peak": found.peak}), flush=True)
         else:
             print(f"{found.score:6.1%}  {printable(found.label)}  {printable(picture)}")
-    for table in (one for one in photos if one.suffix.lower() in TABLE_SUFFIXES):
+    for table in filter(is_table, photos):
         scanned = MODALITY.scan(table, bundle.input)
         if any(photo.mask for photo in scanned.photos):
             game = explainer.point(scanned)
             print(json.dumps(game.to_dict()) if as_json else f"\n{game}", flush=True)
-    if failed:
-        raise typer.Exit(1)
+    return failed
 
 
 def _in_a_line(text: str) -> str:

@@ -182,8 +182,8 @@ def _parts_of(model: Any) -> "tuple[keras.Model, ModelInput | None, tuple[str, .
 def _check_photos(modality: str) -> None:
     if modality != MODALITY.name:
         raise DataError(
-            f"Heatmaps are of photos, and this model takes {modality}. Leave a part out and ask "
-            "`predict` again: how the score changes says what that part was worth."
+            f"Heatmaps are of photos, and this model takes {modality}. Of texts, "
+            "kerasrecipes.TextExplainer tells which words matter."
         )
 
 
