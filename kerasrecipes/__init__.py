@@ -82,7 +82,12 @@ if TYPE_CHECKING:
         OrdinalEvaluation as OrdinalEvaluation,
         RegressionEvaluation as RegressionEvaluation,
     )
-    from kerasrecipes.explaining import Heatmap as Heatmap, PointingGame as PointingGame
+    from kerasrecipes.explaining import (
+        DeletionTest as DeletionTest,
+        Heatmap as Heatmap,
+        PointingGame as PointingGame,
+        WordShares as WordShares,
+    )
     from kerasrecipes.export import list_formats as list_formats, register_format as register_format
     from kerasrecipes.heads import list_heads as list_heads, register_head as register_head
     from kerasrecipes.losses import list_losses as list_losses, register_loss as register_loss
@@ -145,6 +150,7 @@ if TYPE_CHECKING:
         list_starters as list_starters,
         write_starter as write_starter,
     )
+    from kerasrecipes.release.words import TextExplainer as TextExplainer
     from kerasrecipes.report.plots.contact_sheet import draw_augmentation as draw_augmentation
     from kerasrecipes.report.run_report import RunReport as RunReport
     from kerasrecipes.review import ReviewServer as ReviewServer, review_photos as review_photos
@@ -165,8 +171,11 @@ if TYPE_CHECKING:
     from kerasrecipes.templates import copy_recipe as copy_recipe, list_recipes as list_recipes
     from kerasrecipes.texts import (
         Text as Text,
+        TextAugmentation as TextAugmentation,
         TextSet as TextSet,
         check_texts as check_texts,
+        chunk_texts as chunk_texts,
+        register_rewriter as register_rewriter,
         scan_texts as scan_texts,
     )
     from kerasrecipes.texts.split import split_texts as split_texts
@@ -231,7 +240,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "MissingDependencyError NoEffectError NotFittedError PluginError "
         "TrainingError VerificationError",
         "evaluation": "Evaluation MultiLabelEvaluation OrdinalEvaluation RegressionEvaluation",
-        "explaining": "Heatmap PointingGame",
+        "explaining": "DeletionTest Heatmap PointingGame WordShares",
         "export": "list_formats register_format",
         "heads": "list_heads register_head",
         "losses": "list_losses register_loss",
@@ -253,6 +262,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "release.exporting": "export_model",
         "release.operating": "OperatedBundle operate_bundle",
         "release.reporting": "write_report",
+        "release.words": "TextExplainer",
         "release.starter": "list_starters write_starter",
         "report.plots.contact_sheet": "draw_augmentation",
         "report.run_report": "RunReport",
@@ -262,7 +272,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "signals.split": "split_signals",
         "surgery": "BitFit Bottleneck LowRank",
         "templates": "copy_recipe list_recipes",
-        "texts": "Text TextSet check_texts scan_texts",
+        "texts": "Text TextAugmentation TextSet check_texts chunk_texts register_rewriter "
+        "scan_texts",
         "texts.split": "split_texts",
         "training.bundle_evaluation": "BundleEvaluation evaluate_bundle",
         "training.defect_detector": "DefectDetector NoveltyFound",

@@ -202,6 +202,10 @@ class Examples(ABC):
         """
         return Path(str(row.get("path"))).name == Path(item.name).name
 
+    def cautions(self) -> list[str]:
+        """Return what somebody who trains on these examples, or measures by them, should know."""
+        return []
+
     @property
     def groups(self) -> list[str | None]:
         """What each example belongs to, `None` where that is not known; each in one spelling."""

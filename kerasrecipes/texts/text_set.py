@@ -14,6 +14,7 @@ from kerasrecipes.data.findings.check import CheckReport
 from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.data.tables.table import Excluded
 from kerasrecipes.errors import DataError, listed
+from kerasrecipes.texts.augment import get_text_augmentation
 from kerasrecipes.texts.check import check_texts
 from kerasrecipes.texts.reader import TextReader
 from kerasrecipes.texts.similar import near_duplicates
@@ -112,28 +113,31 @@ class TextSet(Examples):
             )
         return self.tokens.ids([one.text for one in self.texts])
 
-    def truncation(self) -> str:
-        """Say how many texts lose their end to `max_tokens`; nothing if none does."""
+    def cautions(self) -> list[str]:
+        """Say how many texts lose their end to `max_tokens`, if any does."""
         if self.tokens is None or not self.texts:
-            return ""
+            return []
         lengths = self.tokens.lengths([one.text for one in self.texts])
         longer = np.flatnonzero(lengths > self.tokens.max_tokens)
         if not len(longer):
-            return ""
+            return []
         names = listed([self.texts[i].name for i in longer])
-        return (
+        return [
             f"{len(longer):,} of {len(self):,} texts are longer than `max_tokens`="
             f"{self.tokens.max_tokens} and lose their end ({names}); the longest has "
-            f"{lengths.max():,} tokens. Raise `max_tokens` if that matters."
-        )
+            f"{lengths.max():,} tokens. Raise `max_tokens` if that matters, or cut them into "
+            "parts by chunk_texts."
+        ]
 
     def is_of(self, item: Text, row: Mapping[str, object]) -> bool:
         """Tell whether a row of a table holds a text."""
         return any(str(cell) == item.text for cell in row.values())
 
-    def reader(self, model: "keras.Model", augmentation: Any = None, seed: int = 0) -> TextReader:
-        """Return what reads the texts as token ids."""
-        return TextReader(self)
+    def reader(
+        self, model: "keras.Model | None", augmentation: Any = None, seed: int = 0
+    ) -> TextReader:
+        """Return what reads the texts, or views of them, as token ids."""
+        return TextReader(self, get_text_augmentation(augmentation or "none"), seed)
 
     def near_duplicates(self) -> list[tuple[int, int]]:
         """Find texts that say the same; see `kerasrecipes.texts.similar`."""

@@ -230,6 +230,17 @@ class ForItsData:
         """
         return UnfreezeSchedule.two_phase(**({} if epochs is None else {"epochs": epochs}))
 
+    def schedule_for(self, count: int) -> UnfreezeSchedule | None:
+        """Return the stages for so many training examples, where nobody named any.
+
+        Args:
+            count: Number of training examples.
+
+        Returns:
+            The stages; `None` for the usual ones.
+        """
+        return None
+
     def prepared(self, examples: Examples, spec: "Backbone") -> Examples:
         """Return examples as the backbone is to read them, before anything is fitted."""
         return examples
@@ -341,5 +352,7 @@ def measure(
         evaluation = evaluation.noted(DECIDED)
     if like is not None:
         evaluation = evaluation.noted(OUT_OF_FOLD)
+    for told in examples.cautions():
+        evaluation = evaluation.noted(told)
     evaluation = evaluation.about(examples.noun[0])
     return known, HeldOut(split, examples, targets, answers, seen, by_itself), evaluation

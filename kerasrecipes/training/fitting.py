@@ -80,7 +80,7 @@ def fit_classifier(
     prepare(recipe)
     model = _built(devices, spec, head, recipe, head.output(train).width)
     check_open_norms(model, spec, recipe, schedule)
-    warnings = _warnings(model, spec, recipe, schedule, val)
+    warnings = _warnings(model, spec, recipe, schedule, (train, val))
     adapted = _adapted(model, spec, recipe, schedule)
     if adapted is not None:
         model, spec = adapted.model, adapted.spec
@@ -146,10 +146,11 @@ def _warnings(
     spec: Backbone,
     recipe: Any,
     schedule: UnfreezeSchedule,
-    val: Examples,
+    sides: Sequence[Examples],
 ) -> list[str]:
     random_weights = warn_of_random_weights(model, spec, recipe, schedule)
-    return [*random_weights, *warn_of_few_photos(val)]
+    cautions = [told for side in sides for told in side.cautions()]
+    return [*random_weights, *warn_of_few_photos(sides[1]), *cautions]
 
 
 def _without_devices(model: "keras.Model", fresh: "keras.Model") -> "keras.Model":

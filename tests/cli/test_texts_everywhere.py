@@ -31,6 +31,10 @@ WORKS = {
         (("table", "--model", "model", *TINY), 0, "surest of"),
     ],
     "over-time": [(("timed", *TEXTS, *TINY, "--windows", "2"), 0, "frozen tiny_bert")],
+    "show-augmentation": [
+        (("table", *TEXTS, *TINY, "--augment", "typos", "--photos", "2"), 0, "money: "),
+    ],
+    "explain": [(("model", "pin lost", "later", "--of", "card"), 0, "hiding 20% of their words")],
     "compare": [(("versions", "1", "2", "new"), 3, "90 texts, the same for both")],
     "operate": [(("model", "--abstain", "0.1"), 0, "of 30 texts to a person")],
     "report": [
@@ -46,7 +50,10 @@ WORKS = {
 REFUSED = {
     "export": [(("model", "--signatures", "embed", "--overwrite"), "for models for photos so far")],
     "stress": [(("model", "new"), "Measure where the model is worse by `evaluate`")],
-    "explain": [(("model", "new"), "ask `predict` again")],
+    "explain": [
+        (("model", "new", "--to", "picture"), "of texts there are no pictures"),
+        (("model", "lost card", "--method", "layercam"), "Unknown method 'layercam'"),
+    ],
     "review": [(("model", "table"), "Ask `mistakes` with the model")],
     "starter": [(("model", "app", "--language", "cpp"), "by kerasrecipes.Predictor")],
     "optimize": [(("model", "table"), REMADE)],

@@ -142,7 +142,7 @@ def test_evaluation_of_a_bundle_leaves_out_what_it_learned_from(text_bundle, tic
     "settings, told",
     [
         ({"max_tokens": 65}, "`max_tokens` must be a whole number between 4 and 64"),
-        ({"mix": "mixup"}, "`mix` cannot be used for texts"),
+        ({"mix": "cutmix"}, "`mix='cutmix'` cannot be used for texts"),
         ({"batch_norm": "reestimate"}, "`batch_norm` cannot be used for texts"),
         ({"devices": 2}, "`devices` cannot be used for texts"),
         ({"adapter": kr.LowRank()}, "`adapter` cannot be used for texts"),
@@ -172,6 +172,23 @@ def test_texts_that_are_cut_are_told(ticket_sets, capsys):
     recipe.prepared(ticket_sets[0], tiny_bert())
     told = capsys.readouterr().err
     assert "texts are longer than `max_tokens`=6 and lose their end ('row " in told
+
+
+def test_texts_that_are_cut_are_told_beside_what_they_are_measured_by(text_bundle, tmp_path):
+    rows = draw_texts(30, seed=6)
+    rows[3] = (rows[3][0], f"{rows[3][1]} {'please ' * 30}")
+    table = write_table(tmp_path / "long.jsonl", rows)
+    told = str(kr.evaluate_bundle(text_bundle, table))
+    assert "1 of 30 texts are longer than `max_tokens`=20 and lose their end ('row 4')" in told
+
+
+def test_few_texts_are_learned_from_for_more_epochs():
+    """As many steps as help, unless somebody named the stages."""
+    recipe = TextClassifier(tiny_bert(), batch_size=32)
+    for count, epochs in ((10_000, 3), (770, 6), (40, 12)):
+        assert recipe.schedule_for(count).stages[-1].epochs == epochs
+    head, everything = TextClassifier.usual_schedule(2).stages
+    assert (head.open_fraction, everything.open_fraction, everything.epochs) == (0, 1, 2)
 
 
 def test_several_labels_learn_by_the_head_of_photos(tmp_path):

@@ -1,5 +1,6 @@
 """The recipe for texts."""
 
+import math
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -8,10 +9,13 @@ from kerasrecipes.backbones.texts.text_backbone import TextBackbone
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import get_modality
-from kerasrecipes.engine.schedule import UnfreezeSchedule
-from kerasrecipes.errors import DataError
+from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
+from kerasrecipes.errors import DataError, is_number
+from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.settings.text_rows import TEXT_CLASSIFIER
+from kerasrecipes.texts.augment import Augmenter, TextAugmentation, get_text_augmentation
+from kerasrecipes.texts.sheet import TextViews, views_of
 from kerasrecipes.texts.text_set import TextSet
 from kerasrecipes.texts.tokens import Tokens
 from kerasrecipes.training.recipe import Recipe
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from kerasrecipes.backbones.spec import Backbone
 
 EPOCHS = 3
+# With fewer steps few texts are learned worse; more epochs than these were not tried.
+FEWEST_STEPS, MOST_EPOCHS = 150, 12
 
 
 @named
@@ -35,6 +41,10 @@ class TextClassifier(Recipe):
         backbone: A name of `kerasrecipes.list_backbones("texts")`, or a `TextBackbone` of your own.
         max_tokens: The most tokens of a text that are read; `None` for the backbone's usual number.
             The end of a longer text is cut off, which is counted and told.
+        augment: `"none"`, `"light"` (some tokens hidden), `"spans"`, `"words"`, `"typos"`, or a
+            `TextAugmentation`. Only training texts are augmented.
+        views: Views per text, of which each epoch shows one; the first is the text itself, the
+            others are augmented. A frozen part of the model sees each view once.
 
     Example:
         >>> TextClassifier("minilm", seed=7)
@@ -48,6 +58,18 @@ class TextClassifier(Recipe):
     backbone: str | TextBackbone = "minilm"
     _: KW_ONLY
     max_tokens: int | None = None
+    augment: str | TextAugmentation = "none"
+    views: int = 4
+
+    @property
+    def augmentation(self) -> str | TextAugmentation:
+        """How views of training texts differ from these."""
+        return self.augment
+
+    @property
+    def view_count(self) -> int:
+        """How many views of each training text there are."""
+        return self.views
 
     @property
     def input_size(self) -> int | None:
@@ -56,14 +78,55 @@ class TextClassifier(Recipe):
 
     @classmethod
     def usual_schedule(cls, epochs: int | None = None) -> UnfreezeSchedule:
-        """Return a linear probe, then fine-tuning of everything.
+        """Return a linear probe, then fine-tuning of everything, lower blocks more slowly.
 
         Args:
             epochs: Epochs of the fine-tuning; `None` for 3.
         """
-        return UnfreezeSchedule.two_phase(epochs or EPOCHS, 5e-5, open_fraction=1.0)
+        everything = Stage("top", epochs or EPOCHS, 1e-4, open_fraction=1.0, layer_decay=0.85)
+        return UnfreezeSchedule((*UnfreezeSchedule.head_only().stages, everything))
 
-    def prepared(self, examples: Examples, spec: "Backbone") -> Examples:
+    def schedule_for(self, count: int) -> UnfreezeSchedule:
+        """Return the usual stages, with more epochs for few texts: they need as many steps."""
+        epochs = math.ceil(FEWEST_STEPS / math.ceil(count / self.batch_size))
+        return self.usual_schedule(min(max(epochs, EPOCHS), MOST_EPOCHS))
+
+    @named
+    def show_views(self, texts: TextSet, *, views: int = 3, count: int = 6) -> TextViews:
+        """Show some training texts, and beside each the views that training would draw of it.
+
+        Args:
+            texts: Where to take the texts from, as evenly from the classes as they come.
+            views: Views of each text.
+            count: How many texts; fewer are shown if there are no more.
+
+        Returns:
+            The sheet; print it.
+
+        Raises:
+            ValueError: If `augment` changes nothing, or a number is out of range.
+            DataError: If there are no texts, or they cannot be augmented so.
+
+        Example:
+            >>> sheet = TextClassifier("minilm", augment="typos").show_views(texts, count=2)
+            >>> len(sheet.views)
+            2
+        """
+        for name, value in (("views", views), ("count", count)):
+            if not is_number(value, 1, 1000, whole=True):
+                raise ValueError(f"`{name}` must be a whole number from 1 to 1000, not {value!r}.")
+        augmentation = get_text_augmentation(self.augment)
+        if augmentation == TextAugmentation():
+            raise ValueError(
+                "`augment` changes nothing, so all views are the text itself. Pass e.g. "
+                f"augment='words' to {type(self).__name__}."
+            )
+        known = self.prepared(texts, judge_recipe(self).spec)
+        if not len(known):
+            raise DataError("There are no texts to show. Scan some.")
+        return views_of(known.reader(None, augmentation, self.seed), views, count, self.seed)
+
+    def prepared(self, examples: Examples, spec: "Backbone") -> TextSet:
         """Return texts, to be read by the tokenizer of the backbone."""
         if not isinstance(examples, TextSet) or not isinstance(spec, TextBackbone):
             raise DataError(
@@ -71,8 +134,9 @@ class TextClassifier(Recipe):
                 "with scan_texts, or use an ImageClassifier for photos."
             )
         tokens = Tokens(spec.tokenizer(), spec.tokens_of(self.max_tokens))
+        Augmenter(get_text_augmentation(self.augment), tokens)  # refuses what it cannot do
         found = replace(examples, tokens=tokens)
-        if told := found.truncation():
+        for told in found.cautions():
             warn(told)
         return found
 
