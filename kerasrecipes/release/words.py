@@ -42,7 +42,7 @@ class TextExplainer:
 
     Raises:
         ValueError: If the method is unknown, or the backbone does not suit it.
-        DataError: If there is no saved model, or it does not take texts.
+        DataError: If there is no saved or fitted model, or it does not take texts.
         IntegrityError: If a file of it was changed.
     """
 
@@ -51,15 +51,21 @@ class TextExplainer:
             raise unknown_name("method", method, METHODS, "help(kerasrecipes.TextExplainer)")
         if isinstance(model, str | Path):
             model = BundleFolder.load(model)
-        fitted = getattr(model, "fitted_", None)
-        kind = model.manifest.modality if isinstance(model, BundleFolder) else fitted.modality
+        if isinstance(model, BundleFolder):
+            kind, takes, gives = model.manifest.modality, model.input, model.output
+        elif hasattr(model, "fitted_"):
+            fitted = model.fitted_
+            kind, takes, gives = fitted.modality, fitted.input, fitted.output
+        else:
+            raise DataError(
+                f"`model` must be a saved model, its folder or a fitted recipe, not {model!r}."
+            )
         if kind != MODALITY.name:
             raise DataError(
                 f"Words are of texts, and this model takes {kind}. Use kerasrecipes.Explainer."
             )
-        self._model = model.load_model() if isinstance(model, BundleFolder) else fitted.model
-        told = model if isinstance(model, BundleFolder) else fitted
-        self._output, self._tokens = told.output, tokens_of(told.input)
+        self._model = model.load_model() if isinstance(model, BundleFolder) else model.model_
+        self._output, self._tokens = gives, tokens_of(takes)
         self.method = method
         self._run = batch_runner(self._model)
         self._gradients = self._prepare_gradients() if method == "gradients" else None

@@ -81,6 +81,8 @@ def test_what_cannot_be_explained_is_told(text_fitted, ticket_sets, exported_onc
         explainer.measure(ticket_sets[2].select([0]))
     with pytest.raises(DataError, match="this model takes photos. Use kerasrecipes.Explainer"):
         TextExplainer(exported_once.folder)
+    with pytest.raises(DataError, match="must be a saved model, its folder or a fitted recipe"):
+        TextExplainer(kr.TextClassifier())
     with pytest.raises(DataError, match="TextExplainer tells which words matter"):
         kr.Explainer(text_fitted)
 
@@ -88,6 +90,9 @@ def test_what_cannot_be_explained_is_told(text_fitted, ticket_sets, exported_onc
 def test_on_the_command_line(text_bundle, tmp_path, capsys):
     from kerasrecipes.cli import main
 
+    with pytest.raises(SystemExit) as end:
+        main(["explain", str(text_bundle.folder), TEXT, "--to", str(tmp_path / "pictures")])
+    assert end.value.code == 2 and "there are no pictures" in capsys.readouterr().err
     table = write_table(tmp_path / "new.jsonl", draw_texts(20, seed=5))
     (tmp_path / "one.txt").write_text("lost pin", encoding="utf-8")
     with pytest.raises(SystemExit) as end:
