@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import keras
 
     from kerasrecipes.backbones.spec import Backbone
+    from kerasrecipes.settings.judging import Judged
 
 OUT_OF_FOLD = (
     "The model learned from all of these. Each was answered by a like one that learned from others "
@@ -230,16 +231,14 @@ class ForItsData:
         """
         return UnfreezeSchedule.two_phase(**({} if epochs is None else {"epochs": epochs}))
 
-    def schedule_for(self, count: int) -> UnfreezeSchedule | None:
-        """Return the stages for so many training examples, where nobody named any.
+    def for_count(self, judged: "Judged", count: int) -> "Judged":
+        """Return a judged recipe with the stages for so many examples, where nobody named any.
 
         Args:
+            judged: The recipe, judged.
             count: Number of training examples.
-
-        Returns:
-            The stages; `None` for the usual ones.
         """
-        return None
+        return judged
 
     def prepared(self, examples: Examples, spec: "Backbone") -> Examples:
         """Return examples as the backbone is to read them, before anything is fitted."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -237,8 +237,7 @@ class Recipe(ForItsData, Fittable):
             )
         check_examples(train=train, val=val)
         train, val = (self.prepared(side, judged.spec) for side in (train, val))
-        if self.schedule is None and (stages := self.schedule_for(len(train))) is not None:
-            judged = replace(judged, schedule=stages)
+        judged = self.for_count(judged, len(train))
         with nullcontext() if run is None else run.locked():
             fitted = fit_recipe(judged, train, val, tuple(callbacks), run, leaks)
             self.fitted_, _ = fitted.measured(val, "val", self.seed)

@@ -9,6 +9,7 @@ import pytest
 
 import kerasrecipes as kr
 from kerasrecipes import DataError, TextClassifier, UnfreezeSchedule
+from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.training.texts.baseline import compare_with_baseline
 from kerasrecipes.verify import Verification
 from tiny_bert import draw_texts, tiny_bert, write_table
@@ -186,7 +187,11 @@ def test_few_texts_are_learned_from_for_more_epochs():
     """As many steps as help, unless somebody named the stages."""
     recipe = TextClassifier(tiny_bert(), batch_size=32)
     for count, epochs in ((10_000, 3), (770, 6), (40, 12)):
-        assert recipe.schedule_for(count).stages[-1].epochs == epochs
+        judged = recipe.for_count(judge_recipe(recipe), count)
+        assert judged.schedule.stages[-1].epochs == epochs
+    named = TextClassifier(tiny_bert(), schedule=UnfreezeSchedule.full(2))
+    judged = judge_recipe(named)
+    assert named.for_count(judged, 40) is judged
     head, everything = TextClassifier.usual_schedule(2).stages
     assert (head.open_fraction, everything.open_fraction, everything.epochs) == (0, 1, 2)
 

@@ -96,7 +96,8 @@ def fit_recipe(
     seen = seen_through(judged.recipe.weights)
     prepare(judged.recipe)
     start = Start.of(judged, train, val)
-    report = new_report(judged.recipe, judged.spec, data, [])
+    cautions = [told for side in (train, val) for told in side.cautions()]
+    report = new_report(judged.recipe, judged.spec, data, cautions)
     _tell(report, f"The probe of the frozen backbone is {start.choice.reason}.")
     model = None
     if opening is not None and start.may_tell(report, bool(callbacks)):

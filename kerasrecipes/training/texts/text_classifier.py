@@ -11,7 +11,7 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import get_modality
 from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
 from kerasrecipes.errors import DataError, is_number
-from kerasrecipes.settings.judging import judge_recipe
+from kerasrecipes.settings.judging import Judged, judge_recipe
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.settings.text_rows import TEXT_CLASSIFIER
 from kerasrecipes.texts.augment import Augmenter, TextAugmentation, get_text_augmentation
@@ -86,10 +86,13 @@ class TextClassifier(Recipe):
         everything = Stage("top", epochs or EPOCHS, 1e-4, open_fraction=1.0, layer_decay=0.85)
         return UnfreezeSchedule((*UnfreezeSchedule.head_only().stages, everything))
 
-    def schedule_for(self, count: int) -> UnfreezeSchedule:
+    def for_count(self, judged: Judged, count: int) -> Judged:
         """Return the usual stages, with more epochs for few texts: they need as many steps."""
+        if self.schedule is not None:
+            return judged
         epochs = math.ceil(FEWEST_STEPS / math.ceil(count / self.batch_size))
-        return self.usual_schedule(min(max(epochs, EPOCHS), MOST_EPOCHS))
+        stages = self.usual_schedule(min(max(epochs, EPOCHS), MOST_EPOCHS))
+        return replace(judged, schedule=stages)
 
     @named
     def show_views(self, texts: TextSet, *, views: int = 3, count: int = 6) -> TextViews:
