@@ -86,21 +86,10 @@ def split(texts, seed: int):
 
 
 def probe(sides, seed: int, given) -> dict[str, float]:
-    """The frozen backbone with a logistic regression, as `recipe.probe` has it, on the test."""
-    from kerasrecipes.training.linear_probe import build_linear, fit_linear_probe, pooled_features
-
+    """The best linear model of the frozen backbone, as a fit begins with."""
     train, val = split(sides[0], seed)
-    recipe = kr.TextClassifier()
-    spec = kr.get_backbone("minilm", "texts")
-    clock = Clock()
-    train, val, test = (recipe.prepared(side, spec) for side in (train, val, sides[1]))
-    model = build_linear(spec.build(), len(train.class_names))
-    features = pooled_features(model, train, val)
-    alike = np.ones(len(train.class_names))
-    found = fit_linear_probe(features[0], train.labels, alike, features[1], val.labels)
-    row = clock.row()
-    (asked,) = pooled_features(model, test)
-    return {"run": seed, **row, "C": found.strength, **right(found.answers(asked), test)}
+    alone = kr.UnfreezeSchedule.head_only()
+    return fitted(train, val, sides[1], seed, start="probe", schedule=alone)[1]
 
 
 def few(sides, seed: int, given) -> dict[str, float]:
@@ -216,8 +205,8 @@ def hub_seconds(train, seed: int) -> tuple[float, int]:
     return time.process_time() - started, classifier.preprocessor.sequence_length
 
 
-def fitted(train, val, test, seed: int, run_folder: Path | None = None):
-    recipe, clock = kr.TextClassifier(seed=seed), Clock()
+def fitted(train, val, test, seed: int, run_folder: Path | None = None, **settings):
+    recipe, clock = kr.TextClassifier(seed=seed, **settings), Clock()
     begun = run_folder is not None and run_folder.exists()
     recipe.fit(train, val, run_folder=run_folder, resume=begun)
     row = {"run": seed, "texts": len(train), **clock.row(), **right(recipe.predict(test), test)}
