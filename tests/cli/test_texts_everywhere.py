@@ -67,7 +67,7 @@ REFUSED = {
 ELSEWHERE = {"doctor", "train", "predict"}  # in test_texts.py
 ABOUT_NO_DATA = {"ls", "cp"}
 # Of versions and of what was logged, whatever kind of data it is of.
-LATER = {"promote", "rollback", "history", "diff", "check", "monitor"}
+LATER = {"promote", "rollback", "history", "diff", "check", "monitor", "serve", "new-key"}
 
 
 @pytest.fixture(scope="module")
