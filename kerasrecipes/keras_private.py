@@ -98,6 +98,11 @@ def averages_of(optimizer: "keras.optimizers.Optimizer") -> list["keras.Variable
     return optimizer._model_variables_moving_average
 
 
+def decays(optimizer: "keras.optimizers.Optimizer", variable: "keras.Variable") -> bool:
+    """Tell whether a weight was not left out by `exclude_from_weight_decay`."""
+    return optimizer._use_weight_decay(variable)
+
+
 def copy_decay_exclusions(
     old: "keras.optimizers.Optimizer", new: "keras.optimizers.Optimizer"
 ) -> None:

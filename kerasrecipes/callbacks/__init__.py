@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from kerasrecipes.callbacks.gradient_monitor import GradientMonitor as GradientMonitor
     from kerasrecipes.callbacks.learning_rates.lr_finder import LRFinder as LRFinder
+    from kerasrecipes.callbacks.learning_rates.plateau_rate import PlateauRate as PlateauRate
     from kerasrecipes.callbacks.learning_rates.search import (
         find_group_learning_rates as find_group_learning_rates,
         find_learning_rate as find_learning_rate,
@@ -55,6 +56,7 @@ _PLACES = {
     "exact_checkpoint": "Continuation ExactCheckpoint",
     "gradient_monitor": "GradientMonitor",
     "learning_rates.lr_finder": "LRFinder",
+    "learning_rates.plateau_rate": "PlateauRate",
     "learning_rates.search": "find_group_learning_rates find_learning_rate",
     "learning_rates.suggestion": "LearningRateSuggestion",
     "metrics_log": "MetricsLog",

@@ -35,7 +35,7 @@ def numbers_in(logs: Mapping[str, Any] | None) -> dict[str, float]:
     return found
 
 
-def metrics_of(model: keras.Model) -> list[keras.metrics.Metric]:
+def metrics_of(model: Any) -> list[keras.metrics.Metric]:
     """List a model's metrics, also those that `compile` has put together into one.
 
     Args:

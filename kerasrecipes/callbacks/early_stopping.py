@@ -23,7 +23,7 @@ DOWN = {
 }  # fmt: skip
 
 
-def higher_is_better(monitor: str, model: keras.Model) -> bool:
+def higher_is_better(monitor: str, model: Any) -> bool:
     """Tell in which direction a monitored value improves.
 
     Args:

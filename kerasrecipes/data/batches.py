@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.strata_order import balanced_order
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -51,7 +52,13 @@ class Sizes:
         return np.concatenate(found) if found else order
 
 
-def epoch_order(count: int, seed: int, epoch: int, sizes: Sizes | None = None) -> np.ndarray:
+def epoch_order(
+    count: int,
+    seed: int,
+    epoch: int,
+    sizes: Sizes | None = None,
+    strata: np.ndarray | None = None,
+) -> np.ndarray:
     """Return the permutation of `count` examples in one epoch, int64, shape `(count,)`.
 
     Args:
@@ -59,9 +66,11 @@ def epoch_order(count: int, seed: int, epoch: int, sizes: Sizes | None = None) -
         seed: Seed of the order.
         epoch: The epoch, from 0.
         sizes: Their sizes, if those of a batch should be alike.
+        strata: Which class or group each is of, int64, shape `(count,)`, if as many of each are to
+            be drawn; the order then repeats some.
     """
     rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(count)
+    order = rng.permutation(count) if strata is None else balanced_order(strata, rng)
     return order if sizes is None else sizes.sorted(order, rng)
 
 
@@ -83,6 +92,7 @@ def index_batches(
     epochs: range,
     views: int | None,
     sizes: np.ndarray | None = None,
+    strata: np.ndarray | None = None,
 ) -> "tf.data.Dataset":
     """Return a dataset of `(photo index, view)` batches, epoch after epoch.
 
@@ -94,6 +104,8 @@ def index_batches(
         views: Number of distinct views per photo; `None` for a fresh one each epoch.
         sizes: The size of each, int64, shape `(count,)`, if those of a batch should be alike:
             without a seed, all are sorted then.
+        strata: Which class or group each is of, int64, shape `(count,)`, if as many of each are to
+            be drawn in an epoch.
     """
     import tensorflow as tf
 
@@ -102,7 +114,7 @@ def index_batches(
 
     def one_epoch(epoch: Any) -> Any:
         epoch = int(epoch)
-        order = fixed if seed is None else epoch_order(count, seed, epoch, alike)
+        order = fixed if seed is None else epoch_order(count, seed, epoch, alike, strata)
         return order.astype(np.int64), epoch_views(order, epoch, views).astype(np.int64)
 
     def batches(epoch: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.backbones.spec import Backbone
-from kerasrecipes.engine.rates import StageRates
+from kerasrecipes.engine.rates import ADAMW, StageRates, averages_itself, curve_options, usual_curve
 from kerasrecipes.engine.schedule import Stage
 from kerasrecipes.keras_private import averages_of, trained_by
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class BlockOptimizers:
-    """AdamW for every block of a backbone and for the head, kept from stage to stage.
+    """An optimizer for every block of a backbone and for the head, kept from stage to stage.
 
     Weights that go on training keep their moments and are past their warm-up. Newly opened
     blocks begin with a warm-up of their own. Keras's `MultiOptimizer` runs them together.
@@ -34,6 +34,11 @@ class BlockOptimizers:
             there, since it decays the difference. A head has no such start.
         adaptive_clip: Largest norm of the gradient of a unit of the backbone over that of its
             weights; `None` for no limit. The head is spared, as its paper says.
+        optimizer: A name of `kerasrecipes.optimizers.list_optimizers()`, or what makes one.
+        optimizer_options: What it is told besides.
+        curve: How the rates rise and fall, one of `kerasrecipes.engine.rates.CURVES`; `None` for
+            a cosine, or for what stays where the optimizer averages instead.
+        curve_options: What it is told besides.
     """
 
     spec: Backbone
@@ -43,6 +48,10 @@ class BlockOptimizers:
     ema: bool = True
     l2_sp: float = 0.0
     adaptive_clip: float | None = None
+    optimizer: Any = ADAMW
+    optimizer_options: dict | None = None
+    curve: str | None = None
+    curve_options: dict | None = None
     _kept: dict[int, Any] = field(default_factory=dict)
 
     @classmethod
@@ -56,7 +65,16 @@ class BlockOptimizers:
             recipe.ema,
             recipe.l2_sp,
             recipe.adaptive_clip,
+            recipe.optimizer,
+            recipe.optimizer_options,
+            recipe.curve,
+            recipe.curve_options,
         )
+
+    @property
+    def averages(self) -> bool:
+        """Whether the optimizer keeps the average itself."""
+        return averages_itself(self.optimizer)
 
     def for_stage(
         self, model: "keras.Model", stage: Stage, steps: int, rates: StageRates | None = None
@@ -70,7 +88,7 @@ class BlockOptimizers:
             rates: Peaks of the learning rates, if the stage leaves them open.
 
         Returns:
-            A built Keras optimizer; an `AdamW` if the head alone trains.
+            A built Keras optimizer; the one of the head itself if the head alone trains.
         """
         import keras
 
@@ -92,6 +110,16 @@ class BlockOptimizers:
         together = keras.optimizers.MultiOptimizer(self._map(parts))
         together.build(model.trainable_variables)
         return together
+
+    def for_search(self) -> "keras.optimizers.Optimizer":
+        """Make an optimizer by which a learning rate is searched, for all weights alike."""
+        import keras
+
+        from kerasrecipes.optimizers.kinds import kind_of_optimizer, make_optimizer
+
+        if self.optimizer == ADAMW or kind_of_optimizer(self.optimizer).hidden:
+            return keras.optimizers.AdamW()
+        return make_optimizer(self.optimizer, self.optimizer_options, learning_rate=1e-3)
 
     def get_state(self, model: "keras.Model") -> dict:
         """Return the optimizers' variables, and which weights of the model each one updates.
@@ -132,15 +160,14 @@ class BlockOptimizers:
     def _begin(self, part: int, variables: list, stage: Stage, peak: float, updates: int) -> None:
         import keras
 
+        from kerasrecipes.optimizers.curves import stage_curve
+
         kept = self._kept.get(part)
         done = 0 if kept is None else int(keras.ops.convert_to_numpy(kept.iterations))
         warmup = max(1, round(stage.warmup_fraction * updates))
-        rate = keras.optimizers.schedules.CosineDecay(
-            # What went on training is past its warm-up: its count stands at its end.
-            initial_learning_rate=peak if done else peak / 100,
-            warmup_target=peak,
-            warmup_steps=done or warmup,
-            decay_steps=updates if done else max(1, updates - warmup),
+        shape = usual_curve(self.curve, self.optimizer)
+        rate = stage_curve(
+            shape, peak, updates, warmup, done, curve_options(shape, self.curve_options)
         )
         # A short run must not be averaged with its beginning.
         momentum = min(max(1 - 10 / updates, 0.9), 0.999)
@@ -149,6 +176,9 @@ class BlockOptimizers:
             self._kept[part].build(variables)
             return
         kept.learning_rate = rate
+        if self.averages:
+            kept.begin_anew()
+            return
         kept.ema_momentum = momentum
         if self.ema:
             # The average begins anew at the weights that the last stage chose.
@@ -158,21 +188,26 @@ class BlockOptimizers:
                 average.assign(np.array(keras.ops.convert_to_numpy(variable)))
 
     def _new(self, part: int, rate: float, momentum: float) -> "keras.optimizers.Optimizer":
-        from kerasrecipes.optimizers.fine_tuning_adamw import FineTuningAdamW
+        from kerasrecipes.optimizers.kinds import kind_of_optimizer, make_optimizer
 
         pretrained = part < len(self.spec.blocks)
-        optimizer = FineTuningAdamW(
-            rate,
-            l2_sp=self.l2_sp if pretrained else 0.0,
-            adaptive_clip=self.adaptive_clip if pretrained else None,
+        hidden = kind_of_optimizer(self.optimizer).hidden
+        name, options = self.optimizer, self.optimizer_options
+        if hidden and not pretrained:
+            name, options = ADAMW, None
+        # Of AdamW alone: others are refused with them.
+        held: dict[str, Any] = {"l2_sp": self.l2_sp, "adaptive_clip": self.adaptive_clip}
+        return make_optimizer(
+            name,
+            options,
+            learning_rate=rate,
+            **(held if pretrained and name == ADAMW else {}),
             weight_decay=0.0 if self.l2_sp and pretrained else self.weight_decay,
             global_clipnorm=self.clip_norm,
             gradient_accumulation_steps=self.accumulate if self.accumulate > 1 else None,
             use_ema=self.ema,
             ema_momentum=momentum,
         )
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        return optimizer
 
     def _map(self, parts: dict[int, list]) -> Any:
         import keras

@@ -30,7 +30,8 @@ def train_batches(runner: "StageRunner", feed: "Feed", epochs: range) -> "tf.dat
 
     def make(share: Any) -> "tf.data.Dataset":
         size, views = settings.batch_size, runner.train.views
-        order = index_batches(count, size, settings.seed, epochs, views, runner.train.reader.sizes)
+        sizes, strata = runner.train.reader.sizes, runner.lesson.strata
+        order = index_batches(count, size, settings.seed, epochs, views, sizes, strata)
         # A device reads its own photos only, unless any two of a batch may be mixed.
         order = order if settings.mix else share(order)
         batches = with_targets(feed(order), runner.lesson.targets[0], runner.lesson.weights)

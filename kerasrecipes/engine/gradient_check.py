@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.arguments import named
+from kerasrecipes.console import say
 from kerasrecipes.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -103,6 +104,44 @@ def check_gradients(
     if worst is None:
         raise ValueError("There is nothing to compare: no input and no weight has a gradient.")
     return _judged(worst, compared, tolerance)
+
+
+def check_loss_gradient(loss: "keras.losses.Loss", targets: np.ndarray, scores: np.ndarray) -> None:
+    """Judge a loss by a few rows before anything is trained by it.
+
+    Args:
+        loss: The loss.
+        targets: Rows of targets.
+        scores: Rows of what it is computed on.
+
+    Raises:
+        ValueError: If it does not give one finite number for each row, its gradient is not that of
+            finite differences, or is zero everywhere, so that nothing would be learned.
+    """
+    import keras
+
+    told = "The loss of your own"
+    values = np.asarray(keras.ops.convert_to_numpy(loss.call(targets, scores)))
+    if values.shape != (len(scores),):
+        raise ValueError(
+            f"{told} returns an array of shape {values.shape} for {len(scores)} rows. It must "
+            f"return one number for each row, shape ({len(scores)},), and no average over rows."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"{told} returns {values.tolist()}, which are not all finite numbers.")
+    if keras.backend.backend() != "tensorflow":
+        say(f"{told} is used as it is: gradients are checked under TensorFlow only.")
+        return
+    try:
+        check_gradients(loss, targets, scores, constant=(0,), tolerance=1e-3)
+    except VerificationError as error:
+        raise ValueError(f"{told} cannot be learned by. {error}") from error
+    slope = _differentiate(loss.call, [targets, scores], [], (0,), np.random.default_rng(0))[1][0]
+    if not np.any(slope):
+        raise ValueError(
+            f"{told} has a gradient of zero everywhere, so that nothing would be learned. Leave "
+            "out what has no slope, such as argmax, round or a comparison."
+        )
 
 
 def _judged(worst: GradientCheck, compared: int, tolerance: float) -> GradientCheck:

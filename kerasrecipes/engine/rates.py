@@ -1,15 +1,31 @@
-"""The learning rates of a stage: as they were given, or searched on its own data."""
+"""The learning rates of a stage: given, or searched on its own data; how they rise and fall."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrecipes.engine.schedule import Stage
+from kerasrecipes.errors import did_you_mean, is_number, listed, unknown_name
 
 if TYPE_CHECKING:
     import keras
 
+ADAMW = "adamw"
+COSINE, CONSTANT, PLATEAU = "cosine", "constant", "plateau"
+# Name → its options, each with its usual value and its range.
+CURVES: dict[str, dict[str, tuple[float, float, float]]] = {
+    COSINE: {},
+    CONSTANT: {},
+    "linear": {},
+    "step": {"factor": (0.1, 1e-4, 0.99), "drops": (2, 1, 20)},
+    "one_cycle": {"start_fraction": (0.04, 1e-4, 1.0), "end_fraction": (4e-6, 0.0, 1.0)},
+    "warmup_stable_decay": {"decay_fraction": (0.2, 0.01, 1.0)},
+    "inverse_sqrt": {},
+    PLATEAU: {"factor": (0.3, 1e-4, 0.99), "patience": (3, 1, 10**6)},
+}
+_WHOLE = {"drops", "patience"}
 # Where the sweeps do not tell.
 FALLBACKS = {"head": 1e-3, "blocks": 1e-5}
 STEPS, SWEEPS = 100, 3
@@ -109,3 +125,56 @@ def search_rates(trained: "keras.Model", data: Any, stage: Stage, head: list) ->
         fallback = FALLBACKS["blocks" if stage.open_fraction else "head"]
         found = {ALL: find_learning_rate(trained, data, fallback=fallback, **options)}
     return RateSearch(found, time.monotonic() - started)
+
+
+def curve_options(curve: str, options: Mapping[str, Any] | None) -> dict[str, float]:
+    """Return all options of a curve: those that are given, and the usual ones.
+
+    Args:
+        curve: A name of `CURVES`.
+        options: What is given.
+
+    Raises:
+        ValueError: If there is no such curve or option, or a value is out of its range.
+    """
+    if curve not in CURVES:
+        raise unknown_name("curve", curve, CURVES, "the documentation of training")
+    known = CURVES[curve]
+    for name, value in (options or {}).items():
+        if name not in known:
+            has = f"Its options: {listed(known)}." if known else "It has none."
+            raise ValueError(
+                f"The curve {curve!r} has no option {name!r}.{did_you_mean(name, known)} {has}"
+            )
+        _, low, high = known[name]
+        whole = name in _WHOLE
+        if not is_number(value, low, high, whole=whole):
+            kind = "a whole number " if whole else ""
+            raise ValueError(
+                f"`curve_options` of the curve {curve!r}: `{name}` must be {kind}between {low:g} "
+                f"and {high:g}, not {value!r}."
+            )
+    return {name: usual for name, (usual, _, _) in known.items()} | dict(options or {})
+
+
+def averages_itself(optimizer: Any) -> bool:
+    """Tell whether an optimizer keeps the average of the weights, in place of a rate that falls.
+
+    Args:
+        optimizer: A recipe's `optimizer`.
+    """
+    if optimizer == ADAMW:
+        return False
+    from kerasrecipes.optimizers.kinds import kind_of_optimizer
+
+    return kind_of_optimizer(optimizer).averages
+
+
+def usual_curve(curve: str | None, optimizer: Any) -> str:
+    """Return the curve of a recipe, which is the optimizer's usual one where none is named.
+
+    Args:
+        curve: A recipe's `curve`.
+        optimizer: Its `optimizer`.
+    """
+    return curve or (CONSTANT if averages_itself(optimizer) else COSINE)

@@ -28,8 +28,10 @@ from kerasrecipes.engine.freezing import FreezePolicy, held_still
 from kerasrecipes.engine.frozen.frozen_part import FrozenPart, Side
 from kerasrecipes.engine.lesson import Lesson
 from kerasrecipes.engine.rates import (
+    PLATEAU,
     RateSearch,
     StageRates,
+    curve_options,
     rates_found,
     search_rates,
 )
@@ -310,7 +312,7 @@ class StageRunner:
             passes = math.ceil(RateSearch.steps / self._steps)
             epochs = range(first_epoch, first_epoch + passes)
             # A search runs steps of Keras's own, not in parts.
-            optimizer = keras.optimizers.AdamW()
+            optimizer = self.optimizers.for_search()
             if self.precision == FLOAT16:
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             outside = [one for one in self.model.layers if self.spec.block_of(one.name) is None]
@@ -356,7 +358,17 @@ class StageRunner:
         # First in the list: what follows it measures, and keeps, the averaged weights.
         swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if self.settings.ema else []
         guard = DivergenceGuard(describe=files)
-        return [*swap, *self.callbacks, guard, *own]
+        return [*swap, *self.callbacks, guard, *self._plateau(), *own]
+
+    def _plateau(self) -> "list[keras.callbacks.Callback]":
+        """Lower the rates when what is monitored stalls, if the recipe says so."""
+        from kerasrecipes.callbacks.learning_rates.plateau_rate import PlateauRate
+
+        if self.settings.curve != PLATEAU:
+            return []
+        options = curve_options(PLATEAU, self.settings.curve_options)
+        patience = int(options["patience"])
+        return [PlateauRate(self.lesson.monitor, factor=options["factor"], patience=patience)]
 
     def _indices(self, step: int, first_epoch: int) -> np.ndarray:
         """Return which photos a step of this stage trained on."""
@@ -364,5 +376,6 @@ class StageRunner:
         epoch, batch = divmod(step, self._steps)
         sizes = self.train.reader.sizes
         alike = None if sizes is None else Sizes(sizes, size)
-        order = epoch_order(count, self.settings.seed, first_epoch + epoch, alike)
+        strata = self.lesson.strata
+        order = epoch_order(count, self.settings.seed, first_epoch + epoch, alike, strata)
         return order[batch * size : (batch + 1) * size]

@@ -16,11 +16,15 @@ class Settings(Protocol):
     batch_norm: str
     batch_size: int
     clip_norm: float | None
+    curve: str | None
+    curve_options: dict | None
     devices: str | int | list[str] | None
     ema: bool
     l2_sp: float
     mix: str | None
     mix_alpha: float
+    optimizer: Any
+    optimizer_options: dict | None
     patience: int | None
     rematerialise: bool
     seed: int

@@ -3,6 +3,7 @@
 Listing and checking names never imports keras; building a loss does.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from kerasrecipes.registry import Registry
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.losses.adaptive_focal import AdaptiveFocal as AdaptiveFocal
     from kerasrecipes.losses.adjusted_cross_entropy import (
         LDAM as LDAM,
         BalancedSoftmax as BalancedSoftmax,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
+        "adaptive_focal": "AdaptiveFocal",
         "adjusted_cross_entropy": "BalancedSoftmax LDAM",
         "angular_margin": "ArcFace CosFace",
         "binary": "PositiveWeighted",
@@ -192,11 +195,39 @@ def _check_prediction(on: str) -> None:
         raise unknown_name("prediction", on, PREDICTIONS, "list_losses()")
 
 
-def check_loss(name: str, on: str = LOGITS, label_smoothing: float = 0.0, **options: Any) -> None:
-    """Judge a choice of loss without importing keras.
+def kind_of_loss(loss: Any, on: str = LOGITS) -> LossKind:
+    """Return how a loss is made.
 
     Args:
-        name: Name of the loss.
+        loss: Its name; or one of one's own: a class of Keras losses or a function that makes one,
+            a loss that is made, or a function of targets and predictions, whose further arguments
+            are options.
+        on: What it will be computed on; see `list_losses`.
+
+    Raises:
+        ValueError: If there is none of that name, or it is none of these.
+    """
+    if isinstance(loss, str):
+        return _REGISTRY.get(loss)
+    if isinstance(loss, LossKind):
+        return loss
+    from kerasrecipes.losses.own import FunctionLoss, is_function
+
+    if hasattr(loss, "get_config") and hasattr(loss, "reduction"):
+        return LossKind(lambda: loss, on)
+    if not callable(loss):
+        raise ValueError(f"`loss` must be a name, a loss, a class or a function, not {loss!r}.")
+    if is_function(loss):
+        options = loss_kind(loss, on).options[2:]
+        return LossKind(functools.partial(FunctionLoss, loss), on, options=options)
+    return loss_kind(loss, on)
+
+
+def check_loss(loss: Any, on: str = LOGITS, label_smoothing: float = 0.0, **options: Any) -> None:
+    """Judge a choice of loss; keras is imported for one of one's own only.
+
+    Args:
+        loss: Name of the loss, or one of one's own; see `kind_of_loss`.
         on: What it will be computed on; see `list_losses`.
         label_smoothing: How much of each target is spread over the other classes.
         **options: Further arguments of the loss.
@@ -204,15 +235,10 @@ def check_loss(name: str, on: str = LOGITS, label_smoothing: float = 0.0, **opti
     Raises:
         ValueError: If there is no such loss on `on`, it does not have an option, or lacks one.
     """
-    known = list_losses(on)
-    if name in _REGISTRY and name not in known:
-        raise ValueError(
-            f"The loss {name!r} works on {_REGISTRY.get(name).on}, not on {on}. "
-            f"Choose from: {listed(known, 8)}, or another head."
-        )
-    if name not in known:
-        raise unknown_name("loss", name, known, f"kerasrecipes.list_losses({on!r})")
-    kind = _REGISTRY.get(name)
+    if isinstance(loss, str):
+        _check_name(loss, on)
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    kind = kind_of_loss(loss, on)
     for option in options:
         if option not in kind.options:
             has = f"Its options: {listed(kind.options)}." if kind.options else "It has none."
@@ -229,19 +255,38 @@ def check_loss(name: str, on: str = LOGITS, label_smoothing: float = 0.0, **opti
         )
 
 
-def can_smooth(name: str) -> bool:
-    """Return whether there is a loss of this name with a `label_smoothing`."""
-    return name in _REGISTRY and _REGISTRY.get(name).smooths
+def _check_name(name: str, on: str) -> None:
+    known = list_losses(on)
+    if name in _REGISTRY and name not in known:
+        raise ValueError(
+            f"The loss {name!r} works on {_REGISTRY.get(name).on}, not on {on}. "
+            f"Choose from: {listed(known, 8)}, or another head."
+        )
+    if name not in known:
+        if ":" in name:
+            raise ValueError(
+                f"`loss` is {name!r}, what somebody's own Python made: a file keeps no more of it "
+                "than where it was. Set it again, or give it a name with "
+                "kerasrecipes.register_loss."
+            )
+        raise unknown_name("loss", name, known, f"kerasrecipes.list_losses({on!r})")
 
 
-def reads_mixtures(name: str) -> bool:
+def can_smooth(loss: Any) -> bool:
+    """Return whether there is such a loss, and it has a `label_smoothing`."""
+    if isinstance(loss, str) and loss not in _REGISTRY:
+        return False
+    return kind_of_loss(loss).smooths
+
+
+def reads_mixtures(loss: Any) -> bool:
     """Tell whether a loss reads targets of several classes each, as mixtures of photos have."""
-    return name not in _REGISTRY or _REGISTRY.get(name).mixes
+    return not isinstance(loss, str) or loss not in _REGISTRY or _REGISTRY.get(loss).mixes
 
 
 @named
 def get_loss(
-    name: str,
+    name: "str | Callable[..., Any]",
     on: str = LOGITS,
     *,
     class_counts: Sequence[int] | None = None,
@@ -251,7 +296,7 @@ def get_loss(
     """Build a loss by name, for one-hot or soft targets.
 
     Args:
-        name: A name of `list_losses(on)`.
+        name: A name of `list_losses(on)`; or a class, a function or a loss of one's own.
         on: What it will be computed on; see `list_losses`.
         class_counts: Training photos of each class. With them, a loss that does not fit the
             number of classes is an error here, not in the first step.
@@ -270,7 +315,7 @@ def get_loss(
         0.5
     """
     check_loss(name, on, label_smoothing, **options)
-    kind = _REGISTRY.get(name)
+    kind = kind_of_loss(name, on)
     if kind.counts and class_counts is None:
         raise ValueError(
             f"The loss {name!r} needs `class_counts`, the number of training photos of each "

@@ -8,6 +8,7 @@ from keras import ops
 
 from kerasrecipes.arguments import named
 
+OPTIMIZERS = {"adamw": {"make": "FineTuningAdamW"}}
 # The norm of a weight that counts as the least, so that one at zero can begin to move.
 LEAST_NORM = 1e-3
 
@@ -72,7 +73,7 @@ class FineTuningAdamW(keras.optimizers.AdamW):
         if self.l2_sp:
             # By initializers: Keras may build in a graph, where an assignment would be lost.
             self._starts = [
-                self.add_variable_from_reference(variable, "start", _value_of(variable))
+                self.add_variable_from_reference(variable, "start", start_of(variable))
                 for variable in variables
             ]
 
@@ -103,7 +104,13 @@ class FineTuningAdamW(keras.optimizers.AdamW):
         return {**super().get_config(), **own}
 
 
-def _value_of(variable: Any) -> Callable[..., Any]:
+def start_of(variable: Any) -> Callable[..., Any]:
+    """Return an initializer of a slot that begins at a weight, also where Keras builds in a graph.
+
+    Args:
+        variable: The weight.
+    """
+
     def initializer(shape: Any, dtype: Any = None) -> Any:
         # A copy: with JAX, both would hold one array, which a step may use up once.
         return ops.copy(ops.cast(variable, dtype))

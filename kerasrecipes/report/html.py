@@ -196,6 +196,7 @@ def _latencies(latency: Mapping[str, Mapping[str, float]]) -> str:
 def _settings(report: RunReport) -> list[tuple[str, list[tuple[str, str]]]]:
     groups = {
         "Recipe": report.recipe,
+        **{f"Measured besides on {split}": own for split, own in report.metrics.items()},
         "Seeds": report.seeds,
         "Pretrained weights": report.weights,
         "Versions": report.versions,

@@ -177,6 +177,7 @@ class RunReport(Shown):
         data: The photos.
         stages: What trained, stage by stage.
         evaluations: Results by split, e.g. `"val"`, `"test"`.
+        metrics: What the recipe's `metrics` say, by split and name.
         exports: One dict per exported file: `format`, `quantization`, `file`, `size_bytes` and
             `verification`.
         warnings: What the user should know first.
@@ -203,6 +204,7 @@ class RunReport(Shown):
     data: DataReport = field(default_factory=DataReport)
     stages: list[StageReport] = field(default_factory=list)
     evaluations: dict[str, Result] = field(default_factory=dict)
+    metrics: dict[str, dict[str, Measured]] = field(default_factory=dict)
     exports: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
@@ -231,6 +233,10 @@ class RunReport(Shown):
         found = {f.name: getattr(self, f.name) for f in fields(self)}
         found["data"] = asdict(self.data)
         found["stages"] = [stage.to_dict() for stage in self.stages]
+        found["metrics"] = {
+            split: {k: encode_float(v) for k, v in own.items()}
+            for split, own in self.metrics.items()
+        }
         found["evaluations"] = {k: v.to_dict() for k, v in self.evaluations.items()}
         return {"schema": SCHEMA, **plain(found)}
 
@@ -306,6 +312,9 @@ class RunReport(Shown):
         yield from (f"Leak: {printable(text)}" for text in self.data.leaks)
         for split, evaluation in self.evaluations.items():
             yield from ("", f"On the {printable(split)} {self.noun}s:", evaluation)
+            if own := self.metrics.get(split):
+                values = ", ".join(f"{printable(k)} {v:.3g}" for k, v in own.items())
+                yield f"Measured besides: {values}."
 
 
 def stage_sentence(stage: StageReport) -> str:

@@ -23,6 +23,7 @@ _RATE = (
     "Give the stage that peak: Stage('top', 20, learning_rate=1e-4); or use this callback in a "
     "`model.fit` of your own"
 )
+_PLATEAU = "a recipe does this itself. Leave it out, and pass curve='plateau' to the recipe"
 _GUARD = (
     "a recipe has a DivergenceGuard of its own, which goes back to the last good state when the "
     "loss is no number, and ends the training where that does not help. Leave it out"
@@ -35,7 +36,8 @@ _FORGETS = (
 _ALWAYS = {
     "SnapshotEnsemble": _RATE,
     "LearningRateScheduler": _RATE,
-    "ReduceLROnPlateau": _RATE,
+    "ReduceLROnPlateau": _PLATEAU,
+    "PlateauRate": _PLATEAU,
     "DivergenceGuard": _GUARD,
     "TerminateOnNaN": _GUARD,
     "ProgbarLogger": _SHOWN,

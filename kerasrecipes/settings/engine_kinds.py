@@ -1,14 +1,17 @@
 """What the settings of every recipe may be, as far as it takes more than a number to say it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.engine.devices.precision import PRECISIONS
+from kerasrecipes.engine.rates import CURVES
 from kerasrecipes.engine.schedule import UnfreezeSchedule
+from kerasrecipes.errors import printable
+from kerasrecipes.metrics.choice import NAMED, check_metrics, metric_name
 from kerasrecipes.metrics.names import LOSS, Monitored
-from kerasrecipes.settings.kinds import Choice, Text
+from kerasrecipes.settings.kinds import OR_NONE, Choice, Kind, NameOrOwn, Text, own_name
 from kerasrecipes.settings.structures import Made
 
 
@@ -30,10 +33,22 @@ def _mixers() -> Iterable[str]:
     return MIXERS
 
 
+def _samplings() -> Iterable[str]:
+    from kerasrecipes.data.strata_order import SAMPLINGS
+
+    return SAMPLINGS
+
+
 def _class_weights() -> Iterable[str]:
     from kerasrecipes.losses.class_weights import WISHES
 
     return WISHES
+
+
+def _optimizers() -> Iterable[str]:
+    from kerasrecipes.optimizers.kinds import list_optimizers
+
+    return list_optimizers()
 
 
 def _check_schedule(schedule: Any) -> None:
@@ -88,19 +103,94 @@ ADAPTER = Made(
 )
 
 
+MONITOR_TOLD = (
+    "`{name}` must be 'val_loss', or what is best at an operating point, e.g. "
+    "'val_recall_at_false_alarms_0.02', 'val_false_alarms_at_recall_0.95', "
+    "'val_recall_of_crack_at_false_alarms_0.02', 'val_recall' or 'val_precision_of_crack', or one "
+    "of `metrics`, e.g. 'val_f1' or 'val_f1_of_crack' with metrics=['f1']"
+)
+
+
+def is_own_monitor(monitor: str, metrics: Any) -> bool:
+    """Tell whether a value in the logs is one of the metrics that are asked for.
+
+    Args:
+        monitor: Its name, e.g. `"val_f1_of_crack"`.
+        metrics: A recipe's `metrics`.
+    """
+    own = [name for name in map(metric_name, metrics or ()) if name]
+    called = monitor.removeprefix("val_")
+    return any(called == name or called.startswith(f"{name}_of_") for name in own)
+
+
+def is_monitor(recipe: Any) -> bool:
+    """Tell whether what a recipe monitors is measured."""
+    monitor = recipe.monitor
+    return (
+        monitor == LOSS
+        or Monitored.parse(monitor) is not None
+        or is_own_monitor(monitor, recipe.metrics)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics(Kind):
+    """Names of metrics, and what else measures, in a list."""
+
+    @property
+    def words(self) -> str:
+        names = ", ".join(f'"{name}"' for name in NAMED)
+        return (
+            f"a list of {names}, names as those of `monitor` without val_, tables with a kind of "
+            f"keras.metrics{OR_NONE}"
+        )
+
+    def check(self, name: str, value: Any) -> None:
+        if value is None:
+            return
+        if isinstance(value, str) or not isinstance(value, list | tuple) or not value:
+            raise ValueError(
+                f"`{name}` must be a list, e.g. ['f1', 'calibration_error'], or None, not "
+                f"{printable(repr(value))}."
+            )
+        check_metrics(value)
+
+    def to_plain(self, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        return [dict(one) if isinstance(one, Mapping) else _plain_metric(one) for one in value]
+
+
+def _plain_metric(metric: Any) -> Any:
+    return own_name(metric) if callable(metric) else metric
+
+
+METRICS = Metrics(optional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossName(Text):
+    """A name of a loss, or in Python one of one's own."""
+
+    def allows(self, value: Any) -> bool:
+        return isinstance(value, str) or callable(value)
+
+    def to_plain(self, value: Any) -> Any:
+        return own_name(value) if callable(value) else value
+
+
 @dataclass(frozen=True, kw_only=True)
 class MonitorName(Text):
     """A name of a value that validation logs."""
 
     def allows(self, value: Any) -> bool:
-        return value == LOSS or (isinstance(value, str) and Monitored.parse(value) is not None)
+        # Which metrics of one's own there are, the rules of the setting know.
+        return isinstance(value, str) and value.startswith("val_")
 
 
 MONITOR = MonitorName(
     what='"val_loss", or e.g. "val_recall_at_false_alarms_0.02", "val_recall_of_crack"',
-    told="`{name}` must be 'val_loss', or what is best at an operating point, e.g. "
-    "'val_recall_at_false_alarms_0.02', 'val_false_alarms_at_recall_0.95', "
-    "'val_recall_of_crack_at_false_alarms_0.02', 'val_recall' or 'val_precision_of_crack'",
+    told=MONITOR_TOLD,
 )
 WEIGHTS = Text(
     optional=True,
@@ -118,9 +208,9 @@ HEAD_NORM = Choice(
     see="the documentation of kerasrecipes.heads",
 )
 MIX = Choice(optional=True, names=_mixers)
-LOSS_NAME = Text(
+LOSS_NAME = LossName(
     optional=True,
-    what='a name of list_losses(), or "none" for the head\'s own',
+    what='a name of list_losses(), or "none" for the head\'s own; in Python, one of your own',
     told="`{name}` must be a name of kerasrecipes.list_losses(), e.g. 'focal', or None",
 )
 UNIT = Text(what='e.g. "mm", or "" for none', told="`{name}` must be a text, e.g. 'mm'")
@@ -132,3 +222,11 @@ CLASS_WEIGHTS = Choice(
 BATCH_NORM = Choice(names=lambda: ("frozen", "reestimate", "train"))
 START = Choice(names=lambda: ("auto", "probe", "head"))
 PRECISION = Choice(names=lambda: PRECISIONS)
+OPTIMIZER = NameOrOwn(
+    names=_optimizers,
+    called="optimizer",
+    see="kerasrecipes.optimizers.list_optimizers()",
+    register="kerasrecipes.optimizers.register_optimizer",
+)
+CURVE = Choice(optional=True, names=lambda: CURVES, see="the documentation of training")
+SAMPLING = Choice(optional=True, names=_samplings)

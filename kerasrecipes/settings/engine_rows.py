@@ -9,37 +9,40 @@ from kerasrecipes.settings.engine_kinds import (
     HEAD,
     HEAD_NORM,
     LOSS_NAME,
+    METRICS,
     MIX,
     MONITOR,
+    MONITOR_TOLD,
     PRECISION,
+    SAMPLING,
     SCHEDULE,
     START,
     UNIT,
     WEIGHTS,
+    is_monitor,
 )
 from kerasrecipes.settings.kinds import Number, Switch
-from kerasrecipes.settings.rules import (
+from kerasrecipes.settings.setting import (
+    COMPUTING,
+    DATA,
+    LOSS,
+    MODEL,
+    STAGES,
+    Idle,
+    Rule,
+    Setting,
     needs_open_blocks,
-    no_effect,
     not_on_devices,
     not_with,
     suits_probe,
 )
-from kerasrecipes.settings.setting import Idle, Rule, Setting, Situation
+from kerasrecipes.settings.step_rows import LOST, NO_BLOCKS, ON, PLAINLY, STEP_ROWS, TAUGHT, TFMOT
 from kerasrecipes.settings.structures import DeviceWish, Options
-
-ON, TAUGHT, NO_BLOCKS, TFMOT = Situation
-MODEL, DATA, STAGES = "The model", "Examples and batches", "Stages"
-LOSS, STEP, COMPUTING = "The loss", "Optimizer and regularisation", "Computing"
-# In the order in which people read them.
-GROUPS = (MODEL, DATA, STAGES, LOSS, STEP, COMPUTING)
 
 _BY_TEACHERS = Idle("the loss is that of distillation")
 _ALONE = Idle("teachers are asked about single photos")
-_LOST = Idle("the model no longer has the layers of the backbone, by name")
-_PLAINLY = Idle("TFMOT's training is plain Adam along a cosine")
 _FLOAT32 = Idle("TFMOT trains in 32 bits")
-_ONE_DEVICE = "it is made for one device"
+_NAMING = {"classification", "multi_label"}
 
 
 _THE_MODEL = (
@@ -87,6 +90,24 @@ def _reads_mixtures(loss: str | None) -> bool:
 
 _EXAMPLES = (
     Setting("batch_size", DATA, Number(low=1, high=4096, whole=True)),
+    Setting(
+        "sampling",
+        DATA,
+        SAMPLING,
+        idle={TAUGHT: _ALONE, TFMOT: Idle("TFMOT's training reads each example once in an epoch")},
+        rules=(
+            not_with(
+                '`"class"` does not go with `class_weights`.',
+                lambda recipe: (
+                    recipe.sampling == "class" and recipe.class_weights not in {None, "auto"}
+                ),
+                "sampling='class' does not go with `class_weights`, which would count rare classes "
+                "twice. Leave one of the two out.",
+            ),
+            not_on_devices("each device would draw from all examples"),
+        ),
+        ablations={"with classes drawn alike": "class"},
+    ),
     Setting(
         "mix",
         DATA,
@@ -150,8 +171,8 @@ _IN_STAGES = (
                 "pretrained backbone on one device.",
                 lambda asked: asked.value == "probe" and not suits_probe(asked.recipe),
                 "`start='probe'` needs head='classification' with its own loss, and goes with none "
-                "of `head_norm`, `adapter`, `devices`, `weights=None` and another `batch_norm` "
-                "than 'frozen'. Leave these out, or pass start='head'.",
+                "of `head_norm`, `adapter`, `devices`, `sampling`, `curve`, another `optimizer` than "
+                "'adamw', `weights=None` and another `batch_norm` than 'frozen'. Leave these out, or pass start='head'.",
             ),
         ),
     ),
@@ -168,13 +189,40 @@ _IN_STAGES = (
         idle={TAUGHT: _BY_TEACHERS, TFMOT: Idle("all epochs run")},
         rules=(
             not_with(
+                "Must be the loss, or what is measured.",
+                lambda recipe: not is_monitor(recipe),
+                MONITOR_TOLD + ", not {value!r}.",
+            ),
+            not_with(
                 "Needs a head that names classes or labels.",
-                lambda recipe: (
-                    recipe.monitor != "val_loss"
-                    and recipe.head not in {"classification", "multi_label"}
-                ),
+                lambda recipe: recipe.monitor != "val_loss" and recipe.head not in _NAMING,
                 "`monitor` at an operating point needs head='classification' or 'multi_label'. "
                 "Leave it out.",
+            ),
+        ),
+    ),
+    Setting(
+        "metrics",
+        STAGES,
+        METRICS,
+        idle={TAUGHT: _BY_TEACHERS, TFMOT: Idle("TFMOT's training measures what it needs")},
+        rules=(
+            not_with(
+                "Needs a head that names classes or labels.",
+                lambda recipe: (
+                    recipe.metrics and recipe.head not in {"classification", "multi_label"}
+                ),
+                "`metrics` needs head='classification' or 'multi_label', whose scores they read. "
+                "Leave it out.",
+            ),
+            not_with(
+                "Metrics that are made already do not work together with `devices`.",
+                lambda recipe: (
+                    recipe.devices is not None
+                    and any(hasattr(one, "reset_state") for one in recipe.metrics or ())
+                ),
+                "`metrics` holds a Keras metric that is made, and `devices` need one of their own. "
+                "Pass its class, a table or a name.",
             ),
         ),
     ),
@@ -239,67 +287,6 @@ _THE_LOSS = (
         ablations={"without class weights": None},
     ),
 )
-_THE_STEP = (
-    Setting(
-        "weight_decay",
-        STEP,
-        Number(low=0, high=1),
-        off=(0,),
-        idle={TFMOT: _PLAINLY},
-        ablations={"without weight decay": 0.0},
-    ),
-    Setting("ema", STEP, Switch(), ablations={"without average of weights": False}),
-    Setting(
-        "l2_sp",
-        STEP,
-        Number(low=0, high=1000),
-        idle={NO_BLOCKS: _LOST, TFMOT: _PLAINLY},
-        rules=(
-            not_with(
-                "Has no effect with `adapter`.",
-                lambda recipe: recipe.l2_sp and recipe.adapter is not None,
-                "`l2_sp` would have no effect with `adapter`, which leaves pretrained weights "
-                "where they are. Leave one of the two out.",
-            ),
-            no_effect(
-                "Needs pretrained weights.",
-                lambda recipe: recipe.l2_sp and recipe.weights is None,
-                "`l2_sp` would pull toward random weights with `weights=None`, and there are no "
-                "pretrained ones to hold on to. Leave it out, or use pretrained weights.",
-            ),
-            needs_open_blocks(),
-            not_on_devices(_ONE_DEVICE),
-        ),
-        ablations={"with L2-SP": 3.0},
-    ),
-    Setting(
-        "stochastic_depth",
-        STEP,
-        Number(low=0, high=0.95),
-        idle={ON: Idle("all branches take part")},
-        rules=(
-            needs_open_blocks(),
-            not_on_devices("each device would leave out branches of its own"),
-        ),
-        ablations={"with stochastic depth": 0.2},
-    ),
-    Setting("clip_norm", STEP, Number(optional=True, low=1e-6, high=inf), idle={TFMOT: _PLAINLY}),
-    Setting(
-        "adaptive_clip",
-        STEP,
-        Number(optional=True, low=1e-6, high=1000),
-        idle={NO_BLOCKS: _LOST, TFMOT: _PLAINLY},
-        rules=(needs_open_blocks(), not_on_devices(_ONE_DEVICE)),
-        ablations={"with adaptive clipping": 0.05},
-    ),
-    Setting(
-        "accumulate",
-        STEP,
-        Number(low=1, high=1000, whole=True),
-        idle={TFMOT: _PLAINLY},
-        rules=(not_on_devices("raise `batch_size` instead, which the devices share"),),
-    ),
-)
 _COMPUTING = (
     Setting("cache_gb", COMPUTING, Number(low=0, high=inf)),
     Setting(
@@ -307,13 +294,13 @@ _COMPUTING = (
         COMPUTING,
         PRECISION,
         off=("float32",),
-        idle={NO_BLOCKS: _LOST, TFMOT: _FLOAT32},
+        idle={NO_BLOCKS: LOST, TFMOT: _FLOAT32},
     ),
     Setting(
         "rematerialise",
         COMPUTING,
         Switch(),
-        idle={NO_BLOCKS: _LOST, TFMOT: _PLAINLY},
+        idle={NO_BLOCKS: LOST, TFMOT: PLAINLY},
         rules=(
             Rule(
                 "Needs a schedule that opens blocks of the backbone.",
@@ -343,4 +330,4 @@ _COMPUTING = (
         idle={TFMOT: Idle("TFMOT's operations are as they are")},
     ),
 )
-ENGINE_ROWS = (*_THE_MODEL, *_EXAMPLES, *_IN_STAGES, *_THE_LOSS, *_THE_STEP, *_COMPUTING)
+ENGINE_ROWS = (*_THE_MODEL, *_EXAMPLES, *_IN_STAGES, *_THE_LOSS, *STEP_ROWS, *_COMPUTING)

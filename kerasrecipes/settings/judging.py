@@ -1,14 +1,16 @@
 """Whether a recipe can be fitted: every setting by itself, then one beside the other."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kerasrecipes.backbones import get_backbone
+from kerasrecipes.engine.rates import ADAMW, curve_options, usual_curve
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.heads import make_head
-from kerasrecipes.settings.rules import suits_probe
-from kerasrecipes.settings.setting import Asked
+from kerasrecipes.settings.setting import Asked, suits_probe
 
 if TYPE_CHECKING:
     from kerasrecipes.backbones.spec import Backbone
@@ -53,6 +55,8 @@ def judge_recipe(recipe: Any) -> Judged:
     """
     schedule = judge_settings(recipe)
     head = head_of(recipe)
+    check_own_loss(recipe, head)
+    check_step(recipe)
     spec = get_backbone(recipe.backbone, recipe.modality)
     spec.check(recipe.input_size, recipe.weights)
     check_depths(recipe.depths, spec, schedule)
@@ -82,7 +86,73 @@ def judge_settings(recipe: Any) -> UnfreezeSchedule:
 
 def schedule_of(recipe: Any) -> UnfreezeSchedule:
     """Return a recipe's stages; what it leaves open is usual for its kind of data."""
-    return recipe.usual_schedule() if recipe.schedule is None else recipe.schedule
+    if recipe.schedule is not None:
+        found: UnfreezeSchedule = recipe.schedule
+        return found
+    return with_rates_of(recipe.optimizer, recipe.usual_schedule())
+
+
+def with_rates_of(optimizer: Any, schedule: UnfreezeSchedule) -> UnfreezeSchedule:
+    """Return a usual schedule, whose rates are AdamW's, with rates that are usual for another.
+
+    Args:
+        optimizer: A recipe's `optimizer`.
+        schedule: A schedule without rates that are searched.
+    """
+    if optimizer == ADAMW:
+        return schedule
+    from kerasrecipes.optimizers.kinds import usual_rates
+
+    times = usual_rates(optimizer)
+    rates: Any = [stage.learning_rate for stage in schedule.stages]
+    return UnfreezeSchedule(
+        tuple(
+            replace(stage, learning_rate=rate * times)
+            for stage, rate in zip(schedule.stages, rates, strict=True)
+        )
+    )
+
+
+def check_own_loss(recipe: Any, head: Any) -> None:
+    """Try a loss of one's own on a few rows, before anything is read.
+
+    Args:
+        recipe: A recipe.
+        head: Its head.
+
+    Raises:
+        ValueError: If it cannot be learned by, or reads probabilities where there are raw scores.
+    """
+    if recipe.loss is None or isinstance(recipe.loss, str):
+        return
+    from kerasrecipes.engine.gradient_check import check_loss_gradient
+
+    loss = head.loss([3, 2, 4])
+    if getattr(loss, "from_logits", None) is False:
+        raise ValueError(
+            f"`loss` is a {type(loss).__name__} with from_logits=False, and the head trains on raw "
+            "scores, before they are probabilities. Make it with from_logits=True."
+        )
+    rng = np.random.default_rng(recipe.seed)
+    width = 1 if head.predictions == "numbers" else 3
+    targets = np.eye(3)[[0, 1, 2, 1, 0, 2]] if width > 1 else rng.normal(size=(6, 1))
+    check_loss_gradient(loss, targets, rng.normal(size=(6, width)))
+
+
+def check_step(recipe: Any) -> None:
+    """Judge what updates the weights, and how its rates rise and fall.
+
+    Args:
+        recipe: A recipe.
+
+    Raises:
+        ValueError: If the optimizer cannot be made so, or the curve cannot be had so.
+    """
+    curve_options(usual_curve(recipe.curve, recipe.optimizer), recipe.curve_options)
+    if recipe.optimizer != ADAMW or recipe.optimizer_options:
+        from kerasrecipes.optimizers.kinds import check_optimizer
+
+        check_optimizer(recipe.optimizer, recipe.optimizer_options)
 
 
 def head_of(recipe: Any) -> Any:

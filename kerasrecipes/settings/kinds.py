@@ -174,3 +174,49 @@ class Text(Kind):
 
     def to_plain(self, value: Any) -> Any:
         return self.plain(value) if isinstance(value, self.or_else()) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameOrOwn(Kind):
+    """A name, or in Python a function or class of one's own, which a file can only name.
+
+    Args:
+        names: Returns the names; it may import what it needs.
+        called: What a name stands for, in messages.
+        see: A call that lists the names.
+        register: A call that gives what is one's own a name that files keep.
+    """
+
+    is_text: ClassVar[bool] = True
+    names: Callable[[], Iterable[str]]
+    called: str
+    see: str
+    register: str
+
+    @property
+    def words(self) -> str:
+        names = ", ".join(f'"{name}"' for name in self.names())
+        return f"{names}, or in Python what makes one" + OR_NONE * self.optional
+
+    def allows(self, value: Any) -> bool:
+        return value in set(self.names()) if isinstance(value, str) else callable(value)
+
+    def error(self, name: str, value: Any) -> ValueError:
+        if isinstance(value, str) and ":" in value:
+            return ValueError(
+                f"`{name}` is {value!r}, what somebody's own Python made: a file keeps no more of "
+                f"it than where it was. Set it again, or give it a name with {self.register}."
+            )
+        return unknown_name(self.called, value, self.names(), self.see)
+
+    def to_plain(self, value: Any) -> Any:
+        """Return a name, or of what is one's own `module:name`, for people to find it."""
+        return own_name(value) if callable(value) else value
+
+
+def own_name(function: Any) -> str:
+    """Return where something that can be called was defined, as `module:name`."""
+    function = getattr(function, "func", function)  # of a functools.partial
+    kind = type(function)
+    module = getattr(function, "__module__", kind.__module__)
+    return f"{module}:{getattr(function, '__qualname__', kind.__qualname__)}"

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from kerasrecipes.settings.engine_rows import DATA, ENGINE_ROWS, MODEL
+from kerasrecipes.settings.engine_rows import ENGINE_ROWS
 from kerasrecipes.settings.kinds import Number, Text
-from kerasrecipes.settings.setting import Setting
+from kerasrecipes.settings.setting import DATA, MODEL, Setting
 from kerasrecipes.settings.structures import ImageSize
 from kerasrecipes.settings.view_rows import view_rows
 

@@ -87,7 +87,15 @@ def _arguments(make: Callable[..., Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Kind):
-    """Arguments of something else, by their names."""
+    """Arguments of something else, by their names.
+
+    Args:
+        owner: What they belong to.
+        example: Such arguments.
+    """
+
+    owner: str = "loss"
+    example: str = "{'gamma': 2.0}"
 
     @property
     def words(self) -> str:
@@ -98,8 +106,8 @@ class Options(Kind):
 
     def error(self, name: str, value: Any) -> ValueError:
         return ValueError(
-            f"`{name}` must be a dict of the loss's arguments, e.g. {{'gamma': 2.0}}, or None, not "
-            f"{value!r}."
+            f"`{name}` must be a dict of the {self.owner}'s arguments, e.g. {self.example}, or "
+            f"None, not {value!r}."
         )
 
     def to_plain(self, value: Any) -> Any:

@@ -5,10 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from kerasrecipes.errors import NoEffectError
-from kerasrecipes.settings.engine_rows import DATA, ENGINE_ROWS, MODEL
+from kerasrecipes.settings.engine_rows import ENGINE_ROWS
 from kerasrecipes.settings.kinds import Number, Text
-from kerasrecipes.settings.rules import not_with
-from kerasrecipes.settings.setting import Asked, Rule, Setting
+from kerasrecipes.settings.setting import DATA, MODEL, Asked, Rule, Setting, not_with
 from kerasrecipes.settings.view_rows import view_rows
 
 

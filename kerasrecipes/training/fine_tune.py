@@ -10,6 +10,7 @@ from kerasrecipes.bundles.bundle import seen_through
 from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.data.seen import refuse_seen
+from kerasrecipes.engine.rates import ADAMW
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.photos.check import check_photos
@@ -18,7 +19,7 @@ from kerasrecipes.photos.split import split_photos
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.settings.callback_checks import check_callbacks
-from kerasrecipes.settings.judging import judge_recipe
+from kerasrecipes.settings.judging import judge_recipe, with_rates_of
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.recipe import Recipe
 
@@ -224,7 +225,8 @@ def with_epochs(
         return settings
     if settings.get("schedule") is not None:
         raise ValueError("Pass `epochs` or `schedule`, not both: a schedule has its own epochs.")
-    return {**settings, "schedule": recipe_type.usual_schedule(epochs)}
+    schedule = with_rates_of(settings.get("optimizer", ADAMW), recipe_type.usual_schedule(epochs))
+    return {**settings, "schedule": schedule}
 
 
 def _check_destination(source: Path, to: Path, run: RunFolder | None) -> None:

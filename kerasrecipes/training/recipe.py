@@ -21,11 +21,10 @@ from kerasrecipes.heads.embedding import embedding_model
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.settings.callback_checks import check_callbacks
+from kerasrecipes.settings.engine_fields import EngineSettings
 from kerasrecipes.settings.engine_rows import ENGINE_ROWS
 from kerasrecipes.settings.judging import Judged, judge_recipe
 from kerasrecipes.settings.setting import Setting
-from kerasrecipes.settings.written.meanings import with_arguments_of
-from kerasrecipes.surgery.adapters import Adapter
 from kerasrecipes.training.fitted import Fittable, Fitted, ForItsData
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class Recipe(ForItsData, Fittable):
+class Recipe(EngineSettings, ForItsData, Fittable):
     """A description of a training run. It has a model; it is not one.
 
     A recipe's constructor stores its arguments under their own names and does nothing else, so
@@ -61,63 +60,6 @@ class Recipe(ForItsData, Fittable):
             5,000 examples.
         weights: `"default"`, `"imagenet"` (a download), a local file, or `None` for
             random weights.
-        mix: `"mixup"` or `"cutmix"` to train on mixtures of two photos, or of their features
-            where training begins behind frozen blocks; `None` for neither. In front of pooled
-            features, `"cutmix"` is `"mixup"`.
-        mix_alpha: Parameter of the Beta distribution of the shares.
-        batch_size: Photos per training step.
-        dropout: Fraction of pooled features that a training step leaves out.
-        unit: Unit of the numbers that the head `"regression"` answers with, e.g. `"mm"`, for
-            reports and files.
-        loss: A name of `kerasrecipes.list_losses()`; `None` for the head's own.
-        loss_options: Further arguments of the loss, e.g. `{"gamma": 2.0}`.
-        label_smoothing: How much of each target is spread over the other classes; `None` for
-            0.1 if the loss can use it.
-        weight_decay: Decoupled weight decay of AdamW; biases and norms are spared.
-        adapter: A `LowRank`, `Bottleneck` or `BitFit` to train in open blocks in place of their
-            weights, and merged into these in the end; `None` to train the weights themselves.
-            A schedule that opens many blocks is then affordable.
-        stochastic_depth: How often a training step leaves out the last residual branch of the
-            backbone; earlier ones linearly less, frozen ones never (Huang et al., 2016).
-        l2_sp: Pull of open blocks toward the pretrained weights, in place of their weight decay
-            (Li et al., 2018); see `FineTuningAdamW`. The head has no start to hold on to.
-        clip_norm: Largest norm of the gradient of one block; `None` for no limit.
-        adaptive_clip: Largest norm of the gradient of one unit of the backbone, as a share of
-            the norm of its weights, e.g. 0.05 (AGC; Brock et al., 2021); `None` for no limit.
-        accumulate: Steps whose gradients are averaged for one update, which acts like a batch
-            so many times as large without its memory.
-        class_weights: How much rare classes count in training: `"balanced"` by the inverse of
-            their frequency, `"sqrt"` by its square root, `"effective"` by the effective number
-            of photos (Cui et al., 2019), `None` not more than others. `"auto"` is `"sqrt"` if
-            the largest class has more than 1.5 times the photos of the smallest and the loss
-            does not weigh rarity itself.
-        ema: Whether to measure and return a moving average of the weights, over about a tenth
-            of a stage's steps, instead of the last step's (Polyak & Juditsky, 1992).
-        batch_norm: `"frozen"` to leave BatchNormalization as it was pretrained; `"reestimate"`
-            to set its statistics once, before anything trains, to those of about 256 training
-            photos, each class alike, and freeze it then; `"train"` to let open blocks train it.
-        patience: Epochs without improvement of what is monitored before a stage ends;
-            `None` for `max(10, 20 % of the epochs)`.
-        monitor: What the best epoch of a stage is told by: `"val_loss"`, or what is reached at an
-            operating point, e.g. `"val_recall_at_false_alarms_0.02"`,
-            `"val_false_alarms_at_recall_0.95"`, `"val_recall"` or `"val_precision"`: the mean
-            over the classes; or of one class, e.g. `"val_recall_of_crack"`, or several,
-            `"val_recall_of_crack+dent_at_false_alarms_0.02"`. On few photos it jumps: the loss
-            is steadier.
-        cache_gb: Disk that the output of frozen blocks may take while fitting.
-        precision: What the backbone computes in while it trains: `"float32"`,
-            `"mixed_float16"`, `"mixed_bfloat16"`, or `"auto"` for 16 bits only where the
-            hardware is made for it. Weights, and the finished model, are float32 either way.
-        rematerialise: Compute the blocks that train once more for their gradient instead of
-            keeping all between their inputs and outputs: less memory, about a third more time.
-        devices: What shares each batch: `None` for one device, `"auto"` for all GPUs, their
-            number, names such as `["GPU:0", "GPU:1"]`, or `"workers"` for several processes, on
-            one or more machines, that TF_CONFIG names to tensorflow and that all call `fit`
-            alike, before tensorflow computes anything. Each ends with the same model.
-        seed: Seed of the initial head, the order, the augmentation and the dropout. `fit`
-            also sets Keras's global seed with it.
-        deterministic: Let TensorFlow use deterministic operations only (slower on a GPU): two
-            fits, also in two processes on one kind of machine, then end with the same bits.
     """
 
     name: ClassVar[str]
@@ -128,35 +70,6 @@ class Recipe(ForItsData, Fittable):
     schedule: UnfreezeSchedule | None = None
     start: str = "auto"
     weights: str | Path | None = "default"
-    mix: str | None = None
-    mix_alpha: float = 0.2
-    batch_size: int = 32
-    dropout: float = 0.2
-    unit: str = ""
-    loss: str | None = None
-    loss_options: dict | None = None
-    label_smoothing: float | None = None
-    weight_decay: float = 1e-2
-    adapter: Adapter | None = None
-    stochastic_depth: float = 0.0
-    l2_sp: float = 0.0
-    clip_norm: float | None = None
-    adaptive_clip: float | None = None
-    accumulate: int = 1
-    class_weights: str | None = "auto"
-    ema: bool = True
-    batch_norm: str = "frozen"
-    patience: int | None = None
-    monitor: str = "val_loss"
-    cache_gb: float = 4.0
-    precision: str = "auto"
-    rematerialise: bool = False
-    devices: str | int | list[str] | None = None
-    seed: int = 0
-    deterministic: bool = False
-
-    def __init_subclass__(cls) -> None:
-        cls.__doc__ = with_arguments_of(cls.__doc__, cls.__mro__[1].__doc__)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as JSON-safe data."""
@@ -241,6 +154,7 @@ class Recipe(ForItsData, Fittable):
         with nullcontext() if run is None else run.locked():
             fitted = fit_recipe(judged, train, val, tuple(callbacks), run, leaks)
             self.fitted_, _ = fitted.measured(val, "val", self.seed)
+            self._measure_own("val")
             if run is not None:
                 run.finish(self.report_)
         return self.report_
@@ -334,7 +248,18 @@ class Recipe(ForItsData, Fittable):
         examples = self._as_fitted(examples)
         refuse_seen(fitted.seen, examples)
         self.fitted_, evaluation = fitted.measured(examples, split, self.seed)
+        self._measure_own(split)
         return evaluation
+
+    def _measure_own(self, split: str) -> None:
+        """Write down what `metrics` say of examples that were just measured."""
+        if self.metrics:
+            from kerasrecipes.metrics.own import measure
+
+            held = self.fitted_.held_out[split]
+            names = self.output_.class_names
+            own = measure(self.metrics, names, np.asarray(held.targets), held.answers)
+            self.report_.metrics[split] = own
 
     @named
     def save(self, folder: str | Path) -> Bundle:

@@ -25,7 +25,7 @@ from kerasrecipes.losses.class_weights import class_weights
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
-from kerasrecipes.settings.judging import check_accumulation, head_of
+from kerasrecipes.settings.judging import check_accumulation, check_step, head_of
 from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.training.distillation import (
     SOFTENED,
@@ -230,6 +230,7 @@ def run_schedule(
     head = head.suited(train, model)
     goal = goal.suited(head)
     check_accumulation(recipe, schedule, len(train))
+    check_step(recipe)
     used = check_callbacks(callbacks, recipe, schedule, taught=bool(goal.teachers))
     warn_of_few_photos(val)
     prepare(recipe)

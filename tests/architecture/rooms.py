@@ -63,7 +63,7 @@ ROOMS = {
     "evaluation": Room("data losses statistics", libraries="numpy", later_libraries="scipy"),
     "heads": Room("data evaluation losses statistics", libraries="numpy", later_libraries="keras"),
     "optimizers": Room(libraries="keras"),
-    "metrics": Room(libraries="keras"),
+    "metrics": Room(libraries="keras numpy"),
     "callbacks": Room(
         "statistics",
         libraries="keras numpy",
@@ -86,8 +86,8 @@ ROOMS = {
         later_libraries="ai_edge_litert jax keras tensorflow",
     ),
     "settings": Room(
-        "backbones engine heads metrics",
-        later="callbacks data losses photos report surgery texts",
+        "backbones engine heads metrics surgery",
+        later="callbacks data losses optimizers photos report texts",
         libraries="numpy",
         later_libraries="keras",
     ),

@@ -41,7 +41,7 @@ def callbacks():
 
 
 def test_catalogue_is_walked():
-    assert len(callbacks()) == 20
+    assert len(callbacks()) == 21
 
 
 def test_every_callback_can_be_resumed():

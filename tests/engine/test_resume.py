@@ -138,6 +138,30 @@ def test_cut_off_anywhere_it_ends_alike(part_sets, make, tmp_path, often):
     same(one, facts(again))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "schedule_free_adamw"},
+        {"optimizer": "sgd", "curve": "plateau", "curve_options": {"patience": 1}},
+    ],
+    ids=["schedule_free", "plateau"],
+)
+def test_other_steps_end_alike_too(part_sets, small, tmp_path, often, changes):
+    train, val, _ = part_sets
+    changes = {**changes, "batch_size": 8}
+    whole = small(5, **changes)
+    whole.fit(train, val, verbose=False)
+    with pytest.raises(Cut):
+        small(5, **changes).fit(
+            train, val, verbose=False, callbacks=[CutAt(3)], run_folder=tmp_path / "cut"
+        )
+    resumed = small(5, **changes)
+    resumed.fit(
+        train, val, verbose=False, callbacks=[CutAt(99)], run_folder=tmp_path / "cut", resume=True
+    )
+    same(facts(whole), facts(resumed))
+
+
 @pytest.fixture(scope="module")
 def small(tiny_spec):
     """Makes recipes that train the head alone, on a tiny backbone."""

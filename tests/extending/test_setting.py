@@ -7,12 +7,17 @@ import pytest
 
 from kerasrecipes import ImageClassifier, UnfreezeSchedule, fine_tune_images
 from kerasrecipes.choosing.ablation import _variants
-from kerasrecipes.settings.engine_rows import STEP
 from kerasrecipes.settings.idle import settings_without_effect
 from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.settings.kinds import Number
-from kerasrecipes.settings.rules import needs_open_blocks, not_on_devices
-from kerasrecipes.settings.setting import Idle, Setting, Situation
+from kerasrecipes.settings.setting import (
+    STEP,
+    Idle,
+    Setting,
+    Situation,
+    needs_open_blocks,
+    not_on_devices,
+)
 from kerasrecipes.settings.written.recipe_file import RecipeFile, recipe_text
 from kerasrecipes.settings.written.reference import settings_sections
 from kerasrecipes.settings.written.template import recipe_template

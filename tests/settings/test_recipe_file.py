@@ -100,7 +100,7 @@ def test_each_line_of_a_new_file_says_what_is_so_without_it(tmp_path):
 
 
 def rows_in_groups():
-    from kerasrecipes.settings.engine_rows import GROUPS
+    from kerasrecipes.settings.setting import GROUPS
 
     return sorted(IMAGE_CLASSIFIER, key=lambda row: GROUPS.index(row.group))
 
@@ -159,6 +159,12 @@ TYPED = {
     "weight_decay=1e-4": 1e-4,
     "ema=false": False,
     "monitor=val_recall_of_crack_at_false_alarms_0.02": "val_recall_of_crack_at_false_alarms_0.02",
+    "optimizer=sgd": "sgd",
+    "optimizer_options.momentum=0.95": {"momentum": 0.95},
+    "curve=plateau": "plateau",
+    "curve_options.patience=2": {"patience": 2},
+    'metrics=["f1", {kind = "F1Score", name = "g"}]': ["f1", {"kind": "F1Score", "name": "g"}],
+    "sampling=group": "group",
     "l2_sp=3": 3,
     "stochastic_depth=0.1": 0.1,
     "clip_norm=1.0": 1.0,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from kerasrecipes import Augmentation, ImageClassifier, LowRank, UnfreezeSchedule
-from kerasrecipes.settings.engine_rows import ENGINE_ROWS, GROUPS
+from kerasrecipes.settings.engine_rows import ENGINE_ROWS
 from kerasrecipes.settings.judging import judge_recipe, judge_settings
 from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
-from kerasrecipes.settings.setting import Asked, Situation, usual_changes
+from kerasrecipes.settings.setting import GROUPS, Asked, Situation, usual_changes
 
 THING = object()
 HOSTILE = (None, True, "", [], math.nan, -1, 10**30, THING)
@@ -28,6 +28,11 @@ USABLE = {
     "loss": (None,),
     "loss_options": (None,),
     "label_smoothing": (None,),
+    "optimizer_options": (None,),
+    "curve": (None,),
+    "metrics": (None,),
+    "sampling": (None,),
+    "curve_options": (None,),
     "class_weights": (None,),
     "ema": (True,),
     "clip_norm": (None, 10**30),
@@ -47,7 +52,7 @@ def is_one_of(value: object, some: tuple) -> bool:
 def test_every_field_has_a_row_and_every_row_a_field():
     rows = [row.name for row in IMAGE_CLASSIFIER]
     assert sorted(rows) == sorted(one.name for one in fields(ImageClassifier))
-    assert len(rows) == len(set(rows)) == 36
+    assert len(rows) == len(set(rows)) == 42
     assert ImageClassifier.table is IMAGE_CLASSIFIER
     assert {row.group for row in IMAGE_CLASSIFIER} == set(GROUPS)
     assert not {"image_size", "augment", "views"} & {row.name for row in ENGINE_ROWS}
@@ -93,7 +98,7 @@ def test_rules_and_reasons_say_something():
 
 def test_each_change_of_an_ablation_is_usable():
     changes = usual_changes(IMAGE_CLASSIFIER)
-    assert len(changes) == 13
+    assert len(changes) == 14
     assert next(iter(changes)).startswith("without") and list(changes)[-1].startswith("with ")
     for change in changes.values():
         ((name, value),) = change.items()

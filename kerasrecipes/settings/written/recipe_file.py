@@ -9,9 +9,8 @@ from typing import Any
 from kerasrecipes._version import __version__
 from kerasrecipes.errors import DataError, printable, unknown_name
 from kerasrecipes.regular import read_regular
-from kerasrecipes.settings.engine_rows import GROUPS
 from kerasrecipes.settings.kinds import Kind
-from kerasrecipes.settings.setting import Setting
+from kerasrecipes.settings.setting import GROUPS, Setting
 from kerasrecipes.settings.split_rows import split_rows_of
 from kerasrecipes.settings.structures import KIND, Made, is_made
 from kerasrecipes.settings.written.toml_text import toml_key, toml_table, toml_value

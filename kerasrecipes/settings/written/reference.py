@@ -4,9 +4,8 @@ from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
-from kerasrecipes.settings.engine_rows import GROUPS
 from kerasrecipes.settings.kinds import NONE
-from kerasrecipes.settings.setting import Setting, Situation
+from kerasrecipes.settings.setting import GROUPS, Setting, Situation
 from kerasrecipes.settings.split_rows import SPLIT_ROWS
 from kerasrecipes.settings.structures import KIND
 from kerasrecipes.settings.written.meanings import meanings

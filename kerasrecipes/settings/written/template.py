@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter, signature
 from typing import Any
 
-from kerasrecipes.settings.engine_rows import GROUPS
-from kerasrecipes.settings.setting import Setting
+from kerasrecipes.settings.setting import GROUPS, Setting
 from kerasrecipes.settings.split_rows import split_rows_of
 from kerasrecipes.settings.structures import KIND
 from kerasrecipes.settings.written.meanings import meanings
