@@ -2,12 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from kerasrecipes.errors import unknown_name
 
 if TYPE_CHECKING:
     import keras
@@ -36,17 +33,3 @@ class Lesson:
     weights: np.ndarray
     monitor: str = "val_loss"
     strata: np.ndarray | None = None
-
-    def check_monitor(self) -> None:
-        """Make the metrics once, and find what is monitored among them, before anything trains.
-
-        Raises:
-            ValueError: If nothing of its name is measured, or it does not tell what is better.
-        """
-        from kerasrecipes.callbacks.early_stopping import higher_is_better
-
-        made = self.metrics()
-        known = ["val_loss", *(f"val_{one.name}" for one in made)]
-        if self.monitor not in known:
-            raise unknown_name("monitor", self.monitor, known, "the recipe's `metrics`")
-        higher_is_better(self.monitor, SimpleNamespace(metrics=made))

@@ -15,8 +15,8 @@ from kerasrecipes.engine.cautions import warn_of_random_weights
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.optimization.weight_report import model_facts
 from kerasrecipes.settings.callback_checks import check_callbacks
-from kerasrecipes.settings.idle import settings_without_effect
 from kerasrecipes.settings.judging import Judged, judge_recipe
+from kerasrecipes.settings.setting import settings_without_effect
 from kerasrecipes.training.distillation import Distillation
 from kerasrecipes.training.fitting import build_model, new_report, prepare
 from kerasrecipes.training.recipe import Recipe

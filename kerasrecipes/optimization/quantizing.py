@@ -18,7 +18,7 @@ from kerasrecipes.optimization.quantized_model import QuantizedModel
 from kerasrecipes.quantization.range_outliers import find_range_outliers
 from kerasrecipes.quantization.sensitivity import check_keep_float, layers_to_keep
 from kerasrecipes.release.calibration import calibration_inputs
-from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
+from kerasrecipes.settings.setting import idle_sentence, settings_without_effect
 from kerasrecipes.training.refitting import checked_sides, fit_photos, refitted, refuse_other_data
 from kerasrecipes.training.retraining import retrain, teacher_of
 

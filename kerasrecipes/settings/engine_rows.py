@@ -171,8 +171,9 @@ _IN_STAGES = (
                 "pretrained backbone on one device.",
                 lambda asked: asked.value == "probe" and not suits_probe(asked.recipe),
                 "`start='probe'` needs head='classification' with its own loss, and goes with none "
-                "of `head_norm`, `adapter`, `devices`, `sampling`, `curve`, another `optimizer` than "
-                "'adamw', `weights=None` and another `batch_norm` than 'frozen'. Leave these out, or pass start='head'.",
+                "of `head_norm`, `adapter`, `devices`, `sampling`, `curve`, another `optimizer` "
+                "than 'adamw', `weights=None` and another `batch_norm` than 'frozen'. Leave these "
+                "out, or pass start='head'.",
             ),
         ),
     ),

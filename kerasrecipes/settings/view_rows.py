@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from kerasrecipes.settings.engine_rows import DATA
 from kerasrecipes.settings.kinds import Number
-from kerasrecipes.settings.rules import no_effect
-from kerasrecipes.settings.setting import Idle, Setting, Situation
+from kerasrecipes.settings.setting import DATA, Idle, Setting, Situation, no_effect
 from kerasrecipes.settings.structures import Made
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.bundles.bundle import seen_through
 from kerasrecipes.console import say, warn
-from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples, check_examples
+from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.data.strata_order import strata_of
 from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weights
@@ -29,12 +29,11 @@ from kerasrecipes.environment import (
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.files import digest
 from kerasrecipes.heads import Head, make_head
-from kerasrecipes.metrics.names import LOSS as VAL_LOSS, Monitored
 from kerasrecipes.release.calibration import calibration_inputs
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import DataReport, RunReport, computing_clause
 from kerasrecipes.settings.judging import Judged, check_accumulation
-from kerasrecipes.settings.model_checks import check_branches, check_open_norms
+from kerasrecipes.settings.model_checks import check_branches, check_open_norms, metrics_of
 from kerasrecipes.settings.written.recipe_file import recipe_text
 from kerasrecipes.surgery.adapters import AdaptedModel, add_adapter
 from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
@@ -228,35 +227,16 @@ def sides_of(
 def lesson_of(head: Head, recipe: Any, sides: Sequence[Side]) -> Lesson:
     """Return what a head is taught by the labels."""
     train = sides[0].examples
-    watched = Monitored.parse(recipe.monitor)
-
-    def metrics() -> "list[keras.metrics.Metric]":
-        own: list[keras.metrics.Metric] = []
-        if recipe.metrics:
-            from kerasrecipes.metrics.own import own_metrics
-
-            own = own_metrics(recipe.metrics, train.class_names, str(head.softened))
-        multi_label = head.task.target == LABELS
-        if watched is None or watched.monitor in {f"val_{one.name}" for one in own}:
-            return [*head.metrics(), *own]
-        more = watched.make(train.class_names, multi_label=multi_label, from_logits=True)
-        return [*head.metrics(), *own, more]
-
-    if watched is not None:
-        watched.class_ids(train.class_names)
     drawn_alike = recipe.sampling == "class" and recipe.class_weights == "auto"
-    lesson = Lesson(
+    return Lesson(
         trains=head.trains,
         loss=head.loss(list(train.counts().values())),
-        metrics=metrics,
+        metrics=lambda: metrics_of(head, recipe, train.class_names),
         monitor=recipe.monitor,
         targets=tuple(head.targets(side.examples) for side in sides),
         weights=head.weights(train, None if drawn_alike else recipe.class_weights),
         strata=strata_of(train, recipe.sampling),
     )
-    if recipe.monitor != VAL_LOSS or recipe.metrics:
-        lesson.check_monitor()
-    return lesson
 
 
 def _weights_used(recipe: Any, spec: Backbone) -> dict[str, str]:

@@ -24,6 +24,7 @@ from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.engine_fields import EngineSettings
 from kerasrecipes.settings.engine_rows import ENGINE_ROWS
 from kerasrecipes.settings.judging import Judged, judge_recipe
+from kerasrecipes.settings.model_checks import check_measured
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.training.fitted import Fittable, Fitted, ForItsData
 
@@ -151,6 +152,7 @@ class Recipe(EngineSettings, ForItsData, Fittable):
         check_examples(train=train, val=val)
         train, val = (self.prepared(side, judged.spec) for side in (train, val))
         judged = self.for_count(judged, len(train))
+        check_measured(judged.head, self, train.class_names)
         with nullcontext() if run is None else run.locked():
             fitted = fit_recipe(judged, train, val, tuple(callbacks), run, leaks)
             self.fitted_, _ = fitted.measured(val, "val", self.seed)

@@ -24,8 +24,8 @@ from kerasrecipes.heads.pooled import POOL
 from kerasrecipes.losses.class_weights import class_weights
 from kerasrecipes.report.run_report import RunReport, StageReport
 from kerasrecipes.settings.callback_checks import check_callbacks
-from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
 from kerasrecipes.settings.judging import check_accumulation, check_step, head_of
+from kerasrecipes.settings.setting import idle_sentence, settings_without_effect
 from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.training.distillation import (
     SOFTENED,

@@ -86,8 +86,8 @@ ROOMS = {
         later_libraries="ai_edge_litert jax keras tensorflow",
     ),
     "settings": Room(
-        "backbones engine heads metrics surgery",
-        later="callbacks data losses optimizers photos report texts",
+        "backbones data engine heads metrics surgery",
+        later="callbacks losses optimizers photos report texts",
         libraries="numpy",
         later_libraries="keras",
     ),

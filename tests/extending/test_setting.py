@@ -7,7 +7,6 @@ import pytest
 
 from kerasrecipes import ImageClassifier, UnfreezeSchedule, fine_tune_images
 from kerasrecipes.choosing.ablation import _variants
-from kerasrecipes.settings.idle import settings_without_effect
 from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.settings.kinds import Number
 from kerasrecipes.settings.setting import (
@@ -17,6 +16,7 @@ from kerasrecipes.settings.setting import (
     Situation,
     needs_open_blocks,
     not_on_devices,
+    settings_without_effect,
 )
 from kerasrecipes.settings.written.recipe_file import RecipeFile, recipe_text
 from kerasrecipes.settings.written.reference import settings_sections

@@ -22,7 +22,7 @@ from kerasrecipes.optimization.tfmot import training as tfmot_training
 from kerasrecipes.photos.modality import policy_of
 from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.quantization.plan import plan_quantization
-from kerasrecipes.settings.idle import settings_without_effect
+from kerasrecipes.settings.setting import settings_without_effect
 from kerasrecipes.training.refitting import refitted
 from tiny_bundle import contract_of
 

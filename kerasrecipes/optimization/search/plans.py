@@ -12,8 +12,8 @@ from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.optimization.distilling import check_student, teach
 from kerasrecipes.optimization.pruning import prune
 from kerasrecipes.optimization.quantizing import EPOCHS, LEARNING_RATE, train_with_rounding
-from kerasrecipes.settings.idle import idle_sentence, settings_without_effect
 from kerasrecipes.settings.judging import Judged
+from kerasrecipes.settings.setting import idle_sentence, settings_without_effect
 from kerasrecipes.surgery.multiply_adds import count_multiply_adds
 
 if TYPE_CHECKING:
