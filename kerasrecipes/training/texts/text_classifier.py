@@ -11,7 +11,7 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import get_modality
 from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
 from kerasrecipes.errors import DataError, is_number
-from kerasrecipes.settings.judging import Judged, judge_recipe
+from kerasrecipes.settings.judging import Judged, judge_recipe, with_rates_of
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.settings.text_rows import TEXT_CLASSIFIER
 from kerasrecipes.texts.augment import Augmenter, TextAugmentation, get_text_augmentation
@@ -92,6 +92,7 @@ class TextClassifier(Recipe):
             return judged
         epochs = math.ceil(FEWEST_STEPS / math.ceil(count / self.batch_size))
         stages = self.usual_schedule(min(max(epochs, EPOCHS), MOST_EPOCHS))
+        stages = with_rates_of(self.optimizer, stages)
         return replace(judged, schedule=stages)
 
     @named
