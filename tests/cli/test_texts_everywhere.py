@@ -37,6 +37,8 @@ WORKS = {
     "explain": [(("model", "pin lost", "later", "--of", "money"), 0, "hiding 20% of their words")],
     "compare": [(("versions", "1", "2", "new"), 3, "90 texts, the same for both")],
     "operate": [(("model", "--abstain", "0.1"), 0, "of 30 texts to a person")],
+    "promote": [(("versions", "1"), 0, "30 answered as the trained model does")],
+    "history": [(("versions",), 0, "promote champion")],
     "report": [
         (("model", "--to", "page", "--card", "card"), 0, "Model card written"),
         (("model", "--to", "page", "--photos", "new", "--slice", "label", *TINY), 0, "Written"),
@@ -67,7 +69,7 @@ REFUSED = {
 ELSEWHERE = {"doctor", "train", "predict"}  # in test_texts.py
 ABOUT_NO_DATA = {"ls", "cp"}
 # Of versions and of what was logged, whatever kind of data it is of.
-LATER = {"promote", "rollback", "history", "diff", "check", "monitor", "serve", "new-key"}
+LATER = {"rollback", "diff", "check", "monitor", "serve", "new-key"}
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +150,35 @@ def test_photos_are_not_looked_for_among_texts(places, capsys):
         assert "'--text'" in capsys.readouterr().err
     with pytest.raises(kr.DataError, match="Call the `probe` of a recipe"):
         kr.recommend_backbone(kr.scan_texts(places["new"]))
+
+
+def test_texts_are_served(places):
+    import asyncio
+
+    pytest.importorskip("uvicorn", reason="NO WEB SERVER")
+    httpx = pytest.importorskip("httpx")
+    from kerasrecipes.server.models import Models
+    from kerasrecipes.server.service import Service
+    from kerasrecipes.server.settings import ServerSettings
+    from kerasrecipes.server.web.app import App
+
+    models = Models(places["versions"])
+    models.refresh()
+    service = Service(models, ServerSettings())
+    text = "my card was declined — again"
+
+    async def ask():
+        transport = httpx.ASGITransport(App(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            answer = await client.post("/predict", content=text.encode())
+            refused = await client.post("/predict", content=b"\xff")
+            told = await client.get("/v2/models/models")
+        return answer, refused, told.json()
+
+    answer, refused, told = asyncio.run(ask())
+    service.close()
+    version = str(answer.json()["version"])
+    (expected,) = kr.Predictor(places["versions"] / version).predict(text)
+    assert answer.status_code == 200 and answer.json()["scores"] == dict(expected.scores)
+    assert refused.status_code == 422 and "not valid UTF-8" in refused.json()["error"]
+    assert told["inputs"][0]["shape"] == [-1, -1]
