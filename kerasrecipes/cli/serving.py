@@ -22,6 +22,7 @@ Workers = Annotated[
     int | None, typer.Option(help="Answers computed at once; else one for each core.")
 ]
 Queue = Annotated[int | None, typer.Option(help="Requests that may wait; else 64.")]
+WaitSeconds = Annotated[float | None, typer.Option(help="How long they may wait; else 5.")]
 MaxBody = Annotated[float | None, typer.Option(help="Largest request; else 32.")]
 HeadSeconds = Annotated[float | None, typer.Option(help="For the head of a request; else 10.")]
 BodySeconds = Annotated[float | None, typer.Option(help="For its body; else 20.")]
@@ -49,6 +50,7 @@ def serve(
     without_keys: WithoutKeys = False,
     workers: Workers = None,
     queue: Queue = None,
+    wait_seconds: WaitSeconds = None,
     max_body_mb: MaxBody = None,
     header_seconds: HeadSeconds = None,
     body_seconds: BodySeconds = None,

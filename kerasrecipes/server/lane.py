@@ -1,6 +1,7 @@
 """Computing answers: as many at once as there are cores, and a queue that ends."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -16,10 +17,12 @@ class Lane:
     Args:
         workers: How many are computed at once.
         queue: How many may wait.
+        wait_seconds: How long one may wait; what comes later is of no use to who asked.
     """
 
-    def __init__(self, workers: int, queue: int):
+    def __init__(self, workers: int, queue: int, wait_seconds: float):
         self.workers, self.queue, self.held = workers, queue, 0
+        self._wait_seconds = wait_seconds
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="answers")
 
     @property
@@ -34,13 +37,19 @@ class Lane:
             work: What to compute; it goes on when nobody waits for it any more.
 
         Raises:
-            Refused: If too many wait already.
+            Refused: If too many wait already, or it has waited too long.
         """
         if self.held >= self.workers + self.queue:
             raise overloaded(f"{self.held} requests are being answered or wait, no more may.")
         self.held += 1
-        loop = asyncio.get_running_loop()
-        future = self._pool.submit(work)
+        loop, due = asyncio.get_running_loop(), time.monotonic() + self._wait_seconds
+
+        def punctual() -> T:
+            if time.monotonic() > due:
+                raise overloaded(f"It has waited for more than {self._wait_seconds:g} seconds.")
+            return work()
+
+        future = self._pool.submit(punctual)
         # Also of what was cancelled: its thread is taken until it ends.
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))
         return await asyncio.wrap_future(future)

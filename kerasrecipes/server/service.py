@@ -42,7 +42,7 @@ class Service:
     def __init__(self, models: Models, settings: ServerSettings):
         self.models, self.settings = models, settings
         self.keys = None if settings.keys is None else Keys(settings.keys)
-        self.lane = Lane(settings.computing, settings.queue)
+        self.lane = Lane(settings.computing, settings.queue, settings.wait_seconds)
         self.held = Held(int(settings.max_held_mb * 1e6))
         self.metrics = Metrics(lambda: self.lane.waiting, lambda: self.held.held)
         self.draining = False

@@ -19,6 +19,7 @@ class ServerSettings:
         without_keys: Whether others than this machine may ask without a key.
         workers: How many answers are computed at once; by default one for each core.
         queue: How many requests may wait for that; more are refused, to be sent again.
+        wait_seconds: How long they may; what is not begun by then is refused, too.
         max_body_mb: Largest request.
         max_held_mb: All requests together that are held in memory.
         max_batch: Most examples in one request.
@@ -44,6 +45,7 @@ class ServerSettings:
     without_keys: bool = False
     workers: int | None = None
     queue: int = 64
+    wait_seconds: float = 5
     max_body_mb: float = 32
     max_held_mb: float = 256
     max_batch: int = 256
@@ -61,7 +63,7 @@ class ServerSettings:
     def __post_init__(self) -> None:
         for name in ("queue", "max_batch", "connections", "batch"):
             self._check(name, 1, 1_000_000, whole=True)
-        for name in ("max_body_mb", "max_held_mb", "header_seconds", "body_seconds",
+        for name in ("max_body_mb", "max_held_mb", "wait_seconds", "header_seconds", "body_seconds",
                      "total_seconds", "watch_seconds"):  # fmt: skip
             self._check(name, 0.001, 1e6)
         for name in ("drain_seconds", "batch_delay_ms"):

@@ -1,6 +1,7 @@
 """Parts of the server by themselves: batches, keys, golden vectors, and what waits."""
 
 import asyncio
+import time
 from http import HTTPStatus
 from types import SimpleNamespace
 
@@ -27,7 +28,7 @@ def doubled(examples):
 def test_each_gets_its_own_answer_and_only_the_poison_fails():
     async def everything():
         sizes = []
-        lane = Lane(2, 64)
+        lane = Lane(2, 64, 60)
         batcher = Batcher(doubled, lane, 16, 0.05, sizes.append)
         asked = [np.full((1 + i % 3, 2), i, np.float32) for i in range(64)]
         tasks = [batcher.ask(one) for one in asked]
@@ -46,7 +47,7 @@ def test_each_gets_its_own_answer_and_only_the_poison_fails():
 
 def test_texts_of_other_lengths_are_computed_apart_and_too_many_refused():
     async def everything():
-        lane = Lane(1, 3)
+        lane = Lane(1, 3, 60)
         batcher = Batcher(doubled, lane, 100, 0.01, lambda size: None)
         asked = [np.zeros((1, length), np.float32) for length in (2, 3, 2)]
         tasks = [asyncio.ensure_future(batcher.ask(one)) for one in asked]
@@ -67,6 +68,21 @@ def test_what_waits_and_is_held_has_an_end():
         held.take(3)
     held.give(8)
     held.take(10)
+
+
+def test_what_has_waited_too_long_is_not_computed():
+    async def everything():
+        lane, computed = Lane(1, 3, 0.05), []
+        waits = [lane.run(lambda: time.sleep(0.3)), lane.run(lambda: computed.append(1))]
+        found = await asyncio.gather(*waits, return_exceptions=True)
+        await asyncio.sleep(0)
+        lane.close()
+        return found[1], computed, lane.held
+
+    refused, computed, held = asyncio.run(everything())
+    assert isinstance(refused, Refused) and computed == [] and held == 0
+    assert "It has waited for more than 0.05 seconds. Send it again later" in str(refused)
+    assert refused.headers["Retry-After"] == "1"
 
 
 def test_keys_open_and_only_their_digests_are_kept(tmp_path):
