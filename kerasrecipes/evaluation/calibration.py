@@ -65,7 +65,10 @@ def temperature_scale(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def fitted_temperature(
-    logits: np.ndarray, labels: np.ndarray, limits: tuple[float, float] = (0.5, 2.0)
+    logits: np.ndarray,
+    labels: np.ndarray,
+    limits: tuple[float, float] = (0.5, 2.0),
+    weights: np.ndarray | None = None,
 ) -> float:
     """Find the temperature within limits, however few rows there are.
 
@@ -74,13 +77,14 @@ def fitted_temperature(
         labels: As in `temperature_scale`.
         limits: The lowest and the highest; of few rows, or of such that are all right, the best
             one may lie anywhere.
+        weights: How much each row counts, shape `(n,)`; `None` for all alike.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
     def log_loss(log_temperature: float) -> float:
         scores = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -float(np.mean(scores[np.arange(len(labels)), labels]))
+        return -float(np.average(scores[np.arange(len(labels)), labels], weights=weights))
 
     bounds = (np.log(limits[0]), np.log(limits[1]))
     found = minimize_scalar(log_loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})

@@ -29,7 +29,8 @@ class ClassMaps:
             numbers of any kind.
         method: `"exact"` for each place's share in the score, by the deepest features: where
             these are pooled and one dense layer follows, all shares and the bias add up to the
-            score (Draelos & Carin, 2020, "Use HiResCAM instead of Grad-CAM"). `"layercam"` for
+            score (Draelos & Carin, 2020, "Use HiResCAM instead of Grad-CAM"). Of a head that reads
+            several depths, it is the share of the last one alone. `"layercam"` for
             what supports the score at two depths, which shows finer places (Jiang et al., 2021,
             "LayerCAM", equations 5 to 7).
 

@@ -167,13 +167,13 @@ _IN_STAGES = (
         idle={ON: Idle("the model is there already")},
         rules=(
             Rule(
-                "`'probe'` needs the head `'classification'` with its own loss, and a frozen, "
-                "pretrained backbone on one device.",
+                "`'probe'` needs the head `'classification'` with its own loss or that of "
+                "balanced_softmax, and a frozen, pretrained backbone on one device.",
                 lambda asked: asked.value == "probe" and not suits_probe(asked.recipe),
-                "`start='probe'` needs head='classification' with its own loss, and goes with none "
-                "of `head_norm`, `adapter`, `devices`, `sampling`, `curve`, another `optimizer` "
-                "than 'adamw', `weights=None` and another `batch_norm` than 'frozen'. Leave these "
-                "out, or pass start='head'.",
+                "`start='probe'` needs head='classification' with its own loss or "
+                "'balanced_softmax', and goes with none of `head_norm`, `adapter`, `devices`, "
+                "`sampling`, `curve`, another `optimizer` than 'adamw', `weights=None` and another "
+                "`batch_norm` than 'frozen'. Leave these out, or pass start='head'.",
             ),
         ),
     ),

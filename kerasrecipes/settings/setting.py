@@ -200,7 +200,8 @@ def suits_probe(recipe: Any) -> bool:
     Args:
         recipe: The recipe.
     """
-    own_loss = recipe.loss in (None, "cross_entropy") and not recipe.loss_options
+    losses = (None, "cross_entropy", "balanced_softmax")
+    own_loss = recipe.loss in losses and not recipe.loss_options
     others = (recipe.head_norm, recipe.adapter, recipe.devices, recipe.sampling, recipe.curve)
     return (
         recipe.head == "classification"

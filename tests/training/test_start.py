@@ -13,15 +13,22 @@ from kerasrecipes import (
     load_recipe,
 )
 from kerasrecipes.training.linear import start
+from kerasrecipes.training.linear.regression import linear_weights
 
 SIZE = (24, 24)
 
 
 @pytest.fixture(scope="module")
-def probed(part_sets, small_backbone):
+def run_folder(tmp_path_factory):
+    """Where the run of `probed` is kept."""
+    return tmp_path_factory.mktemp("runs") / "run"
+
+
+@pytest.fixture(scope="module")
+def probed(part_sets, small_backbone, run_folder):
     """A recipe whose fit was the probe alone; not to be changed."""
     recipe = ImageClassifier(small_backbone, image_size=SIZE, seed=1)
-    recipe.fit(*part_sets[:2])
+    recipe.fit(*part_sets[:2], run_folder=run_folder)
     return recipe
 
 
@@ -79,35 +86,36 @@ def test_open_blocks_that_may_help_by_chance_are_closed_again(
     report = recipe.fit(train, val, verbose=False)
     (line,) = [one for one in report.choices if one.startswith("Opening the last")]
     assert line.endswith("not kept, since that may be chance.") and report.stages == []
-    alone = opening(small_backbone, depths=2, schedule=UnfreezeSchedule.head_only())
-    alone.fit(train, val, verbose=False)
-    for one, other in zip(recipe.model_.get_weights(), alone.model_.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)  # the backbone is as it was
+    model = recipe.model_
+    for layer in small_backbone.build(SIZE).layers:  # the backbone is as it was
+        for one, other in zip(
+            layer.get_weights(), model.get_layer(layer.name).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
 
 
-def test_what_is_kept_was_trained_and_calibrated(part_sets, small_backbone, monkeypatch):
+def test_what_is_kept_was_trained_and_calibrated_and_callbacks_follow_it(
+    part_sets, small_backbone, monkeypatch
+):
+    import keras
+
+    seen: list[int] = []
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
     train, val, _ = part_sets
-    monkeypatch.setattr(start, "FEWEST_TO_TELL", 1)
     monkeypatch.setattr(start, "clustered_error", lambda *_: -9.0)
     recipe = opening(small_backbone, depths=2)
-    report = recipe.fit(train, val, verbose=False)
+    report = recipe.fit(train, val, callbacks=[callback], verbose=False)
     assert [stage.name for stage in report.stages] == ["top"] and len(report.choices) == 3
     assert report.choices[1].endswith(": kept.") and "temperature of" in report.choices[2]
-    assert report.evaluations["val"].n == len(val)
+    assert report.evaluations["val"].n == len(val) and seen == [0, 1]
     names = {layer.name for layer in recipe.model_.layers}
     assert {"average_pool", "max_pool", "average_pool_1_below"} <= names
 
 
-def test_callbacks_are_followed_or_refused(part_sets, small_backbone):
-    import keras
-
-    seen = []
-    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
-    report = opening(small_backbone).fit(*part_sets[:2], callbacks=[callback], verbose=False)
-    assert seen and any(line.startswith("Opening the last") for line in report.choices)
+def test_callbacks_that_nothing_would_call_are_refused(part_sets, small_backbone):
     alone = opening(small_backbone, schedule=UnfreezeSchedule.head_only())
     with pytest.raises(NoEffectError, match="`callbacks` would have no effect: with start='probe'"):
-        alone.fit(*part_sets[:2], callbacks=[callback])
+        alone.fit(*part_sets[:2], callbacks=["EarlyStopping"])
 
 
 def test_a_schedule_or_another_loss_is_fitted_as_it_is_told(small_backbone):
@@ -116,7 +124,8 @@ def test_a_schedule_or_another_loss_is_fitted_as_it_is_told(small_backbone):
     def probes(**settings):
         return judge_recipe(ImageClassifier(small_backbone, image_size=SIZE, **settings)).from_probe
 
-    assert probes() and probes(schedule=UnfreezeSchedule.full(), start="probe")
+    assert probes() and probes(loss="balanced_softmax")
+    assert probes(schedule=UnfreezeSchedule.full(), start="probe")
     assert not probes(schedule=UnfreezeSchedule.two_phase())
     for other in ({"loss": "focal"}, {"start": "head"}, {"head": "margin"}, {"head_norm": "layer"}):
         assert not probes(**other)
@@ -134,9 +143,26 @@ def test_very_many_photos_are_no_work_for_a_probe(part_sets, small_backbone, mon
         ImageClassifier(small_backbone, image_size=SIZE).fit(*part_sets[:2], verbose=False)
 
 
-def test_a_run_folder_says_what_was_chosen(part_sets, small_backbone, tmp_path):
-    recipe = ImageClassifier(small_backbone, image_size=SIZE)
-    report = recipe.fit(*part_sets[:2], run_folder=tmp_path / "run", verbose=False)
-    assert (tmp_path / "run" / "recipe.toml").exists()
-    kept = RunReport.from_json((tmp_path / "run" / "report.json").read_text())
-    assert kept.choices == report.choices
+def test_balanced_softmax_lets_rare_classes_count_alike(part_sets, small_backbone):
+    from kerasrecipes.settings.judging import judge_recipe
+
+    train, val, _ = part_sets
+    rare = train.select([*np.flatnonzero(train.labels), int(np.flatnonzero(train.labels == 0)[0])])
+    counts = {}
+    for loss in (None, "balanced_softmax"):
+        recipe = ImageClassifier(small_backbone, image_size=SIZE, loss=loss, class_weights=None)
+        judged = judge_recipe(recipe)
+        begun = start.Start(judged, rare, val, *3 * [None])
+        weights = linear_weights(rare, begun.output, None, judged.head.loss_name)
+        counts[loss] = weights, begun._counts_on_val(np.array([0, 1, 1, 1]))
+    np.testing.assert_allclose(counts[None][0], 1)
+    np.testing.assert_allclose(counts[None][1], 1)
+    weights, on_val = counts["balanced_softmax"]
+    np.testing.assert_allclose(weights * np.bincount(rare.labels), len(rare) / 3, rtol=1e-6)
+    np.testing.assert_allclose(on_val, [2, 2 / 3, 2 / 3, 2 / 3])
+
+
+def test_a_run_folder_says_what_was_chosen(probed, run_folder):
+    assert (run_folder / "recipe.toml").exists()
+    kept = RunReport.from_json((run_folder / "report.json").read_text())
+    assert kept.choices == probed.report_.choices

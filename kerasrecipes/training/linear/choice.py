@@ -170,7 +170,9 @@ def choose_linear(
     bench = _Bench(features, targets, weights, folds, judged, target)
     trials = sorted((bench.tried(one) for one in candidates), key=lambda trial: trial.loss)
     taken, scores, reason = bench.taken(trials)
-    temperature = 1.0 if target != CLASS else fitted_temperature(scores, targets[judged])
+    temperature = 1.0
+    if target == CLASS:
+        temperature = fitted_temperature(scores, targets[judged], weights=bench.counts)
     first = sum(len(judge) for _, judge in folds.folds[: folds.first])
     return Choice(
         trials=tuple(trials),

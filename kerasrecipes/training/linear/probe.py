@@ -112,7 +112,7 @@ def choice_for(
     choice = choose_linear(
         features.select(drawn),
         head.task.targets(some, output),
-        linear_weights(examples, output, wish),
+        linear_weights(examples, output, wish, head.loss_name),
         folds_of(some, split_by or examples.split_by, seed),
         examples.target,
     )
@@ -138,7 +138,7 @@ def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResul
     learned, held_out = depth_features(backbone, judged.spec, recipe.depths, train, val)
     choice = choice_for(train, learned, head, recipe.class_weights, recipe.seed)
     targets, wanted = (task.targets(side, output) for side in (train, val))
-    weights = linear_weights(train, output, recipe.class_weights)
+    weights = linear_weights(train, output, recipe.class_weights, head.loss_name)
     probe = choice.solve(learned, targets, weights)
     answers = probe.answers(held_out.last(probe.depths))
     known = task.decided(output, wanted, answers)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Inverse strengths of the penalty, for rows that have a mean square length of 1.
 STRENGTHS = tuple(float(10 ** (step / 2)) for step in range(-1, 10))
+BALANCED_SOFTMAX = "balanced_softmax"
 # Of the mean variance of a block, which each of its features counts as having besides its own.
 LEAST_SHARE = 0.1
 _FLOOR, _TINY = 1e-15, 1e-12
@@ -75,17 +76,24 @@ def losses_of(answers: np.ndarray, targets: np.ndarray, target: str) -> np.ndarr
     return -np.log(np.maximum(answers[np.arange(len(targets)), targets], _FLOOR))
 
 
-def linear_weights(examples: Examples, output: OutputSpec, wish: str | None) -> np.ndarray | None:
+def linear_weights(
+    examples: Examples, output: OutputSpec, wish: str | None, loss_name: str = ""
+) -> np.ndarray | None:
     """Return how much an example of each class counts, where examples have one class each.
+
+    What balanced softmax asks for, that no class is likelier than another, a regression gets by
+    weights: the inverse frequencies.
 
     Args:
         examples: What is learned from.
         output: The classes, in the order of the answers.
         wish: A recipe's `class_weights`.
+        loss_name: The loss of the recipe's head.
     """
     if examples.target != CLASS:
         return None
     counts = examples.counts()
+    wish = "balanced" if loss_name == BALANCED_SOFTMAX else wish
     return class_weights([counts[name] for name in output.class_names], wish)
 
 

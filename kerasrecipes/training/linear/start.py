@@ -42,6 +42,7 @@ from kerasrecipes.training.linear.choice import Choice
 from kerasrecipes.training.linear.depths import DepthFeatures, depth_features, linear_model
 from kerasrecipes.training.linear.probe import choice_for
 from kerasrecipes.training.linear.regression import (
+    BALANCED_SOFTMAX,
     LinearProbe,
     answers_of,
     linear_weights,
@@ -171,7 +172,8 @@ class Start:
             choice: Which one.
             examples: What it learns from: the first of all.
         """
-        weights = linear_weights(examples, self.output, self.judged.recipe.class_weights)
+        wish, loss = self.judged.recipe.class_weights, self.judged.head.loss_name
+        weights = linear_weights(examples, self.output, wish, loss)
         rows = self.features.select(np.arange(len(examples)))
         return choice.solve(rows, self.targets(examples), weights)
 
@@ -267,11 +269,13 @@ class Start:
         targets = self.targets(self.val)
         said = predict_scores(model, self.val).astype(np.float64)
         logits = np.log(np.maximum(said, _TINY))
-        temperature = fitted_temperature(logits, targets)
+        counts = self._counts_on_val(targets)
+        temperature = fitted_temperature(logits, targets, weights=counts)
         unscaled, after = (
-            losses_of(answers_of(each, CLASS), targets, CLASS)
+            counts * losses_of(answers_of(each, CLASS), targets, CLASS)
             for each in (logits, logits / temperature)
         )
+        before = counts * before
         groups = group_numbers(self.val.groups, len(self.val))
         units = np.arange(len(self.val)) if groups is None else groups
         better = float((before - after).mean())
@@ -294,6 +298,17 @@ class Start:
                 f"{unscaled.mean():.3f} to {after.mean():.3f}.",
             )
         return helps
+
+    def _counts_on_val(self, targets: np.ndarray) -> np.ndarray:
+        """Return how much each validation example counts, on average 1: alike, unless classes do.
+
+        Weighted in any other case, the few examples of a rare class would decide alone.
+        """
+        if self.judged.head.loss_name != BALANCED_SOFTMAX:
+            return np.ones(len(targets))
+        sizes = np.bincount(targets, minlength=len(self.output.class_names))
+        counts = 1 / np.maximum(sizes, 1)[targets]
+        return np.asarray(counts / counts.mean())
 
     def probe_alone(self, report: RunReport) -> tuple["keras.Model", OutOfFold | None]:
         """Return the probe as a model that learned from all examples, and what stands for val.
