@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,21 @@ def request_of(shape: tuple[int, ...]) -> tuple[bytes, dict[str, str]]:
     return head + raw, {"Inference-Header-Content-Length": str(len(head))}
 
 
+def ask_once(connection: http.client.HTTPConnection, content: tuple[bytes, dict]) -> int:
+    """Ask, on a new connection where the server has closed one that was idle for long."""
+    for attempt in (1, 2):
+        try:
+            connection.request("POST", "/v2/models/tiles/infer", content[0], content[1])
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+        except ConnectionError:
+            if attempt == 2:
+                raise
+            connection.close()
+    return 0
+
+
 def ask_often(
     port: int, content: tuple[bytes, dict[str, str]], clients: int, due: Callable[[int], float],
     seconds: float,
@@ -133,10 +149,7 @@ def ask_often(
                 return
             time.sleep(max(0, when - now))
             since = when or now
-            connection.request("POST", "/v2/models/tiles/infer", content[0], content[1])
-            answer = connection.getresponse()
-            answer.read()
-            found.append((answer.status, time.perf_counter() - begun - since))
+            found.append((ask_once(connection, content), time.perf_counter() - begun - since))
 
     many = [threading.Thread(target=run) for _ in range(clients)]
     for one in many:
@@ -150,12 +163,12 @@ def percentiles(times: list[float]) -> str:
     return ", ".join(f"p{q} {np.percentile(times, q) * 1e3:.1f} ms" for q in (50, 99))
 
 
-def promote(folder: Path, version: int) -> None:
+def promote(folder: Path, number: int) -> None:
     from kerasrecipes.promotion.log import changing
 
     with changing(folder) as log:
         log.add(
-            who="benchmark", action="promote", alias="champion", version=version, why="",
+            who="benchmark", action="promote", alias="champion", version=number, why="",
             before=log.log.aliases.get("champion"), bundle_sha256="", export="", export_sha256="",
         )  # fmt: skip
 
@@ -178,6 +191,8 @@ def measure(folder: Path, seconds: float) -> None:
     idle = server.memory_kb()
     command = [sys.executable, "-c", RUNTIME, str(record.path)]
     runtime = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    versions = {name: version(name) for name in ("ai-edge-litert", "starlette", "uvicorn", "h11")}
+    print(f"{versions}, load of the machine {os.getloadavg()[0]:.0f}")
     print(f"start to ready: {server.start_seconds:.2f} s ({server.start_cpu:.2f} s of CPU)")
     print(
         f"memory when ready: {idle / 1e3:.0f} MB; LiteRT and numpy with the same file "
@@ -220,10 +235,10 @@ def measure(folder: Path, seconds: float) -> None:
     stop = threading.Event()
 
     def swap() -> None:
-        for version in [2, 1] * 1000:
+        for number in [2, 1] * 1000:
             if stop.wait(seconds / 6):
                 return
-            promote(folder, version)
+            promote(folder, number)
 
     swapping = threading.Thread(target=swap)
     swapping.start()
@@ -247,8 +262,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         root = Path(made)
         folder = arguments.model or make_model(root / "new")
-        for version in ("1", "2"):
-            shutil.copytree(folder / "1", root / "served" / "tiles" / version)
+        for number in ("1", "2"):
+            shutil.copytree(folder / "1", root / "served" / "tiles" / number)
         promote(root / "served" / "tiles", 1)
         measure(root / "served" / "tiles", arguments.seconds)
 
