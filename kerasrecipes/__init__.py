@@ -151,6 +151,7 @@ if TYPE_CHECKING:
         write_starter as write_starter,
     )
     from kerasrecipes.release.words import TextExplainer as TextExplainer
+    from kerasrecipes.renewing import Renewed as Renewed, retrain_model as retrain_model
     from kerasrecipes.report.plots.contact_sheet import draw_augmentation as draw_augmentation
     from kerasrecipes.report.run_report import RunReport as RunReport
     from kerasrecipes.review import ReviewServer as ReviewServer, review_photos as review_photos
@@ -264,6 +265,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "release.reporting": "write_report",
         "release.words": "TextExplainer",
         "release.starter": "list_starters write_starter",
+        "renewing": "Renewed retrain_model",
         "report.plots.contact_sheet": "draw_augmentation",
         "report.run_report": "RunReport",
         "review": "ReviewServer review_photos",

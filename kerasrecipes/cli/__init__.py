@@ -70,6 +70,7 @@ COMMANDS = {
     "collect": watching.collect,
     "check": promoting.check,
     "promote": promoting.promote,
+    "retrain": promoting.retrain,
     "rollback": promoting.rollback,
     "history": promoting.history,
     "diff": promoting.diff,
@@ -83,6 +84,7 @@ COMMANDS = {
 # Arguments whose option has another name, as messages write them between backticks.
 OPTIONS = {
     "alias": "--as",
+    "ways": "--begin",
     "leave_out_seen": "--leave-out-seen",
     "looks_per_false_alarm": "--looks",
     "max_latency_ms": "--max-ms",

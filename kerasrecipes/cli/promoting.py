@@ -118,3 +118,29 @@ def check(
     print_json(found.to_dict()) if as_json else print(found)
     if not found.passed:
         raise typer.Exit(found.exit_code)
+
+
+def retrain(
+    model: ModelFolder,
+    photos: Annotated[Path, typer.Argument(help="All labelled photos or texts, old and new.")],
+    gates: Annotated[
+        Path | None, typer.Option(help="A TOML file of what the candidate must fulfil.")
+    ] = None,
+    begin: Annotated[
+        str, typer.Option(help="Where training begins: champion, start, or both, compared.")
+    ] = "both",
+    alias: Alias = "candidate",
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Train a successor with new labels, compare it, and let it be a candidate if the gates do.
+
+    Exits with 3 if they do not.
+    """
+    from kerasrecipes.renewing.renewing import retrain_model
+
+    ways = ("champion", "start") if begin == "both" else (begin,)
+    found = retrain_model(model, photos, gates=gates, ways=ways, alias=alias, why=why)
+    print_json(found.to_dict()) if as_json else print(found)
+    if not found.passed:
+        raise typer.Exit(3)

@@ -140,6 +140,7 @@ ROOMS = {
         libraries="numpy",
         later_libraries="keras sklearn",
     ),
+    "renewing": Room("bundles data heads promotion release serve statistics training"),
     "choosing": Room(
         "backbones bundles data evaluation heads photos release settings statistics training",
         later="export verify",
@@ -165,7 +166,7 @@ ROOMS = {
     ),
     "cli": Room(
         later="backbones choosing data diagnosis drift edge engine export optimization "
-        "photos promotion release report review serve server settings templates texts "
+        "photos promotion release renewing report review serve server settings templates texts "
         "training verify watching",
         libraries="typer",
         later_libraries="starlette uvicorn",

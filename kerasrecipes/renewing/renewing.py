@@ -1,0 +1,166 @@
+"""From new labels to a candidate that was compared with the model in use, and through gates."""
+
+from pathlib import Path
+from typing import Any
+
+from kerasrecipes.arguments import named
+from kerasrecipes.bundles.aliases import read_aliases
+from kerasrecipes.console import heeds_verbose, say
+from kerasrecipes.data.examples import CLASS, Examples
+from kerasrecipes.errors import DataError, NoEffectError, listed, printable
+from kerasrecipes.heads import get_task
+from kerasrecipes.promotion.gates import Gates
+from kerasrecipes.promotion.promoting import PromotionRefused, promote_version
+from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.release.comparing import compare_bundles
+from kerasrecipes.release.comparison import Comparison
+from kerasrecipes.renewing.renewed import Renewed
+from kerasrecipes.renewing.sides import TRAIN, Sides, stable_sides
+from kerasrecipes.serve.predictor import chosen_export
+from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.training.loading import load_recipe
+from kerasrecipes.training.recipe import Recipe
+
+CHAMPION, START = "the model in use", "pretrained weights"
+WAYS = {"champion": CHAMPION, "start": START}
+
+
+@named
+@heeds_verbose
+def retrain_model(
+    model: str | Path,
+    photos: Examples | str | Path,
+    *,
+    gates: Gates | str | Path | None = None,
+    ways: tuple[str, ...] = ("champion", "start"),
+    val_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    alias: str = "candidate",
+    why: str = "",
+    verbose: bool = True,
+) -> Renewed:
+    """Train a successor of a model with new labels, and let it be a candidate if the gates do.
+
+    What the model in use was chosen by or tested on stays what it was, and is never trained on;
+    new examples go by a hash of their group or file, for ever. Labels that `review` put right
+    count, as in every scan.
+
+    Args:
+        model: The model's folder, e.g. `saved_models/tiles`. The version that the alias
+            `champion` means is in use, or else the latest.
+        photos: All labelled photos or texts, old and new: a folder, a table, or a scanned set.
+        gates: What a candidate must fulfil; see `promote_version`.
+        ways: Where training begins: `"champion"` for what the model in use has learned, `"start"`
+            for pretrained weights. Of several, validation examples choose.
+        val_fraction: Share of new groups that are chosen by.
+        test_fraction: Share of new groups that are measured on.
+        alias: The alias that it gets. `"champion"` puts it to use at once.
+        why: The reason, for the log.
+        verbose: Whether to print progress.
+
+    Returns:
+        The candidate, what it learned and forgot, and what the gates say; print it.
+
+    Raises:
+        DataError: If there is no such model, or it names no class; or if its photos cannot be used.
+        NoEffectError: If nothing is new to learn from.
+        ValueError: If `ways` names something else.
+    """
+    if not ways or set(ways) - WAYS.keys() or len(set(ways)) < len(ways):
+        raise ValueError(f"`ways` must be some of {listed(WAYS)}, each once. Received: {ways!r}.")
+    champion = _in_use(Path(model))
+    export = chosen_export(champion)
+    sides = _sides(champion, photos, val_fraction, test_fraction)
+    fitted, found, best = _fitted(champion, sides, ways, verbose)
+    bundle = fitted.save(Path(model))
+    bundle.export(export.format, export.quantization)
+    before, after = _compared(champion, bundle, sides)
+    return Renewed(
+        bundle=bundle,
+        champion=_name(champion),
+        new=sides.new,
+        ways={WAYS[way]: found[way] for way in ways},
+        chosen=WAYS[best],
+        before=before,
+        after=after,
+        refused=_promoted(Path(model), bundle, alias, gates, why),
+        alias=alias,
+    )
+
+
+def _in_use(model: Path) -> Bundle:
+    known = read_aliases(model).aliases
+    return Bundle.load(f"{model}@champion" if "champion" in known else model)
+
+
+def _sides(
+    champion: Bundle, photos: Examples | str | Path, val_fraction: float, test_fraction: float
+) -> Sides:
+    """Split the examples, and refuse what there is nothing to learn from."""
+    if get_task(champion.output.task).target != CLASS:
+        raise DataError(
+            f"'{printable(champion.folder)}' answers with no class, and a retraining compares "
+            "classes. Train it again, and use compare and promote."
+        )
+    sides = stable_sides(champion.scan(photos), champion.seen(), val_fraction, test_fraction)
+    if not sides.new[TRAIN]:
+        raise NoEffectError(
+            f"Nothing of {len(sides.train)} {sides.train.noun[1]} to train on is new to "
+            f"'{printable(champion.folder)}'. Add some with labels."
+        )
+    return sides
+
+
+def _fitted(
+    champion: Bundle, sides: Sides, ways: tuple[str, ...], verbose: bool
+) -> tuple[Recipe, dict[str, Estimate], str]:
+    """Train from each beginning, and measure the one that validation examples choose."""
+    fitted, found = {}, {}
+    for way in ways:
+        say(f"Training from {WAYS[way]}")
+        fitted[way] = _begun(champion, way)
+        report = fitted[way].fit(sides.train, sides.val, verbose=verbose)
+        found[way] = report.evaluations["val"].headline
+    best = max(ways, key=lambda way: found[way].value)
+    if len(sides.test):
+        fitted[best].evaluate(sides.test)
+    return fitted[best], found, best
+
+
+def _name(bundle: Bundle) -> str:
+    return f"{bundle.folder.parent.name} {bundle.folder.name}"
+
+
+def _begun(champion: Bundle, way: str) -> Recipe:
+    """Return a recipe with the settings of the model in use."""
+    kind = type(load_recipe(champion))
+    config: dict[str, Any] = dict(champion.manifest.recipe)
+    if way == "champion":
+        config["weights"] = str(champion.folder / "model.keras")
+    return kind.from_config(config)
+
+
+def _compared(
+    champion: Bundle, bundle: Bundle, sides: Sides
+) -> tuple[Comparison | None, Comparison | None]:
+    seen = champion.seen()
+    places: tuple[list[int], list[int]] = ([], [])
+    for place, item in enumerate(sides.test.items):
+        places[item.key not in seen].append(place)
+    how = {"exported": True, "leave_out_seen": True}
+    before, after = (
+        compare_bundles(champion, bundle, sides.test.select(some), **how) if some else None
+        for some in places
+    )
+    return before, after
+
+
+def _promoted(
+    model: Path, bundle: Bundle, alias: str, gates: Gates | str | Path | None, why: str
+) -> str:
+    """Let the version have the alias; return what is against it."""
+    try:
+        promote_version(model, int(bundle.folder.name), alias=alias, gates=gates, why=why)
+    except PromotionRefused as refused:
+        return str(refused)
+    return ""
