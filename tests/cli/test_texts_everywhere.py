@@ -154,6 +154,7 @@ def test_photos_are_not_looked_for_among_texts(places, capsys):
 
 def test_texts_are_served(places):
     import asyncio
+    from concurrent.futures import ThreadPoolExecutor
 
     pytest.importorskip("uvicorn", reason="NO WEB SERVER")
     httpx = pytest.importorskip("httpx")
@@ -175,7 +176,8 @@ def test_texts_are_served(places):
             told = await client.get("/v2/models/models")
         return answer, refused, told.json()
 
-    answer, refused, told = asyncio.run(ask())
+    with ThreadPoolExecutor(1) as pool:  # a browser's loop may run in this thread
+        answer, refused, told = pool.submit(asyncio.run, ask()).result()
     service.close()
     version = str(answer.json()["version"])
     (expected,) = kr.Predictor(places["versions"] / version).predict(text)

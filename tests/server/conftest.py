@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -139,3 +140,10 @@ def receive():
         return found
 
     return read
+
+
+@pytest.fixture
+def apart():
+    """Calls a function in a thread of its own: a browser's loop may run in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        yield lambda function, *given, **more: pool.submit(function, *given, **more).result()

@@ -218,24 +218,24 @@ def test_a_kill_loses_no_journal_and_a_signal_ends_it_well(start, models, tmp_pa
         assert [line.truth for line in kept.lines()] == ["blue", None, None]
 
 
-def test_what_stops_it_before_it_starts(start, models, tmp_path, server):
+def test_what_stops_it_before_it_starts(models, tmp_path, server, apart):
     from kerasrecipes.server import serve_models
 
     with pytest.raises(OSError, match="cannot be used: Address already in use. Name another port"):
-        serve_models(models, port=server.port)
+        apart(serve_models, models, port=server.port)
     with pytest.raises(ValueError, match="There is no saved model in"):
-        serve_models(tmp_path, port=0)
+        apart(serve_models, tmp_path, port=0)
     with pytest.raises(ValueError, match="lets other machines ask. Give `keys`"):
-        serve_models(models, host="0.0.0.0", port=0)
+        apart(serve_models, models, host="0.0.0.0", port=0)
     with pytest.raises(ValueError, match="`queue` must be a whole number from 1 to"):
-        serve_models(models, queue=0)
+        apart(serve_models, models, queue=0)
     with pytest.raises(ValueError, match="`batch_delay_ms` has no effect without `batch`"):
-        serve_models(models, batch_delay_ms=5)
+        apart(serve_models, models, batch_delay_ms=5)
     with pytest.raises(ValueError, match="`max_held_mb` must be at least `max_body_mb`, 999"):
-        serve_models(models, max_body_mb=999)
+        apart(serve_models, models, max_body_mb=999)
     (tmp_path / "keys").write_text("# nobody\n")
     with pytest.raises(ValueError, match="holds no key, so nobody could ask. Add one by: kerasr"):
-        serve_models(models, port=0, keys=tmp_path / "keys")
+        apart(serve_models, models, port=0, keys=tmp_path / "keys")
     (tmp_path / "none" / "tiles" / "1").mkdir(parents=True)
     with pytest.raises(ValueError, match="Not every model can be served. tiles 1: .*no saved mode"):
-        serve_models(tmp_path / "none", port=0)
+        apart(serve_models, tmp_path / "none", port=0)

@@ -25,7 +25,7 @@ def doubled(examples):
     return {"scores": examples * 2}
 
 
-def test_each_gets_its_own_answer_and_only_the_poison_fails():
+def test_each_gets_its_own_answer_and_only_the_poison_fails(apart):
     async def everything():
         sizes = []
         lane = Lane(2, 64, 60)
@@ -36,7 +36,7 @@ def test_each_gets_its_own_answer_and_only_the_poison_fails():
         lane.close()
         return sizes, asked, answers
 
-    sizes, asked, answers = asyncio.run(everything())
+    sizes, asked, answers = apart(asyncio.run, everything())
     for number, (one, answer) in enumerate(zip(asked, answers, strict=True)):
         if number == 13:
             assert isinstance(answer, kr.DataError)
@@ -45,7 +45,7 @@ def test_each_gets_its_own_answer_and_only_the_poison_fails():
     assert max(sizes) >= 16 and sum(sizes) == sum(map(len, asked)) - 2
 
 
-def test_texts_of_other_lengths_are_computed_apart_and_too_many_refused():
+def test_texts_of_other_lengths_are_computed_apart_and_too_many_refused(apart):
     async def everything():
         lane = Lane(1, 3, 60)
         batcher = Batcher(doubled, lane, 100, 0.01, lambda size: None)
@@ -58,7 +58,7 @@ def test_texts_of_other_lengths_are_computed_apart_and_too_many_refused():
         lane.close()
         return found
 
-    assert asyncio.run(everything()) == [(1, 2), (1, 3), (1, 2)]
+    assert apart(asyncio.run, everything()) == [(1, 2), (1, 3), (1, 2)]
 
 
 def test_what_waits_and_is_held_has_an_end():
@@ -70,7 +70,7 @@ def test_what_waits_and_is_held_has_an_end():
     held.take(10)
 
 
-def test_what_has_waited_too_long_is_not_computed():
+def test_what_has_waited_too_long_is_not_computed(apart):
     async def everything():
         lane, computed = Lane(1, 3, 0.05), []
         waits = [lane.run(lambda: time.sleep(0.3)), lane.run(lambda: computed.append(1))]
@@ -79,7 +79,7 @@ def test_what_has_waited_too_long_is_not_computed():
         lane.close()
         return found[1], computed, lane.held
 
-    refused, computed, held = asyncio.run(everything())
+    refused, computed, held = apart(asyncio.run, everything())
     assert isinstance(refused, Refused) and computed == [] and held == 0
     assert "It has waited for more than 0.05 seconds. Send it again later" in str(refused)
     assert refused.headers["Retry-After"] == "1"
