@@ -1,7 +1,9 @@
 """What commands do with photos, and what with texts: one option chooses between them."""
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -9,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasrecipes.console import bar
 from kerasrecipes.errors import DataError, printable
 
 if TYPE_CHECKING:
+    from kerasrecipes.serve.predictor import Prediction
     from kerasrecipes.training.fine_tune import Tools
 
 STDIN = "-"
@@ -79,7 +83,7 @@ def sources_of(given: list[str], text: str | None, *, texts: bool) -> Iterator[s
         raise typer.BadParameter("there is no table of texts.", param_hint="'--text'")
     for one in given:
         if not texts:
-            yield Path(one)
+            yield from (Path(line) for line in _lines()) if one == STDIN else [Path(one)]
         elif one == STDIN:
             yield from _lines()
         elif one in tables:
@@ -139,3 +143,37 @@ def _lines() -> Iterator[str]:
     for line in sys.stdin.buffer:
         if line.strip():
             yield line.decode("utf-8", "surrogateescape").rstrip("\r\n")
+
+
+class Counted:
+    """Predictions, counted and timed as they go by, with a bar where their output is a file.
+
+    Args:
+        found: The predictions.
+    """
+
+    def __init__(self, found: "Iterator[Prediction]"):
+        self._found = found
+        self.count = self.failed = 0
+        self._seconds = 0.0
+
+    def __iter__(self) -> "Iterator[Prediction]":
+        began = time.monotonic()
+        with bar("Predicting") if not sys.stdout.isatty() else nullcontext(_silent) as show:
+            for one in self._found:
+                self.count += 1
+                self.failed += bool(one.error)
+                self._seconds = time.monotonic() - began
+                show(self.count, None)
+                yield one
+
+    @property
+    def told(self) -> str:
+        """How many there were, and how fast it went."""
+        rate = self.count / max(self._seconds, 1e-9)
+        failed = f", {self.failed} of them not usable" * bool(self.failed)
+        return f"{self.count} in {self._seconds:.1f} s, {rate:,.1f} per second{failed}."
+
+
+def _silent(done: int, of: int | None) -> None:
+    """Show nothing where lines are printed anyway."""

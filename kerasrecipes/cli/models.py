@@ -3,12 +3,14 @@
 import json
 import sys
 import textwrap
+from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.kinds import TextColumn, is_table, sources_of, texts_of
+from kerasrecipes.cli.kinds import Counted, TextColumn, is_table, sources_of, texts_of
 from kerasrecipes.cli.options import (
     AnyBackbone,
     Json,
@@ -20,12 +22,28 @@ from kerasrecipes.cli.options import (
 )
 from kerasrecipes.errors import printable
 
+if TYPE_CHECKING:
+    from kerasrecipes.serve.predictor import Prediction
+
 Quantization = Annotated[
     str | None,
     typer.Option(
         help="float32, float16, dynamic, int8 or int4; else float32, or, for texts, dynamic."
     ),
 ]
+# From so many on, people want to know how fast it went.
+_MANY = 100
+
+
+class Form(StrEnum):
+    """How predictions are written."""
+
+    TEXT = "text"
+    CSV = "csv"
+    JSONL = "jsonl"
+    TABLE = "table"
+
+
 # Of a text that is printed beside its answer.
 _WIDTH = 100
 Signatures = Annotated[
@@ -217,8 +235,8 @@ def predict(
     photos: Annotated[
         list[str],
         typer.Argument(
-            help="Photos, and folders of photos. For texts: texts, tables, .txt files, or - for "
-            "the lines of the standard input."
+            help="Photos, folders of photos, patterns in quotes, or - for a path in each line of "
+            "the standard input. For texts: texts, tables, .txt files, or - for its lines."
         ),
     ],
     text: TextColumn = None,
@@ -226,25 +244,46 @@ def predict(
         str | None, typer.Option(help="Which export, e.g. onnx-float32; else the smallest .tflite.")
     ] = None,
     as_json: Json = False,
+    form: Annotated[
+        Form, typer.Option("--format", help="Lines of text, CSV, JSON lines, or aligned columns.")
+    ] = Form.TEXT,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="So many classes in the scores; else all.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Threads that read and predict at the same time.")
+    ] = 1,
 ) -> None:
     """Say what photos show, or texts mean, by the exported file, without tensorflow.
 
     A SavedModel alone needs it. Exits with 1 if a photo or text could not be used.
     """
     from kerasrecipes.serve.predictor import Predictor
+    from kerasrecipes.serve.rows import write_csv, write_table
 
-    failed = False
     predictor = Predictor(model, export=export)
-    for found in predictor.iterate(sources_of(photos, text, texts=predictor.reads_texts)):
-        failed |= bool(found.error)
-        if as_json:
-            print(json.dumps(found.to_dict()), flush=True)
-        elif found.error:
-            print(f"{printable(found.path)}: {printable(found.error)}", file=sys.stderr)
-        else:
-            print(f"{found.said}  {printable(_in_a_line(found.path))}")
-    if failed:
+    sources = sources_of(photos, text, texts=predictor.reads_texts)
+    counted = Counted(predictor.iterate(sources, top, workers=workers))
+    if form is Form.CSV:
+        write_csv(predictor, counted, sys.stdout)
+    elif form is Form.TABLE:
+        write_table(counted, sys.stdout)
+    else:
+        _write_lines(counted, as_json or form is Form.JSONL)
+    if form is not Form.TEXT or counted.count > _MANY:
+        print(counted.told, file=sys.stderr)
+    if counted.failed:
         raise typer.Exit(1)
+
+
+def _write_lines(found: "Iterable[Prediction]", as_json: bool) -> None:
+    for one in found:
+        if as_json:
+            print(json.dumps(one.to_dict()), flush=True)
+        elif one.error:
+            print(f"{printable(one.path)}: {printable(one.error)}", file=sys.stderr)
+        else:
+            print(f"{one.said}  {printable(_in_a_line(one.path))}")
 
 
 def explain(

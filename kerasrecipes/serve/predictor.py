@@ -1,8 +1,9 @@
 """Labels for photos or texts, from the file that also runs on the phone. Without tensorflow."""
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,12 @@ from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import NUMBER
 from kerasrecipes.data.modality import get_modality
-from kerasrecipes.errors import DataError, listed, printable, unknown_name
+from kerasrecipes.errors import DataError, is_number, listed, printable, unknown_name
 from kerasrecipes.export import ExportFormat, LoadedModel, find_format, get_format
 from kerasrecipes.export.checks import check_loaded
 from kerasrecipes.heads import get_task
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
+from kerasrecipes.serve.sources import Sources, as_several, in_order
 
 if TYPE_CHECKING:
     from kerasrecipes.bundles.bundle import BundleFolder
@@ -144,67 +146,55 @@ class Predictor:
         return self._modality.written
 
     @named
-    def predict(
-        self,
-        photos: str | Path | bytes | Iterable[str | Path | bytes],
-        top: int | None = None,
-    ) -> list[Prediction]:
+    def predict(self, photos: Any, top: int | None = None, *, workers: int = 1) -> list[Prediction]:
         """Predict photos, folders of photos, or both; or texts.
 
         Args:
-            photos: Paths of photos and folders (searched with their subfolders; links are not
-                followed), or the bytes of photos. For a model for texts, the texts; a `Path` is a
-                `.txt` file with one text, or a folder of such.
+            photos: One or several of: paths of photos and folders (searched with their subfolders;
+                links are not followed), patterns such as `"photos/*.jpg"`, the bytes of photos,
+                arrays of one photo or several, Pillow pictures, open files. For a model for texts,
+                the texts; a `Path` is a `.txt` file with one text, or a folder of such.
             top: Keep only this many classes in `scores`; all by default.
+            workers: Number of threads that read and predict at the same time.
 
         Returns:
             One prediction per photo, in order. A photo that cannot be used gets one with the
             reason in `error`; the others are not affected.
 
         Raises:
-            ValueError: If `top` is not a positive whole number.
+            ValueError: If `top` or `workers` is not a positive whole number.
         """
-        return list(self.iterate(photos, top))
+        return list(self.iterate(photos, top, workers=workers))
 
     @named
     def iterate(
-        self,
-        photos: str | Path | bytes | Iterable[str | Path | bytes],
-        top: int | None = None,
+        self, photos: Any, top: int | None = None, *, workers: int = 1
     ) -> Iterator[Prediction]:
         """Predict like `predict`, one at a time, for folders of any size.
 
         Args:
             photos: As in `predict`.
             top: As in `predict`.
+            workers: As in `predict`.
 
         Returns:
-            An iterator over the predictions.
+            An iterator over the predictions, in order.
 
         Raises:
-            ValueError: If `top` is not a positive whole number.
+            ValueError: If `top` or `workers` is not a positive whole number.
         """
-        if top is not None and (not isinstance(top, int) or top < 1):
-            raise ValueError(f"`top` must be a whole number ≥ 1, received {top!r}.")
-        sources = [photos] if isinstance(photos, str | Path | bytes) else photos
-        return (found for source in sources for found in self._answers(source, top))
+        for name, value in (("top", top), ("workers", workers)):
+            if value is not None and not is_number(value, 1, math.inf, whole=True):
+                raise ValueError(f"`{name}` must be a whole number ≥ 1, received {value!r}.")
+        sources = Sources(self._modality, self._modality.preparation(self.input.preparation))
+        each = (one for source in as_several(photos) for one in sources.each(source))
+        return in_order(partial(self._answer, top), each, workers)
 
-    def _answers(self, source: str | Path | bytes, top: int | None) -> Iterator[Prediction]:
-        is_text = self._modality.written and isinstance(source, str)
-        if isinstance(source, bytes) or is_text or not os.path.isdir(source):
-            yield self._answer(source, top)
-            return
-        found = False
-        for path in self._modality.find(Path(source)):
-            found = True
-            yield self._answer(path, top)
-        if not found:
-            noun = self._modality.noun[1]
-            yield Prediction(str(source), error=f"The folder '{printable(source)}' has no {noun}.")
-
-    def _answer(self, source: str | Path | bytes, top: int | None) -> Prediction:
-        name = "" if isinstance(source, bytes) else str(source)
+    def _answer(self, top: int | None, named: tuple[str, Any]) -> Prediction:
+        name, source = named
         try:
+            if isinstance(source, DataError):
+                raise source
             one = self.decode(source)
         except DataError as error:
             return Prediction(name, error=str(error))

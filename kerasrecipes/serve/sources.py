@@ -1,0 +1,146 @@
+"""What a model can be asked about: files, folders, patterns, arrays, pictures, open files."""
+
+import glob
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kerasrecipes.data.modality import Modality
+from kerasrecipes.errors import DataError, printable
+from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.sources.pixels import Pixels, from_picture
+from kerasrecipes.photos.sources.png import encode_png
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+def as_several(given: Any) -> Iterable[Any]:
+    """Return what was given as several sources, also where it is one."""
+    one = (
+        isinstance(given, str | Path | bytes | np.ndarray) or _is_picture(given) or _is_file(given)
+    )
+    return [given] if one else given
+
+
+class Sources:
+    """Turns what people pass into single examples: `(name, path or bytes or text)`.
+
+    Args:
+        modality: The kind of data that the model reads.
+        policy: How pictures become pixels.
+    """
+
+    def __init__(self, modality: Modality, policy: object):
+        self._modality = modality
+        self._policy = policy if isinstance(policy, DecodePolicy) else DecodePolicy()
+        self._pixels = Pixels("photos")
+
+    def each(self, source: Any) -> Iterator[tuple[str, Any]]:
+        """Yield the examples of one source; of one that cannot be used, the error in its place.
+
+        Args:
+            source: A path, a folder, a pattern such as `"photos/*.jpg"`, bytes, an array of one or
+                several photos, a Pillow picture, or an open file. For texts, a text.
+        """
+        if isinstance(source, bytes):
+            yield "", source
+        elif isinstance(source, str) and self._modality.written:
+            yield source, source
+        elif isinstance(source, str | os.PathLike):
+            yield from self._paths(source)
+        else:
+            yield from self._made(source)
+
+    def _paths(self, source: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
+        name = os.fspath(source)
+        if os.path.isdir(name):
+            places = [Path(name)]
+        elif glob.has_magic(name) and not os.path.lexists(name):
+            places = [Path(one) for one in sorted(glob.glob(name, recursive=True))]
+            if not places:
+                yield name, DataError(f"Nothing is called like '{printable(name)}'.")
+        else:
+            yield name, source
+            return
+        for place in places:
+            if not place.is_dir():
+                yield str(place), place
+                continue
+            path = None
+            for path in self._modality.find(place):
+                yield str(path), path
+            if path is None:
+                noun = self._modality.noun[1]
+                yield str(place), DataError(f"The folder '{printable(place)}' has no {noun}.")
+
+    def _made(self, source: Any) -> Iterator[tuple[str, Any]]:
+        name = getattr(source, "name", "") if _is_file(source) else ""
+        name = name if isinstance(name, str) else ""
+        try:
+            yield from ((name, data) for data in self._bytes(source))
+        except (DataError, ValueError, OSError) as error:
+            yield name, error if isinstance(error, DataError) else DataError(str(error))
+
+    def _bytes(self, source: Any) -> Iterator[bytes]:
+        """Yield the files that what is no path stands for."""
+        if _is_file(source):
+            data = source.read()
+            if not isinstance(data, bytes):
+                raise DataError("An open file gave text. Open it with 'rb'.")
+            yield data
+            return
+        if self._modality.name != "photos":
+            noun = self._modality.noun[1]
+            raise DataError(f"The model reads {noun}, and this is a {type(source).__name__}.")
+        if _is_picture(source):
+            yield encode_png(from_picture(source, self._policy))
+            return
+        if not isinstance(source, np.ndarray):
+            raise DataError(
+                f"This is a {type(source).__name__}, and no path, bytes, array, picture or open "
+                "file of a photo."
+            )
+        single = source.ndim == 2 or (source.ndim == 3 and source.shape[-1] in {1, 3})
+        for photo in self._pixels.each([source] if single else source):
+            yield encode_png(photo)
+
+
+def in_order(work: Callable[[_T], _R], items: Iterable[_T], workers: int) -> Iterator[_R]:
+    """Do work on items in threads, and yield what comes of it in their order.
+
+    No more items are taken than there are threads for, twice over, so that there may be any number.
+
+    Args:
+        work: What to do with one item.
+        items: The items.
+        workers: Number of threads; with 1, all is done in this one.
+    """
+    if workers == 1:
+        yield from map(work, items)
+        return
+    waiting: deque[Future[_R]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for one in waiting:
+                one.cancel()
+
+
+def _is_picture(source: Any) -> bool:
+    return hasattr(source, "getbands") and hasattr(source, "mode")
+
+
+def _is_file(source: Any) -> bool:
+    return callable(getattr(source, "read", None)) and not isinstance(source, Path)
