@@ -1,6 +1,6 @@
 """Between which values the activations of a model lie, measured on photos."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from kerasrecipes.quantization.plan import QuantizationPlan
 
 if TYPE_CHECKING:
     import keras
+
+Probe = Callable[[np.ndarray], list[Any]]
 
 # More photos hardly move a mean, and each costs a forward pass.
 PHOTOS = 64
@@ -37,8 +39,12 @@ def measure_ranges(
     if not plan.ranged:
         return {}
     tensors = tensors_of(folded, plan.ranged)
-    ends = [keras.ops.stack([keras.ops.min(t), keras.ops.max(t)]) for t in tensors.values()]
-    probe = keras.Model(folded.input, ends)
+    inner = keras.Model(folded.input, [*tensors.values()])
+
+    def probe(batch: np.ndarray) -> list[Any]:
+        found = keras.tree.flatten(inner(batch))
+        return [keras.ops.stack([keras.ops.min(t), keras.ops.max(t)]) for t in found]
+
     batches = mean_answers(probe, calibration)
     extremes = np.zeros((1, *calibration.shape[1:]), np.float32)
     extremes[:, ::2] = 255
@@ -58,26 +64,25 @@ def tensors_of(model: "keras.Model", names: Collection[str]) -> dict[str, Any]:
     }
 
 
-def mean_answers(probe: "keras.Model", photos: np.ndarray) -> list[np.ndarray]:
-    """Average what a model says about batches of photos; see `answers_by_batch`."""
+def mean_answers(probe: Probe, photos: np.ndarray) -> list[np.ndarray]:
+    """Average what is said about batches of photos; see `answers_by_batch`."""
     return [np.mean(values, axis=0) for values in answers_by_batch(probe, photos)]
 
 
-def answers_by_batch(probe: "keras.Model", photos: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    """Ask a model about batches of photos, some of them spread over all.
+def answers_by_batch(probe: Probe, photos: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Ask about batches of photos, some of them spread over all.
 
     Args:
-        probe: A model with any number of outputs without an axis for the photo.
+        probe: Gives any number of arrays without an axis for the photo. It computes them behind a
+            model, not in its graph, where the names of new operations can be those of old ones.
         photos: Values 0…255, shape `(n, height, width, 3)`.
 
     Returns:
         For each output, what it was for each batch.
     """
-    import keras
-
     some = photos[:: -(-len(photos) // PHOTOS)]
     answers = [
-        [np.asarray(output) for output in keras.tree.flatten(probe(batch))]
+        [np.asarray(output) for output in probe(batch)]
         for batch in np.array_split(np.asarray(some, np.float32), -(-len(some) // BATCH))
     ]
     return list(zip(*answers, strict=True))

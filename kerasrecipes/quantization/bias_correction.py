@@ -77,16 +77,22 @@ def shift_biases(
     chosen = [node for node in nodes if _can_be_shifted(node, plan)]
     if not chosen:
         return
-    means = []
+    inner = keras.Model(folded.input, [node.input_tensors[0] for node in chosen])
+    rounding: list[Any] = []
     for node in chosen:
-        (exact,) = node.input_tensors
-        rounded, maker = exact, maker_of(exact, makers)
+        maker = maker_of(node.input_tensors[0], makers)
+        levels = None
         if maker in ranges:
             levels = ActivationRange()
             levels.set_range(*ranges[maker])
-            rounded = levels(exact)
-        means.append(ops.stack([ops.mean(values, axis=(0, 1, 2)) for values in (exact, rounded)]))
-    found = mean_answers(keras.Model(folded.input, means), calibration)
+        rounding.append(levels)
+
+    def probe(batch: np.ndarray) -> list[Any]:
+        taken = zip(keras.tree.flatten(inner(batch)), rounding, strict=True)
+        both = ((exact, exact if levels is None else levels(exact)) for exact, levels in taken)
+        return [ops.stack([ops.mean(one, axis=(0, 1, 2)) for one in pair]) for pair in both]
+
+    found = mean_answers(probe, calibration)
     for node, (exact, rounded) in zip(chosen, found, strict=True):
         _shift(node.operation, exact, rounded)
 

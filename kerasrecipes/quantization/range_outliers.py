@@ -77,9 +77,12 @@ def find_range_outliers(model: "keras.Model", calibration: np.ndarray) -> tuple[
     tensors = tensors_of(folded, plan.ranged - plan.pixels)
     if not tensors:
         return ()
-    batches = answers_by_batch(
-        keras.Model(folded.input, [_ends(tensor) for tensor in tensors.values()]), calibration
-    )
+    inner = keras.Model(folded.input, [*tensors.values()])
+
+    def probe(batch: np.ndarray) -> list[Any]:
+        return [_ends(found) for found in keras.tree.flatten(inner(batch))]
+
+    batches = answers_by_batch(probe, calibration)
     found = []
     for name, ends in zip(tensors, map(np.stack, batches), strict=True):
         # Zero is in every range, for the sake of padding.

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import kerasrecipes as kr
+from kerasrecipes.export.tflite.layers import read_layers
 from tiny_backbone import tiny_backbone
 
 
@@ -123,6 +124,35 @@ def test_good_photos_alone_are_enough(sides, tmp_path):
     np.testing.assert_array_equal(scores.argmax(axis=1) == 1, recipe.novelty(sides[3]).is_new)
     bundle = recipe.save(tmp_path / "good")
     assert bundle.export("tflite").verification["passed"]
+
+
+def test_in_8_bits_novelty_is_what_it_was(sides, tmp_path):
+    """Its distances have squares and logarithms, which stay in float."""
+    import keras
+
+    def graph(photo):
+        from keras import layers
+
+        x = layers.Rescaling(1 / 128, -127 / 128, name="scale")(photo)
+        for i in range(6):
+            options = {"padding": "same", "activation": "relu", "name": f"block{i}_conv"}
+            x = layers.Conv2D(16, 3, 2 if i in (0, 3) else 1, **options)(x)
+        return x
+
+    blocks = tuple(f"block{i}_.+" for i in range(6))
+    recipe = detector(backbone=tiny_backbone(build_graph=graph, blocks=blocks))
+    recipe.fit(only_good(sides[0]), only_good(sides[1]), verbose=False)
+    recipe.evaluate(sides[3])
+    bundle = recipe.save(tmp_path / "good")
+    keras.utils.clear_session()  # as in a new process, which counts names of operations from 0
+    record = bundle.export("tflite", "int8")
+    layers = {one.name: one.weights for one in read_layers(record.path.read_bytes())}
+    assert {layers[name] for name in layers if name.startswith("novelty")} == {"float32"}
+    assert [layers[name] for name in layers if "block5" in name] == ["int8"]
+    good = only_good(sides[3])
+    said = kr.Predictor(record.path).predict([one.path for one in good.photos])
+    off = np.abs([one.novelty for one in said] - recipe.novelty(good).scores)
+    assert np.median(off) < 0.25
 
 
 def test_what_cannot_be_kept_is_refused_before_training(sides):

@@ -11,7 +11,7 @@ from kerasrecipes.environment import silenced
 from kerasrecipes.errors import VerificationError
 from kerasrecipes.export.checks import answers_of
 from kerasrecipes.export.tflite.four_bits import round_weights_to_four_bits
-from kerasrecipes.export.tflite.graph import float_beginning, float_head
+from kerasrecipes.export.tflite.graph import float_answers, float_beginning, float_head
 from kerasrecipes.export.tflite.layers import output_tensors
 from kerasrecipes.surgery.refusals import why_refused
 
@@ -73,7 +73,8 @@ def convert(
     run = converter.convert
     if calibrated:
         converter.representative_dataset = lambda: _batches(photos)
-        run = partial(_int8, converter, kept)
+        others = [one.name for one in contract.outputs[1:] if not one.decides]
+        run = partial(_int8, converter, kept, others)
     content = with_plain_errors(run, model)
     if quantization == "int4":
         return round_weights_to_four_bits(content, keep_int8 or (), kept)
@@ -140,8 +141,10 @@ def _one_input(model: "keras.Model", contract: "Contract") -> "keras.Model":
     return keras.Model(given, answers, name="classifier")
 
 
-def _int8(converter: "tf.lite.TFLiteConverter", kept: frozenset[str]) -> bytes:
-    """Quantize to 8 bits, but leave the small ends of the model and `kept` layers in float.
+def _int8(
+    converter: "tf.lite.TFLiteConverter", kept: frozenset[str], others: Collection[str]
+) -> bytes:
+    """Quantize to 8 bits, but leave the small ends, `kept` layers and other answers in float.
 
     Rounding the photo, the pooled features and the probabilities to 256 levels costs accuracy
     and saves next to nothing. Only TensorFlow's debugger can exempt single operators.
@@ -151,6 +154,7 @@ def _int8(converter: "tf.lite.TFLiteConverter", kept: frozenset[str]) -> bytes:
     debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
     content = debugger.calibrated_model
     exempt = float_beginning(content) + float_head(content) + output_tensors(content, kept)
+    exempt += float_answers(content, others)
     debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=exempt)
     return debugger.get_nondebug_quantized_model()
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -203,6 +204,38 @@ def float_head(content: bytes) -> list[str]:
             if not operator.pools:
                 wanted.update(operator.inputs)
     return list(names)
+
+
+def float_answers(content: bytes, names: Collection[str]) -> list[str]:
+    """Name the operators of layers that are named after an answer, and what goes with them.
+
+    That is all behind them, and the pooling and arithmetic before them that nothing else needs: a
+    distance from good examples has squares and logarithms, for which 256 levels are too few.
+
+    Args:
+        content: A converted model without quantization.
+        names: Answers besides the one that the model was trained for.
+
+    Returns:
+        The names of their output tensors.
+    """
+    operators, _ = _operators(content)
+    found: dict[int, str] = {}
+    for operator in operators:
+        layers = operator.tensor.replace(";", "/").split("/")
+        theirs = any(layer.startswith(tuple(names)) for layer in layers)
+        if theirs or found.keys() & set(operator.inputs):
+            found[operator.output] = operator.tensor
+    takers: dict[int, set[int]] = {}
+    for operator in reversed(operators):
+        # Two maps are added in the network itself.
+        plain = operator.name in _HEAD and (operator.name != "ADD" or operator.constant_bytes)
+        after = takers.get(operator.output, set())
+        if plain and after and after <= found.keys():
+            found[operator.output] = operator.tensor
+        for tensor in operator.inputs:
+            takers.setdefault(tensor, set()).add(operator.output)
+    return list(found.values())
 
 
 def _answers(content: bytes) -> list[int]:
