@@ -37,8 +37,8 @@ def predictions(on, rows=5):
 
 
 def test_all_names_are_walked():
-    assert len(NAMES) == len(list(_REGISTRY)) == 15
-    assert len(OURS) == 9
+    assert len(NAMES) == len(list(_REGISTRY)) == 16
+    assert len(OURS) == 10
 
 
 @pytest.mark.parametrize("name", list(_REGISTRY))

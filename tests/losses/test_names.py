@@ -11,6 +11,7 @@ from kerasrecipes.losses import can_smooth, check_loss, get_loss, list_losses
 
 def test_the_names():
     assert list_losses() == [
+        "adaptive_focal",
         "balanced_softmax",
         "cross_entropy",
         "expected_cost",
@@ -50,7 +51,7 @@ def test_yes_or_no_without_weights_is_kerass_own():
     ("arguments", "options", "complaint"),
     [
         (["focul"], {}, "Unknown loss 'focul'. Did you mean 'focal'"),
-        (["arcface"], {}, "'arcface' works on cosines, not on logits. Choose from: 'balanced"),
+        (["arcface"], {}, "'arcface' works on cosines, not on logits. Choose from: 'adaptive"),
         (["ldam", "embeddings"], {}, "'ldam' works on logits, not on embeddings"),
         (["focal"], {"gama": 3}, "no option 'gama'. Did you mean 'gamma'. Its options: 'alpha', "),
         (["cross_entropy"], {"gamma": 3}, "'cross_entropy' has no option 'gamma'. It has none."),
