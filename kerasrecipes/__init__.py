@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from kerasrecipes.bundles.export_record import ExportRecord as ExportRecord
     from kerasrecipes.bundles.versions import check_model_folder as check_model_folder
     from kerasrecipes.choosing.ablation import Ablation as Ablation, ablate_recipe as ablate_recipe
+    from kerasrecipes.choosing.families import (
+        FamilyRecommendation as FamilyRecommendation,
+        recommend_family as recommend_family,
+    )
     from kerasrecipes.choosing.probe import probe_backbone as probe_backbone
     from kerasrecipes.choosing.recommend import recommend_backbone as recommend_backbone
     from kerasrecipes.choosing.recommendation import Recommendation as Recommendation
@@ -201,6 +205,10 @@ if TYPE_CHECKING:
         register_recipe as register_recipe,
     )
     from kerasrecipes.training.recipe import Recipe as Recipe
+    from kerasrecipes.training.signals.fine_tune import train_signals as train_signals
+    from kerasrecipes.training.signals.sequence_classifier import (
+        SequenceClassifier as SequenceClassifier,
+    )
     from kerasrecipes.training.texts.fine_tune import fine_tune_texts as fine_tune_texts
     from kerasrecipes.training.texts.text_classifier import TextClassifier as TextClassifier
     from kerasrecipes.verify import (
@@ -226,6 +234,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "bundles.versions": "check_model_folder",
         "bundles.export_record": "ExportRecord",
         "choosing.ablation": "Ablation ablate_recipe",
+        "choosing.families": "FamilyRecommendation recommend_family",
         "choosing.probe": "probe_backbone",
         "choosing.recommend": "recommend_backbone",
         "choosing.recommendation": "Recommendation",
@@ -285,6 +294,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "training.loading": "adopt_model load_recipe register_recipe",
         "training.linear.probe": "ProbeResult",
         "training.recipe": "Recipe",
+        "training.signals.fine_tune": "train_signals",
+        "training.signals.sequence_classifier": "SequenceClassifier",
         "training.texts.fine_tune": "fine_tune_texts",
         "training.texts.text_classifier": "TextClassifier",
         "verify": "Benchmark Latency Tolerance Verification benchmark_bundle "

@@ -16,6 +16,7 @@ from children import end_child, start_child
 from textures import make
 from tiny_backbone import tiny_backbone
 from tiny_bert import draw_texts, tiny_bert, write_table
+from tiny_signals import tiny_net, write_recordings
 
 __all__ = ["browser", "end_child", "make", "open_page", "start_child"]  # fixtures
 
@@ -122,6 +123,41 @@ def text_fitted(ticket_sets):
 def text_bundle(text_fitted, tmp_path_factory):
     """Its bundle, with the usual `.tflite` file; not to be changed."""
     bundle = text_fitted.save(tmp_path_factory.mktemp("models") / "tickets")
+    bundle.export()
+    return bundle
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory) -> Path:
+    """A folder with 20 recordings of each of three movements; not to be changed."""
+    return write_recordings(tmp_path_factory.mktemp("recordings") / "moves")
+
+
+@pytest.fixture(scope="session")
+def signal_sets(recordings):
+    """The recordings, split into training, validation and test sets."""
+    from kerasrecipes import scan_signals, split_signals
+
+    return split_signals(scan_signals(recordings), test_fraction=0.25, val_fraction=0.25)
+
+
+@pytest.fixture(scope="session")
+def signal_fitted(signal_sets):
+    """A fitted `SequenceClassifier` that was measured on its test; not to be changed."""
+    from kerasrecipes import SequenceClassifier, UnfreezeSchedule
+
+    train, val, test = signal_sets
+    schedule = UnfreezeSchedule.full(12, 0.03)
+    recipe = SequenceClassifier(tiny_net(), schedule=schedule, batch_size=8)
+    recipe.fit(train, val, verbose=False)
+    recipe.evaluate(test)
+    return recipe
+
+
+@pytest.fixture(scope="session")
+def signal_bundle(signal_fitted, tmp_path_factory):
+    """Its bundle, with the usual `.tflite` file; not to be changed."""
+    bundle = signal_fitted.save(tmp_path_factory.mktemp("models") / "moves")
     bundle.export()
     return bundle
 

@@ -10,12 +10,17 @@ from kerasrecipes.lazy import lazy_names
 from kerasrecipes.registry import Registry
 
 if TYPE_CHECKING:
+    from kerasrecipes.backbones.signals.signal_backbone import SignalBackbone as SignalBackbone
     from kerasrecipes.backbones.texts.text_backbone import TextBackbone as TextBackbone
     from kerasrecipes.backbones.weights_files import save_npz as save_npz
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
-    {"texts.text_backbone": "TextBackbone", "weights_files": "save_npz"},
+    {
+        "signals.signal_backbone": "SignalBackbone",
+        "texts.text_backbone": "TextBackbone",
+        "weights_files": "save_npz",
+    },
     own="Backbone BackboneSpec get_backbone list_backbones register_backbone usable_backbones",
 )
 
@@ -44,7 +49,19 @@ _TEXTS: Registry[Backbone] = Registry(
     check=_check_spec,
     group="kerasrecipes.backbones.texts",
 )
-_REGISTRIES: dict[str, Registry[Any]] = {"photos": _REGISTRY, "texts": _TEXTS}
+_SIGNALS: Registry[Backbone] = Registry(
+    f"{__name__}.signals",
+    "SPECS",
+    "backbone for signals",
+    "kerasrecipes.list_backbones('signals'), or kerasrecipes ls",
+    check=_check_spec,
+    group="kerasrecipes.backbones.signals",
+)
+_REGISTRIES: dict[str, Registry[Any]] = {
+    "photos": _REGISTRY,
+    "texts": _TEXTS,
+    "signals": _SIGNALS,
+}
 
 
 def _registry(modality: str) -> Registry[Any]:
@@ -61,7 +78,7 @@ def list_backbones(modality: str = "photos") -> list[str]:
     `"cv:<preset>"` (KerasCV), whose catalogues belong to those packages.
 
     Args:
-        modality: What they read: `"photos"` or `"texts"`.
+        modality: What they read: `"photos"`, `"texts"` or `"signals"`.
 
     Raises:
         ValueError: If there is no such kind of data.
@@ -113,7 +130,7 @@ def get_backbone(name: str | Backbone, modality: str = "photos") -> Any:
             `"cv:<preset>"`. The last two read the preset's configuration, which for
             a preset that is not on this machine means a download. A specification is
             returned as it is.
-        modality: What it is to read: `"photos"` or `"texts"`.
+        modality: What it is to read: `"photos"`, `"texts"` or `"signals"`.
 
     Returns:
         Its specification, a `BackboneSpec` for photos; call `build()` on it for the model.

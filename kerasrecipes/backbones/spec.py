@@ -13,6 +13,8 @@ from kerasrecipes.surgery.rebuilding import single_precision
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.data.examples import Examples
+
 ImageSize = tuple[int, int]
 
 
@@ -73,6 +75,14 @@ class Backbone:
     def check(self, size: Any = None, weights: str | Path | None = "default") -> None:
         """Raise what `build` would raise for its arguments, without building anything."""
         raise NotImplementedError
+
+    def suited(self, examples: "Examples") -> "Backbone":
+        """Return the backbone as it learns from these examples, whose scale it may have to know.
+
+        Args:
+            examples: What is trained on.
+        """
+        return self
 
     def block_of(self, layer_name: str) -> int | None:
         """Say which block a layer belongs to.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.kinds import ChosenRecipe, RecipeKind, TextColumn, kind_of
+from kerasrecipes.cli.kinds import SIGNALS, ChosenRecipe, RecipeKind, TextColumn, kind_of
 from kerasrecipes.cli.options import (
     FIT,
     FailOnLeak,
@@ -43,7 +43,7 @@ Callbacks = Annotated[
 ]
 
 
-@with_options(FIT)
+@with_options(FIT | {name: (kind, None) for name, kind in SIGNALS.items()})
 def train(
     context: typer.Context,
     photos: Photos,
@@ -63,7 +63,7 @@ def train(
     callback: Callbacks = None,
     **typed: Any,
 ) -> None:
-    """Fine-tune a backbone on photos, or on texts, evaluate it, and save it.
+    """Fine-tune a backbone on photos or texts, or train one on signals, evaluate it, and save it.
 
     With --run, the run keeps a recipe.toml that repeats it.
     """

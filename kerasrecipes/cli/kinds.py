@@ -1,4 +1,4 @@
-"""What commands do with photos, and what with texts: one option chooses between them."""
+"""What commands do with photos, texts and signals: one option chooses between them."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ from kerasrecipes.console import bar
 from kerasrecipes.errors import DataError, printable
 
 if TYPE_CHECKING:
-    from kerasrecipes.serve.predictor import Prediction
+    from kerasrecipes.serve.predictor import Prediction, Predictor
     from kerasrecipes.training.fine_tune import Tools
 
 STDIN = "-"
@@ -26,15 +26,51 @@ class RecipeKind(StrEnum):
 
     IMAGES = "image_classification"
     TEXTS = "text_classification"
+    SIGNALS = "sequence_classification"
 
 
 ChosenRecipe = Annotated[
-    RecipeKind, typer.Option("--recipe", help="What is learned from: photos, or texts.")
+    RecipeKind, typer.Option("--recipe", help="What is learned from: photos, texts or signals.")
 ]
 TextColumn = Annotated[
     str | None,
     typer.Option("--text", help="The table's column of texts, if it is not called text."),
 ]
+
+
+Stream = Annotated[
+    bool,
+    typer.Option(
+        "--stream",
+        help="Answer after each step of a recording, by a file with --signatures step; - for the "
+        "standard input, a line of numbers for each step.",
+    ),
+]
+Top = Annotated[int | None, typer.Option(min=1, help="So many classes in the scores; else all.")]
+Workers = Annotated[
+    int, typer.Option(min=1, max=64, help="Threads that read and predict at the same time.")
+]
+# How recordings are found in a source, and cut.
+SIGNALS: dict[str, Any] = {
+    "channels": Annotated[
+        str | None, typer.Option(help="The channels of recordings to read: x,y,z; else all.")
+    ],
+    "id": Annotated[
+        str | None, typer.Option("--id", help="The long table's column of recordings, if not id.")
+    ],
+    "time": Annotated[
+        str | None, typer.Option(help="The long table's column of times, if not time.")
+    ],
+    "rate": Annotated[
+        float | None, typer.Option(help="Steps per second of recordings that do not say it.")
+    ],
+    "window": Annotated[
+        int | None, typer.Option(help="Cut recordings into windows of so many steps.")
+    ],
+    "stride": Annotated[
+        int | None, typer.Option(help="Steps from one window to the next; else a window's.")
+    ],
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +90,11 @@ class Kind:
 
 def kind_of(chosen: RecipeKind) -> Kind:
     """Return what belongs to a kind of data; nothing of another kind is imported."""
+    if chosen is RecipeKind.SIGNALS:
+        from kerasrecipes.training.signals.fine_tune import SIGNAL_TOOLS, train_signals
+        from kerasrecipes.training.signals.sequence_classifier import SequenceClassifier
+
+        return Kind(SequenceClassifier, train_signals, SIGNAL_TOOLS)
     if chosen is RecipeKind.TEXTS:
         from kerasrecipes.training.texts.fine_tune import TEXT_TOOLS, fine_tune_texts
         from kerasrecipes.training.texts.text_classifier import TextClassifier
@@ -63,6 +104,25 @@ def kind_of(chosen: RecipeKind) -> Kind:
     from kerasrecipes.training.image_classifier import ImageClassifier
 
     return Kind(ImageClassifier, fine_tune_images, PHOTO_TOOLS)
+
+
+def refuse_columns(modality: str, asked: Iterable[str]) -> None:
+    """Refuse options that say nothing about a kind of data.
+
+    Args:
+        modality: E.g. `"texts"`.
+        asked: The options that were typed, by the names of settings.
+
+    Raises:
+        BadParameter: If one is about another kind of data.
+    """
+    from kerasrecipes.settings.split_rows import split_rows_of
+
+    known = {row.name for row in split_rows_of(modality)}
+    for name in asked:
+        if name not in known:
+            hint = f"'--{name.replace('_', '-')}'"
+            raise typer.BadParameter(f"it is not for {modality}.", param_hint=hint)
 
 
 def sources_of(given: list[str], text: str | None, *, texts: bool) -> Iterator[str | Path]:
@@ -111,6 +171,42 @@ def texts_of(sources: Iterable[str | Path]) -> Iterator[str]:
             yield one
         else:
             yield from map(read_text, MODALITY.find(one) if one.is_dir() else [one])
+
+
+def answers_of(
+    predictor: "Predictor",
+    given: list[str],
+    text: str | None,
+    stream: bool,
+    top: int | None,
+    workers: int,
+) -> "Iterator[Prediction]":
+    """Ask a model about what was typed: as a whole, or a recording step by step."""
+    if stream:
+        return (found for one in given for found in predictor.stream(steps_of(one), top))
+    sources = sources_of(given, text, texts=predictor.reads_texts)
+    return predictor.iterate(sources, top, workers=workers)
+
+
+def steps_of(given: str) -> "Path | Iterator[list[float]]":
+    """Return the recording that is to be fed step by step.
+
+    Args:
+        given: A file, or `-` for a line of numbers of the standard input for each step.
+    """
+    return _numbers() if given == STDIN else _there(Path(given))
+
+
+def _numbers() -> Iterator[list[float]]:
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        cells = line.decode("utf-8", "replace").strip().split(",")
+        try:
+            yield [float(cell) if cell.strip() else float("nan") for cell in cells]
+        except ValueError:
+            told = printable(",".join(cells))[:40]
+            raise DataError(
+                f"Line {number} of the standard input, '{told}', has no numbers."
+            ) from None
 
 
 def is_table(given: str | Path) -> bool:

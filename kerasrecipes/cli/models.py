@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.kinds import Counted, TextColumn, is_table, sources_of, texts_of
+from kerasrecipes.cli.kinds import (
+    Counted,
+    Stream,
+    TextColumn,
+    Top,
+    Workers,
+    answers_of,
+    is_table,
+    sources_of,
+    texts_of,
+)
 from kerasrecipes.cli.options import (
     AnyBackbone,
     Json,
@@ -48,7 +58,10 @@ class Form(StrEnum):
 _WIDTH = 100
 Signatures = Annotated[
     str | None,
-    typer.Option(help="What a .tflite does besides: embed (features), or embed,train (learns)."),
+    typer.Option(
+        help="What a .tflite does besides: embed (features), or embed,train (learns); of signals, "
+        "step (answers step by step)."
+    ),
 ]
 
 
@@ -243,27 +256,23 @@ def predict(
     export: Annotated[
         str | None, typer.Option(help="Which export, e.g. onnx-float32; else the smallest .tflite.")
     ] = None,
+    stream: Stream = False,
     as_json: Json = False,
     form: Annotated[
         Form, typer.Option("--format", help="Lines of text, CSV, JSON lines, or aligned columns.")
     ] = Form.TEXT,
-    top: Annotated[
-        int | None, typer.Option(min=1, help="So many classes in the scores; else all.")
-    ] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Threads that read and predict at the same time.")
-    ] = 1,
+    top: Top = None,
+    workers: Workers = 1,
 ) -> None:
-    """Say what photos show, or texts mean, by the exported file, without tensorflow.
+    """Say what photos show, texts mean or signals are, by the exported file, without tensorflow.
 
-    A SavedModel alone needs it. Exits with 1 if a photo or text could not be used.
+    A SavedModel alone needs it. Exits with 1 if one of them could not be used.
     """
     from kerasrecipes.serve.predictor import Predictor
     from kerasrecipes.serve.rows import write_csv, write_table
 
     predictor = Predictor(model, export=export)
-    sources = sources_of(photos, text, texts=predictor.reads_texts)
-    counted = Counted(predictor.iterate(sources, top, workers=workers))
+    counted = Counted(answers_of(predictor, photos, text, stream, top, workers))
     if form is Form.CSV:
         write_csv(predictor, counted, sys.stdout)
     elif form is Form.TABLE:

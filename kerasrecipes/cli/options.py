@@ -10,7 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.kinds import ChosenRecipe, RecipeKind, TextColumn, kind_of
+from kerasrecipes.cli.kinds import (
+    SIGNALS,
+    ChosenRecipe,
+    RecipeKind,
+    TextColumn,
+    kind_of,
+    refuse_columns,
+)
 
 # For a scheduler: how a command ends that found too little to tell.
 NOT_ENOUGH = 6
@@ -164,13 +171,15 @@ FIT: dict[str, tuple[Any, Any]] = {
 }
 
 
-def as_asked(**typed: str | None) -> dict[str, Any]:
+def as_asked(**typed: Any) -> dict[str, Any]:
     """Read the names of columns and classes as a recipe reads them, of those that were typed."""
-    from kerasrecipes.settings.split_rows import SPLIT_ROWS, TEXT_SPLIT_ROWS
+    from kerasrecipes.settings.split_rows import all_split_rows
 
-    kinds = {row.name: row.kind for row in (*SPLIT_ROWS, *TEXT_SPLIT_ROWS)}
+    rows = all_split_rows()
     return {
-        name: kinds[name].from_plain(value) for name, value in typed.items() if value is not None
+        name: rows[name].kind.from_plain(value)
+        for name, value in typed.items()
+        if value is not None
     }
 
 
@@ -193,28 +202,31 @@ def scanned(photos: Path, columns: dict[str, Any], **how: Any) -> tuple[Any, dic
 def with_columns(command: Command) -> Command:
     """Let a command choose which column of a table its photos are judged by.
 
-    It gets the options `--text`, `--label`, `--labels`, `--value` and `--labels-from`; `photos` are
-    scanned, for the model if there is one, when one is typed. Where there may be no model that says
-    what it takes, it gets `--recipe`, too.
+    It gets the options `--text`, `--label`, `--labels`, `--value` and `--labels-from`, and those of
+    recordings; `photos` are scanned, for the model if there is one, when one is typed. Where there
+    may be no model that says what it takes, it gets `--recipe`, too.
 
     Args:
         command: It has the argument `photos`, and perhaps `model`.
     """
+    own = inspect.signature(command).parameters
     added = {
         "text": TextColumn,
         "label": LabelColumn,
         "labels": LabelColumns,
         "value": ValueColumn,
         "labels_from": LabelsFrom,
+        # Where a command has channels of another kind, recordings are refused anyway.
+        **{name: kind for name, kind in SIGNALS.items() if name not in own},
     }
-    model = inspect.signature(command).parameters.get("model")
+    model = own.get("model")
     any_kind = {} if model and model.default is model.empty else {"recipe": ChosenRecipe}
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
         columns = as_asked(**{name: given.pop(name) for name in added})
         kind = given.pop("recipe", RecipeKind.IMAGES)
-        if columns or (kind is RecipeKind.TEXTS and given.get("model") is None):
+        if columns or (kind is not RecipeKind.IMAGES and given.get("model") is None):
             if given["photos"] is None:
                 raise typer.BadParameter("there are no photos. Name a table.")
             given["photos"] = _scan(given["photos"], given.get("model"), columns, kind)
@@ -251,16 +263,12 @@ def with_options(added: dict[str, tuple[Any, Any]]) -> Callable[[Command], Comma
 
 
 def _scan(photos: Path, model: Path | None, columns: dict[str, Any], kind: RecipeKind) -> Any:
-    """Scan photos, or texts where a model or somebody wants these."""
+    """Scan photos, or what else a model or somebody wants."""
     from kerasrecipes.release.bundle import Bundle
 
     bundle = None if model is None else Bundle.load(model)
-    texts = kind is RecipeKind.TEXTS if bundle is None else bundle.modality.written
-    for option, fits in (("text", texts), ("labels_from", not texts)):
-        if option in columns and not fits:
-            noun = "texts" if texts else "photos"
-            hint = f"'--{option.replace('_', '-')}'"
-            raise typer.BadParameter(f"it is not for {noun}.", param_hint=hint)
+    modality = kind_of(kind).recipe.modality if bundle is None else bundle.modality.name
+    refuse_columns(modality, columns)
     scan = kind_of(kind).tools.scan if bundle is None else bundle.scan
     return scan(photos, **columns)
 

@@ -5,7 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.kinds import ChosenRecipe, RecipeKind, TextColumn, kind_of
+from kerasrecipes.cli.kinds import (
+    SIGNALS,
+    ChosenRecipe,
+    RecipeKind,
+    TextColumn,
+    kind_of,
+    refuse_columns,
+)
 from kerasrecipes.cli.options import (
     Augment,
     ClassOrder,
@@ -22,10 +29,12 @@ from kerasrecipes.cli.options import (
     ValueColumn,
     as_asked,
     print_json,
+    with_options,
 )
 from kerasrecipes.errors import printable
 
 
+@with_options({name: (kind, None) for name, kind in SIGNALS.items()})
 def doctor(
     photos: Photos,
     recipe: ChosenRecipe = RecipeKind.IMAGES,
@@ -42,17 +51,18 @@ def doctor(
     seed: Seed = 0,
     fail_on_leak: FailOnLeak = False,
     as_json: Json = False,
+    **signals: Any,
 ) -> None:
-    """Say what is in a folder of photos or a table of texts, and what is wrong with it.
+    """Say what is in a folder of photos, a table of texts or recordings, and what is wrong.
 
     Exits with 1 if there is an error among the findings.
     """
     from dataclasses import replace
 
-    asked = as_asked(
-        label=label, labels=labels, value=value, classes=classes, labels_from=labels_from
-    )
-    kind, asked = kind_of(recipe), _for_its_scan(recipe, asked, text)
+    named = {"label": label, "labels": labels, "value": value, "text": text}
+    decided = {"classes": classes, "labels_from": labels_from}
+    kind, asked = kind_of(recipe), as_asked(**named, **decided, **signals)
+    refuse_columns(kind.recipe.modality, asked)
     found = kind.tools.scan(photos, **asked, group_by=group_by, max_unreadable_fraction=1.0)
     if fail_on_leak and split is None and not any(one.split for one in found.items):
         raise typer.BadParameter(
@@ -101,17 +111,6 @@ def review(
         with suppress(KeyboardInterrupt):
             server.serve_forever()
         print(f"\n{server.session.summary()}")
-
-
-def _for_its_scan(recipe: RecipeKind, asked: dict[str, Any], text: str | None) -> dict[str, Any]:
-    """Add the column of texts to what a scan is told, and refuse what it does not know."""
-    if recipe is RecipeKind.TEXTS:
-        if "labels_from" in asked:
-            raise typer.BadParameter("of texts it is not read yet.", param_hint="'--labels-from'")
-        return {**asked, "text": text}
-    if text is not None:
-        raise typer.BadParameter("photos have no column of texts.", param_hint="'--text'")
-    return asked
 
 
 def show_augmentation(
@@ -166,6 +165,9 @@ def _draw_sheet(photos: Path, to: Path, columns: dict[str, Any], augment: str, *
 
 def _refuse_idle(context: typer.Context, recipe: RecipeKind) -> None:
     """Refuse options that are about the other kind of data."""
+    if recipe is RecipeKind.SIGNALS:
+        told = "signals are not augmented yet, so there is nothing to show."
+        raise typer.BadParameter(told, param_hint="'--recipe'")
     texts = recipe is RecipeKind.TEXTS
     idle = ("image_size", "to", "overwrite") if texts else ("text", "backbone")
     for name in idle:

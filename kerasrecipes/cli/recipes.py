@@ -11,8 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasrecipes._version import __version__
-from kerasrecipes.cli.kinds import ChosenRecipe, RecipeKind, TextColumn, kind_of
-from kerasrecipes.cli.options import LabelColumn, LabelColumns, Photos, ValueColumn, as_asked
+from kerasrecipes.cli.kinds import (
+    SIGNALS,
+    ChosenRecipe,
+    RecipeKind,
+    TextColumn,
+    kind_of,
+    refuse_columns,
+)
+from kerasrecipes.cli.options import (
+    LabelColumn,
+    LabelColumns,
+    Photos,
+    ValueColumn,
+    as_asked,
+    with_options,
+)
 from kerasrecipes.errors import DataError, listed, printable
 
 if TYPE_CHECKING:
@@ -79,7 +93,7 @@ def told_recipe(
 
 def _take_options(found: "RecipeFile", context: typer.Context) -> None:
     """Take what was typed, and not what an option is without."""
-    from kerasrecipes.settings.split_rows import SPLIT_ROWS, TEXT_SPLIT_ROWS, split_rows_of
+    from kerasrecipes.settings.split_rows import all_split_rows, split_rows_of
 
     typed = {
         name: value.value if isinstance(value, Enum) else value
@@ -90,8 +104,7 @@ def _take_options(found: "RecipeFile", context: typer.Context) -> None:
         typed["image_size"] = [typed["image_size"]] * 2
     settings = {row.name for row in found.table}
     split = {row.name for row in split_rows_of(found.modality)}
-    about = {row.name for row in (*SPLIT_ROWS, *TEXT_SPLIT_ROWS)}
-    others = {"image_size", "augment", *about} - settings - split
+    others = {"image_size", "augment", *all_split_rows()} - settings - split
     if wrong := sorted(others & typed.keys()):
         raise typer.BadParameter(
             f"{listed(wrong)} would have no effect: it is not about {found.modality}. Leave it out."
@@ -113,6 +126,7 @@ def _usage(option: str) -> Iterator[None]:
         raise typer.BadParameter(told, param_hint=f"'{option}'") from None
 
 
+@with_options({name: (kind, None) for name, kind in SIGNALS.items()})
 def init(
     photos: Photos,
     to: Annotated[Path, typer.Option(help="The file to write.")] = Path("recipe.toml"),
@@ -121,12 +135,14 @@ def init(
     label: LabelColumn = None,
     labels: LabelColumns = None,
     value: ValueColumn = None,
+    **signals: Any,
 ) -> None:
     """Write a recipe in which each setting is explained, to be changed and trained with."""
     from kerasrecipes.files import write_whole
     from kerasrecipes.settings.written.template import recipe_template
 
-    columns = as_asked(text=text, label=label, labels=labels, value=value)
+    columns = as_asked(text=text, label=label, labels=labels, value=value, **signals)
+    refuse_columns(kind_of(recipe).recipe.modality, columns)
     counted = _counted(recipe, photos, columns)
     words = ["kerasrecipes", "train", str(photos), "--config", str(to)]
     words += [] if recipe is RecipeKind.IMAGES else ["--recipe", recipe.value]
@@ -153,11 +169,9 @@ def _counted(recipe: RecipeKind, source: Path, columns: dict[str, Any]) -> str:
     from kerasrecipes.data.tables.table import TABLE_SUFFIXES, read_table
     from kerasrecipes.photos.decoding.names import looks_like_a_photo
 
-    if recipe is RecipeKind.TEXTS:
-        texts = kind_of(recipe).tools.scan(source, **columns)
-        return f"{len(texts):,} texts{_named(texts.target, len(texts.class_names))}"
-    if "text" in columns:
-        raise typer.BadParameter("photos have no column of texts.", param_hint="'--text'")
+    if recipe is not RecipeKind.IMAGES:
+        found = kind_of(recipe).tools.scan(source, **columns)
+        return f"{len(found):,} {found.noun[1]}{_named(found.target, len(found.class_names))}"
     root = Path(os.path.abspath(source))
     if root.is_file() and root.suffix.lower() in TABLE_SUFFIXES:
         rows, answers = read_table(root, None, Asked(**columns))
@@ -168,8 +182,8 @@ def _counted(recipe: RecipeKind, source: Path, columns: dict[str, Any]) -> str:
             f"'{printable(source)}' is a folder, which has no columns. Leave {listed(columns)} "
             "out, or name a table."
         )
-    found, *_, classes = walk_folder(root, looks_like_a_photo)
-    return f"{len(found):,} photos of {len(classes):,} classes"
+    photos, *_, classes = walk_folder(root, looks_like_a_photo)
+    return f"{len(photos):,} photos of {len(classes):,} classes"
 
 
 def _named(target: str, names: int) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kerasrecipes.cli.kinds import SIGNALS, ChosenRecipe, RecipeKind, kind_of, refuse_columns
 from kerasrecipes.cli.options import (
     SPLIT,
     Json,
@@ -39,7 +40,7 @@ MinRecall = Annotated[
 ]
 
 
-@with_options(SPLIT)
+@with_options(SPLIT | {name: (kind, None) for name, kind in SIGNALS.items()})
 def recommend(
     context: typer.Context,
     photos: Photos,
@@ -48,13 +49,18 @@ def recommend(
     max_mb: MaxMb = None,
     min_recall: MinRecall = None,
     head: Head = None,
+    recipe: ChosenRecipe = RecipeKind.IMAGES,
     as_json: Json = False,
     **split: Any,
 ) -> None:
     """Measure backbones on photos, and recommend one, before any training.
 
-    Exits with 3 if none keeps to the limits.
+    Of signals it trains families of networks, beside a classical baseline. Exits with 3 if none
+    keeps to the limits.
     """
+    if recipe is not RecipeKind.IMAGES:
+        return _for_signals(context, photos, backbone, recipe, as_json)
+    refuse_columns("photos", (name for name in SIGNALS if split.pop(name) is not None))
     least = _recalls(min_recall)
     from kerasrecipes.choosing.recommend import recommend_backbone
 
@@ -76,6 +82,38 @@ def recommend(
         raise typer.Exit(3)
     if not as_json:
         _tell_next(context, photos, found.best.backbone, found.head)
+
+
+def _for_signals(
+    context: typer.Context,
+    source: Path,
+    families: list[str] | None,
+    recipe: RecipeKind,
+    as_json: bool,
+) -> None:
+    """Compare families of networks for signals."""
+    if recipe is not RecipeKind.SIGNALS:
+        raise typer.BadParameter(
+            "of texts there is one backbone. Train it: it is measured beside TF-IDF.",
+            param_hint="'--recipe'",
+        )
+    from kerasrecipes.choosing.families import recommend_family
+    from kerasrecipes.settings.split_rows import split_rows_of
+
+    named = {row.name for row in split_rows_of("signals")} | {"split_by", "seed"}
+    others = {"photos", "backbone", "recipe", "as_json"}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        typed = context.params[name] != parameter.default
+        if name not in named | others and typed:
+            raise typer.BadParameter("it is not for signals.", param_hint=f"'{parameter.opts[0]}'")
+    told = {name: context.params[name] for name in named if name in context.params}
+    how = {"split_by": told.pop("split_by").value, "seed": told.pop("seed")}
+    dropped = told.pop("drop_small_classes")
+    columns = as_asked(**told)
+    signals = kind_of(recipe).tools.scan(source, **columns, drop_small_classes=dropped)
+    found = recommend_family(signals, families=families, **how)
+    print_json(found.to_dict()) if as_json else print(found)
 
 
 def _tell_next(context: typer.Context, photos: Path, backbone: str, head: str) -> None:

@@ -31,6 +31,8 @@ class Modality(ABC):
     derived: ClassVar[tuple[str, ...]] = ()
     # How weights are stored where nobody says.
     quantization: ClassVar[str] = "float32"
+    # What a `.tflite` file can do besides.
+    signatures: ClassVar[tuple[str, ...]] = ()
     # Ways to store weights that cannot be had, and why.
     refused: ClassVar[Mapping[str, str]] = {}
 

@@ -46,6 +46,23 @@ class Pooled:
     last: np.ndarray
 
 
+def recipe_for(examples: Examples) -> Any:
+    """Return the recipe for a kind of data whose backbones are pretrained.
+
+    Args:
+        examples: What is looked at.
+
+    Raises:
+        DataError: If there is none.
+    """
+    if examples.modality not in _RECIPES:
+        raise DataError(
+            f"This looks at examples with a pretrained backbone, and there is none for "
+            f"{examples.noun[1]}. Train a model, and measure it by `evaluate` with slices."
+        )
+    return _RECIPES[examples.modality]
+
+
 def pool_blocks(backbone: str | Backbone | None, examples: Examples) -> Pooled:
     """Run a backbone over examples once.
 
@@ -66,7 +83,7 @@ def pool_blocks(backbone: str | Backbone | None, examples: Examples) -> Pooled:
     """
     import keras
 
-    recipe = _RECIPES[examples.modality]
+    recipe = recipe_for(examples)
     spec = get_backbone(recipe.backbone if backbone is None else backbone, examples.modality)
     built = spec.build(None, "default" if spec.load_default else "imagenet")
     model = keras.Model(built.input, _pooled_blocks(built, spec))

@@ -18,7 +18,12 @@ from kerasrecipes.data.tables.decisions import BESIDE
 from kerasrecipes.data.tables.folder import folder_group, walk_folder
 from kerasrecipes.data.tables.learnable import DROPPED, Labelled, in_order
 from kerasrecipes.data.tables.spelling import trimmed
-from kerasrecipes.data.tables.table import TABLE_SUFFIXES, Candidate, read_table
+from kerasrecipes.data.tables.table import (
+    RECORDING_SUFFIXES,
+    TABLE_SUFFIXES,
+    Candidate,
+    read_table,
+)
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
 from kerasrecipes.photos.decoding.policy import DecodePolicy
@@ -177,6 +182,13 @@ def _list_photos(
         classes = answers.class_names({candidate.label for candidate in candidates})
         return candidates, [], [], Labelled(root, [], classes, answers.target)
     candidates, excluded, ignored, classes = walk_folder(root, looks_like_a_photo)
+    recorded = [path for path in ignored if path.suffix.lower() in RECORDING_SUFFIXES]
+    if recorded and not candidates:
+        raise DataError(
+            f"'{printable(root)}' holds {len(recorded)} files of recordings, and no photo. "
+            "Recordings are read by scan_signals, and on the command line by doctor, init, train "
+            "and recommend with --recipe sequence_classification."
+        )
     for option in asked.named:
         raise ValueError(
             f"`{option}` names columns of a table, and '{printable(root)}' is a folder, which can "

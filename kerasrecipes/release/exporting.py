@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.arguments import named
 from kerasrecipes.bundles.decision import Decision
@@ -235,11 +235,7 @@ def _checked_options(
     decide: bool,
 ) -> dict[str, object]:
     """Refuse options that the format does not know, before any work."""
-    if options.get("signatures") and bundle.modality.derived:
-        raise ValueError(
-            f"`signatures` are for models for photos so far, and this one is for "
-            f"{bundle.modality.name}. Leave them out."
-        )
+    _check_signatures(options.get("signatures"), bundle)
     for name in options.keys() - set(chosen.options):
         known = f"It takes {listed(chosen.options)}." if chosen.options else "It takes none."
         raise ValueError(
@@ -252,6 +248,23 @@ def _checked_options(
     if "version" in chosen.options and Path(bundle.folder).name.isdecimal():
         return {"version": int(Path(bundle.folder).name), **options}
     return options
+
+
+def _check_signatures(asked: Any, bundle: "BundleFolder") -> None:
+    """Refuse what a file cannot do besides for its kind of data; of photos, its format judges."""
+    modality = bundle.modality
+    if not asked or modality.name == "photos":
+        return
+    if not modality.signatures:
+        raise ValueError(
+            f"`signatures` are for models for photos so far, and this one is for {modality.name}. "
+            "Leave them out."
+        )
+    if tuple(asked) != modality.signatures:
+        raise ValueError(
+            f"`signatures` of a model for {modality.name} can be {modality.signatures!r}, not "
+            f"{asked!r}."
+        )
 
 
 def _check_backend(bundle: "BundleFolder", format: str, quantization: str) -> None:

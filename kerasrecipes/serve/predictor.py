@@ -1,7 +1,7 @@
 """Labels for photos or texts, from the file that also runs on the phone. Without tensorflow."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from kerasrecipes.data.modality import get_modality
 from kerasrecipes.errors import DataError, is_number, listed, printable, unknown_name
 from kerasrecipes.export import ExportFormat, LoadedModel, find_format, get_format
 from kerasrecipes.export.checks import check_loaded
+from kerasrecipes.export.tflite.runtime import TFLiteModel
 from kerasrecipes.heads import get_task
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
 from kerasrecipes.serve.sources import Sources, as_several, in_order
@@ -189,6 +190,44 @@ class Predictor:
         sources = Sources(self._modality, self._modality.preparation(self.input.preparation))
         each = (one for source in as_several(photos) for one in sources.each(source))
         return in_order(partial(self._answer, top), each, workers)
+
+    @named
+    def stream(
+        self, recording: str | Path | bytes | Iterable[Sequence[float]], top: int | None = None
+    ) -> Iterator[Prediction]:
+        """Answer after each step of a recording, with the state of those before it.
+
+        It needs a file that was exported with `signatures=("step",)`. After the last step the
+        answer is that of the whole.
+
+        Args:
+            recording: A file, its bytes, or the values of one step after the other.
+            top: As in `predict`.
+
+        Returns:
+            An iterator over the predictions; `path` is the number of the step.
+
+        Raises:
+            DataError: If the file cannot answer step by step, or the recording cannot be used.
+        """
+        steps = self.model.stepper() if isinstance(self.model, TFLiteModel) else None
+        if steps is None:
+            raise DataError(
+                f"'{printable(self.export)}' cannot answer step by step: only .tflite files can, "
+                "exported with signatures=('step',) (--signatures step) of a causal model."
+            )
+        values: Iterable[Any] = (
+            self._modality.decode(recording, self.input)
+            if isinstance(recording, str | Path | bytes)
+            else recording
+        )
+        channels = self.input.shape[-1]
+        for number, one in enumerate(values):
+            if len(one) != channels:
+                raise DataError(
+                    f"Step {number} has {len(one)} values, and the model reads {channels} channels."
+                )
+            yield self.read(steps.feed(np.asarray(one, np.float32)), f"step {number}", top)
 
     def _answer(self, top: int | None, named: tuple[str, Any]) -> Prediction:
         name, source = named

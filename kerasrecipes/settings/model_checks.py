@@ -55,7 +55,8 @@ def check_open_norms(
     Raises:
         NoEffectError: If none lies in the blocks that any stage opens.
     """
-    if recipe.batch_norm != "train":
+    # Where it is usual, nobody asked for it.
+    if recipe.batch_norm != "train" or type(recipe).batch_norm == "train":
         return
     lowest = schedule.first_open(len(spec.blocks))
     for layer in model.layers:

@@ -1,7 +1,7 @@
 """One row of the table of settings: what may be set, when it acts, with what it goes together."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -181,6 +181,26 @@ def not_with(briefly: str, broken: Callable[[Any], bool], told: str) -> Rule:
         told: What to say then.
     """
     return Rule(briefly, lambda asked: broken(asked.recipe), told)
+
+
+def without(rows: Iterable[Setting], noun: str, refused: Mapping[str, str]) -> tuple[Setting, ...]:
+    """Return the settings of every recipe, for a kind of data that has no use for some of them.
+
+    Args:
+        rows: The settings.
+        noun: What people call several examples, e.g. `"texts"`.
+        refused: The name of a setting → why it is of no use.
+    """
+
+    def asks(name: str) -> Callable[[Any], bool]:
+        return lambda recipe: getattr(recipe, name) != getattr(type(recipe), name)
+
+    def narrowed(row: Setting) -> Setting:
+        told = f"`{row.name}` cannot be used for {noun}: {refused[row.name]}. Leave it out."
+        rule = not_with(f"Not for {noun}.", asks(row.name), told)
+        return replace(row, rules=(rule, *row.rules), ablations={})
+
+    return tuple(narrowed(row) if row.name in refused else row for row in rows)
 
 
 def no_effect(briefly: str, broken: Callable[[Any], bool], told: str) -> Rule:

@@ -87,12 +87,31 @@ SPLIT_ROWS = (
         ),
     ),
 )
-TEXT_SPLIT_ROWS = (
-    Setting("text", GROUP, _column("the texts")),
-    *(row for row in SPLIT_ROWS if row.name != "labels_from"),
+# What is decided about single examples can be said of photos alone so far.
+_COMMON_ROWS = tuple(row for row in SPLIT_ROWS if row.name != "labels_from")
+TEXT_SPLIT_ROWS = (Setting("text", GROUP, _column("the texts")), *_COMMON_ROWS)
+_STEPS = Number(optional=True, low=1, high=2**31, whole=True)
+SIGNAL_SPLIT_ROWS = (
+    Setting(
+        "channels",
+        GROUP,
+        Names(optional=True, what='a list of the channels to read, or "none" for all'),
+    ),
+    Setting("id", GROUP, _column("the recording of a step")),
+    Setting("time", GROUP, _column("the time of a step")),
+    Setting("rate", GROUP, Number(optional=True, low=1e-9, high=1e9)),
+    Setting("window", GROUP, _STEPS),
+    Setting("stride", GROUP, _STEPS),
+    *_COMMON_ROWS,
 )
+_ROWS = {"photos": SPLIT_ROWS, "texts": TEXT_SPLIT_ROWS, "signals": SIGNAL_SPLIT_ROWS}
 
 
 def split_rows_of(modality: str) -> tuple[Setting, ...]:
     """Return what may be said of how examples of one kind of data are chosen and split."""
-    return TEXT_SPLIT_ROWS if modality == "texts" else SPLIT_ROWS
+    return _ROWS[modality]
+
+
+def all_split_rows() -> dict[str, Setting]:
+    """Return what may be said of any kind of data, by name."""
+    return {row.name: row for rows in _ROWS.values() for row in rows}

@@ -7,7 +7,7 @@ from typing import Any
 from kerasrecipes.errors import NoEffectError
 from kerasrecipes.settings.engine_rows import ENGINE_ROWS
 from kerasrecipes.settings.kinds import Number, Text
-from kerasrecipes.settings.setting import DATA, MODEL, Asked, Rule, Setting, not_with
+from kerasrecipes.settings.setting import DATA, MODEL, Asked, Rule, Setting, not_with, without
 from kerasrecipes.settings.view_rows import view_rows
 
 
@@ -51,15 +51,6 @@ TEXT_ROWS = (
 )
 
 
-def _not_for_texts(name: str, usual: Any, why: str) -> Rule:
-    """Refuse a setting of photos."""
-    return not_with(
-        "Not for texts.",
-        lambda recipe: getattr(recipe, name) != usual,
-        f"`{name}` cannot be used for texts: {why}. Leave it out.",
-    )
-
-
 def _only_tokens(asked: Asked) -> bool:
     """Tell whether every stage begins at the tokens, which cannot be mixed."""
     stages = asked.schedule.stages
@@ -85,20 +76,21 @@ _FEATURES_ONLY = (
 )
 # What the engine offers to photos and texts have no use for, or not yet.
 _PHOTOS_ONLY = {
-    "batch_norm": _not_for_texts("batch_norm", "frozen", "no backbone for texts has statistics"),
-    "devices": _not_for_texts("devices", None, "batches of free length run on one device so far"),
-    "rematerialise": _not_for_texts("rematerialise", False, "it is not tried on attention yet"),
-    "stochastic_depth": _not_for_texts("stochastic_depth", 0.0, "it is not tried on attention yet"),
-    "adapter": _not_for_texts("adapter", None, "it is not tried on attention yet"),
+    "batch_norm": "no backbone for texts has statistics",
+    "devices": "batches of free length run on one device so far",
+    "rematerialise": "it is not tried on attention yet",
+    "stochastic_depth": "it is not tried on attention yet",
+    "adapter": "it is not tried on attention yet",
 }
 
 
 def _for_texts(row: Setting) -> Setting:
     if row.name == "mix":
         return replace(row, rules=(*_FEATURES_ONLY, *row.rules), ablations={})
-    if row.name in _PHOTOS_ONLY:
-        return replace(row, rules=(_PHOTOS_ONLY[row.name], *row.rules), ablations={})
     return row
 
 
-TEXT_CLASSIFIER = (*TEXT_ROWS, *map(_for_texts, ENGINE_ROWS))
+TEXT_CLASSIFIER = (
+    *TEXT_ROWS,
+    *map(_for_texts, without(ENGINE_ROWS, "texts", _PHOTOS_ONLY)),
+)

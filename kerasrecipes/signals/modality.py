@@ -21,6 +21,11 @@ from kerasrecipes.signals.recording import (
 from kerasrecipes.signals.scan import scan_signals
 from kerasrecipes.signals.signal_set import SignalSet
 
+_NO_INT8 = (
+    "the converter's calibration ends the process on the loops of recurrent networks, and knows "
+    "neither gaps nor free lengths. 'dynamic' stores the weights in 8 bits, and is as small"
+)
+
 
 class Signals(Modality):
     """Signals of any length, as values; NaN is what is missing. The preparation is `Layout`."""
@@ -29,6 +34,11 @@ class Signals(Modality):
     noun: ClassVar[tuple[str, str]] = ("signal", "signals")
     free_length: ClassVar[bool] = True
     padding: ClassVar[float] = float("nan")
+    signatures: ClassVar[tuple[str, ...]] = ("step",)
+    refused: ClassVar[Mapping[str, str]] = {
+        "int8": _NO_INT8,
+        "int4": "nothing was measured with 4 bits yet. Use 'dynamic'",
+    }
 
     def scan(self, source: str | Path, spec: ModelInput, **columns: Any) -> SignalSet:
         """Scan recordings as for the training; see `scan_signals`, also for `columns`."""

@@ -10,11 +10,11 @@ import numpy as np
 
 from kerasrecipes.data.tables.rows import csv_records, header_of, text_of
 from kerasrecipes.data.tables.spelling import trimmed
+from kerasrecipes.data.tables.table import RECORDING_SUFFIXES
 from kerasrecipes.errors import DataError, listed, printable, repeated
 from kerasrecipes.file_budget import read_array
 from kerasrecipes.regular import read_regular
 
-SUFFIXES = (".csv", ".tsv", ".npy", ".wav")
 # A quarter of an hour of stereo sound, or a day of 12 sensors at 50 Hz; more is cut before.
 LARGEST = 1 << 28
 TIMES = ("time", "t", "timestamp", "seconds")
@@ -41,7 +41,7 @@ class Recording:
 
 def is_recording(name: str) -> bool:
     """Tell by its name whether a file holds one recording."""
-    return Path(name).suffix.lower() in SUFFIXES
+    return Path(name).suffix.lower() in RECORDING_SUFFIXES
 
 
 def read_recording(path: Path) -> Recording:

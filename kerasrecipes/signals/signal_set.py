@@ -15,6 +15,7 @@ from kerasrecipes.data.findings.check import CheckReport
 from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.data.tables.table import Excluded
 from kerasrecipes.signals.check import check_signals
+from kerasrecipes.signals.drawing import drawn
 from kerasrecipes.signals.layout import Layout
 from kerasrecipes.signals.reader import SignalReader, padded
 from kerasrecipes.signals.similar import near_duplicates
@@ -126,6 +127,10 @@ class SignalSet(Examples):
     def each(self, shape: tuple[int | None, ...]) -> Iterator[np.ndarray]:
         """Yield the values of one signal at a time, float32, shape `(steps, channels)`."""
         return (one.values for one in self.signals)
+
+    def shown(self, shape: tuple[int | None, ...]) -> "Iterator[np.ndarray | str]":
+        """Yield the signals as lines of text, each channel a row of small bars."""
+        return (drawn(one.values, self.layout.channels) for one in self.signals)
 
     def stack(self, shape: tuple[int | None, ...]) -> np.ndarray:
         """Return the values of all signals, float32, with NaN behind the shorter ones."""

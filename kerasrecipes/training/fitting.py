@@ -72,10 +72,10 @@ def fit_classifier(
     Returns:
         What was fitted; its report is still without evaluations.
     """
-    recipe, schedule, spec, head = judged.recipe, judged.schedule, judged.spec, judged.head
+    recipe, schedule = judged.recipe, judged.schedule
     data = told_data(judged, train, val, leaks)
     seen = seen_through(recipe.weights)
-    head = head.suited(train)
+    spec, head = judged.spec.suited(train), judged.head.suited(train)
     devices = Devices.find(recipe.devices)
     prepare(recipe)
     model = _built(devices, spec, head, recipe, head.output(train).width)

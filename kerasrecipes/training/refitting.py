@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 LOST_PHOTOS = 2
 REMAKING = "What makes a model smaller, or another one of it,"
 SMALLER = (
-    "Export it instead: its file has 8-bit weights (`dynamic`), a quarter of the size, and is "
-    "faster."
+    "Export it instead with 8-bit weights (quantization `dynamic`): its file is a quarter of the "
+    "size, and faster."
 )
 
 

@@ -55,7 +55,7 @@ ROOMS = {
     "surgery": Room("data statistics", libraries="numpy", later_libraries="keras tensorflow"),
     "quantization": Room("data statistics surgery", libraries="keras numpy"),
     "backbones": Room(
-        "data surgery",
+        "data signals surgery",
         libraries="numpy",
         later_libraries="h5py keras keras_cv keras_hub safetensors",
     ),
@@ -135,14 +135,15 @@ ROOMS = {
     ),
     "training": Room(
         "backbones bundles data drift engine evaluation heads losses metrics novelty photos "
-        "release report settings statistics surgery texts",
+        "release report settings signals statistics surgery texts",
         later="verify",
         libraries="numpy",
         later_libraries="keras sklearn",
     ),
     "renewing": Room("bundles data heads promotion release serve statistics training"),
     "choosing": Room(
-        "backbones bundles data evaluation heads photos release settings statistics training",
+        "backbones bundles data evaluation heads photos release settings signals statistics "
+        "training",
         later="export verify",
         libraries="numpy",
         later_libraries="scipy sklearn",

@@ -13,7 +13,7 @@ from tiny_bert import draw_texts, tiny_bert, write_table
 TEXTS = ("--recipe", "text_classification")
 TINY = ("--backbone", "tiny_bert")
 NO_PATH = "Texts are read by scan_texts, and on the command line by doctor, init"
-REMADE = "Export it instead: its file has 8-bit weights"
+REMADE = "Export it instead with 8-bit weights"
 
 # What is typed; how it ends; and what is said.
 WORKS = {

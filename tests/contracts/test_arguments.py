@@ -31,7 +31,8 @@ HOSTILE = [
 # What people get and hold, rather than call.
 HELD = set(
     "Ablation ActivationRange AdaptedModel AdapterSummary Backbone BackboneSpec BatchNormChange "
-    "Benchmark Layout Signal SignalSet Text TextBackbone TextSet Tokens "
+    "Benchmark Family FamilyRecommendation Layout Signal SignalBackbone SignalSet "
+    "Text TextBackbone TextSet Tokens "
     "Gates ModelHistory Promotion VersionDifference "
     "Bundle DriftReport ReferenceProfile Shift "
     "BundleEvaluation CheckReport ClassHead ClassResult Comparison Continuation Estimate "

@@ -36,6 +36,8 @@ TEXT_COLUMNS = (
     "content", "document", "description",
 )  # fmt: skip
 MISSING = "which does not exist"
+# Files that hold one recording each.
+RECORDING_SUFFIXES = (".csv", ".tsv", ".npy", ".wav")
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 

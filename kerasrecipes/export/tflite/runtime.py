@@ -117,6 +117,14 @@ class TFLiteModel(FileModel):
                     raise _refused(self._name, "run", error) from error
         return np.stack(rows)
 
+    def stepper(self) -> "Steps":
+        """Return what answers step by step, with a state of its own.
+
+        Raises:
+            DataError: If the file cannot.
+        """
+        return Steps(self._content, self._name)
+
     def _give(self, interpreter: "Interpreter", inputs: np.ndarray) -> None:
         given = {self._input: inputs}
         given |= {place: _DERIVED[name](inputs) for name, place in self._more.items()}
@@ -176,3 +184,52 @@ def _check_interface(inputs: list[dict], outputs: list[dict], name: str) -> None
             f"float32 outputs (1, width)); its inputs and outputs are {found}. Export the model "
             "with kerasrecipes."
         )
+
+
+class Steps:
+    """A `.tflite` file with the signatures `init` and `step`, fed step by step.
+
+    Each has a state of its own; call it from one thread.
+
+    Args:
+        content: The bytes of the file.
+        name: What to call the file in messages.
+
+    Raises:
+        DataError: If it is no readable model, or cannot answer step by step.
+    """
+
+    def __init__(self, content: bytes, name: str = "model.tflite"):
+        from ai_edge_litert.interpreter import Interpreter
+
+        check_header(content, name)
+        try:
+            with silenced():
+                self._interpreter = Interpreter(model_content=content)
+        except (ValueError, RuntimeError) as error:
+            raise _refused(name, "open", error) from error
+        if not {"init", "step"} <= set(self._interpreter.get_signature_list()):
+            raise DataError(
+                f"'{printable(name)}' cannot answer step by step. Export a causal model with "
+                "signatures=('step',) (--signatures step)."
+            )
+        self._step = self._interpreter.get_signature_runner("step")
+        self._init = self._interpreter.get_signature_runner("init")
+        self.reset()
+        takes = set(self._step.get_input_details()) - set(self._state)
+        (self._takes,) = takes
+
+    def reset(self) -> None:
+        """Begin a new recording."""
+        self._state = {name: np.array(value) for name, value in self._init().items()}
+
+    def feed(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Take one step, and return the answers so far.
+
+        Args:
+            values: float32, shape `(channels,)`; NaN where a value is missing.
+        """
+        one = np.asarray(values, np.float32).reshape(1, 1, -1)
+        found = self._step(**{self._takes: one}, **self._state)
+        self._state = {name: np.array(found.pop(name)) for name in self._state}
+        return dict(found)

@@ -23,6 +23,7 @@ from kerasrecipes.export.tflite.metadata import add_metadata, read_contract
 from kerasrecipes.export.tflite.profile import profile_file
 from kerasrecipes.export.tflite.runtime import TFLiteModel
 from kerasrecipes.export.tflite.signatures import check_signatures, convert_signatures
+from kerasrecipes.export.tflite.stepping import STEP, check_stepping, convert_stepping
 from kerasrecipes.files import complete_file
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def write(
             range of every activation, unless the model was made quantization-aware.
         signatures: What the file can do besides, see `kerasrecipes.export.tflite.signatures`:
             `"embed"` gives a photo's features, and `"train"` teaches the last layer on the
-            device. Only in float32.
+            device. Of signals, `"step"` answers step by step, see
+            `kerasrecipes.export.tflite.stepping`. Only in float32.
         keep_float: Layers that `"int8"` leaves in float besides the small ends: their names, or
             the largest share of the weights and of the arithmetic that may stay so; the most
             sensitive layers are chosen then, see `kerasrecipes.measure_sensitivity`. `"int4"`
@@ -86,7 +88,10 @@ def write(
     contract = check_model(model, contract)
     _check_quantization(model, contract, quantization, calibration, keep_float, keep_int8)
     kept: frozenset[str] = frozenset()
-    if signatures:
+    if STEP in signatures:
+        check_stepping(model, signatures, quantization)
+        content = convert_stepping(model, contract)
+    elif signatures:
         check_signatures(model, signatures, quantization)
         content = convert_signatures(model, contract, signatures)
     else:

@@ -1,0 +1,1 @@
+"""Backbones that read signals; each is built for the channels of its data, and trains anew."""

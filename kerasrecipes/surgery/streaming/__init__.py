@@ -1,0 +1,1 @@
+"""Models over time as functions of one step and a state."""

@@ -1,0 +1,1 @@
+"""Simple models that fitted ones must beat."""
