@@ -221,11 +221,12 @@ class Examples(ABC):
         """Class indices, int64, shape `(n,)`."""
         return self.labels_among(self.class_names)
 
-    def labels_among(self, class_names: Sequence[str]) -> np.ndarray:
+    def labels_among(self, class_names: Sequence[str], rest: str | None = None) -> np.ndarray:
         """Return the class of each example by its number in a model.
 
         Args:
             class_names: The classes that the model knows, in the order of its scores.
+            rest: The one of these that examples of any other class are of, if there is one.
 
         Returns:
             int64, shape `(n,)`.
@@ -240,8 +241,12 @@ class Examples(ABC):
                 + ("head='multi_label'." if self.target == LABELS else "head='regression'.")
             )
         index = {name: i for i, name in enumerate(class_names)}
-        self.check_known(class_names)
-        return np.array([index[item.label] for item in self.items], dtype=np.int64)
+        if rest is None:
+            self.check_known(class_names)
+            found = [index[item.label] for item in self.items]
+        else:
+            found = [index.get(item.label, index[rest]) for item in self.items]
+        return np.array(found, dtype=np.int64)
 
     def check_known(self, class_names: Sequence[str]) -> None:
         """Make sure that a model knows every class or label that occurs.

@@ -212,6 +212,7 @@ class OutputSpec(BaseModel):
         shape: Height and width of a map, whose places are the numbers of an answer, row by row.
         abstain: When to leave an answer to a person, if that was chosen; see there, too.
         costs: What mistakes cost, where they decide what is answered.
+        rest: The class that examples of any other name are of; `None` where such are refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -225,6 +226,7 @@ class OutputSpec(BaseModel):
     shape: tuple[int, int] | None = None
     abstain: AbstainBand | None = None
     costs: CostRule | None = None
+    rest: str | None = None
 
     def limits(self) -> np.ndarray:
         """Return from which score on each label is given, shape `(labels,)`."""

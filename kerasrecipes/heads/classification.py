@@ -37,7 +37,7 @@ class Classification(Task):
 
     def targets(self, examples: Examples, output: OutputSpec) -> np.ndarray:
         """Return class indices, int64, shape `(n,)`."""
-        return examples.labels_among(output.class_names)
+        return examples.labels_among(output.class_names, output.rest)
 
     def evaluate(
         self,

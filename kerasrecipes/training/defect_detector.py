@@ -14,10 +14,8 @@ from kerasrecipes.data.inference import answers_by_output, run_over
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.errors import DataError, did_you_mean, listed
-from kerasrecipes.evaluation.base import Result
 from kerasrecipes.evaluation.operating.conformal import abstain_band
 from kerasrecipes.novelty.detector import Novelty, depths_of, outputs_of
-from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.report.run_report import DataReport, RunReport
 from kerasrecipes.settings.judging import Judged
 from kerasrecipes.settings.photo_rows import DEFECT_DETECTOR
@@ -127,9 +125,10 @@ class DefectDetector(ImageClassifier):
         bias = -_STEEPNESS * others[0].thresholds[0]
         logits.set_weights([np.array([[0, _STEEPNESS]]), np.array([0, bias])])
         model = _with_answers(backbone, [scores, *answers])
-        output = OutputSpec(name="scores", task="classification", class_names=(self.good, NEW))
+        names = (self.good, NEW)
+        output = OutputSpec(name="scores", task="classification", class_names=names, rest=NEW)
         fitted = replace(Fitted.of(model, output, report, train, val), others=others)
-        self.fitted_, _ = fitted.measured(_as_classes(val, output.class_names), "val", self.seed)
+        self.fitted_, _ = fitted.measured(val, "val", self.seed)
         return self.report_
 
     def _learned(
@@ -148,29 +147,6 @@ class DefectDetector(ImageClassifier):
         )
         size = depths[-1].shape[1:3]
         return found.attach(depths), outputs_of(threshold, (size[0], size[1]), self.good)
-
-    @named
-    def evaluate(self, examples: Examples, *, split: str = "test") -> Result:
-        """Measure the model on examples that it has not seen; see `ImageClassifier.evaluate`.
-
-        Args:
-            examples: Labelled examples. If the model knows good photos alone, those of any class
-                but `good` are new.
-            split: What to call them in the report.
-
-        Returns:
-            An `Evaluation`; print it.
-
-        Raises:
-            NotFittedError: Before `fit`.
-            DataError: If examples were used in the fit, cannot be read, or have other classes.
-            ValueError: If `split` names examples of the fit.
-        """
-        names = self._fitted("model_").output.class_names
-        if names == (self.good, NEW):
-            check_examples(examples=examples)
-            examples = _as_classes(examples, names)
-        return super().evaluate(examples, split=split)
 
     @named
     def novelty(self, examples: Examples) -> NoveltyFound:
@@ -257,13 +233,6 @@ def _with_answers(model: "keras.Model", answers: list[Any]) -> "keras.Model":
     import keras
 
     return keras.Model(model.input, answers, name=model.name)
-
-
-def _as_classes(examples: Examples, names: tuple[str, ...]) -> Examples:
-    """Return examples as of two classes: the first name's, and all others of the second."""
-    photos = cast(PhotoSet, examples)
-    items = (one if one.label == names[0] else replace(one, label=names[1]) for one in photos.items)
-    return replace(photos, photos=tuple(items), class_names=names)
 
 
 NAMES = ("DefectDetector",)

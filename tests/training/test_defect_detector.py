@@ -123,7 +123,9 @@ def test_good_photos_alone_are_enough(sides, tmp_path):
     scores = recipe.predict(sides[3])
     np.testing.assert_array_equal(scores.argmax(axis=1) == 1, recipe.novelty(sides[3]).is_new)
     bundle = recipe.save(tmp_path / "good")
-    assert bundle.export("tflite").verification["passed"]
+    assert bundle.export("tflite", photos=sides[3]).verification["passed"]
+    again = kr.evaluate_bundle(bundle, sides[3])
+    assert {one.name: one.recall.value for one in again.evaluation.classes} == recall
 
 
 def test_in_8_bits_novelty_is_what_it_was(sides, tmp_path):
