@@ -46,7 +46,7 @@ REFUSED = {
         (("model", "--quantization", "int8"), "ends the process on the loops of recurrent"),
     ],
     "stress": [(("model", "new"), "Measure where the model is worse by `evaluate`")],
-    "explain": [(("model", "one"), "ask `predict` again")],
+    "explain": [(("model", "one"), "this model takes signals")],
     "review": [(("model", "new"), "so far, and this one is for signals")],
     "starter": [(("model", "app", "--language", "python"), "by kerasrecipes.Predictor")],
     "optimize": [(("model", "new"), REMADE)],

@@ -25,7 +25,7 @@ def test_doctor_looks_at_a_table_of_texts(tickets, capsys):
     run("doctor", tickets, *TEXTS, "--text", "words", expect=1)
     assert "no column 'words'" in capsys.readouterr().err
     run("doctor", tickets, "--text", "text", expect=2)
-    assert "photos have no column of texts" in capsys.readouterr().err
+    assert "it is not for photos" in capsys.readouterr().err
 
 
 def test_training_refuses_what_is_about_photos(tickets, tmp_path, capsys):
