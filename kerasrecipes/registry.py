@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from kerasrecipes.errors import PluginError, listed, unknown_name
@@ -142,8 +143,7 @@ class Registry(Generic[Entry]):
         return declared
 
     def _names_in(self, module: str) -> dict[str, dict]:
-        found: Any = find_spec(module)
-        source = found.loader.get_source(module)
+        source = _source_of(module)
         if source is None:  # compiled only: there is nothing to read
             entries: Any = getattr(importlib.import_module(module), self._attribute, ())
             return entries if self._from_facts else {entry.name: {} for entry in entries}
@@ -199,6 +199,16 @@ class Registry(Generic[Entry]):
 
 def _package_of(plugin: EntryPoint) -> str:
     return plugin.dist.name if plugin.dist else plugin.module
+
+
+def _source_of(module: str) -> str | None:
+    """Return the text of a module, without importing it; `None` if it is compiled only."""
+    found: Any = find_spec(module)
+    if hasattr(found.loader, "get_source"):
+        text: str | None = found.loader.get_source(module)
+        return text
+    # Loaders of others need not have that, such as the one by which pytest rewrites assertions.
+    return Path(found.origin).read_text("utf-8") if found.has_location else None
 
 
 def _top_level(source: str) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from tiny_bundle import reseal
 VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "init", "train", "ablate",
     "evaluate", "mistakes", "stress", "over-time", "compare", "operate", "export", "starter",
-    "report", "verify", "benchmark", "predict", "explain", "review", "drift", "optimize",
-    "prune", "quantize", "distil",
+    "report", "verify", "benchmark", "predict", "explain", "review", "drift", "monitor",
+    "edge", "collect", "check", "promote", "retrain", "rollback", "history", "diff", "serve",
+    "new-key", "optimize", "prune", "quantize", "distil",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")
 
