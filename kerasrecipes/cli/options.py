@@ -134,6 +134,7 @@ class LossName(StrEnum):
     CROSS_ENTROPY = "cross_entropy"
     BALANCED_SOFTMAX = "balanced_softmax"
     FOCAL = "focal"
+    ADAPTIVE_FOCAL = "adaptive_focal"
     LDAM = "ldam"
     GENERALIZED_CROSS_ENTROPY = "generalized_cross_entropy"
 
@@ -142,7 +143,8 @@ ChosenLoss = Annotated[
     LossName | None,
     typer.Option(
         help="What training minimises: balanced_softmax and ldam where classes are rare, "
-        "generalized_cross_entropy where labels are wrong; else cross_entropy."
+        "generalized_cross_entropy where labels are wrong, adaptive_focal where answers are too "
+        "sure; else cross_entropy."
     ),
 ]
 TopEpochs = Annotated[
