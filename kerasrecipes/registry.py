@@ -117,7 +117,7 @@ class Registry(Generic[Entry]):
             )
         if name in self.added and not replace:
             raise ValueError(
-                f"A {self._kind} {name!r} was registered before. Choose another name, or pass "
+                f"The {self._kind} {name!r} was registered before. Choose another name, or pass "
                 "replace=True to put this one in its place."
             )
         self.added[name] = entry

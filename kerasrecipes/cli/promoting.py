@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kerasrecipes.cli.options import Json, Model, print_json
+from kerasrecipes.cli.options import Json, Model, print_json, with_columns
 from kerasrecipes.errors import printable
 
 ModelFolder = Annotated[Path, typer.Argument(help="A model's folder, e.g. saved_models/tiles.")]
@@ -120,6 +120,7 @@ def check(
         raise typer.Exit(found.exit_code)
 
 
+@with_columns
 def retrain(
     model: ModelFolder,
     photos: Annotated[Path, typer.Argument(help="All labelled photos or texts, old and new.")],

@@ -51,11 +51,13 @@ class Collector:
         port: The port; 0 for one that is free.
 
     Raises:
-        ValueError: If the token is shorter than 16 signs.
+        ValueError: If `journal` is none, or the token shorter than 16 signs.
         OSError: If the port is taken.
     """
 
     def __init__(self, journal: Journal, token: str, host: str = "127.0.0.1", port: int = 0):
+        if not isinstance(journal, Journal):
+            raise ValueError(f"`journal` must be a Journal, not {type(journal).__name__}.")
         if len(token) < 16:
             raise ValueError("`token` must have 16 signs or more: whoever knows it is let in.")
         self._journal, self._token = journal, token

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import first_line, unknown_name
 from kerasrecipes.metrics.choice import KIND, NAMED, metric_name
 from kerasrecipes.metrics.names import Monitored
@@ -17,6 +18,7 @@ MOST_CLASSES = 50
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class MeanOf(keras.metrics.Mean):
     """The mean of a function of targets and scores over all examples.
 
@@ -26,7 +28,7 @@ class MeanOf(keras.metrics.Mean):
         name: What it is called in logs; `None` for the name of the function.
         direction: `"up"` if more is better, `"down"` if less is; `None` if the name says it. What
             is monitored needs one.
-        dtype: As in `keras.metrics.Metric`.
+        **options: Those of every Keras metric, e.g. `dtype`.
 
     Raises:
         ValueError: If `direction` is none of these.
@@ -41,9 +43,9 @@ class MeanOf(keras.metrics.Mean):
         function: Callable[[Any, Any], Any],
         name: str | None = None,
         direction: str | None = None,
-        dtype: Any = None,
+        **options: Any,
     ):
-        super().__init__(name=name or getattr(function, "__name__", "mean_of"), dtype=dtype)
+        super().__init__(name=name or getattr(function, "__name__", "mean_of"), **options)
         if direction not in {None, "up", "down"}:
             raise ValueError(f"`direction` must be 'up', 'down' or None, not {direction!r}.")
         self.function = function
@@ -65,12 +67,14 @@ class MeanOf(keras.metrics.Mean):
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class CalibrationError(keras.metrics.Metric):
     """How far the highest score is from the share that is right, on average over bins.
 
     Args:
         bins: Bins of equal width between 0 and 1.
-        name, dtype: As in `keras.metrics.Metric`.
+        name: What it is called in logs.
+        **options: Those of every Keras metric, e.g. `dtype`.
 
     Example:
         >>> metric = CalibrationError()
@@ -84,8 +88,13 @@ class CalibrationError(keras.metrics.Metric):
 
     _direction = "down"
 
-    def __init__(self, bins: int = 15, name: str = "calibration_error", dtype: Any = None):
-        super().__init__(name=name, dtype=dtype)
+    def __init__(
+        self,
+        bins: int = 15,
+        name: str = "calibration_error",
+        **options: Any,
+    ):
+        super().__init__(name=name, **options)
         self.bins = bins
         self._sums = self.add_variable(shape=(bins,), initializer="zeros", name="sums")
         self._count = self.add_variable(shape=(), initializer="zeros", name="count")

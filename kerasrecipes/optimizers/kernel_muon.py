@@ -1,20 +1,28 @@
 """Muon that knows kernels of convolutions, which are most of a network for photos."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
+
+from kerasrecipes.arguments import named
 
 OPTIMIZERS = {"muon": {"make": "KernelMuon", "hidden": True}}
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class KernelMuon(keras.optimizers.Muon):
     """Keras's Muon, also on kernels of convolutions, as matrices from all inputs to the outputs.
 
     Keras's own moves these as AdamW does, so that a convolutional network would not notice it.
     Depthwise kernels, biases and norms are moved as by AdamW, with the same rate; a head should
-    have AdamW by itself. It takes the arguments of Keras's.
+    have AdamW by itself.
+
+    Args:
+        learning_rate: As Keras's.
+        **options: The other arguments of Keras's.
 
     Example:
         >>> KernelMuon(1e-3).ns_steps
@@ -24,6 +32,13 @@ class KernelMuon(keras.optimizers.Muon):
         Jordan et al., 2024, "Muon: An optimizer for hidden layers in neural networks"; Liu et al.,
         2025, "Muon is Scalable for LLM Training", arXiv 2502.16982 (the size of a step).
     """
+
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
+        **options: Any,
+    ):
+        super().__init__(learning_rate, **options)
 
     def update_step(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasrecipes.arguments import named
 from kerasrecipes.keras_private import averages_of, decays, trained_by
 from kerasrecipes.optimizers.fine_tuning_adamw import start_of
 
@@ -13,6 +14,7 @@ OPTIMIZERS = {"schedule_free_adamw": {"make": "ScheduleFreeAdamW", "averages": T
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
+@named
 class ScheduleFreeAdamW(keras.optimizers.Optimizer):
     """Schedule-free AdamW whose average is measured, and is what a fit returns.
 

@@ -161,7 +161,8 @@ def test_what_watches_sees_every_step_and_epoch(name, tmp_path):
     drift = kr.callbacks.DriftCheck(np.repeat(X, 2, 0), np.repeat(X, 2, 0))
     exact, lines = kr.ExactCheckpoint(tmp_path / "state"), kr.MetricsLog(tmp_path / "log.jsonl")
     all_of_them = [drift, losses, gradients, over, log, snapshots, writer, Progress(), Interrupts(),
-                   kr.HoldZeros("^hidden"), guard, stop, lines, exact]  # fmt: skip
+                   kr.HoldZeros("^hidden"), guard, stop, lines, exact,
+                   kr.callbacks.PlateauRate(patience=99)]  # fmt: skip
     cannot = CANNOT.get(name, {})
     used = [one for one in all_of_them if type(one).__name__ not in cannot]
     model, history = run(name, *used)

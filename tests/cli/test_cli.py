@@ -134,8 +134,10 @@ def test_errors_speak_of_options_by_their_names(kr, photos, tmp_path):
     options = {name for command in commands for one in command.params for name in one.opts}
     assert set(OPTIONS.values()) <= options
     named = {f"--{name.replace('_', '-')}" for name in OPTIONS if name.isidentifier()}
-    # Flags, and a file where Python takes a matrix; any other would need no other name.
-    assert named & options == {"--resume", "--leave-out-seen", "--costs"}
+    # Flags, a file where Python takes a matrix, and what `serve` alone has; any other would need no
+    # other name.
+    serving = {"--batch", "--batch-delay-ms", "--host", "--keys", "--max-body-mb", "--without-keys"}
+    assert named & options == {"--resume", "--leave-out-seen", "--costs", *serving}
     to = ("--to", tmp_path / "new", *QUICK)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}")
@@ -438,9 +440,9 @@ def test_every_command_with_photos_takes_the_columns_of_a_table():
     asking = {
         name for name, given in options.items() if {"--label", "--labels", "--value"} <= given
     }
-    # These want photos without answers.
-    assert set(options) - asking == {"predict", "drift", "explain"}
-    assert len(asking) == 17
+    # These want photos without answers, or have them from a file of gates.
+    assert set(options) - asking == {"predict", "drift", "explain", "check"}
+    assert len(asking) == 18
 
 
 def test_a_column_is_named_where_a_saved_model_is_judged(kr, model, photos, tmp_path):

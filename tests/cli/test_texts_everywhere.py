@@ -69,7 +69,9 @@ REFUSED = {
 ELSEWHERE = {"doctor", "train", "predict"}  # in test_texts.py
 ABOUT_NO_DATA = {"ls", "cp"}
 # Of versions and of what was logged, whatever kind of data it is of.
-LATER = {"rollback", "diff", "check", "monitor", "serve", "new-key", "edge", "collect"}
+LATER = {"rollback", "diff", "check", "monitor", "serve", "new-key"}
+# Not tried with texts yet.
+UNTRIED = {"edge", "retrain", "collect"}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,7 @@ def cases(of):
 
 
 def test_no_command_is_left_out():
-    assert {*WORKS, *REFUSED, *ELSEWHERE, *ABOUT_NO_DATA, *LATER} == set(COMMANDS)
+    assert {*WORKS, *REFUSED, *ELSEWHERE, *ABOUT_NO_DATA, *LATER, *UNTRIED} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("verb, words, code, told", cases(WORKS))

@@ -5,7 +5,7 @@ remembers or looks back gets a state, which the caller holds: nothing is kept in
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.keras_private import nodes_in_order
@@ -38,9 +38,9 @@ class StepModel:
     """
 
     model: "keras.Model"
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self._made = {
             id(tensor): node for node in nodes_in_order(self.model) for tensor in node.outputs
         }
