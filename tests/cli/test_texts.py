@@ -30,8 +30,8 @@ def test_doctor_looks_at_a_table_of_texts(tickets, capsys):
 
 def test_training_refuses_what_is_about_photos(tickets, tmp_path, capsys):
     to = tmp_path / "model"
-    run("train", tickets, *TEXTS, "--to", to, "--augment", "light", expect=2)
-    assert "'augment' would have no effect: it is not about texts" in capsys.readouterr().err
+    run("train", tickets, *TEXTS, "--to", to, "--image-size", "48", expect=2)
+    assert "'image_size' would have no effect: it is not about texts" in capsys.readouterr().err
     run("train", tickets, "--to", to, "--text", "text", expect=2)
     assert "'text' would have no effect: it is not about photos" in capsys.readouterr().err
     assert not to.exists()

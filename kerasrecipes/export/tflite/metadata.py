@@ -19,7 +19,6 @@ import flatbuffers
 import numpy as np
 
 from kerasrecipes.bundles.labels import check_class_names, labels_text
-from kerasrecipes.data.modality import get_modality
 from kerasrecipes.errors import DataError, IntegrityError, printable
 from kerasrecipes.export.tflite.graph import check_header
 from kerasrecipes.export.tflite.metadata_table import (
@@ -72,6 +71,9 @@ def add_metadata(content: bytes, contract: "Contract") -> bytes:
     for output in contract.outputs:
         check_class_names(output.class_names)
     check_header(content, "the converted model")
+    # Whoever loads a file needs none of this.
+    from kerasrecipes.data.modality import get_modality
+
     words = get_modality(contract.modality).vocabulary(contract.input)
     packed = _with_entry(content, build_table(contract, CONTRACT_FILE, _inputs(content), words))
     told = {**contract.to_dict(), "sha256": hashlib.sha256(packed).hexdigest()}
