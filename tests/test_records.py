@@ -60,8 +60,8 @@ def report() -> RunReport:
     return RunReport(
         "tiles", "2026-01-01T00:00:00+00:00", {"seed": 1},
         DataReport("photos", {"train": {"good": 3}}, {"train": "ab"}, 1, ["a leak"], {"train": 4}),
-        [stage], {"val": evaluation}, [{"format": "tflite"}], ["mind"], False, {"fit": 1},
-        {"keras": "3"}, {"name": "x"}, {"EarlyStopping": {"best": 1}},
+        [stage], {"val": evaluation}, {"val": {"f1": 0.5}}, [{"format": "tflite"}], ["mind"], False,
+        {"fit": 1}, {"keras": "3"}, {"name": "x"}, {"EarlyStopping": {"best": 1}}, ["The probe."],
         [{"name": "prune", "summary": "Half went.", "before": {"val_accuracy": 0.9, "bytes": 9},
           "after": {"val_accuracy": 0.8, "bytes": 3}}],
     )  # fmt: skip
