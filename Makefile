@@ -9,7 +9,7 @@ PARALLEL ?= --numprocesses 2 --dist loadfile
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo test quick lint newest docs picture wheels clean
+.PHONY: setup demo test quick proofs lint newest docs picture wheels clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make demo PHOTOS=dir    the same on your own photos, one folder per class"
 	@echo "make test               all tests"
 	@echo "make quick              the tests that need no real weights or data"
+	@echo "make proofs             the few tests that take long and rarely find anything"
 	@echo "make newest             the tests that touch Keras, with its newest version"
 	@echo "make docs               the reference, from the docstrings, into build/docs/"
 	@echo "make wheels             the two wheels, kerasrecipes and the light runtime, into dist/"
@@ -39,7 +40,10 @@ test: setup lint
 	$(BIN)/python -m pytest $(PARALLEL)
 
 quick: setup lint
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not proof"
+
+proofs: setup
+	$(BIN)/python -m pytest $(PARALLEL) -m proof
 
 # A second environment; see constraints-newest.txt.
 newest:

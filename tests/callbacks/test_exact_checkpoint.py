@@ -200,6 +200,7 @@ def test_a_guard_goes_on_with_its_lowered_rate(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.proof
 def test_keras_backup_is_not_exact(tmp_path):
     """The trap: `BackupAndRestore` forgets the states of dropout."""
 

@@ -118,7 +118,7 @@ def test_nothing_that_belongs_together_is_parted(make, drawn, by, seed):
                 assert seen.setdefault(key, place[photo.path]) == place[photo.path]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.integers(5, 90), min_size=2, max_size=5),
     st.sampled_from([(0.2, 0.2), (0.1, 0.3), (0.0, 0.25), (0.5, 0.1)]),

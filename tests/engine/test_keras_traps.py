@@ -133,6 +133,7 @@ def test_8_a_save_that_is_cut_off_takes_the_old_file_with_it(tmp_path, monkeypat
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.proof
 def test_9_quantizing_leaves_convolutions_out_without_a_word(recwarn):
     model = small_model()
     model.quantize("int8")

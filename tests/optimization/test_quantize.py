@@ -124,6 +124,7 @@ def test_modes_that_round_weights_alone(fitted, part_sets, mode, weights, quanti
         assert len(small.content) < 0.25 * 4 * fitted.model_.count_params()
 
 
+@pytest.mark.proof
 def test_single_layers_can_keep_more_bits_than_four(fitted):
     pytest.importorskip("litert_quantizer")
     plain = kr.quantize(fitted, "int4", verbose=False)

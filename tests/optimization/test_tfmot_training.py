@@ -41,7 +41,7 @@ def int8_kernels(content):
 
 @pytest.mark.parametrize(
     "scheme",
-    ["pcqat", *(pytest.param(one, marks=pytest.mark.slow) for one in ("qat", "pqat", "cqat"))],
+    ["pcqat", *(pytest.param(one, marks=pytest.mark.proof) for one in ("qat", "pqat", "cqat"))],
 )
 def test_a_scheme_ends_in_an_int8_file_that_holds_what_it_promises(
     scheme, trained, trainer, tiny, capfd
