@@ -45,7 +45,7 @@ def is_chosen(device: str, release: str, percent: float) -> bool:
     return int(digits, 16) / 2**32 < percent / 100
 
 
-class Model:
+class DeviceModel:
     """The model of one slot, in LiteRT, on the CPU.
 
     Args:
@@ -246,7 +246,7 @@ def prove_apart(folder: Path) -> str:
 def answer(root: Path, device: dict[str, Any], photos: list[str]) -> int:
     """Answer for photos, and queue what was said; one that cannot be read stops no other."""
     slots, queue = Slots(root, prove_apart), Queue(root / "queue.db", device["most_waiting"])
-    model, failed = Model(slots.start()), 0
+    model, failed = DeviceModel(slots.start()), 0
     facts = model.facts
     about = {"bundle": facts["bundle"], "version": facts["version"], "digest": facts["digest"]}
     for photo in photos:
@@ -269,7 +269,7 @@ def main(arguments: list[str]) -> int:
     """Do what was asked, and return the exit code."""
     command, *rest = arguments or [""]
     if command == "prove" and len(rest) == 1:
-        wrong = Model(Path(rest[0])).failures()
+        wrong = DeviceModel(Path(rest[0])).failures()
         print("; ".join(wrong) or "as verified")
         return 3 if wrong else 0
     device = json.loads((HERE / "device.json").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         list_optimizers as list_optimizers,
         register_optimizer as register_optimizer,
     )
-    from kerasrecipes.optimizers.schedule_free_adamw import ScheduleFreeAdamW as ScheduleFreeAdamW
+    from kerasrecipes.optimizers.schedule_free_adamw import AveragedAdamW as AveragedAdamW
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -23,6 +23,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "fine_tuning_adamw": "FineTuningAdamW",
         "kernel_muon": "KernelMuon",
         "kinds": "OptimizerKind list_optimizers register_optimizer",
-        "schedule_free_adamw": "ScheduleFreeAdamW",
+        "schedule_free_adamw": "AveragedAdamW",
     },
 )

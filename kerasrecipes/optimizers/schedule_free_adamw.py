@@ -10,12 +10,12 @@ from kerasrecipes.arguments import named
 from kerasrecipes.keras_private import averages_of, decays, trained_by
 from kerasrecipes.optimizers.fine_tuning_adamw import start_of
 
-OPTIMIZERS = {"schedule_free_adamw": {"make": "ScheduleFreeAdamW", "averages": True}}
+OPTIMIZERS = {"schedule_free_adamw": {"make": "AveragedAdamW", "averages": True}}
 
 
 @keras.saving.register_keras_serializable(package="kerasrecipes")
 @named
-class ScheduleFreeAdamW(keras.optimizers.Optimizer):
+class AveragedAdamW(keras.optimizers.Optimizer):
     """Schedule-free AdamW whose average is measured, and is what a fit returns.
 
     While it trains, the weights stand between where the steps lead and their average. The average
@@ -33,7 +33,7 @@ class ScheduleFreeAdamW(keras.optimizers.Optimizer):
         ValueError: If `use_ema` is off, or `beta_1` not between 0 and 1.
 
     Example:
-        >>> ScheduleFreeAdamW(1e-3).beta_1
+        >>> AveragedAdamW(1e-3).beta_1
         0.9
 
     Reference:
@@ -55,7 +55,7 @@ class ScheduleFreeAdamW(keras.optimizers.Optimizer):
         super().__init__(learning_rate, **{**options, "ema_momentum": 1.0})
         if not self.use_ema:
             raise ValueError(
-                "ScheduleFreeAdamW answers with its average, which `use_ema=False` would lose. "
+                "AveragedAdamW answers with its average, which `use_ema=False` would lose. "
                 "Leave it out, and pass keras.callbacks.SwapEMAWeights() to `fit`."
             )
         if not 0 < beta_1 < 1:

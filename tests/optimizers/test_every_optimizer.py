@@ -11,7 +11,7 @@ from kerasrecipes import get_backbone
 from kerasrecipes.engine.block_optimizers import BlockOptimizers
 from kerasrecipes.engine.freezing import FreezePolicy
 from kerasrecipes.engine.schedule import Stage
-from kerasrecipes.optimizers import KernelMuon, ScheduleFreeAdamW, list_optimizers
+from kerasrecipes.optimizers import AveragedAdamW, KernelMuon, list_optimizers
 from kerasrecipes.optimizers.kinds import check_optimizer, make_optimizer, usual_rates
 
 SPEC = replace(get_backbone("efficientnet_lite0"), name="two_convolutions", blocks=("stem", "top"))
@@ -80,7 +80,7 @@ def test_its_decay_is_apart_from_the_gradient_and_spares_norms_and_biases(name):
 def test_schedule_free_is_the_algorithm_of_its_paper():
     rate, decay, b1, b2 = 0.05, 0.1, 0.9, 0.99
     weight = keras.Variable(np.array([[1.0, -2.0]]), name="kernel", dtype="float32")
-    optimizer = ScheduleFreeAdamW(rate, beta_1=b1, beta_2=b2, weight_decay=decay)
+    optimizer = AveragedAdamW(rate, beta_1=b1, beta_2=b2, weight_decay=decay)
     optimizer.build([weight])
     z = x = y = np.array([[1.0, -2.0]])
     square = np.zeros_like(z)
@@ -99,7 +99,7 @@ def test_schedule_free_is_the_algorithm_of_its_paper():
 
 def test_schedule_free_goes_on_from_the_weights_that_were_chosen():
     weight = keras.Variable(np.ones((2, 2)), name="kernel", dtype="float32")
-    optimizer = ScheduleFreeAdamW(0.1)
+    optimizer = AveragedAdamW(0.1)
     optimizer.build([weight])
     optimizer.apply([np.ones((2, 2), "float32")])
     weight.assign(np.full((2, 2), 7.0))
@@ -112,7 +112,7 @@ def test_schedule_free_averages_updates_and_not_the_steps_that_make_them():
     ends = []
     for parts in (None, 2):
         weight = keras.Variable(np.ones((2, 2)), name="kernel", dtype="float32")
-        optimizer = ScheduleFreeAdamW(0.1, gradient_accumulation_steps=parts)
+        optimizer = AveragedAdamW(0.1, gradient_accumulation_steps=parts)
         optimizer.build([weight])
         for step in range(3):
             for _ in range(parts or 1):
@@ -120,9 +120,9 @@ def test_schedule_free_averages_updates_and_not_the_steps_that_make_them():
         ends.append(weight.numpy())
     np.testing.assert_allclose(*ends, rtol=1e-6)
     with pytest.raises(ValueError, match="which `use_ema=False` would lose"):
-        ScheduleFreeAdamW(0.1, use_ema=False)
+        AveragedAdamW(0.1, use_ema=False)
     with pytest.raises(ValueError, match="`beta_1` must be between 0 and 1, not 1"):
-        ScheduleFreeAdamW(0.1, beta_1=1.0)
+        AveragedAdamW(0.1, beta_1=1.0)
 
 
 def test_muon_moves_all_directions_of_a_convolution_alike():
