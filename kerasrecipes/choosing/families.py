@@ -92,6 +92,25 @@ class FamilyRecommendation(Shown):
         yield f"Take: {self.best}. {self.reason}"
 
 
+def _known(families: Sequence[str] | None, streaming: bool) -> list[str]:
+    """Return what to measure; a name that is none, or cannot stream, is an error."""
+    if isinstance(families, str | bytes) or (families is not None and not len(families)):
+        raise ValueError(f"`families` must be a list of names, e.g. ['fcn'], not {families!r}.")
+    names = list(families or (STREAMING if streaming else USUAL))
+    for name in names:
+        try:
+            spec = get_backbone(name, "signals")
+        except ValueError as error:
+            raise ValueError(f"`families`: {error}") from None
+        if not spec.causal and streaming:
+            can = [one for one in list_backbones("signals") if get_backbone(one, "signals").causal]
+            raise ValueError(
+                f"`families`: {name!r} looks at later steps, too, so it cannot answer step by "
+                f"step. Choose from: {listed(can, 8)}."
+            )
+    return names
+
+
 @named
 def recommend_family(
     signals: SignalSet | str | Path,
@@ -124,20 +143,7 @@ def recommend_family(
         ValueError: If there is no such family, or it cannot stream and `streaming` is set.
         DataError: If the signals do not suit training, or have no single class each.
     """
-    if isinstance(families, str | bytes) or (families is not None and not len(families)):
-        raise ValueError(f"`families` must be a list of names, e.g. ['fcn'], not {families!r}.")
-    names = list(families or (STREAMING if streaming else USUAL))
-    for name in names:
-        try:
-            spec = get_backbone(name, "signals")
-        except ValueError as error:
-            raise ValueError(f"`families`: {error}") from None
-        if not spec.causal and streaming:
-            can = [one for one in list_backbones("signals") if get_backbone(one, "signals").causal]
-            raise ValueError(
-                f"`families`: {name!r} looks at later steps, too, so it cannot answer step by "
-                f"step. Choose from: {listed(can, 8)}."
-            )
+    names = _known(families, streaming)
     found = signals if isinstance(signals, SignalSet) else scan_signals(signals)
     if found.target != CLASS:
         raise DataError(
