@@ -1,6 +1,6 @@
 """Between which values the activations of a model lie, measured on photos."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,12 +39,11 @@ def measure_ranges(
     if not plan.ranged:
         return {}
     tensors = tensors_of(folded, plan.ranged)
-    inner = keras.Model(folded.input, [*tensors.values()])
 
-    def probe(batch: np.ndarray) -> list[Any]:
-        found = keras.tree.flatten(inner(batch))
+    def ends(found: list[Any]) -> list[Any]:
         return [keras.ops.stack([keras.ops.min(t), keras.ops.max(t)]) for t in found]
 
+    probe = probe_behind(folded, [*tensors.values()], ends)
     batches = mean_answers(probe, calibration)
     extremes = np.zeros((1, *calibration.shape[1:]), np.float32)
     extremes[:, ::2] = 255
@@ -64,6 +63,24 @@ def tensors_of(model: "keras.Model", names: Collection[str]) -> dict[str, Any]:
     }
 
 
+def probe_behind(
+    model: "keras.Model", tensors: Sequence[Any], measure: Callable[[list[Any]], list[Any]]
+) -> Probe:
+    """Make a probe that measures behind a model, not in its graph.
+
+    There the names of new operations could be those of old ones, where a model was loaded.
+
+    Args:
+        model: A functional model.
+        tensors: Some of its tensors.
+        measure: Makes of their values for a batch what is asked for.
+    """
+    import keras
+
+    inner = keras.Model(model.input, list(tensors))
+    return lambda batch: measure(keras.tree.flatten(inner(batch)))
+
+
 def mean_answers(probe: Probe, photos: np.ndarray) -> list[np.ndarray]:
     """Average what is said about batches of photos; see `answers_by_batch`."""
     return [np.mean(values, axis=0) for values in answers_by_batch(probe, photos)]
@@ -73,8 +90,7 @@ def answers_by_batch(probe: Probe, photos: np.ndarray) -> list[tuple[np.ndarray,
     """Ask about batches of photos, some of them spread over all.
 
     Args:
-        probe: Gives any number of arrays without an axis for the photo. It computes them behind a
-            model, not in its graph, where the names of new operations can be those of old ones.
+        probe: Gives any number of arrays without an axis for the photo; see `probe_behind`.
         photos: Values 0…255, shape `(n, height, width, 3)`.
 
     Returns:

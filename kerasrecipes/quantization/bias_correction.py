@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.keras_private import count_calls, nodes_in_order
-from kerasrecipes.quantization.activation_ranges import mean_answers, measure_ranges
+from kerasrecipes.quantization.activation_ranges import mean_answers, measure_ranges, probe_behind
 from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.quantization.plan import (
     QuantizationPlan,
@@ -67,7 +67,6 @@ def shift_biases(
         ranges: Between which values each rounded output lies.
         calibration: Photos with values 0…255.
     """
-    import keras
     from keras import ops
 
     from kerasrecipes.quantization.fake_quantization import ActivationRange
@@ -77,7 +76,6 @@ def shift_biases(
     chosen = [node for node in nodes if _can_be_shifted(node, plan)]
     if not chosen:
         return
-    inner = keras.Model(folded.input, [node.input_tensors[0] for node in chosen])
     rounding: list[Any] = []
     for node in chosen:
         maker = maker_of(node.input_tensors[0], makers)
@@ -87,11 +85,12 @@ def shift_biases(
             levels.set_range(*ranges[maker])
         rounding.append(levels)
 
-    def probe(batch: np.ndarray) -> list[Any]:
-        taken = zip(keras.tree.flatten(inner(batch)), rounding, strict=True)
+    def means(found: list[Any]) -> list[Any]:
+        taken = zip(found, rounding, strict=True)
         both = ((exact, exact if levels is None else levels(exact)) for exact, levels in taken)
         return [ops.stack([ops.mean(one, axis=(0, 1, 2)) for one in pair]) for pair in both]
 
+    probe = probe_behind(folded, [node.input_tensors[0] for node in chosen], means)
     found = mean_answers(probe, calibration)
     for node, (exact, rounded) in zip(chosen, found, strict=True):
         _shift(node.operation, exact, rounded)

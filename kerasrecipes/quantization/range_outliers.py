@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.arguments import named
-from kerasrecipes.quantization.activation_ranges import answers_by_batch, tensors_of
+from kerasrecipes.quantization.activation_ranges import answers_by_batch, probe_behind, tensors_of
 from kerasrecipes.quantization.batch_norm_folding import fold_batch_norm
 from kerasrecipes.quantization.plan import plan_quantization
 from kerasrecipes.surgery.rebuilding import is_functional
@@ -67,7 +67,6 @@ def find_range_outliers(model: "keras.Model", calibration: np.ndarray) -> tuple[
     Returns:
         The worst first; none if the model's graph cannot be read.
     """
-    import keras
 
     if not is_functional(model) or len(model.inputs) != 1:
         return ()
@@ -77,11 +76,7 @@ def find_range_outliers(model: "keras.Model", calibration: np.ndarray) -> tuple[
     tensors = tensors_of(folded, plan.ranged - plan.pixels)
     if not tensors:
         return ()
-    inner = keras.Model(folded.input, [*tensors.values()])
-
-    def probe(batch: np.ndarray) -> list[Any]:
-        return [_ends(found) for found in keras.tree.flatten(inner(batch))]
-
+    probe = probe_behind(folded, [*tensors.values()], lambda found: [*map(_ends, found)])
     batches = answers_by_batch(probe, calibration)
     found = []
     for name, ends in zip(tensors, map(np.stack, batches), strict=True):
