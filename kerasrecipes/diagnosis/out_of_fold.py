@@ -12,18 +12,17 @@ from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.backbones.texts.bert import mean_of_tokens
 from kerasrecipes.data.examples import CLASS, LABELS, Examples
 from kerasrecipes.data.inference import run_over
-from kerasrecipes.data.strata import join_units
 from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads import get_task, make_head
 from kerasrecipes.heads.head import HEAD_OF
 from kerasrecipes.training.image_classifier import ImageClassifier
+from kerasrecipes.training.linear.folds import FOLDS, draw_folds, units_of
 from kerasrecipes.training.texts.text_classifier import TextClassifier
 
 if TYPE_CHECKING:
     import keras
 
-FOLDS = 5
 # scikit-learn's `C`, and 1 / `alpha`, for features of length 1; the best is between them, mostly.
 STRENGTHS = (1.0, 3.0, 10.0)
 _FLOOR = 1e-15
@@ -137,16 +136,14 @@ def out_of_fold(examples: Examples, features: np.ndarray, seed: int = 0) -> np.n
     Raises:
         DataError: If there are fewer than five units that stand alone.
     """
-    units = np.empty(len(examples), np.int64)
-    joined = join_units(examples, by_group=True, near=True)
-    for number, members in enumerate(joined):
-        units[members] = number
-    if len(joined) < FOLDS:
+    units = units_of(examples, by_group=True)
+    count = len(np.unique(units))
+    if count < FOLDS:
         raise DataError(
-            f"There are {len(joined)} {examples.noun[1]} or groups that differ, too few to learn "
+            f"There are {count} {examples.noun[1]} or groups that differ, too few to learn "
             f"from some and judge the others. Give at least {FOLDS}."
         )
-    splits = _folds(examples.strata(), units, seed)
+    splits = draw_folds(examples.strata(), units, FOLDS, seed)
     targets = targets_of(examples)
     found = [_answered(examples.target, features, targets, splits, one) for one in STRENGTHS]
     losses = [loss_of(examples.target, one, targets) for one in found]
@@ -157,15 +154,6 @@ def targets_of(examples: Examples) -> np.ndarray:
     """Return what examples are labelled with, as their usual task has it."""
     head = make_head(HEAD_OF[examples.target])
     return get_task(head.task.name).targets(examples, head.output(examples))
-
-
-def _folds(strata: np.ndarray, units: np.ndarray, seed: int) -> list[Any]:
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # of classes of which there are few
-        warnings.simplefilter("ignore")
-        return list(folds.split(strata, strata, units))
 
 
 def linear_model(target: str, strength: float) -> Any:

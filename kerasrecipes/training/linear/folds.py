@@ -55,12 +55,7 @@ def folds_of(examples: Examples, split_by: str, seed: int) -> Folds:
         The folds: one draw of five after the other; fewer where no class has five independent
         examples, and none where none has two, or all are of one moment.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    grouped = any(group is not None for group in examples.groups)
-    units = np.zeros(len(examples), np.int64)
-    for number, members in enumerate(join_units(examples, grouped, near=True)):
-        units[members] = number
+    units = units_of(examples, any(group is not None for group in examples.groups))
     if split_by == "time":
         later = _by_time(examples)
         return Folds(tuple(later), units, len(later))
@@ -71,11 +66,38 @@ def folds_of(examples: Examples, split_by: str, seed: int) -> Folds:
     repeats = min(MOST_REPEATS, max(1, round(ENOUGH / len(examples))))
     folds: list[Fold] = []
     for again in range(repeats):
-        kind = StratifiedGroupKFold(parts, shuffle=True, random_state=seed + again)
-        with warnings.catch_warnings():  # of classes of which there are fewer
-            warnings.simplefilter("ignore")
-            folds += list(kind.split(strata, strata, units))
+        folds += draw_folds(strata, units, parts, seed + again)
     return Folds(tuple(folds), units, parts)
+
+
+def units_of(examples: Examples, by_group: bool) -> np.ndarray:
+    """Number what must not be parted, copies and near duplicates among it, from 0.
+
+    Args:
+        examples: The examples.
+        by_group: Whether those of one group belong together.
+    """
+    units = np.zeros(len(examples), np.int64)
+    for number, members in enumerate(join_units(examples, by_group, near=True)):
+        units[members] = number
+    return units
+
+
+def draw_folds(strata: np.ndarray, units: np.ndarray, parts: int, seed: int) -> list[Fold]:
+    """Draw folds in which every class has its share, and no unit is on both sides.
+
+    Args:
+        strata: What each fold should have its share of, shape `(n,)`.
+        units: What each example belongs to, shape `(n,)`.
+        parts: How many folds.
+        seed: Seed of the draw.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    kind = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # of classes of which there are fewer
+        warnings.simplefilter("ignore")
+        return list(kind.split(strata, strata, units))
 
 
 def _by_time(examples: Examples) -> list[Fold]:
