@@ -7,10 +7,17 @@ Prints one JSON object: name of a `.txt` file → {"label", "score"} of the best
 
 import json
 import sys
+import unicodedata
 from pathlib import Path
 
 from mediapipe.tasks import python as tasks
 from mediapipe.tasks.python import text
+
+
+def plain(text: str) -> str:
+    """Lower-case a text and take its accents off: MediaPipe does the first for ASCII alone."""
+    apart = unicodedata.normalize("NFD", text.lower())
+    return "".join(one for one in apart if unicodedata.category(one) != "Mn")
 
 
 def main(model: str, folder: str) -> None:
@@ -21,7 +28,7 @@ def main(model: str, folder: str) -> None:
     found = {}
     with text.TextClassifier.create_from_options(options) as classifier:
         for path in sorted(Path(folder).iterdir()):
-            result = classifier.classify(path.read_text(encoding="utf-8"))
+            result = classifier.classify(plain(path.read_text(encoding="utf-8")))
             best = result.classifications[0].categories[0]
             found[path.name] = {"label": best.category_name, "score": best.score}
     print(json.dumps(found))
