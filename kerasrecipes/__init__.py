@@ -159,6 +159,13 @@ if TYPE_CHECKING:
     from kerasrecipes.report.plots.contact_sheet import draw_augmentation as draw_augmentation
     from kerasrecipes.report.run_report import RunReport as RunReport
     from kerasrecipes.review import ReviewServer as ReviewServer, review_photos as review_photos
+    from kerasrecipes.rollout import (
+        RolloutPolicy as RolloutPolicy,
+        RolloutStatus as RolloutStatus,
+        rollout_status as rollout_status,
+        start_rollout as start_rollout,
+        stop_rollout as stop_rollout,
+    )
     from kerasrecipes.serve import (
         Journal as Journal,
         JournalEntry as JournalEntry,
@@ -278,6 +285,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "report.plots.contact_sheet": "draw_augmentation",
         "report.run_report": "RunReport",
         "review": "ReviewServer review_photos",
+        "rollout": "RolloutPolicy RolloutStatus rollout_status start_rollout stop_rollout",
         "serve": "Journal JournalEntry Prediction Predictor",
         "signals": "Signal SignalSet check_signals scan_signals",
         "signals.split": "split_signals",

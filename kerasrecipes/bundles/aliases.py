@@ -49,7 +49,8 @@ class LogEntry(BaseModel):
         number: 1 for the first change, and so on.
         when: Time, as ISO 8601 in UTC.
         who: Who did it.
-        action: `"promote"` or `"roll back"`.
+        action: `"promote"` or `"roll back"`; of a rollout `"start rollout"`, `"stop rollout"`, or
+            `"take back"`, after which the candidate's alias means the version in use.
         alias: The alias.
         before: The version that it meant; `None` if it was new.
         version: The version that it means from then on.
@@ -58,7 +59,8 @@ class LogEntry(BaseModel):
         export: Name of the export that answers.
         export_sha256: Its digest.
         gates: What the gates said.
-        gates_sha256: Digest of the file of gates; empty where there was none.
+        gates_sha256: Digest of the file of gates, or of a rollout's policy; empty where there was
+            none.
         previous: Digest of the line before; zeros for the first.
     """
 

@@ -72,6 +72,7 @@ COMMANDS = {
     "promote": promoting.promote,
     "retrain": promoting.retrain,
     "rollback": promoting.rollback,
+    "rollout": serving.rollout,
     "history": promoting.history,
     "diff": promoting.diff,
     "serve": serving.serve,

@@ -1,10 +1,13 @@
 """Commands that let other programs ask a saved model."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from kerasrecipes.cli.options import Json, print_json
+from kerasrecipes.cli.promoting import ModelFolder, Who, Why
 from kerasrecipes.errors import require
 
 Models = Annotated[
@@ -75,6 +78,46 @@ def _serve(models: Path, settings: dict[str, Any]) -> None:
     from kerasrecipes.server.running import serve_models
 
     serve_models(models, **settings)
+
+
+class RolloutStep(StrEnum):
+    """What to do about a candidate."""
+
+    START = "start"
+    STATUS = "status"
+    STOP = "stop"
+
+
+def rollout(
+    step: Annotated[RolloutStep, typer.Argument(help="Begin, look, or end.")],
+    model: ModelFolder,
+    policy: Annotated[
+        Path | None, typer.Option(help="With start: a TOML file of what is tried, and allowed.")
+    ] = None,
+    alias: Annotated[
+        str | None, typer.Option("--as", help="With start: what means it; else candidate.")
+    ] = None,
+    who: Who = None,
+    why: Why = "",
+    as_json: Json = False,
+) -> None:
+    """Try a candidate beside the version in use; servers take it back where it is worse.
+
+    `status` exits with 3 where it was taken back.
+    """
+    from kerasrecipes.rollout import rollout_status, start_rollout, stop_rollout
+
+    given = {"alias": alias, "policy": policy, "who": who, "why": why or None}
+    allowed = {"start": set(given), "stop": {"who", "why"}, "status": set()}[step.value]
+    told: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
+    if useless := sorted(told.keys() - allowed):
+        option = {"alias": "--as"}.get(useless[0], f"--{useless[0]}")
+        raise typer.BadParameter(f"it has no effect with {step.value}.", param_hint=f"'{option}'")
+    do = {"start": start_rollout, "status": rollout_status, "stop": stop_rollout}[step.value]
+    found = do(model, **told)
+    print_json(found.to_dict()) if as_json else print(found)
+    if found.was_taken_back:
+        raise typer.Exit(3)
 
 
 def add_key(

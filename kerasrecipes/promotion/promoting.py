@@ -211,7 +211,7 @@ def _before(log: OpenLog, alias: str) -> LogEntry:
             continue
         if entry.action == "promote":
             meant.append(entry)
-        else:
+        elif entry.action in ("roll back", "take back"):
             meant.pop()
     if len(meant) < 2:
         has = f"it has meant version {meant[0].version} alone" if meant else "there is none"

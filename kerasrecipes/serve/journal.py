@@ -331,6 +331,21 @@ class Journal:
                 return
             last = found[-1].row if labelled_after is None else found[-1].truth_row
 
+    @named
+    def find(self, request_id: str) -> JournalEntry | None:
+        """Return one prediction; `None` if it is not known, or no longer.
+
+        Args:
+            request_id: Its id.
+
+        Raises:
+            DataError: If the file was damaged.
+        """
+        statement = f"SELECT 0, 0, NULL, NULL, {_COLUMNS} FROM entries WHERE request_id = ?"
+        with self._lock, self._told():
+            row = self._connection.execute(statement, (request_id,)).fetchone()
+            return None if row is None else self._logged(row).entry
+
     def _logged(self, row: tuple[Any, ...]) -> Logged:
         try:
             entry = entry_from_row(row[4:])

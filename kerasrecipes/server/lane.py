@@ -1,14 +1,20 @@
 """Computing answers: as many at once as there are cores, and a queue that ends."""
 
 import asyncio
+import queue
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from kerasrecipes.console import warn
+from kerasrecipes.errors import first_line
 from kerasrecipes.server.refused import overloaded
 
 T = TypeVar("T")
+# How long work that nobody waits for looks away while all threads are taken.
+_PAUSE = 0.002
 
 
 class Lane:
@@ -60,6 +66,67 @@ class Lane:
     def close(self) -> None:
         """Let the threads end after what they compute now."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Unseen:
+    """Work that nobody waits for: one piece at a time, while a thread of the lane is free.
+
+    Args:
+        lane: What goes first.
+        most: How many pieces may wait.
+        most_bytes: How many bytes they may hold in all.
+        dropped: Told how many could not wait.
+    """
+
+    def __init__(self, lane: Lane, most: int, most_bytes: int, dropped: Callable[[float], None]):
+        self._lane, self._room, self._dropped = lane, most_bytes, dropped
+        self._waiting: queue.Queue[tuple[Callable[[], None], int] | None] = queue.Queue(most)
+        self._lock, self._ends, self._is_told = threading.Lock(), False, False
+        self._thread = threading.Thread(target=self._work, name="unseen", daemon=True)
+        self._thread.start()
+
+    def add(self, work: Callable[[], None], size: int) -> None:
+        """Do something later, or not at all where too much waits.
+
+        Args:
+            work: What to do.
+            size: How many bytes it holds.
+        """
+        with self._lock:
+            if self._ends or size > self._room or self._waiting.full():
+                self._dropped(1)
+                return
+            self._room -= size
+            self._waiting.put_nowait((work, size))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits, and nothing is done now."""
+        return not self._waiting.unfinished_tasks
+
+    def close(self) -> None:
+        """Do no more than what was begun."""
+        with self._lock:
+            self._ends = True
+            while not self._waiting.empty():
+                self._waiting.get_nowait()
+            self._waiting.put_nowait(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (found := self._waiting.get()) is not None:
+            work, size = found
+            while self._lane.held >= self._lane.workers and not self._ends:
+                time.sleep(_PAUSE)
+            try:
+                work()
+            except Exception as error:
+                if not self._is_told:
+                    self._is_told = True
+                    warn(f"What nobody waits for failed: {first_line(error)}")
+            with self._lock:
+                self._room += size
+            self._waiting.task_done()
 
 
 class Held:

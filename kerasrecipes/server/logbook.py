@@ -74,6 +74,18 @@ class JournalWriter:
         self._entries.join()
         return not self._journal.tell({request_id: truth})
 
+    def find(self, request_id: str) -> JournalEntry | None:
+        """Return an answer; `None` if it is not known.
+
+        Args:
+            request_id: Its id.
+
+        Raises:
+            DataError: If the journal was damaged.
+        """
+        self._entries.join()
+        return self._journal.find(request_id)
+
     def close(self) -> None:
         """Write what waits, and let the file go."""
         self._entries.put(None)

@@ -42,6 +42,15 @@ class Metrics:
         self.batches = self._histogram("batch_size", "Examples computed together.", _SIZES)
         self.journal_dropped = self._counter("journal_dropped", "Answers that could not be kept.")
         self.log_dropped = self._counter("log_dropped", "Lines of the log that were not written.")
+        self.unseen_dropped = self._counter(
+            "unseen_dropped", "Comparisons for which there was no time."
+        )
+        self._tried = self._counter(
+            "rollout_answers", "Answers of both versions of a rollout.", "model", "side"
+        )
+        self._evidence = self._gauge(
+            "rollout_evidence", "From 1 on a candidate is taken back.", "model", "guard"
+        )
         self.draining = self._gauge("draining", "Whether the server ends.")
         self._gauge("waiting", "Requests that wait to be computed.").set_function(waiting)
         self._gauge("held_bytes", "Bytes of requests in memory.").set_function(held_bytes)
@@ -98,6 +107,26 @@ class Metrics:
         self._versions.clear()
         for name, version in default.items():
             self._versions.labels(name).set(version)
+
+    def tried(self, model: str, side: str) -> None:
+        """Count an answer that was given while a candidate is tried.
+
+        Args:
+            model: The model.
+            side: Who gave it.
+        """
+        self._tried.labels(model, side).inc()
+
+    def evidence(self, by_model: dict[str, dict[str, float]]) -> None:
+        """Say what there is against each candidate.
+
+        Args:
+            by_model: By model and guard, 0…1.
+        """
+        self._evidence.clear()
+        for model, guards in by_model.items():
+            for guard, value in guards.items():
+                self._evidence.labels(model, guard).set(value)
 
     def page(self) -> bytes:
         """Return all of it as Prometheus reads it."""

@@ -211,6 +211,14 @@ class Models:
             raise Refused(HTTPStatus.NOT_FOUND, reason)
         return model.loaded[number]
 
+    def loaded(self) -> dict[str, tuple[Path, dict[int, Served], dict[int, str]]]:
+        """Return by model its folder, the versions that are loaded, and why others are not."""
+        return {
+            name: (self._root / name, model.loaded, model.failed)
+            for name, model in list(self._models.items())
+            if name not in self._unloaded
+        }
+
     def load(self, name: str) -> None:
         """Load a model, or what it lacks.
 

@@ -46,7 +46,7 @@ async def _serve(folder: Path, settings: ServerSettings) -> None:
     try:
         models = Models(folder)
         service = Service(models, settings)
-        await asyncio.to_thread(models.refresh)
+        await asyncio.to_thread(service.refresh)
         if not models.ready:
             raise DataError(f"Not every model can be served. {'; '.join(models.problems())}")
         service.tell_versions()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,12 +15,14 @@ from kerasrecipes.serve.entry import JournalEntry
 from kerasrecipes.serve.journal import Journal
 from kerasrecipes.serve.predictor import Prediction
 from kerasrecipes.server.batching import Answers, Batcher
-from kerasrecipes.server.lane import Held, Lane
+from kerasrecipes.server.lane import Held, Lane, Unseen
 from kerasrecipes.server.logbook import JournalWriter
 from kerasrecipes.server.metrics import Metrics
 from kerasrecipes.server.models import Models, Served
-from kerasrecipes.server.refused import bad
+from kerasrecipes.server.refused import Refused, bad
+from kerasrecipes.server.rollouts import MOST_BYTES, MOST_WAITING, Rollouts
 from kerasrecipes.server.settings import ServerSettings
+from kerasrecipes.server.trial import Turn
 from kerasrecipes.server.web.keys import Keys
 from kerasrecipes.server.web.protocol import NAMES, Asked, parse_request
 
@@ -45,6 +48,9 @@ class Service:
         self.lane = Lane(settings.computing, settings.queue, settings.wait_seconds)
         self.held = Held(int(settings.max_held_mb * 1e6))
         self.metrics = Metrics(lambda: self.lane.waiting, lambda: self.held.held)
+        dropped = self.metrics.unseen_dropped.inc
+        self._unseen = Unseen(self.lane, MOST_WAITING, MOST_BYTES, dropped)
+        self.rollouts = Rollouts(models, self.metrics, self._unseen)
         self.draining = False
         self.journal: JournalWriter | None = None
         if settings.journal is not None:
@@ -64,6 +70,8 @@ class Service:
 
     def close(self) -> None:
         """End the threads, and write down what waits."""
+        self._unseen.close()
+        self.rollouts.close()
         self.lane.close()
         if self.journal is not None:
             self.journal.close()
@@ -72,8 +80,13 @@ class Service:
         """Look again and again what the aliases mean."""
         while True:
             await asyncio.sleep(self.settings.watch_seconds)
-            await asyncio.to_thread(self.models.refresh)
+            await asyncio.to_thread(self.refresh)
             self.tell_versions()
+
+    def refresh(self) -> None:
+        """Look up what the aliases mean, and which candidates are tried."""
+        self.models.refresh()
+        self.rollouts.refresh()
 
     def tell_versions(self) -> None:
         """Count which versions answer."""
@@ -94,34 +107,59 @@ class Service:
         return found
 
     async def infer(
-        self, served: Served, body: bytes, header_length: str | None
-    ) -> tuple[Asked, dict[str, np.ndarray]]:
+        self, turn: Turn, body: bytes, header_length: str | None
+    ) -> tuple[Served, Asked, dict[str, np.ndarray]]:
         """Answer tensors.
 
         Args:
-            served: What answers.
+            turn: What answers.
             body: The request.
             header_length: How much of it is JSON.
+
+        Returns:
+            What has answered, the request, and the answers.
 
         Raises:
             Refused: If it cannot be answered.
             DataError: If the file cannot take the input.
         """
+        if turn.trial is not None and not turn.trial.same_input:
+            turn = Turn(turn.trial.champion)
+        try:
+            asked, examples, answers, took = await self._infer(turn.served, body, header_length)
+        except (Refused, DataError):
+            raise
+        except Exception:
+            if not turn.is_tried:
+                raise
+            self.rollouts.failed(turn, None)
+            turn = Turn(turn.instead().served)
+            asked, examples, answers, took = await self._infer(turn.served, body, header_length)
+        self.rollouts.inferred(turn, examples, answers, took)
+        told = {name: np.asarray(rows, np.float32) for name, rows in answers.items()}
+        return turn.served, asked, told
+
+    async def _infer(
+        self, served: Served, body: bytes, header_length: str | None
+    ) -> tuple[Asked, np.ndarray, Answers, float]:
+        """Return the request, its tensors, the answers, and the milliseconds these took."""
 
         def read() -> tuple[Asked, np.ndarray]:
             asked = parse_request(body, header_length)
             return asked, self._input(served, asked)
 
-        def compute() -> tuple[Asked, Answers]:
+        def compute() -> tuple[Asked, np.ndarray, Answers, float]:
             asked, examples = read()
-            return asked, served.predictor.model(examples)
+            started = time.perf_counter()
+            answers = served.predictor.model(examples)
+            return asked, examples, answers, (time.perf_counter() - started) * 1e3
 
         if (batcher := self._batcher(served)) is None:
-            asked, answers = await self.lane.run(compute)
-        else:
-            asked, examples = await self.lane.run(read)
-            answers = await batcher.ask(examples)
-        return asked, {name: np.asarray(rows, np.float32) for name, rows in answers.items()}
+            return await self.lane.run(compute)
+        asked, examples = await self.lane.run(read)
+        started = time.perf_counter()
+        answers = await batcher.ask(examples)
+        return asked, examples, answers, (time.perf_counter() - started) * 1e3
 
     def _input(self, served: Served, asked: Asked) -> np.ndarray:
         """Return the one input of a model, if the request has that and nothing else."""
@@ -144,22 +182,44 @@ class Service:
             raise bad(f"The request has {len(found):,} examples; at most {most:,} may be in one.")
         return found
 
-    async def predict(self, served: Served, content: bytes) -> tuple[str, Prediction, float]:
+    async def predict(self, turn: Turn, content: bytes) -> "Answered":
         """Answer one photo or text, count the answer, and keep it where that is asked for.
 
         Args:
-            served: What answers.
+            turn: What answers.
             content: The bytes of the photo or text.
-
-        Returns:
-            The answer's own id, the answer, and the milliseconds that it took.
 
         Raises:
             Refused: If too many wait.
         """
-        started, request_id, predictor = time.perf_counter(), uuid.uuid4().hex, served.predictor
+        started, request_id = time.perf_counter(), uuid.uuid4().hex
+        tried = turn if turn.is_tried else None
+        computed = None if tried is None else await self._tried(tried.served, content)
+        if computed is None:
+            turn = Turn(tried.instead().served) if tried else turn
+            computed = await self._computed(turn.served, content)
+            if tried is not None:
+                self.rollouts.failed(tried, computed.found)
+        took = (time.perf_counter() - started) * 1e3
+        served, found = turn.served, computed.found
+        self.rollouts.answered(turn, content, found, computed.ms)
+        self.metrics.prediction(served, found)
+        if self.journal is not None:
+            self.journal.add(_entry(served, request_id, computed, took))
+        return Answered(served, request_id, found, took)
 
-        batcher = self._batcher(served)
+    async def _tried(self, served: Served, content: bytes) -> "_Computed | None":
+        """Let a candidate answer; `None` if it cannot, so that nobody suffers from a trial."""
+        try:
+            found = await self._computed(served, content)
+        except Refused:
+            raise
+        except Exception:
+            return None
+        return None if found.found.error else found
+
+    async def _computed(self, served: Served, content: bytes) -> "_Computed":
+        predictor, batcher = served.predictor, self._batcher(served)
 
         def decode() -> tuple[np.ndarray | None, dict[str, float], Prediction]:
             try:
@@ -169,41 +229,57 @@ class Service:
             measured = predictor.measure(one) if self.journal is not None else {}
             return one, measured, Prediction("")
 
-        def answer() -> tuple[Answers, dict[str, float], Prediction]:
+        def answer() -> _Computed:
+            started = time.perf_counter()
             one, measured, found = decode()
             answers: Answers = {} if one is None else predictor.model(one[None])
-            return answers, measured, predictor.read(answers) if answers else found
+            found = predictor.read(answers) if answers else found
+            return _Computed(found, answers, measured, (time.perf_counter() - started) * 1e3)
 
         if batcher is None:
-            answers, measured, found = await self.lane.run(answer)
-        else:
-            one, measured, found = await self.lane.run(decode)
-            answers = {} if one is None else await batcher.ask(one[None])
-            found = predictor.read(answers) if answers else found
-        took = (time.perf_counter() - started) * 1e3
-        self.metrics.prediction(served, found)
-        if self.journal is not None:
-            self.journal.add(_entry(served, request_id, measured, answers, found, took))
-        return request_id, found, took
+            return await self.lane.run(answer)
+        started = time.perf_counter()
+        one, measured, found = await self.lane.run(decode)
+        answers = {} if one is None else await batcher.ask(one[None])
+        found = predictor.read(answers) if answers else found
+        return _Computed(found, answers, measured, (time.perf_counter() - started) * 1e3)
 
 
-def _entry(
-    served: Served,
-    request_id: str,
-    measured: dict[str, float],
-    answers: Answers,
-    found: Prediction,
-    took: float,
-) -> JournalEntry:
+@dataclass(frozen=True)
+class Answered:
+    """An answer to a photo or text.
+
+    Args:
+        served: What has answered.
+        request_id: The answer's own id.
+        found: The answer.
+        ms: The milliseconds that it took.
+    """
+
+    served: Served
+    request_id: str
+    found: Prediction
+    ms: float
+
+
+@dataclass(frozen=True)
+class _Computed:
+    found: Prediction
+    answers: Answers
+    measured: dict[str, float]
+    ms: float
+
+
+def _entry(served: Served, request_id: str, computed: _Computed, took: float) -> JournalEntry:
     """Return an answer as it is kept: no photo, and no text."""
-    output = served.predictor.output
-    rows = answers.get(output.name)
+    output, found = served.predictor.output, computed.found
+    rows = computed.answers.get(output.name)
     kept = rows is not None and rows.shape[-1] <= _MOST_KEPT and not found.error
     return JournalEntry(
         request_id=request_id, at=time.time(), bundle=served.name, version=served.version,
         digest=served.digest, label=found.label, alarm=found.alarm, novelty=found.novelty,
         number=found.number, abstained=found.abstained, latency_ms=took,
-        confidence=found.score if found.scores else None, inputs=measured,
+        confidence=found.score if found.scores else None, inputs=computed.measured,
         answer=tuple(map(float, rows[0])) if kept and rows is not None else (),
         error="it cannot be read" if found.error else "",
     )  # fmt: skip

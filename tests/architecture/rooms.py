@@ -128,8 +128,12 @@ ROOMS = {
         later="verify",
         libraries="numpy pydantic pytest",
     ),
+    "rollout": Room(
+        "bundles data heads promotion statistics",
+        libraries="numpy pydantic",
+    ),
     "server": Room(
-        "bundles data export heads serve",
+        "bundles data export heads rollout serve",
         later="verify",
         libraries="numpy prometheus_client starlette uvicorn",
     ),
@@ -167,8 +171,8 @@ ROOMS = {
     ),
     "cli": Room(
         later="backbones choosing data diagnosis drift edge engine export optimization "
-        "photos promotion release renewing report review serve server settings templates texts "
-        "training verify watching",
+        "photos promotion release renewing report review rollout serve server settings templates "
+        "texts training verify watching",
         libraries="typer",
         later_libraries="starlette uvicorn",
     ),

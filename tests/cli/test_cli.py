@@ -22,8 +22,8 @@ VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "init", "train", "ablate",
     "evaluate", "mistakes", "stress", "over-time", "compare", "operate", "export", "starter",
     "report", "verify", "benchmark", "predict", "explain", "review", "drift", "monitor",
-    "edge", "collect", "check", "promote", "retrain", "rollback", "history", "diff", "serve",
-    "new-key", "optimize", "prune", "quantize", "distil",
+    "edge", "collect", "check", "promote", "retrain", "rollback", "rollout", "history", "diff",
+    "serve", "new-key", "optimize", "prune", "quantize", "distil",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")
 

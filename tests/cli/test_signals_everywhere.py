@@ -62,7 +62,9 @@ REFUSED = {
 ELSEWHERE = {"train"}  # below
 ABOUT_NO_DATA = {"ls", "cp"}
 # Of versions and of what was logged, whatever kind of data it is of.
-LATER = {"promote", "rollback", "history", "diff", "check", "monitor", "serve", "new-key"}
+LATER = {
+    "promote", "rollback", "history", "diff", "check", "monitor", "rollout", "serve", "new-key",
+}  # fmt: skip
 # Not tried with signals yet.
 UNTRIED = {"edge", "retrain", "collect"}
 

@@ -35,7 +35,7 @@ HELD = set(
     "Benchmark FamilyRecommendation Layout Signal SignalBackbone SignalSet "
     "Text TextBackbone TextSet Tokens Chunks DeletionTest WordShares "
     "Gates OptimizerKind ModelCheck ModelHistory Promotion Renewed VersionDifference WatchReport "
-    "Bundle DriftReport ReferenceProfile Shift "
+    "RolloutStatus Bundle DriftReport ReferenceProfile Shift "
     "BundleEvaluation CheckReport ClassHead ClassResult Comparison Continuation Estimate "
     "EnsembleBundle Evaluation "
     "Example Examples Excluded ExportFormat ExportRecord Finding FineTuned FreezeSummary "
@@ -115,6 +115,9 @@ OTHERWISE = {
     "Predictor": {"model": Path("none")},
     "promote_version": {"model": Path("none"), "version": 1},
     "roll_back": {"model": Path("none")},
+    "start_rollout": {"model": Path("none")},
+    "stop_rollout": {"model": Path("none")},
+    "rollout_status": {"model": Path("none")},
     "model_history": {"model": Path("none")},
     "fine_tune_images": {"photos": Path("none")},
     "decode_photo": {"photo": b"x"},

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, cast
@@ -11,11 +12,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kerasrecipes._version import __version__
+from kerasrecipes.errors import is_number
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.serve.entry import Truth, truth_of
+from kerasrecipes.server.logbook import JournalWriter
 from kerasrecipes.server.models import Served
 from kerasrecipes.server.refused import Refused, bad
 from kerasrecipes.server.service import Service
+from kerasrecipes.server.trial import Turn
 from kerasrecipes.server.web.bodies import body_of
 from kerasrecipes.server.web.pages import page_response
 from kerasrecipes.server.web.protocol import HEADER_LENGTH, NAMES, write_answer
@@ -32,6 +36,14 @@ def _service(request: Request) -> Service:
 def _served(service: Service, request: Request) -> Served:
     told = request.path_params
     return service.models.find(told["model"], told.get("version"))
+
+
+def _turn(
+    service: Service, request: Request, name: str | None, version: str | None, key: str | None
+) -> Turn:
+    """Return who answers: where no version is asked for, it may be a candidate's turn."""
+    served = service.models.find(name, version)
+    return Turn(served) if version else service.rollouts.choose(served, request.headers, key)
 
 
 async def _json(service: Service, request: Request) -> dict[str, Any]:
@@ -87,33 +99,37 @@ async def _model(service: Service, request: Request) -> Response:
 
 
 async def _infer(service: Service, request: Request) -> Response:
-    served, settings = _served(service, request), service.settings
+    told, settings = request.path_params, service.settings
+    turn = _turn(service, request, told["model"], told.get("version"), None)
     most = int(settings.max_body_mb * 1e6)
     async with body_of(request, most, settings.body_seconds, service.held) as body:
-        asked, answers = await service.infer(served, body, request.headers.get(HEADER_LENGTH))
+        length = request.headers.get(HEADER_LENGTH)
+        served, asked, answers = await service.infer(turn, body, length)
     content, headers = write_answer(served.name, str(served.version), asked, answers)
     return Response(content, headers=headers)
 
 
 async def _predict(service: Service, request: Request) -> Response:
     asked = request.query_params
-    if unknown := set(asked) - {"model", "version"}:
-        raise bad(f"{min(unknown)[:40]!r} is not known here; 'model' and 'version' are.")
-    served = service.models.find(asked.get("model"), asked.get("version"))
+    if unknown := set(asked) - {"model", "version", "key"}:
+        known = "'model', 'version' and 'key' are"
+        raise bad(f"{min(unknown)[:40]!r} is not known here; {known}.")
+    turn = _turn(service, request, asked.get("model"), asked.get("version"), asked.get("key"))
     settings = service.settings
     most = int(settings.max_body_mb * 1e6)
     async with body_of(request, most, settings.body_seconds, service.held) as body:
-        request_id, found, took = await service.predict(served, body)
+        answered = await service.predict(turn, body)
+    served, found = answered.served, answered.found
     told = {
         key: value
         for key, value in found.to_dict().items()
         if key != "path" and (key != "error" or value)
     }
-    about = {"id": request_id, "model": served.name, "version": served.version}
+    about = {"id": answered.request_id, "model": served.name, "version": served.version}
     if found.error:
         told = {"error": found.error}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if found.error else HTTPStatus.OK
-    return JSONResponse({**about, **told, "ms": round(took, 2)}, status_code=status)
+    return JSONResponse({**about, **told, "ms": round(answered.ms, 2)}, status_code=status)
 
 
 async def _feedback(service: Service, request: Request) -> Response:
@@ -121,12 +137,28 @@ async def _feedback(service: Service, request: Request) -> Response:
     if service.journal is None:
         reason = "No answers are kept. Start the server with --journal FILE."
         raise Refused(HTTPStatus.CONFLICT, reason)
-    if set(told) != {"id", "truth"} or not isinstance(told["id"], str):
-        raise bad("Send an object with 'id', from the answer, and 'truth': a class or a number.")
-    truth, writer = _truth(told["truth"]), service.journal
-    if not await service.lane.run(lambda: writer.tell(told["id"], truth)):
-        raise Refused(HTTPStatus.NOT_FOUND, f"There is no answer {told['id'][:100]!r}.")
-    return JSONResponse({"id": told["id"], "kept": True})
+    says = told.keys() - {"id"}
+    if not says or says - {"truth", "outcome"} or not isinstance(told.get("id"), str):
+        raise bad(
+            "Send an object with 'id', from the answer, and 'truth', a class or a number, or "
+            "'outcome', what a rollout is decided by, or both."
+        )
+    truth = _truth(told["truth"]) if "truth" in told else None
+    if "outcome" in told and not is_number(told["outcome"], -math.inf, math.inf):
+        raise bad("'outcome' must be a number.")
+    kept = await service.lane.run(lambda: _keep(service, told["id"], truth, told.get("outcome")))
+    return JSONResponse({"id": told["id"], **kept})
+
+
+def _keep(
+    service: Service, request_id: str, truth: Truth | None, outcome: float | None
+) -> dict[str, bool]:
+    """Keep what was said of an answer, and return which of it was."""
+    writer = cast(JournalWriter, service.journal)
+    if (entry := writer.find(request_id)) is None:
+        raise Refused(HTTPStatus.NOT_FOUND, f"There is no answer {request_id[:100]!r}.")
+    counts = {} if outcome is None else {"counts": service.rollouts.outcome(entry, outcome)}
+    return counts if truth is None else {"kept": writer.tell(request_id, truth), **counts}
 
 
 def _truth(value: Any) -> Truth:
@@ -146,7 +178,8 @@ async def _state(service: Service, request: Request) -> Response:
             "ready": service.ready,
             "draining": service.draining,
             "models": service.models.state(),
-            "problems": service.models.problems(),
+            "problems": [*service.models.problems(), *service.rollouts.problems()],
+            "rollouts": service.rollouts.state(),
             "computing": service.lane.workers,
             "waiting": service.lane.waiting,
             "keys": service.keys is not None,
