@@ -3,6 +3,9 @@
 import json
 import shutil
 
+from kerasrecipes.promotion.log import changing
+from kerasrecipes.rollout.record import finish
+
 
 def test_from_promotion_to_rollback(kr, exported_once, tmp_path):
     model = tmp_path / "colours"
@@ -28,3 +31,25 @@ def test_from_promotion_to_rollback(kr, exported_once, tmp_path):
     (model / "history.jsonl").write_text(text)
     code, _, err = kr("history", model)
     assert code == 4 and "was changed in line 2, or before it" in err
+
+
+def test_a_candidate_is_tried(kr, exported_once, tmp_path):
+    model = tmp_path / "colours"
+    for number, alias in ((1, "champion"), (2, "candidate")):
+        shutil.copytree(exported_once.folder, model / str(number))
+        with changing(model) as log:
+            log.add(
+                who="ana", action="promote", alias=alias, version=number, why="", before=None,
+                bundle_sha256="0" * 64, export="x", export_sha256="0" * 64,
+            )  # fmt: skip
+    code, out, _ = kr("rollout", "start", model, "--why", "a new lamp")
+    assert code == 0 and "beside version 1: 5 % of callers, 100 % in the shadow" in out
+    code, out, _ = kr("rollout", "status", model, "--json")
+    assert code == 0 and json.loads(out)["running"] is True
+    code, _, err = kr("rollout", "stop", model, "--as", "candidate")
+    assert code == 2 and "'--as': it has no effect with stop." in err
+    finish(model, "take back", "server", "errors: too many")
+    code, out, _ = kr("rollout", "status", model)
+    assert code == 3 and "'take back' by server: errors: too many." in out
+    code, _, err = kr("rollout", "stop", model)
+    assert code == 1 and "is tried now. Start that by: kerasrecipes rollout start" in err
