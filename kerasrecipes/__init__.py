@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from kerasrecipes.choosing.recommend import recommend_backbone as recommend_backbone
     from kerasrecipes.choosing.recommendation import Recommendation as Recommendation
     from kerasrecipes.console import set_verbosity as set_verbosity
+    from kerasrecipes.diagnosis.defect_summary import (
+        DefectSummary as DefectSummary,
+        summarise_defects as summarise_defects,
+    )
     from kerasrecipes.diagnosis.mistakes import (
         Mistakes as Mistakes,
         find_mistakes as find_mistakes,
@@ -245,6 +249,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "choosing.probe": "probe_backbone",
         "choosing.recommend": "recommend_backbone",
         "choosing.recommendation": "Recommendation",
+        "diagnosis.defect_summary": "DefectSummary summarise_defects",
         "diagnosis.mistakes": "Mistakes find_mistakes",
         "diagnosis.over_time": "TimeReport evaluate_over_time",
         "diagnosis.stress": "StressReport stress_bundle",

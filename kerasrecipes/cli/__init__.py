@@ -58,7 +58,7 @@ COMMANDS = {
     "operate": operating.operate,
     "export": models.export_saved,
     "starter": models.starter,
-    "report": models.report,
+    "report": diagnosing.report,
     "verify": models.verify_saved,
     "benchmark": models.benchmark_saved,
     "predict": models.predict,

@@ -79,7 +79,7 @@ def _tell(done: Any, photos: Path, run: Path | None, recipe: RecipeKind) -> None
 
     folder = printable(done.bundle.folder)
     print(f"\nSaved to {folder}. The report: {folder}/report.html")
-    smaller = " --quantization int8" if recipe is RecipeKind.IMAGES else ""
+    smaller = " --quantization int8" if recipe.of_photos else ""
     print(f"Next: kerasrecipes export {folder} --format tflite{smaller}")
     if run is not None:
         words = ["kerasrecipes", "train", str(photos), "--config", str(run / RECIPE)]

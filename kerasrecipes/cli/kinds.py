@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,12 +26,22 @@ class RecipeKind(StrEnum):
     """What is learned from."""
 
     IMAGES = "image_classification"
+    DEFECTS = "defect_detection"
     TEXTS = "text_classification"
     SIGNALS = "sequence_classification"
 
+    @property
+    def of_photos(self) -> bool:
+        """Whether it learns from photos."""
+        return self in {RecipeKind.IMAGES, RecipeKind.DEFECTS}
+
 
 ChosenRecipe = Annotated[
-    RecipeKind, typer.Option("--recipe", help="What is learned from: photos, texts or signals.")
+    RecipeKind,
+    typer.Option(
+        "--recipe",
+        help="What is learned from: photos, texts or signals; or what good photos are like, too.",
+    ),
 ]
 TextColumn = Annotated[
     str | None,
@@ -100,9 +111,15 @@ def kind_of(chosen: RecipeKind) -> Kind:
         from kerasrecipes.training.texts.text_classifier import TextClassifier
 
         return Kind(TextClassifier, fine_tune_texts, TEXT_TOOLS)
-    from kerasrecipes.training.fine_tune import PHOTO_TOOLS, fine_tune_images
+    from kerasrecipes.training.fine_tune import DEFECT_TOOLS, PHOTO_TOOLS, fine_tune_images
     from kerasrecipes.training.image_classifier import ImageClassifier
 
+    if chosen is RecipeKind.DEFECTS:
+        from kerasrecipes.training.defect_detector import DefectDetector
+
+        with_novelty = partial(fine_tune_images, recipe_type=DefectDetector.name)
+        fine_tune = update_wrapper(with_novelty, fine_tune_images)
+        return Kind(DefectDetector, fine_tune, DEFECT_TOOLS)
     return Kind(ImageClassifier, fine_tune_images, PHOTO_TOOLS)
 
 

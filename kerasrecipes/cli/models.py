@@ -22,11 +22,11 @@ from kerasrecipes.cli.kinds import (
     texts_of,
 )
 from kerasrecipes.cli.options import (
-    AnyBackbone,
     Json,
     KeepFloat,
     Model,
     Photos,
+    Slices,
     print_json,
     with_columns,
 )
@@ -61,16 +61,6 @@ Signatures = Annotated[
     typer.Option(
         help="What a .tflite does besides: embed (features), or embed,train (learns); of signals, "
         "step (answers step by step)."
-    ),
-]
-
-
-Slices = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--slice",
-        help="Also measure it by this column of the table, or by label, group, time, brightness, "
-        "contrast, sharpness, …; may be given several times.",
     ),
 ]
 
@@ -158,37 +148,6 @@ def starter(
 
     folder = write_starter(model, language, to, export)
     print(f"Written to '{printable(folder)}'. Begin with its README.md.")
-
-
-@with_columns
-def report(
-    model: Model,
-    to: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
-    photos: Annotated[
-        Path | None, typer.Option(help="Show which of these photos to look at first, too.")
-    ] = None,
-    slices: Slices = None,
-    backbone: AnyBackbone = None,
-    card: Annotated[
-        Path | None, typer.Option(help="Also write a model card for a hub, e.g. README.md.")
-    ] = None,
-) -> None:
-    """Write a page about a saved model: its fit, and every file that was exported since."""
-    from kerasrecipes.release.card import write_card
-    from kerasrecipes.release.reporting import write_report
-
-    if photos is None and slices:
-        raise typer.BadParameter("there are no photos to cut. Name them with --photos.")
-    sections = []
-    if photos is not None:
-        from kerasrecipes.diagnosis.gallery import page_sections
-
-        sections = page_sections(model, photos, slices or (), backbone)
-    print(f"Written to '{printable(write_report(model, to, sections=sections))}'.")
-    if card is not None:
-        print(
-            f"Model card written to '{printable(write_card(model, card))}'. Fill in what it asks."
-        )
 
 
 def verify_saved(model: Model, as_json: Json = False) -> None:

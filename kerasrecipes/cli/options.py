@@ -93,6 +93,14 @@ KeepFloat = Annotated[
         "most sensitive layers are chosen."
     ),
 ]
+Slices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slice",
+        help="Also measure it by this column of the table, or by label, group, time, brightness, "
+        "contrast, sharpness, …; may be given several times.",
+    ),
+]
 FailOnLeak = Annotated[
     bool, typer.Option("--fail-on-leak", help="Stop with an error if the split leaks.")
 ]

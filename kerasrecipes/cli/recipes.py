@@ -169,7 +169,7 @@ def _counted(recipe: RecipeKind, source: Path, columns: dict[str, Any]) -> str:
     from kerasrecipes.data.tables.table import TABLE_SUFFIXES, read_table
     from kerasrecipes.photos.decoding.names import looks_like_a_photo
 
-    if recipe is not RecipeKind.IMAGES:
+    if not recipe.of_photos:
         found = kind_of(recipe).tools.scan(source, **columns)
         return f"{len(found):,} {found.noun[1]}{_named(found.target, len(found.class_names))}"
     root = Path(os.path.abspath(source))

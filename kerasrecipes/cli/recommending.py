@@ -58,7 +58,7 @@ def recommend(
     Of signals it trains families of networks, beside a classical baseline. Exits with 3 if none
     keeps to the limits.
     """
-    if recipe is not RecipeKind.IMAGES:
+    if not recipe.of_photos:
         return _for_signals(context, photos, backbone, recipe, as_json)
     refuse_columns("photos", (name for name in SIGNALS if split.pop(name) is not None))
     least = _recalls(min_recall)
@@ -121,6 +121,8 @@ def _tell_next(context: typer.Context, photos: Path, backbone: str, head: str) -
     from kerasrecipes.training.image_classifier import ImageClassifier
 
     words = ["kerasrecipes", "train", str(photos), "--backbone", backbone]
+    if (recipe := context.params["recipe"]) is not RecipeKind.IMAGES:
+        words += ["--recipe", recipe.value]
     for parameter in context.command.params:
         name, value = parameter.name, context.params[parameter.name or ""]
         if name in SPLIT and value != parameter.default:

@@ -3,11 +3,21 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from kerasrecipes.backbones.spec import Backbone
+from kerasrecipes.console import say
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.diagnosis.mistakes import Mistakes, find_mistakes
+from kerasrecipes.diagnosis.over_time import evaluate_over_time
+from kerasrecipes.diagnosis.stress import stress_bundle
+from kerasrecipes.errors import is_refusal
 from kerasrecipes.evaluation.mistakes.suspect import KINDS, in_words
+from kerasrecipes.explaining.heatmap import Heatmap
+from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.release.explaining import Explainer
 from kerasrecipes.report.section import SIDE, Section, Thumbnail
 from kerasrecipes.statistics.tables import Table, shorten_text
 from kerasrecipes.training.bundle_evaluation import evaluate_bundle
@@ -17,11 +27,17 @@ _OF_A_CLUSTER = 6
 _OF_A_TEXT = 200
 
 
-def gallery(found: Mistakes) -> list[Section]:
+_HEATMAPS = "Beside each photo: where what the model says of it comes from."
+_BETWEEN = 4  # pixels between a photo and its heatmap
+
+
+def gallery(found: Mistakes, explainer: Explainer | None = None) -> list[Section]:
     """Show the first suspects of each kind, and some mistakes of each cluster.
 
     Args:
         found: What `find_mistakes` returned.
+        explainer: Draws beside each photo where the model's answer comes from; `None` for photos
+            alone.
 
     Returns:
         Sections for `write_report`; none for kinds of which there are no suspects.
@@ -39,7 +55,7 @@ def gallery(found: Mistakes) -> list[Section]:
             ]
             rows = [one.index for one in suspects[:_OF_A_KIND]]
             shown = f"The first {len(rows)} of {len(suspects):,}, the most suspicious first."
-            sections.append(_section(title, shown, found, rows, captions))
+            sections.append(_section(title, shown, found, rows, captions, explainer))
     for number, cluster in enumerate(found.clusters, start=1):
         rows = list(cluster.rows[:_OF_A_CLUSTER])
         items = found.examples.items
@@ -53,7 +69,7 @@ def gallery(found: Mistakes) -> list[Section]:
             f"{'; '.join(shared)}. In brackets: 95% intervals that hold for all {found.compared} "
             "comparisons at once."
         )
-        sections.append(_section(title, told, found, rows, captions))
+        sections.append(_section(title, told, found, rows, captions, explainer))
     return sections
 
 
@@ -62,6 +78,9 @@ def page_sections(
     photos: Examples | str | Path,
     slices: Sequence[str] = (),
     backbone: str | Backbone | None = None,
+    *,
+    stress: bool = False,
+    over_time: bool = False,
 ) -> list[Section]:
     """Say on a page what to look at first, and where a model is worse.
 
@@ -70,15 +89,38 @@ def page_sections(
         photos: What `find_mistakes` looks at.
         slices: What to cut the photos by; see `evaluate_bundle`.
         backbone: See `find_mistakes`.
+        stress: Whether to add what `stress_bundle` says.
+        over_time: Whether to add what `evaluate_over_time` says.
 
     Raises:
-        DataError: If the photos cannot be read, or there is nothing by the name of a slice.
+        DataError: If the photos cannot be read, there is nothing by the name of a slice, or photos
+            that are judged over time have no times.
     """
-    sections = []
+    bundle, sections = Bundle.load(bundle), []
+    examples = bundle.scan(photos)
     if slices:
-        found = evaluate_bundle(bundle, photos, slices=slices).slices
-        sections = [] if found is None else [Section("Where it is worse", (found,))]
-    return [*sections, *gallery(find_mistakes(photos, bundle, backbone=backbone))]
+        found = evaluate_bundle(bundle, examples, slices=slices).slices
+        sections += [] if found is None else [Section("Where it is worse", (found,))]
+    if stress:
+        sections.append(Section("What it bears", (stress_bundle(bundle, examples),)))
+    if over_time:
+        found_then = evaluate_over_time(examples, backbone=backbone)
+        sections.append(Section("What comes later", (found_then,)))
+    mistakes = find_mistakes(examples, bundle, backbone=backbone)
+    return [*sections, *gallery(mistakes, _explainer(bundle))]
+
+
+def _explainer(bundle: Bundle) -> Explainer | None:
+    """Return what draws heatmaps of a model of photos, if it has features with places."""
+    if bundle.manifest.modality != "photos":
+        return None
+    try:
+        return Explainer(bundle)
+    except ValueError as error:
+        if not is_refusal(error):
+            raise
+        say(f"Photos are shown without heatmaps: {error}")
+        return None
 
 
 def _change(label: str, suggestion: str) -> str:
@@ -86,11 +128,17 @@ def _change(label: str, suggestion: str) -> str:
 
 
 def _section(
-    title: str, told: str, found: Mistakes, rows: Sequence[int], captions: Sequence[tuple[str, ...]]
+    title: str,
+    told: str,
+    found: Mistakes,
+    rows: Sequence[int],
+    captions: Sequence[tuple[str, ...]],
+    explainer: Explainer | None,
 ) -> Section:
     """Show photos as small ones, and texts as a table."""
     if found.examples.modality == "photos":
-        return Section(title, (told,), _thumbnails(found, rows, captions))
+        told += "" if explainer is None else f" {_HEATMAPS}"
+        return Section(title, (told,), _thumbnails(found, rows, captions, explainer))
     texts = found.examples.select(rows).shown(())
     lines = tuple(
         (name, *(*more, "")[:2], shorten_text(" ".join(str(text).split()), _OF_A_TEXT))
@@ -101,8 +149,24 @@ def _section(
 
 
 def _thumbnails(
-    found: Mistakes, rows: Sequence[int], captions: Sequence[tuple[str, ...]]
+    found: Mistakes,
+    rows: Sequence[int],
+    captions: Sequence[tuple[str, ...]],
+    explainer: Explainer | None,
 ) -> tuple[Thumbnail, ...]:
-    photos = found.examples.select(rows).each((SIDE, SIDE, 3))
+    chosen = found.examples.select(rows)
+    photos = list(chosen.each((SIDE, SIDE, 3)))
+    if explainer is not None and isinstance(chosen, PhotoSet):
+        maps = explainer.explain_all(chosen, [None] * len(rows))
+        photos = [_beside(one, heat) for one, heat in zip(photos, maps, strict=True)]
     pairs = zip(photos, captions, strict=True)
-    return tuple(Thumbnail.of(pixels, *filter(None, lines)) for pixels, lines in pairs)
+    paired = explainer is not None
+    return tuple(
+        Thumbnail.of(pixels, *filter(None, lines), paired=paired) for pixels, lines in pairs
+    )
+
+
+def _beside(photo: np.ndarray, heat: Heatmap) -> np.ndarray:
+    """Draw a photo, and beside it where the model's answer comes from."""
+    space = np.full((len(photo), _BETWEEN, 3), 255, np.uint8)
+    return np.hstack([photo, space, np.asarray(heat.overlay(Image.fromarray(photo)))])

@@ -15,6 +15,7 @@ from kerasrecipes.bundles.bundle import Golden
 from kerasrecipes.data.seen import FIT_SIDES, with_seen
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.release.bundle import Bundle
+from kerasrecipes.release.operating import VALIDATION_FILE, read_validation
 from kerasrecipes.statistics.estimate import encode_float
 from kerasrecipes.statistics.shown import Part, Shown
 
@@ -60,7 +61,15 @@ class EnsembleBundle(Shown):
         )
         yield (
             f"Written to '{printable(self.bundle.folder)}', without exports and operating point. "
-            "Whether it is better, kerasrecipes compare tells."
+            f"{self._operating()} Whether it is better, kerasrecipes compare tells."
+        )
+
+    def _operating(self) -> str:
+        if VALIDATION_FILE in self.bundle.manifest.sha256:
+            return "Choose one by kerasrecipes operate: all were chosen by the same photos."
+        return (
+            "None can be chosen: what it says of validation photos is not known, which takes "
+            "members that were chosen by the same ones, without mirror images."
         )
 
 
@@ -151,6 +160,8 @@ def _fill(
     model.save(folder / "model.keras")
     _write_golden(folder / "golden", first, seen, model)
     (folder / "calibration.npz").write_bytes(first.read("calibration.npz"))
+    if not mirrored:
+        _write_validation(folder / VALIDATION_FILE, members)
     rows = (json.dumps({"sha256": k, "label": None, "split": v}) for k, v in seen.items())
     (folder / "data.jsonl").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
     step = _step(members, mirrored)
@@ -178,6 +189,22 @@ def _fill(
             one.as_parent("one of those whose answers are averaged") for one in members
         ),
     }
+
+
+def _write_validation(path: Path, members: Sequence[Bundle]) -> None:
+    """Keep the mean of what members say of validation photos, if these are the same for all."""
+    if any(VALIDATION_FILE not in one.manifest.sha256 for one in members):
+        return
+    chosen_by = [[key for key, side in one.seen().items() if side == "val"] for one in members]
+    held = [read_validation(one) for one in members]
+    first = held[0]
+    alike = all(keys == chosen_by[0] for keys in chosen_by) and all(
+        len(one["answers"]) == len(keys) and np.array_equal(one["targets"], first["targets"])
+        for one, keys in zip(held, chosen_by, strict=True)
+    )
+    if alike:
+        answers = np.mean([one["answers"] for one in held], axis=0)
+        np.savez_compressed(path, **{**first, "answers": answers})
 
 
 def _step(members: Sequence[Bundle], mirrored: bool) -> dict[str, Any]:

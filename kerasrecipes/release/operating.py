@@ -209,8 +209,9 @@ class _Held:
             )
         if VALIDATION_FILE not in bundle.manifest.sha256:
             raise DataError(
-                f"The bundle '{printable(bundle.folder)}' keeps no answers to validation photos; "
-                "an older version wrote it. Train again."
+                f"The bundle '{printable(bundle.folder)}' keeps no answers to validation photos: "
+                "an older version wrote it, or it is the mean of models that were not chosen by "
+                "the same ones. Train again."
             )
         held = read_validation(bundle)
         return cls(bundle.output, held["answers"], held["targets"], held.get("groups"))

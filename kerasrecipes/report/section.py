@@ -22,24 +22,27 @@ class Thumbnail:
     Args:
         jpeg: The file.
         caption: Lines below it; the page escapes them.
+        paired: Whether it is twice as wide, with a heatmap beside the photo.
     """
 
     jpeg: bytes
     caption: tuple[str, ...]
+    paired: bool = False
 
     @classmethod
-    def of(cls, pixels: np.ndarray, *caption: str) -> "Thumbnail":
+    def of(cls, pixels: np.ndarray, *caption: str, paired: bool = False) -> "Thumbnail":
         """Make one of pixels.
 
         Args:
             pixels: uint8, shape `(height, width, 3)`, as small as it is to be.
             *caption: Lines below it.
+            paired: Whether a heatmap is beside the photo.
         """
         from PIL import Image
 
         file = io.BytesIO()
         Image.fromarray(np.asarray(pixels, np.uint8)).save(file, "JPEG", quality=_QUALITY)
-        return cls(file.getvalue(), caption)
+        return cls(file.getvalue(), caption, paired)
 
     @property
     def source(self) -> str:

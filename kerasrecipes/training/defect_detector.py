@@ -1,8 +1,9 @@
 """The recipe for defects: known ones by name, and new ones by how unlike good photos they are."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -12,10 +13,14 @@ from kerasrecipes.console import say
 from kerasrecipes.data.examples import Examples, check_examples
 from kerasrecipes.data.inference import answers_by_output, run_over
 from kerasrecipes.data.specs import OutputSpec
+from kerasrecipes.data.tables.learnable import DROPPED, Labelled
+from kerasrecipes.data.tables.table import Excluded
 from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.errors import DataError, did_you_mean, listed
 from kerasrecipes.evaluation.operating.conformal import abstain_band
 from kerasrecipes.novelty.detector import Novelty, depths_of, outputs_of
+from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.photos.scan import scan_photos
 from kerasrecipes.report.run_report import DataReport, RunReport
 from kerasrecipes.settings.judging import Judged
 from kerasrecipes.settings.photo_rows import DEFECT_DETECTOR
@@ -28,8 +33,9 @@ if TYPE_CHECKING:
     import keras
 
 NEW = "new"
-# A covariance learns little from more, and their features lie in memory.
+# A covariance learns little from more, and their features lie in memory, of large photos of fewer.
 _MOST_PHOTOS = 1000
+_MOST_BYTES = 2 << 30
 # How fast a score goes from good to new around the threshold.
 _STEEPNESS = 4.0
 
@@ -94,6 +100,7 @@ class DefectDetector(ImageClassifier):
         good, held_out = self._good_ones(train), self._good_ones(val)
         self._check_enough(held_out)
         if train.class_names == (self.good,):
+            _refuse_idle(how)
             return self._fit_on_good_alone(judged, good, held_out, leaks)
         super()._fit(judged, train, val, leaks=leaks, **how)
         model = self.model_
@@ -136,9 +143,13 @@ class DefectDetector(ImageClassifier):
     ) -> "tuple[list[keras.KerasTensor], tuple[OutputSpec, ...]]":
         """Learn from good photos, and choose on others from where on a photo is new."""
         depths = depths_of(model)
-        chosen = train.draw(_MOST_PHOTOS, self.seed) if len(train) > _MOST_PHOTOS else train
+        most = min(_MOST_PHOTOS, _MOST_BYTES // sum(4 * math.prod(x.shape[1:]) for x in depths))
+        # An equal share is drawn of each class, and there are photos of one.
+        share = most * len(train.class_names)
+        chosen = train.draw(share, self.seed) if len(train) > most else train
         found = Novelty.of(_features(model, depths, chosen), _units(chosen), self.seed)
-        scores = found.scores(_features(model, depths, val))
+        some = [val.select(range(i, min(i + most, len(val)))) for i in range(0, len(val), most)]
+        scores = np.concatenate([found.scores(_features(model, depths, one)) for one in some])
         threshold, parts = threshold_of(scores, val.groups, self.false_alarms, self.seed)
         say(
             f"Novelty was learned from {len(chosen)} good photos. From {threshold:.2f} standard "
@@ -179,7 +190,8 @@ class DefectDetector(ImageClassifier):
         if self.good not in side.class_names:
             raise DataError(
                 f"`good={self.good!r}` is none of the classes {listed(side.class_names)}."
-                f"{did_you_mean(self.good, side.class_names)} Name the class of the good photos."
+                f"{did_you_mean(self.good, side.class_names)} Name the class of the good photos "
+                "(on the command line --set good=…)."
             )
         return side.select(i for i, one in enumerate(side.items) if one.label == self.good)
 
@@ -191,6 +203,37 @@ class DefectDetector(ImageClassifier):
                 f"validate by; {1 / (parts + 1):.2g} is the lowest that can. Raise it, or give "
                 f"`val` at least {math.ceil(1 / self.false_alarms - 1)} good photos, each of a "
                 "part of its own."
+            )
+
+
+def scan_defects(source: str | Path, *, drop_small_classes: bool = False, **how: Any) -> PhotoSet:
+    """Scan photos of which those of one class may be all there are.
+
+    Args:
+        source: As in `scan_photos`.
+        drop_small_classes: As there.
+        **how: Further arguments of it.
+    """
+    found = scan_photos(source, for_training=False, **how)
+    if len(found.class_names) == 1:
+        return found
+    told = Labelled(found.root, list(found.photos), list(found.class_names), found.target)
+    kept, dropped = told.learnable(drop_small_classes)
+    return replace(
+        found,
+        photos=tuple(kept.photos),
+        class_names=tuple(kept.class_names),
+        excluded=(*found.excluded, *(Excluded(one.path, DROPPED) for one in dropped)),
+    )
+
+
+def _refuse_idle(how: Mapping[str, Any]) -> None:
+    """Refuse what is about a training, where there is none."""
+    for name, told in (("callbacks", "callbacks"), ("run", "run_folder")):
+        if how.get(name):
+            raise ValueError(
+                f"`{told}` would have no effect: of good photos alone nothing is trained. Leave it "
+                "out."
             )
 
 

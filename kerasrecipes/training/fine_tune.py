@@ -12,7 +12,7 @@ from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.data.seen import refuse_seen
 from kerasrecipes.engine.rates import ADAMW
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError, printable, unknown_name
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.scan import scan_photos
 from kerasrecipes.photos.split import split_photos
@@ -20,6 +20,7 @@ from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.judging import judge_recipe, with_rates_of
+from kerasrecipes.training.defect_detector import DefectDetector, scan_defects
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.recipe import Recipe
 
@@ -64,6 +65,7 @@ def fine_tune_images(
     verbose: bool = True,
     run_folder: str | Path | None = None,
     resume: bool = False,
+    recipe_type: str = "ImageClassifier",
     **settings: Any,
 ) -> FineTuned:
     """Scan, check and split photos, fine-tune a backbone, evaluate it and save it.
@@ -92,7 +94,9 @@ def fine_tune_images(
         run_folder: A folder that explains the run and from which it can go on after a break,
             see `ImageClassifier.fit`; `None` keeps nothing.
         resume: Go on with the run in `run_folder`; everything else must be as it was.
-        **settings: Further arguments of `ImageClassifier`.
+        recipe_type: `"DefectDetector"` also learns what good photos are like, and takes photos of
+            the class `good` alone.
+        **settings: Further arguments of the recipe.
 
     Returns:
         The fitted recipe, its report and the saved bundle.
@@ -107,17 +111,14 @@ def fine_tune_images(
     shares = {"test_fraction": test_fraction, "val_fraction": val_fraction}
     decided = {"labels_from": None if labels_from is None else str(labels_from)}
     how = {"group_by": group_by, "split_by": split_by, "drop_small_classes": drop_small_classes}
+    recipe, tools = _for_photos(recipe_type)
     return fine_tune(
-        ImageClassifier(backbone, augment=augment, seed=seed, **with_epochs(epochs, settings)),
+        recipe(backbone, augment=augment, seed=seed, **with_epochs(epochs, settings)),
         photos,
         {**columns, **how, **decided, **shares},
-        to,
-        PHOTO_TOOLS,
-        fail_on_leak=fail_on_leak,
-        callbacks=callbacks,
-        run_folder=run_folder,
+        to, tools, fail_on_leak=fail_on_leak, callbacks=callbacks, run_folder=run_folder,
         resume=resume,
-    )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,17 @@ class Tools:
 
 
 PHOTO_TOOLS = Tools(scan_photos, split_photos, check_photos)
+DEFECT_TOOLS = Tools(scan_defects, split_photos, check_photos)
+_FOR_PHOTOS: dict[str, tuple[type[ImageClassifier], Tools]] = {
+    ImageClassifier.name: (ImageClassifier, PHOTO_TOOLS),
+    DefectDetector.name: (DefectDetector, DEFECT_TOOLS),
+}
+
+
+def _for_photos(recipe_type: str) -> tuple[type[ImageClassifier], Tools]:
+    if recipe_type not in _FOR_PHOTOS:
+        raise unknown_name("recipe type", recipe_type, _FOR_PHOTOS, "help(fine_tune_images)")
+    return _FOR_PHOTOS[recipe_type]
 
 
 def fine_tune(

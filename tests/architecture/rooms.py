@@ -153,9 +153,9 @@ ROOMS = {
         later_libraries="scipy sklearn",
     ),
     "diagnosis": Room(
-        "backbones bundles data drift engine evaluation heads photos release report statistics "
-        "training",
-        later="export verify",
+        "backbones bundles data drift engine evaluation explaining heads photos release report "
+        "statistics training",
+        later="export serve verify",
         libraries="PIL numpy",
         later_libraries="keras sklearn",
     ),

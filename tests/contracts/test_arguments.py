@@ -37,7 +37,7 @@ HELD = set(
     "Gates OptimizerKind ModelCheck ModelHistory Promotion Renewed VersionDifference WatchReport "
     "RolloutStatus Bundle DriftReport ReferenceProfile Shift "
     "BundleEvaluation CheckReport ClassHead ClassResult Comparison Continuation Estimate "
-    "EnsembleBundle Evaluation "
+    "DefectSummary EnsembleBundle Evaluation "
     "Example Examples Excluded ExportFormat ExportRecord Finding FineTuned FreezeSummary "
     "GradientCheck GraphFacts Head ModelInput LabelResult Latency LayerPrecision "
     "LayerSensitivity LearningRateSuggestion LoadedModel Mistakes Modality MultiLabelEvaluation "

@@ -37,10 +37,19 @@ def test_each_command_prints_json(told, saved, wrong_photos):
 
 
 def test_the_page_has_slices_and_what_to_look_at(saved, wrong_photos, tiny_spec, capsys):
-    sections = page_sections(saved.folder, wrong_photos, ["camera"], tiny_spec())
+    more = {"stress": True, "over_time": True}
+    sections = page_sections(saved.folder, wrong_photos, ["camera"], tiny_spec(), **more)
+    assert all(one.paired for found in sections for one in found.thumbnails)
+    titles = [one.title for one in sections]
+    assert titles[:3] == ["Where it is worse", "What it bears", "What comes later"]
     text = render_html(RunReport(name="colours", created="2026-01-01"), sections=sections)
     assert "Labels that are likely wrong" in text and "The worst of 3 slices is camera" in text
     assert "<b>bad" not in text and "data:image/jpeg" in text
+    assert 'class="gallery pairs"' in text and "grey levels (sd)" in text
+    for option in (["--stress"], ["--over-time"]):
+        with pytest.raises(SystemExit) as end:
+            main(["report", str(saved.folder), *option])
+        assert end.value.code == 2 and "name --photos, too" in capsys.readouterr().err
     with pytest.raises(SystemExit) as end:
         main(["report", str(saved.folder), "--slice", "camera"])
     assert end.value.code == 2 and "there are no photos to cut" in capsys.readouterr().err

@@ -32,6 +32,9 @@ def test_it_answers_with_the_mean_and_exports_as_one_file(members, tiny, tmp_pat
     bundle = kr.Bundle.load(found.bundle.folder)
     mine = bundle.load_model().predict(views[0], verbose=0)
     np.testing.assert_allclose(mine, np.mean(said, axis=0), atol=1e-5)
+    assert "None can be chosen" in str(found)
+    with pytest.raises(kr.DataError, match="the mean of models that were not chosen by the same"):
+        kr.operate_bundle(bundle, [bundle.class_names[0]], min_recall=0.3)
     record = bundle.export("tflite", "int8")
     assert record.verification["passed"] and record.verification["photos"] == 60
     assert kr.Predictor(bundle).output == bundle.output
@@ -51,6 +54,13 @@ def test_its_golden_photos_are_those_that_no_member_learned_from(small_saved, tm
     parents = [(one.model, one.sha256) for one in bundle.manifest.parents]
     assert parents == [("parts 1", small_saved.sha256), ("parts 2", small_saved.sha256)]
     assert not bundle.report().evaluations
+    # Both were chosen by the same photos.
+    assert "Choose one by kerasrecipes operate" in str(found)
+    own, of_both = (
+        kr.operate_bundle(one, ["stripe"], min_recall=0.3) for one in (folders[0], bundle)
+    )
+    assert of_both.point.threshold == pytest.approx(own.point.threshold, abs=1e-6)
+    assert of_both.bundle.output.alarm.positives == own.bundle.output.alarm.positives > 0
 
 
 def test_models_that_differ_are_refused(members, tiny, trained, tmp_path):

@@ -1,5 +1,7 @@
 from types import SimpleNamespace
 
+import pytest
+
 import kerasrecipes as kr
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.release.sections import drift_section
@@ -31,6 +33,16 @@ def test_the_page_says_by_what_the_model_is_known_and_how_it_is_watched(saved_on
     facts = profile.facts.model_copy(update={"windows": ((60, 0.4), (75, 0.2))})
     told = drift_section(ReferenceProfile(**{**vars(profile), "facts": facts}), "test", "text")
     assert "2 windows of its own, of 60 to 75 texts" in told.content[1]
+
+
+def test_an_export_has_a_page_of_its_own(saved_once, tmp_path):
+    path = tmp_path / "file.html"
+    page = kr.write_report(saved_once, path, export="tflite-float32").read_text("utf-8")
+    (export,) = saved_once.exports().values()
+    assert "tflite-float32 of parts, version 1" in page and export.sha256 in page
+    assert "which is within the limits" in page and "Class by class" in page and "stripe" in page
+    with pytest.raises(ValueError, match="Unknown export 'tflite-int8'"):
+        kr.write_report(saved_once, path, export="tflite-int8")
 
 
 def test_a_model_that_starts_from_a_saved_one_or_is_made_of_it_says_so(saved_once):

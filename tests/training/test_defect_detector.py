@@ -1,5 +1,6 @@
 """Known defects by name, new ones by novelty: fitted, saved, exported, verified."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 
 import kerasrecipes as kr
 from kerasrecipes.export.tflite.layers import read_layers
+from kerasrecipes.training import defect_detector
 from tiny_backbone import tiny_backbone
 
 
@@ -126,6 +128,48 @@ def test_good_photos_alone_are_enough(sides, tmp_path):
     assert bundle.export("tflite", photos=sides[3]).verification["passed"]
     again = kr.evaluate_bundle(bundle, sides[3])
     assert {one.name: one.recall.value for one in again.evaluation.classes} == recall
+
+
+def test_one_call_takes_good_photos_alone(sides, tmp_path, monkeypatch):
+    monkeypatch.setattr(defect_detector, "_MOST_PHOTOS", 22)  # in memory, also of those to validate
+    for one in only_good(sides[0]).photos:
+        (tmp_path / "photos/good").mkdir(parents=True, exist_ok=True)
+        shutil.copy(one.path, tmp_path / "photos/good")
+    how = {"backbone": tiny_backbone(), "augment": "none", "recipe_type": "DefectDetector"}
+    how |= {"val_fraction": 0.5, "test_fraction": 0.1}
+    chosen = tmp_path / "photos", tmp_path / "line"
+    with pytest.raises(ValueError, match="`run_folder` would have no effect: of good photos alone"):
+        kr.fine_tune_images(*chosen, **how, false_alarms=0.1, run_folder=tmp_path / "run")
+    done = kr.fine_tune_images(*chosen, **how, false_alarms=0.1, verbose=False)
+    assert done.bundle.class_names == ("good", "new")
+    with pytest.raises(ValueError, match="Unknown recipe type 'Detector'. .*DefectDetector"):
+        kr.fine_tune_images(*chosen, recipe_type="Detector")
+    (tmp_path / "photos/light").mkdir()
+    shutil.copy(sides[0].photos[-1].path, tmp_path / "photos/light")
+    with pytest.raises(kr.DataError, match="'light' \\(1\\). Add photos, or pass drop_small_cl"):
+        kr.fine_tune_images(*chosen, **how)
+
+
+def test_a_page_says_what_is_set_aside(saved, sides, tmp_path):
+    found = kr.summarise_defects(saved, sides[3])
+    assert {one.name: one.photos for one in found.kinds} == {"light": 8, "blackened": 12}
+    assert found.good.photos == 20 and found.defects.photos == 20
+    by_name = {one.name: one for one in found.kinds}
+    assert np.isnan(by_name["blackened"].called_so.value)  # it has no name for them
+    assert by_name["blackened"].new.value >= 0.9 <= by_name["blackened"].rejected.value
+    assert found.defects.rejected.low < found.defects.rejected.value
+    assert found.to_dict()["kinds"][0]["rejected"][0] == found.kinds[0].rejected.value
+    assert found.headline() in str(found) and "too few to rely on" in str(found)
+    page = found.write(tmp_path / "summary.html").read_text(encoding="utf-8")
+    assert "Of 20 photos with defects, tflite-float32 sets aside" in page
+    assert "blackened" in page and saved.exports()["tflite-float32"].sha256 in page
+    assert "http://" not in page and "kerasrecipes drift" in page
+
+
+def test_a_page_is_of_a_detector(tiny, sides, tmp_path):
+    other = tiny.write_bundle(tmp_path / "other", tiny.untrained_model())
+    with pytest.raises(kr.DataError, match="which does not say what is good. Train a Def"):
+        kr.summarise_defects(other, sides[3])
 
 
 def test_in_8_bits_novelty_is_what_it_was(sides, tmp_path):
