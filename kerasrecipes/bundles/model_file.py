@@ -47,6 +47,7 @@ def load_model(path: str | Path, name: str | Path | None = None) -> "keras.Model
     budget = _weight_budget(Path(path), called)
     keras = import_keras()
     # Registers the layers of this package; which of them a file names is only known then.
+    importlib.import_module("kerasrecipes.heads.parts")
     importlib.import_module("kerasrecipes.quantization.fake_quantization")
 
     def refusal(wanted: int) -> Exception:

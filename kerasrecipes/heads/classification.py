@@ -117,7 +117,8 @@ class ClassificationHead(ClassHead, SmoothedHead):
         """Append the head; the layer before its softmax scores is named `"logits"`."""
         from keras import layers
 
-        x = self.projected(features, width, seed, name=LOGITS)
+        # Directions alone tell classes apart, each by its cosine.
+        x = self.projected(features, width, seed, name=LOGITS, use_bias=not self.cosine)
         return layers.Softmax(name="scores")(x)
 
     def metrics(self) -> list["keras.metrics.Metric"]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from kerasrecipes.arguments import named
+from kerasrecipes.errors import NoEffectError
 from kerasrecipes.evaluation.task import Task
 from kerasrecipes.heads.classification import CLASSIFICATION, LOGITS
 from kerasrecipes.heads.head import ClassHead
@@ -29,6 +30,14 @@ class DirectionsHead(ClassHead, PooledHead):
     """
 
     units: int = 128
+
+    def __post_init__(self) -> None:
+        if self.cosine:
+            raise NoEffectError(
+                f"`cosine=True` would have no effect: the head {self.name!r} compares directions "
+                "anyway. Leave it out."
+            )
+        super().__post_init__()
 
     def compared(
         self, features: "Features", width: int, scale: float, name: str, seed: int

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from kerasrecipes.errors import unknown_name
 from kerasrecipes.heads.head import Head
 
@@ -17,6 +19,14 @@ POOL = "pool"
 NORM = "head_norm"
 NORMS = ("layer", "group")
 GROUPS = 32
+# How places are pooled. What learns nothing for it can be the features of a linear model, too.
+BOTH, GEM, ATTENTION = "both", "gem", "attention"
+PLAIN_POOLINGS = (BOTH, "average", "max")
+POOLINGS = (*PLAIN_POOLINGS, GEM, ATTENTION)
+# What the layers of these begin with, for files that compute them in float.
+LEARNED_POOLS = ("gem_pool", "attention_pool")
+# The scale that cosines begin with (Gidaris & Komodakis, 2018, section 4.2).
+START_SCALE = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +39,15 @@ class PooledHead(Head):
             `kerasrecipes.list_losses`.
         loss_options: Further arguments of the loss.
         norm: How pooled features are normalized; see `pooled`.
+        pooling: How places are pooled; see `pooled`.
+        hidden: Units of one or two dense layers with ReLU before the last one.
+        hidden_dropout: Fraction of their units that a training step leaves out.
+        cosine: Whether the last dense layer compares directions: what it reads has length 1, and
+            what it compares it with one length, which is learned (Gidaris & Komodakis, 2018,
+            "Dynamic Few-Shot Visual Learning without Forgetting", section 3.2).
 
     Raises:
-        ValueError: If there is no such loss or norm, or the loss cannot use an argument.
+        ValueError: If there is no such loss, norm or pooling, or the loss cannot use an argument.
     """
 
     # What the loss is computed on; see `kerasrecipes.list_losses`.
@@ -40,13 +56,19 @@ class PooledHead(Head):
     loss_name: str
     loss_options: dict = field(default_factory=dict)
     norm: str | None = None
+    pooling: str = BOTH
+    hidden: tuple[int, ...] | None = None
+    hidden_dropout: float = 0.0
+    cosine: bool = False
 
     def __post_init__(self) -> None:
         from kerasrecipes.losses import check_loss
 
+        see = "the documentation of kerasrecipes.heads"
         if self.norm is not None and self.norm not in NORMS:
-            see = "the documentation of kerasrecipes.heads"
             raise unknown_name("head norm", self.norm, NORMS, see)
+        if self.pooling not in POOLINGS:
+            raise unknown_name("pooling", self.pooling, POOLINGS, see)
         check_loss(self.loss_name, self.predictions, **self._loss_arguments())
 
     def _loss_arguments(self) -> dict[str, Any]:
@@ -67,7 +89,7 @@ class PooledHead(Head):
     def projected(
         self, features: "Features", units: int, seed: int, **layer: Any
     ) -> "keras.KerasTensor":
-        """Pool feature maps and append a dense layer.
+        """Pool feature maps and append the hidden layers, if any, and a dense layer.
 
         Args:
             features: See `pooled`.
@@ -80,9 +102,37 @@ class PooledHead(Head):
         """
         from keras import initializers, layers
 
-        x = pooled(features, self.dropout, seed, self.norm)
+        x = pooled(features, self.dropout, seed, self.norm, self.pooling)
+        x = self._behind_hidden(x, seed)
         initializer = initializers.GlorotUniform(seed=seed)
-        return layers.Dense(units, kernel_initializer=initializer, **layer)(x)
+        if not self.cosine:
+            return layers.Dense(units, kernel_initializer=initializer, **layer)(x)
+        from kerasrecipes.heads.parts import EqualLengths
+
+        # Half precision has too few digits for squares and cosines.
+        x = layers.UnitNormalization(name="feature_direction", dtype="float32")(x)
+        compared = layers.Dense(
+            units,
+            kernel_initializer=initializer,
+            kernel_constraint=EqualLengths(),
+            dtype="float32",
+            **layer,
+        )
+        cosines = compared(x)
+        start = compared.kernel.numpy()
+        compared.kernel.assign(START_SCALE * start / np.linalg.norm(start, axis=0))
+        return cosines
+
+    def _behind_hidden(self, x: "keras.KerasTensor", seed: int) -> "keras.KerasTensor":
+        from keras import initializers, layers
+
+        for number, units in enumerate(self.hidden or (), 1):
+            initializer = initializers.HeNormal(seed=seed + number)
+            name = f"hidden_{number}"
+            x = layers.Dense(units, "relu", kernel_initializer=initializer, name=name)(x)
+            dropped = f"{name}_dropout"
+            x = layers.Dropout(self.hidden_dropout, seed=seed + number, name=dropped)(x)
+        return x
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +152,13 @@ class SmoothedHead(PooledHead):
 
 
 def pooled(
-    features: "Features", dropout: float, seed: int, norm: str | None = None
+    features: "Features",
+    dropout: float,
+    seed: int,
+    norm: str | None = None,
+    pooling: str = BOTH,
 ) -> "keras.KerasTensor":
-    """Pool feature maps by average and by maximum, with dropout.
+    """Pool feature maps, by average and by maximum unless said otherwise, with dropout.
 
     An average over the photo drowns a small defect, which the maximum finds. What an earlier depth
     sees, the last one may have dropped (Evci et al., 2022, "Head2Toe").
@@ -119,35 +173,73 @@ def pooled(
             do the same for any batch size, in training and after it; the statistics of a
             BatchNormalization from two or four photos are mostly noise (Wu & He, 2018, "Group
             Normalization", figure 1). They free the head of the scale of the features.
+        pooling: `"both"`, `"average"` or `"max"`; `"gem"`, see
+            `heads.parts.GeneralizedMeanPooling2D`; or `"attention"` for an average in which places
+            count by the softmax of a score that is learned, all alike at first.
 
     Returns:
         Tensor of shape `(batch, 2 * channels)`, or `(batch, channels)`; of several depths beside
         each other.
+
+    Raises:
+        ValueError: If another `pooling` than the usual one is asked for, and there are no places.
     """
     from keras import layers
 
     *earlier, last = features if isinstance(features, list) else [features]
     if len(last.shape) == 2:
-        both = layers.Identity(name=POOL)(last)
+        if pooling != BOTH:
+            raise ValueError(
+                f"`pooling={pooling!r}` would have no effect: this backbone has pooled what it "
+                "read. Leave it out, or choose one that gives a feature map."
+            )
+        x = layers.Identity(name=POOL)(last)
     else:
-        both = _averages_and_maxima(earlier, last)
+        found = []
+        for above in range(len(earlier), -1, -1):
+            depth, name = (earlier[-above], f"_{above}_below") if above else (last, "")
+            found += _pools(depth, pooling, name, alone=not earlier)
+        if len(found) > 1:
+            x = layers.Concatenate(name=POOL)(found)
+        else:
+            (x,) = found
     if norm == "layer":
-        both = layers.LayerNormalization(name=NORM)(both)
+        x = layers.LayerNormalization(name=NORM)(x)
     elif norm == "group":
-        both = layers.GroupNormalization(math.gcd(both.shape[-1], GROUPS), name=NORM)(both)
-    return layers.Dropout(dropout, seed=seed, name="dropout")(both)
+        x = layers.GroupNormalization(math.gcd(x.shape[-1], GROUPS), name=NORM)(x)
+    return layers.Dropout(dropout, seed=seed, name="dropout")(x)
 
 
-def _averages_and_maxima(
-    earlier: "list[keras.KerasTensor]", last: "keras.KerasTensor"
-) -> "keras.KerasTensor":
+def _pools(
+    depth: "keras.KerasTensor", pooling: str, name: str, alone: bool
+) -> "list[keras.KerasTensor]":
+    """Pool one feature map; `name` ends the names of layers, unless what is pooled is all."""
     from keras import layers
 
-    pairs = []
-    for above in range(len(earlier), -1, -1):
-        depth, name = (earlier[-above], f"_{above}_below") if above else (last, "")
-        pairs += [
-            layers.GlobalAveragePooling2D(name=f"average_pool{name}")(depth),
-            layers.GlobalMaxPooling2D(name=f"max_pool{name}")(depth),
-        ]
-    return layers.Concatenate(name=POOL)(pairs)
+    if pooling == BOTH:
+        average = layers.GlobalAveragePooling2D(name=f"average_pool{name}")(depth)
+        return [average, layers.GlobalMaxPooling2D(name=f"max_pool{name}")(depth)]
+    named = POOL if alone else f"{pooling}_pool{name}"
+    if pooling == ATTENTION:
+        depth = _weighed(depth, f"{pooling}_pool{name}")
+    if pooling != GEM:
+        kind = layers.GlobalMaxPooling2D if pooling == "max" else layers.GlobalAveragePooling2D
+        return [kind(name=named)(depth)]
+    from kerasrecipes.heads.parts import GeneralizedMeanPooling2D
+
+    # Half precision has too few digits for powers.
+    x = GeneralizedMeanPooling2D(name=f"gem_pool{name}", dtype="float32")(depth)
+    return [layers.Identity(name=named)(x) if alone else x]
+
+
+def _weighed(depth: "keras.KerasTensor", named: str) -> "keras.KerasTensor":
+    """Multiply places by how much each counts, 1 on average: its share of a softmax."""
+    from keras import layers
+
+    _, height, width, _ = depth.shape
+    score = layers.Conv2D(1, 1, use_bias=False, kernel_initializer="zeros", name=f"{named}_score")
+    x = layers.Reshape((height * width, 1), name=f"{named}_row", dtype="float32")(score(depth))
+    x = layers.Softmax(axis=1, name=f"{named}_shares", dtype="float32")(x)
+    x = layers.Rescaling(float(height * width), name=f"{named}_weights", dtype="float32")(x)
+    x = layers.Reshape((height, width, 1), name=f"{named}_map", dtype="float32")(x)
+    return layers.Multiply(name=f"{named}_weighed", dtype="float32")([depth, x])

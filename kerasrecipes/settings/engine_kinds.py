@@ -12,7 +12,7 @@ from kerasrecipes.errors import printable
 from kerasrecipes.metrics.choice import NAMED, check_metrics, metric_name
 from kerasrecipes.metrics.names import LOSS, Monitored
 from kerasrecipes.settings.kinds import OR_NONE, Choice, Kind, NameOrOwn, Text, own_name
-from kerasrecipes.settings.structures import Made
+from kerasrecipes.settings.structures import Made, Units
 
 
 def _heads() -> Iterable[str]:
@@ -25,6 +25,12 @@ def _head_norms() -> Iterable[str]:
     from kerasrecipes.heads.pooled import NORMS
 
     return NORMS
+
+
+def _poolings() -> Iterable[str]:
+    from kerasrecipes.heads.pooled import POOLINGS
+
+    return POOLINGS
 
 
 def _mixers() -> Iterable[str]:
@@ -207,6 +213,8 @@ HEAD_NORM = Choice(
     called="head norm",
     see="the documentation of kerasrecipes.heads",
 )
+POOLING = Choice(names=_poolings, see="the documentation of kerasrecipes.heads")
+HIDDEN = Units(optional=True)
 MIX = Choice(optional=True, names=_mixers)
 LOSS_NAME = LossName(
     optional=True,

@@ -8,11 +8,13 @@ from kerasrecipes.settings.engine_kinds import (
     CLASS_WEIGHTS,
     HEAD,
     HEAD_NORM,
+    HIDDEN,
     LOSS_NAME,
     METRICS,
     MIX,
     MONITOR,
     MONITOR_TOLD,
+    POOLING,
     PRECISION,
     SAMPLING,
     SCHEDULE,
@@ -71,6 +73,21 @@ _THE_MODEL = (
         HEAD_NORM,
         ablations={"with a normalized head": "layer"},
     ),
+    Setting("pooling", MODEL, POOLING),
+    Setting("hidden", MODEL, HIDDEN),
+    Setting(
+        "hidden_dropout",
+        MODEL,
+        Number(low=0, high=0.95),
+        rules=(
+            not_with(
+                "Has no effect without `hidden`.",
+                lambda recipe: recipe.hidden is None and recipe.hidden_dropout,
+                "`hidden_dropout` would have no effect without `hidden`. Pass e.g. hidden=(256,).",
+            ),
+        ),
+    ),
+    Setting("cosine", MODEL, Switch()),
     Setting(
         "depths",
         MODEL,
@@ -171,8 +188,9 @@ _IN_STAGES = (
                 "balanced_softmax, and a frozen, pretrained backbone on one device.",
                 lambda asked: asked.value == "probe" and not suits_probe(asked.recipe),
                 "`start='probe'` needs head='classification' with its own loss or "
-                "'balanced_softmax', and goes with none of `head_norm`, `adapter`, `devices`, "
-                "`sampling`, `curve`, another `optimizer` than 'adamw', `weights=None` and another "
+                "'balanced_softmax', and goes with none of `head_norm`, `hidden`, `cosine`, a "
+                "`pooling` that learns ('gem', 'attention'), `adapter`, `devices`, `sampling`, "
+                "`curve`, another `optimizer` than 'adamw', `weights=None` and another "
                 "`batch_norm` than 'frozen'. Leave these out, or pass start='head'.",
             ),
         ),

@@ -166,6 +166,11 @@ def head_of(recipe: Any) -> Any:
     """
     wishes = {
         "norm": recipe.head_norm,
+        # A head of somebody's own may have no such choice.
+        "pooling": None if recipe.pooling == type(recipe).pooling else recipe.pooling,
+        "hidden": recipe.hidden and tuple(recipe.hidden),
+        "hidden_dropout": recipe.hidden_dropout or None,
+        "cosine": recipe.cosine or None,
         "label_smoothing": recipe.label_smoothing,
         "loss_name": recipe.loss,
         "loss_options": recipe.loss_options,

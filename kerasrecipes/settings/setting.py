@@ -223,9 +223,12 @@ def suits_probe(recipe: Any) -> bool:
     losses = (None, "cross_entropy", "balanced_softmax")
     own_loss = recipe.loss in losses and not recipe.loss_options
     others = (recipe.head_norm, recipe.adapter, recipe.devices, recipe.sampling, recipe.curve)
+    linear = recipe.hidden is None and not recipe.cosine
     return (
         recipe.head == "classification"
         and own_loss
+        and linear
+        and recipe.pooling not in {"gem", "attention"}
         and all(one is None for one in others)
         and recipe.weights is not None
         and recipe.optimizer == "adamw"

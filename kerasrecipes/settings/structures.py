@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasrecipes.engine.devices.devices import check_devices
-from kerasrecipes.errors import is_number, unknown_name
+from kerasrecipes.errors import is_number, printable, unknown_name
 from kerasrecipes.settings.kinds import NONE, OR_NONE, Kind
 
 KIND = "kind"
 LARGEST_SIDE = 16384
+MOST_UNITS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +137,34 @@ class ImageSize(Kind):
 
     def from_plain(self, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else super().from_plain(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units(Kind):
+    """Units of one or two layers, in a list."""
+
+    @property
+    def words(self) -> str:
+        return f"[units] or [units, units], each 1 to {MOST_UNITS}{OR_NONE}"
+
+    def allows(self, value: Any) -> bool:
+        return (
+            isinstance(value, tuple | list)
+            and len(value) in {1, 2}
+            and all(is_number(one, 1, MOST_UNITS, whole=True) for one in value)
+        )
+
+    def error(self, name: str, value: Any) -> ValueError:
+        return ValueError(
+            f"`{name}` must be the units of one or two layers, each 1 to {MOST_UNITS}, e.g. (256,) "
+            f"or (256, 64), or None, not {printable(repr(value))}."
+        )
+
+    def from_plain(self, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else super().from_plain(value)
+
+    def to_plain(self, value: Any) -> Any:
+        return list(value) if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, kw_only=True)

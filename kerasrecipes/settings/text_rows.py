@@ -76,6 +76,7 @@ _FEATURES_ONLY = (
 )
 # What the engine offers to photos and texts have no use for, or not yet.
 _PHOTOS_ONLY = {
+    "pooling": "the backbone has pooled the tokens",
     "batch_norm": "no backbone for texts has statistics",
     "devices": "batches of free length run on one device so far",
     "rematerialise": "it is not tried on attention yet",

@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     import keras
 
 # What this toolkit calls its own layers; a copied layer of that name gets a longer one.
-TAKEN = frozenset(
-    {"photo", "scale", "average_pool", "max_pool", "pool", "dropout", "logits", "scores"}
-)
+_TAKEN = "photo scale average_pool max_pool gem_pool pool hidden_1 hidden_2 dropout logits scores"
+TAKEN = frozenset(_TAKEN.split())
 
 OTHER_FLOATS = frozenset({"float16", "bfloat16", "float64"})
 

@@ -47,6 +47,16 @@ class Recipe(EngineSettings, ForItsData, Fittable):
         head: A name of `kerasrecipes.list_heads()`.
         head_norm: `"layer"` or `"group"` to normalize pooled features, photo by photo, for
             batches too small for BatchNormalization; `None` for not at all.
+        pooling: How the head pools places: `"both"` by average and maximum, beside each other;
+            `"average"` or `"max"` alone; `"gem"` by a generalized mean with a learned power,
+            between the two (Radenović et al., 2018); `"attention"` by an average in which places
+            count as is learned.
+        hidden: Units of one or two dense layers of the head before its last one, e.g. `(256,)`;
+            `None` for none.
+        hidden_dropout: Fraction of their units that a training step leaves out.
+        cosine: Whether the last layer of the head compares directions, times one learned scale:
+            what it reads, and what it compares that with, has no length then (Gidaris & Komodakis,
+            2018). Of `"classification"` it has no bias. `"margin"` and `"embedding"` do so anyway.
         depths: How many of the backbone's last blocks the head reads, each pooled: what an early
             one sees, the last may have dropped (Evci et al., 2022, "Head2Toe"). A stage that
             opens blocks opens at least all but one of them. `None` for the last alone, or for
@@ -67,6 +77,10 @@ class Recipe(EngineSettings, ForItsData, Fittable):
     table: ClassVar[tuple[Setting, ...]] = ENGINE_ROWS
     head: str = "classification"
     head_norm: str | None = None
+    pooling: str = "both"
+    hidden: Sequence[int] | None = None
+    hidden_dropout: float = 0.0
+    cosine: bool = False
     depths: int | None = None
     schedule: UnfreezeSchedule | None = None
     start: str = "auto"

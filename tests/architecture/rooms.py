@@ -61,7 +61,7 @@ ROOMS = {
     ),
     "losses": Room(libraries="keras numpy"),
     "evaluation": Room("data losses statistics", libraries="numpy", later_libraries="scipy"),
-    "heads": Room("data evaluation losses statistics", libraries="numpy", later_libraries="keras"),
+    "heads": Room("data evaluation losses statistics", libraries="keras numpy"),
     "optimizers": Room(libraries="keras"),
     "metrics": Room(libraries="keras numpy"),
     "callbacks": Room(
@@ -93,12 +93,12 @@ ROOMS = {
     ),
     "bundles": Room(
         "data report surgery",
-        later="quantization",
+        later="heads quantization",
         libraries="numpy pydantic",
         later_libraries="h5py keras",
     ),
     "export": Room(
-        "bundles data quantization surgery",
+        "bundles data heads quantization surgery",
         libraries="flatbuffers numpy",
         later_libraries="ai_edge_litert keras litert_quantizer onnx onnxruntime tensorflow tf2onnx",
     ),
@@ -202,6 +202,7 @@ BUILT_ON_KERAS = {
     "losses",
     "metrics",
     "optimizers",
+    "heads/parts.py",
     "quantization/fake_quantization.py",
 }
 TELLS_NOTHING = {"common", "core", "helpers", "misc", "util", "utils"}

@@ -19,6 +19,8 @@ USABLE = {
     "image_size": (None,),
     "weights": (None,),
     "head_norm": (None,),
+    "hidden": (None,),
+    "cosine": (True,),
     "mix": (None,),
     "schedule": (None,),
     "patience": (None,),
@@ -52,7 +54,7 @@ def is_one_of(value: object, some: tuple) -> bool:
 def test_every_field_has_a_row_and_every_row_a_field():
     rows = [row.name for row in IMAGE_CLASSIFIER]
     assert sorted(rows) == sorted(one.name for one in fields(ImageClassifier))
-    assert len(rows) == len(set(rows)) == 42
+    assert len(rows) == len(set(rows)) == 46
     assert ImageClassifier.table is IMAGE_CLASSIFIER
     assert {row.group for row in IMAGE_CLASSIFIER} == set(GROUPS)
     assert not {"image_size", "augment", "views"} & {row.name for row in ENGINE_ROWS}

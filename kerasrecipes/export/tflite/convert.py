@@ -11,8 +11,14 @@ from kerasrecipes.environment import silenced
 from kerasrecipes.errors import VerificationError
 from kerasrecipes.export.checks import answers_of
 from kerasrecipes.export.tflite.four_bits import round_weights_to_four_bits
-from kerasrecipes.export.tflite.graph import float_answers, float_beginning, float_head
+from kerasrecipes.export.tflite.graph import (
+    float_answers,
+    float_beginning,
+    float_head,
+    float_layers,
+)
 from kerasrecipes.export.tflite.layers import output_tensors
+from kerasrecipes.heads.pooled import LEARNED_POOLS
 from kerasrecipes.surgery.refusals import why_refused
 
 if TYPE_CHECKING:
@@ -154,7 +160,8 @@ def _int8(
     debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
     content = debugger.calibrated_model
     exempt = float_beginning(content) + float_head(content) + output_tensors(content, kept)
-    exempt += float_answers(content, others)
+    # Shares of many places, and powers, need more than 256 levels.
+    exempt += float_answers(content, others) + float_layers(content, LEARNED_POOLS)
     debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=exempt)
     return debugger.get_nondebug_quantized_model()
 

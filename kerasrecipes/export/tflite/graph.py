@@ -206,6 +206,16 @@ def float_head(content: bytes) -> list[str]:
     return list(names)
 
 
+def float_layers(content: bytes, names: Collection[str]) -> list[str]:
+    """Name the operators of layers that are named so.
+
+    Args:
+        content: A converted model without quantization.
+        names: What the names of the layers begin with.
+    """
+    return [one.tensor for one in _operators(content)[0] if one.is_of(names)]
+
+
 def float_answers(content: bytes, names: Collection[str]) -> list[str]:
     """Name the operators of layers that are named after an answer, and what goes with them.
 
@@ -222,9 +232,7 @@ def float_answers(content: bytes, names: Collection[str]) -> list[str]:
     operators, _ = _operators(content)
     found: dict[int, str] = {}
     for operator in operators:
-        layers = operator.tensor.replace(";", "/").split("/")
-        theirs = any(layer.startswith(tuple(names)) for layer in layers)
-        if theirs or found.keys() & set(operator.inputs):
+        if operator.is_of(names) or found.keys() & set(operator.inputs):
             found[operator.output] = operator.tensor
     takers: dict[int, set[int]] = {}
     for operator in reversed(operators):
@@ -258,6 +266,11 @@ class _Operator(NamedTuple):
     constant_bytes: int
     pools: bool
     gives_map: bool
+
+    def is_of(self, names: Collection[str]) -> bool:
+        """Tell whether it is one of a layer whose name begins so."""
+        layers = self.tensor.replace(";", "/").split("/")
+        return any(layer.startswith(tuple(names)) for layer in layers)
 
 
 def _operators(content: bytes) -> tuple[list[_Operator], int]:

@@ -11,7 +11,7 @@ from kerasrecipes.data.inference import run_over
 from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.heads import Head, make_head
 from kerasrecipes.heads.head import HEAD_OF
-from kerasrecipes.heads.pooled import pooled
+from kerasrecipes.heads.pooled import BOTH, PLAIN_POOLINGS, pooled
 from kerasrecipes.surgery.rebuilding import single_precision
 
 if TYPE_CHECKING:
@@ -83,7 +83,11 @@ def features_at(
 
 
 def depth_features(
-    backbone: "keras.Model", spec: Backbone, wish: int | None, *sets: Examples
+    backbone: "keras.Model",
+    spec: Backbone,
+    wish: int | None,
+    *sets: Examples,
+    pooling: str = BOTH,
 ) -> list[DepthFeatures]:
     """Run a frozen backbone over examples once.
 
@@ -92,6 +96,7 @@ def depth_features(
         spec: Its specification.
         wish: How many last blocks are asked for; `None` for all that are worth a try.
         *sets: What to run it on; labels are not looked at.
+        pooling: How places are pooled; the usual way stands in for one that learns.
 
     Raises:
         DataError: If an example cannot be read, or changed since it was scanned.
@@ -100,7 +105,8 @@ def depth_features(
     import keras
 
     found, depths = _deepest(backbone, spec, wish)
-    pool = pooled(found, dropout=0.0, seed=0)
+    plain = pooling if pooling in PLAIN_POOLINGS else BOTH
+    pool = pooled(found, dropout=0.0, seed=0, pooling=plain)
     share = pool.shape[-1] // sum(tensor.shape[-1] for tensor in found)
     widths = tuple(share * tensor.shape[-1] for tensor in found)
     model = keras.Model(backbone.input, [pool])

@@ -135,7 +135,9 @@ def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResul
     keras.utils.set_random_seed(recipe.seed)
     backbone = judged.spec.build(recipe.input_size, recipe.weights)
     output = head.output(train)
-    learned, held_out = depth_features(backbone, judged.spec, recipe.depths, train, val)
+    learned, held_out = depth_features(
+        backbone, judged.spec, recipe.depths, train, val, pooling=recipe.pooling
+    )
     choice = choice_for(train, learned, head, recipe.class_weights, recipe.seed)
     targets, wanted = (task.targets(side, output) for side in (train, val))
     weights = linear_weights(train, output, recipe.class_weights, head.loss_name)

@@ -150,7 +150,8 @@ class Start:
         recipe, spec = judged.recipe, judged.spec
         backbone = spec.build(recipe.input_size, recipe.weights)
         both = train.with_items((*train.items, *val.items))
-        (features,) = depth_features(backbone, spec, recipe.depths, both)
+        pooling = recipe.pooling
+        (features,) = depth_features(backbone, spec, recipe.depths, both, pooling=pooling)
         how = train.split_by
         choice = choice_for(both, features, judged.head, recipe.class_weights, recipe.seed, how)
         return cls(judged, train, val, backbone, features, choice)

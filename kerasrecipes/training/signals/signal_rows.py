@@ -27,6 +27,7 @@ SIGNAL_ROWS = (
 )
 # What the engine offers to photos and signals have no use for, or not yet.
 _PHOTOS_ONLY = {
+    "pooling": "the network has pooled the steps",
     "mix": "signals of different lengths, with gaps, cannot be mixed",
     "devices": "batches of free length run on one device so far",
     "rematerialise": "it is not tried on networks for signals yet",
