@@ -175,6 +175,7 @@ if TYPE_CHECKING:
         JournalEntry as JournalEntry,
         Prediction as Prediction,
         Predictor as Predictor,
+        ReviewQueue as ReviewQueue,
     )
     from kerasrecipes.signals import (
         Signal as Signal,
@@ -291,7 +292,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "report.run_report": "RunReport",
         "review": "ReviewServer review_photos",
         "rollout": "RolloutPolicy RolloutStatus rollout_status start_rollout stop_rollout",
-        "serve": "Journal JournalEntry Prediction Predictor",
+        "serve": "Journal JournalEntry Prediction Predictor ReviewQueue",
         "signals": "Signal SignalSet check_signals scan_signals",
         "signals.split": "split_signals",
         "surgery": "BitFit Bottleneck LowRank",

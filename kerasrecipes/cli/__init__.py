@@ -100,6 +100,8 @@ OPTIONS = {
     "keys": "--keys",
     "max_body_mb": "--max-body-mb",
     "without_keys": "--without-keys",
+    "keep_photos": "--keep-photos",
+    "review_queue": "--review-queue",
 }
 
 

@@ -127,6 +127,10 @@ def retrain(
     gates: Annotated[
         Path | None, typer.Option(help="A TOML file of what the candidate must fulfil.")
     ] = None,
+    queue: Annotated[
+        Path | None,
+        typer.Option(help="Take over what people decided about of what a server kept here."),
+    ] = None,
     begin: Annotated[
         str, typer.Option(help="Where training begins: champion, start, or both, compared.")
     ] = "both",
@@ -141,7 +145,7 @@ def retrain(
     from kerasrecipes.renewing.renewing import retrain_model
 
     ways = ("champion", "start") if begin == "both" else (begin,)
-    found = retrain_model(model, photos, gates=gates, ways=ways, alias=alias, why=why)
+    found = retrain_model(model, photos, queue=queue, gates=gates, ways=ways, alias=alias, why=why)
     print_json(found.to_dict()) if as_json else print(found)
     if not found.passed:
         raise typer.Exit(3)

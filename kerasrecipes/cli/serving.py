@@ -44,6 +44,14 @@ JournalFile = Annotated[
     Path | None, typer.Option(help="Keep what was answered in this file, e.g. journal.db.")
 ]
 
+QueueFolder = Annotated[
+    Path | None,
+    typer.Option(help="Keep here what people should look at: abstentions, and disagreements."),
+]
+KeepPhotos = Annotated[
+    bool, typer.Option("--keep-photos", help="With --review-queue: keep the photos, too.")
+]
+
 
 def serve(
     models: Models,
@@ -64,6 +72,8 @@ def serve(
     batch_delay_ms: BatchDelay = None,
     manage: Manage = False,
     journal: JournalFile = None,
+    review_queue: QueueFolder = None,
+    keep_photos: KeepPhotos = False,
 ) -> None:
     """Serve saved models: photos and texts at /predict, tensors by the Open Inference Protocol.
 

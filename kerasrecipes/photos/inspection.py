@@ -10,6 +10,7 @@ from PIL import Image, ImageFile
 from kerasrecipes.errors import DataError
 from kerasrecipes.photos.decoding.decode import read_bytes
 from kerasrecipes.photos.decoding.deep import has_deep_pixels
+from kerasrecipes.photos.decoding.names import EXTENSIONS
 from kerasrecipes.photos.decoding.pixels import open_photo, with_rgb
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.photo_set import PhotoFacts
@@ -57,6 +58,19 @@ def inspect_photo(path: Path, policy: DecodePolicy, content: bytes | None = None
         fingerprint=thumbnail,
         max_value=peak,
     )
+
+
+def ending_of(content: bytes) -> str:
+    """Return how the name of a photo's file ends, by what is in it.
+
+    Args:
+        content: The file.
+
+    Raises:
+        DataError: With the bare reason, if it is no photo.
+    """
+    kind = str(open_photo(content, DecodePolicy()).format)
+    return EXTENSIONS["JPEG" if kind == "MPO" else kind][0]
 
 
 def _bits(image: ImageFile.ImageFile) -> int:

@@ -17,6 +17,7 @@ from kerasrecipes.release.comparison import Comparison
 from kerasrecipes.renewing.renewed import Renewed
 from kerasrecipes.renewing.sides import TRAIN, Sides, stable_sides
 from kerasrecipes.serve.predictor import chosen_export
+from kerasrecipes.serve.review_queue import ReviewQueue
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.training.loading import load_recipe
 from kerasrecipes.training.recipe import Recipe
@@ -31,6 +32,7 @@ def retrain_model(
     model: str | Path,
     photos: Examples | str | Path,
     *,
+    queue: str | Path | None = None,
     gates: Gates | str | Path | None = None,
     ways: tuple[str, ...] = ("champion", "start"),
     val_fraction: float = 0.2,
@@ -49,6 +51,8 @@ def retrain_model(
         model: The model's folder, e.g. `saved_models/tiles`. The version that the alias
             `champion` means is in use, or else the latest.
         photos: All labelled photos or texts, old and new: a folder, a table, or a scanned set.
+        queue: What a server kept for people, e.g. `queue/tiles`: what they decided about is moved
+            into `photos`, a folder of class folders then.
         gates: What a candidate must fulfil; see `promote_version`.
         ways: Where training begins: `"champion"` for what the model in use has learned, `"start"`
             for pretrained weights. Of several, validation examples choose.
@@ -70,6 +74,8 @@ def retrain_model(
         raise ValueError(f"`ways` must be some of {listed(WAYS)}, each once. Received: {ways!r}.")
     champion = _in_use(Path(model))
     export = chosen_export(champion)
+    if queue is not None:
+        _take(queue, photos)
     sides = _sides(champion, photos, val_fraction, test_fraction)
     fitted, found, best = _fitted(champion, sides, ways, verbose)
     bundle = fitted.save(Path(model))
@@ -85,6 +91,19 @@ def retrain_model(
         after=after,
         refused=_promoted(Path(model), bundle, alias, gates, why),
         alias=alias,
+    )
+
+
+def _take(queue: str | Path, photos: Examples | str | Path) -> None:
+    if not isinstance(photos, str | Path):
+        raise DataError(
+            "`queue` moves photos into a folder, and `photos` is a set that was scanned already. "
+            "Pass its folder."
+        )
+    taken = ReviewQueue(queue).take_decided(photos)
+    say(
+        f"Of the queue, {taken.moved} were moved into '{printable(photos)}'; {taken.removed} "
+        "are of no use."
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from kerasrecipes.console import say
 from kerasrecipes.data.tables.decisions import decisions_file
 from kerasrecipes.diagnosis.mistakes import find_mistakes
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.evaluation.mistakes.suspect import KINDS, Suspect
+from kerasrecipes.evaluation.mistakes.suspect import ASKED_KINDS, KINDS, Kind, Suspect
 from kerasrecipes.files import digest
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.records import parse_json
@@ -25,6 +26,7 @@ from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.review.pictures import Heatmaps
 from kerasrecipes.review.server import ReviewServer
 from kerasrecipes.review.session import Session, decided, under_decisions
+from kerasrecipes.serve.review_queue import Queued, ReviewQueue
 from kerasrecipes.training.refitting import refuse_other_data
 
 _MOST = 1 << 30
@@ -52,7 +54,8 @@ def review_photos(
 
     Args:
         bundle: A bundle, or its folder; a model's folder stands for its latest version.
-        photos: A folder or table of labelled photos; the model may have learned from them.
+        photos: A folder or table of labelled photos; the model may have learned from them. Or what
+            a server kept, e.g. `queue/tiles`; see `ReviewQueue`.
         label: The table's column of one class each; see `scan_photos`.
         labels: The table's column of several labels each, or one column per label.
         value: The table's column of a number each.
@@ -75,16 +78,22 @@ def review_photos(
     bundle = Bundle.load(bundle)
     instead = "Ask `mistakes` with the model which to look at first, and put labels right there."
     refuse_other_data(bundle.manifest.modality, "A review", instead)
-    file = decisions_file(Path(os.path.abspath(photos))) if to is None else Path(to)
+    queue = ReviewQueue(photos)
+    table, waiting = queue.write_table() if queue.exists else (Path(photos), [])
+    file = decisions_file(Path(os.path.abspath(table))) if to is None else Path(to)
     _check_writable(file)
     server = ReviewServer(port)
     try:
         columns = {"label": label, "labels": labels, "value": value}
         asked: dict[str, Any] = {name: given for name, given in columns.items() if given}
-        scanned = cast(PhotoSet, bundle.scan(photos, labels_from=None, **asked))
+        scanned = cast(PhotoSet, bundle.scan(table, labels_from=None, **asked))
         decided(scanned, file)  # before what takes long
-        suspects = _suspects(bundle, under_decisions(scanned, file), backbone, seed)
-        session = Session(scanned, suspects, KINDS, file, who=who)
+        if waiting:  # of few photos, but any class may be the right one
+            scanned = replace(scanned, class_names=bundle.class_names)
+            suspects = _asked(scanned, waiting)
+        else:
+            suspects = _suspects(bundle, under_decisions(scanned, file), backbone, seed)
+        session = Session(scanned, suspects, ASKED_KINDS if waiting else KINDS, file, who=who)
         if bundle.class_names:
             session.heatmap = Heatmaps(bundle, session.pictures)
         server.session = session
@@ -93,6 +102,16 @@ def review_photos(
         raise
     say(f"{len({one.index for one in suspects})} of {len(scanned)} photos are worth a look.")
     return server
+
+
+def _asked(photos: PhotoSet, waiting: Sequence[Queued]) -> list[Suspect]:
+    """Return what a server kept, as something to look at."""
+    by_sha256 = {one.sha256: one for one in waiting}
+    found = [(i, by_sha256[p.key]) for i, p in enumerate(photos.photos) if p.key in by_sha256]
+    return [
+        Suspect(cast(Kind, one.kind), i, 1.0, one.label, one.suggestion, (), one.reason)
+        for i, one in sorted(found, key=lambda pair: (pair[1].kind, pair[1].at))
+    ]
 
 
 def _suspects(

@@ -48,6 +48,9 @@ class Metrics:
         self._tried = self._counter(
             "rollout_answers", "Answers of both versions of a rollout.", "model", "side"
         )
+        self._for_review = self._counter(
+            "review_queue", "What people should look at.", "model", "what"
+        )
         self._evidence = self._gauge(
             "rollout_evidence", "From 1 on a candidate is taken back.", "model", "guard"
         )
@@ -116,6 +119,15 @@ class Metrics:
             side: Who gave it.
         """
         self._tried.labels(model, side).inc()
+
+    def for_review(self, model: str, what: str) -> None:
+        """Count what people should look at.
+
+        Args:
+            model: The model.
+            what: Whether it was `"kept"` or `"dropped"`.
+        """
+        self._for_review.labels(model, what).inc()
 
     def evidence(self, by_model: dict[str, dict[str, float]]) -> None:
         """Say what there is against each candidate.

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from kerasrecipes.rollout.sides import is_tried
 from kerasrecipes.rollout.starting import judge_of
 from kerasrecipes.serve.entry import JournalEntry
 from kerasrecipes.serve.predictor import Prediction
+from kerasrecipes.server.for_review import ForReview
 from kerasrecipes.server.lane import Unseen
 from kerasrecipes.server.metrics import Metrics
 from kerasrecipes.server.models import Models, Served
@@ -50,9 +50,13 @@ class Rollouts:
         models: What is loaded.
         metrics: What is counted.
         unseen: Where comparisons are computed.
+        for_review: Keeps what both versions answer otherwise, if that is asked for.
     """
 
-    def __init__(self, models: Models, metrics: Metrics, unseen: Unseen):
+    def __init__(
+        self, models: Models, metrics: Metrics, unseen: Unseen, for_review: ForReview | None
+    ):
+        self._for_review = for_review
         self._models, self._metrics, self._unseen = models, metrics, unseen
         self._trials: dict[str, Trial] = {}
         self._problems: dict[str, str] = {}
@@ -74,11 +78,14 @@ class Rollouts:
         chosen = trial.candidate if is_tried(salt, key or None, policy.percent) else served
         return Turn(chosen, trial, random.random() * 100 < policy.shadow_percent)
 
-    def answered(self, turn: Turn, content: bytes, found: Prediction, ms: float) -> None:
+    def answered(
+        self, turn: Turn, request_id: str, content: bytes, found: Prediction, ms: float
+    ) -> None:
         """Take an answer to a photo or text into account, later.
 
         Args:
             turn: Who gave it.
+            request_id: The answer's id.
             content: The photo or text.
             found: The answer.
             ms: How long it was computed, in milliseconds.
@@ -89,8 +96,13 @@ class Rollouts:
         self._metrics.tried(turn.served.name, trial.side(turn.served))
 
         def work() -> None:
-            theirs = asked_unseen(trial.other(turn.served), content) if turn.compare else None
-            self._see(trial, turn.served, seen_of(found, ms), theirs)
+            mine, other = seen_of(found, ms), trial.other(turn.served)
+            theirs = asked_unseen(other, content) if turn.compare else None
+            if self._see(trial, turn.served, mine, theirs) or self._for_review is None:
+                return
+            pair = (mine, theirs) if turn.served is trial.champion else (theirs, mine)
+            if pair[0] is not None and pair[1] is not None and not pair[1].failed:
+                self._for_review.differs(request_id, content, (trial.champion, pair[0]), pair[1])
 
         self._unseen.add(work, len(content) if turn.compare else 0)
 
@@ -131,11 +143,15 @@ class Rollouts:
         if (trial := turn.trial) is not None:
             other = Seen() if instead is None else seen_of(instead, None)
             self._metrics.tried(turn.served.name, CANDIDATE)
-            work = partial(self._see, trial, turn.served, Seen(failed=True), other)
+
+            def work() -> None:
+                self._see(trial, turn.served, Seen(failed=True), other)
+
             self._unseen.add(work, 0)
 
-    def _see(self, trial: Trial, served: Served, mine: Seen, theirs: Seen | None) -> None:
-        side, judge = trial.side(served), trial.judge
+    def _see(self, trial: Trial, served: Served, mine: Seen, theirs: Seen | None) -> bool:
+        """Let a trial see an answer, and return whether the other version says the same."""
+        side, judge, same = trial.side(served), trial.judge, True
         with trial.lock:
             if theirs is None:
                 judge.answered(side, mine)
@@ -144,10 +160,11 @@ class Rollouts:
                 if not trial.rollout.policy.percent:
                     judge.timed(CANDIDATE, theirs)
                 pair = (mine, theirs) if side == CHAMPION else (theirs, mine)
-                judge.pair(*pair)
+                same = judge.pair(*pair)
             ends = trial.settle()
         if ends:
             self._take_back(trial)
+        return same
 
     def outcome(self, entry: JournalEntry, value: float) -> bool:
         """Take into account what a caller reports of an answer.

@@ -15,6 +15,7 @@ from kerasrecipes.serve.entry import JournalEntry
 from kerasrecipes.serve.journal import Journal
 from kerasrecipes.serve.predictor import Prediction
 from kerasrecipes.server.batching import Answers, Batcher
+from kerasrecipes.server.for_review import ForReview
 from kerasrecipes.server.lane import Held, Lane, Unseen
 from kerasrecipes.server.logbook import JournalWriter
 from kerasrecipes.server.metrics import Metrics
@@ -50,7 +51,11 @@ class Service:
         self.metrics = Metrics(lambda: self.lane.waiting, lambda: self.held.held)
         dropped = self.metrics.unseen_dropped.inc
         self._unseen = Unseen(self.lane, MOST_WAITING, MOST_BYTES, dropped)
-        self.rollouts = Rollouts(models, self.metrics, self._unseen)
+        self._for_review: ForReview | None = None
+        if settings.review_queue is not None:
+            queue, keeps = settings.review_queue, settings.keep_photos
+            self._for_review = ForReview(queue, keeps, self.metrics, self._unseen)
+        self.rollouts = Rollouts(models, self.metrics, self._unseen, self._for_review)
         self.draining = False
         self.journal: JournalWriter | None = None
         if settings.journal is not None:
@@ -202,7 +207,9 @@ class Service:
                 self.rollouts.failed(tried, computed.found)
         took = (time.perf_counter() - started) * 1e3
         served, found = turn.served, computed.found
-        self.rollouts.answered(turn, content, found, computed.ms)
+        self.rollouts.answered(turn, request_id, content, found, computed.ms)
+        if found.abstained and self._for_review is not None:
+            self._for_review.abstained(served, request_id, content, found)
         self.metrics.prediction(served, found)
         if self.journal is not None:
             self.journal.add(_entry(served, request_id, computed, took))

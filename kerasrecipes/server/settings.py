@@ -34,6 +34,8 @@ class ServerSettings:
         manage: Whether models may be loaded and unloaded by requests; with keys, by those that are
             marked `admin`.
         journal: A file that keeps what was answered; see `Journal`.
+        review_queue: A folder that keeps what people should look at; see `ReviewQueue`.
+        keep_photos: Whether that keeps the photos and texts, too.
 
     Raises:
         ValueError: If a limit cannot be used, or others could ask without a key.
@@ -59,6 +61,8 @@ class ServerSettings:
     batch_delay_ms: float = 2
     manage: bool = False
     journal: Path | None = None
+    review_queue: Path | None = None
+    keep_photos: bool = False
 
     def __post_init__(self) -> None:
         for name in ("queue", "max_batch", "connections", "batch"):
@@ -78,6 +82,8 @@ class ServerSettings:
             )
         if self.batch == 1 and self.batch_delay_ms != type(self).batch_delay_ms:
             raise ValueError("`batch_delay_ms` has no effect without `batch`. Set it above 1.")
+        if self.keep_photos and self.review_queue is None:
+            raise ValueError("`keep_photos` has no effect without `review_queue`. Name a folder.")
         if not (self.is_local or self.keys or self.without_keys):
             raise ValueError(
                 f"`host` {self.host!r} lets other machines ask. Give `keys`, so that not everybody "

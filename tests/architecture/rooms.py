@@ -133,7 +133,7 @@ ROOMS = {
         libraries="numpy pydantic",
     ),
     "server": Room(
-        "bundles data export heads rollout serve",
+        "bundles data export heads photos rollout serve",
         later="verify",
         libraries="numpy prometheus_client starlette uvicorn",
     ),
@@ -167,7 +167,8 @@ ROOMS = {
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
     "review": Room(
-        "backbones bundles data diagnosis evaluation photos release training", libraries="numpy PIL"
+        "backbones bundles data diagnosis evaluation photos release serve training",
+        libraries="numpy PIL",
     ),
     "cli": Room(
         later="backbones choosing data diagnosis drift edge engine export optimization "

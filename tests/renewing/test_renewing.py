@@ -7,6 +7,7 @@ from PIL import Image
 
 import kerasrecipes as kr
 from kerasrecipes.data.examples import CLASS
+from kerasrecipes.renewing.renewing import _take
 from kerasrecipes.renewing.sides import stable_sides
 
 KINDS = ("dot", "plain", "stripe")
@@ -112,3 +113,9 @@ def test_ways_that_are_none_are_refused(tmp_path):
     for ways in ((), ("start", "start"), ("middle",)):
         with pytest.raises(ValueError, match="`ways` must be some of 'champion', 'start'"):
             kr.retrain_model(tmp_path, tmp_path, ways=ways)
+
+
+def test_a_queue_is_taken_into_a_folder(tmp_path):
+    photos = kr.PhotoSet(photos=(), class_names=("a", "b"), root=tmp_path)
+    with pytest.raises(kr.DataError, match="`photos` is a set that was scanned already. Pass its"):
+        _take(tmp_path / "queue", photos)

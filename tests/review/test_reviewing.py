@@ -1,5 +1,6 @@
 """From a model and a folder to a page, with what is worth a look on it."""
 
+import hashlib
 import io
 import shutil
 
@@ -9,6 +10,7 @@ from PIL import Image
 from kerasrecipes import DataError, ReviewServer, review_photos, scan_photos
 from kerasrecipes.data.tables.decisions import read_decisions
 from kerasrecipes.review import reviewing
+from kerasrecipes.serve.review_queue import Queued, ReviewQueue
 
 COPY = "stripe/copy.png"
 
@@ -69,3 +71,28 @@ def test_what_cannot_be_kept_is_said_before_anything_takes_time(
         review_photos(small_saved, folder, to=tmp_path / "l.csv")
     with ReviewServer() as other, pytest.raises(OSError, match="in use"):
         review_photos(small_saved, folder, port=other.server_port)
+
+
+def test_what_a_server_kept_is_decided_about(small_saved, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(reviewing, "find_mistakes", None)
+    queue = ReviewQueue(tmp_path / "parts")
+    for name, label, other in (("plain/02.png", "dot", "plain"), ("dot/03.png", "dot", "")):
+        content = (folder / name).read_bytes()
+        one = Queued(
+            sha256=hashlib.sha256(content).hexdigest(), label=label, suggestion=other, at=1.0,
+            kind="disagreement" if other else "left_to_a_person", reason=f"says {label}",
+            model="parts", version=1, request_id=name,
+        )  # fmt: skip
+        assert queue.add(one, content, ".png")
+    with review_photos(small_saved, queue.folder, who="ana") as server:
+        state = server.session.state()
+        assert [kind for kind, _ in state["kinds"]] == ["disagreement", "left_to_a_person"]
+        assert [(one["kind"], one["suggestion"]) for one in state["suspects"]] == [
+            ("disagreement", "plain"), ("left_to_a_person", ""),
+        ]  # fmt: skip
+        plain = state["classes"].index("plain")
+        server.session.decide(state["suspects"][0]["photo"], "relabel", plain)
+    (tmp_path / "photos").mkdir()
+    assert queue.take_decided(tmp_path / "photos").moved == 1
+    (moved,) = (tmp_path / "photos").glob("plain/*.png")
+    assert moved.read_bytes() == (folder / "plain" / "02.png").read_bytes()

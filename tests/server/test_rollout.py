@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sqlite3
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -263,3 +264,34 @@ def test_what_nobody_waits_for_has_an_end(apart):
 
     before, done, dropped = apart(asyncio.run, everything())
     assert before == [] and done[:2] == [10, 80] and dropped >= 3
+
+
+def test_disagreements_wait_for_people(serve, photos, tmp_path):
+    queue = tmp_path / "queue"
+    here = serve({"review_queue": queue, "keep_photos": True}, percent=30, max_disagreement=0.9)
+    here.answers(lambda scores: scores[:, [1, 2, 0]])
+    here.predict(photos[:4], 2)
+    entries = kr.ReviewQueue(queue / "colours").entries()
+    assert len(entries) == 4 and {one.kind for one in entries} == {"disagreement"}
+    right = [one.label for one in kr.Predictor(here.folder / "1").predict(photos[:4])]
+    assert sorted(one.label for one in entries) == sorted(right)
+    assert all(one.suggestion != one.label and one.request_id for one in entries)
+    kept = sorted(path.read_bytes() for path in (queue / "colours" / "photos").glob("*.png"))
+    assert kept == sorted(photos[:4])
+    text = here.ask(("GET", "/metrics", {}))[0].text
+    assert 'kerasrecipes_review_queue_total{model="colours",what="kept"} 8.0' in text
+
+
+def test_what_is_left_to_a_person_waits_for_one(serve, photos, tmp_path, monkeypatch):
+    here = serve({"review_queue": tmp_path / "queue"}, percent=0)
+    predictor = here.service.models.find("colours").predictor
+    unsure = replace(predictor.read(predictor.model(predictor.decode(photos[0])[None])))
+    unsure = replace(unsure, label="", abstained=True)
+    monkeypatch.setattr(predictor, "read", lambda *given: unsure)
+    here.predict(photos[:2], 2)
+    entries = kr.ReviewQueue(tmp_path / "queue" / "colours").entries()
+    by_kind = [one.kind for one in entries]
+    assert len(entries) == 2 and set(by_kind) <= {"left_to_a_person", "disagreement"}
+    assert all(one.file == "" and one.label for one in entries)
+    with pytest.raises(ValueError, match="`keep_photos` has no effect without `review_queue`"):
+        ServerSettings(keep_photos=True)

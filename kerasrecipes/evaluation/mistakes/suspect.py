@@ -8,13 +8,21 @@ from typing import Any, Literal
 from kerasrecipes.errors import DataError
 from kerasrecipes.records import checked
 
-Kind = Literal["label_error", "confident_mistake", "conflicting_copy", "outlier"]
+Kind = Literal[
+    "label_error", "confident_mistake", "conflicting_copy", "outlier", "left_to_a_person",
+    "disagreement",
+]  # fmt: skip
 # In the order in which they are worth a person's time, with what people call several of them.
 KINDS: dict[Kind, str] = {
     "label_error": "Labels that are likely wrong",
     "conflicting_copy": "Examples that look the same and have different labels",
     "confident_mistake": "Mistakes that the model was surest of",
     "outlier": "Examples that are like no other",
+}
+# Of what a server was asked.
+ASKED_KINDS: dict[Kind, str] = {
+    "disagreement": "What two versions answer otherwise",
+    "left_to_a_person": "What the model left to a person",
 }
 
 
@@ -23,7 +31,7 @@ class Suspect:
     """One example to look at. All texts may hold names from the data: escape them on a page.
 
     Args:
-        kind: Why it is one; see `KINDS`.
+        kind: Why it is one; see `KINDS` and `ASKED_KINDS`.
         index: Its row among the examples that were looked at.
         score: How suspicious it is among its kind, 0…1.
         label: What it is labelled with, in words.
