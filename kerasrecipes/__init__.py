@@ -223,6 +223,8 @@ if TYPE_CHECKING:
     )
     from kerasrecipes.training.texts.fine_tune import fine_tune_texts as fine_tune_texts
     from kerasrecipes.training.texts.text_classifier import TextClassifier as TextClassifier
+    from kerasrecipes.tuning.result import Tuning as Tuning
+    from kerasrecipes.tuning.tuning import tune as tune
     from kerasrecipes.verify import (
         Benchmark as Benchmark,
         Latency as Latency,
@@ -312,6 +314,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "training.signals.sequence_classifier": "SequenceClassifier",
         "training.texts.fine_tune": "fine_tune_texts",
         "training.texts.text_classifier": "TextClassifier",
+        "tuning.result": "Tuning",
+        "tuning.tuning": "tune",
         "verify": "Benchmark Latency Tolerance Verification benchmark_bundle "
         "benchmark_export verify_bundle verify_export",
         "watching": "WatchReport WatchSettings watch_journal",

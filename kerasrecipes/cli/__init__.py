@@ -50,6 +50,7 @@ COMMANDS = {
     "init": recipes.init,
     "train": fitting.train,
     "ablate": fitting.ablate,
+    "tune": recommending.tune,
     "evaluate": models.evaluate,
     "mistakes": diagnosing.mistakes,
     "stress": diagnosing.stress,

@@ -1,4 +1,4 @@
-"""The command that helps to choose a backbone."""
+"""Commands that help to choose a backbone, and settings of its head."""
 
 import shlex
 from pathlib import Path
@@ -6,17 +6,31 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.kinds import SIGNALS, ChosenRecipe, RecipeKind, kind_of, refuse_columns
+from kerasrecipes.cli.kinds import (
+    SIGNALS,
+    ChosenRecipe,
+    Kind,
+    RecipeKind,
+    TextColumn,
+    kind_of,
+    refuse_columns,
+)
 from kerasrecipes.cli.options import (
+    FIT,
     SPLIT,
     Json,
+    LabelsFrom,
     Photos,
     as_asked,
     print_json,
     scanned,
     with_options,
 )
-from kerasrecipes.errors import printable
+from kerasrecipes.cli.recipes import Assignments, Config, told_recipe
+from kerasrecipes.errors import DataError, printable
+
+# What a search is told of how a source is split; the rest is for the scan.
+SPLIT_HOW = ("split_by", "test_fraction", "val_fraction")
 
 Backbones = Annotated[
     list[str] | None,
@@ -37,6 +51,30 @@ Head = Annotated[
 MinRecall = Annotated[
     list[str] | None,
     typer.Option(help="Smallest recall of the weakest class, e.g. 0.9, or of one: crack=0.9."),
+]
+Minutes = Annotated[float, typer.Option(help="How long it may take in all.")]
+Measure = Annotated[
+    str,
+    typer.Option(
+        help="What is compared: loss, accuracy, or with each class counting alike balanced_loss "
+        "or balanced_accuracy."
+    ),
+]
+Try = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--try",
+        metavar="SETTING=[VALUES]",
+        help='Values of a setting to try besides, e.g. backbone=["efficientnet_lite0", '
+        '"efficientnet_lite2"] or image_size=[[224, 224], [288, 288]].',
+    ),
+]
+Run = Annotated[
+    Path | None,
+    typer.Option(
+        help="A folder for the trials, the recipe and a page; the same command goes on there, and "
+        "several may search at once."
+    ),
 ]
 
 
@@ -151,3 +189,98 @@ def _recalls(given: list[str] | None) -> float | dict[str, float] | None:
             param_hint="'--min-recall'",
         )
     return named.get("", named or None)
+
+
+@with_options(FIT)
+def tune(
+    context: typer.Context,
+    photos: Photos,
+    minutes: Minutes = 30.0,
+    measure: Measure = "loss",
+    tried: Try = None,
+    recipe: ChosenRecipe = RecipeKind.IMAGES,
+    text: TextColumn = None,
+    test_fraction: Annotated[float, typer.Option(help="Share that the search never sees.")] = 0.2,
+    val_fraction: Annotated[float, typer.Option(help="Share that a fit will choose by.")] = 0.2,
+    labels_from: LabelsFrom = None,
+    config: Config = None,
+    assignments: Assignments = None,
+    run: Run = None,
+    as_json: Json = False,
+    **typed: Any,
+) -> None:
+    """Search for settings of a head that do better on photos, and say honestly whether they do.
+
+    The backbone sees each photo once; a head is then judged in seconds. --run keeps a recipe.toml
+    for `train --config`.
+    """
+    kind = _with_a_backbone(recipe)
+    settings, split = told_recipe(context, config, assignments, kind.recipe)
+    from kerasrecipes.tuning.tuning import tune as search
+
+    begun = kind.recipe(**settings)
+    how = {name: split[name] for name in SPLIT_HOW if name in split}
+    columns = {name: value for name, value in split.items() if name not in how}
+    found = search(
+        kind.tools.scan(photos, **columns),
+        recipe=begun,
+        minutes=minutes,
+        measure=measure,
+        space=_space(tried, begun),
+        run_folder=run,
+        **how,
+    )
+    print_json(found.to_dict()) if as_json else print(found)
+    if run is not None:
+        _keep(found, photos, split, run, recipe, as_json)
+    if found.interrupted:
+        raise typer.Exit(130)
+
+
+def _with_a_backbone(recipe: RecipeKind) -> Kind:
+    """Return what belongs to a kind of data that has a pretrained backbone."""
+    if recipe is RecipeKind.SIGNALS:
+        raise DataError(
+            "Of signals there is no pretrained backbone whose head could be chosen. Compare "
+            "families of networks: kerasrecipes recommend."
+        )
+    return kind_of(recipe)
+
+
+def _keep(
+    found: Any, photos: Path, split: dict[str, Any], run: Path, recipe: RecipeKind, as_json: bool
+) -> None:
+    """Write the recipe with what options say of the data, and say what to do next."""
+    from kerasrecipes.files import write_whole
+    from kerasrecipes.settings.written.recipe_file import recipe_text
+    from kerasrecipes.tuning.tuning import PAGE, RECIPE
+
+    text = recipe_text(found.recipe, {"source": str(photos), **split})
+    write_whole(run / RECIPE, text.encode())
+    if not as_json:
+        words = ["kerasrecipes", "train", str(photos), "--config", str(run / RECIPE)]
+        words += [] if recipe is RecipeKind.IMAGES else ["--recipe", recipe.value]
+        print(f"\nThe page: {printable(run / PAGE)}")
+        print(f"Next: {printable(shlex.join(words))} --to saved_models/…")
+
+
+def _space(tried: list[str] | None, recipe: Any) -> dict[str, list[Any]]:
+    """Read `setting=[values]`, each value as a recipe reads it."""
+    import tomllib
+
+    rows = {row.name: row for row in recipe.table}
+    space = {}
+    for text in tried or []:
+        name, _, values = text.partition("=")
+        try:
+            found = tomllib.loads(f"values = {values}")["values"]
+        except tomllib.TOMLDecodeError:
+            found = None
+        if not isinstance(found, list):
+            raise typer.BadParameter(
+                f"{printable(text)!r} is not <setting>=[<values>], e.g. depths=[2, 5].",
+                param_hint="'--try'",
+            )
+        name = name.strip()
+        space[name] = [rows[name].kind.from_plain(v) if name in rows else v for v in found]
+    return space

@@ -166,6 +166,11 @@ ROOMS = {
         libraries="numpy",
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
+    "tuning": Room(
+        "bundles choosing data evaluation losses photos report settings statistics training",
+        libraries="numpy",
+        later_libraries="optuna sqlalchemy",
+    ),
     "review": Room(
         "backbones bundles data diagnosis evaluation photos release serve training",
         libraries="numpy PIL",
@@ -173,7 +178,7 @@ ROOMS = {
     "cli": Room(
         later="backbones choosing data diagnosis drift edge engine export optimization "
         "photos promotion release renewing report review rollout serve server settings templates "
-        "texts training verify watching",
+        "texts training tuning verify watching",
         libraries="typer",
         later_libraries="starlette uvicorn",
     ),

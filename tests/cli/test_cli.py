@@ -19,7 +19,7 @@ from kerasrecipes.cli.options import LossName
 from tiny_bundle import reseal
 
 VERBS = [
-    "ls", "cp", "doctor", "show-augmentation", "recommend", "init", "train", "ablate",
+    "ls", "cp", "doctor", "show-augmentation", "recommend", "init", "train", "ablate", "tune",
     "evaluate", "mistakes", "stress", "over-time", "compare", "operate", "export", "starter",
     "report", "verify", "benchmark", "predict", "explain", "review", "drift", "monitor",
     "edge", "collect", "check", "promote", "retrain", "rollback", "rollout", "history", "diff",

@@ -57,6 +57,10 @@ REFUSED = {
     "over-time": [(("new", *SIGNALS), "no time")],
     "ablate": [(("folder",), NO_PHOTOS)],
     "recommend": [(("folder",), NO_PHOTOS)],
+    "tune": [
+        (("folder",), NO_PHOTOS),
+        (("folder", *SIGNALS), "Compare families of networks: kerasrecipes recommend"),
+    ],
     "show-augmentation": [(("folder", "--to", "picture"), NO_PHOTOS)],
 }
 ELSEWHERE = {"train"}  # below
