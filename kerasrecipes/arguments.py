@@ -29,6 +29,7 @@ _WORDS: dict[Any, str] = {
     bool: "True or False", int: "a whole number", float: "a finite number", str: "a text",
     bytes: "bytes", Path: "a path", NoneType: "None",
 }  # fmt: skip
+_INSTEAD_OF_ARRAYS = " Make one of arrays with photos_from_arrays, labels and all."
 _RAISE = dis.opmap["RAISE_VARARGS"]
 _LOOKED_AT = 100
 _SEVERAL = (Collection, Iterable, Sequence, frozenset, list, set, tuple)
@@ -80,11 +81,12 @@ def _wrong_argument(
     try:
         given = signature.bind(*args, **kwargs).arguments
     except TypeError:
-        return None
+        return _arrays_for_examples(signature, (*args, *kwargs.values()))
     for name, value in given.items():
         kind = _kind_of(signature.parameters[name])
         if not fits(kind, value) and value is not signature.parameters[name].default:
-            return f"`{name}` must be {words(kind)}, not {_shown(value)}."
+            instead = _INSTEAD_OF_ARRAYS if _is_array(value) and _is_of_examples(kind) else ""
+            return f"`{name}` must be {words(kind)}, not {_shown(value)}.{instead}"
     # Of the right kind, and yet of no use.
     parameters = signature.parameters
     odd = [
@@ -94,6 +96,23 @@ def _wrong_argument(
         return None
     reason = next(iter(str(error).splitlines()), type(error).__name__)
     return f"`{odd[0]}` cannot be {_shown(given[odd[0]])}: {printable(reason)[:200]}"
+
+
+def _arrays_for_examples(signature: inspect.Signature, given: tuple) -> str | None:
+    """Say what takes the place of arrays where they were given as to a Keras model."""
+    names = [one.name for one in signature.parameters.values() if _is_of_examples(_kind_of(one))]
+    if not names or not any(map(_is_array, given)):
+        return None
+    kind = words(_kind_of(signature.parameters[names[0]]))
+    return f"`{names[0]}` must be {kind}, not arrays.{_INSTEAD_OF_ARRAYS}"
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _is_of_examples(kind: Any) -> bool:
+    return re.search(r"\b(Examples|PhotoSet)\b", str(kind)) is not None
 
 
 def _kind_of(parameter: inspect.Parameter) -> Any:
@@ -269,7 +288,7 @@ def words(kind: Any, several: bool = False) -> str:
     """
     if isinstance(kind, str):
         named = [
-            words(_BY_NAME.get(name, name)) if name in _BY_NAME else f"a {name}"
+            words(_BY_NAME.get(name, name)) if name in _BY_NAME else _a(name)
             for name in (part.rpartition(".")[2] for part in _alternatives(kind))
         ]
         return " or ".join(dict.fromkeys(named))
@@ -288,7 +307,13 @@ def words(kind: Any, several: bool = False) -> str:
     if isinstance(base, type) and issubclass(base, Iterable) and inside:
         return f"a list of {words(inside[0], several=True)}"
     name = getattr(base, "__name__", str(base))
-    return "an array that is not empty" if name == "ndarray" else f"{'' if several else 'a '}{name}"
+    if name == "ndarray":
+        return "an array that is not empty"
+    return name if several else _a(name)
+
+
+def _a(name: str) -> str:
+    return "a set of examples" if name == "Examples" else f"a {name}"
 
 
 def _shown(value: Any) -> str:

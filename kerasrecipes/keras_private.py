@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,31 @@ def run_graph(model: "keras.Model", inputs: list[Any], counterpart: Callable) ->
 def maker_of(tensor: "keras.KerasTensor") -> Any:
     """Return the operation that makes a symbolic tensor."""
     return tensor._keras_history.operation
+
+
+def spare_names(model: "keras.Model") -> None:
+    """Let no operation that Keras names itself from now on have the name of one in a model.
+
+    Keras counts the names that it gave in this process. In a model that was read from a file, or
+    made before `clear_session`, there may be others, and a graph cannot have a name twice. Call
+    it before operations are added to a graph that somebody else made.
+
+    Args:
+        model: A functional or sequential model.
+    """
+    counts = _name_counts()
+    for operation in getattr(functional_of(model), "operations", ()):
+        name = operation.name
+        counts[name] = max(counts[name], 1)
+        start, _, number = name.rpartition("_")
+        if start and number.isdecimal():
+            counts[start] = max(counts[start], int(number) + 1)
+
+
+def _name_counts() -> dict[str, int]:
+    from keras.src.backend.common.global_state import get_global_attribute
+
+    return get_global_attribute("object_name_uids", defaultdict(int), set_to_default=True)
 
 
 def count_calls(layer: "keras.Layer") -> int:

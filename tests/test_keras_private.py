@@ -48,6 +48,17 @@ def test_freezing_averaging_and_copying_reach_layers_inside_layers(model):
     assert [part.name for part in private.parts_of(model.get_layer("last"))] == ["last"]
 
 
+def test_names_that_a_model_has_are_given_to_nothing_else():
+    keras.utils.clear_session()
+    given = keras.Input((2,), name="given")
+    x = layers.Activation("relu", name="add_3")(layers.ReLU(name="exp")(given))
+    private.spare_names(keras.Sequential([keras.Model(given, x, name="log")]))
+    assert layers.Add().name == "add"  # what is inside another model is no name of the outer one
+    private.spare_names(keras.Model(given, x))
+    assert [layers.Add().name, keras.ops.exp(x).name] != ["add_3", "exp"]
+    keras.Model(given, keras.ops.exp(x + x) + x + x + x + x + x)
+
+
 def test_backbones_are_cut_rebuilt_folded_and_counted_by_the_nodes_of_their_graph(model):
     assert private.has_graph(model)
     assert not private.has_graph(keras.Sequential([keras.Input((2,)), layers.Dense(1)]))

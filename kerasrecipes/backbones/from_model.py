@@ -8,12 +8,12 @@ import numpy as np
 
 from kerasrecipes.backbones.scaling import SCALINGS, check_scaled_once
 from kerasrecipes.backbones.weights_files import reason_of
+from kerasrecipes.data.seen import seen_by
 from kerasrecipes.errors import listed, printable, unknown_name
 from kerasrecipes.keras_private import nodes_in_order, parts_of
-from kerasrecipes.surgery.graph import blocks_from_graph, find_cuts, model_name
+from kerasrecipes.surgery.graph import TAKEN, blocks_from_graph, find_cuts, model_name, not_ours
 from kerasrecipes.surgery.model_config import check_calls
 from kerasrecipes.surgery.rebuilding import (
-    TAKEN,
     as_functional,
     copy_weights,
     follow,
@@ -66,6 +66,7 @@ def facts_of_model(
         weights_source=f"model {model.name!r} given to BackboneSpec.from_model",
         reference=f"{model_name(model.name)}, a model of the user",
         load_default=lambda built: copy_weights(template, built),
+        seen=seen_by(parts_of(model)),
     )
 
 
@@ -239,6 +240,8 @@ def _advice(takes: str, flat: "keras.Model") -> str:
 
 def _named(flat: "keras.Model", features: str) -> "keras.KerasTensor":
     names = [layer.name for layer in flat.layers]
+    copied = f"{features}_1" if features in TAKEN else not_ours(features)
+    features = copied if copied in names else features
     if features not in names:
         raise unknown_name("layer in `features`:", features, names, "model.summary()")
     return flat.get_layer(features).output

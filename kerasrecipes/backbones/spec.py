@@ -1,12 +1,13 @@
 """What there is to know about one backbone, and how to build it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kerasrecipes.backbones.weights_files import loader_of
+from kerasrecipes.keras_private import spare_names
 from kerasrecipes.surgery.graph import find_boundary, model_name
 from kerasrecipes.surgery.rebuilding import single_precision
 
@@ -40,6 +41,7 @@ class Backbone:
         load_default: Loads the default weights into a model; `None` without a default.
         load_imagenet: Loads ImageNet weights by download (`None`) or from a legacy
             Keras `.h5` file (its path); `None` if there is nothing to download.
+        seen: The side of every photo that a model of the user has met, if it was fitted here.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Backbone:
     load_imagenet: Callable[["keras.Model", Path | None], None] | None = field(
         default=None, repr=False
     )
+    seen: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def modality(self) -> str:
@@ -256,6 +259,7 @@ class BackboneSpec(Backbone):
         with single_precision():
             photo = keras.Input((height, width, 3), name="photo", dtype="float32")
             model = keras.Model(photo, self.build_graph(photo), name=model_name(self.name))
+        spare_names(model)
         if load is not None:
             load(model)
         return model

@@ -57,7 +57,7 @@ def loader_of(spec: "Backbone", path: Path) -> Callable[["keras.Model"], None]:
     if suffix is None:
         raise ValueError(
             f"`weights={str(path)!r}` is not a kind of weights file that {spec.name!r} can read: "
-            f"its name must end in {' or '.join(suffixes)}."
+            f"its name must end in {' or '.join(suffixes)}; or name the folder of a saved model."
         )
     if not path.is_file():
         raise DataError(f"`weights`: there is no file '{path}'.")

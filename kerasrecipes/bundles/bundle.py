@@ -42,12 +42,12 @@ from kerasrecipes.bundles.sealed import (
 )
 from kerasrecipes.bundles.versions import (
     check_model_folder,
-    is_bundle,
     rename_to_next_version,
     version_folder,
 )
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality, get_modality
+from kerasrecipes.data.seen import remember_seen
 from kerasrecipes.data.specs import ModelInput, OutputSpec
 from kerasrecipes.errors import IntegrityError, listed, printable
 from kerasrecipes.file_budget import read_arrays
@@ -58,6 +58,7 @@ from kerasrecipes.report.run_report import RunReport
 
 if TYPE_CHECKING:
     import keras
+
 
 SEAL = "bundle.sha256"
 # Of the formats 1 and 2, which stated no sizes.
@@ -305,7 +306,9 @@ class BundleFolder:
             path = made / "model.keras"
             with copied_plainly(self.folder / path.name):
                 path.write_bytes(content)
-            return load_model(path, name=self.folder / path.name)
+            model = load_model(path, name=self.folder / path.name)
+        remember_seen(model.layers, self.seen())
+        return model
 
     def exports(self) -> dict[str, ExportRecord]:
         """Return the exports of this bundle by name, e.g. `"tflite-int8"`."""
@@ -339,37 +342,6 @@ class BundleFolder:
                 sync_folder(folder)
                 target = rename_to_next_version(folder, name_folder)
         return cls(target, manifest)
-
-
-def seen_through(weights: str | Path | None) -> dict[str, str]:
-    """Return what a saved model has seen, if it is the one that gives another its weights.
-
-    Args:
-        weights: What a recipe says; any file but the model of a bundle tells of nothing.
-
-    Returns:
-        The split of every photo, as `BundleFolder.seen`.
-
-    Raises:
-        IntegrityError: If the bundle was changed.
-    """
-    bundle = giver_of(weights)
-    return {} if bundle is None else bundle.seen()
-
-
-def giver_of(weights: str | Path | None) -> BundleFolder | None:
-    """Return the saved model that gives another one its weights; `None` if none does.
-
-    Args:
-        weights: What a recipe says.
-
-    Raises:
-        IntegrityError: If the bundle was changed.
-    """
-    folder = Path(weights or "").resolve().parent
-    if weights is None or not Path(weights).is_file() or not is_bundle(folder):
-        return None
-    return BundleFolder.load(folder)
 
 
 def _read_manifest(folder: Path) -> Manifest:

@@ -16,6 +16,7 @@ from kerasrecipes.file_budget import (
     check_hdf5,
     limited_weights,
 )
+from kerasrecipes.keras_private import spare_names
 from kerasrecipes.records import parse_json
 from kerasrecipes.regular import open_regular
 from kerasrecipes.surgery.model_config import check_config, check_tensors
@@ -61,6 +62,7 @@ def load_model(path: str | Path, name: str | Path | None = None) -> "keras.Model
         try:
             model = keras.models.load_model(path, safe_mode=True, compile=False)
             check_tensors(model)
+            spare_names(model)
             return model
         except IntegrityError:
             raise

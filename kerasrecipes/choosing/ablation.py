@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.arguments import named
-from kerasrecipes.bundles.bundle import seen_through
+from kerasrecipes.bundles.first_weights import seen_through
 from kerasrecipes.choosing.bench import Bench, scanned
 from kerasrecipes.console import heeds_verbose, quiet, say
 from kerasrecipes.data.examples import CLASS, Examples
@@ -189,7 +189,7 @@ def ablate_recipe(
 def _refuse_seen(variants: Mapping[str, Judged], bench: Bench) -> None:
     """Refuse weights of a model that was made with photos that judge."""
     for judged in variants.values():
-        seen = seen_through(judged.recipe.weights)
+        seen = seen_through(judged.recipe.weights, judged.spec)
         for _, judge in bench.splits if seen else ():
             refuse_seen(seen, bench.photos.select(judge))
 

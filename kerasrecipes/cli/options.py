@@ -83,7 +83,10 @@ Side = Annotated[
     ),
 ]
 Weights = Annotated[
-    str, typer.Option(help="default, imagenet (a download), none, or a local file.")
+    str,
+    typer.Option(
+        help="default, imagenet (a download), none, a local file, or the folder of a saved model."
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of everything that is drawn.")]
 KeepFloat = Annotated[

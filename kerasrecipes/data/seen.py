@@ -3,13 +3,37 @@
 What was seen is a dict from the SHA-256 of a photo's file to the side that the photo was on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError
 
 # Sides that a model is made with; on any other it was tested.
 FIT_SIDES = ("train", "val", "unlabelled", "calibration")
+
+# What models of this process have seen, by their layers: a model that is cut or joined keeps them.
+_SEEN_BY: WeakKeyDictionary[Any, Mapping[str, str]] = WeakKeyDictionary()
+
+
+def remember_seen(layers: Iterable[Any], seen: Mapping[str, str]) -> None:
+    """Note what a model has seen, as long as its layers live.
+
+    Args:
+        layers: Its layers.
+        seen: What it has seen.
+    """
+    _SEEN_BY.update(dict.fromkeys(layers, seen))
+
+
+def seen_by(layers: Iterable[Any]) -> dict[str, str]:
+    """Return what was noted for any of some layers."""
+    noted = {id(seen): seen for layer in layers if (seen := _SEEN_BY.get(layer))}
+    found: dict[str, str] = {}
+    for seen in noted.values():
+        found = with_seen(found, seen)
+    return found
 
 
 def on_side(examples: Examples, side: str) -> dict[str, str]:

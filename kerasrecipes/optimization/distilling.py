@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasrecipes.arguments import named
-from kerasrecipes.bundles.bundle import seen_through
+from kerasrecipes.bundles.first_weights import seen_through
 from kerasrecipes.console import heeds_verbose
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples
 from kerasrecipes.data.seen import refuse_tested, with_seen
@@ -117,7 +117,7 @@ def teach(
     model = build_model(spec, head, student, head.output(train).width)
     warnings = warn_of_random_weights(model, spec, student, schedule)
     stages = run_schedule(student, model, shown, val, schedule, goal, callbacks=callbacks)
-    seen = seen_through(student.weights)
+    seen = seen_through(student.weights, spec)
     for one in teachers:
         # What a teacher learned from, its student has heard of.
         seen = with_seen(seen, one.seen_)

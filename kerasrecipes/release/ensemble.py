@@ -139,6 +139,12 @@ def _check_members(members: Sequence[Bundle], mirrored: bool) -> None:
     first = members[0]
     if mirrored and (first.manifest.modality != "photos" or len(first.input.shape) != 3):
         raise ValueError("`mirrored` is for photos. Leave it out.")
+    for one in members:
+        if others := [output.name for output in one.manifest.outputs[1:] if not output.decides]:
+            raise DataError(
+                f"'{printable(one.folder)}' also answers with {listed(others)}, of which there is "
+                "no mean. Ensembles are for models with one answer."
+            )
     for other in members[1:]:
         takes = (one.manifest.modality + str(one.input) for one in (first, other))
         gives = ((one.output.task, one.class_names, one.output.unit) for one in (first, other))

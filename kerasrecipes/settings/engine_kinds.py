@@ -201,9 +201,9 @@ MONITOR = MonitorName(
 WEIGHTS = Text(
     optional=True,
     or_else=lambda: (Path,),
-    what='"default", "imagenet" (a download), a local file, or "none"',
+    what='"default", "imagenet" (a download), a local file, a saved model\'s folder, or "none"',
     told="`{name}` must be 'default', 'imagenet', the path of a local weights file (.weights.h5, "
-    ".keras or .npz) or None",
+    ".keras or .npz), the folder of a saved model or None",
     plain=str,
 )
 HEAD = Choice(names=_heads, see="kerasrecipes.list_heads()")

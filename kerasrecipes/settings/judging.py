@@ -58,7 +58,7 @@ def judge_recipe(recipe: Any) -> Judged:
     check_own_loss(recipe, head)
     check_step(recipe)
     spec = get_backbone(recipe.backbone, recipe.modality)
-    spec.check(recipe.input_size, recipe.weights)
+    spec.check(recipe.input_size, recipe.weights_file)
     check_depths(recipe.depths, spec, schedule)
     return Judged(recipe, schedule, spec, head)
 

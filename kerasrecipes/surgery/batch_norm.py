@@ -10,7 +10,7 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError, NoEffectError, TrainingError, listed
-from kerasrecipes.keras_private import nodes_in_order, parts_of
+from kerasrecipes.keras_private import nodes_in_order, parts_of, spare_names
 from kerasrecipes.surgery.rebuilding import is_functional
 
 if TYPE_CHECKING:
@@ -185,6 +185,7 @@ def _set_level(
     """Measure the inputs of layers that do not depend on each other, and set the layers."""
     import keras
 
+    spare_names(model)
     outputs = []
     for norm, tensor in level:
         axes = [axis for axis in range(len(tensor.shape)) if axis != norm.axis % len(tensor.shape)]

@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from kerasrecipes.backbones.spec import Backbone
 
 
+# What this toolkit calls layers that it adds to a graph; a copied layer of that name gets a longer
+# one. Those of `_OURS` are numbered, or named after others.
+TAKEN = frozenset(
+    "photo scale average_pool max_pool gem_pool attention_pool pool head_norm feature_direction "
+    "dropout logits scores projection embedding "
+    "class_means class_directions label_logits standard_value value rank steps above above_each "
+    "above_padded above_ordered from_lower to_higher class_shares class_shares_flat "
+    "class_shares_whole trained teacher_features".split()
+)
+_OURS = re.compile(
+    r"(average|max|gem|attention)_pool_.+|hidden_\d+(_dropout)?|novelty(_.*)?|adapter_.*|"
+    r".*_drop_branch"
+)
+
+
 def anchored(pattern: str) -> str:
     """Anchor a regular expression at both ends.
 
@@ -168,3 +183,13 @@ def model_name(name: str) -> str:
         'hub_My_Net'
     """
     return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "backbone"
+
+
+def not_ours(name: str) -> str:
+    """Return a name that no layer has which this toolkit numbers, or names after another.
+
+    Example:
+        >>> not_ours("adapter_1_up"), not_ours("up")
+        ('own_adapter_1_up', 'up')
+    """
+    return f"own_{name}" if _OURS.fullmatch(name) else name

@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.errors import listed, printable
 from kerasrecipes.keras_private import has_graph, nodes_in_order, parts_of
+from kerasrecipes.surgery.graph import not_ours
 
 if TYPE_CHECKING:
     import keras
-
-# What this toolkit calls its own layers; a copied layer of that name gets a longer one.
-_TAKEN = "photo scale average_pool max_pool gem_pool pool hidden_1 hidden_2 dropout logits scores"
-TAKEN = frozenset(_TAKEN.split())
 
 OTHER_FLOATS = frozenset({"float16", "bfloat16", "float64"})
 
@@ -43,7 +40,8 @@ def rebuild(
         scale: Applied to `photo` before anything else.
         skip: Layer classes to leave out (a scaling that `scale` replaces).
         names: New names, by the beginning of the old one, for layers that Keras numbered.
-        taken: Names that no layer may get; one that has such a name is renamed.
+        taken: Names that no layer may get, such as `TAKEN`; one that has such a name, or one that
+            is `not_ours`, is renamed.
         weights: Whether the new layers get the old ones' weights, or random ones.
         single: Whether layers that compute in 16 or in 64 bits do so in 32.
         after: Called with each tensor of the old graph and its new counterpart; returns
@@ -92,7 +90,8 @@ class _Copier:
         single: bool,
         refused: dict[int, Exception] | None,
     ):
-        self.skip, self.names, self.taken, self.after = skip, names, set(taken), after
+        self.skip, self.names, self.after = skip, names, after
+        self.taken, self.spared = set(taken), bool(taken)
         self.single, self.refused = single, refused
         self.fresh: dict[int, tuple[Any, Any]] = {}
 
@@ -176,6 +175,7 @@ class _Copier:
     def _free_name(self, name: str, prefix: str) -> str:
         # A scope may not begin with an underscore: SavedModel export would fail.
         name = name.lstrip("_") or "layer"
+        name = not_ours(name) if self.spared else name
         base = f"{prefix}{name}" if name in self.taken else name
         number, free = 1, base
         while free in self.taken:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from kerasrecipes.arguments import named
+from kerasrecipes.bundles.first_weights import seen_through
 from kerasrecipes.console import say
 from kerasrecipes.data.examples import Examples, check_examples
 from kerasrecipes.data.inference import answers_by_output, run_over
@@ -18,6 +19,7 @@ from kerasrecipes.data.tables.table import Excluded
 from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.errors import DataError, did_you_mean, listed
 from kerasrecipes.evaluation.operating.conformal import abstain_band
+from kerasrecipes.keras_private import spare_names
 from kerasrecipes.novelty.detector import Novelty, depths_of, outputs_of
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.scan import scan_photos
@@ -125,7 +127,7 @@ class DefectDetector(ImageClassifier):
         for split, side in (("train", train), ("val", val)):
             data.add(split, side.counts(), len(side), side.digest())
         report = new_report(self, judged.spec, data, warnings=[])
-        backbone = judged.spec.build(self.input_size, self.weights)
+        backbone = judged.spec.build(self.input_size, self.weights_file)
         answers, others = self._learned(backbone, train, val)
         logits = layers.Dense(2, name="logits")
         scores = layers.Softmax(name="scores")(logits(answers[0]))
@@ -134,7 +136,10 @@ class DefectDetector(ImageClassifier):
         model = _with_answers(backbone, [scores, *answers])
         names = (self.good, NEW)
         output = OutputSpec(name="scores", task="classification", class_names=names, rest=NEW)
-        fitted = replace(Fitted.of(model, output, report, train, val), others=others)
+        fitted = Fitted.of(
+            model, output, report, train, val, seen_through(self.weights, judged.spec)
+        )
+        fitted = replace(fitted, others=others)
         self.fitted_, _ = fitted.measured(val, "val", self.seed)
         return self.report_
 
@@ -142,6 +147,7 @@ class DefectDetector(ImageClassifier):
         self, model: "keras.Model", train: Examples, val: Examples
     ) -> "tuple[list[keras.KerasTensor], tuple[OutputSpec, ...]]":
         """Learn from good photos, and choose on others from where on a photo is new."""
+        spare_names(model)
         depths = depths_of(model)
         most = min(_MOST_PHOTOS, _MOST_BYTES // sum(4 * math.prod(x.shape[1:]) for x in depths))
         # An equal share is drawn of each class, and there are photos of one.

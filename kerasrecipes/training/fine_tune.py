@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.arguments import named
-from kerasrecipes.bundles.bundle import seen_through
+from kerasrecipes.bundles.first_weights import seen_through
 from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.data.seen import refuse_seen
@@ -210,7 +210,7 @@ def fine_tune(
     used = check_callbacks(callbacks, recipe)
     _check_destination(Path(source), Path(to), run)
     train, val, test, leaks = tools.sides(chosen, recipe.seed, fail_on_leak)
-    refuse_seen(seen_through(recipe.weights), test)
+    refuse_seen(seen_through(recipe.weights, judged.spec), test)
     recipe._fit(judged, train, val, callbacks=used, run=run, leaks=leaks)
     if len(test):
         evaluation = recipe.evaluate(test)

@@ -11,7 +11,7 @@ from kerasrecipes.bundles.manifest import Parent
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import time_single
 from kerasrecipes.data.modality import get_modality
-from kerasrecipes.data.seen import on_side, with_seen
+from kerasrecipes.data.seen import on_side, remember_seen, with_seen
 from kerasrecipes.data.specs import ModelInput, OutputSpec
 from kerasrecipes.drift.observed import Observed, observe
 from kerasrecipes.drift.ordinary import with_windows
@@ -112,6 +112,9 @@ class Fitted:
     others: tuple[OutputSpec, ...] = ()
     parents: tuple[Parent, ...] = ()
     out_of_fold: OutOfFold | None = None
+
+    def __post_init__(self) -> None:
+        remember_seen(getattr(self.model, "layers", ()), self.seen)
 
     @classmethod
     def of(

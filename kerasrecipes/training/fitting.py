@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.backbones.spec import Backbone
-from kerasrecipes.bundles.bundle import seen_through
+from kerasrecipes.bundles.first_weights import seen_through
 from kerasrecipes.console import say, warn
 from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
@@ -74,7 +74,7 @@ def fit_classifier(
     """
     recipe, schedule = judged.recipe, judged.schedule
     data = told_data(judged, train, val, leaks)
-    seen = seen_through(recipe.weights)
+    seen = seen_through(recipe.weights, judged.spec)
     spec, head = judged.spec.suited(train), judged.head.suited(train)
     devices = Devices.find(recipe.devices)
     prepare(recipe)
@@ -249,7 +249,7 @@ def _weights_used(recipe: Any, spec: Backbone) -> dict[str, str]:
             "source": spec.weights_source,
             "licence": spec.weights_licence,
         }
-    path = Path(recipe.weights)
+    path = Path(recipe.weights_file)
     return {
         "name": spec.name,
         "source": f"{path.name}, SHA-256 {digest(path)}",
@@ -317,7 +317,7 @@ def _check_variety(train: Examples) -> None:
 
 def build_model(spec: Backbone, head: Head, recipe: Any, width: int) -> "keras.Model":
     """Build a recipe's backbone with its head, with the weights that it starts from."""
-    backbone = spec.build(recipe.input_size, recipe.weights)
+    backbone = spec.build(recipe.input_size, recipe.weights_file)
     return linear_model(backbone, spec, head, width, recipe.depths or 1, recipe.seed)
 
 

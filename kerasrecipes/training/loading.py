@@ -88,7 +88,8 @@ def adopt_model(
     height, width = whole.input_shape[1:3]
     recipe = ImageClassifier(spec, image_size=(height, width), seed=seed)
     report = new_report(recipe, spec, data, [])
-    fitted, _ = Fitted.of(whole, output, report, train, val).measured(val, "val", seed)
+    seen = dict(spec.seen)
+    fitted, _ = Fitted.of(whole, output, report, train, val, seen).measured(val, "val", seed)
     adopted: ImageClassifier = recipe.with_fitted(fitted)
     return adopted
 

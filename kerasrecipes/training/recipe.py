@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from kerasrecipes.arguments import named
+from kerasrecipes.bundles.first_weights import giver_of, weights_file
 from kerasrecipes.console import heeds_verbose, warn
 from kerasrecipes.data.examples import Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
@@ -69,8 +70,8 @@ class Recipe(EngineSettings, ForItsData, Fittable):
             all photos are learned from. `"head"` for random weights and all stages. `"auto"` for
             the probe where `schedule` is left open, the recipe suits it, and there are at most
             5,000 examples.
-        weights: `"default"`, `"imagenet"` (a download), a local file, or `None` for
-            random weights.
+        weights: `"default"`, `"imagenet"` (a download), a local file, a saved model's folder
+            (also `folder@alias`), or `None` for random weights.
     """
 
     name: ClassVar[str]
@@ -85,6 +86,15 @@ class Recipe(EngineSettings, ForItsData, Fittable):
     schedule: UnfreezeSchedule | None = None
     start: str = "auto"
     weights: str | Path | None = "default"
+
+    @property
+    def weights_file(self) -> str | Path | None:
+        """`weights`; or, where they are a saved model's folder, the file in it.
+
+        Raises:
+            DataError: If they are a folder, and there is no saved model in it.
+        """
+        return weights_file(self.weights)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as JSON-safe data."""
@@ -160,15 +170,18 @@ class Recipe(EngineSettings, ForItsData, Fittable):
         if hasattr(self, "fitted_") and self.fitted_.train is None:
             warn(
                 f"This recipe was loaded. `fit` starts again from weights={self.weights!r}, not "
-                "from the model that was saved. To begin with what that model learned, pass the "
-                "model.keras of its folder as `weights`."
+                "from the model that was saved. To begin with what that model learned, pass its "
+                "folder as `weights`."
             )
         check_examples(train=train, val=val)
         train, val = (self.prepared(side, judged.spec) for side in (train, val))
         judged = self.for_count(judged, len(train))
         check_measured(judged.head, self, train.class_names)
+        giver = giver_of(self.weights)  # before an alias or the latest version means another
+        parents = () if giver is None else (giver.as_parent("the weights that it started from"),)
         with nullcontext() if run is None else run.locked():
             fitted = fit_recipe(judged, train, val, tuple(callbacks), run, leaks)
+            fitted = replace(fitted, parents=parents)
             self.fitted_, _ = fitted.measured(val, "val", self.seed)
             self._measure_own("val")
             if run is not None:

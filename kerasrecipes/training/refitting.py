@@ -155,7 +155,7 @@ def fit_photos(recipe: "Recipe", argument: str, given: Examples | None) -> Examp
     if not isinstance(photos, Examples) or not len(photos):
         raise DataError(
             f"`{argument}` must be {side} photos of the fit, at least one, as a PhotoSet of "
-            f"scan_photos or split_photos, not {printable(repr(photos))}."
+            f"scan_photos or split_photos, not {printable(repr(photos))[:60]}."
         )
     refuse_tested(recipe.seen_, **{argument: photos})
     return photos

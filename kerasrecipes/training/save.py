@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.bundles.bundle import giver_of
+from kerasrecipes.bundles.first_weights import giver_of
 from kerasrecipes.bundles.manifest import Parent
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import get_modality

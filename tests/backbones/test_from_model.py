@@ -2,6 +2,7 @@
 
 import random
 import re
+from itertools import product
 
 import keras
 import numpy as np
@@ -11,7 +12,15 @@ from keras import layers
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.bundles.model_file import load_model
+from kerasrecipes.heads import list_heads, make_head
+from kerasrecipes.heads.pooled import POOLINGS
+from kerasrecipes.novelty.detector import Novelty
+from kerasrecipes.surgery.adapters import Bottleneck, add_adapter
+from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
+from kerasrecipes.surgery.graph import TAKEN, not_ours
 from kerasrecipes.surgery.rehearsal import _TRIED, rehearse
+from kerasrecipes.training.distillation import Distillation
+from kerasrecipes.training.linear.depths import features_at
 
 SIDE = 32
 
@@ -709,3 +718,57 @@ def test_a_specification_stands_for_its_name(spec):
         ValueError, match="'model:net' was made of a Keras model .* with BackboneSpec.from_model"
     ):
         get_backbone(spec.name)
+
+
+def test_what_is_added_to_a_model_has_no_name_that_it_has(tmp_path):
+    automatic = (
+        "cast mean var max square sqrt maximum log concatenate stack subtract true_divide add "
+        "expand_dims functional global_average_pooling2d functional_1 mean_7"
+    )
+    ours = (
+        "scale pool logits scores embedding steps trained teacher_features novelty_standard_0 "
+        "adapter_0_up max_pool_1_below"
+    )
+    photo = keras.Input((SIDE, SIDE, 3))
+    x = layers.Conv2D(8, 3, 2, "same", use_bias=False, name="first")(photo)
+    for name in f"{automatic} {ours}".split():
+        x = layers.Activation("linear", name=name)(x)
+    x = layers.BatchNormalization(name="norm")(layers.Conv2D(8, 3, 2, "same", name="second")(x))
+    keras.Model(photo, keras.ops.relu(x), name="photo").save(tmp_path / "own.keras")
+    keras.utils.clear_session()  # as in a new process: Keras counts its names from the start
+    model = keras.models.load_model(tmp_path / "own.keras")
+    spec = BackboneSpec.from_model(model, scaling="none", features="norm")
+    keras.utils.clear_session()
+    net = spec.build()
+    for head in list_heads():
+        keras.Model(net.input, make_head(head).build(features_at(net, spec, 2), 3, 0))
+    add_adapter(net, spec, Bottleneck(2))
+    student = keras.Model(net.input, make_head("classification").build(net.output, 3, 0))
+    wish = Distillation(feature_weight=1.0)
+    wish.training_model(student, features="pool", feature_size=4)
+    places = np.random.default_rng(0).normal(size=(60, 2, 2, 8)).astype("float32")
+    novelty = Novelty.of([places], np.arange(60))
+    keras.Model(net.input, novelty.attach([layers.MaxPooling2D(4, name="few")(net.output)]))
+    read = load_model(tmp_path / "own.keras")
+    keras.utils.clear_session()
+    reestimate_batch_norm(read, [photos()])
+
+
+def test_what_heads_add_to_a_model_is_known():
+    given = [keras.Input((4, 4, 8), name=f"given_{i}") for i in range(2)]
+    wishes = [{"norm": "layer"}, {"norm": "group", "hidden": (4, 4), "cosine": True}]
+    wishes += [{"pooling": pooling} for pooling in POOLINGS]
+    for name, wish in [*product(list_heads(), wishes[:1]), *product(["classification"], wishes)]:
+        answer = make_head(name, **wish).build(given, 3, 0)
+        for one in keras.Model(given, answer).operations[2:]:
+            assert one.name in TAKEN or not_ours(one.name) != one.name
+
+
+def test_a_layer_with_a_name_of_ours_may_be_where_features_are_taken():
+    photo = keras.Input((SIDE, SIDE, 3))
+    x = layers.Conv2D(4, 3, 2, name="embedding")(photo)
+    x = layers.Conv2D(6, 3, 2, name="adapter_up")(x)
+    model = keras.Model(photo, x)
+    for name, size in (("embedding", 4), ("adapter_up", 6)):
+        spec = BackboneSpec.from_model(model, scaling="none", features=name)
+        assert spec.feature_size == size

@@ -220,6 +220,26 @@ def test_the_walk_is_long():
     assert len(CALLABLES) > 100 and HELD <= {n for p in (kr, *vars(kr).values()) for n in dir(p)}
 
 
+def test_arrays_as_for_a_keras_model_are_told_what_takes_their_place():
+    x, y = np.zeros((4, 8, 8, 3)), np.zeros(4, int)
+    recipe = kr.ImageClassifier()
+    for call in (
+        lambda: recipe.evaluate(x, y),
+        lambda: recipe.evaluate(x=x, y=y),
+        lambda: recipe.predict(x, batch_size=32),
+        lambda: recipe.fit(x, y, validation_data=(x, y)),
+        lambda: recipe.fit(x, y),
+        lambda: recipe.probe(x, y),
+        lambda: kr.evaluate_bundle("tiles", x, y),
+        lambda: kr.ablate_recipe(recipe, x, y),
+        lambda: kr.split_photos(x),
+    ):
+        with pytest.raises(ValueError, match=r"`\w+` must be a .*photos_from_arrays"):
+            call()
+    with pytest.raises(TypeError, match="verbose"):  # what has nothing to do with arrays
+        recipe.predict(verbose=0)
+
+
 def test_annotations_are_understood():
     for kind, right, wrong in (
         (int, [3, np.int64(3)], [True, 3.0, "3", 2**70]),

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import kerasrecipes as kr
+from kerasrecipes.release.ensemble import _check_members
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,10 @@ def test_models_that_differ_are_refused(members, tiny, trained, tmp_path):
     from kerasrecipes.data.specs import OutputSpec
 
     named = OutputSpec(name="scores", task="classification", class_names=("a", "b", "c"))
+    two = (members[0].output, OutputSpec(name="novelty", task="novelty", class_names=("a",)))
+    more = replace(members[0], manifest=replace(members[0].manifest, outputs=two))
+    with pytest.raises(kr.DataError, match="also answers with 'novelty', of which"):
+        _check_members([more, members[1]], mirrored=False)
     other = tiny.write_bundle(tmp_path / "other", trained, named, lambda _, labels: labels)
     with pytest.raises(kr.DataError, match="do not answer the same"):
         kr.ensemble_bundles([members[0], other], tmp_path / "both")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.bundles.bundle import seen_through
+from kerasrecipes.bundles.first_weights import seen_through
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples, check_examples
 from kerasrecipes.data.seen import refuse_seen
@@ -127,13 +127,13 @@ def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResul
     check_examples(train=train, val=val)
     train, val = (recipe.prepared(side, judged.spec) for side in (train, val))
     leaks = checked_examples(train, val, head).leaks
-    refuse_seen(seen_through(recipe.weights), val)
+    refuse_seen(seen_through(recipe.weights, judged.spec), val)
     head.weights(train, recipe.class_weights)  # refuses a wish that would have no effect
     for leak in leaks:
         warn(leak)
     keras = import_keras()
     keras.utils.set_random_seed(recipe.seed)
-    backbone = judged.spec.build(recipe.input_size, recipe.weights)
+    backbone = judged.spec.build(recipe.input_size, recipe.weights_file)
     output = head.output(train)
     learned, held_out = depth_features(
         backbone, judged.spec, recipe.depths, train, val, pooling=recipe.pooling

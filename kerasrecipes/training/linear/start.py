@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.bundles.bundle import seen_through
+from kerasrecipes.bundles.first_weights import seen_through
 from kerasrecipes.console import say
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.inference import predict_scores
@@ -94,7 +94,7 @@ def fit_recipe(
             "trained step by step. Leave them out, or pass start='head'."
         )
     data = told_data(judged, train, val, leaks)
-    seen = seen_through(judged.recipe.weights)
+    seen = seen_through(judged.recipe.weights, judged.spec)
     prepare(judged.recipe)
     start = Start.of(judged, train, val)
     cautions = [told for side in (train, val) for told in side.cautions()]
@@ -148,7 +148,7 @@ class Start:
     def of(cls, judged: Judged, train: Examples, val: Examples) -> "Start":
         """Build the backbone, run it over all examples once, and choose."""
         recipe, spec = judged.recipe, judged.spec
-        backbone = spec.build(recipe.input_size, recipe.weights)
+        backbone = spec.build(recipe.input_size, recipe.weights_file)
         both = train.with_items((*train.items, *val.items))
         pooling = recipe.pooling
         (features,) = depth_features(backbone, spec, recipe.depths, both, pooling=pooling)
