@@ -29,7 +29,10 @@ _WORDS: dict[Any, str] = {
     bool: "True or False", int: "a whole number", float: "a finite number", str: "a text",
     bytes: "bytes", Path: "a path", NoneType: "None",
 }  # fmt: skip
-_INSTEAD_OF_ARRAYS = " Make one of arrays with photos_from_arrays, labels and all."
+_INSTEAD_OF_ARRAYS = (
+    " Make one of arrays with photos_from_arrays, labels and all; of texts and signals, with "
+    "scan_texts and scan_signals."
+)
 _RAISE = dis.opmap["RAISE_VARARGS"]
 _LOOKED_AT = 100
 _SEVERAL = (Collection, Iterable, Sequence, frozenset, list, set, tuple)
@@ -101,10 +104,10 @@ def _wrong_argument(
 def _arrays_for_examples(signature: inspect.Signature, given: tuple) -> str | None:
     """Say what takes the place of arrays where they were given as to a Keras model."""
     names = [one.name for one in signature.parameters.values() if _is_of_examples(_kind_of(one))]
-    if not names or not any(map(_is_array, given)):
+    if not names or not any(_is_array(one) or isinstance(one, list | tuple) for one in given):
         return None
     kind = words(_kind_of(signature.parameters[names[0]]))
-    return f"`{names[0]}` must be {kind}, not arrays.{_INSTEAD_OF_ARRAYS}"
+    return f"`{names[0]}` must be {kind}, not arrays or lists.{_INSTEAD_OF_ARRAYS}"
 
 
 def _is_array(value: Any) -> bool:

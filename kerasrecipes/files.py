@@ -113,14 +113,20 @@ def told_plainly(folder: Path) -> Iterator[None]:
         where = f" ('{printable(filename)}')" if filename else ""
         system = os.strerror(number) if number else first_line(error)
         reason = printable(getattr(error, "strerror", None) or system)
-        raise _told(
+        raise told_error(
             number or getattr(error, "errno", None),
             f"Nothing was saved in '{printable(folder)}': {reason}{where}. "
             f"{DISK_REMEDIES.get(number or 0, 'Correct that')}, then save again",
         ) from error
 
 
-def _told(number: int | None, message: str) -> OSError:
+def told_error(number: int | None, message: str) -> OSError:
+    """Make an operating system's error whose message stays as it is in `told_plainly`.
+
+    Args:
+        number: Its number.
+        message: What could not be done, and what to do.
+    """
     error = OSError(number, message)
     vars(error)["told"] = True
     return error
@@ -136,7 +142,7 @@ def copied_plainly(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _told(
+        raise told_error(
             error.errno,
             f"'{printable(path)}' is read from a copy, which could not be made in "
             f"'{printable(tempfile.gettempdir())}': {error.strerror or error}. Free some space "

@@ -17,6 +17,7 @@ from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.intervals import (
     SHARE,
     SIZE,
+    independent,
     percentile_interval,
     resample_counts,
     resampled_interval,
@@ -24,6 +25,11 @@ from kerasrecipes.statistics.intervals import (
 )
 from kerasrecipes.statistics.ranking import Ranking, as_drawn, class_sums
 from kerasrecipes.statistics.shares import f1_from_shares, share_of
+from kerasrecipes.statistics.simultaneous import mean_of_estimates
+
+# Groups of a class from which on resamples of groups show how far its recall may be off.
+FEW_OF_A_CLASS = 4
+FEW_WRONG = 5
 
 __all__ = ["ClassResult", "Evaluation", "evaluate_scores", "most_confident_mistakes"]
 
@@ -93,7 +99,9 @@ def evaluate_scores(
         ),
         confusion=tuple(map(tuple, confusion.tolist())),
         latency_ms=latency_summary(latency_ms),
-        notes=_notes(labels, class_names, by_class["auc"], places),
+        notes=_notes(
+            labels, class_names, by_class["auc"], places, int((predicted != labels).sum())
+        ),
     )
 
 
@@ -145,8 +153,11 @@ def _bootstrap_by_class(
         measure, len(labels), seed=seed, stratify=strata, groups=places, lies=[SHARE]
     )
     balanced, auc, average_precision, *f1 = estimates
+    recalls = [recall for _, recall in shares]
     if np.isnan(balanced.low):
-        balanced = _balanced_from_recalls(balanced.value, [recall for _, recall in shares])
+        balanced = _balanced_from_recalls(balanced.value, recalls)
+    elif _fewest_groups(labels, places) < FEW_OF_A_CLASS:
+        balanced = mean_of_estimates(recalls)
     for i, found in enumerate(f1):
         if np.isnan(found.low):
             f1[i] = f1_from_shares(found.value, *shares[i])
@@ -156,6 +167,13 @@ def _bootstrap_by_class(
         "average_precision": average_precision,
         "f1": f1,
     }
+
+
+def _fewest_groups(labels: np.ndarray, places: np.ndarray | None) -> float:
+    """Return how many groups the class has that has fewest."""
+    if places is None:
+        return math.inf
+    return min(len(np.unique(places[labels == k])) for k in np.unique(labels))
 
 
 def _by_class(
@@ -224,7 +242,8 @@ def _log_loss(
     drawn = resample_counts(len(losses), REPEATS, seed + 1, groups=places)
     means = np.concatenate([counts @ losses / counts.sum(axis=1) for counts in drawn])
     return Estimate(
-        losses.mean(), *resampled_interval(losses.mean(), means, units_of(places), SIZE)
+        losses.mean(),
+        *resampled_interval(losses.mean(), means, independent(len(losses), places, SIZE), SIZE),
     )
 
 
@@ -269,7 +288,11 @@ def _likeness(residuals: np.ndarray, places: np.ndarray) -> float:
 
 
 def _notes(
-    labels: np.ndarray, class_names: tuple[str, ...], auc: Estimate, places: np.ndarray | None
+    labels: np.ndarray,
+    class_names: tuple[str, ...],
+    auc: Estimate,
+    places: np.ndarray | None,
+    wrong: int,
 ) -> tuple[str, ...]:
     notes = []
     support = np.bincount(labels, minlength=len(class_names))
@@ -284,4 +307,15 @@ def _notes(
         notes.append("All photos are of one class, so AUC and average precision are undefined.")
     elif np.isnan(auc.low):
         notes.append("Every resample gives the same AUC, so it has no interval.")
+    if (fewest := _fewest_groups(labels, places)) < FEW_OF_A_CLASS:
+        groups = "one group" if fewest == 1 else f"{fewest} groups"
+        notes.append(
+            f"There is a class of only {groups}, too few to tell how others would differ: the "
+            "intervals of its F1, of AUC and of average precision may be too narrow."
+        )
+    if wrong < FEW_WRONG:
+        notes.append(
+            f"{wrong or 'None'} of {len(labels)} are wrong, and most of a log-loss comes from what "
+            "is: with so few, its interval may be too narrow."
+        )
     return (*notes, *notes_on_size(len(labels), Evaluation.item, places))

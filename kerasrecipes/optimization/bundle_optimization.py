@@ -22,6 +22,7 @@ from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.settings.judging import Judged
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.training.image_classifier import ImageClassifier
+from kerasrecipes.training.keeping import save_or_keep
 from kerasrecipes.training.loading import load_recipe
 from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.refitting import REMAKING, refitted, refuse_other_data
@@ -132,7 +133,7 @@ def optimize_bundle(
     if result.pick is None:
         return OptimizedBundle(result, None, None)
     evaluation = result.evaluate(fresh) if len(fresh) else None
-    return OptimizedBundle(result, evaluation, result.save(to))
+    return OptimizedBundle(result, evaluation, save_or_keep(result.save, to))
 
 
 def remake_bundle(
@@ -165,7 +166,7 @@ def remake_bundle(
     if len(fresh) and isinstance(made, QuantizedModel):
         made.recipe.evaluate(fresh)  # these are the photos that its file is verified by
     evaluation = made.evaluate(fresh) if len(fresh) else None
-    return RemadeBundle(evaluation, made.save(to))
+    return RemadeBundle(evaluation, save_or_keep(made.save, to))
 
 
 def same_question(config: Mapping[str, Any]) -> dict[str, Any]:

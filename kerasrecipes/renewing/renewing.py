@@ -19,6 +19,7 @@ from kerasrecipes.renewing.sides import TRAIN, Sides, stable_sides
 from kerasrecipes.serve.predictor import chosen_export
 from kerasrecipes.serve.review_queue import ReviewQueue
 from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.training.keeping import save_or_keep
 from kerasrecipes.training.loading import load_recipe
 from kerasrecipes.training.recipe import Recipe
 
@@ -78,7 +79,7 @@ def retrain_model(
         _take(queue, photos)
     sides = _sides(champion, photos, val_fraction, test_fraction)
     fitted, found, best = _fitted(champion, sides, ways, verbose)
-    bundle = fitted.save(Path(model))
+    bundle = save_or_keep(fitted.save, Path(model))
     bundle.export(export.format, export.quantization)
     before, after = _compared(champion, bundle, sides)
     return Renewed(

@@ -156,7 +156,7 @@ def _wav_facts(content: bytes) -> tuple[int, int, int, int]:
         name, size = struct.unpack_from("<4sI", content, place)
         if place + 8 + size > len(content):
             raise DataError(
-                f"declares {size:,} bytes of {name!a}, and ends after "
+                f"declares {size:,} bytes of {ascii(name)[1:]}, and ends after "
                 f"{len(content) - place - 8:,}: it is damaged"
             )
         if name == b"fmt " and size >= 16:

@@ -7,9 +7,9 @@ import numpy as np
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.intervals import (
     ANYWHERE,
+    independent,
     resample_counts,
     resampled_interval,
-    units_of,
 )
 
 REPEATS = 1000
@@ -56,6 +56,6 @@ def bootstrap_estimates(
     estimates = []
     ends = [*lies, *[lies[-1]] * len(values)][: len(values)]
     for value, column, between in zip(values, columns.T, ends, strict=True):
-        low, high = resampled_interval(value, column, units_of(groups), between)
+        low, high = resampled_interval(value, column, independent(rows, groups, between), between)
         estimates.append(Estimate(value, low, high) if high > low else Estimate(value))
     return estimates

@@ -228,6 +228,23 @@ def units_of(groups: np.ndarray | None) -> int | None:
     return None if groups is None else int(groups.max()) + 1
 
 
+def independent(
+    rows: int, groups: np.ndarray | None, lies: tuple[float, float] = ANYWHERE
+) -> int | None:
+    """Return the `units` of `resampled_interval`.
+
+    A size may hang on few large rows, of which resamples have no more than the sample has. Cutting
+    their tails off covers 90 to 93 % of a promised 95 (log-losses of 100 photos, 1,000 draws);
+    going as far as Student does, on the logarithm, covers 93 to 94 %.
+
+    Args:
+        rows: How many rows there are.
+        groups: Number of each row's group, from 0; `None` if they are independent.
+        lies: Between what the statistic can lie.
+    """
+    return rows if groups is None and lies == SIZE else units_of(groups)
+
+
 def percentile_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
     """Cut equal tails off resampled values; `(nan, nan)` if most of them are undefined.
 

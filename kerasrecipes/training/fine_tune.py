@@ -22,6 +22,7 @@ from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.judging import judge_recipe, with_rates_of
 from kerasrecipes.training.defect_detector import DefectDetector, scan_defects
 from kerasrecipes.training.image_classifier import ImageClassifier
+from kerasrecipes.training.keeping import check_room, save_or_keep
 from kerasrecipes.training.recipe import Recipe
 
 
@@ -105,7 +106,8 @@ def fine_tune_images(
         DataError: If the photos do not suit training, or leak and `fail_on_leak` is set, or
             the run folder does not suit.
         ValueError: If an argument is not usable.
-        OSError: If nothing can be written in `to`; nothing is trained then.
+        OSError: If nothing can be written in `to`; nothing is trained then. If that turns out
+            after the training, the model is kept elsewhere, and the message says where.
     """
     columns = {"label": label, "labels": labels, "value": value, "classes": classes}
     shares = {"test_fraction": test_fraction, "val_fraction": val_fraction}
@@ -209,6 +211,7 @@ def fine_tune(
     judged = judge_recipe(recipe)
     used = check_callbacks(callbacks, recipe)
     _check_destination(Path(source), Path(to), run)
+    check_room(Path(to), judged.spec.parameter_count)
     train, val, test, leaks = tools.sides(chosen, recipe.seed, fail_on_leak)
     refuse_seen(seen_through(recipe.weights, judged.spec), test)
     recipe._fit(judged, train, val, callbacks=used, run=run, leaks=leaks)
@@ -217,7 +220,13 @@ def fine_tune(
         if compare is not None:
             evaluation = compare(recipe, train, test)
         say(f"\nOn {len(test)} test {train.noun[1]}:\n{evaluation}")
-    return FineTuned(recipe, recipe.report_, recipe.save(to))
+    again = None
+    if run is not None:
+        again = (
+            f"Nothing is lost: the same call with `resume` (--resume) goes on from "
+            f"'{printable(run.path)}', and saves it without training again."
+        )
+    return FineTuned(recipe, recipe.report_, save_or_keep(recipe.save, Path(to), again))
 
 
 def with_epochs(

@@ -147,6 +147,7 @@ class Recipe(EngineSettings, ForItsData, Fittable):
             OSError: If nothing can be written in the run folder.
             KeyboardInterrupt: If interrupted before there was anything to keep.
         """
+        check_examples(train=train, val=val)
         judged = judge_recipe(self)
         used = check_callbacks(callbacks, self)
         run = as_run_folder(run_folder, resume)
@@ -173,7 +174,6 @@ class Recipe(EngineSettings, ForItsData, Fittable):
                 "from the model that was saved. To begin with what that model learned, pass its "
                 "folder as `weights`."
             )
-        check_examples(train=train, val=val)
         train, val = (self.prepared(side, judged.spec) for side in (train, val))
         judged = self.for_count(judged, len(train))
         check_measured(judged.head, self, train.class_names)

@@ -226,6 +226,8 @@ def test_arrays_as_for_a_keras_model_are_told_what_takes_their_place():
     for call in (
         lambda: recipe.evaluate(x, y),
         lambda: recipe.evaluate(x=x, y=y),
+        lambda: kr.TextClassifier().evaluate(["a text"], ["a"]),
+        lambda: kr.TextClassifier().fit(["a text"], ["a"]),
         lambda: recipe.predict(x, batch_size=32),
         lambda: recipe.fit(x, y, validation_data=(x, y)),
         lambda: recipe.fit(x, y),

@@ -160,6 +160,11 @@ def test_links_pipes_and_devices_never_hang(tmp_path, make):
     through = tmp_path / "link"
     through.symlink_to(root)
     assert len(scan_photos(through, max_unreadable_fraction=0.5)) == 25
+    os.mkfifo(tmp_path / "t.csv")
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere.csv")
+    for name, told in (("t.csv", "is a pipe, a socket or a device"), ("gone.csv", "a link that")):
+        with pytest.raises(DataError, match=f"{name}' .*{told}"):
+            scan_photos(tmp_path / name)
 
 
 def test_strange_names_round_trip(tmp_path, make):

@@ -70,7 +70,7 @@ def test_models_that_differ_are_refused(members, tiny, trained, tmp_path):
 
     named = OutputSpec(name="scores", task="classification", class_names=("a", "b", "c"))
     two = (members[0].output, OutputSpec(name="novelty", task="novelty", class_names=("a",)))
-    more = replace(members[0], manifest=replace(members[0].manifest, outputs=two))
+    more = replace(members[0], manifest=members[0].manifest.model_copy(update={"outputs": two}))
     with pytest.raises(kr.DataError, match="also answers with 'novelty', of which"):
         _check_members([more, members[1]], mirrored=False)
     other = tiny.write_bundle(tmp_path / "other", trained, named, lambda _, labels: labels)

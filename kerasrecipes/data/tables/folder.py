@@ -76,6 +76,13 @@ def _check_exists(root: Path) -> None:
     except OSError:
         siblings = []
     hint = did_you_mean(root.name, siblings)
+    if root.is_symlink() and not root.exists():
+        raise DataError(f"'{printable(root)}' is a link that leads nowhere. Name what it meant.")
+    if root.exists() and not root.is_file():
+        raise DataError(
+            f"'{printable(root)}' is a pipe, a socket or a device, not a file. Name a folder or a "
+            "table."
+        )
     if root.exists():
         raise DataError(
             f"'{printable(root)}' is neither a folder nor a table "
