@@ -75,7 +75,7 @@ class HeadBench:
         if key not in self._features:
             recipe, spec = judged.recipe, judged.spec
             import_keras().utils.set_random_seed(recipe.seed)
-            backbone = spec.build(recipe.input_size, recipe.weights)
+            backbone = spec.build(recipe.input_size, recipe.weights_file)
             sides = (self.rest, self.test)
             self._features[key] = depth_features(backbone, spec, None, *sides)
         found = self._features[key]
@@ -83,7 +83,7 @@ class HeadBench:
             return found
         if depths > len(found[0].widths):
             spec = judged.spec
-            backbone = spec.build(judged.recipe.input_size, judged.recipe.weights)
+            backbone = spec.build(judged.recipe.input_size, judged.recipe.weights_file)
             return depth_features(backbone, spec, depths, self.rest, self.test)
         return [replace(one, depths=(depths,)) for one in found]
 

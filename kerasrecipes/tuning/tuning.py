@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasrecipes._version import __version__
 from kerasrecipes.arguments import named
-from kerasrecipes.bundles.bundle import seen_through
+from kerasrecipes.bundles.first_weights import seen_through
 from kerasrecipes.choosing.bench import scanned
 from kerasrecipes.console import heeds_verbose, quiet, say, warn
 from kerasrecipes.data.examples import Examples
@@ -118,7 +118,7 @@ def tune(
     train, val, test = (recipe.prepared(side, judged.spec) for side in (train, val, test))
     for leak in checked_examples(train, val, judged.head).leaks:
         warn(leak)
-    refuse_seen(seen_through(recipe.weights), test)
+    refuse_seen(seen_through(recipe.weights, judged.spec), test)
     rest = train.with_items((*train.items, *val.items))
     chosen = {**head_space(recipe, rest), **checked_space(recipe, space or {}, OF_HEAD)}
     folder = None if run_folder is None else Path(run_folder)
