@@ -184,6 +184,12 @@ if TYPE_CHECKING:
         scan_signals as scan_signals,
     )
     from kerasrecipes.signals.split import split_signals as split_signals
+    from kerasrecipes.signing import (
+        Signed as Signed,
+        Trust as Trust,
+        check_signature as check_signature,
+        sign_bundle as sign_bundle,
+    )
     from kerasrecipes.surgery import BitFit as BitFit, Bottleneck as Bottleneck, LowRank as LowRank
     from kerasrecipes.templates import copy_recipe as copy_recipe, list_recipes as list_recipes
     from kerasrecipes.texts import (
@@ -294,6 +300,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "report.run_report": "RunReport",
         "review": "ReviewServer review_photos",
         "rollout": "RolloutPolicy RolloutStatus rollout_status start_rollout stop_rollout",
+        "signing": "Signed Trust check_signature sign_bundle",
         "serve": "Journal JournalEntry Prediction Predictor ReviewQueue",
         "signals": "Signal SignalSet check_signals scan_signals",
         "signals.split": "split_signals",

@@ -30,6 +30,7 @@ EXTRAS = {
     "onnx",
     "quantizer",
     "serve",
+    "sign",
     "tensorboard",
     "test",
     "text",

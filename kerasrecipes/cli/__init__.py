@@ -61,6 +61,7 @@ COMMANDS = {
     "starter": models.starter,
     "report": diagnosing.report,
     "verify": models.verify_saved,
+    "sign": models.sign,
     "benchmark": models.benchmark_saved,
     "predict": models.predict,
     "explain": models.explain,

@@ -27,6 +27,7 @@ from kerasrecipes.cli.options import (
     Model,
     Photos,
     Slices,
+    TrustFile,
     print_json,
     with_columns,
 )
@@ -150,20 +151,43 @@ def starter(
     print(f"Written to '{printable(folder)}'. Begin with its README.md.")
 
 
-def verify_saved(model: Model, as_json: Json = False) -> None:
+def verify_saved(model: Model, trust: TrustFile = None, as_json: Json = False) -> None:
     """Check a saved model's files and run its exports on its golden photos again.
 
-    Exits with 3 if an export misses its tolerance, with 4 if a file was changed.
+    Exits with 3 if an export misses its tolerance, with 4 if a file was changed, or with --trust
+    the model is not signed by one of them.
     """
     from kerasrecipes.verify import verify_bundle
 
+    told = _signed(model, trust)
     found = verify_bundle(model)
     if as_json:
         print_json([verification.to_dict() for verification in found])
     else:
-        print("\n".join(map(str, found)))
+        print("\n".join([*told, *map(str, found)]))
     if not all(verification.passed for verification in found):
         raise typer.Exit(3)
+
+
+def _signed(model: Path, trust: Path | None) -> list[str]:
+    """Refuse what is not signed by those who are believed, if that is asked; say who has."""
+    if trust is None:
+        return []
+    from kerasrecipes.signing import check_signature
+
+    return [str(check_signature(model, trust))]
+
+
+def sign(
+    model: Model,
+    key: Annotated[
+        Path, typer.Option(help="A private key in a PEM file, of Ed25519 or ECDSA on P-256.")
+    ],
+) -> None:
+    """Vouch for a saved model and its exports, as they are now, by a signature beside it."""
+    from kerasrecipes.signing import sign_bundle
+
+    print(f"Signed in '{printable(sign_bundle(model, key))}'. Check it by verify --trust.")
 
 
 @with_columns
@@ -216,6 +240,7 @@ def predict(
         str | None, typer.Option(help="Which export, e.g. onnx-float32; else the smallest .tflite.")
     ] = None,
     stream: Stream = False,
+    trust: TrustFile = None,
     as_json: Json = False,
     form: Annotated[
         Form, typer.Option("--format", help="Lines of text, CSV, JSON lines, or aligned columns.")
@@ -230,6 +255,7 @@ def predict(
     from kerasrecipes.serve.predictor import Predictor
     from kerasrecipes.serve.rows import write_csv, write_table
 
+    _signed(model, trust)
     predictor = Predictor(model, export=export)
     counted = Counted(answers_of(predictor, photos, text, stream, top, workers))
     if form is Form.CSV:

@@ -27,6 +27,10 @@ Command = Callable[..., None]
 Model = Annotated[
     Path, typer.Argument(help="A model folder (its latest version is used) or one version of it.")
 ]
+TrustFile = Annotated[
+    Path | None,
+    typer.Option(help="A TOML file of whose signatures count; refuse what is not signed by one."),
+]
 Photos = Annotated[
     Path, typer.Argument(help="A folder with one folder per class, or a CSV or JSONL table.")
 ]

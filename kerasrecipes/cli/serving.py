@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerasrecipes.cli.options import Json, print_json
+from kerasrecipes.cli.options import Json, TrustFile, print_json
 from kerasrecipes.cli.promoting import ModelFolder, Who, Why
 from kerasrecipes.errors import require
 
@@ -74,6 +74,7 @@ def serve(
     journal: JournalFile = None,
     review_queue: QueueFolder = None,
     keep_photos: KeepPhotos = False,
+    trust: TrustFile = None,
 ) -> None:
     """Serve saved models: photos and texts at /predict, tensors by the Open Inference Protocol.
 

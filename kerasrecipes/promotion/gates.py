@@ -42,6 +42,7 @@ class Gates(BaseModel):
             that it replaces has one.
         drift_profile: Whether it must hold what drift is measured from.
         licences: Which licences its pretrained weights may have, e.g. `["Apache-2.0", "none"]`.
+        trust: A file of whose signatures count; it must be signed by one of them.
         same_question: Whether its classes, task and kind of data must be those of the one that it
             replaces.
     """
@@ -59,6 +60,7 @@ class Gates(BaseModel):
     operating_point: bool = False
     drift_profile: bool = False
     licences: tuple[str, ...] | None = None
+    trust: str | None = None
     same_question: bool = True
 
     def check(self, where: str) -> None:
@@ -111,6 +113,8 @@ def read_gates(path: str | Path, photos: str | Path | None = None) -> tuple[Gate
     except ValueError as error:
         raise DataError(f"{where} cannot be used: {error}. Correct that line.") from error
     gates.check(where)
+    if gates.trust is not None:
+        gates = gates.model_copy(update={"trust": str(path.parent / gates.trust)})
     if gates.photos is not None:
         gates = gates.model_copy(update={"photos": str(path.parent / gates.photos)})
         if not Path(gates.photos or "").exists():

@@ -10,12 +10,13 @@ from kerasrecipes.bundles.export_record import ExportRecord
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.profile import PROFILE_FILE
-from kerasrecipes.errors import DataError, listed, printable
+from kerasrecipes.errors import DataError, IntegrityError, listed, printable
 from kerasrecipes.heads import get_task
 from kerasrecipes.promotion.gates import Gates
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.release.comparing import answers_of, check_comparable, compare_bundles
 from kerasrecipes.release.comparison import MIXED, WORSE
+from kerasrecipes.signing import check_signature
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.intervals import wilson_interval
 
@@ -47,6 +48,13 @@ class Judged:
         """
         return (*self._stated(), *self._file(), *self._on_photos())
 
+    def _signature(self, trust: str) -> GateResult:
+        try:
+            told, passed = str(check_signature(self.bundle, trust)), True
+        except IntegrityError as error:
+            told, passed = str(error), False
+        return GateResult(name="signature", passed=passed, told=told)
+
     def _stated(self) -> Iterator[GateResult]:
         """Judge by what the bundle says."""
         if self.gates.same_question and self.champion is not None:
@@ -56,6 +64,8 @@ class Judged:
             has = PROFILE_FILE in self.bundle.manifest.sha256
             told = "it is there" if has else "the bundle holds none; train again to have one"
             yield GateResult(name="drift profile", passed=has, told=told)
+        if self.gates.trust is not None:
+            yield self._signature(self.gates.trust)
         if self.gates.licences is not None:
             yield self._licence(self.gates.licences)
 

@@ -27,6 +27,7 @@ from kerasrecipes.export.format import ask
 from kerasrecipes.heads import get_task
 from kerasrecipes.serve.predictor import Predictor, chosen_export
 from kerasrecipes.server.refused import Refused
+from kerasrecipes.signing import check_signature
 
 CHAMPION = "champion"
 # What may stand in an address without being written otherwise.
@@ -55,18 +56,21 @@ class Served:
     golden: int
 
     @classmethod
-    def load(cls, folder: Path) -> "Served":
+    def load(cls, folder: Path, trust: Path | None = None) -> "Served":
         """Open a version, and ask it about its golden vectors.
 
         Args:
             folder: The version's folder.
+            trust: A file of whose signatures count, if one must be there.
 
         Raises:
             DataError: If it has no verified export.
-            IntegrityError: If a file was changed.
+            IntegrityError: If a file was changed, or it is not signed by one of them.
             VerificationError: If its golden vectors are not answered as they were.
         """
         started = time.perf_counter()
+        if trust is not None:
+            check_signature(folder, trust)
         bundle = BundleFolder.load(folder)
         predictor = Predictor(bundle, threads=1)
         golden = _check_golden(bundle, predictor)
@@ -101,12 +105,14 @@ class Models:
 
     Args:
         folder: `saved_models/`, or one model's folder in it.
+        trust: A file of whose signatures count; without it, none is needed.
 
     Raises:
         DataError: If there is no model in it.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, trust: Path | None = None):
+        self._trust = trust
         alone = bool(versions(folder))
         self._root = folder.parent if alone else folder
         self._only = folder.name if alone else None
@@ -156,7 +162,7 @@ class Models:
         loaded = {version: now.loaded[version] for version in wanted & now.loaded.keys()}
         for version in sorted(wanted - loaded.keys() - now.failed.keys()):
             try:
-                loaded[version] = found = Served.load(self._root / name / str(version))
+                loaded[version] = found = Served.load(self._root / name / str(version), self._trust)
             except _UNUSABLE as error:
                 now.failed[version] = first_line(error)
                 warn(f"'{printable(name)}' {version} is not served: {first_line(error)}")

@@ -44,7 +44,7 @@ async def _serve(folder: Path, settings: ServerSettings) -> None:
     listening = _listen(settings)  # before the work, since the port may be taken
     service = None
     try:
-        models = Models(folder)
+        models = Models(folder, settings.trust)
         service = Service(models, settings)
         await asyncio.to_thread(service.refresh)
         if not models.ready:

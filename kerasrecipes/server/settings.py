@@ -35,6 +35,7 @@ class ServerSettings:
             marked `admin`.
         journal: A file that keeps what was answered; see `Journal`.
         review_queue: A folder that keeps what people should look at; see `ReviewQueue`.
+        trust: Whose signatures count; versions without one of theirs are not served; see `Trust`.
         keep_photos: Whether that keeps the photos and texts, too.
 
     Raises:
@@ -62,6 +63,7 @@ class ServerSettings:
     manage: bool = False
     journal: Path | None = None
     review_queue: Path | None = None
+    trust: Path | None = None
     keep_photos: bool = False
 
     def __post_init__(self) -> None:

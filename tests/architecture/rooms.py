@@ -97,6 +97,7 @@ ROOMS = {
         libraries="numpy pydantic",
         later_libraries="h5py keras",
     ),
+    "signing": Room("bundles", libraries="pydantic", later_libraries="cryptography"),
     "export": Room(
         "bundles data heads quantization surgery",
         libraries="flatbuffers numpy",
@@ -124,7 +125,7 @@ ROOMS = {
         later_libraries="PIL ai_edge_litert",
     ),
     "promotion": Room(
-        "bundles data drift heads release serve statistics",
+        "bundles data drift heads release serve signing statistics",
         later="verify",
         libraries="numpy pydantic pytest",
     ),
@@ -133,7 +134,7 @@ ROOMS = {
         libraries="numpy pydantic",
     ),
     "server": Room(
-        "bundles data export heads photos rollout serve",
+        "bundles data export heads photos rollout serve signing",
         later="verify",
         libraries="numpy prometheus_client starlette uvicorn",
     ),
@@ -177,8 +178,8 @@ ROOMS = {
     ),
     "cli": Room(
         later="backbones choosing data diagnosis drift edge engine export optimization "
-        "photos promotion release renewing report review rollout serve server settings templates "
-        "texts training tuning verify watching",
+        "photos promotion release renewing report review rollout serve server settings signing "
+        "templates texts training tuning verify watching",
         libraries="typer",
         later_libraries="starlette uvicorn",
     ),

@@ -35,7 +35,7 @@ HELD = set(
     "Benchmark FamilyRecommendation Layout Signal SignalBackbone SignalSet "
     "Text TextBackbone TextSet Tokens Chunks DeletionTest WordShares "
     "Gates OptimizerKind ModelCheck ModelHistory Promotion Renewed VersionDifference WatchReport "
-    "RolloutStatus Bundle DriftReport ReferenceProfile Shift "
+    "RolloutStatus Signed Bundle DriftReport ReferenceProfile Shift "
     "BundleEvaluation CheckReport ClassHead ClassResult Comparison Continuation Estimate "
     "DefectSummary EnsembleBundle Evaluation "
     "Example Examples Excluded ExportFormat ExportRecord Finding FineTuned FreezeSummary "
@@ -87,7 +87,7 @@ def sound(tmp_path_factory):
         "function": print, "request_id": "x",
         **dict.fromkeys(("before", "after"), folder / "none"),
         **dict.fromkeys(("bundle", "folder", "source", "to", "store", "log_dir"), folder / "none"),
-        "scaling": "none",
+        "scaling": "none", **dict.fromkeys(("key", "trust"), folder / "none"),
         **dict.fromkeys(("labels", "units"), labels),
         **dict.fromkeys(("scores", "embeddings", "answers", "logits"), scores),
         **dict.fromkeys(("correct_a", "correct_b", "right"), labels > 0),

@@ -1,6 +1,7 @@
 """Parts of the server by themselves: batches, keys, golden vectors, and what waits."""
 
 import asyncio
+import shutil
 import time
 from http import HTTPStatus
 from types import SimpleNamespace
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 
 import kerasrecipes as kr
+from kerasrecipes.cli import main
+from kerasrecipes.promotion.gates import read_gates
+from kerasrecipes.promotion.judging import Judged
 from kerasrecipes.server.batching import Batcher
 from kerasrecipes.server.lane import Held, Lane
 from kerasrecipes.server.models import Models
@@ -201,3 +205,35 @@ def test_a_full_disk_under_the_log_stops_no_answer(monkeypatch):
 
     monkeypatch.setattr(logbook.sys, "stdout", SimpleNamespace(write=full))
     assert logbook.write_line({"a": 1}) is False
+
+
+def test_only_what_is_signed_is_served_promoted_and_predicted(models, tmp_path, capsys):
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key, pem = Ed25519PrivateKey.generate(), serialization.Encoding.PEM
+    form = (pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(*form))
+    public = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "ana.pub").write_bytes(public)
+    (trust := tmp_path / "trust.toml").write_text('[keys]\nana = "ana.pub"\n')
+    folder = shutil.copytree(models / "colours", tmp_path / "colours")
+    found = Models(folder, trust)
+    found.refresh()
+    assert not found.ready and "is not signed. Sign it by: kerasrecipes sign" in found.problems()[0]
+    main(["sign", str(folder / "1"), "--key", str(tmp_path / "key.pem")])
+    found.refresh(again=True)
+    assert found.ready
+    (gates := tmp_path / "gates.toml").write_text('trust = "trust.toml"\n')
+    asked, _ = read_gates(gates)
+    judged = [
+        Judged(kr.Bundle.load(folder / number), None, None, asked)._signature(asked.trust)
+        for number in ("1", "2")
+    ]
+    assert [one.passed for one in judged] == [True, False] and "by ana" in judged[0].told
+    photo = tmp_path / "x.png"
+    for number in ("1", "2"):
+        with pytest.raises(SystemExit) as end:
+            main(["predict", str(folder / number), str(photo), "--trust", str(trust)])
+        assert end.value.code == (1 if number == "1" else 4)
+    assert "is not signed" in capsys.readouterr().err
