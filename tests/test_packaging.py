@@ -34,6 +34,7 @@ EXTRAS = {
     "tensorboard",
     "test",
     "text",
+    "tune",
 }
 CORE = {
     "tensorflow", "keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy", "scipy",

@@ -35,7 +35,7 @@ HELD = set(
     "Benchmark FamilyRecommendation Layout Signal SignalBackbone SignalSet "
     "Text TextBackbone TextSet Tokens Chunks DeletionTest WordShares "
     "Gates OptimizerKind ModelCheck ModelHistory Promotion Renewed VersionDifference WatchReport "
-    "RolloutStatus Signed Bundle DriftReport ReferenceProfile Shift "
+    "RolloutStatus Signed Trust Bundle DriftReport ReferenceProfile Shift "
     "BundleEvaluation CheckReport ClassHead ClassResult Comparison Continuation Estimate "
     "DefectSummary EnsembleBundle Evaluation "
     "Example Examples Excluded ExportFormat ExportRecord Finding FineTuned FreezeSummary "

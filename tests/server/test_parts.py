@@ -221,7 +221,8 @@ def test_only_what_is_signed_is_served_promoted_and_predicted(models, tmp_path, 
     found = Models(folder, trust)
     found.refresh()
     assert not found.ready and "is not signed. Sign it by: kerasrecipes sign" in found.problems()[0]
-    main(["sign", str(folder / "1"), "--key", str(tmp_path / "key.pem")])
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["sign", str(folder / "1"), "--key", str(tmp_path / "key.pem")])
     found.refresh(again=True)
     assert found.ready
     (gates := tmp_path / "gates.toml").write_text('trust = "trust.toml"\n')
