@@ -156,8 +156,18 @@ class Slots:
         """Which slot answers, whether its model has proven itself, and how often it began."""
         if not self._path.exists():
             return {"slot": "a", "proven": False, "starts": 0, "fallback": None}
-        found: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
-        return found
+        try:
+            found: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+            slots = {found["slot"], found["fallback"] or "a", "a", "b"}
+            if len(slots) == 2 and {type(found["proven"]), type(found["starts"])} == {bool, int}:
+                return found
+        except (ValueError, TypeError, KeyError, RecursionError):
+            pass
+        print(f"{self._path.name} is damaged: the newest model proves itself anew", file=sys.stderr)
+        made = {slot: self.folder(slot) / "model.json" for slot in "ab"}
+        there = [slot for slot, path in made.items() if path.is_file()]
+        newest, *others = sorted(there, key=lambda slot: -made[slot].stat().st_mtime) or ["a"]
+        return {"slot": newest, "proven": False, "starts": 0, "fallback": (*others, None)[0]}
 
     def folder(self, slot: str) -> Path:
         """Return where a slot lies."""

@@ -11,12 +11,15 @@ from kerasrecipes.data.shapes import is_of_shape, stand_in
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import DataError, VerificationError, listed, printable, unknown_name
 from kerasrecipes.export.format import GraphFacts, LoadedModel
+from kerasrecipes.regular import read_regular
 
 if TYPE_CHECKING:
     import keras
 
     from kerasrecipes.bundles.contract import Contract
     from kerasrecipes.data.specs import ModelInput, OutputSpec
+
+LARGEST_FILE = 1 << 31  # what the formats can address
 
 
 def check_backend(
@@ -59,11 +62,16 @@ def read_file(path: str | Path) -> bytes:
     """Return the bytes of an exported file.
 
     Raises:
-        DataError: If there is none.
+        DataError: If there is none, or it is larger than such files can be.
     """
     if not Path(path).is_file():
         raise DataError(f"There is no file '{printable(path)}'. Check the path.")
-    return Path(path).read_bytes()
+    if Path(path).stat().st_size > LARGEST_FILE:
+        raise DataError(
+            f"'{printable(path)}' is larger than {LARGEST_FILE:,} bytes, which no exported file "
+            "is. Export the model again."
+        )
+    return read_regular(path, largest=LARGEST_FILE)
 
 
 def check_model(model: "keras.Model", contract: "Contract") -> "Contract":

@@ -201,10 +201,10 @@ def test_other_suffixes_are_refused():
         ValueError,
         match=r"`weights='model.pth'` is not a kind of weights file that "
         "'mobilenet_v2' can read: its name must end in .keras or .weights.h5 or "
-        ".npz or .h5.",
+        ".npz or .h5; or name the folder of a saved model.",
     ):
         build("model.pth", get_backbone("mobilenet_v2"))
-    with pytest.raises(ValueError, match=r"must end in .keras or .weights.h5 or .npz.$"):
+    with pytest.raises(ValueError, match=r"must end in .keras or .weights.h5 or .npz; or name"):
         build("model.h5")
 
 

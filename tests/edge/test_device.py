@@ -49,6 +49,31 @@ def test_a_new_model_takes_the_other_slot_and_proves_itself(slots, tmp_path):
     assert slots.update(write_model(tmp_path / "third", "third"), "d1").endswith("slot a")
 
 
+DAMAGED = (
+    "",
+    "null",
+    "[]",
+    '{"slot": "c"}',
+    "[" * 100_000,
+    '{"slot": ["a"], "proven": 1}',
+    "\0" * 64,
+)
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_state_that_is_damaged_stops_no_device(slots, tmp_path, content, capsys):
+    slots.start()
+    slots.update(write_model(tmp_path / "new", "second"), "d1")
+    os.utime(slots.folder("a") / "model.json", (1, 1))
+    (tmp_path / "device" / "state.json").write_text(content)
+    assert slots.start().name == "b" and slots.state["proven"]
+    assert "state.json is damaged" in capsys.readouterr().err
+    (slots.folder("b") / "model.tflite").write_text("went bad")
+    (tmp_path / "device" / "state.json").write_text(content)
+    assert slots.start().name == "a"
+    assert slots.start().name == "a" and slots.state["refused"] == "it is bad"
+
+
 def test_a_model_that_does_not_prove_itself_gives_way(slots, tmp_path):
     assert slots.update(write_model(tmp_path / "bad", "bad"), "d1") == "refused: it is bad"
     assert slots.start().name == "a"

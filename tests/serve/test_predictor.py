@@ -149,6 +149,14 @@ def test_a_photo_in_place_of_the_model(tmp_path):
         Predictor(tmp_path / "a.JPG")
 
 
+@pytest.mark.parametrize("name", ["huge.tflite", "huge.onnx"])
+def test_a_file_that_no_memory_holds_is_refused(tmp_path, name):
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(30 << 30)  # of holes
+    with pytest.raises(DataError, match=f"{name}' is larger than 2,147,483,648 bytes"):
+        Predictor(tmp_path / name)
+
+
 def test_unverified_exports_are_not_used(exported):
     for record in exported.exports().values():
         path = record.folder / "export.json"

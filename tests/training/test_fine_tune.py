@@ -149,7 +149,8 @@ def test_columns_and_an_order_of_classes_reach_the_scan(monkeypatch, tmp_path, m
         seen.update(asked)
         raise DataError("enough")
 
-    monkeypatch.setattr(fine_tune, "PHOTO_TOOLS", replace(fine_tune.PHOTO_TOOLS, scan=scan))
+    tools = replace(fine_tune.PHOTO_TOOLS, scan=scan)
+    monkeypatch.setitem(fine_tune._FOR_PHOTOS, "ImageClassifier", (ImageClassifier, tools))
     with pytest.raises(DataError, match="enough"):
         fine_tune_images("t.csv", tmp_path / "m", labels=["x", "y"], classes="by value")
     assert seen == {

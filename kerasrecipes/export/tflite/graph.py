@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.export.checks import read_file
 from kerasrecipes.export.format import GraphFacts
 from kerasrecipes.quantization.plan import FIRST_KERNELS, SMALL_BEGINNING, SMALL_HEAD
 
@@ -57,7 +58,7 @@ def inspect_file(path: str | Path) -> GraphFacts:
     Raises:
         DataError: If the file is not a TFLite file.
     """
-    content = Path(path).read_bytes()
+    content = read_file(path)
     check_header(content, path)
     return inspect_content(content)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from kerasrecipes.bundles.labels import check_class_names, labels_text
 from kerasrecipes.errors import DataError, IntegrityError, printable
+from kerasrecipes.export.checks import read_file
 from kerasrecipes.export.tflite.graph import check_header
 from kerasrecipes.export.tflite.metadata_table import (
     VOCABULARY_FILE,
@@ -118,7 +119,7 @@ def read_metadata(path: str | Path) -> TFLiteMetadata:
     """
     from kerasrecipes.bundles.contract import Contract
 
-    content = Path(path).read_bytes()
+    content = read_file(path)
     check_header(content, path)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as files:
