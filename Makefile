@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PHOTOS ?=
+GOOD   ?=
 # A file's tests stay together, since they share fitted models.
 PARALLEL ?= --numprocesses 2 --dist loadfile
 
@@ -15,7 +16,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 help:
 	@echo "make setup              install kerasrecipes with all extras into $(VENV)"
 	@echo "make demo               train, export and verify on 2,624 real solar-cell photos"
-	@echo "make demo PHOTOS=dir    the same on your own photos, one folder per class"
+	@echo "make demo PHOTOS=dir    the same on your own photos, one folder per class; GOOD=free"
+	@echo "                        names that of the good ones, if it is not called good"
 	@echo "make test               all tests"
 	@echo "make quick              the tests that need no real weights or data"
 	@echo "make proofs             the few tests that take long and rarely find anything"
@@ -34,7 +36,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/python recipes/defect_detection/detect_defects.py $(if $(PHOTOS),"$(PHOTOS)")
+	$(BIN)/python recipes/defect_detection/detect_defects.py $(if $(PHOTOS),"$(PHOTOS)") $(if $(GOOD),--good "$(GOOD)")
 
 test: setup lint
 	$(BIN)/python -m pytest $(PARALLEL)

@@ -74,9 +74,12 @@ def test_a_copied_template_runs_on_the_demo_photos(tmp_path):
     done = run(script, "--smoke", cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "tflite-float32: verified" in done.stdout and "Done in" in done.stdout
-    (version,) = tmp_path.glob("saved_models/*/1")
+    assert done.stdout.rstrip().endswith("kerasrecipes serve saved_models/defects")
+    (version,) = tmp_path.glob("saved_models/*/2")  # the first has no operating point
     assert (version / "report.html").is_file()
     assert (version / "exports" / "tflite-float32" / "model.tflite").is_file()
+    page = (version.parent / "summary-2.html").read_text(encoding="utf-8")
+    assert "defective" in page and "kerasrecipes drift" in page
 
 
 @pytest.fixture
