@@ -33,7 +33,7 @@ def summary_sections(found: "DefectSummary") -> list[Section]:
         Section("What it learned from", tuple(_data(bundle))),
         Section("The file that was asked", tuple(_file(bundle, found.export))),
         Section("Whether this still holds", tuple(_later(bundle))),
-        lineage_section(bundle),
+        lineage_section(bundle, "in its report.html"),
     ]
 
 

@@ -47,7 +47,9 @@ def export_page(bundle: Bundle, name: str, sections: "Sequence[Section]" = ()) -
     model = f"{bundle.manifest.name}, version {bundle.folder.absolute().name}"
     headline = in_words_of(bundle.modality.noun, _headline(found))
     return render_summary(
-        f"{name} of {model}", headline, [*told, *sections, lineage_section(bundle)]
+        f"{name} of {model}",
+        headline,
+        [*told, *sections, lineage_section(bundle, "in its report.html")],
     )
 
 

@@ -76,11 +76,12 @@ def drift_section(profile: "ReferenceProfile", split: str, noun: str = "photo") 
     return Section("What drift is measured from", (*words, Table("Watched", columns, tuple(rows))))
 
 
-def lineage_section(bundle: Bundle) -> "Section":
+def lineage_section(bundle: Bundle, where: str = "at the end of this page") -> "Section":
     """Say which model this is, of which others it was made, and by what its files are known.
 
     Args:
         bundle: The model.
+        where: Where its settings stand.
     """
     from kerasrecipes.report.section import Section
 
@@ -88,7 +89,7 @@ def lineage_section(bundle: Bundle) -> "Section":
     about = (
         f"Version {bundle.folder.name} of '{told.name}', made {told.created} by a recipe of the "
         f"type {told.recipe_type}. Its settings, seeds, pretrained weights, library versions and "
-        "the digests of its data stand at the end of this page."
+        f"the digests of its data stand {where}."
     )
     parents = tuple((one.model, one.how, one.sha256) for one in told.parents)
     made_of = Table("Made of", ("made of", "as", "SHA-256 of its bundle.json"), parents)
