@@ -229,6 +229,7 @@ if TYPE_CHECKING:
     )
     from kerasrecipes.training.texts.fine_tune import fine_tune_texts as fine_tune_texts
     from kerasrecipes.training.texts.text_classifier import TextClassifier as TextClassifier
+    from kerasrecipes.tuning.automatic import Automatic as Automatic, auto as auto
     from kerasrecipes.tuning.result import Tuning as Tuning
     from kerasrecipes.tuning.tuning import tune as tune
     from kerasrecipes.verify import (
@@ -321,6 +322,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "training.signals.sequence_classifier": "SequenceClassifier",
         "training.texts.fine_tune": "fine_tune_texts",
         "training.texts.text_classifier": "TextClassifier",
+        "tuning.automatic": "Automatic auto",
         "tuning.result": "Tuning",
         "tuning.tuning": "tune",
         "verify": "Benchmark Latency Tolerance Verification benchmark_bundle "

@@ -51,6 +51,7 @@ COMMANDS = {
     "train": fitting.train,
     "ablate": fitting.ablate,
     "tune": recommending.tune,
+    "auto": recommending.auto,
     "evaluate": models.evaluate,
     "mistakes": diagnosing.mistakes,
     "stress": diagnosing.stress,

@@ -284,3 +284,49 @@ def _space(tried: list[str] | None, recipe: Any) -> dict[str, list[Any]]:
         name = name.strip()
         space[name] = [rows[name].kind.from_plain(v) if name in rows else v for v in found]
     return space
+
+
+@with_options({name: option for name, option in SPLIT.items() if name != "image_size"})
+def auto(
+    context: typer.Context,
+    photos: Photos,
+    to: Annotated[Path, typer.Option(help="The model's folder, e.g. saved_models/tiles.")],
+    minutes: Minutes = 20.0,
+    max_mb: MaxMb = None,
+    max_ms: MaxMs = None,
+    max_drop: Annotated[float, typer.Option(help="Accuracy that the file may lose.")] = 0.01,
+    backbone: Backbones = None,
+    measure: Measure = "loss",
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Keeps what each step found; the same command goes on after a break."),
+    ] = None,
+    as_json: Json = False,
+    **split: Any,
+) -> None:
+    """Check, recommend, tune, train and optimize within minutes, until a file keeps to limits.
+
+    Exits with 3 if none does; the trained model is saved all the same, and the nearest named.
+    """
+    from kerasrecipes.tuning.automatic import auto as made
+
+    columns = as_asked(**{name: split[name] for name in ("label", "labels", "value", "classes")})
+    how = {name: split[name] for name in ("group_by", "drop_small_classes")}
+    from kerasrecipes.photos.scan import scan_photos
+
+    done = made(
+        scan_photos(photos, **columns, **how),
+        to,
+        minutes=minutes,
+        max_size_mb=max_mb,
+        max_latency_ms=max_ms,
+        max_drop=max_drop,
+        backbones=backbone,
+        measure=measure,
+        split_by=split["split_by"].value,
+        seed=split["seed"],
+        run_folder=run,
+    )
+    print_json(done.to_dict()) if as_json else print(done)
+    if not done.met:
+        raise typer.Exit(3)

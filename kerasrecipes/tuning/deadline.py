@@ -6,6 +6,14 @@ import time
 from types import FrameType
 from typing import Any
 
+from kerasrecipes.errors import DataError
+
+_SOON = 1e-3
+
+
+class NothingMeasured(DataError):
+    """The minutes were over before there was anything to compare."""
+
 
 class Deadline:
     """So many minutes from now; as a context, it ends what runs inside when they are over.
@@ -40,13 +48,18 @@ class Deadline:
         self._ours = threading.current_thread() is threading.main_thread()
         if self._ours:
             self._former: Any = signal.signal(signal.SIGALRM, _interrupt)
-            signal.setitimer(signal.ITIMER_REAL, max(self.left, 1e-3))
+            around, _ = signal.setitimer(signal.ITIMER_REAL, max(self.left, _SOON))
+            # One around this one may end earlier, and goes on afterwards.
+            self._around = time.monotonic() + around if around else None
+            if around and around < self.left:
+                signal.setitimer(signal.ITIMER_REAL, around)
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._ours:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            left = 0.0 if self._around is None else max(self._around - time.monotonic(), _SOON)
             signal.signal(signal.SIGALRM, self._former)
+            signal.setitimer(signal.ITIMER_REAL, left)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

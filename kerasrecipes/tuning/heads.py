@@ -77,14 +77,17 @@ class HeadBench:
             import_keras().utils.set_random_seed(recipe.seed)
             backbone = spec.build(recipe.input_size, recipe.weights_file)
             sides = (self.rest, self.test)
-            self._features[key] = depth_features(backbone, spec, None, *sides)
+            self._features[key] = depth_features(
+                backbone, spec, None, *sides, pooling=recipe.pooling
+            )
         found = self._features[key]
         if depths is None:
             return found
         if depths > len(found[0].widths):
-            spec = judged.spec
-            backbone = spec.build(judged.recipe.input_size, judged.recipe.weights_file)
-            return depth_features(backbone, spec, depths, self.rest, self.test)
+            recipe, spec = judged.recipe, judged.spec
+            backbone = spec.build(recipe.input_size, recipe.weights_file)
+            sides = (self.rest, self.test)
+            return depth_features(backbone, spec, depths, *sides, pooling=recipe.pooling)
         return [replace(one, depths=(depths,)) for one in found]
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import NoEffectError, printable, unknown_name
+from kerasrecipes.heads.pooled import PLAIN_POOLINGS
 from kerasrecipes.losses.class_weights import IMBALANCE, WEIGHING_LOSSES
 from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.settings.setting import Setting
 
 # What a linear model of frozen features reads; what changes the features stands first.
-OF_FEATURES = ("backbone", "image_size", "weights")
+OF_FEATURES = ("backbone", "image_size", "weights", "pooling")
 OF_HEAD = (*OF_FEATURES, "depths", "loss", "class_weights")
 DEPTHS = (1, 2, 3, 4, 6)
 
@@ -34,6 +35,7 @@ def head_space(recipe: Any, examples: Examples) -> Space:
     space: Space = {}
     if recipe.modality == "photos":  # others are read at one depth, so far
         space["depths"] = (recipe.depths, None, *DEPTHS)
+        space["pooling"] = (recipe.pooling, *PLAIN_POOLINGS)
     counts = examples.counts().values()
     if max(counts) > IMBALANCE * max(1, min(counts)):
         space["loss"] = (recipe.loss, None, "balanced_softmax")

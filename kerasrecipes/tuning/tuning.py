@@ -25,7 +25,7 @@ from kerasrecipes.training.fitting import checked_examples
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.linear.folds import units_of
 from kerasrecipes.training.recipe import Recipe
-from kerasrecipes.tuning.deadline import Deadline
+from kerasrecipes.tuning.deadline import Deadline, NothingMeasured
 from kerasrecipes.tuning.heads import HeadBench, plain_choice, read_choice
 from kerasrecipes.tuning.measure import Measure
 from kerasrecipes.tuning.picking import pick
@@ -101,7 +101,7 @@ def tune(
         KeyboardInterrupt: If interrupted before anything was measured; afterwards what was
             measured is kept and told.
     """
-    clock = _clock(minutes)
+    clock = clock_of(minutes)
     recipe = ImageClassifier() if recipe is None else recipe
     judged = judge_recipe(recipe)
     compared = Measure(measure, judged.head.task)
@@ -129,7 +129,15 @@ def tune(
     return result
 
 
-def _clock(minutes: float) -> Deadline:
+def clock_of(minutes: float) -> Deadline:
+    """Return the budget of a search, which begins now.
+
+    Args:
+        minutes: How long it may take.
+
+    Raises:
+        ValueError: If that is not usable.
+    """
     if not is_number(minutes, 0, LONGEST) or not minutes:
         raise ValueError(f"`minutes` must be above 0 and at most {LONGEST:g}, not {minutes!r}.")
     return Deadline(minutes)
@@ -178,7 +186,7 @@ class _Search:
         if not done or done[0].number:
             if self.interrupted:
                 raise KeyboardInterrupt
-            raise DataError(
+            raise NothingMeasured(
                 f"{self.clock.minutes:g} minutes were over before the recipe as it is was "
                 "measured. Pass more `minutes`, fewer photos, or a smaller backbone."
             )

@@ -168,7 +168,8 @@ ROOMS = {
         later_libraries="keras tensorflow tensorflow_model_optimization tf_keras",
     ),
     "tuning": Room(
-        "bundles choosing data evaluation losses photos report settings statistics training",
+        "bundles choosing data evaluation heads losses optimization photos report settings "
+        "statistics training",
         libraries="numpy",
         later_libraries="optuna sqlalchemy",
     ),

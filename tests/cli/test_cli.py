@@ -20,8 +20,9 @@ from tiny_bundle import reseal
 
 VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "init", "train", "ablate", "tune",
-    "evaluate", "mistakes", "stress", "over-time", "compare", "operate", "export", "starter",
-    "report", "verify", "sign", "benchmark", "predict", "explain", "review", "drift", "monitor",
+    "auto", "evaluate", "mistakes", "stress", "over-time", "compare", "operate", "export",
+    "starter", "report", "verify", "sign", "benchmark", "predict", "explain", "review", "drift",
+    "monitor",
     "edge", "collect", "check", "promote", "retrain", "rollback", "rollout", "history", "diff",
     "serve", "new-key", "optimize", "prune", "quantize", "distil",
 ]  # fmt: skip

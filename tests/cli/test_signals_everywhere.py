@@ -57,6 +57,7 @@ REFUSED = {
     "over-time": [(("new", *SIGNALS), "no time")],
     "ablate": [(("folder",), NO_PHOTOS)],
     "recommend": [(("folder",), NO_PHOTOS)],
+    "auto": [(("folder", "--to", "app"), NO_PHOTOS)],
     "tune": [
         (("folder",), NO_PHOTOS),
         (("folder", *SIGNALS), "Compare families of networks: kerasrecipes recommend"),

@@ -62,6 +62,7 @@ REFUSED = {
     "distil": [(("model", "table", "--to", "app", "--backbone", "mobilenet_v2"), REMADE)],
     "recommend": [(("table",), NO_PATH)],
     "ablate": [(("table",), NO_PATH)],
+    "auto": [(("table", "--to", "app"), NO_PATH)],
     "tune": [
         (("table",), NO_PATH),
         (("table", *TEXTS), "does not start from a probe"),

@@ -76,3 +76,13 @@ def test_a_deadline_that_holds_leaves_nothing_behind():
     with Deadline(1) as deadline:
         assert not deadline.passed and deadline.left > 50
     assert signal.getsignal(signal.SIGALRM) == before
+
+
+def test_a_deadline_inside_another_leaves_that_one_as_it_was():
+    with pytest.raises(KeyboardInterrupt), Deadline(0.3 / 60) as outer:
+        with Deadline(5):
+            pass
+        time.sleep(10)
+    assert outer.passed and outer.spent < 5
+    with pytest.raises(KeyboardInterrupt), Deadline(0.1 / 60), Deadline(5):
+        time.sleep(10)

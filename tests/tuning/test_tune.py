@@ -25,7 +25,7 @@ def recipe(tiny_spec):
 def quick():
     """Features that need no backbone, and two candidates."""
 
-    def features(backbone, spec, wish, *sets):
+    def features(backbone, spec, wish, *sets, pooling):
         rng = np.random.default_rng(0)
         middles = rng.normal(0, 0.7, (3, 8))
         places = [[side.class_names.index(one.label) for one in side.items] for side in sets]
@@ -35,6 +35,7 @@ def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heads, "depth_features", features)
         patch.setattr(spaces, "DEPTHS", (1,))
+        patch.setattr(tuning, "head_space", lambda *_: {"depths": (None, 1)})
         yield
 
 
@@ -106,8 +107,12 @@ def test_ctrl_c_keeps_what_was_measured(recipe, part_photos, monkeypatch):
 def test_candidates_can_all_be_fitted_and_differ(recipe, part_photos):
     photos = kr.scan_photos(part_photos)
     space = head_space(recipe, photos)
-    assert set(space) == {"depths"}  # its classes are as frequent
-    assert [in_words(one) for one in candidates_of(recipe, space)] == ["as it is", "depths=1"]
+    assert set(space) == {"depths", "pooling"}  # its classes are as frequent
+    one_pooling = {"depths": space["depths"]}
+    assert [in_words(one) for one in candidates_of(recipe, one_pooling)] == [
+        "as it is", "depths=1"
+    ]  # fmt: skip
+    assert len(candidates_of(recipe, space)) == 6
     rare = photos.select([*range(16), *range(16, 20), *range(32, 48)])
     several = candidates_of(recipe, head_space(recipe, rare))
     assert {"loss": "balanced_softmax"} in several and {"class_weights": None} in several
