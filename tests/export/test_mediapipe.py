@@ -66,7 +66,13 @@ def test_a_trained_efficientnet_lite(saved_once, draw_part, tmp_path):
 def test_texts_which_it_splits_into_tokens_itself(text_bundle, tmp_path):
     """Of any length, in capitals, with accents, signs and words that nobody knows."""
     texts = [text for _, text in draw_texts(200, seed=3)]
-    texts[:5] = ["LOST my Café!!", "ÉTÉ ΑΒΓ lost Łódź", "pins? 😀 fees", "汉字 refund", "the unheard-of app"]
+    texts[:5] = [
+        "LOST my Café!!",
+        "ÉTÉ ΑΒΓ lost Łódź",
+        "pins? 😀 fees",
+        "汉字 refund",
+        "the unheard-of app",
+    ]
     table = write_table(tmp_path / "new.jsonl", [("card", text) for text in texts])
     assert run(text_bundle, table).splitlines() == [
         "tflite-dynamic: same answer on 200 of 200 texts"

@@ -3,6 +3,8 @@
 import os
 import shutil
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -239,14 +241,24 @@ def test_facts_of_unusual_files(tmp_path, make):
     assert facts["named.jpg"].image_format == "PNG"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_folders_that_may_not_be_read_are_excluded(tmp_path, make):
-    make.folder(tmp_path, {"a": 12, "b": 12})
-    (tmp_path / "a" / "secret").mkdir(mode=0o000)
-    try:
-        (excluded,) = scan_photos(tmp_path).excluded
-    finally:
-        (tmp_path / "a" / "secret").chmod(0o700)
+@pytest.fixture
+def as_ordinary(tmp_path):
+    """A folder, and what makes this process one that may not read everything, also of root's."""
+    if os.geteuid():
+        yield tmp_path, lambda: None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder), lambda: os.seteuid(65534)
+        os.seteuid(0)
+
+
+def test_folders_that_may_not_be_read_are_excluded(make, as_ordinary):
+    folder, become_ordinary = as_ordinary
+    root = make.folder(folder / "photos", {"a": 12, "b": 12})
+    (root / "a" / "secret").mkdir(mode=0o000)
+    become_ordinary()
+    (excluded,) = scan_photos(root).excluded
     assert "the folder cannot be read" in excluded.reason
 
 
