@@ -212,7 +212,10 @@ def number_of(cell: object) -> float:
     if isinstance(cell, (list, dict, bool)):
         raise ValueError(f"{cell!r} is no number")
     text = str(cell).strip()
-    return np.nan if text.lower() in MISSING else float(text)
+    try:
+        return np.nan if text.lower() in MISSING else float(text)
+    except ValueError:
+        raise ValueError(f"has {text[:40]!r}, which is no number") from None
 
 
 def _is_number(cell: object) -> bool:

@@ -104,6 +104,7 @@ def test_ts_files_with_their_split(tmp_path):
         (head.replace("false", "true"), "has a time with each value"),
         ("1,2:a", "no line '@data'"),
         (head.replace("true a b", "false"), "neither a class nor a number"),
+        (head + "1,warm:a\n1,2:b", "line 5 has 'warm', which is no number"),
     ):
         (tmp_path / "Y.ts").write_text(bad)
         with pytest.raises(DataError, match=told):
@@ -130,7 +131,7 @@ def hostile():
         "empty.npy": (npy(np.zeros((0, 2))), "holds no value"),
         "infinite.npy": (npy(np.array([1.0, np.inf])), "infinity, first in step 1 of channel '0'"),
         "missing.npy": (npy(np.full(5, np.nan)), "holds no value"),
-        "cut.wav": (sound[:-40], "declares 100 bytes of b'data', and ends after 60"),
+        "cut.wav": (sound[:-40], "declares 100 bytes of 'data', and ends after 60"),
         "silent.wav": (sound[:36], "without sound"),
         "mp3.wav": (sound[:20] + struct.pack("<H", 85) + sound[22:], "in the format 85"),
         "fake.wav": (b"ID3", "is no WAV file"),
