@@ -1,6 +1,7 @@
 """Computing answers: as many at once as there are cores, and a queue that ends."""
 
 import asyncio
+import os
 import queue
 import threading
 import time
@@ -13,6 +14,8 @@ from kerasrecipes.errors import first_line
 from kerasrecipes.server.refused import overloaded
 
 T = TypeVar("T")
+# Work that nobody waits for yields to all other.
+_NICE = 10
 # How long work that nobody waits for looks away while all threads are taken.
 _PAUSE = 0.002
 
@@ -114,6 +117,8 @@ class Unseen:
         self._thread.join()
 
     def _work(self) -> None:
+        nice = min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
         while (found := self._waiting.get()) is not None:
             work, size = found
             while self._lane.held >= self._lane.workers and not self._ends:

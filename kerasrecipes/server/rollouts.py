@@ -1,7 +1,7 @@
 """Candidates that are tried beside the version in use: who answers, and who is asked unseen."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ from kerasrecipes.server.trial import (
 
 _SERVER = "kerasrecipes serve"
 _UNUSABLE = (KerasRecipesError, OSError, ValueError)
+# Share of the pairs that are asked again for their times, where no caller gets the candidate.
+_TIMED = 0.25
 # What waits to be compared.
 MOST_WAITING, MOST_BYTES = 1000, 1 << 26
 
@@ -98,6 +100,7 @@ class Rollouts:
         def work() -> None:
             mine, other = seen_of(found, ms), trial.other(turn.served)
             theirs = asked_unseen(other, content) if turn.compare else None
+            self._time(trial, lambda one: asked_unseen(one, content))
             if self._see(trial, turn.served, mine, theirs) or self._for_review is None:
                 return
             pair = (mine, theirs) if turn.served is trial.champion else (theirs, mine)
@@ -130,6 +133,7 @@ class Rollouts:
                 theirs = [*computed_unseen(trial.other(turn.served), some)]
             for one, other in zip(mine, theirs, strict=True):
                 self._see(trial, turn.served, one, other)
+            self._time(trial, lambda one: computed_unseen(one, some)[0])
 
         self._unseen.add(work, some.nbytes if turn.compare else 0)
 
@@ -149,6 +153,20 @@ class Rollouts:
 
             self._unseen.add(work, 0)
 
+    def _time(self, trial: Trial, ask: Callable[[Served], Seen]) -> None:
+        """Now and then ask both one after the other, where nobody waits for the candidate.
+
+        An answer in the shadow and one that somebody waits for take different times by where they
+        are computed.
+        """
+        if trial.rollout.policy.percent or random.random() > _TIMED:
+            return
+        both = random.sample([trial.champion, trial.candidate], 2)
+        seen = {trial.side(one): ask(one) for one in both}
+        with trial.lock:
+            for side in (CHAMPION, CANDIDATE):
+                trial.judge.timed(side, seen[side])
+
     def _see(self, trial: Trial, served: Served, mine: Seen, theirs: Seen | None) -> bool:
         """Let a trial see an answer, and return whether the other version says the same."""
         side, judge, same = trial.side(served), trial.judge, True
@@ -156,9 +174,8 @@ class Rollouts:
             if theirs is None:
                 judge.answered(side, mine)
             else:
-                judge.timed(side, mine)
-                if not trial.rollout.policy.percent:
-                    judge.timed(CANDIDATE, theirs)
+                if trial.rollout.policy.percent:
+                    judge.timed(side, mine)
                 pair = (mine, theirs) if side == CHAMPION else (theirs, mine)
                 same = judge.pair(*pair)
             ends = trial.settle()

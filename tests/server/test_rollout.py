@@ -13,6 +13,7 @@ import kerasrecipes as kr
 from kerasrecipes.bundles.aliases import read_aliases
 from kerasrecipes.promotion.log import changing
 from kerasrecipes.rollout import RolloutPolicy, start_rollout
+from kerasrecipes.server import rollouts
 from kerasrecipes.server.lane import Lane, Unseen
 from kerasrecipes.server.models import Models
 from kerasrecipes.server.service import Service
@@ -137,6 +138,17 @@ def test_a_shadow_that_says_otherwise_is_taken_back_and_nobody_saw_it(serve, pho
     told = here.state()
     assert told["rollouts"] == [] and told["ready"]
     assert kr.rollout_status(here.folder).was_taken_back
+
+
+def test_a_slow_shadow_is_taken_back(serve, photos, monkeypatch):
+    monkeypatch.setattr(rollouts, "_TIMED", 1)
+    here = serve(percent=0)
+    here.answers(lambda scores: (time.sleep(0.03), scores)[1])
+    here.predict(photos, 2)
+    here.refresh()
+    entry = read_aliases(here.folder).entries[-1]
+    assert entry.action == "take back"
+    assert entry.why.startswith("latency: longer than 1.5 times the time is taken by a share of")
 
 
 def test_a_candidate_that_fails_harms_nobody(serve, photos):
