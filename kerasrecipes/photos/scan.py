@@ -46,6 +46,7 @@ def scan_photos(
     drop_small_classes: bool = False,
     for_training: bool = True,
     labels_from: str | Path | None = BESIDE,
+    fit: str | None = None,
 ) -> PhotoSet:
     """Find, read and check all photos of a folder or a table.
 
@@ -83,6 +84,8 @@ def scan_photos(
             `"beside"` for the one beside the photos, if there is one, that is `labels.csv` in a
             folder and `tiles.labels.csv` for a table `tiles.csv`; `None` to use none. It is said
             what of it was used.
+        fit: How photos of another shape fill the image size of a model, in place of what `policy`
+            says: its `resize`, `"stretch"`, `"letterbox"` or `"center_crop"`.
 
     Returns:
         The photos in a stable order, with what was excluded and why.
@@ -98,6 +101,7 @@ def scan_photos(
         raise ValueError(
             f"`max_unreadable_fraction` must be from 0 to 1, got {max_unreadable_fraction!r}."
         )
+    policy = policy if fit is None else replace(policy, resize=fit)
     root = Path(os.path.abspath(source))
     candidates, excluded, ignored, found = _list_photos(root, Asked(label, labels, value), group_by)
     order = in_order(classes, found.class_names, found.target, map(_said, candidates))

@@ -17,6 +17,7 @@ from kerasrecipes.explaining.heatmap import Heatmap
 from kerasrecipes.explaining.pointing import PointingGame
 from kerasrecipes.files import complete_file, told_plainly
 from kerasrecipes.photos.decoding.decode import decode_photo, decode_upright
+from kerasrecipes.photos.decoding.fit import STRETCH
 from kerasrecipes.photos.decoding.masks import read_mask
 from kerasrecipes.photos.modality import MODALITY, policy_of
 
@@ -111,7 +112,8 @@ class Explainer:
         Raises:
             DataError: If nothing is marked, or a photo or mask cannot be read.
         """
-        masks = [read_mask(photo) for photo in photos.photos]
+        (height, width), policy = self._maps.input_shape[:2], policy_of(self.input)
+        masks = [read_mask(photo, (height, width), policy) for photo in photos.photos]
         marked = [i for i, mask in enumerate(masks) if mask is not None and mask.any()]
         if not marked:
             raise DataError(
@@ -123,7 +125,6 @@ class Explainer:
         # A bare model knows its classes by their numbers.
         of = labels if self.class_names else chosen.labels.tolist()
         peaks = [found.peak for found in self.explain_all(chosen, of)]
-        height, width = self._maps.input_shape[:2]
         return PointingGame.of(
             [((row + 0.5) / height, (column + 0.5) / width) for row, column in peaks],
             [mask for mask in masks if mask is not None and mask.any()],
@@ -262,11 +263,14 @@ def _written(
         drawn.add(name)
         try:
             found = explainer.explain(photo, of)
-            own = decode_upright(photo, policy)
+            # A map of a photo that was not stretched is not one of the whole photo as it is.
+            stretched = policy.resize == STRETCH
+            own = decode_upright(photo, policy) if stretched else None
         except DataError as error:
             yield photo, None, error
             continue
-        own.thumbnail((_LARGEST, _LARGEST))
+        if own is not None:
+            own.thumbnail((_LARGEST, _LARGEST))
         picture = to / f"{name}.png"
         with told_plainly(picture):
             picture.parent.mkdir(parents=True, exist_ok=True)

@@ -73,9 +73,9 @@ def write_starter(
 
     Raises:
         ValueError: If the language or the export is unknown.
-        DataError: If the model does not take photos, gives embeddings, or has a rule for what it
-            answers, the file says what it decides, the bundle has no verified `.tflite` export, or
-            the folder is not empty.
+        DataError: If the model does not take photos, or not stretched, gives embeddings, or has a
+            rule for what it answers, the file says what it decides, the bundle has no verified
+            `.tflite` export, or the folder is not empty.
         IntegrityError: If a file of the bundle changed.
         OSError: If nothing can be written there.
     """
@@ -145,6 +145,11 @@ def _check_answers(bundle: "BundleFolder") -> None:
         raise DataError(
             f"A starter prepares photos, and this model takes {modality}. Ask its exported file by "
             "kerasrecipes.Predictor, which needs no tensorflow."
+        )
+    if (how := policy_of(bundle.input).resize) != "stretch":
+        raise DataError(
+            f"A starter stretches photos to the model's size, and this model has them by {how!r}. "
+            "Ask its exported file by kerasrecipes.Predictor, or a server, which fit them so."
         )
     if task not in _WORDS:
         told = " or ".join(dict.fromkeys(numbers for numbers, _ in _WORDS.values()))

@@ -15,6 +15,12 @@ def _ways() -> Iterable[str]:
     return ("auto", "random", "group", "time")
 
 
+def _fits() -> Iterable[str]:
+    from kerasrecipes.photos.decoding.fit import FITS
+
+    return FITS
+
+
 @dataclass(frozen=True, kw_only=True)
 class Names(Kind):
     """A name, or several.
@@ -86,9 +92,10 @@ SPLIT_ROWS = (
             or_else=lambda: (Path,),
         ),
     ),
+    Setting("fit", GROUP, Choice(optional=True, names=_fits, see="kerasrecipes.DecodePolicy")),
 )
-# What is decided about single examples can be said of photos alone so far.
-_COMMON_ROWS = tuple(row for row in SPLIT_ROWS if row.name != "labels_from")
+# What can be said of photos alone: what is decided about single ones, and how they are fitted.
+_COMMON_ROWS = tuple(row for row in SPLIT_ROWS if row.name not in {"labels_from", "fit"})
 TEXT_SPLIT_ROWS = (Setting("text", GROUP, _column("the texts")), *_COMMON_ROWS)
 _STEPS = Number(optional=True, low=1, high=2**31, whole=True)
 SIGNAL_SPLIT_ROWS = (

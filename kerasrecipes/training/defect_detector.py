@@ -180,6 +180,7 @@ class DefectDetector(ImageClassifier):
 
         fitted = self._fitted("model_")
         check_examples(examples=examples)
+        examples = self._as_fitted(examples)
         score, places = fitted.others
         asked = keras.Model(fitted.model.input, fitted.model.outputs[1:])
         scores, maps = answers_by_output(asked, examples)

@@ -61,6 +61,7 @@ def fine_tune_images(
     seed: int = 0,
     drop_small_classes: bool = False,
     labels_from: str | Path | None = "beside",
+    fit: str | None = None,
     fail_on_leak: bool = False,
     callbacks: Sequence[Any] = (),
     verbose: bool = True,
@@ -89,6 +90,8 @@ def fine_tune_images(
         drop_small_classes: Leave classes with fewer than 2 readable photos out; see
             `scan_photos`.
         labels_from: What people decided about single photos; see `scan_photos`.
+        fit: How photos of another shape fill the image size: `"stretch"`, which is usual,
+            `"letterbox"` or `"center_crop"`; see `DecodePolicy`. The model keeps it.
         fail_on_leak: Raise if the same photo, or part, is on two sides of the split.
         callbacks: Further callbacks, as in `ImageClassifier.fit`.
         verbose: Whether to print findings and progress.
@@ -117,7 +120,7 @@ def fine_tune_images(
     return fine_tune(
         recipe(backbone, augment=augment, seed=seed, **with_epochs(epochs, settings)),
         photos,
-        {**columns, **how, **decided, **shares},
+        {**columns, **how, **decided, "fit": fit, **shares},
         to, tools, fail_on_leak=fail_on_leak, callbacks=callbacks, run_folder=run_folder,
         resume=resume,
     )  # fmt: skip

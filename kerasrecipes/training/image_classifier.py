@@ -1,11 +1,14 @@
 """The recipe for photos with one label each."""
 
-from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import ClassVar, cast
 
 from kerasrecipes.arguments import named
 from kerasrecipes.backbones.spec import BackboneSpec
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.photos.augment import Augmentation
+from kerasrecipes.photos.modality import policy_of
+from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.training.recipe import Recipe
@@ -56,6 +59,12 @@ class ImageClassifier(Recipe):
     def view_count(self) -> int:
         """How many views of each training photo there are."""
         return self.views
+
+    def _as_fitted(self, examples: Examples) -> PhotoSet:
+        """Return photos that are fitted into the image size as those of training were."""
+        photos, fitted = cast(PhotoSet, examples), policy_of(self.fitted_.input)
+        policy = replace(photos.policy, resize=fitted.resize, fill=fitted.fill)
+        return replace(photos, policy=policy)
 
 
 NAMES = ("ImageClassifier",)

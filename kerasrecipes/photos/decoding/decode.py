@@ -16,6 +16,7 @@ import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.photos.decoding.fit import fitted
 from kerasrecipes.photos.decoding.pixels import open_photo, with_rgb
 from kerasrecipes.photos.decoding.policy import RESAMPLING, DecodePolicy
 
@@ -49,8 +50,12 @@ def decode_photo(
     Raises:
         DataError: If the file is no photo, is damaged, or does not fit the policy.
     """
-    size, how = _checked_size(image_size), RESAMPLING[policy.interpolation]
-    return _decoded(photo, policy, name, lambda rgb: np.array(rgb.resize(size, how)))
+    size, resampling = _checked_size(image_size), RESAMPLING[policy.interpolation]
+
+    def used(rgb: "Image.Image") -> np.ndarray:
+        return np.array(fitted(rgb, size, policy.resize, resampling, policy.fill))
+
+    return _decoded(photo, policy, name, used)
 
 
 def decode_upright(
@@ -152,7 +157,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _checked_size(image_size: tuple[int, int]) -> tuple[int, int]:
-    """Turn our `(height, width)` into Pillow's `(width, height)`."""
+    """Return `(height, width)` as whole numbers."""
     try:
         height, width = (int(side) for side in image_size)
     except (TypeError, ValueError):
@@ -161,4 +166,4 @@ def _checked_size(image_size: tuple[int, int]) -> tuple[int, int]:
         raise ValueError(
             f"`image_size` must be (height, width), two positive integers, got {image_size!r}."
         )
-    return width, height
+    return height, width

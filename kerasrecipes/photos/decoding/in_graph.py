@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.photos.decoding.fit import STRETCH, cut_and_spread
 from kerasrecipes.photos.decoding.graph_headers import around_jpeg, around_png
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 
@@ -80,8 +81,31 @@ def _decode(data: "tf.Tensor", size: tuple[int, int], policy: DecodePolicy) -> "
     known = tf.debugging.Assert(is_jpeg | is_png, ["photo_bytes must be a JPEG or PNG file"])
     with _after([known]):
         pixels = tf.cond(is_jpeg, lambda: _jpeg(data, policy), lambda: _png(data, policy))
-    resized = tf.image.resize(pixels, size, policy.interpolation, antialias=True)
-    return tf.ensure_shape(_uint8(resized), (*size, 3))
+    return tf.ensure_shape(_fitted(pixels, size, policy), (*size, 3))
+
+
+def _fitted(pixels: "tf.Tensor", size: tuple[int, int], policy: DecodePolicy) -> "tf.Tensor":
+    """Do what `fit.fitted` does."""
+    import tensorflow as tf
+
+    how = policy.resize
+    if how == STRETCH:
+        return _uint8(tf.image.resize(pixels, size, policy.interpolation, antialias=True))
+    # Products of sides do not fit into 32 bits.
+    height, width = tf.unstack(tf.shape(pixels, tf.int64)[:2], num=2)
+    whole = tuple(tf.constant(side, tf.int64) for side in size)
+    cut, spread = cut_and_spread(how, (height, width), whole, tf.minimum, tf.maximum)
+    top, left = (height - cut[0]) // 2, (width - cut[1]) // 2
+    pixels = pixels[top : top + cut[0], left : left + cut[1]]
+    resized = tf.image.resize(
+        pixels, tf.cast(tf.stack(spread), tf.int32), policy.interpolation, antialias=True
+    )
+    free = [(side - taken) for side, taken in zip(whole, spread, strict=True)]
+    around = [[one // 2, one - one // 2] for one in free]
+    # Padding is with zeros: what is not the bars' colour is told by its distance from it.
+    fill = tf.constant(policy.fill, tf.int32)
+    apart = tf.pad(tf.cast(_uint8(resized), tf.int32) - fill, [*around, [0, 0]])
+    return tf.cast(apart + fill, tf.uint8)
 
 
 def _jpeg(data: "tf.Tensor", policy: DecodePolicy) -> "tf.Tensor":

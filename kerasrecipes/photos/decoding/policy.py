@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, fields
 from PIL import Image
 
 from kerasrecipes.arguments import named
-from kerasrecipes.errors import DataError, did_you_mean, listed, unknown_name
+from kerasrecipes.errors import DataError, NoEffectError, did_you_mean, listed, unknown_name
+from kerasrecipes.photos.decoding.fit import FITS, LETTERBOX, STRETCH
 
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -29,10 +30,13 @@ class DecodePolicy:
         max_pixels: Larger photos are refused, judged by their header, before decoding.
         min_side: Photos with a shorter side are refused.
         interpolation: `"bilinear"` or `"bicubic"`, both antialiased as Pillow does it.
-        resize: `"stretch"`: the whole photo, whatever its shape, fills the image size.
+        resize: How a photo of another shape fills the image size: `"stretch"`, the whole photo,
+            squeezed; `"letterbox"`, the whole photo in its own shape, between bars of the colour
+            `fill`; `"center_crop"`, its middle alone, in its own shape.
+        fill: RGB colour, 0 to 255, of the bars of a letterbox.
 
     Raises:
-        ValueError: If a value is not legal.
+        ValueError: If a value is not legal, or `fill` would have no effect.
 
     Example:
         >>> DecodePolicy.from_dict(DecodePolicy(max_16bit=4095).to_dict()).max_16bit
@@ -44,13 +48,15 @@ class DecodePolicy:
     max_pixels: int = 89_000_000
     min_side: int = 8
     interpolation: str = "bilinear"
-    resize: str = "stretch"
+    resize: str = STRETCH
+    fill: tuple[int, int, int] = (128, 128, 128)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "background", tuple(self.background))
-        colour = self.background
-        if len(colour) != 3 or not all(_is_int(c) and 0 <= c <= 255 for c in colour):
-            raise ValueError(f"`background` must be three integers 0 to 255, got {colour!r}.")
+        for name in ("background", "fill"):
+            colour = tuple(getattr(self, name))
+            object.__setattr__(self, name, colour)
+            if len(colour) != 3 or not all(_is_int(c) and 0 <= c <= 255 for c in colour):
+                raise ValueError(f"`{name}` must be three integers 0 to 255, got {colour!r}.")
         if not (_is_int(self.max_16bit) and 256 <= self.max_16bit < 2**31):
             raise ValueError(
                 f"`max_16bit` must be an integer from 256 to 2147483647, got {self.max_16bit!r}. "
@@ -63,12 +69,20 @@ class DecodePolicy:
                 )
         if self.interpolation not in RESAMPLING:
             raise unknown_name("interpolation", self.interpolation, RESAMPLING, "DecodePolicy")
-        if self.resize != "stretch":
-            raise unknown_name("resize", self.resize, ["stretch"], "DecodePolicy")
+        if self.resize not in FITS:
+            raise unknown_name("resize", self.resize, FITS, "DecodePolicy")
+        if self.resize != LETTERBOX and self.fill != type(self).fill:
+            raise NoEffectError(
+                f"`fill` would have no effect with resize={self.resize!r}, which leaves no bars. "
+                "Leave it out, or pass resize='letterbox'."
+            )
 
     def to_dict(self) -> dict:
         """Return the policy as plain values for JSON."""
-        return {**asdict(self), "background": list(self.background)}
+        told = {**asdict(self), "background": list(self.background), "fill": list(self.fill)}
+        if self.resize != LETTERBOX:
+            del told["fill"]
+        return told
 
     @classmethod
     def from_dict(cls, values: dict) -> "DecodePolicy":
