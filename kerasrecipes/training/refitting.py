@@ -158,7 +158,7 @@ def fit_photos(recipe: "Recipe", argument: str, given: Examples | None) -> Examp
             f"scan_photos or split_photos, not {printable(repr(photos))[:60]}."
         )
     refuse_tested(recipe.seen_, **{argument: photos})
-    return photos
+    return recipe._as_fitted(photos)
 
 
 def checked_sides(recipe: "Recipe", train: Examples, val: Examples) -> "DataReport":
