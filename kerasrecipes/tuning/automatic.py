@@ -241,9 +241,11 @@ class _Steps:
         self._write()
         return value
 
-    def forget(self, name: str) -> None:
-        """Let a step be taken again by the same call with more minutes."""
-        self.done = [step for step in self.done if step.name != name]
+    def break_off(self, name: str) -> None:
+        """Let a step be taken again by the same call with more minutes; its time counts."""
+        for step in self.done:
+            if step.name == name:
+                step.name = f"{name}, broken off"
         self._write()
 
     def _write(self) -> None:
@@ -281,7 +283,7 @@ class _Way:
         if self.stopped:
             raise KeyboardInterrupt
         if folder is None:
-            self.steps.forget("train")
+            self.steps.break_off("train")
             raise DataError(
                 f"{self.steps.minutes:g} minutes were over before there was a model. Pass more "
                 "`minutes`, fewer photos, or one small backbone."
@@ -292,8 +294,11 @@ class _Way:
         return Automatic(done, minutes, Path(folder), small and Path(small), message)
 
     def _unreached(self) -> str:
-        self.steps.forget("optimize")
-        return "The minutes were over before a file was known to keep to the limits. Pass more."
+        self.steps.break_off("optimize")
+        return (
+            "The minutes were over before a file was known to keep to the limits. The same call "
+            "with more goes on, where a run folder is named."
+        )
 
     def _split(self) -> tuple[PhotoSet, PhotoSet, PhotoSet]:
         return split_photos(self.photos, split_by=self.split_by, seed=self.seed)
@@ -360,6 +365,8 @@ class _Way:
             max_latency_ms=self.limits.max_latency_ms, run_folder=self.steps.inside("optimize"),
         )  # fmt: skip
         say(str(done))
+        if done.bundle is None and until.passed:
+            return None, f"broken off. {done.result.message}"
         if done.bundle is None:
             return (None, done.result.message), "no file keeps to the limits"
         told = f", {_in_short(done.evaluation)}" if done.evaluation is not None else ""
