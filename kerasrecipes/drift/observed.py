@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -56,6 +57,8 @@ class Observed:
 
 # From inputs, some at a time, to their features and answers.
 Runner = Callable[[np.ndarray], Sequence[np.ndarray]]
+# A model is asked on validation, on the test and for its profile, and compiled once for all.
+_RUNNERS: "WeakKeyDictionary[keras.Model, Runner]" = WeakKeyDictionary()
 
 
 def observe(model: "keras.Model", examples: Examples, modality: Modality) -> Observed:
@@ -84,7 +87,10 @@ def keras_runner(model: "keras.Model") -> Runner:
     """Return what asks a Keras model of one input and one output for features and answers."""
     import keras
 
-    return batch_runner(keras.Model(model.input, [features_of(model), model.outputs[0]]))
+    if model not in _RUNNERS:
+        both = keras.Model(model.input, [features_of(model), model.outputs[0]])
+        _RUNNERS[model] = batch_runner(both)
+    return _RUNNERS[model]
 
 
 def observe_inputs(

@@ -11,6 +11,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.environment import silenced
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.statistics.tables import Table
+from kerasrecipes.surgery.converter import tflite_converter
 from kerasrecipes.surgery.multiply_adds import count_multiply_adds
 
 if TYPE_CHECKING:
@@ -133,7 +134,6 @@ def sparse_bytes(model: "keras.Model") -> int:
     """
     import tensorflow as tf
 
-    with silenced():
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    with silenced(), tflite_converter(model) as converter:
         converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
         return len(converter.convert())

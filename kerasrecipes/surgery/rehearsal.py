@@ -14,6 +14,7 @@ from kerasrecipes.environment import silenced
 from kerasrecipes.errors import listed, printable
 from kerasrecipes.files import TemporaryFolder
 from kerasrecipes.keras_private import find_global_generator, nodes_in_order, put_global_generator
+from kerasrecipes.surgery.converter import tflite_converter
 from kerasrecipes.surgery.rebuilding import as_functional, is_functional, reason_and_remedy
 from kerasrecipes.surgery.refusals import why_refused
 
@@ -191,14 +192,12 @@ def _conversion_fault(model: "keras.Model") -> str:
 
     if keras.backend.backend() != "tensorflow":
         return ""
-    import tensorflow as tf
 
     try:
         with silenced(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            converter = tf.lite.TFLiteConverter.from_keras_model(model)
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-            converter.convert()
+            with tflite_converter(model) as converter:
+                converter.convert()
     except Exception as error:  # the converter raises its own and built-in types
         return why_refused(error, model)
     return ""

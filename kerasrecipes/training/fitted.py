@@ -13,7 +13,7 @@ from kerasrecipes.data.inference import time_single
 from kerasrecipes.data.modality import get_modality
 from kerasrecipes.data.seen import on_side, remember_seen, with_seen
 from kerasrecipes.data.specs import ModelInput, OutputSpec
-from kerasrecipes.drift.observed import Observed, observe
+from kerasrecipes.drift.observed import Observed, keras_runner, observe
 from kerasrecipes.drift.ordinary import with_windows
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.engine.schedule import UnfreezeSchedule
@@ -347,7 +347,7 @@ def measure(
         answers,
         known,
         groups=examples.groups,
-        latency_ms=time_single(model),
+        latency_ms=time_single(model, keras_runner(model)),
         seed=seed,
     )
     if known is not output:

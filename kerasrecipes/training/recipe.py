@@ -147,10 +147,10 @@ class Recipe(EngineSettings, ForItsData, Fittable):
             OSError: If nothing can be written in the run folder.
             KeyboardInterrupt: If interrupted before there was anything to keep.
         """
-        check_examples(train=train, val=val)
         judged = judge_recipe(self)
         used = check_callbacks(callbacks, self)
         run = as_run_folder(run_folder, resume)
+        check_examples(train=train, val=val)
         return self._fit(judged, train, val, callbacks=used, run=run)
 
     def _fit(

@@ -43,7 +43,7 @@ ROOMS = {
     "file_budget": Room(libraries="numpy", later_libraries="h5py keras"),
     "records": Room(libraries="pydantic"),
     "keras_private": Room(later_libraries="keras"),
-    "environment": Room(later_libraries="keras tensorflow"),
+    "environment": Room(later_libraries="keras tensorflow threadpoolctl"),
     "templates": Room(),
     "statistics": Room(libraries="numpy", later_libraries="scipy"),
     "data": Room(

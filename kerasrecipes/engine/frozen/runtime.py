@@ -11,6 +11,7 @@ from kerasrecipes.console import say
 from kerasrecipes.data.inference import batch_runner
 from kerasrecipes.environment import silenced
 from kerasrecipes.errors import first_line
+from kerasrecipes.surgery.converter import tflite_converter
 
 if TYPE_CHECKING:
     import keras
@@ -79,12 +80,11 @@ def _tell(frozen: "keras.Model", reason: str) -> None:
 
 
 def _litert_engine(frozen: "keras.Model", threads: int) -> Engine:
-    import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(frozen)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    interpreter = Interpreter(model_content=converter.convert(), num_threads=threads)
+    with tflite_converter(frozen) as converter:
+        content = converter.convert()
+    interpreter = Interpreter(model_content=content, num_threads=threads)
     interpreter.allocate_tensors()
     (given,) = interpreter.get_input_details()
     returned = interpreter.get_output_details()

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -19,6 +18,7 @@ from kerasrecipes.export.tflite.graph import (
 )
 from kerasrecipes.export.tflite.layers import output_tensors
 from kerasrecipes.heads.pooled import LEARNED_POOLS
+from kerasrecipes.surgery.converter import tflite_converter
 from kerasrecipes.surgery.refusals import why_refused
 
 if TYPE_CHECKING:
@@ -70,17 +70,19 @@ def convert(
     kept = frozenset(keep_float)
     if calibrated:
         model = correct_biases(model, photos, kept)
-    converter = tf.lite.TFLiteConverter.from_keras_model(_one_input(model, contract))
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if quantization not in {"float32", "int4"}:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if quantization == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    run = converter.convert
-    if calibrated:
-        converter.representative_dataset = lambda: _batches(photos)
-        others = [one.name for one in contract.outputs[1:] if not one.decides]
-        run = partial(_int8, converter, kept, others)
+    others = [one.name for one in contract.outputs[1:] if not one.decides]
+
+    def run() -> bytes:
+        with tflite_converter(_one_input(model, contract)) as converter:
+            if quantization not in {"float32", "int4"}:
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            if quantization == "float16":
+                converter.target_spec.supported_types = [tf.float16]
+            if not calibrated:
+                return cast("bytes", converter.convert())
+            converter.representative_dataset = lambda: _batches(photos)
+            return _int8(converter, kept, others)
+
     content = with_plain_errors(run, model)
     if quantization == "int4":
         return round_weights_to_four_bits(content, keep_int8 or (), kept)
@@ -124,9 +126,6 @@ def _one_input(model: "keras.Model", contract: "Contract") -> "keras.Model":
     """Wrap the model so that one input goes in, as a file takes it, and answers come out by name.
 
     What is derived from the input inside the model becomes an input, too, where clients give it.
-
-    The converter gets a Keras model, not a concrete function: for Keras 3 models those convert to
-    a file without weights.
     """
     import keras
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kerasrecipes.data.examples import CLASS
+from kerasrecipes.environment import one_thread
 from kerasrecipes.evaluation.calibration import fitted_temperature
 from kerasrecipes.training.linear.depths import DepthFeatures
 from kerasrecipes.training.linear.folds import Folds
@@ -126,7 +127,8 @@ class Choice:
         """Return the kernel and the bias of one regression; see `solve`."""
         scaled = trial.candidate.scaled(features)
         fit = fitter(self.target, scaled.rows, targets, weights, exact=True)
-        return scaled.back(*fit(trial.strength))
+        with one_thread():
+            return scaled.back(*fit(trial.strength))
 
     def taking(self, trials: Sequence[Trial]) -> "Choice":
         """Return the same, but for what is taken."""
@@ -168,7 +170,8 @@ def choose_linear(
         reason = "the usual one, since no example could be judged by others"
         return Choice((), (usual,), reason, judged, np.empty((0, 0)), np.nan, target)
     bench = _Bench(features, targets, weights, folds, judged, target)
-    trials = sorted((bench.tried(one) for one in candidates), key=lambda trial: trial.loss)
+    with one_thread():
+        trials = sorted((bench.tried(one) for one in candidates), key=lambda trial: trial.loss)
     taken, scores, reason = bench.taken(trials)
     temperature = 1.0
     if target == CLASS:
