@@ -137,7 +137,10 @@ def test_errors_speak_of_options_by_their_names(kr, photos, tmp_path):
     named = {f"--{name.replace('_', '-')}" for name in OPTIONS if name.isidentifier()}
     # Flags, a file where Python takes a matrix, and what `serve` alone has; any other would need no
     # other name.
-    serving = {"--batch", "--batch-delay-ms", "--host", "--keys", "--max-body-mb", "--without-keys"}
+    serving = {
+        "--batch", "--batch-delay-ms", "--host", "--keep-photos", "--keys", "--max-body-mb",
+        "--review-queue", "--without-keys",
+    }  # fmt: skip
     assert named & options == {"--resume", "--leave-out-seen", "--costs", *serving}
     to = ("--to", tmp_path / "new", *QUICK)
     (tmp_path / "run").mkdir()
