@@ -8,6 +8,7 @@ import pytest
 
 import kerasrecipes as kr
 from kerasrecipes.settings.written.recipe_file import RecipeFile
+from kerasrecipes.training.linear import folds
 from kerasrecipes.training.linear.depths import DepthFeatures
 from kerasrecipes.tuning import heads, space as spaces, tuning
 from kerasrecipes.tuning.heads import HeadBench
@@ -34,6 +35,7 @@ def quick():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heads, "depth_features", features)
+        patch.setattr(folds, "MOST_REPEATS", 1)
         patch.setattr(spaces, "DEPTHS", (1,))
         patch.setattr(tuning, "head_space", lambda *_: {"depths": (None, 1)})
         yield
