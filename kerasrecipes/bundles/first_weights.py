@@ -5,6 +5,7 @@ from typing import Any
 
 from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.bundles.versions import is_bundle, version_folder
+from kerasrecipes.errors import DataError, printable
 
 _OF_A_CATALOGUE = ("default", "imagenet")
 
@@ -23,7 +24,11 @@ def weights_file(weights: str | Path | None) -> str | Path | None:
     path = Path(weights)
     name, at, _ = path.name.partition("@")
     if path.is_dir() or (name and at and path.with_name(name).is_dir() and not path.exists()):
-        return version_folder(path) / "model.keras"
+        try:
+            return version_folder(path) / "model.keras"
+        except DataError as error:
+            told = printable(str(weights))
+            raise DataError(f"`weights='{told}'` is a folder without weights: {error}") from None
     return weights
 
 

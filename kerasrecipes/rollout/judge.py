@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -189,11 +189,11 @@ class Judge:
 
     policy: RolloutPolicy
     class_names: tuple[str, ...]
-    known: dict[str, Evidence] = field(init=False)
 
     def __post_init__(self) -> None:
         self.guards = guards_of(self.policy, len(self.class_names))
         self.places = {name: k for k, name in enumerate(self.class_names[:MOST_CLASSES])}
+        # What is known by each guard.
         self.known = {one.name: Evidence.none(one.width) for one in self.guards}
         self._waiting: dict[str, list[float | np.ndarray]] = {one.name: [] for one in self.guards}
         self._recent: dict[str, _Recent] = {}

@@ -27,6 +27,8 @@ class Trial:
         judge: What is known.
         fresh: What others do not know yet.
         over: Why the candidate answers no more; empty while it does.
+        lock: Who looks at what is known holds it.
+        waiting: How many answers were seen since they were last bet on.
     """
 
     rollout: Rollout
@@ -112,6 +114,7 @@ def asked_unseen(served: Served, content: bytes) -> Seen:
 
 
 def computed_unseen(served: Served, examples: np.ndarray) -> list[Seen]:
+    """Ask a version about a batch of tensors; whatever it does, nobody waits for it."""
     started = time.perf_counter()
     try:
         answers = served.predictor.model(examples)
@@ -124,5 +127,6 @@ def computed_unseen(served: Served, examples: np.ndarray) -> list[Seen]:
 def read_rows(
     served: Served, answers: Mapping[str, np.ndarray], count: int, ms: float
 ) -> list[Seen]:
+    """Return what is compared of each row of a batch of answers, which took `ms` a row."""
     rows = [{name: found[k : k + 1] for name, found in answers.items()} for k in range(count)]
     return [seen_of(served.predictor.read(row), ms) for row in rows]
