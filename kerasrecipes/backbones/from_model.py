@@ -11,6 +11,7 @@ from kerasrecipes.backbones.weights_files import reason_of
 from kerasrecipes.data.seen import seen_by
 from kerasrecipes.errors import listed, printable, unknown_name
 from kerasrecipes.keras_private import nodes_in_order, parts_of
+from kerasrecipes.surgery.converting.rehearsal import rehearse
 from kerasrecipes.surgery.graph import TAKEN, blocks_from_graph, find_cuts, model_name, not_ours
 from kerasrecipes.surgery.model_config import check_calls
 from kerasrecipes.surgery.rebuilding import (
@@ -21,7 +22,6 @@ from kerasrecipes.surgery.rebuilding import (
     rebuild,
     single_precision,
 )
-from kerasrecipes.surgery.rehearsal import rehearse
 
 if TYPE_CHECKING:
     import keras

@@ -11,7 +11,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.environment import silenced
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.statistics.tables import Table
-from kerasrecipes.surgery.converter import tflite_converter
+from kerasrecipes.surgery.converting.converter import tflite_converter
 from kerasrecipes.surgery.multiply_adds import count_multiply_adds
 
 if TYPE_CHECKING:

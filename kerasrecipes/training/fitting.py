@@ -37,7 +37,7 @@ from kerasrecipes.settings.model_checks import check_branches, check_open_norms,
 from kerasrecipes.settings.written.recipe_file import recipe_text
 from kerasrecipes.surgery.adapters import AdaptedModel, add_adapter
 from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
-from kerasrecipes.surgery.rehearsal import rehearse
+from kerasrecipes.surgery.converting.rehearsal import rehearse
 from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.surgery.stochastic_depth import residual_branches
 from kerasrecipes.training.fitted import Fitted

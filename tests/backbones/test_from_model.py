@@ -17,8 +17,8 @@ from kerasrecipes.heads.pooled import POOLINGS
 from kerasrecipes.novelty.detector import Novelty
 from kerasrecipes.surgery.adapters import Bottleneck, add_adapter
 from kerasrecipes.surgery.batch_norm import reestimate_batch_norm
+from kerasrecipes.surgery.converting.rehearsal import _TRIED, rehearse
 from kerasrecipes.surgery.graph import TAKEN, not_ours
-from kerasrecipes.surgery.rehearsal import _TRIED, rehearse
 from kerasrecipes.training.distillation import Distillation
 from kerasrecipes.training.linear.depths import features_at
 

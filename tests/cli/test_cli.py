@@ -365,8 +365,9 @@ def test_ctrl_c_before_there_is_anything_to_keep(kr, photos, tmp_path, monkeypat
 
     from kerasrecipes.training import fine_tune
 
-    tools = replace(fine_tune.PHOTO_TOOLS, check=interrupted)
-    monkeypatch.setattr(fine_tune, "PHOTO_TOOLS", tools)
+    recipe, tools = fine_tune._FOR_PHOTOS["ImageClassifier"]
+    tools = replace(tools, check=interrupted)
+    monkeypatch.setitem(fine_tune._FOR_PHOTOS, "ImageClassifier", (recipe, tools))
     code, _, err = kr("train", photos, "--to", tmp_path / "m", *QUICK)
     assert code == 130 and "Interrupted; nothing was saved." in err
     assert not (tmp_path / "m").exists()
@@ -446,7 +447,7 @@ def test_every_command_with_photos_takes_the_columns_of_a_table():
     }
     # These want photos without answers, or have them from a file of gates.
     assert set(options) - asking == {"predict", "drift", "explain", "check"}
-    assert len(asking) == 18
+    assert len(asking) == 20
 
 
 def test_a_column_is_named_where_a_saved_model_is_judged(kr, model, photos, tmp_path):

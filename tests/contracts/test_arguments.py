@@ -161,10 +161,15 @@ def attempt(call, arguments):
     return None
 
 
+@pytest.fixture(scope="module")
+def registered():
+    """What every registry holds besides what the package has."""
+    return [one.added for one in gc.get_objects() if isinstance(one, Registry)]
+
+
 @pytest.fixture
-def forget():
+def forget(registered):
     """What takes back what calls registered; it is called at the end, too."""
-    registered = [one.added for one in gc.get_objects() if isinstance(one, Registry)]
     before = [(one, dict(one)) for one in (*registered, augment.AUGMENTATIONS)]
 
     def take_back():

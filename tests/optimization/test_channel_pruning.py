@@ -106,7 +106,7 @@ def check_exact(model, shape, **options):
 
 @pytest.mark.parametrize(
     "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES],
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.proof) for name in FAMILIES],
 )
 def test_channels_of_zeros_go_without_a_trace(name, float64):
     check_exact(with_head(name), (4, 32, 32, 3))

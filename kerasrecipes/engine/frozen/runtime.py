@@ -11,7 +11,7 @@ from kerasrecipes.console import say
 from kerasrecipes.data.inference import batch_runner
 from kerasrecipes.environment import silenced
 from kerasrecipes.errors import first_line
-from kerasrecipes.surgery.converter import tflite_converter
+from kerasrecipes.surgery.converting.converter import tflite_converter
 
 if TYPE_CHECKING:
     import keras

@@ -18,8 +18,8 @@ from kerasrecipes.export.tflite.graph import (
 )
 from kerasrecipes.export.tflite.layers import output_tensors
 from kerasrecipes.heads.pooled import LEARNED_POOLS
-from kerasrecipes.surgery.converter import tflite_converter
-from kerasrecipes.surgery.refusals import why_refused
+from kerasrecipes.surgery.converting.converter import tflite_converter
+from kerasrecipes.surgery.converting.refusals import why_refused
 
 if TYPE_CHECKING:
     import keras

@@ -23,7 +23,7 @@ from kerasrecipes.settings.judging import Judged
 from kerasrecipes.settings.model_checks import check_branches
 from kerasrecipes.statistics.clustered import clustered_error
 from kerasrecipes.statistics.intervals import z_of
-from kerasrecipes.surgery.rehearsal import rehearse
+from kerasrecipes.surgery.converting.rehearsal import rehearse
 from kerasrecipes.surgery.rematerialisation import check_blocks
 from kerasrecipes.surgery.stochastic_depth import residual_branches
 from kerasrecipes.training.fitted import Fitted, OutOfFold

@@ -14,9 +14,9 @@ from kerasrecipes.environment import silenced
 from kerasrecipes.errors import listed, printable
 from kerasrecipes.files import TemporaryFolder
 from kerasrecipes.keras_private import find_global_generator, nodes_in_order, put_global_generator
-from kerasrecipes.surgery.converter import tflite_converter
+from kerasrecipes.surgery.converting.converter import tflite_converter
+from kerasrecipes.surgery.converting.refusals import why_refused
 from kerasrecipes.surgery.rebuilding import as_functional, is_functional, reason_and_remedy
-from kerasrecipes.surgery.refusals import why_refused
 
 if TYPE_CHECKING:
     import keras
