@@ -70,7 +70,6 @@ def convert(
     kept = frozenset(keep_float)
     if calibrated:
         model = correct_biases(model, photos, kept)
-    others = [one.name for one in contract.outputs[1:] if not one.decides]
 
     def run() -> bytes:
         with tflite_converter(_one_input(model, contract)) as converter:
@@ -81,6 +80,7 @@ def convert(
             if not calibrated:
                 return cast("bytes", converter.convert())
             converter.representative_dataset = lambda: _batches(photos)
+            others = [one.name for one in contract.outputs[1:] if not one.decides]
             return _int8(converter, kept, others)
 
     content = with_plain_errors(run, model)

@@ -46,7 +46,9 @@ def tflite_converter(model: "keras.Model") -> Iterator["tf.lite.TFLiteConverter"
 
         kept = tf.Module()
         kept.answer = tf.function(constant, input_signature=given)
-        tf.saved_model.save(kept, str(folder), signatures={"serving_default": kept.answer})
+        # Those of activations refer to what is in the graph of the model alone.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(kept, str(folder), kept.answer, options)
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         yield converter
