@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -64,7 +65,8 @@ class Here:
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as one:
                 return [await one.request(*first, **more) for *first, more in asked]
 
-        found = asyncio.run(everything())
+        with ThreadPoolExecutor(1) as pool:  # a browser's loop may run in this thread
+            found = pool.submit(asyncio.run, everything()).result()
         while not self.service._unseen.idle:
             time.sleep(0.005)
         return found
@@ -78,8 +80,8 @@ class Here:
 
 
 @pytest.fixture
-def serve(folder, apart):
-    """Starts a rollout and a server; all of it outside of a browser's loop."""
+def serve(folder):
+    """Starts a rollout and a server."""
     running = []
 
     def begin(settings=None, **policy):
