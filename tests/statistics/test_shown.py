@@ -100,7 +100,7 @@ def test_whatever_prints_a_table_shows_one():
     texts = {one.__name__ for one in PUBLIC if "__str__" in vars(one)} - {"Shown"}
     assert texts <= {
         "BatchNormChange", "Estimate", "GradientCheck", "Latency", "LearningRateSuggestion",
-        "Prediction", "PrunedChannels", "RangeOutlier",
+        "Prediction", "PrunedChannels", "RangeOutlier", "Signed",
     }  # fmt: skip
 
 

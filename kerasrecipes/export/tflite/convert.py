@@ -17,7 +17,6 @@ from kerasrecipes.export.tflite.graph import (
     float_layers,
 )
 from kerasrecipes.export.tflite.layers import output_tensors
-from kerasrecipes.heads.pooled import LEARNED_POOLS
 from kerasrecipes.surgery.converting.converter import tflite_converter
 from kerasrecipes.surgery.converting.refusals import why_refused
 
@@ -155,6 +154,8 @@ def _int8(
     and saves next to nothing. Only TensorFlow's debugger can exempt single operators.
     """
     import tensorflow as tf
+
+    from kerasrecipes.heads.pooled import LEARNED_POOLS  # what runs files need not know of heads
 
     debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
     content = debugger.calibrated_model
