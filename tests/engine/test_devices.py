@@ -51,6 +51,7 @@ def test_two_devices_do_what_one_does(start_child, end_child, tmp_path, alone):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.proof
 def test_two_processes_do_what_one_does(start_child, end_child, tmp_path, alone):
     folders = [tmp_path / "0", tmp_path / "1"]
     children = []

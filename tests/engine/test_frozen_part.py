@@ -76,6 +76,7 @@ def fit(part_sets, quick_recipe, four_blocks):
     return run
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("cuts", "filled"),
     [

@@ -58,6 +58,7 @@ def losses(report):
     ]  # fmt: skip
 
 
+@pytest.mark.proof
 def test_the_outcome_is_that_of_whole_batches(part_sets, make, tmp_path, capsys, monkeypatch):
     begin = ExactCheckpoint.__init__
     monkeypatch.setattr(

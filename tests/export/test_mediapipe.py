@@ -47,7 +47,7 @@ def test_a_tiny_model_with_an_awkward_label(tiny, exported_once, tmp_path):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_a_trained_efficientnet_lite(saved_once, draw_part, tmp_path):
     """Photos of another size than the model's, in float32 and in int8."""
     shutil.copytree(saved_once.folder, tmp_path / "parts" / "1")

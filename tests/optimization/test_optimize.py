@@ -118,6 +118,7 @@ def test_no_bundle_is_left_whose_file_is_another_model(found, tmp_path, monkeypa
     assert not [path for path in (tmp_path / "small").iterdir() if path.name.isdigit()]
 
 
+@pytest.mark.proof
 def test_the_most_sensitive_layers_stay_in_float_where_rounding_costs(
     small_fitted, part_sets, tmp_path, monkeypatch
 ):
@@ -150,6 +151,7 @@ def test_the_most_sensitive_layers_stay_in_float_where_rounding_costs(
     assert again.candidates == found.candidates and "mixed" in again.recipes
 
 
+@pytest.mark.proof
 def test_a_student_is_tried_in_its_own_size(quick, small_fitted, part_sets, tmp_path, monkeypatch):
     import keras
 

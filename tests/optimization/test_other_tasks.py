@@ -52,6 +52,7 @@ def test_an_int8_file_of_numbers_answers_and_is_measured(measured, number_sets, 
     assert record.verification["task"] == "regression"
 
 
+@pytest.mark.proof
 def test_a_search_judges_by_the_error(measured, number_sets, tmp_path):
     train, val, _ = number_sets
     found = kr.optimize(measured, train, val, max_size_mb=10, max_drop=0.5, verbose=False)

@@ -86,7 +86,7 @@ FAMILIES = [*QUICK, "efficientnet_lite0", "efficientnet_v2_b0", "resnet50_v2"]
 
 @pytest.mark.parametrize(
     "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES],
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.proof) for name in FAMILIES],
 )
 def test_the_known_families_lose_half_of_their_arithmetic(name, part_sets, monkeypatch):
     import keras

@@ -74,6 +74,7 @@ def test_tiles_split_by_part_and_the_leak_of_a_random_split_shows(tiles):
     assert max(Counter(groups).values()) >= 6
 
 
+@pytest.mark.proof
 def test_5000_photos_are_scanned_and_checked_in_a_minute(tmp_path):
     rng = np.random.default_rng(0)
     base = [Image.fromarray(rng.integers(0, 255, (60, 80, 3)).astype(np.uint8)) for _ in range(50)]

@@ -66,6 +66,7 @@ def test_few_parts_are_covered_as_many_are(units, size, alike):
         assert lows / rounds < 0.06
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("units", [3, 5, 8, 20, 60])
 @pytest.mark.parametrize("alike", [0.1, 0.4, 0.9])
 def test_differences_of_few_parts_are_covered_as_those_of_many(units, alike):
