@@ -6,7 +6,7 @@ You get   saved_models/defects/<version>/ with a model that names defects and te
 Run       python detect_defects.py photos/      one folder per class, or good photos alone, or a
                                                 CSV with path,label and perhaps group or time
           python detect_defects.py              a demo on 2,624 photos of solar cells
-Expect    5 to 15 minutes for the demo on 2 cores, and a summary with intervals at the end.
+Expect    10 to 20 minutes for the demo on 2 cores, and a summary with intervals at the end.
 
 This file is yours: copy it, read it from top to bottom, change it.
 """
