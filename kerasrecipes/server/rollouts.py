@@ -92,10 +92,9 @@ class Rollouts:
             found: The answer.
             ms: How long it was computed, in milliseconds.
         """
-        trial = turn.trial
-        if trial is None or trial.over:
+        trial = self._counted(turn)
+        if trial is None:
             return
-        self._metrics.tried(turn.served.name, trial.side(turn.served))
 
         def work() -> None:
             mine, other = seen_of(found, ms), trial.other(turn.served)
@@ -109,6 +108,14 @@ class Rollouts:
 
         self._unseen.add(work, len(content) if turn.compare else 0)
 
+    def _counted(self, turn: Turn) -> Trial | None:
+        """Count an answer, and return the trial that it is part of; `None` if that is over."""
+        trial = turn.trial
+        if trial is None or trial.over:
+            return None
+        self._metrics.tried(turn.served.name, trial.side(turn.served))
+        return trial
+
     def inferred(
         self, turn: Turn, examples: np.ndarray, answers: Mapping[str, np.ndarray], ms: float
     ) -> None:
@@ -120,10 +127,9 @@ class Rollouts:
             answers: The answers.
             ms: How long they were computed, in milliseconds.
         """
-        trial = turn.trial
-        if trial is None or trial.over:
+        trial = self._counted(turn)
+        if trial is None:
             return
-        self._metrics.tried(turn.served.name, trial.side(turn.served))
         each, some = ms / len(examples), examples[:TOGETHER]
 
         def work() -> None:
