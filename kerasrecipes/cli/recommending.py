@@ -308,12 +308,11 @@ def auto(
 
     Exits with 3 if none does; the trained model is saved all the same, and the nearest named.
     """
+    from kerasrecipes.photos.scan import scan_photos
     from kerasrecipes.tuning.automatic import auto as made
 
     columns = as_asked(**{name: split[name] for name in ("label", "labels", "value", "classes")})
     how = {name: split[name] for name in ("group_by", "drop_small_classes")}
-    from kerasrecipes.photos.scan import scan_photos
-
     done = made(
         scan_photos(photos, **columns, **how),
         to,

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -300,11 +301,12 @@ class _Way:
             "with more goes on, where a run folder is named."
         )
 
-    def _split(self) -> tuple[PhotoSet, PhotoSet, PhotoSet]:
+    @cached_property
+    def _sides(self) -> tuple[PhotoSet, PhotoSet, PhotoSet]:
         return split_photos(self.photos, split_by=self.split_by, seed=self.seed)
 
     def _check(self, until: Deadline) -> tuple[Any, str]:
-        found = check_photos(*self._split())
+        found = check_photos(*self._sides)
         say(str(found))
         leaks = len(found.leaks)
         return True, f"{len(self.photos):,} photos, {leaks} leak{'' if leaks == 1 else 's'}"
@@ -350,7 +352,7 @@ class _Way:
         return found.recipe.get_config(), told
 
     def _train(self, recipe: ImageClassifier, until: Deadline) -> tuple[Any, str]:
-        train, val, test = self._split()
+        train, val, test = self._sides
         report = recipe.fit(train, val)
         result = recipe.evaluate(test)
         say(str(result))
