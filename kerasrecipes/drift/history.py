@@ -6,9 +6,9 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from kerasrecipes.data.database import told_of_database
 from kerasrecipes.drift.recent import SPANS
-from kerasrecipes.errors import DataError, disk_error, printable
-from kerasrecipes.files import told_plainly
+from kerasrecipes.errors import DataError, printable
 
 # Evidence that chance alone leaves behind now and then, at one look of ten or more.
 CALM = 10.0
@@ -97,18 +97,14 @@ class DriftHistory:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Give a connection whose changes are kept together, or not at all."""
-        try:
-            with closing(sqlite3.connect(self.path, timeout=30)) as connection, connection:
-                connection.execute(_TABLE.format(self._table))
-                yield connection
-        except sqlite3.Error as error:
-            if disk_error(error) is not None:
-                with told_plainly(self.path):
-                    raise
-            raise DataError(
-                f"'{printable(self.path)}' cannot be used as a history of looks: {error}. Restore "
-                "it from a copy, or name a new file."
-            ) from error
+        remedy = "Restore it from a copy, or name a new file."
+        with (
+            told_of_database(self.path, "as a history of looks", remedy),
+            closing(sqlite3.connect(self.path, timeout=30)) as connection,
+            connection,
+        ):
+            connection.execute(_TABLE.format(self._table))
+            yield connection
 
     def looks(self) -> list[Look]:
         """Return all looks, the first one first."""

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrecipes.errors import DataError, disk_error, printable
-from kerasrecipes.files import told_plainly
+from kerasrecipes.data.database import told_of_database
 from kerasrecipes.rollout.judge import Evidence
 
 _TABLES = """
@@ -34,21 +33,16 @@ class EvidenceFile:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(sqlite3.connect(self._path, timeout=10, isolation_level=None)) as sql:
-                for statement in _TABLES.split(";"):
-                    sql.execute(statement)
-                sql.execute("BEGIN IMMEDIATE")
-                yield sql
-                sql.execute("COMMIT")
-        except sqlite3.Error as error:
-            if disk_error(error) is not None:
-                with told_plainly(self._path):
-                    raise
-            raise DataError(
-                f"'{printable(self._path)}' cannot be used to remember what was seen: {error}. "
-                "Stop the rollout, remove the file, and start again."
-            ) from error
+        remedy = "Stop the rollout, remove the file, and start again."
+        with (
+            told_of_database(self._path, "to remember what was seen", remedy),
+            closing(sqlite3.connect(self._path, timeout=10, isolation_level=None)) as sql,
+        ):
+            for statement in _TABLES.split(";"):
+                sql.execute(statement)
+            sql.execute("BEGIN IMMEDIATE")
+            yield sql
+            sql.execute("COMMIT")
 
     def read(self, rollout: str, like: Mapping[str, Evidence]) -> dict[str, Evidence]:
         """Return what is known of a rollout.

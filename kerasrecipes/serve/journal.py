@@ -8,14 +8,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 from kerasrecipes.arguments import named
 from kerasrecipes.console import warn
-from kerasrecipes.errors import DataError, disk_error, printable
+from kerasrecipes.data.database import told_of_database
+from kerasrecipes.errors import DataError, printable
 from kerasrecipes.files import told_plainly
 from kerasrecipes.regular import open_regular
 from kerasrecipes.serve.entry import (
@@ -138,18 +139,9 @@ class Journal:
         with self._lock:
             self._connection.close()
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            if disk_error(error) is not None:
-                with told_plainly(self.path):
-                    raise
-            raise DataError(
-                f"'{printable(self.path)}' cannot be used as a journal: {error}. Restore it from a "
-                "copy, or name a new file."
-            ) from error
+    def _told(self) -> AbstractContextManager[None]:
+        remedy = "Restore it from a copy, or name a new file."
+        return told_of_database(self.path, "as a journal", remedy)
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from kerasrecipes.errors import DataError, disk_error, printable
-from kerasrecipes.files import told_plainly
+from kerasrecipes.data.database import told_of_database
 
 # How far requests were counted, predictions looked at, and labels.
 ROW, LOOKED, TRUTH = "last row", "last look", "last truth"
@@ -36,17 +35,13 @@ class WatchState:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(sqlite3.connect(self.path, timeout=30)) as sql, sql:
-                yield sql
-        except sqlite3.Error as error:
-            if disk_error(error) is not None:
-                with told_plainly(self.path):
-                    raise
-            raise DataError(
-                f"'{printable(self.path)}' cannot be used to remember looks: {error}. Restore it "
-                "from a copy, or remove it to begin anew."
-            ) from error
+        remedy = "Restore it from a copy, or remove it to begin anew."
+        with (
+            told_of_database(self.path, "to remember looks", remedy),
+            closing(sqlite3.connect(self.path, timeout=30)) as sql,
+            sql,
+        ):
+            yield sql
 
     def numbers(self) -> dict[str, float]:
         """Return all numbers by name."""
