@@ -9,7 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -71,6 +71,7 @@ class Reader(ABC):
     """
 
     examples: "Examples"
+    _error: Exception | None = None  # what `batches` met, for `errors`
 
     @property
     def sizes(self) -> np.ndarray | None:
@@ -108,9 +109,15 @@ class Reader(ABC):
     def batches(self, order: Any) -> Any:
         """Turn a dataset of `(index, view)` batches into `(index, view, inputs)`."""
 
-    @abstractmethod
-    def errors(self) -> AbstractContextManager[None]:
-        """Raise the reader's own error in place of the one that tf.data makes of it."""
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raise what reading ended with, in place of the error that tf.data makes of it."""
+        try:
+            yield
+        except Exception as error:
+            if self._error is None:
+                raise
+            raise self._error from error
 
 
 class Examples(ABC):

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -21,7 +20,6 @@ class PaddedReader(Reader):
     # Type of the numbers, and how many sides a batch has.
     dtype: ClassVar[str]
     sides: ClassVar[int]
-    _error: Exception | None = None
 
     @property
     @abstractmethod
@@ -79,13 +77,3 @@ class PaddedReader(Reader):
             return index, view, tf.ensure_shape(found, (None,) * self.sides)
 
         return order.map(load)
-
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Raise what went wrong, say in a user's function, in place of what tf.data made of it."""
-        try:
-            yield
-        except Exception as error:
-            if self._error is None:
-                raise
-            raise self._error from error

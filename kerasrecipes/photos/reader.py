@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +52,6 @@ class PhotoReader(Reader):
         self._image_size = (image_size[0], image_size[1])
         self._augmentation = augmentation
         self._seed = seed
-        self._error: Exception | None = None
 
     @property
     def varies(self) -> bool:
@@ -112,16 +110,6 @@ class PhotoReader(Reader):
         # One generator per photo and view, whatever batch they meet in.
         rng = np.random.default_rng([self._seed, index, view])
         return augment_photo(pixels, rng, self._augmentation)
-
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Raise the reader's own error in place of the one that tf.data made of it."""
-        try:
-            yield
-        except Exception as error:
-            if self._error is None:
-                raise
-            raise self._error from error
 
     def _read_all(self, indices: np.ndarray, views: np.ndarray) -> np.ndarray:
         try:

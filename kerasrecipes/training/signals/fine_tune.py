@@ -6,7 +6,6 @@ from typing import Any
 
 from kerasrecipes.arguments import named
 from kerasrecipes.console import heeds_verbose
-from kerasrecipes.settings.split_rows import SIGNAL_SPLIT_ROWS
 from kerasrecipes.signals.check import check_signals
 from kerasrecipes.signals.scan import scan_signals
 from kerasrecipes.signals.split import split_signals
@@ -91,12 +90,14 @@ def train_signals(
         ValueError: If an argument is not usable.
         OSError: If nothing can be written in `to`; nothing is trained then.
     """
-    given = dict(locals())
     settings = with_epochs(epochs, settings, SequenceClassifier)
     return fine_tune(
         SequenceClassifier(backbone, seed=seed, **settings),
         recordings,
-        {row.name: given[row.name] for row in SIGNAL_SPLIT_ROWS},
+        {"channels": channels, "id": id, "time": time, "rate": rate, "window": window,
+         "stride": stride, "label": label, "labels": labels, "value": value, "classes": classes,
+         "group_by": group_by, "split_by": split_by, "test_fraction": test_fraction,
+         "val_fraction": val_fraction, "drop_small_classes": drop_small_classes},
         to, SIGNAL_TOOLS, fail_on_leak=fail_on_leak, callbacks=callbacks, run_folder=run_folder,
         resume=resume, compare=compare_with_baseline,
     )  # fmt: skip
