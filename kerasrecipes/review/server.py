@@ -71,6 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "kerasrecipes", ""
     timeout = 60
+    disable_nagle_algorithm = True  # else a picture waits until its head is acknowledged
 
     def do_GET(self) -> None:
         self._answer(self._get)

@@ -90,7 +90,9 @@ def _listen(settings: ServerSettings) -> socket.socket:
         OSError: If it is taken; the message says what to do.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # Asyncio sends small packets at once only where TCP is named. Without, the body of an answer
+    # waits up to 40 ms until the client has acknowledged its head.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((settings.host, settings.port))

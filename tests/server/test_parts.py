@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 import time
 from http import HTTPStatus
 from types import SimpleNamespace
@@ -17,6 +18,8 @@ from kerasrecipes.server.batching import Batcher
 from kerasrecipes.server.lane import Held, Lane
 from kerasrecipes.server.models import Models
 from kerasrecipes.server.refused import Refused
+from kerasrecipes.server.running import _listen
+from kerasrecipes.server.settings import ServerSettings
 from kerasrecipes.server.web.keys import Keys, new_key
 
 httpx = pytest.importorskip("httpx")
@@ -87,6 +90,22 @@ def test_what_has_waited_too_long_is_not_computed(apart):
     assert isinstance(refused, Refused) and computed == [] and held == 0
     assert "It has waited for more than 0.05 seconds. Send it again later" in str(refused)
     assert refused.headers["Retry-After"] == "1"
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head(apart):
+    async def everything():
+        taken = asyncio.get_running_loop().create_future()
+        listening = _listen(ServerSettings(port=0))
+        async with await asyncio.start_server(lambda *pair: taken.set_result(pair), sock=listening):
+            _, client = await asyncio.open_connection(*listening.getsockname())
+            _, writer = await taken
+            client.close()
+            writer.close()
+            return writer.get_extra_info("socket").getsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY
+            )
+
+    assert apart(asyncio.run, everything()) == 1
 
 
 def test_keys_open_and_only_their_digests_are_kept(tmp_path):
