@@ -143,6 +143,14 @@ class Augment(StrEnum):
     TYPOS = "typos"
 
 
+class Fit(StrEnum):
+    """How photos of another shape fill the image size."""
+
+    STRETCH = "stretch"
+    LETTERBOX = "letterbox"
+    CENTER_CROP = "center_crop"
+
+
 class LossName(StrEnum):
     """Losses of a classifier that need nothing else to be said."""
 
@@ -154,6 +162,13 @@ class LossName(StrEnum):
     GENERALIZED_CROSS_ENTROPY = "generalized_cross_entropy"
 
 
+ChosenFit = Annotated[
+    Fit | None,
+    typer.Option(
+        help="How photos of another shape fill the image size: stretch, letterbox or center_crop; "
+        "else they are stretched."
+    ),
+]
 ChosenLoss = Annotated[
     LossName | None,
     typer.Option(
@@ -183,6 +198,7 @@ SPLIT: dict[str, tuple[Any, Any]] = {
 FIT: dict[str, tuple[Any, Any]] = {
     "backbone": (Backbone, "efficientnet_lite0"),
     **SPLIT,
+    "fit": (ChosenFit, None),
     "augment": (Annotated[Augment, typer.Option(help="How views differ.")], Augment.LIGHT),
     "loss": (ChosenLoss, None),
 }

@@ -209,6 +209,10 @@ class Examples(ABC):
         """
         return Path(str(row.get("path"))).name == Path(item.name).name
 
+    def read_otherwise(self, other: Self) -> str:
+        """Say why one model could not read these and other examples alike; empty if it can."""
+        return ""
+
     def cautions(self) -> list[str]:
         """Return what somebody who trains on these examples, or measures by them, should know."""
         return []

@@ -163,6 +163,15 @@ class PhotoSet(Examples):
         """Describe the photos that a model takes, and how they are decoded."""
         return ModelInput.of(model, "uint8", self.policy.to_dict())
 
+    def read_otherwise(self, other: Self) -> str:
+        """Say why one model could not read these and other photos alike; empty if it can."""
+        one, another = self.policy, other.policy
+        if (one.resize, one.fill) == (another.resize, another.fill):
+            return ""
+        ways = [f"fit={how.resize!r}" for how in (one, another)]
+        ways = ways if ways[0] != ways[1] else [f"fill={how.fill}" for how in (one, another)]
+        return f"these were scanned with {ways[0]}, and those with {ways[1]}. Scan both alike"
+
     def check(self, *others: "PhotoSet") -> CheckReport:
         """Look for damage and leaks; see `kerasrecipes.check_photos`."""
         return check_photos(self, *others)

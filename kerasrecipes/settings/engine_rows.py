@@ -36,7 +36,7 @@ from kerasrecipes.settings.setting import (
     needs_open_blocks,
     not_on_devices,
     not_with,
-    suits_probe,
+    unlike_probe,
 )
 from kerasrecipes.settings.step_rows import LOST, NO_BLOCKS, ON, PLAINLY, STEP_ROWS, TAUGHT, TFMOT
 from kerasrecipes.settings.structures import DeviceWish, Options
@@ -186,7 +186,7 @@ _IN_STAGES = (
             Rule(
                 "`'probe'` needs the head `'classification'` with its own loss or that of "
                 "balanced_softmax, and a frozen, pretrained backbone on one device.",
-                lambda asked: asked.value == "probe" and not suits_probe(asked.recipe),
+                lambda asked: asked.value == "probe" and bool(unlike_probe(asked.recipe)),
                 "`start='probe'` needs head='classification' with its own loss or "
                 "'balanced_softmax', and goes with none of `head_norm`, `hidden`, `cosine`, a "
                 "`pooling` that learns ('gem', 'attention'), `adapter`, `devices`, `sampling`, "

@@ -9,8 +9,9 @@ import numpy as np
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.engine.rates import ADAMW, curve_options, usual_curve
 from kerasrecipes.engine.schedule import UnfreezeSchedule
+from kerasrecipes.errors import listed
 from kerasrecipes.heads import make_head
-from kerasrecipes.settings.setting import Asked, suits_probe
+from kerasrecipes.settings.setting import Asked, unlike_probe
 
 if TYPE_CHECKING:
     from kerasrecipes.backbones.spec import Backbone
@@ -40,8 +41,24 @@ class Judged:
         """
         if self.recipe.start != "auto":
             return bool(self.recipe.start == "probe")
-        usual = self.recipe.schedule is None and self.spec.modality == "photos"
-        return usual and suits_probe(self.recipe)
+        return self._leaves_the_start and not unlike_probe(self.recipe)
+
+    @property
+    def why_no_probe(self) -> str:
+        """What is to be said where the usual start is not had; empty where nobody expects it."""
+        unlike = unlike_probe(self.recipe) if self._leaves_the_start else []
+        if not unlike:
+            return ""
+        return (
+            "The head begins with random weights, not with the best linear model of the frozen "
+            f"backbone, which goes with another {listed([f'`{name}`' for name in unlike], 8)}."
+        )
+
+    @property
+    def _leaves_the_start(self) -> bool:
+        recipe = self.recipe
+        usual = recipe.start == "auto" and recipe.schedule is None
+        return usual and self.spec.modality == "photos"
 
 
 def judge_recipe(recipe: Any) -> Judged:

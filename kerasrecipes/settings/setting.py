@@ -214,26 +214,28 @@ def no_effect(briefly: str, broken: Callable[[Any], bool], told: str) -> Rule:
     return Rule(briefly, lambda asked: broken(asked.recipe), told, NoEffectError)
 
 
-def suits_probe(recipe: Any) -> bool:
-    """Tell whether a linear model of frozen features can be what a recipe starts from.
+def unlike_probe(recipe: Any) -> list[str]:
+    """Name the settings for which a linear model of frozen features can be no start of a recipe.
 
     Args:
         recipe: The recipe.
     """
-    losses = (None, "cross_entropy", "balanced_softmax")
-    own_loss = recipe.loss in losses and not recipe.loss_options
-    others = (recipe.head_norm, recipe.adapter, recipe.devices, recipe.sampling, recipe.curve)
-    linear = recipe.hidden is None and not recipe.cosine
-    return (
-        recipe.head == "classification"
-        and own_loss
-        and linear
-        and recipe.pooling not in {"gem", "attention"}
-        and all(one is None for one in others)
-        and recipe.weights is not None
-        and recipe.optimizer == "adamw"
-        and recipe.batch_norm == "frozen"
-    )
+    suits = {
+        "head": recipe.head == "classification",
+        "loss": recipe.loss in (None, "cross_entropy", "balanced_softmax"),
+        "loss_options": not recipe.loss_options,
+        "hidden": recipe.hidden is None,
+        "cosine": not recipe.cosine,
+        "pooling": recipe.pooling not in {"gem", "attention"},
+        "weights": recipe.weights is not None,
+        "optimizer": recipe.optimizer == "adamw",
+        "batch_norm": recipe.batch_norm == "frozen",
+        **{
+            name: getattr(recipe, name) is None
+            for name in ("head_norm", "adapter", "devices", "sampling", "curve")
+        },
+    }
+    return [name for name, fits in suits.items() if not fits]
 
 
 def settings_without_effect(

@@ -95,7 +95,7 @@ def fit_classifier(
     if recipe.stochastic_depth:
         runner.branches = residual_branches(model, recipe.stochastic_depth)
         check_branches(model, spec, runner.branches, schedule)
-    report = new_report(recipe, spec, data, warnings)
+    report = new_report(recipe, spec, data, warnings, judged.why_no_probe)
     begin(runner, report, run)
     run_stages(runner, schedule, report)
     model = model if adapted is None else adapted.merge()
@@ -281,6 +281,8 @@ def checked_examples(
             f"`train` has the classes {listed(train.class_names)}, and `val` "
             f"{listed(val.class_names)}. Make both from one set with split_photos."
         )
+    if otherwise := train.read_otherwise(val):
+        raise DataError(f"`train` and `val` cannot be read alike: {otherwise}.")
     _check_variety(train)
     if not len(val):
         noun = val.noun[1]
@@ -332,7 +334,9 @@ def _adapted(
     return adapted
 
 
-def new_report(recipe: Any, spec: Backbone, data: DataReport, warnings: list[str]) -> RunReport:
+def new_report(
+    recipe: Any, spec: Backbone, data: DataReport, warnings: list[str], choice: str = ""
+) -> RunReport:
     """Begin the report of a fit."""
     return RunReport(
         name=spec.name,
@@ -343,6 +347,7 @@ def new_report(recipe: Any, spec: Backbone, data: DataReport, warnings: list[str
         versions=library_versions(),
         weights=_weights_used(recipe, spec),
         warnings=warnings,
+        choices=[choice] if choice else [],
     )
 
 

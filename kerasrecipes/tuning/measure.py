@@ -58,6 +58,11 @@ class Measure:
         cost = self.task.cost_name or self.task.quality_name
         return ("balanced " if self.name.startswith(BALANCED) else "") + re.sub("_", "-", cost)
 
+    @property
+    def cost_label(self) -> str:
+        """What people call the cost of an answer."""
+        return f"1 − {self.label}" if self.name.endswith(ACCURACY) else self.label
+
     def shown(self, cost: float) -> str:
         """Write a mean cost as people read it."""
         return f"{1 - cost:.1%}" if self.name.endswith(ACCURACY) else f"{cost:.4f}"

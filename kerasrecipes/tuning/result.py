@@ -218,7 +218,7 @@ class Tuning(Shown):
         sections.append(Section("All that was tried", (self.table(),)))
         return render_tuning(
             self.verdict,
-            self.measure.label,
+            self.measure.cost_label,
             [(mean, error) for mean, error in zip(means, errors, strict=True)],
             self.picked.chosen,
             self.importance,

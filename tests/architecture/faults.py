@@ -1,5 +1,10 @@
 """What must not go wrong, and where it is tested that it does not."""
 
+import ast
+from pathlib import Path
+
+TESTS = Path(__file__).parent.parent
+
 # What is done to it: the tests, by the file under `tests/` and the name behind `test_`.
 FAULTS: dict[str, dict[str, str]] = {
     "killed while it writes a state": {
@@ -219,3 +224,18 @@ FAULTS: dict[str, dict[str, str]] = {
         "what_a_killed_process_left_is_removed_by_the_next_write",
     },
 }
+
+
+def missing(tests: dict[str, str]) -> list[str]:
+    """Return the tests that are not there, or would not run."""
+    found = []
+    for name, wanted in tests.items():
+        path = TESTS / name
+        tree = ast.parse(path.read_text()) if path.is_file() else ast.Module([], [])
+        known = {
+            node.name: any("mark.skip(" in ast.unparse(one) for one in node.decorator_list)
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef)
+        }
+        found += [f"{name}::{one}" for one in wanted.split() if known.get(f"test_{one}", True)]
+    return found

@@ -141,6 +141,9 @@ def test_only_a_linear_head_starts_from_the_probe_by_itself():
         assert judge_recipe(ImageClassifier(**linear)).from_probe
     for other in ({"pooling": "gem"}, {"hidden": (8,)}, {"cosine": True}):
         assert not judge_recipe(ImageClassifier(**other)).from_probe
+        assert "begins with random weights" in judge_recipe(ImageClassifier(**other)).why_no_probe
+    for told in ({}, {"cosine": True, "start": "head"}):
+        assert not judge_recipe(ImageClassifier(**told)).why_no_probe
     with pytest.raises(ValueError, match="`pooling` cannot be used for texts: the backbone has"):
         judge_recipe(TextClassifier(pooling="max"))
 

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import Phase, given, settings, strategies as st
 from PIL import Image
 
-from kerasrecipes import DecodePolicy, ImageClassifier, NoEffectError, decode_photo, scan_photos
+from kerasrecipes import (
+    DataError,
+    DecodePolicy,
+    ImageClassifier,
+    NoEffectError,
+    decode_photo,
+    scan_photos,
+)
 from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.photos.decoding.fit import FITS, cut_and_spread
 from kerasrecipes.photos.decoding.in_graph import decode_files
@@ -105,6 +112,16 @@ def test_a_policy_says_it_and_old_ones_stretch():
         DecodePolicy(fill=(0, 0, 0))
     with pytest.raises(ValueError, match="`fill` must be three integers 0 to 255"):
         DecodePolicy(resize="letterbox", fill=(0, 0, 256))
+
+
+def test_sides_that_are_fitted_otherwise_are_refused_before_training(part_sets):
+    train, val = part_sets[:2]
+    boxed = [replace(val, policy=policy("letterbox")), replace(train, policy=policy("letterbox"))]
+    with pytest.raises(DataError, match="`train` and `val` cannot be read alike.*'stretch', and"):
+        ImageClassifier().fit(train, boxed[0])
+    other = replace(val, policy=DecodePolicy(resize="letterbox"))
+    with pytest.raises(DataError, match=r"fill=\(255, 0, 40\), and those with fill=\(128, 128"):
+        ImageClassifier().fit(boxed[1], other)
 
 
 def test_a_model_reads_photos_as_those_that_it_learned_from(part_photos):

@@ -19,7 +19,7 @@ def plot_trials(trials: Sequence[tuple[float, float]], chosen: int, measure: str
     """
     figure = new_figure(8.4, 3.6)
     axes = figure.subplots()
-    tidy(axes, "", "candidates, the best first", f"{measure}, as a cost")
+    tidy(axes, "", "candidates, the best first", measure)
     order = sorted(range(len(trials)), key=lambda i: trials[i][0])
     axes.axhline(trials[0][0], color=MUTED, linewidth=1, linestyle="--", label="as it was")
     for place, number in enumerate(order):

@@ -86,6 +86,8 @@ def fit_recipe(
     """
     many = judged.recipe.start == "auto" and len(train) + len(val) > MOST_EXAMPLES
     if many or not judged.from_probe:
+        if judged.why_no_probe:
+            say(judged.why_no_probe)
         return fit_classifier(judged, train, val, callbacks, run, leaks=leaks)
     opening = _opening(judged.schedule)
     if callbacks and opening is None:
