@@ -170,6 +170,7 @@ if TYPE_CHECKING:
         start_rollout as start_rollout,
         stop_rollout as stop_rollout,
     )
+    from kerasrecipes.scoring import Scored as Scored, score as score
     from kerasrecipes.serve import (
         Journal as Journal,
         JournalEntry as JournalEntry,
@@ -302,6 +303,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "review": "ReviewServer review_photos",
         "rollout": "RolloutPolicy RolloutStatus rollout_status start_rollout stop_rollout",
         "signing": "Signed Trust check_signature sign_bundle",
+        "scoring": "Scored score",
         "serve": "Journal JournalEntry Prediction Predictor ReviewQueue",
         "signals": "Signal SignalSet check_signals scan_signals",
         "signals.split": "split_signals",

@@ -96,6 +96,7 @@ def test_the_light_install_predicts_verifies_and_watches(light, exported, tiny, 
     kr.profile_bundle(exported, tmp_path / "held_out").write(tmp_path / "profile.npz")
     program, model = light / "kerasrecipes", exported.folder
     assert "%" in run(program, "predict", model, "new", cwd=tmp_path)
+    assert " photos in 1 shards." in run(program, "score", model, "new", "--to", "s", cwd=tmp_path)
     assert "latency" in run(program, "verify", model, cwd=tmp_path)
     said = run(program, "drift", file, "new", "--reference", "profile.npz", cwd=tmp_path)
     assert said.startswith("No change seen: 60 photos, compared with 60.")

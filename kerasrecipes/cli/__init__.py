@@ -65,6 +65,7 @@ COMMANDS = {
     "sign": models.sign,
     "benchmark": models.benchmark_saved,
     "predict": models.predict,
+    "score": serving.score,
     "explain": models.explain,
     "review": photos.review,
     "drift": watching.drift,

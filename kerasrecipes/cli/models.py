@@ -159,7 +159,7 @@ def verify_saved(model: Model, trust: TrustFile = None, as_json: Json = False) -
     """
     from kerasrecipes.verify import verify_bundle
 
-    told = _signed(model, trust)
+    told = signed(model, trust)
     found = verify_bundle(model)
     if as_json:
         print_json([verification.to_dict() for verification in found])
@@ -169,7 +169,7 @@ def verify_saved(model: Model, trust: TrustFile = None, as_json: Json = False) -
         raise typer.Exit(3)
 
 
-def _signed(model: Path, trust: Path | None) -> list[str]:
+def signed(model: Path, trust: Path | None) -> list[str]:
     """Refuse what is not signed by those who are believed, if that is asked; say who has."""
     if trust is None:
         return []
@@ -255,7 +255,7 @@ def predict(
     from kerasrecipes.serve.predictor import Predictor
     from kerasrecipes.serve.rows import write_csv, write_table
 
-    _signed(model, trust)
+    signed(model, trust)
     predictor = Predictor(model, export=export)
     counted = Counted(answers_of(predictor, photos, text, stream, top, workers))
     if form is Form.CSV:

@@ -1,4 +1,4 @@
-"""Commands that let other programs ask a saved model."""
+"""Commands that let other programs ask a saved model, or ask it very much."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kerasrecipes.cli.kinds import Top
+from kerasrecipes.cli.models import signed
 from kerasrecipes.cli.options import Json, TrustFile, print_json
 from kerasrecipes.cli.promoting import ModelFolder, Who, Why
 from kerasrecipes.errors import require
@@ -141,3 +143,41 @@ def add_key(
     from kerasrecipes.server.web.keys import new_key
 
     print(new_key(keys, name, admin))
+
+
+def score(
+    model: Annotated[Path, typer.Argument(help="A model folder, or a .tflite or .onnx file.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder of photos, a .txt file with a path in each line, or a table with a "
+            "column path."
+        ),
+    ],
+    to: Annotated[Path, typer.Option(help="The folder of the answers; of the same job, to go on.")],
+    engine: Annotated[
+        str, typer.Option(help="Who does the work: local, processes on this machine.")
+    ] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="How many processes.")] = 1,
+    form: Annotated[str, typer.Option("--format", help="JSON lines, csv or parquet.")] = "jsonl",
+    shard_size: Annotated[int, typer.Option(min=1, help="So many photos in each file.")] = 512,
+    top: Top = None,
+    export: Annotated[
+        str | None, typer.Option(help="Which export, e.g. onnx-float32; else the smallest .tflite.")
+    ] = None,
+    trust: TrustFile = None,
+    as_json: Json = False,
+) -> None:
+    """Let a saved model answer very many photos, in processes that share them.
+
+    What was killed goes on when the same is typed again. Photos that cannot be used are rows with
+    the reason.
+    """
+    from kerasrecipes.scoring.scoring import score as score_all
+
+    signed(model, trust)
+    found = score_all(
+        model, source, to, engine=engine, workers=workers, form=form, shard_size=shard_size,
+        top=top, export=export,
+    )  # fmt: skip
+    print_json(found.to_dict()) if as_json else print(found)

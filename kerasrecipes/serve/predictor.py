@@ -13,7 +13,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import NUMBER
-from kerasrecipes.data.modality import get_modality
+from kerasrecipes.data.modality import Modality, get_modality
 from kerasrecipes.errors import DataError, is_number, listed, printable, unknown_name
 from kerasrecipes.export import ExportFormat, LoadedModel, find_format, get_format
 from kerasrecipes.export.checks import check_loaded
@@ -140,6 +140,11 @@ class Predictor:
     def class_names(self) -> tuple[str, ...]:
         """The classes or labels, in the order of the scores; none where it answers a number."""
         return self.output.class_names
+
+    @property
+    def modality(self) -> Modality:
+        """The kind of data that it reads."""
+        return self._modality
 
     @property
     def reads_texts(self) -> bool:

@@ -1,10 +1,11 @@
 """Predictions as rows of a table, for spreadsheets and for people."""
 
 import csv
+import io
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
-from kerasrecipes.errors import printable
+from kerasrecipes.errors import printable, require
 
 if TYPE_CHECKING:
     from kerasrecipes.serve.predictor import Prediction, Predictor
@@ -42,10 +43,34 @@ def write_csv(predictor: "Predictor", found: "Iterable[Prediction]", file: TextI
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
     for one in found:
-        plain = one.to_dict()
-        plain |= {f"score of {name}": score for name, score in one.scores.items()}
+        plain = _plain(one)
         writer.writerow([_cell(plain.get(name)) for name in columns])
         file.flush()
+
+
+def parquet_of(predictor: "Predictor", found: "Iterable[Prediction]") -> bytes:
+    """Return predictions as a Parquet file with the columns of the CSV.
+
+    Args:
+        predictor: The model.
+        found: What it says.
+
+    Raises:
+        MissingDependencyError: If pyarrow is not installed.
+    """
+    arrow = require("pyarrow", "parquet", "Parquet")
+    parquet = require("pyarrow.parquet", "parquet", "Parquet")
+    kinds = {"alarm": arrow.bool_(), "is_new": arrow.bool_(), "abstained": arrow.bool_()}
+    kinds |= dict.fromkeys(("path", "label", "unit", "error"), arrow.string())
+    columns = columns_of(predictor)
+    schema = arrow.schema([(name, kinds.get(name, arrow.float64())) for name in columns])
+    rows = []
+    for one in found:
+        plain = _plain(one)
+        rows.append({name: _told(plain.get(name)) for name in columns})
+    file = io.BytesIO()
+    parquet.write_table(arrow.Table.from_pylist(rows, schema), file)
+    return file.getvalue()
 
 
 def write_table(found: "Iterable[Prediction]", file: TextIO) -> None:
@@ -59,6 +84,15 @@ def write_table(found: "Iterable[Prediction]", file: TextIO) -> None:
     width = max((len(path) for path, _ in rows), default=0)
     for path, said in rows:
         file.write(f"{path:{width}}  {said}\n")
+
+
+def _plain(one: "Prediction") -> dict[str, Any]:
+    plain = one.to_dict()
+    return plain | {f"score of {name}": score for name, score in one.scores.items()}
+
+
+def _told(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) else value
 
 
 def _cell(value: Any) -> Any:

@@ -106,12 +106,19 @@ ROOMS = {
     "verify": Room(
         "bundles data evaluation export heads statistics", later="report", libraries="numpy"
     ),
-    "serve": Room("bundles data export heads photos", libraries="numpy pydantic"),
+    "serve": Room(
+        "bundles data export heads photos", libraries="numpy pydantic", later_libraries="pyarrow"
+    ),
     "drift": Room(
         "bundles data export heads statistics", libraries="numpy pydantic", later_libraries="keras"
     ),
     "watching": Room(
         "bundles data drift heads serve statistics", later="report", libraries="numpy pydantic"
+    ),
+    "scoring": Room(
+        "bundles data drift export serve statistics watching",
+        libraries="numpy pydantic",
+        later_libraries="pyarrow",
     ),
     "release": Room(
         "bundles data evaluation explaining export heads photos statistics texts",
@@ -179,8 +186,8 @@ ROOMS = {
     ),
     "cli": Room(
         later="backbones choosing data diagnosis drift edge engine export optimization "
-        "photos promotion release renewing report review rollout serve server settings signing "
-        "templates texts training tuning verify watching",
+        "photos promotion release renewing report review rollout scoring serve server settings "
+        "signing templates texts training tuning verify watching",
         libraries="typer",
         later_libraries="starlette uvicorn",
     ),

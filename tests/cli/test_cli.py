@@ -21,9 +21,9 @@ from tiny_bundle import reseal
 VERBS = [
     "ls", "cp", "doctor", "show-augmentation", "recommend", "init", "train", "ablate", "tune",
     "auto", "evaluate", "mistakes", "stress", "over-time", "compare", "operate", "export",
-    "starter", "report", "verify", "sign", "benchmark", "predict", "explain", "review", "drift",
-    "monitor",
-    "edge", "collect", "check", "promote", "retrain", "rollback", "rollout", "history", "diff",
+    "starter", "report", "verify", "sign", "benchmark", "predict", "score", "explain", "review",
+    "drift", "monitor", "edge", "collect", "check", "promote", "retrain", "rollback", "rollout",
+    "history", "diff",
     "serve", "new-key", "optimize", "prune", "quantize", "distil",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")
@@ -70,6 +70,7 @@ def test_help_lists_the_verbs(kr, shell):
         (["benchmark", "x", "--runs", "9"], "greater than or equal to 10"),
         (["benchmark", "x", "--plot", "x.jpg"], "name a file that ends with .png, in a folder"),
         (["benchmark", "x", "--plot", "no/x.png"], "in a folder that exists"),
+        (["score", "x", "y"], "Missing option '--to'"),
         (["doctor", "x", "--split", "tim"], "'auto', 'random', 'group', 'time'"),
     ],
 )

@@ -34,6 +34,7 @@ WORKS = {
         (("model", "--quantization", "dynamic"), 0, "tflite-dynamic: verified"),
         (("model", "--signatures", "step", "--overwrite"), 0, "tflite-float32: verified"),
     ],
+    "score": [(("model", "folder", "--to", "scores"), 0, "60 signals in 1 shards")],
     "predict": [
         (("model", "one", "folder"), 0, "turn"),
         (("model", "one", "--stream", "--export", "tflite-float32"), 0, "step 5"),
@@ -88,7 +89,13 @@ def places(signal_bundle, recordings, tmp_path_factory):
         "one": root / "one.npy",
         "folder": recordings,
     }
-    made = {"recipe": "recipe.toml", "page": "p.html", "card": "c.md", "picture": "p.png"}
+    made = {
+        "recipe": "recipe.toml",
+        "page": "p.html",
+        "card": "c.md",
+        "picture": "p.png",
+        "scores": "s",
+    }
     found |= {name: root / file for name, file in made.items()}
     return {**found, "model": versions / "1", "versions": versions, "app": root / "a"}
 

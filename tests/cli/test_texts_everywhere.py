@@ -52,6 +52,7 @@ WORKS = {
 }
 REFUSED = {
     "export": [(("model", "--signatures", "embed", "--overwrite"), "for models for photos so far")],
+    "score": [(("model", "table", "--to", "app"), "Ask `predict` about what stands in a table")],
     "stress": [(("model", "new"), "Measure where the model is worse by `evaluate`")],
     "explain": [(("model", "new", "--method", "layercam"), "Unknown method 'layercam'")],
     "review": [(("model", "table"), "Ask `mistakes` with the model")],

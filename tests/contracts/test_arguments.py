@@ -47,7 +47,7 @@ HELD = set(
     "QuantizationSensitivity QuantizedConv2D QuantizedDense QuantizedDepthwiseConv2D "
     "QuantizedModel RangeOutlier Reader Recipe Recommendation RegressionEvaluation Result "
     "Resumable RunReport SliceReport SliceResult SummedAveragePooling2D Suspect Task "
-    "ReviewServer StressReport TimeReport Automatic Tuning Verification WeightReport".split()
+    "ReviewServer Scored StressReport TimeReport Automatic Tuning Verification WeightReport".split()
 )
 
 
