@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ExactCheckpoint as ExactCheckpoint,
     )
     from kerasrecipes.callbacks.gradient_monitor import GradientMonitor as GradientMonitor
+    from kerasrecipes.callbacks.latency_monitor import LatencyMonitor as LatencyMonitor
     from kerasrecipes.callbacks.learning_rates.lr_finder import LRFinder as LRFinder
     from kerasrecipes.callbacks.learning_rates.plateau_rate import PlateauRate as PlateauRate
     from kerasrecipes.callbacks.learning_rates.search import (
@@ -55,6 +56,7 @@ _PLACES = {
     "early_stopping": "EarlyStopping",
     "exact_checkpoint": "Continuation ExactCheckpoint",
     "gradient_monitor": "GradientMonitor",
+    "latency_monitor": "LatencyMonitor",
     "learning_rates.lr_finder": "LRFinder",
     "learning_rates.plateau_rate": "PlateauRate",
     "learning_rates.search": "find_group_learning_rates find_learning_rate",

@@ -266,7 +266,7 @@ class StageRunner:
             done, last = 0, stage.epochs
             if self.record is not None:
                 callbacks, done, last = self.record.resume_stage(trained, stage, callbacks, watch)
-            self._show_classes(feeds)
+            self._show_whole(feeds)
             # One epoch more than is used: Keras asks for it to see that there is none.
             epochs = range(first_epoch + done, first_epoch + stage.epochs + 1)
             try:
@@ -292,9 +292,11 @@ class StageRunner:
         optimizer = self.devices.prepare(with_loss_scaling(optimizer, self.precision))
         trained.compile(optimizer, self.lesson.loss, metrics=self.lesson.metrics())
 
-    def _show_classes(self, feeds: "Sequence[Feed]") -> None:
-        """Let callbacks that follow each class ask for the photos of both sides."""
+    def _show_whole(self, feeds: "Sequence[Feed]") -> None:
+        """Let callbacks look beyond a stage: at the whole model, and the photos of each class."""
         for callback in self.callbacks:
+            if hasattr(callback, "follow_model"):
+                callback.follow_model(self.model)
             if hasattr(callback, "follow_classes"):
                 names, sides = self.train.examples.class_names, partial(class_sides, self, feeds)
                 callback.follow_classes(names, sides)

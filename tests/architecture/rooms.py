@@ -66,8 +66,9 @@ ROOMS = {
     "metrics": Room(libraries="keras numpy"),
     "callbacks": Room(
         "statistics",
+        later="data surgery",  # to time a model as the file that it will be
         libraries="keras numpy",
-        later_libraries="matplotlib mlflow tensorboard tensorflow",
+        later_libraries="ai_edge_litert matplotlib mlflow tensorboard tensorflow",
     ),
     "explaining": Room(
         "statistics surgery", libraries="numpy", later_libraries="PIL keras tensorflow"

@@ -242,6 +242,26 @@ def test_what_cannot_be_had_is_refused_with_the_reason(name, kind, reason):
         run(name, KINDS[kind](), epochs=9)
 
 
+def test_a_model_too_slow_for_its_line_is_never_trained():
+    monitor = kr.callbacks.LatencyMonitor(limit_ms=1000)
+    _, history = run("arrays in a graph", monitor)
+    assert history["latency_ms"] == [monitor.median_ms] * EPOCHS and 0 < monitor.median_ms < 1000
+    assert f"{monitor.median_ms:.3g} ms for one example" in monitor.summary()["words"]
+    slow = kr.callbacks.LatencyMonitor(limit_ms=1e-9)
+    with pytest.raises(ValueError, match=r"more than `limit_ms`=1e-09, before any training"):
+        run("arrays in a graph", slow, seen := LearningRateLog())
+    assert not vars(seen).get("history")
+    subclassed = Subclassed()
+    subclassed.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="needs a functional or sequential model"):
+        subclassed.fit(X, Y, verbose=0, callbacks=[slow])
+
+
+class Subclassed(keras.Model):
+    def call(self, x):
+        return x[:, :1]
+
+
 def test_a_value_for_each_class_is_logged_under_its_number(tmp_path):
     f1 = keras.metrics.F1Score(threshold=0.5, name="f1")
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])

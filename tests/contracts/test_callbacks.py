@@ -41,7 +41,7 @@ def callbacks():
 
 
 def test_catalogue_is_walked():
-    assert len(callbacks()) == 21
+    assert len(callbacks()) == 22
 
 
 def test_every_callback_can_be_resumed():
@@ -75,8 +75,9 @@ def test_one_instance_serves_two_bare_fits(name):
         )  # fmt: skip
         histories.append(fit.history)
         summaries.append(callback.summary() if hasattr(callback, "summary") else {})
-    assert histories[0] == histories[1]
-    assert summaries[0] == summaries[1]
+    if name != "LatencyMonitor":  # what is timed is never the same again
+        assert histories[0] == histories[1]
+        assert summaries[0] == summaries[1]
     if hasattr(callback, "get_state"):
         pack_tree(callback.get_state())  # what is needed to resume can be written
     json.dumps(summaries)  # what lands in the report is plain data

@@ -66,8 +66,8 @@ REFUSED_SO = {
 }  # fmt: skip
 WORKING = {
     "BatchLoss", "CSVLogger", "DriftCheck", "EarlyStopping", "GradientMonitor", "LambdaCallback",
-    "MetricsLog", "MlflowWriter", "OverfitMonitor", "RemoteMonitor", "TensorBoard",
-    "TensorBoardWriter",
+    "LatencyMonitor", "MetricsLog", "MlflowWriter", "OverfitMonitor", "RemoteMonitor",
+    "TensorBoard", "TensorBoardWriter",
 }  # fmt: skip
 
 
@@ -162,8 +162,9 @@ def test_what_is_not_refused_does_what_it_promises(small_recipe, part_sets, tmp_
     stop = kr.EarlyStopping("val_accuracy", mode="min", patience=99, restore_best_weights=False)
     board = keras.callbacks.TensorBoard(tmp_path / "board", update_freq="batch")
     writer = kr.TensorBoardWriter(tmp_path / "writer")
+    latency = kr.callbacks.LatencyMonitor(runs=10)
     callbacks = [
-        board, writer, monitor, stop, batches, Odd(),
+        latency, board, writer, monitor, stop, batches, Odd(),
         keras.callbacks.CSVLogger(tmp_path / "log.csv", append=True),
         keras.callbacks.EarlyStopping("accuracy", patience=99),
         keras.callbacks.LambdaCallback(
@@ -195,6 +196,7 @@ def test_what_is_not_refused_does_what_it_promises(small_recipe, part_sets, tmp_
     assert [one["epoch"] - 1 for one in lines] == every
     assert watch.told == [(epoch, 2 * EPOCHS) for epoch in every for _ in range(2)]
     assert "on_epoch_end" not in vars(board) and "set_params" not in vars(watch)
+    assert [one["latency_ms"] for one in lines] == [latency.median_ms] * 2 * EPOCHS
     assert writer.epochs == 2 * EPOCHS and list((tmp_path / "writer").iterdir())
     trained, validated = (curves(tmp_path / "board" / side) for side in ("train", "validation"))
     assert trained["epoch_loss"] == validated["epoch_loss"] == every
