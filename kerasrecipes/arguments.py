@@ -88,12 +88,16 @@ def _wrong_argument(
     for name, value in given.items():
         kind = _kind_of(signature.parameters[name])
         if not fits(kind, value) and value is not signature.parameters[name].default:
-            instead = _INSTEAD_OF_ARRAYS if _is_array(value) and _is_of_examples(kind) else ""
+            instead = _instead(value) if _is_of_examples(kind) else ""
             return f"`{name}` must be {words(kind)}, not {_shown(value)}.{instead}"
     # Of the right kind, and yet of no use.
     parameters = signature.parameters
     odd = [
         name for name, v in given.items() if _is_odd(v, "str" in str(_kind_of(parameters[name])))
+    ] or [
+        name
+        for name, v in given.items()
+        if isinstance(v, list | tuple) and "ndarray" in str(_kind_of(parameters[name]))
     ]
     if len(odd) != 1 or inner:
         return None
@@ -108,6 +112,14 @@ def _arrays_for_examples(signature: inspect.Signature, given: tuple) -> str | No
         return None
     kind = words(_kind_of(signature.parameters[names[0]]))
     return f"`{names[0]}` must be {kind}, not arrays or lists.{_INSTEAD_OF_ARRAYS}"
+
+
+def _instead(value: Any) -> str:
+    """Say what takes the place of what is no set of examples."""
+    if isinstance(value, str | PathLike):
+        return " Scan a folder or table with scan_photos, scan_texts or scan_signals."
+    several = isinstance(value, list | tuple | dict) and bool(value)
+    return _INSTEAD_OF_ARRAYS if several or _is_array(value) else ""
 
 
 def _is_array(value: Any) -> bool:
@@ -294,7 +306,7 @@ def words(kind: Any, several: bool = False) -> str:
             words(_BY_NAME.get(name, name)) if name in _BY_NAME else _a(name)
             for name in (part.rpartition(".")[2] for part in _alternatives(kind))
         ]
-        return " or ".join(dict.fromkeys(named))
+        return " or ".join(dict.fromkeys(named)).removeprefix("a " if several else "")
     origin, inside = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(words(one, several) for one in inside))

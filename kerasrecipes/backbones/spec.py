@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from kerasrecipes.arguments import named
 from kerasrecipes.backbones.weights_files import loader_of
 from kerasrecipes.keras_private import spare_names
 from kerasrecipes.surgery.graph import find_boundary, model_name
@@ -178,6 +179,7 @@ class BackboneSpec(Backbone):
         return "photos"
 
     @classmethod
+    @named
     def from_model(
         cls,
         model: "keras.Model",

@@ -124,6 +124,15 @@ class AliasLog:
         """The digest of the last line."""
         return self.entries[-1].digest() if self.entries else NO_ENTRY
 
+    def followed_by(self, entry: LogEntry) -> "AliasLog":
+        """Return the log with one more change, as its last line.
+
+        Args:
+            entry: The change.
+        """
+        line = len(entry.line()) + 1
+        return AliasLog((*self.entries, entry), self.whole_bytes + line)
+
     def head_file(self) -> bytes:
         """Return what `aliases.json` must hold."""
         found = _Head(aliases=self.aliases, entries=len(self.entries), head=self.head)

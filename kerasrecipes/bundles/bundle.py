@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.bundles.contract import Contract
 from kerasrecipes.bundles.export_record import ExportRecord, read_exports
 from kerasrecipes.bundles.export_seal import EXPORTS
@@ -108,6 +109,7 @@ class BundleFolder:
     manifest: Manifest
 
     @classmethod
+    @named
     def load(cls, folder: "BundleFolder | str | Path") -> Self:
         """Open a bundle and check every file against its digest.
 
@@ -140,6 +142,7 @@ class BundleFolder:
         if problems:
             raise not_as_written(self.folder, problems, _RESTORE)
 
+    @named
     def read(self, name: str) -> bytes:
         """Return the content of a file, if it is as it was written.
 
@@ -224,6 +227,7 @@ class BundleFolder:
             description=description,
         )
 
+    @named
     def decode(self, source: bytes | str | Path, name: str | None = None) -> np.ndarray:
         """Turn one example into what the model takes, as in its training.
 
@@ -236,6 +240,7 @@ class BundleFolder:
         """
         return self.modality.decode(source, self.input, name)
 
+    @named
     def scan(self, source: Examples | str | Path, **columns: Any) -> Examples:
         """Return examples for this model, to be prepared as in its training.
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.bundles.decision import Decision
 from kerasrecipes.bundles.export_seal import (
     ABSENT,
@@ -76,6 +77,7 @@ class ExportRecord:
     folder: Path = Path()
 
     @classmethod
+    @named
     def of(cls, path: Path, format: str, quantization: str, decision: Decision) -> "ExportRecord":
         """Take down a file that was just written.
 
@@ -119,6 +121,7 @@ class ExportRecord:
         (self.folder / RECORD_FILE).write_text(text, encoding="utf-8")
 
     @classmethod
+    @named
     def parse(cls, content: bytes, folder: str | Path) -> "ExportRecord":
         """Read the record of one export.
 

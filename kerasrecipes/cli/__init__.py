@@ -153,7 +153,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (KerasRecipesError, ValueError, OSError) as error:
         if os.environ.get("KERASRECIPES_DEBUG"):
             raise
-        print(f"{type(error).__name__}: {_message(error)}", file=sys.stderr)
+        told = [_message(error), *getattr(error, "__notes__", ())]
+        print(f"{type(error).__name__}: {' '.join(told)}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 1))
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.data.tables.spelling import in_one_spelling
 from kerasrecipes.errors import DataError, listed
@@ -329,10 +330,12 @@ class Examples(ABC):
             return f"numbers, fifth {stratum + 1}"
         return self.class_names[stratum] if stratum < len(self.class_names) else "no label"
 
+    @named
     def select(self, indices: Iterable[int]) -> Self:
         """Return the examples at `indices`, in that order, under the same classes."""
         return self.with_items(self.items[i] for i in indices)
 
+    @named
     def draw(self, count: int, seed: int) -> Self:
         """Draw about `count` examples, as many of each stratum as there are up to an equal share.
 

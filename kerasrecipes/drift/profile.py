@@ -85,6 +85,7 @@ class ReferenceProfile:
         return len(self.answers)
 
     @classmethod
+    @named
     def of(
         cls,
         seen: Observed,
@@ -148,12 +149,14 @@ class ReferenceProfile:
             told.update(np.ascontiguousarray(getattr(self, name)).tobytes())
         return told.hexdigest()
 
+    @named
     def write(self, path: Path) -> None:
         """Write the profile to a new file, a few hundred kilobytes."""
         arrays = {name: value for name, value in vars(self).items() if name != "facts"}
         np.savez_compressed(path, facts=np.array(self.facts.model_dump_json()), **arrays)
 
     @classmethod
+    @named
     def read(cls, path: Path, content: bytes | None = None) -> "ReferenceProfile":
         """Read what `write` wrote.
 

@@ -69,6 +69,7 @@ class FreezePolicy:
     train_batch_norm: bool = False
     adapters: frozenset[int] | None = None
 
+    @named
     def apply(self, model: "keras.Model", spec: Backbone) -> FreezeSummary:
         """Set `trainable` on every layer of `model`, in place.
 

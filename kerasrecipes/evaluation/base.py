@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.records import Measured, checked
 from kerasrecipes.statistics.estimate import Estimate, encode_float
@@ -138,6 +139,7 @@ class Result(Shown, ABC):
         return {"task": self.task, **_plain_fields(self)}
 
     @classmethod
+    @named
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Build the result from what `to_dict` returned.
 

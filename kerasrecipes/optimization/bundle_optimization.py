@@ -22,7 +22,7 @@ from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.settings.judging import Judged
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.training.image_classifier import ImageClassifier
-from kerasrecipes.training.keeping import save_or_keep
+from kerasrecipes.training.keeping import kept_on_error, save_or_keep
 from kerasrecipes.training.loading import load_recipe
 from kerasrecipes.training.recipe import Recipe
 from kerasrecipes.training.refitting import REMAKING, refitted, refuse_other_data
@@ -132,8 +132,9 @@ def optimize_bundle(
     result = optimize(recipe, train, val, students=smaller, seed=seed, **settings)
     if result.pick is None:
         return OptimizedBundle(result, None, None)
-    evaluation = result.evaluate(fresh) if len(fresh) else None
-    return OptimizedBundle(result, evaluation, save_or_keep(result.save, to))
+    with kept_on_error(result, to):
+        evaluation = result.evaluate(fresh) if len(fresh) else None
+    return OptimizedBundle(result, evaluation, save_or_keep(result, to))
 
 
 def remake_bundle(
@@ -163,10 +164,11 @@ def remake_bundle(
     train, val, fresh = photos_of_fit(bundle, photos)
     loaded = load_recipe(bundle)
     made = make(refitted(loaded, loaded.model_, train, val), train, val)
-    if len(fresh) and isinstance(made, QuantizedModel):
-        made.recipe.evaluate(fresh)  # these are the photos that its file is verified by
-    evaluation = made.evaluate(fresh) if len(fresh) else None
-    return RemadeBundle(evaluation, save_or_keep(made.save, to))
+    with kept_on_error(made, to):
+        if len(fresh) and isinstance(made, QuantizedModel):
+            made.recipe.evaluate(fresh)  # these are the photos that its file is verified by
+        evaluation = made.evaluate(fresh) if len(fresh) else None
+    return RemadeBundle(evaluation, save_or_keep(made, to))
 
 
 def same_question(config: Mapping[str, Any]) -> dict[str, Any]:

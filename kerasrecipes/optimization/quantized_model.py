@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.seen import on_side, refuse_seen, with_seen
 from kerasrecipes.evaluation.scores import without_rounding
@@ -42,6 +43,7 @@ class QuantizedModel(Shown):
     report: QuantizationReport = field(repr=False)
     calibrated: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @named
     def predict(self, photos: Examples) -> np.ndarray:
         """Return what the file answers, run in LiteRT.
 
@@ -60,6 +62,7 @@ class QuantizedModel(Shown):
         model = TFLiteModel(self.content, THREADS, name=f"the {self.quantization} file")
         return ask(model, photos.each(model.shape), self.recipe.output_)
 
+    @named
     def evaluate(self, photos: Examples) -> "Result":
         """Measure the file on labelled photos, as `ImageClassifier.evaluate` does the model.
 
@@ -81,6 +84,7 @@ class QuantizedModel(Shown):
         recipe.fitted_ = replace(recipe.fitted_, seen=seen)
         return evaluated_file(recipe, photos, answers)
 
+    @named
     def save(
         self, folder: "str | Path | Bundle", *, tolerance: "Tolerance | None" = None
     ) -> "Bundle":

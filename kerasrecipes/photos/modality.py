@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
@@ -13,6 +13,7 @@ from PIL import Image
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality
 from kerasrecipes.data.specs import ModelInput
+from kerasrecipes.errors import DataError
 from kerasrecipes.photos.decoding.decode import decode_photo
 from kerasrecipes.photos.decoding.in_graph import GraphDecoder
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
@@ -36,7 +37,10 @@ class Photos(Modality):
 
     def prepared(self, examples: Examples, spec: ModelInput) -> PhotoSet:
         """Return the photos, to be decoded as in training."""
-        return replace(cast(PhotoSet, examples), policy=policy_of(spec))
+        if not isinstance(examples, PhotoSet):
+            noun = examples.noun[1]
+            raise DataError(f"The model reads photos, and these are {noun}. Scan some photos.")
+        return replace(examples, policy=policy_of(spec))
 
     def decode(
         self, source: bytes | str | Path, spec: ModelInput, name: str | None = None

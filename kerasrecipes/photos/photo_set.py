@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.findings.check import CheckReport
 from kerasrecipes.data.specs import ModelInput
@@ -172,6 +173,7 @@ class PhotoSet(Examples):
         ways = ways if ways[0] != ways[1] else [f"fill={how.fill}" for how in (one, another)]
         return f"these were scanned with {ways[0]}, and those with {ways[1]}. Scan both alike"
 
+    @named
     def check(self, *others: "PhotoSet") -> CheckReport:
         """Look for damage and leaks; see `kerasrecipes.check_photos`."""
         return check_photos(self, *others)

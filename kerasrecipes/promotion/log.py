@@ -15,7 +15,7 @@ from kerasrecipes.files import complete_file, locked_folder, told_plainly
 from kerasrecipes.regular import append_regular
 
 
-@dataclass(frozen=True)
+@dataclass
 class OpenLog:
     """The log of a model that nobody else writes to now.
 
@@ -41,9 +41,10 @@ class OpenLog:
         entry = LogEntry(number=number, when=when, previous=previous, **fields)
         with told_plainly(self.folder):
             self._append(entry.line() + b"\n")
-            after = AliasLog((*self.log.entries, entry))
+            after = self.log.followed_by(entry)
             with complete_file(self.folder / ALIASES) as file:
                 file.write(after.head_file())
+        self.log = after
         return entry
 
     def _append(self, line: bytes) -> None:

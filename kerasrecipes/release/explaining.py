@@ -1,7 +1,6 @@
 """Heatmaps of saved, fitted and other models, and how often they point at what was marked."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.bundles.bundle import BundleFolder
+from kerasrecipes.data.examples import check_examples
 from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.data.tables.table import TABLE_SUFFIXES
 from kerasrecipes.errors import DataError, printable, unknown_name
@@ -93,10 +93,15 @@ class Explainer:
             DataError: If a photo cannot be read, or changed since it was scanned.
             ValueError: If there is no such class.
         """
-        photos, shape = replace(photos, policy=policy_of(self.input)), self._maps.input_shape
+        return self._each_explained(_prepared(photos, self.input), of)
+
+    def _each_explained(
+        self, photos: "PhotoSet", of: Sequence[str | int | None]
+    ) -> Iterator[Heatmap]:
         for start in range(0, len(photos), _BATCH):
             some = range(start, min(len(photos), start + _BATCH))
-            yield from self._explained(photos.select(some).stack(shape), [of[i] for i in some])
+            inputs = photos.select(some).stack(self._maps.input_shape)
+            yield from self._explained(inputs, [of[i] for i in some])
 
     @named
     def point(self, photos: "PhotoSet") -> PointingGame:
@@ -113,6 +118,7 @@ class Explainer:
             DataError: If nothing is marked, or a photo or mask cannot be read.
         """
         (height, width), policy = self._maps.input_shape[:2], policy_of(self.input)
+        photos = _prepared(photos, self.input)
         masks = [read_mask(photo, (height, width), policy) for photo in photos.photos]
         marked = [i for i, mask in enumerate(masks) if mask is not None and mask.any()]
         if not marked:
@@ -178,6 +184,12 @@ def _parts_of(model: Any) -> "tuple[keras.Model, ModelInput | None, tuple[str, .
         _check_photos(fitted.modality)
         return fitted.model, fitted.input, fitted.output.class_names
     return model, None, ()
+
+
+def _prepared(photos: Any, spec: ModelInput) -> "PhotoSet":
+    """Return photos, to be decoded as in training."""
+    check_examples(photos=photos)
+    return MODALITY.prepared(photos, spec)
 
 
 def _check_photos(modality: str) -> None:

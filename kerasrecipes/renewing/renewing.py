@@ -1,5 +1,7 @@
 """From new labels to a candidate that was compared with the model in use, and through gates."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from kerasrecipes.renewing.sides import TRAIN, Sides, stable_sides
 from kerasrecipes.serve.predictor import chosen_export
 from kerasrecipes.serve.review_queue import ReviewQueue
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.training.keeping import save_or_keep
+from kerasrecipes.training.keeping import kept_on_error, save_or_keep
 from kerasrecipes.training.loading import load_recipe
 from kerasrecipes.training.recipe import Recipe
 
@@ -79,9 +81,10 @@ def retrain_model(
         _take(queue, photos)
     sides = _sides(champion, photos, val_fraction, test_fraction)
     fitted, found, best = _fitted(champion, sides, ways, verbose)
-    bundle = save_or_keep(fitted.save, Path(model))
-    bundle.export(export.format, export.quantization)
-    before, after = _compared(champion, bundle, sides)
+    bundle = _saved(fitted, sides, Path(model))
+    with _told_where(bundle):
+        bundle.export(export.format, export.quantization)
+        before, after = _compared(champion, bundle, sides)
     return Renewed(
         bundle=bundle,
         champion=_name(champion),
@@ -142,9 +145,25 @@ def _fitted(
         report = fitted[way].fit(sides.train, sides.val, verbose=verbose)
         found[way] = report.evaluations["val"].headline
     best = max(ways, key=lambda way: found[way].value)
-    if len(sides.test):
-        fitted[best].evaluate(sides.test)
     return fitted[best], found, best
+
+
+def _saved(fitted: Recipe, sides: Sides, model: Path) -> Bundle:
+    if len(sides.test):
+        with kept_on_error(fitted, model):
+            fitted.evaluate(sides.test)
+    bundle: Bundle = save_or_keep(fitted, model)
+    return bundle
+
+
+@contextmanager
+def _told_where(bundle: Bundle) -> Iterator[None]:
+    """Say where the trained model is if the block, which judges it, fails."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"The trained model itself is in '{printable(bundle.folder)}'.")
+        raise
 
 
 def _name(bundle: Bundle) -> str:

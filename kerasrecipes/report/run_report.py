@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, ConfigDict
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.heads import get_task
@@ -100,6 +101,7 @@ class StageReport:
         return plain(found)
 
     @classmethod
+    @named
     def from_dict(cls, data: Mapping[str, Any]) -> "StageReport":
         """Build the stage from what `to_dict` returned.
 
@@ -241,6 +243,7 @@ class RunReport(Shown):
         return {"schema": SCHEMA, **plain(found)}
 
     @classmethod
+    @named
     def from_dict(cls, data: Mapping[str, Any]) -> "RunReport":
         """Build a report from what `to_dict` returned.
 
@@ -275,6 +278,7 @@ class RunReport(Shown):
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
 
     @classmethod
+    @named
     def from_json(cls, text: str | bytes) -> "RunReport":
         """Read what `to_json` wrote.
 

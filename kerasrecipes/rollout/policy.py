@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kerasrecipes.arguments import named
 from kerasrecipes.records import checked, read_toml
 
 _Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
@@ -74,6 +75,7 @@ class RolloutPolicy(BaseModel):
         return self
 
     @classmethod
+    @named
     def read(cls, path: str | Path) -> "RolloutPolicy":
         """Read a file of such settings.
 
@@ -87,6 +89,7 @@ class RolloutPolicy(BaseModel):
         return read_toml(cls, Path(path))
 
     @classmethod
+    @named
     def of(cls, values: Any) -> "RolloutPolicy":
         """Build it from plain values.
 

@@ -244,6 +244,7 @@ class Predictor:
             return Prediction(name, error=str(error))
         return self.read(self.model(one[None]), name, top)
 
+    @named
     def decode(self, source: str | Path | bytes) -> np.ndarray:
         """Turn one photo or text into what the file takes, as in training.
 

@@ -93,6 +93,7 @@ class ForReview:
         try:
             return content, ending_of(content)
         except DataError:  # no photo: a recording
+            self._tell(served.name, "of recordings only the digest is kept")
             return b"", ""
 
     def _tell(self, name: str, problem: str) -> None:

@@ -46,6 +46,7 @@ class Served:
         digest: SHA-256 of its `bundle.json`.
         ready_ms: Milliseconds from opening the folder until its golden vectors were answered.
         golden: How many of these there are.
+        told: The first fault that kept it from an answer of which no caller is told.
     """
 
     name: str
@@ -54,6 +55,17 @@ class Served:
     digest: str
     ready_ms: float
     golden: int
+    told: list[str] = field(default_factory=list)
+
+    def tell_once(self, error: Exception) -> None:
+        """Say, the first time, what kept it from an answer where no caller is told.
+
+        Args:
+            error: What was raised.
+        """
+        if not self.told:
+            self.told.append(f"{type(error).__name__}: {first_line(error)}")
+            warn(f"'{printable(self.name)}' {self.version} could not answer: {self.told[0]}")
 
     @classmethod
     def load(cls, folder: Path, trust: Path | None = None) -> "Served":

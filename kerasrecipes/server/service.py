@@ -134,9 +134,10 @@ class Service:
             asked, examples, answers, took = await self._infer(turn.served, body, header_length)
         except (Refused, DataError):
             raise
-        except Exception:
+        except Exception as error:
             if not turn.is_tried:
                 raise
+            turn.served.tell_once(error)
             self.rollouts.failed(turn, None)
             turn = Turn(turn.instead().served)
             asked, examples, answers, took = await self._infer(turn.served, body, header_length)
@@ -221,7 +222,8 @@ class Service:
             found = await self._computed(served, content)
         except Refused:
             raise
-        except Exception:
+        except Exception as error:
+            served.tell_once(error)
             return None
         return None if found.found.error else found
 

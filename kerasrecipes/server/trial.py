@@ -108,7 +108,8 @@ def asked_unseen(served: Served, content: bytes) -> Seen:
     try:
         one = predictor.decode(content)
         found = predictor.read(predictor.model(one[None]))
-    except Exception:
+    except Exception as error:
+        served.tell_once(error)
         return Seen(failed=True)
     return seen_of(found, (time.perf_counter() - started) * 1e3)
 
@@ -120,7 +121,8 @@ def computed_unseen(served: Served, examples: np.ndarray) -> list[Seen]:
         answers = served.predictor.model(examples)
         each = (time.perf_counter() - started) * 1e3 / len(examples)
         return read_rows(served, answers, len(examples), each)
-    except Exception:
+    except Exception as error:
+        served.tell_once(error)
         return [Seen(failed=True)] * len(examples)
 
 

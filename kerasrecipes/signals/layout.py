@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError
 
 # Two rates are one if they differ by no more than clocks do.
@@ -27,6 +28,7 @@ class Layout:
     stride: int | None = None
 
     @classmethod
+    @named
     def from_dict(cls, told: Mapping[str, Any]) -> "Layout":
         """Build it from what `to_dict` returned.
 

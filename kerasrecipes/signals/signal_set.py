@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.findings.check import CheckReport
 from kerasrecipes.data.specs import ModelInput
@@ -146,6 +147,7 @@ class SignalSet(Examples):
         """Describe the values that a model takes, and how they are read."""
         return ModelInput.of(model, "float32", self.layout.to_dict())
 
+    @named
     def check(self, *others: "SignalSet") -> CheckReport:
         """Look for faults and leaks; see `kerasrecipes.check_signals`."""
         return check_signals(self, *others)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kerasrecipes.arguments import named
 from kerasrecipes.records import read_toml
 
 
@@ -26,6 +27,7 @@ class Trust(BaseModel):
     keys: dict[str, Path] = Field(min_length=1)
 
     @classmethod
+    @named
     def read(cls, path: str | Path) -> "Trust":
         """Read a file of trust.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.findings.check import CheckReport
 from kerasrecipes.data.specs import ModelInput
@@ -163,6 +164,7 @@ class TextSet(Examples):
         """Describe the token ids that a model takes, and how they are made."""
         return ModelInput.of(model, "int32", {} if self.tokens is None else self.tokens.to_dict())
 
+    @named
     def check(self, *others: "TextSet") -> CheckReport:
         """Look for faults and leaks; see `kerasrecipes.check_texts`."""
         return check_texts(self, *others)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, require
 
 # Characters of a text that can matter for a token: no word of a language has as many, and reading
@@ -40,6 +41,7 @@ class Tokens:
     max_tokens: int
 
     @classmethod
+    @named
     def from_dict(cls, told: Mapping[str, Any]) -> "Tokens":
         """Build it from what `to_dict` returned.
 

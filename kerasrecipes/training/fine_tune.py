@@ -22,7 +22,7 @@ from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.judging import judge_recipe, with_rates_of
 from kerasrecipes.training.defect_detector import DefectDetector, scan_defects
 from kerasrecipes.training.image_classifier import ImageClassifier
-from kerasrecipes.training.keeping import check_room, save_or_keep
+from kerasrecipes.training.keeping import check_room, kept_on_error, save_or_keep
 from kerasrecipes.training.recipe import Recipe
 
 
@@ -217,19 +217,20 @@ def fine_tune(
     check_room(Path(to), judged.spec.parameter_count)
     train, val, test, leaks = tools.sides(chosen, recipe.seed, fail_on_leak)
     refuse_seen(seen_through(recipe.weights, judged.spec), test)
-    recipe._fit(judged, train, val, callbacks=used, run=run, leaks=leaks)
-    if len(test):
-        evaluation = recipe.evaluate(test)
-        if compare is not None:
-            evaluation = compare(recipe, train, test)
-        say(f"\nOn {len(test)} test {train.noun[1]}:\n{evaluation}")
+    with kept_on_error(recipe, Path(to)):
+        recipe._fit(judged, train, val, callbacks=used, run=run, leaks=leaks)
+        if len(test):
+            evaluation = recipe.evaluate(test)
+            if compare is not None:
+                evaluation = compare(recipe, train, test)
+            say(f"\nOn {len(test)} test {train.noun[1]}:\n{evaluation}")
     again = None
     if run is not None:
         again = (
             f"Nothing is lost: the same call with `resume` (--resume) goes on from "
             f"'{printable(run.path)}', and saves it without training again."
         )
-    return FineTuned(recipe, recipe.report_, save_or_keep(recipe.save, Path(to), again))
+    return FineTuned(recipe, recipe.report_, save_or_keep(recipe, Path(to), again))
 
 
 def with_epochs(

@@ -173,7 +173,16 @@ class Fitted:
 
     @property
     def golden(self) -> HeldOut:
-        """What every file of it will be compared on: the test if there was one."""
+        """What every file of it will be compared on: the test if there was one.
+
+        Raises:
+            NotFittedError: If it was never measured.
+        """
+        if not self.held_out:
+            raise NotFittedError(
+                "The model was trained, and could not be measured then. Call `evaluate` with "
+                "examples that it has not seen: some of them are saved beside it."
+            )
         return self.held_out.get("test") or list(self.held_out.values())[-1]
 
     def measured(self, examples: Examples, split: str, seed: int) -> tuple["Fitted", Result]:

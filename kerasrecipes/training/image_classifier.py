@@ -1,17 +1,21 @@
 """The recipe for photos with one label each."""
 
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from kerasrecipes.arguments import named
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.examples import Examples
+from kerasrecipes.errors import DataError
 from kerasrecipes.photos.augment import Augmentation
 from kerasrecipes.photos.modality import policy_of
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from kerasrecipes.backbones.spec import Backbone
 
 
 @named
@@ -60,11 +64,23 @@ class ImageClassifier(Recipe):
         """How many views of each training photo there are."""
         return self.views
 
+    def prepared(self, examples: Examples, spec: "Backbone") -> PhotoSet:
+        """Return the photos as they are, after making sure that they are photos."""
+        return self._checked(examples)
+
     def _as_fitted(self, examples: Examples) -> PhotoSet:
         """Return photos that are fitted into the image size as those of training were."""
-        photos, fitted = cast(PhotoSet, examples), policy_of(self.fitted_.input)
+        photos, fitted = self._checked(examples), policy_of(self.fitted_.input)
         policy = replace(photos.policy, resize=fitted.resize, fill=fitted.fill)
         return replace(photos, policy=policy)
+
+    def _checked(self, examples: Examples) -> PhotoSet:
+        if not isinstance(examples, PhotoSet):
+            raise DataError(
+                f"This {self.name} takes photos, and these are {examples.noun[1]}. Scan photos "
+                "with scan_photos, or use a TextClassifier or a SequenceClassifier."
+            )
+        return examples
 
 
 NAMES = ("ImageClassifier",)

@@ -4,15 +4,15 @@ import errno
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from kerasrecipes.errors import printable
 from kerasrecipes.files import told_error
 from kerasrecipes.report.words import size
-
-T = TypeVar("T")
+from kerasrecipes.training.fitted import Fittable
 
 
 def check_room(to: Path, parameters: int) -> None:
@@ -35,44 +35,89 @@ def check_room(to: Path, parameters: int) -> None:
         )
 
 
-def save_or_keep(save: Callable[[Path], T], to: Path, again: str | None = None) -> T:
+def save_or_keep(made: Any, to: Path, again: str | None = None) -> Any:
     """Save, or else keep what was to be saved in another place, and say where it is.
 
     Args:
-        save: Saves as a new version of a model's folder.
+        made: Its `save` writes a new version of a model's folder.
         to: The folder.
         again: What to do instead, where nothing is lost if it is not kept.
 
+    Returns:
+        What `save` returns.
+
     Raises:
-        OSError: What `save` raised, with the place where the model is now.
+        OSError: What `save` raised, with the place where the model is now. Of other errors a note
+            names it.
     """
     try:
-        return save(to)
+        return made.save(to)
     except OSError as error:
-        instead = again or _kept(save, to)
+        instead = again or _kept(made, to)
         raise told_error(
             error.errno, f"{error.strerror or error}".rstrip(". ") + f". {instead}"
         ) from error
+    except Exception as error:
+        error.add_note(again or _kept(made, to))
+        raise
 
 
-def _kept(save: Callable[[Path], T], to: Path) -> str:
-    for root in (Path(tempfile.gettempdir()), Path.home()):
-        folder = root / f"kerasrecipes-kept-{time.time_ns():x}"
-        try:
-            folder.mkdir(mode=0o700)
-        except OSError:
-            continue
-        try:
-            save(folder / to.absolute().name)
-        except OSError:
-            shutil.rmtree(folder, ignore_errors=True)
-            continue
-        kept = folder / to.absolute().name / "1"
-        return (
-            f"What was computed is not lost: the model is in '{printable(kept)}'. Copy this folder "
-            f"into '{printable(to)}' as its next version, before temporary files are removed."
-        )
+@contextmanager
+def kept_on_error(made: Any, to: Path) -> Iterator[None]:
+    """Keep what took long to compute if the block, which only measures it, fails.
+
+    The error gets a note that says where it is.
+
+    Args:
+        made: What is kept, as in `save_or_keep`; a recipe is once it was trained, also in the
+            block.
+        to: The model's folder; what was not measured as it should be is not put there.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(made, Fittable) or hasattr(made, "fitted_"):
+            error.add_note(_kept(made, to))
+        raise
+
+
+def _kept(made: Any, to: Path) -> str:
+    name = to.absolute().name
+    for save, told in ((_whole, _COPY), (_weights, _WEIGHTS)):
+        for root in (Path(tempfile.gettempdir()), Path.home()):
+            folder = root / f"kerasrecipes-kept-{time.time_ns():x}"
+            try:
+                folder.mkdir(mode=0o700)
+            except OSError:
+                continue
+            try:
+                kept = save(made, folder / name)
+            except Exception:  # what failed before may fail here, too; the next way is simpler
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            return f"What was computed is not lost: {told.format(printable(kept), printable(to))}"
     return (
         "There was no room for the model in the folder for temporary files or at home either, so "
         "it is lost. A fit with a run folder (--run) can be saved again without training again."
     )
+
+
+_COPY = (
+    "the model is in '{}'. Copy this folder into '{}' as its next version, before temporary files "
+    "are removed."
+)
+_WEIGHTS = (
+    "the bare Keras model is in '{}', which keras.saving.load_model reads. Copy it before "
+    "temporary files are removed."
+)
+
+
+def _whole(made: Any, to: Path) -> Path:
+    made.save(to)
+    return to / "1"
+
+
+def _weights(made: Any, to: Path) -> Path:
+    path = to.with_suffix(".keras")
+    getattr(made, "recipe", made).model_.save(path)
+    return path

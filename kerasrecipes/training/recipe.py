@@ -182,6 +182,7 @@ class Recipe(EngineSettings, ForItsData, Fittable):
         with nullcontext() if run is None else run.locked():
             fitted = fit_recipe(judged, train, val, tuple(callbacks), run, leaks)
             fitted = replace(fitted, parents=parents)
+            self.fitted_ = fitted  # not lost if it cannot be measured
             self.fitted_, _ = fitted.measured(val, "val", self.seed)
             self._measure_own("val")
             if run is not None:

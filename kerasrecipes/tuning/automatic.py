@@ -28,6 +28,7 @@ from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.statistics.shown import Part, Shown
 from kerasrecipes.statistics.tables import Table
 from kerasrecipes.training.image_classifier import ImageClassifier
+from kerasrecipes.training.keeping import kept_on_error, save_or_keep
 from kerasrecipes.tuning.deadline import Deadline, NothingMeasured
 from kerasrecipes.tuning.space import in_words
 from kerasrecipes.tuning.tuning import clock_of, tune
@@ -353,12 +354,13 @@ class _Way:
 
     def _train(self, recipe: ImageClassifier, until: Deadline) -> tuple[Any, str]:
         train, val, test = self._sides
-        report = recipe.fit(train, val)
-        result = recipe.evaluate(test)
-        say(str(result))
+        with kept_on_error(recipe, self.to):
+            report = recipe.fit(train, val)
+            result = recipe.evaluate(test)
+            say(str(result))
         early = ", ended early" if report.interrupted else ""
         self.stopped = report.interrupted and not until.passed
-        return str(recipe.save(self.to).folder), f"{_in_short(result)}{early}"
+        return str(save_or_keep(recipe, self.to).folder), f"{_in_short(result)}{early}"
 
     def _optimize(self, folder: str, until: Deadline) -> tuple[Any, str]:
         done = optimize_bundle(

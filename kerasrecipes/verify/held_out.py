@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.examples import Examples
+from kerasrecipes.data.examples import Examples, check_examples
 from kerasrecipes.data.seen import FIT_SIDES, refuse_seen
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.evaluation.scores import group_numbers
@@ -60,6 +60,7 @@ def hold_out(
         decoded = (bundle.decode(data, name) for data, name in named)
         targets, answers = np.asarray(golden.targets), np.asarray(golden.answers)
         return Answered(golden.names, targets, answers, decoded, golden.groups, golden.others)
+    check_examples(photos=photos)
     if scores is None:
         raise DataError(
             "`photos` need the original model's answers to compare with. Pass `scores`, its "

@@ -43,6 +43,7 @@ class Tolerance:
                 )
 
     @classmethod
+    @named
     def for_quantization(cls, quantization: str) -> "Tolerance":
         """Return the limits that apply when the caller states none.
 
@@ -54,6 +55,7 @@ class Tolerance:
             max_score_gap=1e-3 if quantization == "float32" else None,
         )
 
+    @named
     def allows_flips(self, agreement: float, photos: int) -> bool:
         """Tell whether so few photos got another top class that the model is the same.
 
@@ -65,6 +67,7 @@ class Tolerance:
         """
         return 1 - agreement <= max(1 - self.min_agreement, 1 / photos) + _ROUNDING
 
+    @named
     def allows_drop(self, drop: float, photos: int) -> bool:
         """Tell whether a loss of accuracy is within the limit; one photo may always be lost.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads import get_task
@@ -105,6 +106,7 @@ class Verification(Shown):
         return told
 
     @classmethod
+    @named
     def from_dict(cls, values: Mapping[str, object]) -> "Verification":
         """Rebuild a verification from `to_dict`.
 

@@ -18,6 +18,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kerasrecipes.arguments import named
 from kerasrecipes.drift.profile import FEWEST
 from kerasrecipes.records import read_toml
 
@@ -93,6 +94,7 @@ class WatchSettings(BaseModel):
     alert: tuple[Alert, ...] = ()
 
     @classmethod
+    @named
     def read(cls, path: str | Path) -> "WatchSettings":
         """Read a file of settings.
 

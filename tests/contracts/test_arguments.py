@@ -16,7 +16,7 @@ import pytest
 import kerasrecipes as kr
 from kerasrecipes.arguments import _is_raised_here, fits, named, words
 from kerasrecipes.errors import KerasRecipesError, printable
-from kerasrecipes.photos import augment
+from kerasrecipes.photos import augment, modality as photos
 from kerasrecipes.registry import Registry
 
 
@@ -98,6 +98,8 @@ def sound(tmp_path_factory):
         "path": folder / "no.tflite", "model": model, "photo": np.zeros((8, 8, 3), "uint8"),
         "image_size": (8, 8), "y": ["a", "b", "a", "b"], "targets": np.eye(2)[labels],
         "dataset": [(np.zeros((2, 8, 8, 3)), np.eye(2))], "class_names": ["a", "b"],
+        "config": {}, "text": "{}", "indices": [],
+        "count": 3, "seed": 0, "reader": np.zeros((4, 3)),
         "costs": np.array([[0, 1.0], [1, 0]]), "class_counts": [3, 4],
         "positive_weights": [1.0, 2.0], "statistic": np.mean, "rng": np.random.default_rng(0),
         "augmentation": kr.Augmentation(), "language": "python", "export": "tflite-int8",
@@ -181,11 +183,37 @@ def forget(registered):
     take_back()
 
 
-@pytest.mark.parametrize("callable_name", sorted(CALLABLES.keys() - APART))
+# Methods that people call with what they have, and what they are called on.
+METHODS = {
+    "Bundle.load": lambda sound: kr.Bundle.load,
+    "DefectDetector.fit": lambda sound: kr.DefectDetector().fit,
+    "FreezePolicy.apply": lambda sound: kr.FreezePolicy(1).apply,
+    "ImageClassifier.fit": lambda sound: sound["recipe"].fit,
+    "ImageClassifier.from_config": lambda sound: kr.ImageClassifier.from_config,
+    "ImageClassifier.load": lambda sound: kr.ImageClassifier.load,
+    "ImageClassifier.probe": lambda sound: sound["recipe"].probe,
+    "NearestNeighbours.fit": lambda sound: kr.NearestNeighbours().fit,
+    "PhotoSet.check": lambda sound: sound["photos"].check,
+    "PhotoSet.draw": lambda sound: sound["photos"].draw,
+    "PhotoSet.select": lambda sound: sound["photos"].select,
+    "ReferenceProfile.read": lambda sound: kr.ReferenceProfile.read,
+    "RolloutPolicy.read": lambda sound: kr.RolloutPolicy.read,
+    "RunReport.from_json": lambda sound: kr.RunReport.from_json,
+    "SequenceClassifier.probe": lambda sound: kr.SequenceClassifier().probe,
+    "TextClassifier.fit": lambda sound: kr.TextClassifier().fit,
+    "TextSet.check": lambda sound: sound["texts"].check,
+    "Trust.read": lambda sound: kr.Trust.read,
+    "WatchSettings.read": lambda sound: kr.WatchSettings.read,
+}
+# They begin with what somebody kept, or has made.
+READ = {"from_config", "from_json", "from_model", "load", "read"}
+
+
+@pytest.mark.parametrize("callable_name", sorted((CALLABLES | METHODS).keys() - APART))
 @pytest.mark.filterwarnings("ignore")
 def test_hostile_arguments_are_named(callable_name, sound, tmp_path, monkeypatch, forget):
     monkeypatch.chdir(tmp_path)
-    call = CALLABLES[callable_name]
+    call = CALLABLES.get(callable_name) or METHODS[callable_name](sound)
     parameters = inspect.signature(call).parameters
     known = sound | OTHERWISE.get(callable_name, {})
     usual = [
@@ -206,7 +234,7 @@ def test_hostile_arguments_are_named(callable_name, sound, tmp_path, monkeypatch
             where = f"{callable_name}({name}={value!r:.30}): {type(error).__name__}: {error}"
             assert is_ours(error), where[:400]
             # What was given in its place is not there, has nothing in it, or was not fitted.
-            nothing = re.search("here (is|are) no|Call `fit`", str(error))
+            nothing = re.search("here (is|are) no|Call `fit`|damaged|no profile", str(error))
             assert nothing or says(error, name, value, parameters), where[:400]
 
 
@@ -219,6 +247,21 @@ def test_every_public_callable_has_the_checker():
             code = getattr(call.__init__ if inspect.isclass(call) else call, "__code__", None)
             assert code is not None, name
             assert code.co_filename.endswith("arguments.py"), f"Decorate {name} with `named`."
+
+
+def test_every_way_to_begin_with_what_is_kept_has_the_checker():
+    rooms = [getattr(kr, name) for name in kr.__all__ if inspect.ismodule(getattr(kr, name))]
+    found = {
+        f"{one.__name__}.{name}": method.__func__
+        for package in (kr, *rooms)
+        for one in (getattr(package, name) for name in package.__all__)
+        if inspect.isclass(one)
+        for name, method in vars(one).items()
+        if name in READ and isinstance(method, classmethod)
+    }
+    assert len(found) > 5
+    raw = [k for k, m in found.items() if not m.__code__.co_filename.endswith("arguments.py")]
+    assert not raw, f"Decorate {raw} with `named`."
 
 
 def test_the_walk_is_long():
@@ -245,6 +288,20 @@ def test_arrays_as_for_a_keras_model_are_told_what_takes_their_place():
             call()
     with pytest.raises(TypeError, match="verbose"):  # what has nothing to do with arrays
         recipe.predict(verbose=0)
+
+
+def test_examples_of_another_kind_of_data_are_told(sound):
+    texts, recipe = sound["texts"], kr.ImageClassifier(weights=None)
+    for call in (
+        lambda: recipe.fit(texts, texts),
+        lambda: photos.MODALITY.prepared(texts, None),
+        lambda: kr.TextClassifier().prepared(sound["photos"], None),
+    ):
+        with pytest.raises(kr.DataError, match="and these are (texts|photos). Scan"):
+            call()
+    for given, told in (("photos/", "Scan a folder"), ([np.zeros(3)], "photos_from_arrays")):
+        with pytest.raises(ValueError, match=f"`photos` must be a PhotoSet, .*{told}"):
+            kr.split_photos(given)
 
 
 def test_annotations_are_understood():

@@ -29,6 +29,13 @@ def lines(folder):
     return (folder / "history.jsonl").read_bytes().splitlines(keepends=True)
 
 
+def test_several_changes_at_once_are_all_written_down(tmp_path):
+    with changing(tmp_path) as log:
+        for version in (1, 2, 3):
+            log.add(**FIELDS, version=version)
+    assert [one.version for one in read_aliases(tmp_path).entries] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     "damage, said",
     [

@@ -153,7 +153,7 @@ def test_a_slow_shadow_is_taken_back(serve, photos, monkeypatch):
     assert entry.why.startswith("latency: longer than 1.5 times the time is taken by a share of")
 
 
-def test_a_candidate_that_fails_harms_nobody(serve, photos):
+def test_a_candidate_that_fails_harms_nobody(serve, photos, capsys):
     here = serve(percent=100, shadow_percent=0)
 
     def fault(scores):
@@ -165,6 +165,7 @@ def test_a_candidate_that_fails_harms_nobody(serve, photos):
     assert here.state()["rollouts"][0]["over"].startswith("errors: more answers fail, a share of")
     entry = read_aliases(here.folder).entries[-1]
     assert entry.action == "take back" and entry.why.startswith("errors: ")
+    assert capsys.readouterr().err.count(" 2 could not answer: RuntimeError: a fault") == 1
     # What answers with NaN fails, too; tensors are answered by the version in use as well.
     assert here.predict(photos[:1])[0]["version"] == 1
 

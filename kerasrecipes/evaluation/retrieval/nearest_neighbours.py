@@ -51,6 +51,7 @@ class NearestNeighbours:
         self.weighting = weighting
         self.abstain_distance = abstain_distance
 
+    @named
     def fit(self, embeddings: np.ndarray, labels: np.ndarray) -> "NearestNeighbours":
         """Remember photos.
 
@@ -72,6 +73,7 @@ class NearestNeighbours:
         self.labels_ = labels
         return self
 
+    @named
     def predict_proba(self, embeddings: np.ndarray) -> np.ndarray:
         """Return each class's share of the votes.
 
@@ -88,6 +90,7 @@ class NearestNeighbours:
         """
         return self._vote(embeddings)[0]
 
+    @named
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the class with most votes, int64 `(n,)`; −1 for photos of no known class.
 
@@ -99,6 +102,7 @@ class NearestNeighbours:
         limit = np.inf if self.abstain_distance is None else self.abstain_distance
         return np.where(nearest <= limit, shares.argmax(axis=1), UNKNOWN)
 
+    @named
     def distances(self, embeddings: np.ndarray) -> np.ndarray:
         """Return the distance to the nearest fitted photo, float64 `(n,)`, 0…2.
 

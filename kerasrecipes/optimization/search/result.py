@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.file_limits import pareto_front
@@ -118,6 +119,7 @@ class OptimizationResult(Shown):
                 )
         return found
 
+    @named
     def evaluate(self, photos: Examples, candidate: Candidate | None = None) -> "Result":
         """Measure a candidate's file on photos that it has not seen.
 
@@ -139,6 +141,7 @@ class OptimizationResult(Shown):
         answers = file_answers(self._file(candidate), photos, recipe.output_)
         return evaluated_file(recipe, photos, answers)
 
+    @named
     def save(self, folder: str | Path, candidate: Candidate | None = None) -> "Bundle":
         """Write a candidate's model as a bundle, with its exported file.
 

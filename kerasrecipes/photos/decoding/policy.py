@@ -85,6 +85,7 @@ class DecodePolicy:
         return told
 
     @classmethod
+    @named
     def from_dict(cls, values: dict) -> "DecodePolicy":
         """Rebuild a policy from `to_dict`.
 

@@ -72,6 +72,7 @@ class SequenceClassifier(Recipe):
             )
         return examples
 
+    @named
     def probe(self, train: Examples, val: Examples, *, verbose: bool = True) -> "ProbeResult":
         """Refuse: there is nothing pretrained to measure.
 
