@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from kerasrecipes.console import warn
 from kerasrecipes.errors import first_line
@@ -52,23 +52,44 @@ class Lane:
             raise overloaded(f"{self.held} requests are being answered or wait, no more may.")
         self.held += 1
         loop, due = asyncio.get_running_loop(), time.monotonic() + self._wait_seconds
+        answer: asyncio.Future[T] = loop.create_future()
 
         def punctual() -> T:
             if time.monotonic() > due:
                 raise overloaded(f"It has waited for more than {self._wait_seconds:g} seconds.")
             return work()
 
-        future = self._pool.submit(punctual)
-        # Also of what was cancelled: its thread is taken until it ends.
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))
-        return await asyncio.wrap_future(future)
+        def ended(found: T | None, error: BaseException | None) -> None:
+            self.held -= 1
+            if not answer.done():  # else nobody waits any more
+                answer.set_exception(error) if error else answer.set_result(cast(T, found))
 
-    def _ended(self) -> None:
-        self.held -= 1
+        begun = self._pool.submit(_compute, punctual, loop, ended)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            # The thread of what has begun is taken until it ends.
+            if begun.cancel():
+                self.held -= 1
+            raise
 
     def close(self) -> None:
         """Let the threads end after what they compute now."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _compute(
+    work: Callable[[], T],
+    loop: asyncio.AbstractEventLoop,
+    ended: Callable[[T | None, BaseException | None], None],
+) -> None:
+    """Do some work, and wake the loop once, for all that follows."""
+    try:
+        found = work()
+    except BaseException as error:
+        loop.call_soon_threadsafe(ended, None, error)
+    else:
+        loop.call_soon_threadsafe(ended, found, None)
 
 
 class Unseen:

@@ -14,7 +14,7 @@ from kerasrecipes.errors import DataError, printable
 from kerasrecipes.server.models import Models
 from kerasrecipes.server.service import Service
 from kerasrecipes.server.settings import ServerSettings
-from kerasrecipes.server.web.app import LARGEST_HEAD, App
+from kerasrecipes.server.web.app import App
 from kerasrecipes.server.web.connection import DrainingServer, protocol_with
 
 _IDLE_SECONDS = 15
@@ -78,7 +78,6 @@ def _server(
         limit_concurrency=settings.connections,
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=int(settings.total_seconds),
-        h11_max_incomplete_event_size=LARGEST_HEAD,
     )
     return DrainingServer(config, settings.drain_seconds, on_ready, service.drain)
 

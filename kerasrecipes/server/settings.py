@@ -3,6 +3,7 @@
 import ipaddress
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from kerasrecipes.errors import is_number
@@ -100,7 +101,7 @@ class ServerSettings:
                 f"`{name}` must be {kind} from {low:g} to {high:g}, received {value!r}."
             )
 
-    @property
+    @cached_property
     def is_local(self) -> bool:
         """Whether only this machine can ask."""
         try:

@@ -191,7 +191,8 @@ def measure(folder: Path, seconds: float) -> None:
     idle = server.memory_kb()
     command = [sys.executable, "-c", RUNTIME, str(record.path)]
     runtime = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    versions = {name: version(name) for name in ("ai-edge-litert", "starlette", "uvicorn", "h11")}
+    names = ("ai-edge-litert", "starlette", "uvicorn", "httptools")
+    versions = {name: version(name) for name in names}
     print(f"{versions}, load of the machine {os.getloadavg()[0]:.0f}")
     print(f"start to ready: {server.start_seconds:.2f} s ({server.start_cpu:.2f} s of CPU)")
     print(

@@ -95,18 +95,26 @@ def test_a_body_that_drips_is_ended(connect, receive, server, photos):
         ("Content-Length: 3\r\nContent-Length: 5\r\n\r\nabc", b" 400 "),
         ("Host: evil\r\n\r\n", b" 400 "),
         ("X: " + "a" * 40_000 + "\r\n\r\n", b" 4"),
+        ("X: " + "a" * 40_000, b" 400 "),
     ],
 )  # fmt: skip
 def test_what_is_too_large_or_no_http_is_refused(connect, receive, head, status):
     again = 5 if "F4240" in head else 1
-    first, _, chunk = head.partition("\r\n\r\n")
-    one = connect(f"{HEAD}{first}\r\n\r\n".encode())
+    first, end, chunk = head.partition("\r\n\r\n")
+    one = connect(f"{HEAD}{first}{end}".encode())
     try:
         for _ in range(again):
             one.sendall(chunk.encode())
     except OSError:  # it has answered already
         pass
     assert status in receive(one, 5).split(b"\r\n")[0]
+
+
+def test_what_follows_a_body_has_an_end(connect, receive):
+    one = connect(f"{HEAD}Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n".encode())
+    assert b" 100 " in one.recv(100)
+    one.sendall(b"0\r\nX: " + b"a" * 40_000)
+    assert b" 400 " in receive(one, 5)
 
 
 def test_too_many_requests_are_sent_away_and_it_recovers(server, large, photos):

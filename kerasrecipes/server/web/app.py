@@ -21,21 +21,21 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.server.logbook import write_line
 from kerasrecipes.server.refused import CLOSE, Refused, bad
 from kerasrecipes.server.service import Service
+from kerasrecipes.server.web.connection import LARGEST_HEAD
 from kerasrecipes.server.web.keys import Client
 from kerasrecipes.server.web.routes import all_routes
 
-SAFE = {
-    "Content-Security-Policy": "default-src 'none'",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+_SAFE = (
+    (b"content-security-policy", b"default-src 'none'"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
 # Nothing that is secret: for those who watch the server, and the pages, which ask for a key.
 _OPEN = {"/", "/status", "/v2/health/live", "/v2/health/ready"}
 _HERE = re.compile(r"(127\.0\.0\.1|\[::1\]|localhost)(:[0-9]{1,5})?")
-LARGEST_HEAD = 1 << 15
 _ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -150,13 +150,10 @@ class _Seen:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            given = {name for name, _ in message["headers"]}
-            more = {**SAFE, "X-Request-Id": self.asked_id}
-            message["headers"] = [
-                *message["headers"],
-                *((n.lower().encode(), v.encode()) for n, v in more.items()
-                  if n.lower().encode() not in given),
-            ]  # fmt: skip
+            given = message["headers"]
+            named = {name for name, _ in given}
+            more = (pair for pair in _SAFE if pair[0] not in named)
+            message["headers"] = [*given, *more, (b"x-request-id", self.asked_id.encode())]
         await self._send(message)
 
 

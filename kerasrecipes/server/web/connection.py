@@ -9,17 +9,21 @@ from types import FrameType
 from typing import Any, ClassVar
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LARGEST_HEAD = 1 << 15
 
 
-class Punctual(H11Protocol):
-    """HTTP/1.1 with a deadline for the head of each request.
+class Punctual(HttpToolsProtocol):
+    """HTTP/1.1 with a deadline for the head of each request, and an end to what is no body.
 
-    Uvicorn itself waits for ever for the first head, and for one of which a byte came.
+    Uvicorn itself waits for ever for the first head, and for one of which a byte came; heads and
+    trailers may be of any size.
     """
 
     header_seconds: ClassVar[float]
     _deadline: asyncio.TimerHandle | None = None
+    _unfinished = 0
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first head."""
@@ -27,12 +31,30 @@ class Punctual(H11Protocol):
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
-        """Go on waiting until a head is whole."""
+        """Go on waiting until a head is whole, and no longer than a head may be."""
+        self._unfinished += len(data)
         super().data_received(data)
+        if self._unfinished > LARGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response(f"A head may have {LARGEST_HEAD} bytes.")
         if self.cycle is None or self.cycle.response_complete:
             self._wait_for_head()
         else:
             self._stop_waiting()
+
+    def on_headers_complete(self) -> None:
+        """Begin with the request."""
+        self._unfinished = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._unfinished = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Let the body end."""
+        self._unfinished = 0
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""

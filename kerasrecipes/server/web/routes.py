@@ -224,19 +224,19 @@ def _route(path: str, answer: Answer, method: str = "GET") -> Route:
 def all_routes() -> list[Route]:
     """Return all addresses."""
     models = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
-    return [
+    return [  # they are tried one after the other, so what is asked for most comes first
+        *(_route(f"{model}/infer", _infer, "POST") for model in models),
+        _route("/predict", _predict, "POST"),
         _route("/", _page),
         _route("/status", _status_page),
         _route("/state", _state),
         _route("/metrics", _metrics),
-        _route("/predict", _predict, "POST"),
         _route("/feedback", _feedback, "POST"),
         _route("/v2", _server),
         _route("/v2/health/live", _live),
         _route("/v2/health/ready", _ready),
         *(_route(model, _model) for model in models),
         *(_route(f"{model}/ready", _model_ready) for model in models),
-        *(_route(f"{model}/infer", _infer, "POST") for model in models),
         _route("/v2/repository/index", _index, "POST"),
         _route("/v2/repository/models/{model}/load", _load, "POST"),
         _route("/v2/repository/models/{model}/unload", _unload, "POST"),
