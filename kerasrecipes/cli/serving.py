@@ -156,9 +156,9 @@ def score(
     ],
     to: Annotated[Path, typer.Option(help="The folder of the answers; of the same job, to go on.")],
     engine: Annotated[
-        str, typer.Option(help="Who does the work: local, processes on this machine.")
+        str, typer.Option(help="Who does the work: local (processes here), ray or spark.")
     ] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="How many processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="How many shards are answered at once.")] = 1,
     form: Annotated[str, typer.Option("--format", help="JSON lines, csv or parquet.")] = "jsonl",
     shard_size: Annotated[int, typer.Option(min=1, help="So many photos in each file.")] = 512,
     top: Top = None,

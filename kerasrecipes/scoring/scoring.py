@@ -15,12 +15,15 @@ from kerasrecipes.files import locked_folder, write_whole
 from kerasrecipes.scoring.job import SUMMARY, Form, Job, answering
 from kerasrecipes.scoring.listing import list_inputs
 from kerasrecipes.scoring.local import run_local
+from kerasrecipes.scoring.on_ray import run_ray
+from kerasrecipes.scoring.on_spark import run_spark
 from kerasrecipes.scoring.result import MEASURED, Scored, summed_up
 from kerasrecipes.serve.predictor import Predictor
 
 Shards = Iterable[tuple[int, Sequence[str]]]
 Engine = Callable[[Job, Path, Shards, int], Iterator[int]]
-ENGINES: dict[str, Engine] = {"local": run_local}
+ENGINES: dict[str, Engine] = {"local": run_local, "ray": run_ray, "spark": run_spark}
+NEEDED = {"ray": ("ray", "ray.data"), "spark": ("pandas", "pyarrow", "pyspark.sql")}
 SHARD_SIZE = 512
 
 
@@ -43,15 +46,19 @@ def score(
     there. A job that was killed goes on when it is called again: only missing shards are answered.
     The files are the same to the byte whatever the engine, the number of workers, and whether any
     of them was killed. An example that cannot be used becomes a row with the reason; so does one
-    at which three workers have ended.
+    at which three workers of the local engine have ended; Ray and Spark try shards anew by their
+    own settings.
 
     Args:
         model: A `Bundle`, its folder, or a `.tflite` or `.onnx` file.
         source: A folder of photos (or files of texts or signals), a `.txt` file with a path in
             each line, or a table with a column `path`. Paths are absolute, or relative to that.
         to: The folder of the answers: a new one, or that of the same job.
-        engine: Who does the work: `"local"`, processes on this machine.
-        workers: Number of processes; each has one thread.
+        engine: Who does the work: `"local"`, processes on this machine; `"ray"`; or `"spark"`.
+            Ray and Spark are asked where they are started already, as by `ray.init(address=…)`, or
+            started on this machine. On several machines, all must see `model`, `source` and `to`.
+        workers: Number of shards that are answered at once, each with one thread. A session of
+            Spark that is open already has its own number.
         form: `"jsonl"`, `"csv"` or `"parquet"`.
         shard_size: How many examples are one shard, at least 1.
         top: Keep only this many classes in the scores; all by default.
@@ -64,7 +71,7 @@ def score(
         DataError: If the model cannot answer, there is nothing to score, or `to` holds another job.
         ValueError: If an argument cannot be used.
         IntegrityError: If a file of the model was changed.
-        MissingDependencyError: If Parquet is asked for and pyarrow is not installed.
+        MissingDependencyError: If what the engine or Parquet needs is not installed.
         OSError: If nothing can be written.
     """
     _check(engine, form, workers=workers, shard_size=shard_size, top=top)
@@ -108,3 +115,5 @@ def _check(engine: str, form: str, **numbers: int | None) -> None:
             raise ValueError(f"`{name}` must be a whole number ≥ 1, received {value!r}.")
     if form == Form.PARQUET:
         require("pyarrow", "parquet", "Parquet")
+    for module in NEEDED.get(engine, ()):
+        require(module, engine, f"The engine '{engine}'")

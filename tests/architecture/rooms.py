@@ -119,7 +119,7 @@ ROOMS = {
     "scoring": Room(
         "bundles data drift export serve statistics watching",
         libraries="numpy pydantic",
-        later_libraries="pyarrow",
+        later_libraries="pyarrow pyspark ray",
     ),
     "release": Room(
         "bundles data evaluation explaining export heads photos statistics texts",
