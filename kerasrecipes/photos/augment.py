@@ -8,13 +8,16 @@ with one state for all photos, cannot be.
 
 import math
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from kerasrecipes.arguments import named
-from kerasrecipes.errors import unknown_name
+from kerasrecipes.errors import printable, unknown_name
 from kerasrecipes.photos.operations import apply_random_operations, mix_chains, warp_photo
+from kerasrecipes.photos.own_views import LAYERS, OwnViews, is_own, own_views, try_views
 
 # What each strength may be; those of whole numbers are counts.
 _LIMITS = {
@@ -89,7 +92,9 @@ class Augmentation:
             )
 
 
-AUGMENTATIONS = {
+# What stands for views: a name, an `Augmentation`, a function of (photo, seed), layers of Keras.
+Augment: TypeAlias = str | Augmentation | Callable[..., Any] | Sequence[Any]
+AUGMENTATIONS: dict[str, Augmentation | OwnViews] = {
     "none": Augmentation(),
     # For surfaces that have no up, down, left or right, under light that does not change.
     "flips": Augmentation(flip_horizontal=True, flip_vertical=True),
@@ -114,19 +119,23 @@ _OURS = frozenset(AUGMENTATIONS)
 
 
 @named
-def register_augmentation(name: str, augmentation: Augmentation, replace: bool = False) -> None:
-    """Add a preset to `AUGMENTATIONS`, for this process.
+def register_augmentation(name: str, augmentation: Augment, replace: bool = False) -> None:
+    """Add a preset to `AUGMENTATIONS`, for this process, so that saved recipes find it by name.
 
     Args:
         name: What to call it.
-        augmentation: What it may change, and how far.
+        augmentation: What it may change, and how far: an `Augmentation`, a function of a photo and
+            a seed, or layers of Keras; see `ImageClassifier`.
         replace: Whether it may take the place of one that was registered before.
 
     Raises:
         ValueError: If it is no augmentation, or the name is taken.
     """
-    if not isinstance(augmentation, Augmentation):
-        raise ValueError(f"`augmentation` must be an Augmentation, not {augmentation!r}.")
+    if not isinstance(augmentation, Augmentation) and not is_own(augmentation):
+        raise ValueError(
+            "`augmentation` must be an Augmentation, a function of (photo, seed), or layers of "
+            f"keras.layers, not {augmentation!r}."
+        )
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(
             "The `name` of an augmentation must be a word of letters, digits, '_', '-' and '.', "
@@ -137,24 +146,51 @@ def register_augmentation(name: str, augmentation: Augmentation, replace: bool =
             f"The name {name!r} of an augmentation is taken. Choose another name, or, for one "
             "that you registered yourself, pass replace=True."
         )
-    AUGMENTATIONS[name] = augmentation
+    AUGMENTATIONS[name] = get_augmentation(augmentation)
 
 
-def get_augmentation(name: str | Augmentation) -> Augmentation:
+def get_augmentation(name: Augment | OwnViews) -> Augmentation | OwnViews:
     """Return a preset by name, or the augmentation that was passed.
 
+    Args:
+        name: A preset, an `Augmentation`, a function or layers; or a text in a file for the latter.
+
     Raises:
-        ValueError: If no preset has this name.
+        ValueError: If no preset has this name, or what was passed cannot make views.
 
     Example:
         >>> get_augmentation("factory").flip_vertical
         True
     """
-    if isinstance(name, Augmentation):
+    if isinstance(name, Augmentation | OwnViews):
         return name
+    if is_own(name) or (isinstance(name, str) and name.startswith(LAYERS)):
+        return own_views(name)
+    if isinstance(name, str) and ":" in name:
+        raise ValueError(
+            f"`augment` is {printable(name)!r}, what somebody's own Python made: a file keeps no "
+            "more of it than where it was. Set it again, or give it a name with "
+            "register_augmentation."
+        )
     if not isinstance(name, str) or name not in AUGMENTATIONS:
         raise unknown_name("augmentation", name, AUGMENTATIONS, "kerasrecipes.AUGMENTATIONS")
     return AUGMENTATIONS[name]
+
+
+def tried_augmentation(name: Augment, size: tuple[int, int]) -> Augmentation | OwnViews:
+    """Return an augmentation; one that is somebody's own is tried on a drawn photo.
+
+    Args:
+        name: See `get_augmentation`.
+        size: `(height, width)` of photos, as the model takes them.
+
+    Raises:
+        ValueError: If it cannot be had, or its views are no photos that repeat.
+    """
+    found = get_augmentation(name)
+    if isinstance(found, OwnViews):
+        try_views(found, size)
+    return found
 
 
 @named

@@ -13,10 +13,11 @@ from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.findings.check import CheckReport
 from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.data.tables.table import Excluded as Excluded
-from kerasrecipes.photos.augment import Augmentation, get_augmentation
+from kerasrecipes.photos.augment import Augment, get_augmentation
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.decoding.decode import read_photo, read_unchanged
 from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.own_views import OwnViews
 from kerasrecipes.photos.reader import PhotoReader, image_size_of
 from kerasrecipes.photos.similar import Likenesses, near_duplicates
 
@@ -140,7 +141,7 @@ class PhotoSet(Examples):
         return replace(self, split_by=split_by)
 
     def reader(
-        self, model: "keras.Model", augmentation: str | Augmentation | None = None, seed: int = 0
+        self, model: "keras.Model", augmentation: Augment | OwnViews | None = None, seed: int = 0
     ) -> PhotoReader:
         """Return what reads the photos at the size that a model takes."""
         size = image_size_of(model)

@@ -10,8 +10,9 @@ from kerasrecipes.arguments import named
 from kerasrecipes.data.batches import index_batches, one_hot
 from kerasrecipes.data.examples import Reader
 from kerasrecipes.errors import is_number
-from kerasrecipes.photos.augment import Augmentation, augment_photo, get_augmentation
+from kerasrecipes.photos.augment import Augment, Augmentation, augment_photo, tried_augmentation
 from kerasrecipes.photos.decoding.decode import read_photo
+from kerasrecipes.photos.own_views import OwnViews
 
 if TYPE_CHECKING:
     import keras
@@ -45,7 +46,7 @@ class PhotoReader(Reader):
         self,
         photos: "PhotoSet",
         image_size: tuple[int, int],
-        augmentation: Augmentation = Augmentation(),
+        augmentation: Augmentation | OwnViews = Augmentation(),
         seed: int = 0,
     ):
         self.examples: PhotoSet = photos
@@ -108,7 +109,10 @@ class PhotoReader(Reader):
         if view == 0 or self._augmentation == Augmentation():
             return pixels.astype(np.float32)
         # One generator per photo and view, whatever batch they meet in.
-        rng = np.random.default_rng([self._seed, index, view])
+        drawn = [self._seed, index, view]
+        if isinstance(self._augmentation, OwnViews):
+            return self._augmentation.view(pixels, drawn)
+        rng = np.random.default_rng(drawn)
         return augment_photo(pixels, rng, self._augmentation)
 
     def _read_all(self, indices: np.ndarray, views: np.ndarray) -> np.ndarray:
@@ -129,7 +133,7 @@ def to_dataset(
     batch_size: int = 32,
     seed: int | None = None,
     epochs: range = range(1),
-    augment: str | Augmentation = "none",
+    augment: Augment = "none",
     views: int | None = None,
 ) -> "tf.data.Dataset":
     """Return photos as a `tf.data.Dataset` for a bare `model.fit`.
@@ -141,7 +145,8 @@ def to_dataset(
         seed: Seed of order and augmentation; `None` keeps the order of `photos`.
         epochs: The epochs to produce, e.g. `range(5)`; each has its own order and views. With
             more than one, pass `steps_per_epoch=ceil(len(photos) / batch_size)` to `fit`.
-        augment: A preset of `AUGMENTATIONS`, or an `Augmentation`.
+        augment: A preset of `AUGMENTATIONS`, an `Augmentation`, a function of `(photo, seed)`, or
+            layers of Keras; see `ImageClassifier`.
         views: Number of distinct views per photo; `None` for fresh ones every epoch. The first
             view, that of epoch 0, is the photo itself.
 
@@ -157,7 +162,7 @@ def to_dataset(
 
     if not is_number(batch_size, 1, math.inf, whole=True):
         raise ValueError(f"`batch_size` must be a whole number of at least 1, not {batch_size!r}.")
-    augmentation = get_augmentation(augment)
+    augmentation = tried_augmentation(augment, image_size)
     only_first_view = views == 1 or (views is None and epochs == range(1))
     if augmentation != Augmentation() and only_first_view:
         raise ValueError(

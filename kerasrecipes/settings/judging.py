@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from kerasrecipes.heads import make_head
 from kerasrecipes.settings.setting import Asked, unlike_probe
 
 if TYPE_CHECKING:
-    from kerasrecipes.backbones.spec import Backbone
+    from kerasrecipes.backbones.spec import Backbone, BackboneSpec
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def judge_recipe(recipe: Any) -> Judged:
     spec = get_backbone(recipe.backbone, recipe.modality)
     spec.check(recipe.input_size, recipe.weights_file)
     check_depths(recipe.depths, spec, schedule)
+    check_own_views(recipe, spec)
     return Judged(recipe, schedule, spec, head)
 
 
@@ -154,6 +155,23 @@ def check_own_loss(recipe: Any, head: Any) -> None:
     width = 1 if head.predictions == "numbers" else 3
     targets = np.eye(3)[[0, 1, 2, 1, 0, 2]] if width > 1 else rng.normal(size=(6, 1))
     check_loss_gradient(loss, targets, rng.normal(size=(6, width)))
+
+
+def check_own_views(recipe: Any, spec: "Backbone") -> None:
+    """Try an augmentation of one's own on a drawn photo, before anything is read.
+
+    Args:
+        recipe: A recipe.
+        spec: Its backbone.
+
+    Raises:
+        ValueError: If its views are no photos, or one seed gives two of them.
+    """
+    if recipe.modality == "photos":
+        from kerasrecipes.photos.augment import tried_augmentation
+
+        size = recipe.input_size or cast("BackboneSpec", spec).image_size
+        tried_augmentation(recipe.augment, (size, size) if isinstance(size, int) else tuple(size))
 
 
 def check_step(recipe: Any) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kerasrecipes.settings.engine_rows import ENGINE_ROWS
-from kerasrecipes.settings.kinds import Number, Text
+from kerasrecipes.settings.kinds import Number, Text, own_name
 from kerasrecipes.settings.setting import DATA, MODEL, Setting
 from kerasrecipes.settings.structures import ImageSize
 from kerasrecipes.settings.view_rows import view_rows
@@ -34,6 +34,16 @@ def _get_augmentation(value: Any) -> Any:
     return get_augmentation(value)
 
 
+def _own_views(value: Any) -> Any:
+    """Write down what is somebody's own: layers in full, of a function where it is."""
+    from kerasrecipes.photos.own_views import is_own, own_views, written_layers
+
+    if not is_own(value):
+        return value
+    made_by = own_views(value).made_by
+    return written_layers(made_by) if isinstance(made_by, tuple) else own_name(made_by)
+
+
 PHOTO_ROWS = (
     Setting(
         "backbone",
@@ -46,7 +56,14 @@ PHOTO_ROWS = (
         ),
     ),
     Setting("image_size", DATA, ImageSize(optional=True)),
-    *view_rows("photo", _augmentation, _presets, _get_augmentation),
+    *view_rows(
+        "photo",
+        _augmentation,
+        _presets,
+        _get_augmentation,
+        own=_own_views,
+        own_words="in Python a function of (photo, seed) or layers of keras.layers",
+    ),
 )
 IMAGE_CLASSIFIER = (*PHOTO_ROWS, *ENGINE_ROWS)
 NOVELTY_ROWS = (

@@ -26,6 +26,8 @@ class Made(Kind):
         plain: Turns an object into plain data.
         from_list: Makes one of a list of tables; `None` if there is no such way.
         judge: Raises a `ValueError` for something else.
+        own: Turns what is somebody's own into plain data; `None` if there is no such thing.
+        own_words: What that may be.
     """
 
     called: str
@@ -35,6 +37,8 @@ class Made(Kind):
     plain: Callable[[Any], Any]
     from_list: Callable[[list], Any] | None = None
     judge: Callable[[Any], object]
+    own: Callable[[Any], Any] | None = None
+    own_words: str = ""
 
     @property
     def words(self) -> str:
@@ -43,7 +47,8 @@ class Made(Kind):
             names += [f'"{name}"' for name in makers]
         table = f"a table [{self.called}]" + " of one `kind`" * (len(makers) > 1)
         tables = [table] + [f"a list [[{self.called}]]"] * bool(self.from_list)
-        return ", ".join([*names, *tables]) + OR_NONE * self.optional
+        own = [self.own_words] if self.own_words else []
+        return ", ".join([*names, *tables, *own]) + OR_NONE * self.optional
 
     def check(self, name: str, value: Any) -> None:
         if value is not None or not self.optional:
@@ -79,7 +84,9 @@ class Made(Kind):
         return f"help(kerasrecipes.{self.types()[0].__name__})"
 
     def to_plain(self, value: Any) -> Any:
-        return self.plain(value) if isinstance(value, self.types()) else value
+        if isinstance(value, self.types()):
+            return self.plain(value)
+        return value if self.own is None else self.own(value)
 
 
 def _arguments(make: Callable[..., Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ def view_rows(
     of: Callable[[], type],
     presets: Callable[[], Iterable[str]],
     get: Callable[[Any], Any],
+    **own: Any,
 ) -> tuple[Setting, Setting]:
     """Return the rows of `augment` and `views`.
 
@@ -22,6 +23,7 @@ def view_rows(
         of: Returns the class of augmentations, which changes nothing where nothing is told.
         presets: Returns the names that stand for some.
         get: Returns an augmentation by its name, or raises a `ValueError`.
+        **own: What is said of somebody's own; see `Made`.
     """
 
     def augments(recipe: Any) -> bool:
@@ -34,6 +36,7 @@ def view_rows(
         names=presets,
         plain=asdict,
         judge=get,
+        **own,
     )
     return _augment(noun, kind, augments), _views(noun, augments)
 

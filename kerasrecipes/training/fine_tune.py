@@ -13,6 +13,7 @@ from kerasrecipes.data.seen import refuse_seen
 from kerasrecipes.engine.rates import ADAMW
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
 from kerasrecipes.errors import DataError, printable, unknown_name
+from kerasrecipes.photos.augment import Augment
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.scan import scan_photos
 from kerasrecipes.photos.split import split_photos
@@ -57,7 +58,7 @@ def fine_tune_images(
     test_fraction: float = 0.2,
     val_fraction: float = 0.2,
     epochs: int | None = None,
-    augment: str = "light",
+    augment: Augment = "light",
     seed: int = 0,
     drop_small_classes: bool = False,
     labels_from: str | Path | None = "beside",

@@ -7,7 +7,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError
-from kerasrecipes.photos.augment import Augmentation
+from kerasrecipes.photos.augment import Augment
 from kerasrecipes.photos.modality import policy_of
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
@@ -31,7 +31,10 @@ class ImageClassifier(Recipe):
             `BackboneSpec` of your own, e.g. of `BackboneSpec.from_model`.
         image_size: `(height, width)` in pixels; `None` for the backbone's own.
         augment: `"none"`, `"flips"`, `"light"`, `"factory"`, `"randaugment"`, `"augmix"`, or
-            an `Augmentation`. Only training photos are augmented.
+            an `Augmentation`. Or a function of `(photo, seed)`: it gets a uint8 photo, shape
+            `(height, width, 3)`, and a whole number below 2**32, and returns one like it, 0…255;
+            one seed, one view. Or layers of `keras.layers` that change photos, in a list; what
+            they answer is clipped. Only training photos are augmented.
         views: Views per photo, of which each epoch shows one; the first is the photo itself,
             the others are augmented. A frozen part of the model sees each view once.
 
@@ -46,7 +49,7 @@ class ImageClassifier(Recipe):
     backbone: str | BackboneSpec = "efficientnet_lite0"
     _: KW_ONLY
     image_size: tuple[int, int] | None = None
-    augment: str | Augmentation = "light"
+    augment: Augment = "light"
     views: int = 4
 
     @property
@@ -55,7 +58,7 @@ class ImageClassifier(Recipe):
         return self.image_size
 
     @property
-    def augmentation(self) -> str | Augmentation:
+    def augmentation(self) -> Augment:
         """How views of training photos differ from these."""
         return self.augment
 

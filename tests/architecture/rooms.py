@@ -49,7 +49,7 @@ ROOMS = {
     "data": Room(
         "statistics", libraries="numpy pydantic", later_libraries="keras scipy tensorflow"
     ),
-    "photos": Room("data", libraries="numpy PIL", later_libraries="tensorflow"),
+    "photos": Room("data", libraries="numpy PIL", later_libraries="keras tensorflow"),
     "texts": Room("data statistics", libraries="numpy", later_libraries="tokenizers"),
     "signals": Room("data statistics", libraries="numpy", later_libraries="scipy"),
     "surgery": Room("data statistics", libraries="numpy", later_libraries="keras tensorflow"),

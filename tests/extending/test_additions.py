@@ -135,7 +135,7 @@ def test_a_model_becomes_a_backbone_with_a_name(added):
             ("EarlyStopping", kr.EarlyStopping),
             "'EarlyStopping' of a callback is taken by .kerasrecipes.callbacks.early_stopping",
         ),
-        ("augmentation", ("mine", "light"), "must be an Augmentation, not 'light'"),
+        ("augmentation", ("mine", "light"), "must be an Augmentation, a function of"),
         ("augmentation", ("light", kr.Augmentation()), "'light' of an augmentation is taken"),
     ],
 )

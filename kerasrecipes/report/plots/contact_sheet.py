@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from kerasrecipes.photos.augment import Augmentation
+    from kerasrecipes.photos.augment import Augment
     from kerasrecipes.photos.photo_set import Photo, PhotoSet
 
 CELL = 1.3
@@ -23,7 +23,7 @@ MOST_CELLS = 1000
 @named
 def draw_augmentation(
     photos: "PhotoSet",
-    augment: "str | Augmentation" = "light",
+    augment: "Augment" = "light",
     *,
     views: int = 8,
     count: int = 6,
@@ -37,7 +37,8 @@ def draw_augmentation(
 
     Args:
         photos: Where to take the photos from, as evenly from the classes as they come.
-        augment: A preset of `AUGMENTATIONS`, or an `Augmentation`.
+        augment: A preset of `AUGMENTATIONS`, an `Augmentation`, a function of `(photo, seed)`, or
+            layers of Keras; see `ImageClassifier`.
         views: Views beside each photo.
         count: Number of photos; fewer are shown if there are no more.
         image_size: `(height, width)` in pixels at which the model will see them.
@@ -55,10 +56,10 @@ def draw_augmentation(
         >>> len(figure.axes)
         8
     """
-    from kerasrecipes.photos.augment import Augmentation, get_augmentation
+    from kerasrecipes.photos.augment import Augmentation, tried_augmentation
     from kerasrecipes.photos.reader import PhotoReader
 
-    augmentation = get_augmentation(augment)
+    augmentation = tried_augmentation(augment, image_size)
     if augmentation == Augmentation():
         raise ValueError("`augment` changes nothing, so there is nothing to show. Try 'light'.")
     for name, number in (("views", views), ("count", count)):
