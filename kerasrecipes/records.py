@@ -99,6 +99,15 @@ def checked(kind: type[T], values: Any) -> T:
         raise ValueError(what_is_wrong(error)) from error
 
 
+def schema_of(kind: Any) -> dict[str, Any]:
+    """Return the JSON schema of what `checked` takes.
+
+    Args:
+        kind: A type that pydantic can judge.
+    """
+    return _adapter(kind).json_schema()
+
+
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)

@@ -144,7 +144,7 @@ ROOMS = {
     "server": Room(
         "bundles data export heads photos rollout serve signing",
         later="verify",
-        libraries="numpy prometheus_client starlette uvicorn",
+        libraries="numpy prometheus_client pydantic starlette uvicorn",
     ),
     "training": Room(
         "backbones bundles data drift engine evaluation heads losses metrics novelty photos "

@@ -1,11 +1,15 @@
 """The Open Inference Protocol and /predict, asked by real clients; what is malformed is told."""
 
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
 
 from kerasrecipes.serve import Predictor
+from kerasrecipes.server.web.described import OPERATIONS
+from kerasrecipes.server.web.routes import all_routes
 
 httpx = pytest.importorskip("httpx")
 SHAPE = [1, 32, 32, 3]
@@ -49,6 +53,46 @@ def test_it_tells_what_it_is(client):
     assert told["outputs"] == [{"name": "scores", "datatype": "FP32", "shape": [-1, 3]}]
     (state,) = client.get("/state").json()["models"]
     assert state["aliases"] == ["champion"] and state["golden"] == 60
+
+
+def test_its_document_describes_what_it_answers(client, photos):
+    document = client.get("/openapi.json").json()
+    assert {route.path for route in all_routes()} == set(document["paths"])
+    assert {route.name for route in all_routes()} == set(OPERATIONS)
+
+    def asked(path, method, status=200, **more):
+        address = path.format(model="colours", version=1)
+        answer = client.request(method, address, timeout=60, **more)
+        told = document["paths"][path][method.lower()]["responses"][str(status)]
+        (content,) = [told["content"][kind] for kind in told["content"] if "json" in kind]
+        reference = content["schema"]["$ref"].rpartition("/")[2]
+        schema, found = document["components"]["schemas"][reference], answer.json()
+        assert answer.status_code == status, found
+        one = found[0] if isinstance(found, list) else found
+        schema = schema.get("items", schema)
+        assert set(schema["required"]) <= set(one) <= set(schema["properties"])
+
+    for path in ("/v2", "/state", "/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
+        asked(path, "GET")
+    asked("/v2/models/{model}/infer", "POST", json={"id": "a", **request()})
+    asked("/predict", "POST", content=photos[0])
+    asked("/predict", "POST", 422, content=b"x")
+    asked("/v2/repository/index", "POST", json={"ready": True})
+    wrong = client.post("/v2/repository/index", json={"ready": 1})
+    assert wrong.status_code == 400 and set(wrong.json()) == {"error"}
+
+
+@pytest.mark.proof
+def test_it_is_fuzzed_by_its_document(server, tmp_path):
+    command = shutil.which("schemathesis")
+    if command is None:
+        pytest.skip("NO FUZZER: pip install schemathesis")
+    # That a request is as the document says does not make it one for this model.
+    without = "positive_data_acceptance"
+    asked = f"{server.address}/openapi.json", "--exclude-checks", without, "--exclude-path-regex"
+    command = [command, "run", *asked, "/unload$", "--max-examples", "50"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout[-5000:]
 
 
 def test_tensors_are_answered_as_the_file_does(client, predictor):

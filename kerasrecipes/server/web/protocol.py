@@ -23,7 +23,7 @@ TYPES = {
     "FP16": "float16", "FP32": "float32", "FP64": "float64",
 }  # fmt: skip
 NAMES = {dtype: name for name, dtype in TYPES.items()}
-_MOST_SIDES = 8
+MOST_SIDES, LONGEST_ID = 8, 200
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def parse_request(body: bytes, header_length: str | None) -> Asked:
     if not isinstance(told, dict) or not isinstance(told.get("inputs"), list):
         raise bad("The request must be an object with a list 'inputs'.")
     identity = told.get("id")
-    if identity is not None and not (isinstance(identity, str) and len(identity) <= 200):
-        raise bad("'id' must be a text of at most 200 signs.")
+    if identity is not None and not (isinstance(identity, str) and len(identity) <= LONGEST_ID):
+        raise bad(f"'id' must be a text of at most {LONGEST_ID} signs.")
     left = memoryview(body)[size:]
     inputs: dict[str, np.ndarray] = {}
     for one in told["inputs"]:
@@ -114,8 +114,8 @@ def _tensor(name: str, one: dict[str, Any], left: memoryview) -> tuple[np.ndarra
         raise bad(f"{called} has the datatype {kind[:40]!r}; known are {listed(TYPES, 20)}.")
     sides = shape if isinstance(shape, list) else []
     whole = all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2**31 for n in sides)
-    if not sides or not whole or len(sides) > _MOST_SIDES:
-        raise bad(f"{called} must have a 'shape' of 1 to {_MOST_SIDES} whole numbers.")
+    if not sides or not whole or len(sides) > MOST_SIDES:
+        raise bad(f"{called} must have a 'shape' of 1 to {MOST_SIDES} whole numbers.")
     count, dtype = math.prod(sides), np.dtype(TYPES[kind]).newbyteorder("<")
     binary = _parameters(one).get("binary_data_size")
     if binary is not None:

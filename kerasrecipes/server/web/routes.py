@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,11 +21,13 @@ from kerasrecipes.server.refused import Refused, bad
 from kerasrecipes.server.service import Service
 from kerasrecipes.server.trial import Turn
 from kerasrecipes.server.web.bodies import body_of
+from kerasrecipes.server.web.described import Which, document
 from kerasrecipes.server.web.pages import page_response
 from kerasrecipes.server.web.protocol import HEADER_LENGTH, NAMES, write_answer
 
 _EXTENSIONS = ["binary_tensor_data", "model_repository"]
 _SMALL = 1 << 16
+T = TypeVar("T")
 Answer = Callable[[Service, Request], Awaitable[Response]]
 
 
@@ -46,12 +48,12 @@ def _turn(
     return Turn(served) if version else service.rollouts.choose(served, request.headers, key)
 
 
-async def _json(service: Service, request: Request) -> dict[str, Any]:
+async def _json(service: Service, request: Request, kind: type[T]) -> T:
     """Read a small object; an empty body is an empty one."""
     settings = service.settings
     async with body_of(request, _SMALL, settings.body_seconds, service.held) as body:
         try:
-            return checked(dict[str, Any], parse_json(body or b"{}"))
+            return checked(kind, parse_json(body or b"{}"))
         except ValueError as error:
             raise bad(f"The request cannot be read: {error}.") from None
 
@@ -133,7 +135,7 @@ async def _predict(service: Service, request: Request) -> Response:
 
 
 async def _feedback(service: Service, request: Request) -> Response:
-    told = await _json(service, request)
+    told = await _json(service, request, dict[str, Any])
     if service.journal is None:
         reason = "No answers are kept. Start the server with --journal FILE."
         raise Refused(HTTPStatus.CONFLICT, reason)
@@ -188,10 +190,15 @@ async def _state(service: Service, request: Request) -> Response:
     )
 
 
+async def _described(service: Service, request: Request) -> Response:
+    models = [one for one, (_, loaded, _) in service.models.loaded().items() if loaded]
+    return JSONResponse(document(all_routes(), models, service.keys is not None))
+
+
 async def _index(service: Service, request: Request) -> Response:
-    told = await _json(service, request)
+    asked = await _json(service, request, Which)
     found = service.models.index()
-    return JSONResponse([o for o in found if o["state"] == "READY" or not told.get("ready")])
+    return JSONResponse([o for o in found if o["state"] == "READY" or not asked.ready])
 
 
 async def _load(service: Service, request: Request) -> Response:
@@ -208,7 +215,7 @@ async def _manage(service: Service, request: Request, do: Callable[[str], None])
         raise Refused(HTTPStatus.FORBIDDEN, reason)
     if service.keys is not None and not request.scope["client_known"].admin:
         raise Refused(HTTPStatus.FORBIDDEN, "This key may ask, and not load models.")
-    await _json(service, request)
+    await _json(service, request, dict[str, Any])
     await asyncio.to_thread(do, request.path_params["model"])
     service.tell_versions()
     return Response(status_code=200)
@@ -218,7 +225,7 @@ def _route(path: str, answer: Answer, method: str = "GET") -> Route:
     async def answered(request: Request) -> Response:
         return await answer(_service(request), request)
 
-    return Route(path, answered, methods=[method])
+    return Route(path, answered, methods=[method], name=answer.__name__.strip("_"))
 
 
 def all_routes() -> list[Route]:
@@ -231,6 +238,7 @@ def all_routes() -> list[Route]:
         _route("/status", _status_page),
         _route("/state", _state),
         _route("/metrics", _metrics),
+        _route("/openapi.json", _described),
         _route("/feedback", _feedback, "POST"),
         _route("/v2", _server),
         _route("/v2/health/live", _live),
