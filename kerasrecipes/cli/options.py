@@ -32,7 +32,10 @@ TrustFile = Annotated[
     typer.Option(help="A TOML file of whose signatures count; refuse what is not signed by one."),
 ]
 Photos = Annotated[
-    Path, typer.Argument(help="A folder with one folder per class, or a CSV or JSONL table.")
+    Path,
+    typer.Argument(
+        help="A folder with one folder per class, a CSV or JSONL table, or a .tar file."
+    ),
 ]
 LabelColumn = Annotated[
     str | None,

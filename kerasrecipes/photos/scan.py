@@ -20,8 +20,8 @@ from kerasrecipes.data.tables.learnable import DROPPED, Labelled, in_order
 from kerasrecipes.data.tables.spelling import trimmed
 from kerasrecipes.data.tables.table import (
     RECORDING_SUFFIXES,
-    TABLE_SUFFIXES,
     Candidate,
+    is_table,
     read_table,
 )
 from kerasrecipes.errors import DataError, listed, printable
@@ -56,14 +56,16 @@ def scan_photos(
     show is said by a column `label`, one class each; by a column `labels`, e.g.
     `"scratch|dent"` or, in a table without `|`, `"scratch;dent"`, where an empty cell means that
     a photo has none of them; by one column of 0 and 1 (or true and false) per label, if it has
-    no other columns; or by a column `value` or `target`, a number each.
+    no other columns; or by a column `value` or `target`, a number each. Tar files of WebDataset
+    are read as a table: beside each photo a `.cls` with its class, or a `.json` with the columns.
+    Photos stay in them, and are read from there.
 
     Names of classes, labels and groups are kept without white space and invisible characters
     around them. Those that a person would still read as the same, such as `P1` and `p01`, are
     told with their rows; groups of such count as one.
 
     Args:
-        source: The folder or table.
+        source: The folder or table; a `.tar` file, or a pattern such as `"shards/*.tar"`.
         label: The table's column of one class each, if it has other columns, too, that say what
             a photo shows, or calls it differently.
         labels: The same of several labels each; or the columns of 0 and 1, one per label.
@@ -180,7 +182,7 @@ def _list_photos(
     root: Path, asked: Asked, group_by: str | None
 ) -> tuple[list[Candidate], list[Excluded], list[Path], Labelled]:
     """List what a folder or table holds; no photo is read yet."""
-    if _is_table(root):
+    if is_table(root):
         column = None if _pattern_of(group_by, root) else group_by
         candidates, answers = read_table(root, column, asked)
         classes = answers.class_names({candidate.label for candidate in candidates})
@@ -202,13 +204,9 @@ def _list_photos(
     return candidates, excluded, ignored, Labelled(root, [], classes, CLASS)
 
 
-def _is_table(root: Path) -> bool:
-    return root.is_file() and root.suffix.lower() in TABLE_SUFFIXES
-
-
 def _pattern_of(group_by: str | None, root: Path) -> str | None:
     """Return `group_by` unless it names a column of a table."""
-    is_column = group_by and _is_table(root) and group_by != "folder" and "(" not in group_by
+    is_column = group_by and is_table(root) and group_by != "folder" and "(" not in group_by
     return None if is_column else group_by
 
 

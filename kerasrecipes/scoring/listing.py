@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kerasrecipes.data.modality import Modality
 from kerasrecipes.data.tables.rows import cell_of, read_rows
-from kerasrecipes.data.tables.table import TABLE_SUFFIXES
+from kerasrecipes.data.tables.table import is_table
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.regular import read_regular
 
@@ -39,8 +39,8 @@ def list_inputs(source: str | Path, modality: Modality) -> Listing:
     """List the examples in a folder, or those that a list or table names.
 
     Args:
-        source: A folder, searched with its subfolders; a `.txt` file with a path in each line; or
-            a table with a column `path`. Paths are absolute, or relative to the file.
+        source: A folder, searched with its subfolders; a `.txt` file with a path in each line; a
+            table with a column `path`; or tar files. Paths are absolute, or relative to the file.
         modality: The kind of data.
 
     Raises:
@@ -53,7 +53,7 @@ def list_inputs(source: str | Path, modality: Modality) -> Listing:
         found = Listing(source, [str(path)[start:] for path in modality.find(source)])
     elif source.suffix.lower() == ".txt" and source.exists():
         found = Listing(source.parent, _lines(source))
-    elif source.suffix.lower() in TABLE_SUFFIXES and source.exists():
+    elif is_table(source):
         found = Listing(source.parent, _column(source, noun))
     else:
         raise DataError(

@@ -1,17 +1,18 @@
 """One shard: the work that every engine gives to its workers, and what is kept of it."""
 
-import hashlib
 import io
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from kerasrecipes.bundles.bundle import BundleFolder
+from kerasrecipes.data.tables.tars import place_in_tar, read_in_tar
 from kerasrecipes.drift.observed import Observed
 from kerasrecipes.drift.profile import PROFILE_FILE, ReferenceProfile
 from kerasrecipes.errors import DataError, IntegrityError, printable
@@ -158,7 +159,7 @@ class ShardScorer:
     def _sampled(
         self, name: str, path: Path, one: np.ndarray, answer: np.ndarray
     ) -> Sampled | None:
-        drawn = hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:8]
+        drawn = sha256(name.encode(errors="surrogateescape")).digest()[:8]
         usable = self._profile is not None and np.isfinite(answer).all()
         if self._profile is None or not usable:
             return None
@@ -171,7 +172,7 @@ class ShardScorer:
             seen = Observed(columns, model.embed(one[None]), answer)
             features = tuple(self._profile.sketched(seen).features[0].tolist())
         row = tuple(answer[0].tolist())
-        entry = JournalEntry(request_id=digest(path), inputs=inputs, features=features, answer=row)
+        entry = JournalEntry(request_id=_digest(path), inputs=inputs, features=features, answer=row)
         return Sampled(name=printable(name), entry=entry)
 
     def _content(self, found: Sequence[Prediction]) -> bytes:
@@ -182,6 +183,11 @@ class ShardScorer:
             write_csv(self._predictor, found, file)
             return file.getvalue().encode()
         return "".join(json.dumps(one.to_dict()) + "\n" for one in found).encode()
+
+
+def _digest(path: Path) -> str:
+    inside = None if path.exists() else place_in_tar(path)
+    return digest(path) if inside is None else sha256(read_in_tar(*inside)).hexdigest()
 
 
 @lru_cache(maxsize=1)

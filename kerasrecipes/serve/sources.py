@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kerasrecipes.data.modality import Modality
+from kerasrecipes.data.tables.tars import samples_of, tars_of
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.sources.pixels import Pixels, from_picture
@@ -26,6 +27,15 @@ def as_several(given: Any) -> Iterable[Any]:
         isinstance(given, str | Path | bytes | np.ndarray) or _is_picture(given) or _is_file(given)
     )
     return [given] if one else given
+
+
+def _in_place(place: Path) -> Iterator[Path]:
+    """Yield a file, or of a tar file what it holds."""
+    if not tars_of(place):
+        yield place
+    for row in samples_of(place):
+        if "path" in row:
+            yield place.parent / row["path"]
 
 
 class Sources:
@@ -65,12 +75,14 @@ class Sources:
             places = [Path(one) for one in sorted(glob.glob(name, recursive=True))]
             if not places:
                 yield name, DataError(f"Nothing is called like '{printable(name)}'.")
+        elif tars_of(Path(name)):
+            places = [Path(name)]
         else:
             yield name, source
             return
         for place in places:
             if not place.is_dir():
-                yield str(place), place
+                yield from ((str(one), one) for one in _in_place(place))
                 continue
             path = None
             for path in self._modality.find(place):

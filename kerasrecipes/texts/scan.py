@@ -13,11 +13,11 @@ from kerasrecipes.data.tables.folder import folder_group, walk_folder
 from kerasrecipes.data.tables.learnable import DROPPED, Labelled, check_unreadable, in_order
 from kerasrecipes.data.tables.rows import cell_of, check_text, header_of, read_rows
 from kerasrecipes.data.tables.table import (
-    TABLE_SUFFIXES,
     TEXT_COLUMNS,
     Candidate,
     Content,
     Excluded,
+    is_table,
     read_table,
 )
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable
@@ -85,7 +85,7 @@ def scan_texts(
     root = Path(os.path.abspath(source))
     asked = Asked(label, labels, value)
     with speaking_of(TextSet.noun, {"column path": "column text"}):
-        if root.is_file() and root.suffix.lower() in TABLE_SUFFIXES:
+        if is_table(root):
             found, left_out, ignored, order = _from_table(root, text, asked, group_by, classes)
         else:
             named_columns = [*(["text"] if text is not None else []), *asked.named]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kerasrecipes.data.tables.spelling import trimmed, written
+from kerasrecipes.data.tables.tars import TAR, samples_of
 from kerasrecipes.errors import DataError, listed, printable, repeated
 from kerasrecipes.records import parse_json
 from kerasrecipes.regular import read_regular
@@ -30,7 +31,7 @@ def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
     """Read the rows of a table.
 
     Args:
-        table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8.
+        table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8; or a `.tar` file.
 
     Returns:
         Each row's number, the header of a CSV being row 1, and its cells by the names of their
@@ -40,8 +41,7 @@ def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
         DataError: If the table cannot be read, or has no rows.
     """
     spelled: dict[str, str] = {}
-    read = _json_rows if table.suffix.lower() in {".jsonl", ".ndjson"} else _csv_rows
-    rows = read(table, spelled)
+    rows = _READERS.get(table.suffix.lower(), _csv_rows)(table, spelled)
     if not rows:
         raise DataError(f"The table '{printable(table)}' has no rows. Add one row per photo.")
     return rows, spelled
@@ -112,6 +112,17 @@ def _json_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
     if problems:
         refuse_rows(table, problems)
     return rows
+
+
+def _tar_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
+    rows = []
+    for number, row in enumerate(samples_of(table), start=1):
+        rows.append((number, {header_of(name): value for name, value in row.items()}))
+        spelled |= {header_of(name): trimmed(name) for name in row}
+    return rows
+
+
+_READERS = {".jsonl": _json_rows, ".ndjson": _json_rows, TAR: _tar_rows}
 
 
 def _text(table: Path) -> str:

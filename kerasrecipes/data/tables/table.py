@@ -18,6 +18,7 @@ from kerasrecipes.data.tables.rows import (
     refuse_rows,
 )
 from kerasrecipes.data.tables.spelling import meaning, trimmed, visible
+from kerasrecipes.data.tables.tars import TAR, place_in_tar, tars_of
 from kerasrecipes.errors import DataError, closest, did_you_mean, listed, printable
 
 COLUMNS = (*KINDS, "group", "time", "split", "mask")
@@ -38,7 +39,13 @@ TEXT_COLUMNS = (
 MISSING = "which does not exist"
 # Files that hold one recording each.
 RECORDING_SUFFIXES = (".csv", ".tsv", ".npy", ".wav")
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", TAR)
+
+
+def is_table(source: Path) -> bool:
+    """Tell whether there is a table, or tar files that are read as one; see `tars_of`."""
+    there = source.is_file() and source.suffix.lower() in TABLE_SUFFIXES
+    return there or bool(tars_of(source))
 
 
 def find_side(name: object) -> str | None:
@@ -140,7 +147,7 @@ def read_table(
 
     Args:
         table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8. Paths in it are absolute
-            or relative to it.
+            or relative to it. Or a tar file, or a pattern of such; see `tars_of`.
         group_column: The column that names the group, if it is not called `group`.
         asked: The columns that say what an example is answered with, if they are not called
             `label`, `labels`, `value` or `target`.
@@ -252,7 +259,7 @@ def _file(table: Path, name: str) -> Path:
 
 def _file_problem(path: Path) -> str | None:
     try:
-        if path.is_file():
+        if path.is_file() or place_in_tar(path) is not None:
             return None
         return "which is not a file" if path.exists() else MISSING
     except (OSError, ValueError) as error:

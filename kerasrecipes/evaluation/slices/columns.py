@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from kerasrecipes.data.examples import NUMBER, Examples
 from kerasrecipes.data.tables.rows import header_of, read_rows
-from kerasrecipes.data.tables.table import TABLE_SUFFIXES
+from kerasrecipes.data.tables.table import is_table
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable
 from kerasrecipes.evaluation.mistakes.suspect import in_words
 
@@ -64,7 +64,7 @@ def table_columns(examples: Examples) -> dict[str, list[object]]:
     Raises:
         DataError: If the table is not as it was when they were scanned.
     """
-    if examples.root.suffix.lower() not in TABLE_SUFFIXES or not examples.root.is_file():
+    if not is_table(examples.root):
         return {}
     rows, spelled = read_rows(examples.root)
     by_number = dict(rows)
