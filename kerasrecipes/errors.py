@@ -183,6 +183,22 @@ def is_refusal(error: BaseException) -> bool:
     return ours and isinstance(error, ValueError)
 
 
+def tell_besides(error: Exception, what: str) -> None:
+    """Add to an error what is not its reason, e.g. where something was kept.
+
+    Args:
+        error: It gets a note, which the command line prints behind its message.
+        what: A sentence.
+    """
+    error.add_note(what)
+    vars(error).setdefault("besides", []).append(what)
+
+
+def told_besides(error: Exception) -> list[str]:
+    """Return what `tell_besides` added to an error."""
+    return list(vars(error).get("besides", ()))
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, for a message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -31,7 +31,7 @@ from kerasrecipes.cli import (
     serving,
     watching,
 )
-from kerasrecipes.errors import DISK_REMEDIES, KerasRecipesError, explained, printable
+from kerasrecipes.errors import DISK_REMEDIES, KerasRecipesError, explained, printable, told_besides
 
 app = typer.Typer(
     name="kerasrecipes",
@@ -109,6 +109,9 @@ OPTIONS = {
 }
 
 
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         print(__version__)
@@ -147,13 +150,17 @@ def main(arguments: list[str] | None = None) -> None:
         with _ended_by_signals(), _told_what_is_missing():
             _run(arguments)
     except SystemExit as end:
-        if _was_interrupted(end):
+        # Told here, where nothing hides the standard error any more, and only once.
+        number = _signal_behind(end)
+        if number in _ENDING:
+            print(f"\nEnded by {signal.Signals(number).name}.", file=sys.stderr)
+        elif _was_interrupted(end):
             print("\nInterrupted; nothing was saved.", file=sys.stderr)
         raise
     except (KerasRecipesError, ValueError, OSError) as error:
         if os.environ.get("KERASRECIPES_DEBUG"):
             raise
-        told = [_message(error), *getattr(error, "__notes__", ())]
+        told = [_message(error), *told_besides(error)]
         print(f"{type(error).__name__}: {' '.join(told)}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 1))
 
@@ -199,8 +206,6 @@ def _ended_by_signals() -> Iterator[None]:
 
     def end(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
-        # `print` may be what was interrupted.
-        os.write(2, f"\nEnded by {signal.Signals(number).name}.\n".encode())
         sys.exit(128 + number)
 
     def send_again(dropped: "sys.UnraisableHookArgs") -> None:
@@ -215,7 +220,7 @@ def _ended_by_signals() -> Iterator[None]:
 
     unhandled = [
         number
-        for number in (signal.SIGTERM, signal.SIGHUP)
+        for number in _ENDING
         if threading.current_thread() is threading.main_thread()
         and signal.getsignal(number) is signal.SIG_DFL
     ]

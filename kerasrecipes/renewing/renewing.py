@@ -9,7 +9,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.bundles.aliases import read_aliases
 from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.data.examples import CLASS, Examples
-from kerasrecipes.errors import DataError, NoEffectError, listed, printable
+from kerasrecipes.errors import DataError, NoEffectError, listed, printable, tell_besides
 from kerasrecipes.heads import get_task
 from kerasrecipes.promotion.gates import Gates
 from kerasrecipes.promotion.promoting import PromotionRefused, promote_version
@@ -162,7 +162,7 @@ def _told_where(bundle: Bundle) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        error.add_note(f"The trained model itself is in '{printable(bundle.folder)}'.")
+        tell_besides(error, f"The trained model itself is in '{printable(bundle.folder)}'.")
         raise
 
 

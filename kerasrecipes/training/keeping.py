@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kerasrecipes.errors import printable
+from kerasrecipes.errors import printable, tell_besides
 from kerasrecipes.files import told_error
 from kerasrecipes.report.words import size
 from kerasrecipes.training.fitted import Fittable
@@ -58,7 +58,7 @@ def save_or_keep(made: Any, to: Path, again: str | None = None) -> Any:
             error.errno, f"{error.strerror or error}".rstrip(". ") + f". {instead}"
         ) from error
     except Exception as error:
-        error.add_note(again or _kept(made, to))
+        tell_besides(error, again or _kept(made, to))
         raise
 
 
@@ -77,7 +77,7 @@ def kept_on_error(made: Any, to: Path) -> Iterator[None]:
         yield
     except Exception as error:
         if not isinstance(made, Fittable) or hasattr(made, "fitted_"):
-            error.add_note(_kept(made, to))
+            tell_besides(error, _kept(made, to))
         raise
 
 
