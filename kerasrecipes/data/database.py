@@ -1,5 +1,6 @@
 """What a sqlite file says when it cannot be used, in words and with a remedy."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +21,25 @@ def told_of_database(path: Path, use: str, remedy: str) -> Iterator[None]:
 
     Raises:
         OSError: In place of what sqlite raises about the disk.
-        DataError: In place of what else it raises.
+        DataError: In place of what else it raises, also within what is built on it; or if there
+            is a pipe, a device, or a link that leads to no file.
     """
+    # Not opened: to close it would take the locks that this process has on it away.
+    if os.path.lexists(path) and not path.is_file():
+        raise DataError(f"'{printable(path)}' cannot be used {use}: it is no file. {remedy}")
     try:
         yield
-    except sqlite3.Error as error:
-        if disk_error(error) is not None:
+    except Exception as error:
+        if (told := _of_sqlite(error)) is None:
+            raise
+        if disk_error(told) is not None:
             with told_plainly(path):
-                raise
-        raise DataError(f"'{printable(path)}' cannot be used {use}: {error}. {remedy}") from error
+                raise told from error
+        raise DataError(f"'{printable(path)}' cannot be used {use}: {told}. {remedy}") from error
+
+
+def _of_sqlite(error: BaseException | None) -> sqlite3.Error | None:
+    """Return what sqlite raised, if that is behind an error."""
+    while error is not None and not isinstance(error, sqlite3.Error):
+        error = error.__cause__
+    return error

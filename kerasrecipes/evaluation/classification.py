@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import listed
-from kerasrecipes.evaluation.base import latency_summary, notes_on_size
+from kerasrecipes.evaluation.base import latency_summary, notes_on_log_loss, notes_on_size
 from kerasrecipes.evaluation.result import ClassResult, Evaluation
 from kerasrecipes.evaluation.scores import check_rows, checked_scores, group_numbers
 from kerasrecipes.statistics import resampled
@@ -318,4 +318,6 @@ def _notes(
             f"{wrong or 'None'} of {len(labels)} are wrong, and most of a log-loss comes from what "
             "is: with so few, its interval may be too narrow."
         )
+    else:
+        notes += notes_on_log_loss(len(labels), Evaluation.item)
     return (*notes, *notes_on_size(len(labels), Evaluation.item, places))

@@ -9,7 +9,13 @@ import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import listed
-from kerasrecipes.evaluation.base import Result, Tile, latency_summary, notes_on_size
+from kerasrecipes.evaluation.base import (
+    Result,
+    Tile,
+    latency_summary,
+    notes_on_log_loss,
+    notes_on_size,
+)
 from kerasrecipes.evaluation.classification import confusion_of
 from kerasrecipes.evaluation.result import confusions_of, most_frequent
 from kerasrecipes.evaluation.scores import checked_scores, group_numbers, median_classes
@@ -219,6 +225,7 @@ def _notes(
     labels: np.ndarray, class_names: Sequence[str], places: np.ndarray | None
 ) -> tuple[str, ...]:
     notes = notes_on_size(len(labels), OrdinalEvaluation.item, places)
+    notes += notes_on_log_loss(len(labels), OrdinalEvaluation.item)
     missing = [name for i, name in enumerate(class_names) if not np.any(labels == i)]
     if missing:
         notes.insert(0, f"No example of {listed(missing)}: nothing is known about such.")

@@ -99,7 +99,7 @@ def promote_version(
     """
     model, who = Path(model), this_user(who)
     check_alias(alias)
-    asked, digest = _gates(gates)
+    asked, digest = gates_of(gates)
     _check_version(model, version)
     with changing(model) as log:
         before = log.log.aliases.get(alias)
@@ -171,7 +171,16 @@ def roll_back(
     return Promotion(model, entry)
 
 
-def _gates(gates: Gates | str | Path | None) -> tuple[Gates, str]:
+def gates_of(gates: Gates | str | Path | None) -> tuple[Gates, str]:
+    """Return what is asked of a version, and the digest of the file that says so.
+
+    Args:
+        gates: The gates, or a TOML file; `None` for the usual ones.
+
+    Raises:
+        DataError: If they cannot be used.
+        OSError: If the file cannot be read.
+    """
     if isinstance(gates, str | Path):
         return read_gates(gates)
     asked = gates or Gates()

@@ -12,7 +12,7 @@ from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.errors import DataError, NoEffectError, listed, printable, tell_besides
 from kerasrecipes.heads import get_task
 from kerasrecipes.promotion.gates import Gates
-from kerasrecipes.promotion.promoting import PromotionRefused, promote_version
+from kerasrecipes.promotion.promoting import PromotionRefused, gates_of, promote_version
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.release.comparing import compare_bundles
 from kerasrecipes.release.comparison import Comparison
@@ -75,6 +75,7 @@ def retrain_model(
     """
     if not ways or set(ways) - WAYS.keys() or len(set(ways)) < len(ways):
         raise ValueError(f"`ways` must be some of {listed(WAYS)}, each once. Received: {ways!r}.")
+    gates_of(gates)  # not after the training
     champion = _in_use(Path(model))
     export = chosen_export(champion)
     if queue is not None:

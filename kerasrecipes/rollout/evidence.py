@@ -1,5 +1,6 @@
 """What was seen of a candidate so far, in one sqlite file: a restart, or a second server, adds."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -54,7 +55,7 @@ class EvidenceFile:
         Raises:
             DataError: If the file is damaged.
         """
-        if not self._path.exists():
+        if not os.path.lexists(self._path):
             return dict(like)
         with self._open() as sql:
             return self._known(sql, rollout, like)

@@ -4,12 +4,14 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasrecipes.data.database import told_of_database
 from kerasrecipes.errors import DataError, printable, require
 
 if TYPE_CHECKING:
@@ -61,15 +63,15 @@ class Trials:
         identity: Mapping[str, Any],
         candidates: Sequence[Mapping[str, str]],
     ):
-        self._candidates = candidates
+        self._candidates, self._file = candidates, None if folder is None else folder / FILE
         optuna = require("optuna", "tune", "A search")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        with warnings.catch_warnings():  # of what its makers call experimental
+        with self._told(), warnings.catch_warnings():  # of what its makers call experimental
             warnings.simplefilter("ignore")
             storage = None if folder is None else _storage(folder)
             self._study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
-        self._check(folder, json.loads(json.dumps(identity)))
-        self._enqueue()
+            self._check(folder, json.loads(json.dumps(identity)))
+            self._enqueue()
 
     def run(
         self,
@@ -94,7 +96,7 @@ class Trials:
             return float(costs.mean())
 
         while go_on() and self._in_state("WAITING"):
-            with warnings.catch_warnings():
+            with self._told(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._study.optimize(objective, n_trials=1)
 
@@ -118,6 +120,11 @@ class Trials:
             return dict(optuna.importance.get_param_importances(self._study))
         except (RuntimeError, ValueError):  # of too few trials
             return {}
+
+    def _told(self) -> AbstractContextManager[None]:
+        if self._file is None:
+            return nullcontext()
+        return told_of_database(self._file, "to keep what was tried", "Name another run folder.")
 
     def _check(self, folder: Path | None, identity: Mapping[str, Any]) -> None:
         known = self._study.user_attrs.get("identity")

@@ -300,6 +300,10 @@ def test_log_losses_of_rare_mistakes_are_covered_or_told_of():
     assert found.low * found.high == pytest.approx(found.value**2)  # as far on the logarithm
     few = evaluate_scores(np.ones(40, int), np.tile([0.1, 0.9], (40, 1)), names(2))
     assert any("most of a log-loss comes from what is" in note for note in few.notes)
+    for n, told in ((99, True), (100, False)):
+        labels = np.arange(n) % 2
+        notes = evaluate_scores(labels, np.tile([0.6, 0.4], (n, 1)), names(2)).notes
+        assert any("log-loss is approximate" in note for note in notes) is told
 
 
 def test_a_class_of_few_groups_is_told_of():

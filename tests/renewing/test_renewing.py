@@ -115,6 +115,12 @@ def test_ways_that_are_none_are_refused(tmp_path):
             kr.retrain_model(tmp_path, tmp_path, ways=ways)
 
 
+def test_gates_are_read_before_anything_is_trained(tmp_path):
+    (tmp_path / "gates.toml").write_bytes(b"a = [")
+    with pytest.raises(kr.DataError, match="gates.toml' is no TOML file"):
+        kr.retrain_model(tmp_path / "none", tmp_path, gates=tmp_path / "gates.toml")
+
+
 def test_a_queue_is_taken_into_a_folder(tmp_path):
     photos = kr.PhotoSet(photos=(), class_names=("a", "b"), root=tmp_path)
     with pytest.raises(kr.DataError, match="`photos` is a set that was scanned already. Pass its"):

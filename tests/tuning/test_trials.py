@@ -1,5 +1,6 @@
 """Trials are kept, gone on with, shared by processes; and minutes hold."""
 
+import os
 import signal
 import time
 
@@ -62,6 +63,22 @@ def test_another_search_is_not_mixed_with_it(tmp_path):
     opened(tmp_path, measure="loss")
     with pytest.raises(DataError, match="a search with other measure. Name another folder"):
         opened(tmp_path, measure="accuracy")
+
+
+def test_a_file_that_cannot_be_used_is_told_of(tmp_path):
+    file = tmp_path / "trials.sqlite"
+    for damage in (
+        lambda: file.write_bytes(b"[" * 5000),
+        lambda: file.write_bytes(b"SQLite format 3\0" + b"\xff" * 200),
+        lambda: os.mkfifo(file),
+        lambda: file.symlink_to("/dev/zero"),
+        lambda: file.symlink_to(tmp_path / "nowhere"),
+    ):
+        file.unlink(missing_ok=True)
+        damage()
+        with pytest.raises(DataError, match=r"trials.sqlite' cannot be used to keep what was"):
+            opened(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["trials.sqlite"]
 
 
 def test_a_deadline_ends_what_runs_as_ctrl_c_does():
