@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from kerasrecipes.arguments import named
-from kerasrecipes.bundles.contract import Contract
+from kerasrecipes.bundles.contract import Contract, licence_of
 from kerasrecipes.bundles.export_record import ExportRecord, read_exports
 from kerasrecipes.bundles.export_seal import EXPORTS
 from kerasrecipes.bundles.manifest import MANIFEST, Manifest, Parent, new_manifest, parse_manifest
@@ -225,6 +225,7 @@ class BundleFolder:
             input=self.input,
             outputs=told.outputs,
             description=description,
+            licence=licence_of(told.weights),
         )
 
     @named

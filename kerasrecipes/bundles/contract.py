@@ -1,6 +1,7 @@
 """What an exported file must say about itself so that it can be used away from its bundle."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,6 +21,7 @@ class Contract(BaseModel):
         input: What the file takes.
         outputs: What it answers with, by name.
         description: One line about the model.
+        licence: That of the weights which it was begun with; empty if that is not known.
         version: Of the form in which files hold it.
     """
 
@@ -29,6 +31,7 @@ class Contract(BaseModel):
     input: ModelInput
     outputs: tuple[OutputSpec, ...] = Field(min_length=1)
     description: str = ""
+    licence: str = ""
     version: int = VERSION
 
     @property
@@ -38,7 +41,10 @@ class Contract(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a file holds."""
-        return self.model_dump(mode="json")
+        told = self.model_dump(mode="json")
+        if not self.licence:
+            del told["licence"]
+        return told
 
     def to_json(self) -> str:
         """Return the contract as one line of JSON."""
@@ -88,6 +94,16 @@ class Contract(BaseModel):
                 f"'{printable(source)}' carries no readable labels ({printable(error)}). Export "
                 "the model with kerasrecipes, or use its bundle."
             ) from error
+
+
+def licence_of(weights: Mapping[str, str]) -> str:
+    """Return the licence that a file states; empty where there were no weights to begin with.
+
+    Args:
+        weights: What a report or a manifest says of the first weights.
+    """
+    licence = weights.get("licence", "")
+    return "" if licence == "none" else licence
 
 
 def _from_1(values: dict[str, Any]) -> dict[str, Any]:

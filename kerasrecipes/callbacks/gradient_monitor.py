@@ -1,7 +1,8 @@
-"""Watching how gradients flow: norms, sizes of updates, units that are dead."""
+"""Watching how gradients flow: norms, sizes of updates, activations, units that are dead."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from kerasrecipes.callbacks.learning_rates.weight_groups import group_weights
 from kerasrecipes.errors import require
 from kerasrecipes.keras_private import parts_of
 
+# Values of a layer's answers in a histogram.
+_SOME = 10_000
+
 
 @named
 class GradientMonitor(Resumable, keras.callbacks.Callback):
-    """Measure gradients, updates and dead units at the end of every epoch.
+    """Measure gradients, updates, activations and dead units at the end of every epoch.
 
     The gradients are those of the loss of one fixed probe batch, in inference mode, so that
     neither BatchNormalization statistics nor random states move and epochs can be compared;
@@ -32,7 +36,8 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
             whose stages else begin behind its frozen blocks.
         groups: Name of a group → regular expression on the weights' paths, such as blocks;
             `None` for one group per layer. See `group_weights`.
-        log_dir: Folder for TensorBoard histograms of weights and gradients; `None` for none.
+        log_dir: Folder for TensorBoard histograms of weights, gradients and activations; `None`
+            for none.
 
     Raises:
         ValueError: If `probe` is no batch, or, while training, if `groups` do not fit
@@ -90,27 +95,29 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
         self._before = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        gradients = self._gradients()
+        gradients, answers = self._gradients(), self._answers()
         norms = {name: float(np.linalg.norm(flat)) for name, flat in gradients.items()}
         self.epochs.append(
             {
                 "gradient_norms": norms,
                 "update_ratios": dict(self._updates),
-                "dead_units": self._dead_units(),
+                "dead_units": _dead(answers, rectifiers(self.model)),
+                "activations": answers and {n: _moments(of) for n, of in answers.items()},
             }
         )
         if self._writer:
-            self._write(epoch, gradients)
+            self._write(epoch, gradients, answers or {})
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._writer:
             self._writer.close()
 
     def summary(self) -> dict:
-        """Return one entry per epoch: norms and ratios by group, dead units by layer.
+        """Return one entry per epoch: norms and ratios by group, units and activations by layer.
 
-        `dead_units` is `[dead, all]` for each layer that rectifies, frozen or not; `None` means
-        that they are not known, as the model is not a functional one.
+        `dead_units` is `[dead, all]` for each layer that rectifies, frozen or not, and
+        `activations` the mean and the spread, a standard deviation, of what these and layers with
+        weights answer; `None` means that they are not known, as the model is not a functional one.
         """
         return {"epochs": self.epochs}
 
@@ -135,25 +142,25 @@ class GradientMonitor(Resumable, keras.callbacks.Callback):
                 "with a `loss`, or give it a `compute_loss`, and pass a `probe` that fits it."
             ) from error
 
-    def _dead_units(self) -> dict[str, list[int]] | None:
+    def _answers(self) -> "dict[str, list[_Answer]] | None":
         if not getattr(self.model, "outputs", None):
             return None
-        with _answers_of(rectifiers(self.model)) as answers:
+        with _answers_of(_watched(self.model)) as answers:
             self.model(self.probe[0], training=False)
-        dead = {}
-        for name, several in answers.items():
-            # A layer may be called more than once.
-            alive = np.any([_ever_above_zero(answer) for answer in several], axis=0)
-            dead[name] = [int((~alive).sum()), len(alive)]
-        return dead
+        return answers
 
-    def _write(self, epoch: int, gradients: dict[str, np.ndarray]) -> None:
+    def _write(
+        self, epoch: int, gradients: dict[str, np.ndarray], answers: "dict[str, list[_Answer]]"
+    ) -> None:
         import tensorflow as tf
 
         with self._writer.as_default(step=epoch):
             for name, values in gradients.items():
                 tf.summary.histogram(f"{name}/gradients", values)
                 tf.summary.histogram(f"{name}/weights", _flat(self._groups[name]))
+            for name, several in answers.items():
+                some = np.concatenate([answer.some for answer in several])
+                tf.summary.histogram(f"{name}/activations", some)
             for name, ratio in self._updates.items():
                 tf.summary.scalar(f"{name}/update_ratio", ratio)
         self._writer.flush()
@@ -166,26 +173,74 @@ def rectifiers(model: keras.Model) -> dict[str, keras.Layer]:
         model: A built model; layers inside others are found, too. One whose name is taken is
             called by its path.
     """
+    return {name: layer for name, layer in _watched(model).items() if _rectifies(layer)}
+
+
+def _rectifies(layer: keras.Layer) -> bool:
     activations = (keras.activations.relu, keras.activations.relu6)
+    alone = isinstance(layer, keras.layers.ReLU) and not layer.negative_slope
+    return alone or getattr(layer, "activation", None) in activations
+
+
+def _watched(model: keras.Model) -> dict[str, keras.Layer]:
+    """Find the layers that rectify or have weights, by name, as `rectifiers` does."""
     found: dict[str, keras.Layer] = {}
     for layer in parts_of(model):
-        rectifies = isinstance(layer, keras.layers.ReLU) and not layer.negative_slope
-        if rectifies or getattr(layer, "activation", None) in activations:
+        weighs = layer.weights and not isinstance(layer, keras.Model)
+        if weighs or _rectifies(layer):
             found[layer.name if layer.name not in found else layer.path] = layer
     return found
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What is kept of what a layer answers to the probe: the whole of it would fill the memory."""
+
+    alive: np.ndarray
+    mean: float
+    spread: float
+    some: np.ndarray
+
+    @classmethod
+    def of(cls, answer: np.ndarray) -> "_Answer":
+        alive = np.asarray(np.any(answer > 0, axis=tuple(range(answer.ndim - 1))))
+        flat = answer.ravel()
+        mean, spread = (float(found) for found in (flat.mean(dtype=float), flat.std(dtype=float)))
+        return cls(alive, mean, spread, flat[:: max(1, flat.size // _SOME)].astype(np.float32))
+
+
+def _dead(
+    answers: dict[str, list[_Answer]] | None, rectify: Mapping[str, keras.Layer]
+) -> dict[str, list[int]] | None:
+    if answers is None:
+        return None
+    dead = {}
+    for name in (name for name in rectify if name in answers):
+        # A layer may be called more than once.
+        alive = np.any([answer.alive for answer in answers[name]], axis=0)
+        dead[name] = [int((~alive).sum()), len(alive)]
+    return dead
+
+
+def _moments(several: list[_Answer]) -> dict[str, float]:
+    return {
+        name: float(np.mean([getattr(answer, name) for answer in several]))
+        for name in ("mean", "spread")
+    }
+
+
 @contextmanager
-def _answers_of(layers: dict[str, keras.Layer]) -> Iterator[dict[str, list[np.ndarray]]]:
+def _answers_of(layers: dict[str, keras.Layer]) -> Iterator[dict[str, list[_Answer]]]:
     """Note what each of some layers answers in the block, also deep inside of others."""
-    answers: dict[str, list[np.ndarray]] = {}
+    answers: dict[str, list[_Answer]] = {}
 
     def noting(name: str, call: Callable) -> Callable:
         @wraps(call)
         def noted(*args: Any, **kwargs: Any) -> Any:
             answer = call(*args, **kwargs)
             first = keras.tree.flatten(answer)[0]  # behind it are states
-            answers.setdefault(name, []).append(keras.ops.convert_to_numpy(first))
+            seen = _Answer.of(np.asarray(keras.ops.convert_to_numpy(first)))
+            answers.setdefault(name, []).append(seen)
             return answer
 
         return noted
@@ -197,10 +252,6 @@ def _answers_of(layers: dict[str, keras.Layer]) -> Iterator[dict[str, list[np.nd
     finally:
         for layer in layers.values():
             vars(layer).pop("call", None)
-
-
-def _ever_above_zero(answer: np.ndarray) -> np.ndarray:
-    return np.asarray(np.any(answer > 0, axis=tuple(range(answer.ndim - 1))))
 
 
 def _flat(arrays: list) -> np.ndarray:

@@ -11,7 +11,7 @@ from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits, choos
 from kerasrecipes.choosing.recommendation import Recommendation
 from kerasrecipes.console import heeds_verbose, say, warn
 from kerasrecipes.environment import import_keras
-from kerasrecipes.errors import KerasRecipesError, is_refusal
+from kerasrecipes.errors import KerasRecipesError, is_refusal, listed
 from kerasrecipes.heads import Head, make_head
 from kerasrecipes.heads.head import HEAD_OF
 from kerasrecipes.photos.photo_set import PhotoSet
@@ -34,6 +34,7 @@ def recommend_backbone(
     max_latency_ms: float | None = None,
     max_size_mb: float | None = None,
     min_recall: float | Mapping[str, float] | None = None,
+    licences: Sequence[str] | None = None,
     image_size: tuple[int, int] | None = None,
     head: str | None = None,
     group_by: str | None = None,
@@ -58,6 +59,8 @@ def recommend_backbone(
         max_latency_ms: Largest median time for one photo, on this machine with one thread.
         max_size_mb: Largest file, in 10⁶ bytes.
         min_recall: Smallest recall of the weakest class or label, or of each one that is named.
+        licences: Licences that pretrained weights may have, e.g. `["Apache-2.0", "MIT"]`; others
+            are left out, with the reason. `None` for any.
         image_size: `(height, width)` in pixels; `None` for each backbone's own.
         head: The head that is to be trained, of `list_heads()`, e.g. `"ordinal"` for classes in
             an order; `None` for that of what the photos are answered with.
@@ -79,20 +82,18 @@ def recommend_backbone(
     limits = BackboneLimits(
         max_latency_ms=max_latency_ms, max_size_mb=max_size_mb, min_recall=min_recall
     )
-    names = _known(backbones)
+    names = _licensed(_known(backbones), licences)
     wished = None if head is None else make_head(head)
     photos = scanned(photos, group_by, drop_small_classes)
     limits.check_classes(photos.class_names)
     learner = wished or make_head(HEAD_OF[photos.target])
     bench = _checked_bench(learner, photos, split_by, test_fraction, val_fraction, seed)
     candidates, failed = _measured(bench, learner, names, image_size)
-    best, reason = choose(candidates, limits, bench.units[bench.judged])
     return Recommendation(
-        candidates=tuple(candidates),
-        failed=failed,
-        limits=limits,
-        best=best,
-        reason=reason,
+        tuple(candidates),
+        failed,
+        limits,
+        *choose(candidates, limits, bench.units[bench.judged]),
         photos=len(bench.photos),
         test_photos=len(photos) - len(bench.photos),
         splits=len(bench.splits),
@@ -113,15 +114,18 @@ def _checked_bench(head: Head, photos: PhotoSet, *how: Any) -> Bench:
 def _measured(
     bench: Bench,
     head: Head,
-    names: Sequence[str | BackboneSpec],
+    names: Mapping[str | BackboneSpec, str],
     image_size: tuple[int, int] | None,
 ) -> tuple[list[BackboneFile], dict[str, str]]:
     """Return what could be measured, and the reasons of what could not."""
     import_keras().utils.set_random_seed(bench.seed)
     candidates: list[BackboneFile] = []
     failed: dict[str, str] = {}
-    for name in names:
+    for name, barred in names.items():
         label = name.name if isinstance(name, BackboneSpec) else name
+        if barred:
+            failed[label] = barred
+            continue
         say(f"Measuring {label} …")
         built = _attempt(failed, label, _built, name, image_size)
         if built is None:
@@ -148,6 +152,26 @@ def _known(backbones: Sequence[str | BackboneSpec] | None) -> list[str | Backbon
         if not (isinstance(name, str) and name.startswith(("hub:", "cv:"))):
             get_backbone(name)
     return list(dict.fromkeys(backbones))
+
+
+def _licensed(
+    backbones: Sequence[str | BackboneSpec], licences: Sequence[str] | None
+) -> dict[str | BackboneSpec, str]:
+    """Return each backbone with why it is left out, empty where its weights' licence will do."""
+    if licences is None:
+        return dict.fromkeys(backbones, "")
+    if isinstance(licences, str) or not len(licences):
+        raise ValueError(
+            f"`licences` must be a list, e.g. ['Apache-2.0', 'MIT'], or None, not {licences!r}."
+        )
+    has = {one: get_backbone(one).weights_licence for one in backbones}
+    if not set(has.values()) & set(licences):
+        told = listed(list(dict.fromkeys(has.values())), 8)
+        raise ValueError(f"`licences` leave no backbone to measure: their weights have {told}.")
+    return {
+        one: "" if licence in licences else f"its weights have the licence {licence!r}"
+        for one, licence in has.items()
+    }
 
 
 def _built(

@@ -60,6 +60,13 @@ Measure = Annotated[
         "or balanced_accuracy."
     ),
 ]
+Licence = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A licence that pretrained weights may have, e.g. Apache-2.0, as often as you like; "
+        "else any."
+    ),
+]
 Try = Annotated[
     list[str] | None,
     typer.Option(
@@ -86,6 +93,7 @@ def recommend(
     max_ms: MaxMs = None,
     max_mb: MaxMb = None,
     min_recall: MinRecall = None,
+    licence: Licence = None,
     head: Head = None,
     recipe: ChosenRecipe = RecipeKind.IMAGES,
     as_json: Json = False,
@@ -106,7 +114,8 @@ def recommend(
     how: dict[str, Any] = {name: split[name] for name in ("group_by", "drop_small_classes")}
     side = split["image_size"]
     chosen, how = scanned(photos, columns, **how)
-    how |= {"max_latency_ms": max_ms, "max_size_mb": max_mb, "min_recall": least, "head": head}
+    how |= {"max_latency_ms": max_ms, "max_size_mb": max_mb, "min_recall": least}
+    how |= {"head": head, "licences": licence}
     found = recommend_backbone(
         chosen,
         backbones=backbone,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kerasrecipes.bundles.contract import Contract
+from kerasrecipes.bundles.contract import Contract, licence_of
 from kerasrecipes.bundles.manifest import Parent
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import time_single
@@ -156,6 +156,7 @@ class Fitted:
             input=self.input,
             outputs=(self.output, *self.others),
             description=description,
+            licence=licence_of(self.report.weights),
         )
 
     @property

@@ -56,6 +56,10 @@ def rectified():
 def test_dead_units_are_counted_where_a_layer_rectifies():
     (epoch,) = fit(rectified(), GradientMonitor((X, X)))
     assert epoch["dead_units"] == {"first": [1, 3], "act": [1, 2]}
+    # Of x = 1 and 2 the first layer answers (1, 0, 0) and (2, 0, 0.5).
+    answers = np.array([1, 0, 0, 2, 0, 0.5])
+    assert epoch["activations"]["first"] == {"mean": answers.mean(), "spread": answers.std()}
+    assert epoch["activations"].keys() == {"first", "second", "act", "head"}
 
 
 def test_models_without_a_graph_say_that_dead_units_are_not_known():

@@ -12,7 +12,7 @@ import pytest
 from kerasrecipes import DataError, get_backbone, scan_photos, split_photos
 from kerasrecipes.choosing.bench import Bench
 from kerasrecipes.choosing.candidates import BackboneFile, BackboneLimits, choose
-from kerasrecipes.choosing.recommend import _attempt, recommend_backbone
+from kerasrecipes.choosing.recommend import _attempt, _licensed, recommend_backbone
 from kerasrecipes.choosing.recommendation import Recommendation
 from kerasrecipes.choosing.trial_export import TrialExport
 from kerasrecipes.data.specs import OutputSpec
@@ -281,6 +281,8 @@ def test_only_files_that_nothing_beats_are_on_the_front():
         ({"backbones": "efficientnet_lite0"}, "`backbones` must be a list of at least one name"),
         ({"backbones": []}, r"`backbones` must be a list of at least one name, not \[\]"),
         ({"backbones": ["mobilenet_v9"]}, "Unknown backbone 'mobilenet_v9'. Did you mean"),
+        ({"licences": "MIT"}, r"`licences` must be a list, e.g. \['Apache-2.0', 'MIT'\], or None"),
+        ({"licences": ["MIT"]}, "leave no backbone to measure: their weights have 'Apache-2.0'"),
     ],
 )
 def test_arguments_are_judged_before_a_photo_is_read(settings, message, monkeypatch):
@@ -289,6 +291,13 @@ def test_arguments_are_judged_before_a_photo_is_read(settings, message, monkeypa
     )
     with pytest.raises(ValueError, match=message):
         recommend_backbone("photos", **settings)
+
+
+def test_weights_of_other_licences_are_left_out_with_the_reason():
+    names = ["efficientnet_lite0", "convnext_tiny"]
+    found = _licensed(names, ["Apache-2.0"])
+    assert found == dict(zip(names, ("", "its weights have the licence 'MIT'"), strict=True))
+    assert not any(_licensed(names, None).values())
 
 
 def test_classes_and_photos_are_judged_before_a_backbone_is_built(part_photos, tiny_spec):

@@ -53,12 +53,13 @@ def test_options_arrive_as_they_were_meant(kr, photos, asked):
         "recommend", photos, "--max-ms", 5, "--max-mb", "4.5", "--min-recall", "a=b=0.9",
         "--min-recall", "ok=0.5", "--backbone", "one", "--backbone", "two", "--group-by", "part",
         "--split-by", "group", "--image-size", 64, "--seed", 7, "--drop-small-classes",
+        "--licence", "MIT", "--licence", "none",
     )  # fmt: skip
     assert asked == {
         "photos": photos, "backbones": ["one", "two"], "max_latency_ms": 5, "max_size_mb": 4.5,
         "min_recall": {"a=b": 0.9, "ok": 0.5}, "image_size": (64, 64), "group_by": "part",
         "split_by": "group", "seed": 7, "drop_small_classes": True,
-        "head": None,
+        "head": None, "licences": ["MIT", "none"],
     }  # fmt: skip
     kr("recommend", photos, "--min-recall", "0.9")
     assert asked["min_recall"] == 0.9

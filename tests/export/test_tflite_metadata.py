@@ -11,6 +11,7 @@ import pytest
 from flatbuffers import number_types
 from flatbuffers.table import Table
 
+from kerasrecipes.bundles.contract import licence_of
 from kerasrecipes.bundles.labels import check_class_names
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, IntegrityError
@@ -117,6 +118,18 @@ def test_everything_comes_back(plain, tmp_path):
     assert found.contract.description == "Kacheln ✓"
     assert found.mean == (0.0,) and found.std == (1.0,)
     assert found.contract.input.preparation == policy
+    assert "licence" not in found.contract.to_dict()
+
+
+def test_the_licence_of_the_weights_is_where_readers_look_for_it(plain, tmp_path):
+    licensed = contract_of(["a", "b", "c"]).model_copy(update={"licence": "Apache-2.0"})
+    (tmp_path / "m.tflite").write_bytes(add_metadata(plain, licensed))
+    assert read_metadata(tmp_path / "m.tflite").contract.licence == "Apache-2.0"
+    table = build_table(licensed, "extra.json")
+    root = Table(table, int.from_bytes(table[:4], "little"))
+    # The field `license` of TensorFlow Lite's ModelMetadata is the sixth.
+    assert root.String(root.Pos + root.Offset(4 + 2 * 5)) == b"Apache-2.0"
+    assert licence_of({"licence": "none"}) == licence_of({}) == ""
 
 
 def test_awkward_labels_come_back_and_stay_on_their_line(plain, tmp_path):

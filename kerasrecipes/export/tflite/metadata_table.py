@@ -65,11 +65,13 @@ def build_table(
     graph = _table(builder, parts, length=7)
     is_classifier = (contract.modality, contract.output.task) == ("photos", "classification")
     name = "ImageClassifier" if is_classifier else f"{contract.modality}, {contract.output.task}"
+    licensed = {5: builder.CreateString(_text(contract.licence))} if contract.licence else {}
     root = _table(
         builder,
         {
+            **licensed,
             0: builder.CreateString(name),
-            1: builder.CreateString(contract.description.encode("utf-8", "replace").decode()),
+            1: builder.CreateString(_text(contract.description)),
             3: _tables(builder, [graph]),
             6: _tables(builder, [_file(builder, extra_file, _DESCRIPTIONS)]),
             7: builder.CreateString("1.0.0"),
@@ -78,6 +80,10 @@ def build_table(
     )
     builder.Finish(root, _IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _text(told: str) -> str:
+    return told.encode("utf-8", "replace").decode()
 
 
 def _tokenizer(builder: flatbuffers.Builder) -> int:
