@@ -1,5 +1,7 @@
 """Small photos of three kinds of part, easy to tell apart but for their noise; tiny bundles."""
 
+import base64
+import gc
 import os
 import shutil
 import sys
@@ -25,6 +27,31 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 FIXTURES = Path(__file__).parent / "fixtures"
 CLASSES = ("dot", "plain", "stripe")
 SIDE, SMALL_SIDE = 48, 24
+BLANK = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsEWvYAAAAABJRU5ErkJggg=="
+)
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: looking for garbage in it takes a twentieth of the time."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def draw():
+    """How pictures are drawn; see `drawn`. Others are blank: saved models have four each."""
+    from kerasrecipes.report.plots import style
+
+    with pytest.MonkeyPatch.context() as patch:
+        own = style._drawn
+        patch.setattr(style, "_drawn", lambda figure, dpi: BLANK)
+        yield own
+
+
+@pytest.fixture
+def drawn(draw, monkeypatch):
+    """Pictures are drawn as they are for users."""
+    monkeypatch.setattr("kerasrecipes.report.plots.style._drawn", draw)
 
 
 def part(kind: str, seed: int) -> np.ndarray:
@@ -82,11 +109,16 @@ main()
 
 
 @pytest.fixture
-def tiny_command(monkeypatch, tiny_spec) -> list[str]:
-    """Begins a command line for a process whose catalogue has the backbone `tiny`, as here."""
+def tiny_known(monkeypatch, tiny_spec):
+    """The catalogue has the backbone `tiny`."""
     from kerasrecipes import backbones
 
     monkeypatch.setitem(backbones._REGISTRY.added, "tiny", tiny_spec())
+
+
+@pytest.fixture
+def tiny_command(tiny_known) -> list[str]:
+    """Begins a command line for a process whose catalogue has the backbone `tiny`, as here."""
     return [sys.executable, "-c", CATALOGUED, str(FIXTURES)]
 
 
@@ -241,14 +273,20 @@ def saved_once(fitted, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def small_saved(small_fitted, part_sets, tmp_path_factory):
-    """A bundle of the small fitted recipe with a float32 export; not to be changed."""
+def small_measured(small_fitted, part_sets):
+    """The small fitted recipe, measured on its test; not to be changed."""
     from kerasrecipes.training.refitting import refitted
 
     train, val, test = part_sets
     recipe = refitted(small_fitted, small_fitted.model_, train, val)
     recipe.evaluate(test)
-    bundle = recipe.save(tmp_path_factory.mktemp("models") / "parts")
+    return recipe
+
+
+@pytest.fixture(scope="session")
+def small_saved(small_measured, tmp_path_factory):
+    """A bundle of the small fitted recipe with a float32 export; not to be changed."""
+    bundle = small_measured.save(tmp_path_factory.mktemp("models") / "parts")
     bundle.export("tflite")
     return bundle
 

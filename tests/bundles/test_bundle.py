@@ -45,9 +45,9 @@ def small(tmp_path) -> Bundle:
 
 
 @pytest.fixture
-def copied(saved_once, tmp_path) -> Bundle:
+def copied(small_saved, tmp_path) -> Bundle:
     """A copy, elsewhere, of a bundle with a real model, to be damaged."""
-    folder = shutil.copytree(saved_once.folder, tmp_path / "elsewhere" / "7")
+    folder = shutil.copytree(small_saved.folder, tmp_path / "elsewhere" / "7")
     return Bundle.load(folder)
 
 
@@ -356,22 +356,22 @@ def test_a_version_without_its_bundle_json_is_damaged(small):
     assert Bundle.load(small.folder).folder.name == "1"
 
 
-def test_bundle_json_says_where_the_model_comes_from(saved_once, part_sets, fitted):
-    manifest = Bundle.load(saved_once.folder).manifest
+def test_bundle_json_says_where_the_model_comes_from(small_saved, part_sets, small_measured):
+    manifest = Bundle.load(small_saved.folder).manifest
     train, val, test = part_sets
-    assert saved_once.class_names == ("dot", "plain", "stripe")
+    assert small_saved.class_names == ("dot", "plain", "stripe")
     assert manifest.name == "parts" and manifest.recipe_type == "ImageClassifier"
-    assert manifest.modality == "photos" and manifest.input.shape == (48, 48, 3)
+    assert manifest.modality == "photos" and manifest.input.shape == (24, 24, 3)
     assert manifest.input.name == "photo" and manifest.input.dtype == "uint8"
     (output,) = manifest.outputs
     assert (output.name, output.task) == ("scores", "classification")
-    assert manifest.recipe == json.loads(json.dumps(fitted.get_config()))
+    assert manifest.recipe == json.loads(json.dumps(small_measured.get_config()))
     assert manifest.counts == {"train": train.counts(), "val": val.counts(), "test": test.counts()}
-    assert saved_once.report().data.digests["train"] == train.digest()
+    assert small_saved.report().data.digests["train"] == train.digest()
     assert manifest.golden_split == "test" and set(manifest.metrics) == {"val", "test"}
     assert manifest.seeds == {"seed": 0}
     assert {"kerasrecipes", "keras", "tensorflow", "numpy"} <= set(manifest.versions)
-    assert "Apache" in manifest.weights["licence"]
+    assert manifest.weights == json.loads(json.dumps(small_measured.report_.weights))
     assert DecodePolicy.from_dict(manifest.input.preparation) == train.policy
     assert {"model.keras", "data.jsonl", "report.html", "golden/golden.npz"} <= set(manifest.sha256)
 
@@ -386,31 +386,31 @@ def test_golden_scores_are_what_the_saved_model_answers(copied):
     assert golden.answers.dtype == np.float32
 
 
-def test_golden_photos_are_the_test_photos(saved_once, part_sets):
-    golden = saved_once.golden()
+def test_golden_photos_are_the_test_photos(small_saved, part_sets):
+    golden = small_saved.golden()
     test = part_sets[2]
     digests = {photo.facts.sha256: photo.label for photo in test.photos}
     for photo, label in zip(golden.files, golden.targets, strict=True):
-        assert digests[hashlib.sha256(photo).hexdigest()] == saved_once.class_names[label]
+        assert digests[hashlib.sha256(photo).hexdigest()] == small_saved.class_names[label]
 
 
-def test_calibration_photos_are_training_photos(saved_once, part_sets):
+def test_calibration_photos_are_training_photos(small_saved, part_sets):
     from kerasrecipes.photos.decoding.decode import read_photo
 
     train = part_sets[0]
-    allowed = {read_photo(p, (48, 48), train.policy).tobytes() for p in train.photos}
-    calibration = saved_once.calibration()
-    assert calibration.dtype == np.uint8 and calibration.shape == (len(train), 48, 48, 3)
+    allowed = {read_photo(p, (24, 24), train.policy).tobytes() for p in train.photos}
+    calibration = small_saved.calibration()
+    assert calibration.dtype == np.uint8 and calibration.shape == (len(train), 24, 24, 3)
     assert {photo.tobytes() for photo in calibration} == allowed
 
 
-def test_seen_knows_every_photo(saved_once, part_sets):
+def test_seen_knows_every_photo(small_saved, part_sets):
     sides = zip(("train", "val", "test"), part_sets, strict=True)
-    assert saved_once.seen() == {p.facts.sha256: name for name, s in sides for p in s.photos}
+    assert small_saved.seen() == {p.facts.sha256: name for name, s in sides for p in s.photos}
 
 
-def test_report_reads_back(saved_once, fitted):
-    assert saved_once.report().to_json() == fitted.report_.to_json()
+def test_report_reads_back(small_saved, small_measured):
+    assert small_saved.report().to_json() == small_measured.report_.to_json()
 
 
 def test_exports_may_be_missing_and_vouch_for_themselves(copied):
@@ -427,7 +427,7 @@ def test_exports_may_be_missing_and_vouch_for_themselves(copied):
 
 
 def test_a_photo_that_changed_after_its_evaluation_is_not_saved(
-    fitted, part_sets, tmp_path, monkeypatch
+    small_measured, part_sets, tmp_path, monkeypatch
 ):
     import copy
     from dataclasses import replace
@@ -436,11 +436,11 @@ def test_a_photo_that_changed_after_its_evaluation_is_not_saved(
     path = tmp_path / "photo.png"
     path.write_bytes(b"another photo")
     held_out = replace(
-        fitted.fitted_.golden,
+        small_measured.fitted_.golden,
         examples=replace(test, photos=(replace(test.photos[0], path=path), *test.photos[1:])),
     )
-    changed = copy.copy(fitted)
-    changed.fitted_ = replace(fitted.fitted_, held_out={"test": held_out})
+    changed = copy.copy(small_measured)
+    changed.fitted_ = replace(small_measured.fitted_, held_out={"test": held_out})
     with pytest.raises(DataError, match="photo.png' has changed since it was scanned"):
         changed.save(tmp_path / "models")
     assert os.listdir(tmp_path / "models") == []
@@ -451,7 +451,7 @@ def test_a_bundle_of_the_format_before_is_read(copied):
     for name in ("modality", "input", "outputs"):
         del written[name]
     before = {
-        **written, "format_version": 1, "image_size": [48, 48], "policy": copied.input.preparation,
+        **written, "format_version": 1, "image_size": [24, 24], "policy": copied.input.preparation,
         "class_names": list(copied.class_names), "data_digests": {}, "class_balance": {"dot": 1.0},
     }  # fmt: skip
     rewritten(copied.folder, before)

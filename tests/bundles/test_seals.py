@@ -55,7 +55,7 @@ def test_a_few_changed_bytes_in_any_file_are_noticed(three):
     files = [path for path in files_of(three) if path.stat().st_size]
     others = some_files(three)
     assert len(files) > 70 and len(others) > 15
-    for number in range(300):
+    for number in range(120):
         path = rng.choice(np.array(others if number % 2 else files))
         content = path.read_bytes()
         changed = bytearray(content)

@@ -26,7 +26,7 @@ VERBS = [
     "history", "diff",
     "serve", "new-key", "optimize", "prune", "quantize", "distil",
 ]  # fmt: skip
-QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")
+QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none", "--backbone", "tiny")
 
 
 def test_there_are_no_other_verbs():
@@ -131,7 +131,7 @@ def test_errors_are_one_clear_line(kr, photos, model, tmp_path, arguments, messa
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_errors_speak_of_options_by_their_names(kr, photos, tmp_path):
+def test_errors_speak_of_options_by_their_names(kr, photos, tmp_path, tiny_known):
     commands = typer.main.get_command(app).commands.values()
     options = {name for command in commands for one in command.params for name in one.opts}
     assert set(OPTIONS.values()) <= options
@@ -213,7 +213,7 @@ def sha256(path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_from_photos_to_predictions(kr, photos, tmp_path):
+def test_from_photos_to_predictions(kr, photos, tmp_path, tiny_known):
     to = tmp_path / "saved_models" / "parts"
     code, out, err = kr("train", photos, "--to", to, "--loss", "focal", *QUICK)
     assert code == 0
@@ -258,7 +258,7 @@ def test_all_photos_were_seen(kr, model, part_sets, tmp_path):
     assert code == 1 and "was trained on all 24 photos of" in one_line(err)
 
 
-def test_declared_splits_and_groups_are_respected(kr, photos, tmp_path):
+def test_declared_splits_and_groups_are_respected(kr, photos, tmp_path, tiny_known):
     names = sorted(photos.rglob("*.png"))
     table = tmp_path / "parts.csv"
     sides = {name: ("train", "train", "val", "test")[i % 4] for i, name in enumerate(names)}
@@ -276,7 +276,7 @@ def test_declared_splits_and_groups_are_respected(kr, photos, tmp_path):
     assert code == 1 and "row 49 has the split 'later'" in err
 
 
-def test_a_group_stays_on_one_side(kr, photos, tmp_path):
+def test_a_group_stays_on_one_side(kr, photos, tmp_path, tiny_known):
     table = tmp_path / "parts.csv"
     rows = [f"{n},{n.parent.name},{int(n.stem) // 2}" for n in photos.rglob("*.png")]
     table.write_text("\n".join(["path,label,group", *rows]))
@@ -292,7 +292,7 @@ def test_a_group_stays_on_one_side(kr, photos, tmp_path):
         }
 
 
-def test_a_leak_stops_the_training_when_asked(kr, photos, tmp_path):
+def test_a_leak_stops_the_training_when_asked(kr, photos, tmp_path, tiny_known):
     code, _, err = kr(
         "train", photos, "--to", tmp_path / "m", "--group-by", r"/(\d)\d", "--split-by", "random",
         "--fail-on-leak", *QUICK,
@@ -360,7 +360,7 @@ def test_predict_goes_on_after_a_bad_photo(kr, model, photos):
     assert sum(bool(row["error"]) for row in rows) == 1
 
 
-def test_ctrl_c_before_there_is_anything_to_keep(kr, photos, tmp_path, monkeypatch):
+def test_ctrl_c_before_there_is_anything_to_keep(kr, photos, tmp_path, tiny_known, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 

@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
-QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none")
+QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none", "--backbone", "tiny")
 NAMES = [
     "new\nline.png",
     "grin 😀.png",
@@ -84,7 +85,7 @@ class Tags(HTMLParser):
         self.tags.append(tag)
 
 
-def test_from_hostile_photos_to_predictions(kr, hostile, tmp_path):
+def test_from_hostile_photos_to_predictions(kr, hostile, tmp_path, tiny_known, drawn):
     to = tmp_path / "mod\udce9ls <b>\n😀"
     code, out, err = kr("train", hostile, "--to", to, *QUICK)
     assert code == 0, err
@@ -113,9 +114,15 @@ def writable_again(photos):
         path.chmod(0o755)
 
 
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 COMMANDS = """
 import json, os, sys
+sys.path.insert(0, sys.argv[2])
+from tiny_backbone import tiny_backbone
+from kerasrecipes import get_backbone, register_backbone
 from kerasrecipes.cli import main
+register_backbone(tiny_backbone())
+get_backbone("efficientnet_lite0").build((48, 48))
 for command in json.loads(sys.argv[1]):
     try:
         main(command)
@@ -137,13 +144,15 @@ def test_read_only_photos_no_home_no_cache(writable_again, tmp_path):
     environment = {k: v for k, v in os.environ.items() if k not in {"HOME", "XDG_CACHE_HOME"}}
     environment["KERASRECIPES_CACHE"] = str(blocked)
     to = tmp_path / "m"
-    # One process for all, since each would load tensorflow anew; the variable is for the first.
+    # One process for all, since each would load tensorflow anew; the variable is for the first,
+    # and for the pretrained weights that are made before it.
     commands = [
         ["train", photos, "--to", to, *QUICK], ["doctor", photos], ["evaluate", to, photos],
         ["export", to], ["verify", to], ["predict", to, photos],
     ]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", COMMANDS, json.dumps([[*map(str, one)] for one in commands])],
+        [sys.executable, "-c", COMMANDS, json.dumps([[*map(str, one)] for one in commands]),
+         str(FIXTURES)],
         env=environment, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -153,7 +162,7 @@ def test_read_only_photos_no_home_no_cache(writable_again, tmp_path):
 
 
 def test_a_destination_that_cannot_be_written_stops_before_the_training(
-    kr, photos, tmp_path, monkeypatch
+    kr, photos, tmp_path, monkeypatch, tiny_known
 ):
     import tempfile
 

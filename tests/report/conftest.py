@@ -6,6 +6,12 @@ import pytest
 from kerasrecipes.evaluation.classification import evaluate_scores
 from kerasrecipes.report.run_report import DataReport, FreezeRow, RunReport, StageReport
 
+
+@pytest.fixture(autouse=True)
+def really(drawn):
+    """Pictures are looked at here."""
+
+
 HOSTILE = [
     "<script>alert(1)</script>",
     r"$\frac{a}{$ & co",

@@ -17,10 +17,11 @@ from kerasrecipes.losses.class_weights import class_weights
         ("embedding", "supervised_contrastive", None),
     ],
 )
-def test_other_heads_and_losses_learn(part_sets, quick_recipe, head, loss, options):
+def test_other_heads_and_losses_learn(part_sets, quick_recipe, tiny_spec, head, loss, options):
     train, val, test = part_sets
-    schedule = UnfreezeSchedule.head_only(epochs=12)
-    recipe = quick_recipe(head=head, loss=loss, loss_options=options, schedule=schedule)
+    schedule = UnfreezeSchedule.full(epochs=20, learning_rate=0.01)
+    settings = {"backbone": tiny_spec(), "schedule": schedule, "augment": "none"}
+    recipe = quick_recipe(head=head, loss=loss, loss_options=options, **settings)
     report = recipe.fit(train, val, verbose=False)
     losses = report.stages[0].history["loss"]
     assert losses[-1] < losses[0]
@@ -42,12 +43,12 @@ def test_open_blocks_learn_embeddings(part_sets, small_recipe, loss):
     assert report.stages[0].trainable_parameters < report.stages[1].trainable_parameters < trained
 
 
-def test_a_classifier_embeds_by_what_its_last_layer_sees(fitted, part_sets):
+def test_a_classifier_embeds_by_what_its_last_layer_sees(small_fitted, part_sets):
     test = part_sets[2]
-    kernel, bias = fitted.model_.get_layer("logits").get_weights()
-    logits = fitted.embed(test) @ kernel + bias
+    kernel, bias = small_fitted.model_.get_layer("logits").get_weights()
+    logits = small_fitted.embed(test) @ kernel + bias
     scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    assert scores == pytest.approx(fitted.predict(test), abs=1e-5)
+    assert scores == pytest.approx(small_fitted.predict(test), abs=1e-5)
 
 
 def test_effective_number_weights_lie_between_none_and_balanced(part_photos):

@@ -62,11 +62,23 @@ def png(figure: "Figure", dpi: int = 144) -> bytes:
     Returns:
         The bytes of a PNG file.
     """
-    buffer = io.BytesIO()
     with warnings.catch_warnings():
         # A font without emoji shows a box; the page beside the picture has the real name.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "kerasrecipes"})
+        return _drawn(figure, dpi)
+
+
+def _drawn(figure: "Figure", dpi: int) -> bytes:
+    """Draw it once: `savefig` would draw it before for its layout, which the drawing makes, too."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    buffer, before = io.BytesIO(), figure.dpi
+    figure.dpi = dpi
+    try:
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.print_png(buffer, metadata={"Software": "kerasrecipes"})
+    finally:
+        figure.dpi = before
     return buffer.getvalue()
 
 
