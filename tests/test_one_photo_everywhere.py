@@ -1,20 +1,23 @@
 """One JPEG on every way through the package: the same pixels, the same answer."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes import Predictor, decode_photo, scan_photos, to_dataset
+from kerasrecipes import Bundle, Predictor, decode_photo, scan_photos, to_dataset
 
-SIDE = 48
+SIDE = 24
 
 
 @pytest.fixture(scope="module")
-def int8_bundle(saved_once):
-    saved_once.export("tflite", "int8")
-    return saved_once
+def int8_bundle(small_saved, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "parts" / "1"
+    bundle = Bundle.load(shutil.copytree(small_saved.folder, folder))
+    bundle.export("tflite", "int8")
+    return bundle
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,7 @@ def jpeg(tmp_path_factory, part_photos):
     return root
 
 
-def test_pixels_and_answer_are_the_same_everywhere(fitted, int8_bundle, jpeg):
+def test_pixels_and_answer_are_the_same_everywhere(small_fitted, int8_bundle, jpeg):
     photos = scan_photos(jpeg, for_training=False)
     path = photos.photos[1].path
     decoded = decode_photo(path, (SIDE, SIDE)).astype(np.float32)
@@ -38,11 +41,11 @@ def test_pixels_and_answer_are_the_same_everywhere(fitted, int8_bundle, jpeg):
     ((by_dataset, _),) = list(to_dataset(photos.select([1]), (SIDE, SIDE)))
     assert np.abs(by_dataset[0] - decoded).max() <= 1
 
-    by_keras = fitted.predict(photos)[1]
-    direct = fitted.model_.predict_on_batch(decoded[None])[0]
+    by_keras = small_fitted.predict(photos)[1]
+    direct = small_fitted.model_.predict_on_batch(decoded[None])[0]
     np.testing.assert_allclose(by_keras, direct, atol=1e-5)
 
-    names = fitted.labels_
+    names = small_fitted.labels_
     answers = {names[int(by_keras.argmax())]}
     for export, tolerance in (("tflite-float32", 1e-4), ("tflite-int8", 0.15)):
         (found,) = Predictor(int8_bundle, export=export).predict(path)

@@ -38,6 +38,7 @@ def test_a_saved_model_becomes_smaller(kr, model, photos, tmp_path):
 
 def test_students_by_name_see_the_photos_as_the_model_does(kr, model, photos, monkeypatch):
     asked = []
+    monkeypatch.setattr(search, "WITHOUT_TRAINING", ("float32",))
     monkeypatch.setattr(search, "plans_of", lambda *given: asked.append(given) or [])
     judged, judge = [], distilling.judge_recipe
     monkeypatch.setattr(distilling, "judge_recipe", lambda one: judged.append(one) or judge(one))
@@ -59,7 +60,10 @@ def test_students_by_name_see_the_photos_as_the_model_does(kr, model, photos, mo
     assert code == 1 and "Unknown backbone 'mobilenet_v3_smal'. Did you mean" in err
 
 
-def test_what_is_not_reachable_exits_with_3_and_saves_nothing(kr, model, photos, tmp_path):
+def test_what_is_not_reachable_exits_with_3_and_saves_nothing(
+    kr, model, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(search, "WITHOUT_TRAINING", ("float32",))
     code, out, _ = kr("optimize", model, photos, "--max-mb", 0.001)
     assert code == 3 and "Not reachable: the closest is" in out
     assert [path.name for path in (tmp_path / "saved_models").iterdir()] == ["parts"]

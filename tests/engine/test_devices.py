@@ -14,10 +14,7 @@ from kerasrecipes.engine.devices.workers import told_of_lost_workers
 SEARCHED = UnfreezeSchedule.full(learning_rate="auto")
 # Photos do not divide by the batch, nor the batch by two; an epoch's last batch has one photo,
 # so that one of two has none. Clipping and mixtures see whole batches.
-FITS = {
-    "mixed": {"batch_size": 23, "mix": "mixup", "clip_norm": 0.05},
-    "plain": {"batch_size": 23},
-}
+FITS = {"fit": {"batch_size": 23, "mix": "mixup", "clip_norm": 0.05}}
 
 
 def fits(**changes):
@@ -41,13 +38,13 @@ def alone(start_child, end_child, tmp_path_factory):
 def test_two_devices_do_what_one_does(start_child, end_child, tmp_path, alone):
     """Also when they compute blocks once more, and when they were cut off in the last stage."""
     two = fits(devices=["CPU:0", "CPU:1"])
-    resumed = {"resumed": {**two["plain"], "run_folder": str(tmp_path / "run"), "cut": 2}}
-    two["mixed"]["rematerialise"] = True
+    two["fit"]["rematerialise"] = True
+    resumed = {"resumed": {**two["fit"], "run_folder": str(tmp_path / "run"), "cut": 2}}
     found = end_child(start_child(tmp_path, two | resumed, cpus=2), tmp_path)
     for name in FITS:
         alike(alone[name], found[name])
-    np.testing.assert_array_equal(found["plain"][0], found["resumed"][0])
-    for one, other in zip(found["plain"][1], found["resumed"][1], strict=True):
+    np.testing.assert_array_equal(found["fit"][0], found["resumed"][0])
+    for one, other in zip(found["fit"][1], found["resumed"][1], strict=True):
         np.testing.assert_array_equal(one, other)
 
 

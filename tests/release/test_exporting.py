@@ -126,7 +126,7 @@ def test_readers_and_two_writers_at_once(exported, tmp_path, tiny, monkeypatch, 
     done = threading.Event()
 
     def write(version):
-        for _ in range(20):
+        for _ in range(8):
             with _folder_in_the_making(exported, record.folder, overwrite=True) as folder:
                 shutil.copytree(version, folder, dirs_exist_ok=True)
 
