@@ -8,6 +8,7 @@ from kerasrecipes.cli.options import Augment
 from kerasrecipes.photos.augment import AUGMENTATIONS
 from kerasrecipes.texts.augment import TEXT_AUGMENTATIONS
 
+pytestmark = pytest.mark.usefixtures("drawn")
 SMALL = ("--views", 2, "--photos", 2, "--image-size", 48)
 
 

@@ -209,7 +209,7 @@ def test_two_searches_in_one_folder(small_fitted, part_sets, tmp_path):
         optimize(small_fitted, train, val, run_folder=tmp_path, verbose=False)
 
 
-def test_table_and_picture_show_all(found):
+def test_table_and_picture_show_all(found, drawn):
     text = str(found)
     for one in found.candidates:
         assert one.name in text

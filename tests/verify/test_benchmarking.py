@@ -64,7 +64,7 @@ def test_the_table_and_the_json(measured):
     assert found["variants"][0]["latency"]["1"]["p99_ms"] > 0
 
 
-def test_the_picture_names_every_export(measured):
+def test_the_picture_names_every_export(measured, drawn):
     figure = measured.plot()
     for axes in figure.axes:
         assert {t.get_text() for t in axes.texts} == {"tflite-float32", "tflite-int8"}
