@@ -184,6 +184,7 @@ class RunRecord:
         """
         from kerasrecipes.callbacks.exact_checkpoint import ExactCheckpoint, has_state
 
+        self._tell_forgetful(tuple(stage.callbacks))
         callbacks = [*callbacks, self._log(stage=stage.name)]
         checkpoint = ExactCheckpoint(
             self._epochs(len(self.stages)),

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Literal
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import NoEffectError, is_number, listed, unknown_name
@@ -14,6 +14,7 @@ Rate = float | Literal["auto"]
 ROUNDING = 1e-9
 # Of `UnfreezeSchedule.gradual`; no backbone has so many blocks.
 MOST_STEPS = 1000
+NOT_WRITTEN = "not written"
 
 
 @named
@@ -35,6 +36,8 @@ class Stage:
         layer_decay: Each block trains at this fraction of the rate of the block above it;
             1 for one rate everywhere.
         patience: Epochs without improvement before the stage ends; `None` for the recipe's.
+        callbacks: Callbacks for this stage alone, of Keras, of `kerasrecipes.callbacks` or one's
+            own. No file keeps them: a recipe that was saved has none.
 
     Raises:
         ValueError: If an argument is not what is told here, or would have no effect.
@@ -47,6 +50,7 @@ class Stage:
     warmup_fraction: float = 0.1
     layer_decay: float = 1.0
     patience: int | None = None
+    callbacks: Sequence[Any] = field(default=(), compare=False, metadata={NOT_WRITTEN: True})
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -61,8 +65,13 @@ class Stage:
         _check("layer_decay", self.layer_decay, words, 0, 1, above=True, where=where)
         if self.patience is not None:
             _check("patience", self.patience, "at least 1", 1, whole=True, where=where)
-        for field in ("open_fraction", "warmup_fraction"):
-            _check(field, getattr(self, field), "between 0 and 1", 0, 1, where=where)
+        for name in ("open_fraction", "warmup_fraction"):
+            _check(name, getattr(self, name), "between 0 and 1", 0, 1, where=where)
+        given = self.callbacks
+        if not isinstance(given, list | tuple) or not all(hasattr(c, "set_model") for c in given):
+            raise ValueError(
+                f"{where}`callbacks` must be a list of callbacks, which are made, not {given!r}."
+            )
         if self.layer_decay != 1 and not self.open_fraction:
             raise NoEffectError(
                 f"{where}`layer_decay={self.layer_decay}` would have no effect: the head alone "
@@ -203,7 +212,7 @@ class UnfreezeSchedule:
 
     def to_dict(self) -> list[dict]:
         """Return the stages as JSON-safe data."""
-        return [asdict(stage) for stage in self.stages]
+        return [{name: getattr(stage, name) for name in _written()} for stage in self.stages]
 
     @classmethod
     @named
@@ -217,8 +226,14 @@ class UnfreezeSchedule:
         return cls(tuple(_stage(facts) for facts in stages))
 
 
+def _written() -> dict[str, bool]:
+    """Return the settings of a stage that files keep, and whether it needs them."""
+    told = (one for one in fields(Stage) if NOT_WRITTEN not in one.metadata)
+    return {one.name: one.default is MISSING for one in told}
+
+
 def _stage(facts: Mapping) -> Stage:
-    known = {field.name: field.default is MISSING for field in fields(Stage)}
+    known = _written()
     if not isinstance(facts, Mapping):
         raise ValueError(f"A stage must be a table of its settings, not {facts!r}.")
     for name in facts:

@@ -256,7 +256,8 @@ class StageRunner:
         self._compile(trained, stage, rates)
         history, interrupts, progress = LearningRateLog(), Interrupts(), Progress(stage.name)
         errors, ran = self.train.reader.errors, self.epochs_run
-        count = counted_on(self.callbacks, ran, ran * self._steps, self.epochs_planned)
+        own = (*self.callbacks, *stage.callbacks)
+        count = counted_on(own, ran, ran * self._steps, self.epochs_planned)
         with errors(), self.val.reader.errors(), interrupts, progress, count:
             start = self._start_value(trained, val, stage)
             stopping = self._stopping(stage, start)
@@ -266,7 +267,7 @@ class StageRunner:
             done, last = 0, stage.epochs
             if self.record is not None:
                 callbacks, done, last = self.record.resume_stage(trained, stage, callbacks, watch)
-            self._show_whole(feeds)
+            self._show_whole(feeds, own)
             # One epoch more than is used: Keras asks for it to see that there is none.
             epochs = range(first_epoch + done, first_epoch + stage.epochs + 1)
             try:
@@ -292,9 +293,11 @@ class StageRunner:
         optimizer = self.devices.prepare(with_loss_scaling(optimizer, self.precision))
         trained.compile(optimizer, self.lesson.loss, metrics=self.lesson.metrics())
 
-    def _show_whole(self, feeds: "Sequence[Feed]") -> None:
+    def _show_whole(
+        self, feeds: "Sequence[Feed]", callbacks: "Sequence[keras.callbacks.Callback]"
+    ) -> None:
         """Let callbacks look beyond a stage: at the whole model, and the photos of each class."""
-        for callback in self.callbacks:
+        for callback in callbacks:
             if hasattr(callback, "follow_model"):
                 callback.follow_model(self.model)
             if hasattr(callback, "follow_classes"):
@@ -360,7 +363,7 @@ class StageRunner:
         # First in the list: what follows it measures, and keeps, the averaged weights.
         swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if self.settings.ema else []
         guard = DivergenceGuard(describe=files)
-        return [*swap, *self.callbacks, guard, *self._plateau(), *own]
+        return [*swap, *self.callbacks, *stage.callbacks, guard, *self._plateau(), *own]
 
     def _plateau(self) -> "list[keras.callbacks.Callback]":
         """Lower the rates when what is monitored stalls, if the recipe says so."""

@@ -121,7 +121,10 @@ def check_callbacks(
     refused = _ALWAYS | (_WITH_AVERAGE if recipe.ema else {}) | (_WITH_TEACHER if taught else {})
     schedule = schedule or schedule_of(recipe)
     cached = recipe.cache_gb and any(stage.open_fraction < 1 for stage in schedule.stages)
-    for callback in found:
+    of_stages = [callback for stage in schedule.stages for callback in stage.callbacks]
+    if {id(one) for one in found} & {id(one) for one in of_stages}:
+        raise ValueError("`callbacks` holds one that a stage has, too. Leave one of the two out.")
+    for callback in (*found, *of_stages):
         if getattr(callback, "per_class", False) and not taught:
             _check_class_scores(callback, recipe.head)
         for kind in type(callback).__mro__:

@@ -3,6 +3,7 @@
 import csv
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import keras
@@ -11,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import kerasrecipes as kr
-from kerasrecipes import UnfreezeSchedule
+from kerasrecipes import ImageClassifier, NoEffectError, UnfreezeSchedule
 from kerasrecipes.callbacks.batch_loss import BatchLoss
 from kerasrecipes.callbacks.progress import Interrupts, LearningRateLog, Progress
 from kerasrecipes.settings.callback_checks import check_callbacks
@@ -225,7 +226,31 @@ def test_what_is_not_refused_does_what_it_promises(small_recipe, part_sets, tmp_
 
 def test_stopping_by_another_value_ends_each_stage(small_recipe, part_sets):
     falls = keras.callbacks.EarlyStopping("loss", mode="max", patience=1)
-    schedule = UnfreezeSchedule.two_phase(5, head_epochs=5)
+    head, top = UnfreezeSchedule.two_phase(5, head_epochs=5).stages
+    of_top = Watch()
+    schedule = UnfreezeSchedule((head, replace(top, callbacks=[of_top])))
     recipe = small_recipe(schedule=schedule, ema=False)
     report = recipe.fit(*part_sets[:2], callbacks=[falls], verbose=False)
     assert all(1 < stage.epochs_run < 5 for stage in report.stages)
+    # Its own callback follows the stage alone, and counts epochs over all stages.
+    before = report.stages[0].epochs_run
+    told = range(before, before + report.stages[1].epochs_run)
+    assert [epoch for epoch, _ in of_top.told] == list(told)
+
+
+def test_callbacks_of_a_stage_are_judged_as_others_are(small_recipe, part_sets):
+    head, top = UnfreezeSchedule.two_phase().stages
+    with pytest.raises(ValueError, match="Stage 'head': `callbacks` must be a list of callbacks"):
+        replace(head, callbacks=["EarlyStopping"])
+    for callback, others, message in (
+        (keras.callbacks.ModelCheckpoint("best.keras"), [], "`callbacks` holds a ModelCheckpoint"),
+        (of_both := Watch(), [of_both], "`callbacks` holds one that a stage has, too"),
+    ):
+        schedule = UnfreezeSchedule((head, replace(top, callbacks=[callback])))
+        with pytest.raises(ValueError, match=message):
+            small_recipe(schedule=schedule).fit(None, None, callbacks=others)
+    schedule = UnfreezeSchedule((replace(head, callbacks=[Watch()]), top))
+    with pytest.raises(NoEffectError, match="a linear model takes the place of this stage"):
+        ImageClassifier(schedule=schedule, start="probe").fit(*part_sets[:2])
+    assert "callbacks" not in schedule.to_dict()[0]
+    assert UnfreezeSchedule.from_dict(schedule.to_dict()) == schedule

@@ -103,7 +103,7 @@ def fit_recipe(
     report = new_report(judged.recipe, judged.spec, data, cautions)
     _tell(report, f"The probe of the frozen backbone is {start.choice.reason}.")
     model = None
-    if opening is not None and start.may_tell(report, bool(callbacks)):
+    if opening is not None and start.may_tell(report, _followed(callbacks, opening)):
         model = start.opened(opening, report, callbacks, run)
     elif run is not None:
         describe(run, judged.recipe, report, (train, val), "float32")
@@ -118,7 +118,18 @@ def fit_recipe(
 def _opening(schedule: UnfreezeSchedule) -> UnfreezeSchedule | None:
     """Return the stages that open blocks; the probe takes the place of the others."""
     stages = tuple(stage for stage in schedule.stages if stage.open_fraction)
+    for stage in schedule.stages:
+        if stage.callbacks and not stage.open_fraction:
+            raise NoEffectError(
+                f"Stage {stage.name!r}: `callbacks` would have no effect: with start='probe', a "
+                "linear model takes the place of this stage. Leave them out, or pass start='head'."
+            )
     return UnfreezeSchedule(stages) if stages else None
+
+
+def _followed(callbacks: tuple, opening: UnfreezeSchedule) -> bool:
+    """Tell whether somebody's own callbacks follow stages that open blocks."""
+    return bool(callbacks) or any(stage.callbacks for stage in opening.stages)
 
 
 def _tell(report: RunReport, line: str) -> None:
