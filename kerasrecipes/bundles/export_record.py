@@ -213,11 +213,12 @@ def _names(exports: Path) -> list[str]:
     ]
 
 
-def no_exports(folder: str | Path) -> str:
-    """Return the message for a bundle without exported files."""
+def no_exports(folder: str | Path, format: str = "tflite") -> str:
+    """Return the message for a bundle without exported files, or none of a format."""
+    other, how = ("", " --quantization int8") if format == "tflite" else (f" as {format}", "")
     return (
-        f"The bundle '{printable(folder)}' has no exported file yet. Run: "
-        f"kerasrecipes export {printable(folder)} --format tflite --quantization int8"
+        f"The bundle '{printable(folder)}' has no exported file{other} yet. Run: "
+        f"kerasrecipes export {printable(folder)} --format {format}{how}"
     )
 
 

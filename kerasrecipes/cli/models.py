@@ -139,12 +139,12 @@ def _parsed_threshold(text: str) -> dict[str, float]:
 def starter(
     model: Model,
     to: Annotated[Path, typer.Argument(help="The new folder.")],
-    language: Annotated[str, typer.Option(help="cpp, kotlin, python or swift.")],
+    language: Annotated[str, typer.Option(help="cpp, kotlin, python or swift; or triton.")],
     export: Annotated[
         str | None, typer.Option(help="Which export, e.g. tflite-int8; else the smallest .tflite.")
     ] = None,
 ) -> None:
-    """Write a small project in another language that runs an exported file."""
+    """Write a small project in another language, or for another server, that runs a file."""
     from kerasrecipes.release.starter import write_starter
 
     folder = write_starter(model, language, to, export)

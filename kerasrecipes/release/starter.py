@@ -1,4 +1,4 @@
-"""Small projects around an exported file, for developers of apps to begin with."""
+"""Small projects around an exported file, for developers of apps and servers to begin with."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -13,6 +13,7 @@ from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, listed, unknown_name
 from kerasrecipes.export import get_format
+from kerasrecipes.export.triton import write_triton
 from kerasrecipes.files import TemporaryFolder, check_new_folder, sync_folder, told_plainly
 from kerasrecipes.heads import get_task
 from kerasrecipes.photos.modality import policy_of
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).parent / "starters"
 _SUFFIX = ".j2"
+# No language: the folder that NVIDIA's server loads, also of models that take no photos.
+_TRITON = "triton"
 # Where the model, labels and golden photos go.
 _ASSETS = {"kotlin": "app/src/main/assets", "swift": "PhotoClassifier/Resources"}
 _GOLDEN_PHOTOS = 5
@@ -45,9 +48,9 @@ def list_starters() -> list[str]:
 
     Example:
         >>> list_starters()
-        ['cpp', 'kotlin', 'python', 'swift']
+        ['cpp', 'kotlin', 'python', 'swift', 'triton']
     """
-    return sorted(folder.name for folder in _TEMPLATES.iterdir() if folder.is_dir())
+    return sorted([_TRITON, *(folder.name for folder in _TEMPLATES.iterdir() if folder.is_dir())])
 
 
 @named
@@ -62,14 +65,18 @@ def write_starter(
     photos are the bundle's, decoded, shrunk to 512 pixels and stored without loss, with what the
     exported file gives them.
 
+    `"triton"` stands for the folder that Triton Inference Server loads from its model repository,
+    `config.pbtxt` and all, with an `.onnx` file; also of texts and signals.
+
     Args:
         bundle: A bundle, or its folder; a model's folder stands for its latest version.
         language: One of `list_starters()`.
         to: The new folder; it must not exist, or be empty.
-        export: Which export, e.g. `"tflite-int8"`; by default the smallest verified `.tflite`.
+        export: Which export, e.g. `"tflite-int8"`; by default the smallest verified `.tflite`, or
+            `.onnx` for Triton.
 
     Returns:
-        The folder; its `README.md` says how to build it.
+        The folder; its `README.md` says how to build it, but for Triton's, which needs none.
 
     Raises:
         ValueError: If the language or the export is unknown.
@@ -86,23 +93,29 @@ def write_starter(
     to = Path(to)
     check_new_folder(to)
     bundle = BundleFolder.load(bundle)
-    _check_answers(bundle)
-    with told_plainly(to), opened(_chosen(bundle, export), bundle) as record:
-        _check_outputs(record)
-        _write(bundle, record, language, to)
+    for_triton = language == _TRITON
+    if not for_triton:
+        _check_answers(bundle)
+    chosen = _chosen(bundle, export, "onnx" if for_triton else "tflite")
+    with told_plainly(to), opened(chosen, bundle) as record:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFolder(to.parent) as outer:
+            folder = outer / "starter"
+            if for_triton:
+                write_triton(bundle, record, folder)
+            else:
+                _write(bundle, record, language, folder)
+            sync_folder(folder)
+            folder.rename(to)  # onto an empty folder, or none
     return to
 
 
-def _write(bundle: "BundleFolder", record: ExportRecord, language: str, to: Path) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryFolder(to.parent) as outer:
-        folder = outer / "starter"
-        assets = folder / _ASSETS.get(language, ".")
-        assets.mkdir(parents=True, exist_ok=True)
-        count = _write_model(bundle, record, assets, language)
-        _render(language, folder, {**_facts(bundle, record), "golden": count})
-        sync_folder(folder)
-        folder.rename(to)  # onto an empty folder, or none
+def _write(bundle: "BundleFolder", record: ExportRecord, language: str, folder: Path) -> None:
+    _check_outputs(record)
+    assets = folder / _ASSETS.get(language, ".")
+    assets.mkdir(parents=True, exist_ok=True)
+    count = _write_model(bundle, record, assets, language)
+    _render(language, folder, {**_facts(bundle, record), "golden": count})
 
 
 def _write_model(bundle: "BundleFolder", record: ExportRecord, folder: Path, language: str) -> int:
@@ -132,7 +145,7 @@ def write_assets(
         IntegrityError: If a file of the bundle changed.
     """
     _check_answers(bundle)
-    with opened(_chosen(bundle, export), bundle) as record:
+    with opened(_chosen(bundle, export, "tflite"), bundle) as record:
         _check_outputs(record)
         _write_model(bundle, record, folder, "python")
         return _facts(bundle, record), record
@@ -180,13 +193,13 @@ def _lines(bundle: "BundleFolder") -> tuple[str, ...]:
     return bundle.class_names or (bundle.output.unit,)
 
 
-def _chosen(bundle: "BundleFolder", export: str | None) -> ExportRecord:
-    records = {name: r for name, r in bundle.exports().items() if r.format == "tflite"}
+def _chosen(bundle: "BundleFolder", export: str | None, format: str) -> ExportRecord:
+    records = {name: r for name, r in bundle.exports().items() if r.format == format}
     if export is not None and export not in records:
         raise unknown_name("export", export, records, "Bundle.exports()")
     verified = [record for record in records.values() if record.verification.get("passed")]
     if not verified:
-        raise DataError(no_exports(bundle.folder))
+        raise DataError(no_exports(bundle.folder, format))
     if export is not None:
         return records[export]
     return min(verified, key=lambda record: (record.size_bytes, record.name))

@@ -3,13 +3,16 @@
 import json
 import re
 import sys
+from types import SimpleNamespace
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import tiny_bundle as tiny
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, VerificationError
+from kerasrecipes.export.triton import write_triton
 from kerasrecipes.release.starter import write_starter
 from kerasrecipes.serve import Predictor
 from kerasrecipes.verify import (
@@ -90,6 +93,30 @@ def wear(tmp_path_factory, trained):
     bundle = tiny.write_bundle(folder, trained, WEAR, lambda photos, labels: labels)
     bundle.export("tflite", "int8", tolerance=Tolerance(0.5, 0.5))
     return bundle
+
+
+def test_tritons_own_messages_read_what_it_is_told(brightness, tmp_path):
+    text_format = pytest.importorskip("google.protobuf.text_format")
+    messages = pytest.importorskip("tritonclient.grpc.model_config_pb2")
+    folder = write_starter(brightness, "triton", tmp_path / "repository" / "brightness")
+    session = onnxruntime.InferenceSession(folder / brightness.folder.name / "model.onnx")
+    kinds = {"tensor(uint8)": "TYPE_UINT8", "tensor(float)": "TYPE_FP32"}
+
+    def check(folder):
+        told = text_format.Parse((folder / "config.pbtxt").read_text(), messages.ModelConfig())
+        assert told.backend == "onnxruntime" and told.max_batch_size == 32 and not told.name
+        ends = ((told.input, session.get_inputs()), (told.output, session.get_outputs()))
+        for told_of, values in ends:
+            found = [(o.name, [*o.dims], messages.DataType.Name(o.data_type)) for o in told_of]
+            assert found == [(one.name, one.shape[1:], kinds[one.type]) for one in values]
+            assert all(isinstance(one.shape[0], str) for one in values)  # any number of examples
+        return told.output[0].label_filename
+
+    assert check(folder) == ""
+    record = brightness.exports()["onnx-float32"]
+    one = {"folder": brightness.folder, "output": brightness.output, "class_names": ("a", "b")}
+    write_triton(SimpleNamespace(**one), record, tmp_path / "named")
+    assert (tmp_path / "named" / check(tmp_path / "named")).read_text() == "a\nb\n"
 
 
 def test_numbers_are_compared_by_their_errors(brightness):
