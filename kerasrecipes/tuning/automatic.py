@@ -1,6 +1,7 @@
 """From photos to a file within budgets, in one call: check, recommend, tune, train, optimize."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -195,7 +196,7 @@ class _Steps:
 
     def __post_init__(self) -> None:
         path = self.folder and self.folder / RECORD
-        if path is None or not path.exists():
+        if path is None or not os.path.lexists(path):
             return
         try:
             known = checked(_Record, parse_json(read_regular(path)))

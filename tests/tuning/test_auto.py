@@ -139,6 +139,12 @@ def test_a_search_that_measured_nothing_leaves_the_recipe_as_it_is(asked, monkey
     )  # fmt: skip
 
 
+def test_a_record_that_is_a_link_to_nowhere_is_told_of(tmp_path):
+    (tmp_path / "auto.json").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OSError, match="auto.json"):
+        automatic._Steps(tmp_path, 1.0, {})
+
+
 def test_what_is_not_usable_is_refused_first(asked):
     for wrong, message in (
         ({"minutes": 0}, "`minutes` must be above 0"),
