@@ -12,6 +12,7 @@ from kerasrecipes.drift.detecting import look_at
 from kerasrecipes.drift.profile import PROFILE_FILE, ReferenceProfile
 from kerasrecipes.drift.report import DriftReport
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.files import digest
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.regular import read_regular
 from kerasrecipes.scoring.job import Job
@@ -107,7 +108,7 @@ def summed_up(job: Job, to: Path, shards_now: int, seconds: float) -> Scored:
         seconds: How long that took.
 
     Raises:
-        DataError: If what was summed up of a shard is damaged.
+        DataError: If what was summed up of a shard, or the file of its answers, is damaged.
     """
     counts, labels = Counter[str](), Counter[str]()
     sampled: list[Sampled] = []
@@ -133,13 +134,16 @@ def summed_up(job: Job, to: Path, shards_now: int, seconds: float) -> Scored:
 
 
 def _facts(job: Job, to: Path, number: int) -> ShardFacts:
-    path = job.facts(to, number)
+    path, answers = job.facts(to, number), job.written(to, number)
     try:
-        return checked(ShardFacts, parse_json(read_regular(path)))
+        facts = checked(ShardFacts, parse_json(read_regular(path)))
+        if digest(answers) != facts.answers_sha256:
+            raise ValueError(f"'{printable(answers.name)}' was changed since it was written")
+        return facts
     except (OSError, ValueError) as error:
         raise DataError(
             f"'{printable(path)}' cannot be used: {printable(error)}. Remove it and "
-            f"'{printable(job.written(to, number).name)}', and run the command again."
+            f"'{printable(answers.name)}', and run the command again."
         ) from error
 
 

@@ -43,6 +43,7 @@ class ShardFacts(BaseModel):
 
     Args:
         rows: How many examples it has.
+        answers_sha256: SHA-256 of the file of its answers.
         failed: How many of them could not be used.
         labels: How often each label was answered.
         alarms: How many answers raised an alarm.
@@ -54,6 +55,7 @@ class ShardFacts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int
+    answers_sha256: str
     failed: int = 0
     labels: dict[str, int] = {}
     alarms: int = 0
@@ -62,11 +64,14 @@ class ShardFacts(BaseModel):
     sampled: tuple[Sampled, ...] = ()
 
     @classmethod
-    def of(cls, found: Sequence[Prediction], sampled: Sequence[Sampled]) -> "ShardFacts":
+    def of(
+        cls, found: Sequence[Prediction], content: bytes, sampled: Sequence[Sampled]
+    ) -> "ShardFacts":
         """Sum up answers.
 
         Args:
             found: The answers.
+            content: The file of them.
             sampled: What was measured of some.
         """
         labels = Counter(
@@ -76,6 +81,7 @@ class ShardFacts(BaseModel):
         )
         return cls(
             rows=len(found),
+            answers_sha256=sha256(content).hexdigest(),
             failed=sum(bool(one.error) for one in found),
             labels=dict(sorted(labels.items())),
             alarms=sum(bool(one.alarm) for one in found),
@@ -140,9 +146,10 @@ class ShardScorer:
             one, measured = self._one(name)
             found.append(one)
             sampled += [] if measured is None else [measured]
-        facts = ShardFacts.of(found, sampled)
+        content = self._content(found)
+        facts = ShardFacts.of(found, content, sampled)
         write_whole(self._job.facts(to, number), facts.model_dump_json().encode())
-        write_whole(self._job.written(to, number), self._content(found))
+        write_whole(self._job.written(to, number), content)
 
     def _one(self, name: str) -> tuple[Prediction, Sampled | None]:
         path, asked = Path(self._job.base, name), self._predictor

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -161,6 +162,18 @@ def test_another_job_is_refused(scored, exported_once, photos, tmp_path):
     (damaged / PLAN).write_text("{")
     with pytest.raises(DataError, match="plan.json' cannot be used: it is not valid JSON"):
         kr.score(exported_once, photos, damaged)
+
+
+def test_answers_that_were_changed_are_not_taken_for_written(
+    scored, exported_once, photos, tmp_path
+):
+    to = tmp_path / "scores"
+    shutil.copytree(scored[0], to)
+    file = to / "scores-000001.jsonl"
+    for damage in (lambda: file.write_bytes(b""), lambda: (file.unlink(), os.mkfifo(file))):
+        damage()
+        with pytest.raises(DataError, match="000001.json' cannot be used: .*scores-000001.jsonl"):
+            kr.score(exported_once, photos, to, shard_size=8)
 
 
 def test_lists_and_tables_name_files_beside_them(exported_once, photos, tmp_path, inline):
