@@ -67,24 +67,12 @@ def run(script: Path, *arguments, cwd: Path) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.slow
-def test_a_copied_template_runs_on_the_demo_photos(tmp_path):
-    pytest.importorskip("elpv_dataset")
-    (script,) = scripts(copy_recipe("defect_detection", tmp_path / "line"))
-    done = run(script, "--smoke", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "tflite-float32: verified" in done.stdout and "Done in" in done.stdout
-    assert done.stdout.rstrip().endswith("kerasrecipes serve saved_models/defects")
-    (version,) = tmp_path.glob("saved_models/*/2")  # the first has no operating point
-    assert (version / "report.html").is_file()
-    assert (version / "exports" / "tflite-float32" / "model.tflite").is_file()
-    page = (version.parent / "summary-2.html").read_text(encoding="utf-8")
-    assert "defective" in page and "kerasrecipes drift" in page
-
-
 @pytest.fixture
 def run_here(tmp_path, monkeypatch, capsys):
-    """Runs a template as a script, in this process; returns the exit code, stdout and stderr."""
+    """Runs a template, by name or folder, as a script, in this process.
+
+    It returns the exit code, stdout and stderr.
+    """
 
     def run(name, *arguments) -> tuple[object, str, str]:
         (script,) = scripts(RECIPES / name)
@@ -99,6 +87,20 @@ def run_here(tmp_path, monkeypatch, capsys):
         return code, *capsys.readouterr()
 
     return run
+
+
+@pytest.mark.slow
+def test_a_copied_template_runs_on_the_demo_photos(run_here, tmp_path):
+    pytest.importorskip("elpv_dataset")
+    code, out, err = run_here(copy_recipe("defect_detection", tmp_path / "line"), "--smoke")
+    assert code == 0, err[-2000:]
+    assert "tflite-float32: verified" in out and "Done in" in out
+    assert out.rstrip().endswith("kerasrecipes serve saved_models/defects")
+    (version,) = tmp_path.glob("saved_models/*/2")  # the first has no operating point
+    assert (version / "report.html").is_file()
+    assert (version / "exports" / "tflite-float32" / "model.tflite").is_file()
+    page = (version.parent / "summary-2.html").read_text(encoding="utf-8")
+    assert "defective" in page and "kerasrecipes drift" in page
 
 
 @pytest.mark.parametrize(
