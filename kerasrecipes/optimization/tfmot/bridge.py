@@ -165,7 +165,8 @@ def _check(model: "keras.Model") -> None:
         raise ValueError(
             f"{len(wrong)} layers of {model.name!r} have no counterpart in tf_keras, which TFMOT "
             f"works on: {listed([f'{name} ({reason})' for name, reason in wrong.items()])}. "
-            "Replace them, or use another backbone."
+            "Use what works without TFMOT, e.g. engine='native', or a backbone and a head without "
+            "them: `pooling='gem'` and `cosine` are made of such layers."
         )
 
 
