@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from kerasrecipes.arguments import named
@@ -31,6 +32,9 @@ from kerasrecipes.photos.inspection import inspect_photo
 from kerasrecipes.photos.photo_set import Excluded, Photo, PhotoFacts, PhotoSet
 from kerasrecipes.photos.sources.decided import Decided, find_decisions
 
+# What waits for a thread takes memory, too.
+_TOGETHER = 16
+
 
 @named
 def scan_photos(
@@ -51,9 +55,9 @@ def scan_photos(
     """Find, read and check all photos of a folder or a table.
 
     A folder holds one folder per class, with any folders inside; or `train`, `val` and `test`
-    folders of such. Folders beginning with `.` or `_` are skipped. A table (CSV, TSV, JSONL)
-    has the column `path` and may have `group`, `time` (ISO 8601) and `split`. What its photos
-    show is said by a column `label`, one class each; by a column `labels`, e.g.
+    folders of such. Folders beginning with `.` or `_` are skipped. A table (CSV, TSV, JSONL,
+    Parquet) has the column `path` and may have `group`, `time` (ISO 8601) and `split`. What its
+    photos show is said by a column `label`, one class each; by a column `labels`, e.g.
     `"scratch|dent"` or, in a table without `|`, `"scratch;dent"`, where an empty cell means that
     a photo has none of them; by one column of 0 and 1 (or true and false) per label, if it has
     no other columns; or by a column `value` or `target`, a number each. Tar files of WebDataset
@@ -239,10 +243,14 @@ def _inspect_all(
         except DataError as error:
             return str(error)
 
+    def inspect_some(start: int) -> list[PhotoFacts | str]:
+        return [inspect(candidate) for candidate in candidates[start : start + _TOGETHER]]
+
     pool = ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) + 1))
     try:
         with bar("reading photos") as show:
-            for done, facts in enumerate(pool.map(inspect, candidates), start=1):
+            some = pool.map(inspect_some, range(0, len(candidates), _TOGETHER))
+            for done, facts in enumerate(chain.from_iterable(some), start=1):
                 show(done, len(candidates))
                 yield candidates[done - 1], facts
     finally:

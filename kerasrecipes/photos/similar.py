@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 FINGERPRINT_SIDE = 48
 NEAR_THRESHOLD = 0.94
 _REACH = 2  # pixels around each that count as its surroundings
+_REFLECTED = np.pad(np.arange(FINGERPRINT_SIDE), _REACH, mode="reflect")
 _SCALE = 40.0
 _FLAT = 0.5  # grey levels of detail below which a photo says nothing
 _SHRINK = 32  # photos of prior belief that a set has nothing in common
@@ -160,13 +161,13 @@ def _promising(prints: np.ndarray, common: np.ndarray, threshold: float) -> np.n
     spread = np.sqrt(_CHECKED * agreement * (1 - agreement))
     most_differing = _CHECKED * (1 - agreement) + _CERTAIN * spread
     rng = np.random.default_rng(0)
-    sides = _sides(prints, common, rng)
-    checked = np.packbits(sides[:, :_CHECKED], axis=1).view(np.uint64)
+    sides, checked = _sides(prints, common, rng)
     twice = np.concatenate([rng.permutation(_PLANES) for _ in range(2)])
-    powers = 1 << np.arange(per_table)
     found = np.empty(0, np.int64)
     for planes in twice.reshape(_TABLES, _TABLE_PLANES)[:, :per_table]:
-        keys = (sides[:, planes] @ powers).astype(np.uint16)
+        keys = np.zeros(len(prints), np.uint16)
+        for bit, plane in enumerate(planes):
+            keys |= np.unpackbits(sides[plane], count=len(keys)).astype(np.uint16) << bit
         if _pairs_of_same(keys) * _TABLES > len(keys) ** 2 // 2:
             return None
         new = [found]
@@ -178,14 +179,24 @@ def _promising(prints: np.ndarray, common: np.ndarray, threshold: float) -> np.n
     return found
 
 
-def _sides(prints: np.ndarray, common: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Tell for each row on which side of each plane it lies; bool, shape `(rows, _PLANES)`."""
+def _sides(
+    prints: np.ndarray, common: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tell for each row on which side of each plane it lies, a bit each.
+
+    Returns:
+        The bits of all rows for each plane, shape `(_PLANES, rows / 8)`; and those of the first
+        `_CHECKED` planes for each row, uint64.
+    """
     normals = rng.standard_normal((prints.shape[1], _PLANES), dtype=np.float32)
-    sides = np.empty((len(prints), _PLANES), bool)
+    sides = np.empty((_PLANES, -(-len(prints) // 8)), np.uint8)
+    checked = np.empty((len(prints), _CHECKED // 64), np.uint64)
     for top in range(0, len(prints), _BLOCK):
-        block = slice(top, top + _BLOCK)
-        np.greater(_comparable(prints[block], common) @ normals, 0, out=sides[block])
-    return sides
+        above = _comparable(prints[top : top + _BLOCK], common) @ normals > 0
+        checked[top : top + _BLOCK] = np.packbits(above[:, :_CHECKED], axis=1).view(np.uint64)
+        some = np.packbits(above.T, axis=1)
+        sides[:, top // 8 : top // 8 + some.shape[1]] = some
+    return sides, checked
 
 
 def _pairs_of_same(keys: np.ndarray) -> int:
@@ -222,8 +233,10 @@ def _that_correlate(
 def _surroundings(pixels: np.ndarray) -> np.ndarray:
     """Mean of the square around every pixel, by summed areas."""
     width = 2 * _REACH + 1
-    padded = np.pad(pixels, _REACH, mode="reflect").astype(np.float64)
-    sums = np.pad(padded, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    # As `np.pad(pixels, _REACH, mode="reflect")`, which takes most of a scan of small photos.
+    padded = pixels[_REFLECTED[:, None], _REFLECTED].astype(np.float64)
+    sums = np.zeros((len(padded) + 1, len(padded) + 1))
+    np.cumsum(padded.cumsum(axis=0), axis=1, out=sums[1:, 1:])
     total = sums[width:, width:] - sums[:-width, width:] - sums[width:, :-width]
     return (total + sums[:-width, :-width]) / width**2
 

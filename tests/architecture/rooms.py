@@ -47,7 +47,9 @@ ROOMS = {
     "templates": Room(),
     "statistics": Room(libraries="numpy", later_libraries="scipy"),
     "data": Room(
-        "statistics", libraries="numpy pydantic", later_libraries="keras scipy tensorflow"
+        "statistics",
+        libraries="numpy pydantic",
+        later_libraries="keras pyarrow scipy tensorflow",
     ),
     "photos": Room("data", libraries="numpy PIL", later_libraries="keras tensorflow"),
     "texts": Room("data statistics", libraries="numpy", later_libraries="tokenizers"),

@@ -8,9 +8,9 @@ from typing import NoReturn
 
 from kerasrecipes.data.tables.spelling import trimmed, written
 from kerasrecipes.data.tables.tars import TAR, samples_of
-from kerasrecipes.errors import DataError, listed, printable, repeated
+from kerasrecipes.errors import DataError, first_line, listed, printable, repeated, require
 from kerasrecipes.records import parse_json
-from kerasrecipes.regular import read_regular
+from kerasrecipes.regular import open_regular, read_regular
 
 Row = tuple[int, dict[str, object]]
 # Where a row with more cells than columns says so.
@@ -31,7 +31,7 @@ def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
     """Read the rows of a table.
 
     Args:
-        table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8; or a `.tar` file.
+        table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8; a `.parquet` or a `.tar` file.
 
     Returns:
         Each row's number, the header of a CSV being row 1, and its cells by the names of their
@@ -122,7 +122,37 @@ def _tar_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
     return rows
 
 
-_READERS = {".jsonl": _json_rows, ".ndjson": _json_rows, TAR: _tar_rows}
+def _parquet_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
+    parquet = require("pyarrow.parquet", "parquet", f"The table '{printable(table)}'")
+    arrow = require("pyarrow", "parquet", "Parquet")
+    try:
+        with open_regular(table) as file:
+            found = parquet.ParquetFile(file)
+            if photos := [
+                one.name for one in found.schema_arrow if arrow.types.is_struct(one.type)
+            ]:
+                raise DataError(
+                    f"The table '{printable(table)}' has {listed(photos)}, which hold more than a "
+                    "cell can, e.g. the photos themselves. Load it with the library datasets, and "
+                    "pass it to photos_from_dataset."
+                )
+            rows = found.read().to_pylist()
+    except (OSError, arrow.ArrowException) as error:
+        told = getattr(error, "strerror", None) or first_line(error)
+        raise DataError(f"Cannot read the table '{printable(table)}': {told}.") from error
+    names = list(rows[0]) if rows else []
+    if doubled := repeated(map(header_of, names)):
+        raise DataError(f"The table '{printable(table)}' has {listed(doubled)} more than once.")
+    spelled |= {header_of(name): trimmed(name) for name in names}
+    return [
+        (number, {header_of(name): cell for name, cell in row.items()})
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+_READERS = {
+    ".jsonl": _json_rows, ".ndjson": _json_rows, ".parquet": _parquet_rows, TAR: _tar_rows
+}  # fmt: skip
 
 
 def _text(table: Path) -> str:

@@ -39,7 +39,7 @@ TEXT_COLUMNS = (
 MISSING = "which does not exist"
 # Files that hold one recording each.
 RECORDING_SUFFIXES = (".csv", ".tsv", ".npy", ".wav")
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", TAR)
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", TAR)
 
 
 def is_table(source: Path) -> bool:
@@ -146,8 +146,9 @@ def read_table(
     """Read which example shows what, and the optional columns `group`, `time` and `split`.
 
     Args:
-        table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8. Paths in it are absolute
-            or relative to it. Or a tar file, or a pattern of such; see `tars_of`.
+        table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8, or a `.parquet` file.
+            Paths in it are absolute or relative to it. Or a tar file, or a pattern of such; see
+            `tars_of`.
         group_column: The column that names the group, if it is not called `group`.
         asked: The columns that say what an example is answered with, if they are not called
             `label`, `labels`, `value` or `target`.
