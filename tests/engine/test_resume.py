@@ -114,7 +114,7 @@ def test_cut_off_anywhere_it_ends_alike(part_sets, make, tmp_path, often):
     whole.fit(train, val, verbose=False, run_folder=tmp_path / "whole")
 
     cut = tmp_path / "cut"
-    for epoch in (1, 2, 2):  # in the head, at its end, and at that of the stage that follows
+    for epoch in (1, 2, 1):  # in the head, at its end, and in the stage that follows
         with pytest.raises(Cut):
             make().fit(
                 train, val, verbose=False, callbacks=[CutAt(epoch)],
