@@ -19,6 +19,8 @@ def drawn(figure):
         warnings.simplefilter("error")
         picture = Image.open(io.BytesIO(plots.png(figure)))
     assert picture.format == "PNG" and min(picture.size) > 150
+    np.testing.assert_allclose(picture.size, figure.get_size_inches() * 144, atol=1)
+    assert figure.dpi == 100  # as before
     # Something is on it.
     assert np.asarray(picture.convert("L")).std() > 1
     return picture
