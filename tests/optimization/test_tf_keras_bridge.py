@@ -21,7 +21,7 @@ FAMILIES = (
     "mobilenet_v3_small",
     "efficientnet_lite0",
     # Of the layers of efficientnet_b0, but more of them.
-    pytest.param("efficientnet_v2_b0", marks=pytest.mark.slow),
+    pytest.param("efficientnet_v2_b0", marks=pytest.mark.proof),
 )
 SIDE = 32
 
