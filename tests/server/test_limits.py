@@ -117,6 +117,20 @@ def test_what_follows_a_body_has_an_end(connect, receive):
     assert b" 400 " in receive(one, 5)
 
 
+def test_who_asks_for_another_protocol_gets_the_answer_by_this_one(
+    server, connect, receive, photos
+):
+    asks = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMA"}
+    with httpx.Client(timeout=120) as client:
+        for _ in range(2):
+            told = client.post(f"{server.address}/predict", content=photos[0], headers=asks)
+            assert told.status_code == 200 and told.json()["label"]
+        pieces = connect(f"{HEAD}Content-Length: 1\r\nConnection: Upgrade\r\nUpg".encode())
+        assert client.get(f"{server.address}/v2").status_code == 200  # it has read that by now
+    pieces.sendall(b"rade: h2c\r\n\r\nx")
+    assert b"Send it without Upgrade" in receive(pieces, 5)
+
+
 def test_too_many_requests_are_sent_away_and_it_recovers(server, large, photos):
     answers = []
     threads = [

@@ -116,6 +116,8 @@ class App:
         if headers.get("content-encoding", "identity") != "identity":
             reason = "Send it without Content-Encoding."
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason, CLOSE)
+        if "upgrade" in headers:  # in pieces, so that its body was not read
+            raise Refused(HTTPStatus.BAD_REQUEST, "Send it without Upgrade.", CLOSE)
         if self._service.keys is None or request.url.path in _OPEN:
             return Client()
         kind, _, key = headers.get("authorization", "").partition(" ")

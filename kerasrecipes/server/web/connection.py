@@ -1,6 +1,7 @@
 """Connections that end when a client sends nothing, and a server that says so before it ends."""
 
 import asyncio
+import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST_HEAD = 1 << 15
+_UPGRADE = re.compile(rb"\r\n(?=upgrade[ \t]*:)", re.IGNORECASE)
 
 
 class Punctual(HttpToolsProtocol):
@@ -33,7 +35,8 @@ class Punctual(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Go on waiting until a head is whole, and no longer than a head may be."""
         self._unfinished += len(data)
-        super().data_received(data)
+        is_head = self.cycle is None or self.cycle.response_complete
+        super().data_received(_without_upgrade(data) if is_head else data)
         if self._unfinished > LARGEST_HEAD and not self.transport.is_closing():
             self.send_400_response(f"A head may have {LARGEST_HEAD} bytes.")
         if self.cycle is None or self.cycle.response_complete:
@@ -74,6 +77,16 @@ class Punctual(HttpToolsProtocol):
         self._deadline = None
         if self.cycle is None or self.cycle.response_complete:
             self.transport.abort()
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Let a head not ask for another protocol, as Java's client does for HTTP/2.
+
+    Whoever asks must take an answer by HTTP/1.1, but httptools would read no body then.
+    """
+    end = data.find(b"\r\n\r\n")
+    found = _UPGRADE.search(data, 0, len(data) if end < 0 else end)
+    return data if found is None else data[: found.end()] + b"x-" + data[found.end() :]
 
 
 def protocol_with(header_seconds: float) -> type[Punctual]:
