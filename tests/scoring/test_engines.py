@@ -14,7 +14,7 @@ from kerasrecipes.errors import DataError, MissingDependencyError
 from kerasrecipes.scoring import rows
 
 PHOTOS, SHARD = 600, 20
-WORKERS = {"ray": ("ray::", ""), "spark": (sys.executable, "pyspark.daemon")}
+WORKERS = {"ray": ("ray::MapBatches", ""), "spark": (sys.executable, "pyspark.daemon")}
 
 
 @pytest.fixture(scope="module")
