@@ -49,12 +49,12 @@ def main() -> None:
         sys.exit(f"No number below would be true: {findings.leaks[0].message}")
 
     title("2. Fine-tune, and learn what good photos are like")
-    short = {"epochs": 1, "head_epochs": 2} if smoke else {}
+    short = kr.UnfreezeSchedule.two_phase(epochs=1, head_epochs=2)
     recipe = kr.DefectDetector(
         BACKBONE,
         good=arguments.good,
         false_alarms=0.2 if smoke else FALSE_ALARMS,
-        schedule=kr.UnfreezeSchedule.two_phase(**short),
+        schedule=short if smoke else None,  # else from the best linear model on, as far as it helps
         image_size=(96, 96) if smoke else None,  # the backbone's own; larger for small defects
         augment=AUGMENT,
         seed=arguments.seed,
