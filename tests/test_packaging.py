@@ -28,9 +28,12 @@ EXTRAS = {
     "lite",
     "mlflow",
     "onnx",
+    "parquet",
     "quantizer",
+    "ray",
     "serve",
     "sign",
+    "spark",
     "tensorboard",
     "test",
     "text",
@@ -195,8 +198,8 @@ def test_extras_and_core_dependencies_are_there(metadata):
     assert core >= CORE
     everything = requirements(metadata["options.extras_require"]["all"])
     assert [requirement.name for requirement in everything] == ["kerasrecipes"]
-    # mlflow brings some sixty packages, for one optional callback.
-    assert everything[0].extras == EXTRAS - {"all", "mlflow"}
+    # mlflow brings some sixty packages for one optional callback, ray and spark what runs clusters.
+    assert everything[0].extras == EXTRAS - {"all", "mlflow", "ray", "spark"}
 
 
 def test_dependencies_have_lower_bounds_and_no_upper_ones(metadata):
