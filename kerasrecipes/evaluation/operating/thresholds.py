@@ -16,6 +16,7 @@ from kerasrecipes.errors import DataError, listed, unknown_name
 from kerasrecipes.evaluation.operating.point import OperatingPoint
 from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.statistics.estimate import Estimate
+from kerasrecipes.statistics.shares import level_of_each
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,12 @@ class AlarmScores:
         return cls(alarm, np.sort(positive), np.sort(negative), item)
 
     def point(
-        self, threshold: float, wish: str = "", met: bool = True, confidence: float = 0.95
+        self,
+        threshold: float,
+        wish: str = "",
+        met: bool = True,
+        confidence: float = 0.95,
+        sought: bool = False,
     ) -> OperatingPoint:
         """Return what is known of a threshold.
 
@@ -115,11 +121,13 @@ class AlarmScores:
             wish: What it was chosen for.
             met: Whether that is shown.
             confidence: Probability that the bounds hold, if it was not chosen on these scores.
+            sought: Whether it was chosen by what these scores look like. Then bounds and
+                intervals are wider: they hold at all thresholds at once.
         """
         found = int(np.sum(self.positive >= threshold))
         wrong = int(np.sum(self.negative >= threshold))
-        recall, least, _ = _share(found, len(self.positive), confidence)
-        rejects, _, most = _share(wrong, len(self.negative), confidence)
+        recall, least, _ = _share(found, len(self.positive), confidence, sought)
+        rejects, _, most = _share(wrong, len(self.negative), confidence, sought)
         return OperatingPoint(
             alarm=self.alarm,
             threshold=threshold,
@@ -231,7 +239,7 @@ def point_for_costs(
         scores: Of photos that the model did not learn from.
         costs: `{"miss": …, "false_reject": …}`, of one photo each, in any unit.
         share: Share of the alarm's photos among those to come; `None` for that among these.
-        confidence: Probability that the bounds of the point hold.
+        confidence: Probability that the bounds of the point hold, although it was sought.
 
     Raises:
         ValueError: If costs are missing or not positive, or a share is not between 0 and 1.
@@ -252,7 +260,7 @@ def point_for_costs(
     cost = share * missed * costs["miss"] + (1 - share) * rejected * costs["false_reject"]
     threshold = _below(scores, levels[int(np.argmin(cost))])
     wish = f"a miss costing {costs['miss'] / costs['false_reject']:g} false rejects"
-    return scores.point(threshold, wish, True, confidence)
+    return scores.point(threshold, wish, True, confidence, sought=True)
 
 
 def _of_groups(values: np.ndarray, units: np.ndarray, worst: np.ufunc) -> np.ndarray:
@@ -276,16 +284,13 @@ def _above(scores: AlarmScores, score: float) -> float:
     return float((higher.min() + score) / 2) if len(higher) else float(np.nextafter(score, 2))
 
 
-def _share(count: int, of: int, confidence: float) -> tuple[Estimate, float, float]:
+def _share(count: int, of: int, confidence: float, sought: bool) -> tuple[Estimate, float, float]:
     """Return a share with its 95 % interval, and one-sided bounds (Clopper and Pearson, 1934)."""
-    ends = [
-        0.0 if count == 0 else _beta(tail, count, of - count + 1)
-        for tail in (0.025, 1 - confidence)
-    ]
-    ends += [
-        1.0 if count == of else _beta(1 - tail, count + 1, of - count)
-        for tail in (0.025, 1 - confidence)
-    ]
+    tails = (0.025, 1 - confidence)
+    if sought:
+        tails = (level_of_each(of, 0.975), level_of_each(of, confidence))
+    ends = [0.0 if count == 0 else _beta(tail, count, of - count + 1) for tail in tails]
+    ends += [1.0 if count == of else _beta(1 - tail, count + 1, of - count) for tail in tails]
     low, least, high, most = ends
     return Estimate(count / of, low, high), least, most
 
