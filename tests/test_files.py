@@ -60,14 +60,18 @@ OUT_OF_TURN = COMMAND.replace(
 )
 
 
+def hear():
+    """Heed signals also where the tests run in the background or by nohup, which ignore some."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @contextmanager
 def writing(*command):
     """Run a process until it writes."""
     command = [sys.executable, "-c", *map(str, command)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    # Also where the tests run in the background, which ignores the signal.
-    hear = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    with subprocess.Popen(command, **pipes, **hear) as process:
+    with subprocess.Popen(command, **pipes, preexec_fn=hear) as process:
         try:
             assert process.stdout.readline() == "writing\n"
             yield process
