@@ -44,9 +44,11 @@ def test_a_failed_download_says_what_to_do(name, monkeypatch, tmp_path):
             "convnext_tiny",
             keras.applications.ConvNeXtTiny,
             {"include_preprocessing": False},
-            marks=pytest.mark.slow,
+            marks=pytest.mark.proof,
         ),
-        ("efficientnet_b0", keras.applications.EfficientNetB0, {}),
+        pytest.param(
+            "efficientnet_b0", keras.applications.EfficientNetB0, {}, marks=pytest.mark.proof
+        ),
     ],
 )
 def test_published_weight_files_load_and_compute_the_same(name, function, options, tmp_path):
