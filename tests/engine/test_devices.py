@@ -35,6 +35,7 @@ def alone(start_child, end_child, tmp_path_factory):
     return end_child(start_child(folder, fits()), folder)
 
 
+@pytest.mark.proof
 def test_two_devices_do_what_one_does(start_child, end_child, tmp_path, alone):
     """Also when they compute blocks once more, and when they were cut off in the last stage."""
     two = fits(devices=["CPU:0", "CPU:1"])

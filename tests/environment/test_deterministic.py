@@ -6,7 +6,7 @@ import pytest
 from kerasrecipes.environment import be_deterministic, check_backend
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_two_processes_end_with_the_same_bits(start_child, end_child, tmp_path):
     fits = {"fit": {"deterministic": True, "dropout": 0.3, "mix": "cutmix", "mix_alpha": 1.0}}
     folders = [tmp_path / name for name in ("one", "other")]

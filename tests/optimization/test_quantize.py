@@ -202,7 +202,7 @@ def test_training_with_rounding_gives_a_recipe_and_its_file(
     assert again.size_bytes == pytest.approx(len(small.content), rel=0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_tfmot_gives_a_file_that_passes_verification(small_fitted, part_sets, tmp_path):
     train, val, test = part_sets
     small = kr.quantize(small_fitted, "qat", train=train, val=val, epochs=2, engine="tfmot")

@@ -117,6 +117,7 @@ def test_a_fit_returns_a_plain_model(fit, part_sets, capsys):
     assert float(loss(np.eye(3)[part_sets[1].labels], scores)) == pytest.approx(measured, rel=1e-3)
 
 
+@pytest.mark.proof
 def test_it_goes_on_exactly_after_a_break(fit, tmp_path):
     """With all that holds training back: the draws, the start of L2-SP and the statistics."""
 
