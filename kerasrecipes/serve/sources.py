@@ -3,7 +3,7 @@
 import glob
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,11 +22,23 @@ _R = TypeVar("_R")
 
 
 def as_several(given: Any) -> Iterable[Any]:
-    """Return what was given as several sources, also where it is one."""
-    one = (
-        isinstance(given, str | Path | bytes | np.ndarray) or _is_picture(given) or _is_file(given)
-    )
-    return [given] if one else given
+    """Return what was given as several sources, also where it is one.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if (
+        isinstance(given, str | os.PathLike | bytes | np.ndarray)
+        or _is_picture(given)
+        or _is_file(given)
+    ):
+        return [given]
+    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+        raise ValueError(
+            "`photos` must be what holds a photo (or a text, or a signal), or several of such, "
+            f"received {type(given).__name__}."
+        )
+    return given
 
 
 def _in_place(place: Path) -> Iterator[Path]:

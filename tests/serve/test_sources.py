@@ -68,6 +68,9 @@ def test_threads_keep_the_order(predictor, photos, expected):
     answers.close()
     with pytest.raises(ValueError, match="`workers` must be a whole number ≥ 1, received 0"):
         predictor.predict([], workers=0)
+    for given in (3, None, {"photo": photos / "0.png"}):
+        with pytest.raises(ValueError, match="`photos` must be what holds a photo .* received"):
+            predictor.predict(given)
 
 
 @pytest.mark.parametrize(
