@@ -30,6 +30,7 @@ def fills(monkeypatch):
     return counted
 
 
+@pytest.mark.proof
 def test_fits_on_a_split_share_what_is_frozen(part_photos, small_recipe, fills):
     recipe = small_recipe(schedule=UnfreezeSchedule.head_only(epochs=2))
     changes = {"no dropout": {"dropout": 0.0}, "no views": {"augment": "none"}}

@@ -91,6 +91,7 @@ def test_what_is_kept_never_exceeds_the_limit(fit, alive, capsys, cuts, filled):
     assert "in every epoch" not in capsys.readouterr().err
 
 
+@pytest.mark.proof
 def test_fits_that_share_what_is_frozen_keep_to_the_limit_together(
     part_sets, quick_recipe, four_blocks, alive
 ):

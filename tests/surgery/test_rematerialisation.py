@@ -82,7 +82,7 @@ def test_blocks_are_computed_again_in_each_part_of_a_batch(tiny_spec):
         assert np.abs(one - other).max() < 1e-3 * moved
 
 
-@pytest.mark.parametrize("cache_gb", [4.0, 0.0])
+@pytest.mark.parametrize("cache_gb", [4.0, pytest.param(0.0, marks=pytest.mark.proof)])
 def test_a_fit_ends_alike(part_sets, make, cache_gb):
     fits = [make(rematerialise=wish, cache_gb=cache_gb) for wish in (False, True)]
     reports = [one.fit(*part_sets[:2], verbose=False) for one in fits]

@@ -12,7 +12,7 @@ from kerasrecipes.losses.class_weights import class_weights
     ("head", "loss", "options"),
     [
         ("classification", "expected_cost", {"costs": [[0, 50, 50], [1, 0, 1], [1, 1, 0]]}),
-        ("classification", "ldam", None),
+        pytest.param("classification", "ldam", None, marks=pytest.mark.proof),
         ("margin", "arcface", None),
         ("embedding", "supervised_contrastive", None),
     ],
