@@ -9,6 +9,7 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.callbacks.base import Resumable
 from kerasrecipes.console import say
+from kerasrecipes.errors import first_line
 from kerasrecipes.keras_private import functional_of, has_graph
 
 _WARM_UP = 5
@@ -103,7 +104,7 @@ class LatencyMonitor(Resumable, keras.callbacks.Callback):
         from ai_edge_litert.interpreter import Interpreter
 
         interpreter = Interpreter(model_content=_converted(model), num_threads=self.threads)
-        _fill(interpreter, model)
+        _fill(interpreter)
         times = []
         for _ in range(_WARM_UP + self.runs):
             started = time.perf_counter()
@@ -126,11 +127,11 @@ def _converted(model: "keras.Model") -> bytes:
     except Exception as error:
         raise ValueError(
             "LatencyMonitor cannot time the model, since it cannot be made a .tflite file of: "
-            f"{type(error).__name__}: {str(error).partition(chr(10))[0]}. Leave the callback out."
+            f"{type(error).__name__}: {first_line(error)}. Leave the callback out."
         ) from error
 
 
-def _fill(interpreter: Any, model: "keras.Model") -> None:
+def _fill(interpreter: Any) -> None:
     """Give each input an example without meaning; a free side gets a usual length."""
     from kerasrecipes.data.shapes import stand_in
 
