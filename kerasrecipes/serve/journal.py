@@ -17,8 +17,6 @@ from kerasrecipes.arguments import named
 from kerasrecipes.console import warn
 from kerasrecipes.data.database import told_of_database
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.files import told_plainly
-from kerasrecipes.regular import open_regular
 from kerasrecipes.serve.entry import (
     JournalCounts,
     JournalEntry,
@@ -95,9 +93,6 @@ class Journal:
         self._lock, self._is_told_full = threading.RLock(), False
         if not self.path.parent.is_dir():
             raise DataError(f"There is no folder '{printable(self.path.parent)}' for the journal.")
-        if self.path.exists():
-            with told_plainly(self.path), open_regular(self.path):
-                pass
         with self._told():
             self._connection = sqlite3.connect(
                 self.path, timeout=30, isolation_level=None, check_same_thread=False

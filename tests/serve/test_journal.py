@@ -160,7 +160,7 @@ def test_what_was_written_survives_a_kill_and_pairs_stay_whole(tmp_path):
 def test_what_is_no_journal_is_refused(tmp_path):
     with pytest.raises(DataError, match="There is no folder"):
         Journal(tmp_path / "none" / "journal.db")
-    with pytest.raises(OSError, match="it is a folder, not a file"):
+    with pytest.raises(DataError, match="it is no file. Restore it from a copy, or name a new"):
         Journal(tmp_path)
     (tmp_path / "text").write_text("some text that is long enough" * 100)
     with pytest.raises(DataError, match="file is not a database. Restore it"):
