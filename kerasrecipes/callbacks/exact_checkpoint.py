@@ -107,6 +107,20 @@ class ExactCheckpoint(keras.callbacks.Callback):
         self._restored = found
         return Continuation(found["epoch"], found["stopped"])
 
+    def restored_state(self, one: object) -> Any:
+        """Return what was restored of one of `stateful`, which it gets when `fit` begins.
+
+        Args:
+            one: One of `stateful`.
+
+        Returns:
+            What its `get_state` had returned; `None` if nothing was restored.
+        """
+        if self._restored is None:
+            return None
+        position = next(place for place, other in enumerate(self.stateful) if other is one)
+        return self._restored["stateful"][position]["state"]
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._written, self._resumed_at, self._next_write = 0, None, 0.0
         build_optimizers(self.model)

@@ -59,8 +59,14 @@ class MetricsLog(keras.callbacks.Callback):
             file.write(line + "\n")
 
     def get_state(self) -> dict:
+        """Return the lines so far; what is no text in them is escaped."""
+        if not self.path.exists():
+            return {"text": ""}
+        return {"text": read_regular(self.path).decode("utf-8", "backslashreplace")}
+
+    def lines(self) -> list[str]:
         """Return the lines so far."""
-        return {"text": read_regular(self.path).decode() if self.path.exists() else ""}
+        return self.get_state()["text"].splitlines()
 
     def set_state(self, state: dict) -> None:
         """Write the lines anew, without those of epochs that were lost.

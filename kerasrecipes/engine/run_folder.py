@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -148,11 +149,10 @@ class RunFolder:
                 one["photos"].pop("source", None)
         differing = list(_differences(before, config))
         if differing:
-            shown = "; ".join(differing[:5])
-            more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
             raise DataError(
-                f"The run in '{printable(self.path)}' began with something else: {shown}{more}. "
-                "Resume it with what it began with, or begin another in another folder."
+                f"The run in '{printable(self.path)}' began with something else: "
+                f"{_some(differing)}. Resume it with what it began with, or begin another in "
+                "another folder."
             )
 
     def _write_environment(self) -> None:
@@ -179,14 +179,34 @@ class RunFolder:
             "begin again in another folder."
         )
 
-    def write_text(self, name: str, text: str) -> None:
-        """Write a file of text, whole or not at all.
+    def keep_recipe(self, text: str) -> None:
+        """Write `recipe.toml`; when resuming, compare what it says with what is there.
 
         Args:
-            name: Its name in the folder.
-            text: What it says; what is no valid text is escaped.
+            text: TOML; what is no valid text is escaped.
+
+        Raises:
+            DataError: If the file says something else; the message names what.
         """
-        self._write(name, text.encode("utf-8", "backslashreplace"))
+        if self.resume and lexists(self.path / RECIPE):
+            self._compare_recipe(text)
+            return
+        if self.resume:
+            say(f"The run lacks '{RECIPE}', which is written anew.")
+        self._write(RECIPE, text.encode("utf-8", "backslashreplace"))
+
+    def _compare_recipe(self, text: str) -> None:
+        try:
+            there = tomllib.loads(self._content(RECIPE).decode())
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+            raise self._damaged(RECIPE, error) from error
+        if differing := list(_differences(tomllib.loads(text), there)):
+            raise DataError(
+                f"'{printable(self.path / RECIPE)}' was changed since the run began: "
+                f"{_some(differing)}. A run goes on with what it began with. To train with what "
+                "the file says now, begin another run in another folder with `--config`; to go "
+                "on, remove the file."
+            )
 
     def _write_json(self, name: str, value: object) -> None:
         self._write(name, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
@@ -225,6 +245,11 @@ def _environment() -> dict:
         "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(ENVIRONMENT)},
         "packages": dict(sorted(packages.items())),
     }
+
+
+def _some(differing: list[str]) -> str:
+    more = f"; and {len(differing) - 5} more" if len(differing) > 5 else ""
+    return "; ".join(differing[:5]) + more
 
 
 def _differences(before: object, now: object, where: str = "") -> Iterator[str]:

@@ -15,6 +15,7 @@ from kerasrecipes.engine.run_folder import CHECKPOINT, CONSOLE, METRICS, REPORT
 from kerasrecipes.engine.schedule import Stage
 from kerasrecipes.engine.stage_state import put_state, take_state
 from kerasrecipes.errors import DataError, IntegrityError, listed, printable
+from kerasrecipes.records import parse_json
 from kerasrecipes.report.run_report import StageReport
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class RunRecord:
             DataError: If a state does not fit the model.
         """
         files, log = self._files, self._log()
-        self._lines = log.get_state()["text"].splitlines()
+        self._lines = log.lines()
         found = files.read()
         if found is None:
             self._check_untrained()
@@ -97,14 +98,44 @@ class RunRecord:
             put_state(runner, found)
         except ValueError as error:
             raise DataError(f"'{files.path}' is of another model: {error}.") from error
-        lacking = len(found["log"]["text"].splitlines()) - len(self._lines)
-        if lacking > 0:
-            say(f"'{log.path.name}' lacks {lacking} epochs, which are added from the checkpoint.")
+        self.stages[:] = [StageReport.from_dict(stage) for stage in found["stages"]]
         log.set_state(found["log"])
         self._logged = found["log"]
-        self.stages[:] = [StageReport.from_dict(stage) for stage in found["stages"]]
+        self._tell_log(log.lines())
+        self._tell_foreign(self._lines[len(log.lines()) :])
         self._saved = len(self.stages)
         return True
+
+    def _tell_log(self, kept: list[str], first: int = 0) -> None:
+        """Say where the log is not as this run wrote it, which is written anew.
+
+        Args:
+            kept: What it says by the checkpoint.
+            first: The first line to compare.
+        """
+        altered = [
+            first + number
+            for number, pair in enumerate(zip(self._lines[first:], kept[first:], strict=False), 1)
+            if pair[0] != pair[1]
+        ]
+        if altered:
+            say(
+                f"'{METRICS}' is not as the run wrote it in {len(altered)} of its lines, line "
+                f"{altered[0]} first: they are written anew from the checkpoint."
+            )
+        lacking = len(kept) - max(first, len(self._lines))
+        if lacking > 0:
+            say(f"'{METRICS}' lacks {lacking} epochs, which are added from the checkpoint.")
+
+    def _tell_foreign(self, later: list[str]) -> None:
+        """Say which lines after those of the stages that are done are of no stage to come."""
+        done = {stage.name for stage in self.stages}
+        foreign = sum(1 for line in later if _stage_of(line) in {None, *done})
+        if foreign:
+            say(
+                f"'{METRICS}' has {foreign} lines at its end that this run did not write: they "
+                "are removed."
+            )
 
     def _check_untrained(self) -> None:
         """Refuse to begin anew where states are gone, which would be said of an empty run."""
@@ -185,7 +216,8 @@ class RunRecord:
         from kerasrecipes.callbacks.exact_checkpoint import ExactCheckpoint, has_state
 
         self._tell_forgetful(tuple(stage.callbacks))
-        callbacks = [*callbacks, self._log(stage=stage.name)]
+        log = self._log(stage=stage.name)
+        callbacks = [*callbacks, log]
         checkpoint = ExactCheckpoint(
             self._epochs(len(self.stages)),
             every=None,
@@ -194,6 +226,8 @@ class RunRecord:
         now = checkpoint.restore(trained)
         if now.epoch:
             say(f"  Going on after epoch {now.epoch} of stage '{stage.name}'.")
+            kept = checkpoint.restored_state(log)["text"].splitlines()
+            self._tell_log(kept, len(self._logged["text"].splitlines()))
         if (lost := self._epochs_logged(stage) - now.epoch) > 0:
             say(
                 f"  The log has {lost} more epochs of stage '{stage.name}', whose state is not in "
@@ -231,3 +265,13 @@ class RunRecord:
         from kerasrecipes.callbacks.metrics_log import MetricsLog
 
         return MetricsLog(self.folder / METRICS, **labels)
+
+
+def _stage_of(line: str) -> str | None:
+    """Return the stage whose epoch a line of the log tells of; `None` if it tells of none."""
+    try:
+        found = parse_json(line)
+    except ValueError:
+        return None
+    stage = found.get("stage") if isinstance(found, dict) and "epoch" in found else None
+    return stage if isinstance(stage, str) else None

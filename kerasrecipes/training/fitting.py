@@ -15,7 +15,7 @@ from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weig
 from kerasrecipes.engine.devices.devices import Devices
 from kerasrecipes.engine.frozen.frozen_part import Side
 from kerasrecipes.engine.lesson import Lesson
-from kerasrecipes.engine.run_folder import RECIPE, RunFolder
+from kerasrecipes.engine.run_folder import RunFolder
 from kerasrecipes.engine.run_record import RunRecord
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.engine.stage import StageRunner
@@ -213,7 +213,7 @@ def describe(
             "precision": precision,
         }
     )
-    run.write_text(RECIPE, recipe_text(recipe, run.photos))
+    run.keep_recipe(recipe_text(recipe, run.photos))
 
 
 def sides_of(

@@ -177,6 +177,13 @@ FAULTS: dict[str, dict[str, str]] = {
         "engine/test_resume.py": "removed_states_are_told_and_never_begun_anew "
         "a_run_without_its_plan_is_neither_resumed_nor_begun_over",
     },
+    "files of a run that were changed by hand": {
+        "engine/test_resume.py": "a_log_that_was_changed_is_told "
+        "a_recipe_that_was_changed_is_told what_is_trained_again_or_written_anew_is_told",
+    },
+    "one database, opened twice in one process": {
+        "test_databases.py": "none_takes_away_what_another_of_its_process_has_locked",
+    },
     "one name written in two ways": {
         "data/test_spelling.py": "groups_of_a_table_are_one_or_told_with_their_rows "
         "labels_of_a_table_are_one_or_told_with_their_rows "

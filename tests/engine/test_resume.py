@@ -236,6 +236,44 @@ def test_what_differs_is_named(finished, part_sets, small):
             recipe.fit(photos, val, verbose=False, run_folder=finished, resume=True)
 
 
+def test_a_log_that_was_changed_is_told(finished, part_sets, tmp_path, small, capfd):
+    run = shutil.copytree(finished, tmp_path / "run")
+    log = run / "metrics.jsonl"
+    before = log.read_bytes()
+    line = before.splitlines(keepends=True)[0]
+    log.write_bytes(before.replace(line, line.replace(b"e", b"\xff")) + line + b"note\n")
+    small(1).fit(*part_sets[:2], run_folder=run, resume=True)
+    said = capfd.readouterr().err
+    assert "not as the run wrote it in 1 of its lines, line 1 first" in said
+    assert "has 2 lines at its end that this run did not write: they are removed" in said
+    assert log.read_bytes() == before
+
+
+def test_a_recipe_that_was_changed_is_told(finished, part_sets, tmp_path, small, capfd):
+    run = shutil.copytree(finished, tmp_path / "run")
+    file = run / "recipe.toml"
+    before = file.read_text()
+
+    def resume():
+        small(1).fit(*part_sets[:2], run_folder=run, resume=True)
+
+    file.write_text(before.replace("\ndropout = 0.2", "\ndropout = 0.3"))
+    told = "recipe.toml' was changed since the run began: dropout was 0.2 and is 0.3.* remove the"
+    with pytest.raises(DataError, match=told):
+        resume()
+    assert file.read_text() != before
+    file.write_text("dropout = ")
+    with pytest.raises(DataError, match="recipe.toml' is damaged: Invalid value"):
+        resume()
+    file.write_text(noted := before + "# of the first try\n")
+    resume()
+    assert file.read_text() == noted
+    file.unlink()
+    resume()
+    assert "The run lacks 'recipe.toml', which is written anew" in capfd.readouterr().err
+    assert file.read_text() == before
+
+
 def test_a_damaged_config_is_no_other_run(finished, part_sets, tmp_path, small):
     (tmp_path / "config.json").write_bytes((finished / "config.json").read_bytes()[:-9])
     with pytest.raises(DataError, match="config.json' is damaged: .* Restore it from a copy"):
@@ -351,9 +389,15 @@ def test_what_is_trained_again_or_written_anew_is_told(part_sets, tmp_path, smal
 
     with pytest.raises(Cut):
         said(callbacks=[CutAt(2)])
-    remove(run, ["checkpoint/epochs-1", "environment.json"])
     text = (run / "metrics.jsonl").read_text()
     assert text.count("\n") == 2
+    (run / "metrics.jsonl").write_text(text.replace('"loss": ', '"loss": 9', 1))
+    with pytest.raises(Cut):
+        said(callbacks=[CutAt(0)], resume=True)
+    told = "'metrics.jsonl' is not as the run wrote it in 1 of its lines, line 1 first: they are"
+    assert told in capfd.readouterr().err
+    assert (run / "metrics.jsonl").read_text() == text
+    remove(run, ["checkpoint/epochs-1", "environment.json"])
     told = said(callbacks=[CutAt(9)], resume=True)
     assert "The log has 2 more epochs of stage 'head', whose state is not in 'checkpoint'" in told
     assert "The run lacks 'environment.json', which now begins with this start." in told
