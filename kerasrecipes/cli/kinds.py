@@ -45,7 +45,10 @@ ChosenRecipe = Annotated[
 ]
 TextColumn = Annotated[
     str | None,
-    typer.Option("--text", help="The table's column of texts, if it is not called text."),
+    typer.Option(
+        "--text",
+        help="The table's column of texts, if it is not called text; two for pairs: first,second.",
+    ),
 ]
 
 
@@ -171,6 +174,13 @@ def sources_of(given: list[str], text: str | None, *, texts: bool) -> Iterator[s
             yield one
 
 
+def text_columns(text: str | None) -> Any:
+    """Return the column of texts, or the two of pairs, as `--text` names them."""
+    from kerasrecipes.settings.split_rows import all_split_rows
+
+    return None if text is None else all_split_rows()["text"].kind.from_plain(text)
+
+
 def texts_of(sources: Iterable[str | Path]) -> Iterator[str]:
     """Yield texts, for what is asked about more than a file can answer.
 
@@ -249,7 +259,7 @@ def _there(path: Path) -> Path:
 def _column(table: Path, text: str | None) -> Iterator[str]:
     from kerasrecipes.texts.scan import read_column
 
-    return (content for _, content in read_column(_there(table), text))
+    return (content for _, content in read_column(_there(table), text_columns(text)))
 
 
 def _lines() -> Iterator[str]:

@@ -19,6 +19,7 @@ from kerasrecipes.cli.kinds import (
     answers_of,
     is_table,
     sources_of,
+    text_columns,
     texts_of,
 )
 from kerasrecipes.cli.options import (
@@ -340,7 +341,7 @@ def _explain_texts(
         else:
             print(json.dumps(found.to_dict()) if as_json else f"{found}\n", flush=True)
     for table in filter(is_table, given):
-        measured = explainer.measure(bundle.scan(table, text=text))
+        measured = explainer.measure(bundle.scan(table, text=text_columns(text)))
         print(json.dumps(measured.to_dict()) if as_json else measured, flush=True)
     return failed
 

@@ -138,11 +138,11 @@ def show_augmentation(
 ) -> None:
     """Draw photos, or print texts, and the views that training would see of them."""
     _refuse_idle(context, recipe)
-    columns = as_asked(label=label, labels=labels, value=value)
+    columns = as_asked(text=text, label=label, labels=labels, value=value)
     if recipe is RecipeKind.TEXTS:
         kind = kind_of(recipe)
         chosen = kind.recipe(backbone, augment=augment.value, seed=seed)
-        texts = kind.tools.scan(photos, **columns, text=text)
+        texts = kind.tools.scan(photos, **columns)
         print(chosen.show_views(texts, views=views, count=count))
     else:
         _check_picture(photos, to, overwrite)

@@ -87,6 +87,17 @@ class Modality(ABC):
             DataError: If it says what this version does not know.
         """
 
+    def of_parts(self, parts: tuple[Any, ...]) -> str:
+        """Write what has several parts, e.g. a pair of texts, as one example.
+
+        Args:
+            parts: The parts.
+
+        Raises:
+            DataError: If an example of this kind has no such parts.
+        """
+        raise DataError(f"The model reads {self.noun[1]}, and this is a tuple.")
+
     def in_graph(self, spec: ModelInput) -> Any:
         """Return what decodes files in operators of TensorFlow, for servers.
 

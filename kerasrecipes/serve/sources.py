@@ -68,16 +68,26 @@ class Sources:
 
         Args:
             source: A path, a folder, a pattern such as `"photos/*.jpg"`, bytes, an array of one or
-                several photos, a Pillow picture, or an open file. For texts, a text.
+                several photos, a Pillow picture, or an open file. For texts, a text, or a tuple of
+                the two of a pair.
         """
         if isinstance(source, bytes):
             yield "", source
         elif isinstance(source, str) and self._modality.written:
             yield source, source
+        elif isinstance(source, tuple) and self._modality.written:
+            yield from self._of_parts(source)
         elif isinstance(source, str | os.PathLike):
             yield from self._paths(source)
         else:
             yield from self._made(source)
+
+    def _of_parts(self, parts: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+        try:
+            text = self._modality.of_parts(parts)
+            yield text, text
+        except DataError as error:
+            yield "", error
 
     def _paths(self, source: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
         name = os.fspath(source)

@@ -96,7 +96,17 @@ SPLIT_ROWS = (
 )
 # What can be said of photos alone: what is decided about single ones, and how they are fitted.
 _COMMON_ROWS = tuple(row for row in SPLIT_ROWS if row.name not in {"labels_from", "fit"})
-TEXT_SPLIT_ROWS = (Setting("text", GROUP, _column("the texts")), *_COMMON_ROWS)
+TEXT_SPLIT_ROWS = (
+    Setting(
+        "text",
+        GROUP,
+        Names(
+            optional=True,
+            what='a column of the table, the texts, a list of two for pairs, or "none"',
+        ),
+    ),
+    *_COMMON_ROWS,
+)
 _STEPS = Number(optional=True, low=1, high=2**31, whole=True)
 SIGNAL_SPLIT_ROWS = (
     Setting(

@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, is_number, unknown_name
+from kerasrecipes.texts.pairs import joined, parted
 from kerasrecipes.texts.synonyms import read_synonyms
 from kerasrecipes.texts.tokens import Tokens
 
@@ -163,9 +164,16 @@ class Augmenter:
             DataError: If a function of the user's returns no text.
         """
         draws = [np.random.default_rng([self._seed, i, view]) for i in range(len(texts))]
-        changed = [self.changed(text, rng) for text, rng in zip(texts, draws, strict=True)]
+        changed = [self._each(text, rng) for text, rng in zip(texts, draws, strict=True)]
         coded = self._tokens.with_inner(changed, longest)
         return [self._hidden(*one, rng) for one, rng in zip(coded, draws, strict=True)]
+
+    def _each(self, text: str, rng: np.random.Generator) -> str:
+        """Change a text, or both of a pair."""
+        if not self._tokens.pairs:
+            return self.changed(text, rng)
+        first, second = (self.changed(one, rng) for one in parted(text))
+        return joined(first, second)
 
     def changed(self, text: str, rng: np.random.Generator) -> str:
         """Return a text with other words, of which one is always left."""
@@ -202,9 +210,13 @@ class Augmenter:
         places = np.flatnonzero(inner)
         length = round(wanted.span_fraction * len(places) * rng.uniform(0.5, 1.5))
         if length and len(places) > length:
-            start = int(rng.choice(places[: len(places) - length + 1]))
-            ids = np.concatenate([ids[:start], ids[start : start + 1], ids[start + length :]])
-            ids[start] = self._mask
+            # A run lies within one text of a pair.
+            within = places[: len(places) - length + 1]
+            within = within[[bool(inner[one : one + length].all()) for one in within]]
+            if len(within):
+                start = int(rng.choice(within))
+                ids = np.concatenate([ids[:start], ids[start : start + 1], ids[start + length :]])
+                ids[start] = self._mask
         return ids.astype(np.int32)
 
 

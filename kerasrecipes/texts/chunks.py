@@ -70,6 +70,7 @@ def chunk_texts(texts: "TextSet", *, words: int = 80, overlap: int = 20) -> Chun
 
     Raises:
         ValueError: If a number cannot be used.
+        DataError: If they are pairs of texts.
 
     Example:
         >>> chunks = chunk_texts(texts, words=5, overlap=2)
@@ -81,6 +82,11 @@ def chunk_texts(texts: "TextSet", *, words: int = 80, overlap: int = 20) -> Chun
     if not is_number(overlap, 0, words - 1, whole=True):
         raise ValueError(
             f"`overlap` must be a whole number below `words`, which is {words}, not {overlap!r}."
+        )
+    if texts.pairs:
+        raise DataError(
+            "These are pairs of texts, and a part of one would lack what it is compared with. "
+            "Raise `max_tokens` instead."
         )
     any_long = any(len(one.text.split()) > words for one in texts.texts)
     parts, of = [], []

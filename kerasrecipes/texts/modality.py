@@ -12,6 +12,7 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality
 from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.texts.pairs import joined
 from kerasrecipes.texts.scan import is_text_file, read_text, scan_texts
 from kerasrecipes.texts.text_set import TextSet
 from kerasrecipes.texts.tokens import Tokens
@@ -46,7 +47,15 @@ class Texts(Modality):
         if not isinstance(examples, TextSet):
             noun = examples.noun[1]
             raise DataError(f"The model reads texts, and these are {noun}. Scan some texts.")
-        return replace(examples, tokens=tokens_of(spec))
+        tokens = tokens_of(spec)
+        if examples.pairs != tokens.pairs:
+            reads, are = ("pairs of texts", "single texts")[:: 1 if tokens.pairs else -1]
+            raise DataError(
+                f"The model reads {reads}, and these are {are}. Name "
+                f"{'both columns' if tokens.pairs else 'one column'} by text= (on the command line "
+                f"--text{' first,second' if tokens.pairs else ''})."
+            )
+        return replace(examples, tokens=tokens)
 
     def decode(
         self, source: bytes | str | Path, spec: ModelInput, name: str | None = None
@@ -60,12 +69,22 @@ class Texts(Modality):
                 text.encode()
                 if not text.strip():
                     raise DataError("is blank")
+            return tokens_of(spec).ids([text])[0]
         except UnicodeError:
             raise DataError(f"'{printable(name or 'the text')}' is not valid UTF-8.") from None
         except DataError as error:
             called = source if isinstance(source, Path) else name or "the text"
             raise DataError(f"'{printable(called)}' {error}.") from None
-        return tokens_of(spec).ids([text])[0]
+
+    def of_parts(self, parts: tuple[Any, ...]) -> str:
+        """Write a pair of texts as one.
+
+        Raises:
+            DataError: If there are not two texts.
+        """
+        if len(parts) != 2 or not all(isinstance(one, str) for one in parts):
+            raise DataError("A pair must be two texts.")
+        return joined(*parts)
 
     def preparation(self, told: Mapping[str, Any]) -> Tokens:
         """Return how texts become token ids."""
@@ -74,7 +93,7 @@ class Texts(Modality):
     def vocabulary(self, spec: ModelInput) -> tuple[str, ...]:
         """Return the tokens, where those of BERT are meant: clients split texts as it does."""
         tokens = tokens_of(spec)
-        return tuple(tokens.vocabulary()) if tokens.word_pieces else ()
+        return tuple(tokens.vocabulary()) if tokens.word_pieces and not tokens.pairs else ()
 
     def measure(self, example: np.ndarray) -> dict[str, float]:
         """Count the tokens."""

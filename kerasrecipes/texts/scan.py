@@ -23,6 +23,7 @@ from kerasrecipes.data.tables.table import (
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable
 from kerasrecipes.regular import read_regular
 from kerasrecipes.statistics.shown import in_words_of, speaking_of
+from kerasrecipes.texts.pairs import PAIR_COLUMNS, joined
 from kerasrecipes.texts.text_set import Text, TextSet
 
 SUFFIX = ".txt"
@@ -34,7 +35,7 @@ BLANK = "is blank"
 def scan_texts(
     source: str | Path,
     *,
-    text: str | None = None,
+    text: str | Sequence[str] | None = None,
     label: str | None = None,
     labels: str | Sequence[str] | None = None,
     value: str | None = None,
@@ -56,7 +57,9 @@ def scan_texts(
 
     Args:
         source: The table or folder.
-        text: The table's column of texts, if it is called otherwise, or several could be meant.
+        text: The table's column of texts, if it is called otherwise, or several could be meant;
+            two columns, e.g. `("question", "answer")`, for pairs of texts that are read together.
+            Columns like `premise` and `hypothesis`, `sentence1` and `sentence2` are known.
         label: The table's column of one class each; see `scan_photos`.
         labels: The same of several labels each; or the columns of 0 and 1, one per label.
         value: The same of a number each.
@@ -82,11 +85,11 @@ def scan_texts(
         raise ValueError(
             f"`max_unreadable_fraction` must be from 0 to 1, got {max_unreadable_fraction!r}."
         )
-    root = Path(os.path.abspath(source))
+    root, cells = Path(os.path.abspath(source)), _Cells(_as_columns(text))
     asked = Asked(label, labels, value)
     with speaking_of(TextSet.noun, {"column path": "column text"}):
         if is_table(root):
-            found, left_out, ignored, order = _from_table(root, text, asked, group_by, classes)
+            found, left_out, ignored, order = _from_table(root, cells, asked, group_by, classes)
         else:
             named_columns = [*(["text"] if text is not None else []), *asked.named]
             found, left_out, ignored, order = _from_folder(root, named_columns, group_by, classes)
@@ -96,7 +99,8 @@ def scan_texts(
             found, dropped = found.learnable(drop_small_classes)
             reason = in_words_of(TextSet.noun, DROPPED)
             left_out += [Excluded(Path(one.name), reason, one.row) for one in dropped]
-    return _checked(found, left_out, ignored, ordered=classes is not None)
+    read = _checked(found, left_out, ignored, ordered=classes is not None)
+    return replace(read, pairs=bool(cells.second))
 
 
 def _checked(
@@ -122,21 +126,21 @@ _Found = tuple[Labelled, list[Excluded], list[Path], list[str]]
 
 @dataclass
 class _Cells(Content):
-    """The texts of a table, in a column; blank ones are left out."""
+    """The texts of a table, in a column, or in two for pairs; blank ones are left out."""
 
-    wanted: str | None
+    wanted: tuple[str, ...]
     blank: list[int] = field(default_factory=list)
+    second: str = ""
 
     def column(self, table: Path, found: Sequence[str]) -> str:
-        if self.wanted is not None:
-            name = header_of(self.wanted)
-            if name not in found:
-                raise DataError(
-                    f"`text`: the table '{printable(table)}' has no column "
-                    f"'{printable(self.wanted)}'.{did_you_mean(name, found)} It has "
-                    f"{listed(found, 10)}."
-                )
-            return name
+        if self.wanted:
+            first, *more = (_wanted(table, one, found) for one in self.wanted)
+            self.second = more[0] if more else ""
+            return first
+        for one, other in PAIR_COLUMNS:
+            if one in found and other in found:
+                self.second = other
+                return one
         if TEXT_COLUMNS[0] in found:
             return TEXT_COLUMNS[0]
         near = [name for name in TEXT_COLUMNS if name in found]
@@ -148,23 +152,58 @@ class _Cells(Content):
             f"{listed(found, 10)}. Name the column by text= (on the command line --text)."
         )
 
+    def cell(self, row: dict[str, object], column: str) -> object:
+        return (row.get(column), row.get(self.second)) if self.second else (row.get(column),)
+
+    def taken(self, column: str) -> set[str]:
+        return {column, self.second} - {""}
+
     def read(self, table: Path, number: int, cell: object) -> tuple[Path, str, bytes | None] | None:
-        if cell_of(cell) is None:
+        cells = cell if isinstance(cell, tuple) else (cell,)
+        if any(cell_of(one) is None for one in cells):
             self.blank.append(number)
             return None
-        text = str(cell)
+        texts = [str(one) for one in cells]
+        text = joined(*texts) if self.second else texts[0]
         check_text("text", text)
         return table, f"row {number}", text.encode()
 
 
+def _wanted(table: Path, wanted: str, found: Sequence[str]) -> str:
+    name = header_of(wanted)
+    if name not in found:
+        raise DataError(
+            f"`text`: the table '{printable(table)}' has no column '{printable(wanted)}'."
+            f"{did_you_mean(name, found)} It has {listed(found, 10)}."
+        )
+    return name
+
+
+def _as_columns(text: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the columns that were named, none, one or two.
+
+    Raises:
+        ValueError: If they can be none.
+    """
+    if text is None:
+        return ()
+    names = (text,) if isinstance(text, str) else tuple(text)
+    named_all = names and all(isinstance(one, str) for one in names)
+    if not named_all or len(names) > 2 or len(set(map(header_of, names))) < len(names):
+        raise ValueError(
+            f"`text` must be the name of a column, two different ones for pairs, or None, not "
+            f"{text!r}."
+        )
+    return names
+
+
 def _from_table(
     root: Path,
-    text: str | None,
+    cells: _Cells,
     asked: Asked,
     group_by: str | None,
     classes: str | Sequence[str] | None,
 ) -> _Found:
-    cells = _Cells(text)
     candidates, answers = read_table(root, group_by, asked, cells)
     names = answers.class_names({candidate.label for candidate in candidates})
     order = in_order(classes, names, answers.target, ((c.name, c.label) for c in candidates))
@@ -205,21 +244,23 @@ def _from_folder(
     return Labelled(root, list(texts), names, CLASS), left_out, ignored, order
 
 
-def read_column(table: Path, text: str | None = None) -> list[tuple[str, str]]:
+def read_column(table: Path, text: str | Sequence[str] | None = None) -> list[tuple[str, str]]:
     """Return the texts of a table that may say nothing else, each with the name of its row.
 
     Args:
         table: The table.
-        text: The column; see `scan_texts`.
+        text: The column, or two for pairs; see `scan_texts`.
 
     Raises:
         DataError: If there is no such column, or a row cannot be read.
     """
-    cells = _Cells(text)
+    cells = _Cells(_as_columns(text))
     with speaking_of(TextSet.noun, {"column path": "column text"}):
         rows, spelled = read_rows(table)
         column = cells.column(table, [name for name in spelled if name])
-        found = ((number, cells.read(table, number, row.get(column))) for number, row in rows)
+        found = (
+            (number, cells.read(table, number, cells.cell(row, column))) for number, row in rows
+        )
         return [(held[1], (held[2] or b"").decode()) for _, held in found if held is not None]
 
 

@@ -17,6 +17,7 @@ from kerasrecipes.data.tables.table import Excluded
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.texts.augment import get_text_augmentation
 from kerasrecipes.texts.check import check_texts
+from kerasrecipes.texts.pairs import BETWEEN
 from kerasrecipes.texts.reader import TextReader
 from kerasrecipes.texts.similar import near_duplicates
 from kerasrecipes.texts.tokens import Tokens, padded
@@ -73,6 +74,7 @@ class TextSet(Examples):
         target: What a text is answered with: `"class"`, `"labels"` or `"number"`.
         ordered: Whether somebody gave the order of the classes.
         split_by: How it was split off a larger set; see `Examples`.
+        pairs: Whether each is a pair of texts, with a tab between the two.
     """
 
     modality: ClassVar[str] = "texts"
@@ -87,6 +89,7 @@ class TextSet(Examples):
     target: str = CLASS
     ordered: bool = False
     split_by: str = field(default="", compare=False)
+    pairs: bool = False
 
     @property
     def items(self) -> tuple[Text, ...]:
@@ -123,16 +126,28 @@ class TextSet(Examples):
         if not len(longer):
             return []
         names = listed([self.texts[i].name for i in longer])
+        noun, of, hint = "texts", "", ", or cut them into parts by chunk_texts"
+        if self.pairs:
+            lost = (self.tokens.lost([self.texts[i].text for i in longer]) > 0).sum(axis=0)
+            noun, hint = "pairs of texts", ""
+            of = f" of the first text in {lost[0]:,} and of the second in {lost[1]:,}"
         return [
-            f"{len(longer):,} of {len(self):,} texts are longer than `max_tokens`="
-            f"{self.tokens.max_tokens} and lose their end ({names}); the longest has "
-            f"{lengths.max():,} tokens. Raise `max_tokens` if that matters, or cut them into "
-            "parts by chunk_texts."
+            f"{len(longer):,} of {len(self):,} {noun} are longer than `max_tokens`="
+            f"{self.tokens.max_tokens} and lose their end{of} ({names}); the longest has "
+            f"{lengths.max():,} tokens. Raise `max_tokens` if that matters{hint}."
         ]
+
+    def read_otherwise(self, other: Self) -> str:
+        """Say why one model could not read both: one has pairs."""
+        return "" if self.pairs == other.pairs else "one has pairs of texts, and the other single"
 
     def is_of(self, item: Text, row: Mapping[str, object]) -> bool:
         """Tell whether a row of a table holds a text."""
-        return any(str(cell) == item.text for cell in row.values())
+        cells = [str(cell) for cell in row.values()]
+        if not self.pairs:
+            return item.text in cells
+        cells = [cell.replace(BETWEEN, " ") for cell in cells]
+        return all(one in cells for one in item.text.split(BETWEEN))
 
     def reader(
         self, model: "keras.Model | None", augmentation: Any = None, seed: int = 0

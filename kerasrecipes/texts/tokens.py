@@ -16,6 +16,7 @@ import numpy as np
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, require
+from kerasrecipes.texts.pairs import BETWEEN, parted
 
 # Characters of a text that can matter for a token: no word of a language has as many, and reading
 # more of a book takes seconds, though its end is cut off.
@@ -31,6 +32,8 @@ class Tokens:
         tokenizer: The tokenizer, as the JSON text of the package `tokenizers`.
         max_tokens: The most tokens of a text that are read, those around it included; what is
             longer loses its end.
+        pairs: Whether texts are pairs, see `kerasrecipes.texts.pairs`. Where one is too long, the
+            longer of its texts loses its end first.
 
     Raises:
         DataError: If the tokenizer cannot be read.
@@ -39,6 +42,7 @@ class Tokens:
 
     tokenizer: str = field(repr=False)
     max_tokens: int
+    pairs: bool = False
 
     @classmethod
     @named
@@ -48,16 +52,18 @@ class Tokens:
         Raises:
             DataError: If it says what this version does not know.
         """
-        if set(told) != {"tokenizer", "max_tokens"} or not isinstance(told["tokenizer"], str):
+        known = set(told) - {"pairs"} == {"tokenizer", "max_tokens"}
+        if not known or not isinstance(told["tokenizer"], str):
             raise DataError(
                 f"Texts are prepared by a tokenizer and max_tokens, not by {sorted(told)}. Upgrade "
                 "kerasrecipes, or save the model again."
             )
-        return cls(told["tokenizer"], told["max_tokens"])
+        return cls(told["tokenizer"], told["max_tokens"], bool(told.get("pairs")))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values for JSON."""
-        return {"tokenizer": self.tokenizer, "max_tokens": self.max_tokens}
+        pairs = {"pairs": True} if self.pairs else {}
+        return {"tokenizer": self.tokenizer, "max_tokens": self.max_tokens, **pairs}
 
     def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return the token ids of texts, those around each included.
@@ -69,10 +75,18 @@ class Tokens:
 
         Returns:
             int32, one array for each.
+
+        Raises:
+            DataError: If one is to be a pair and is none.
         """
-        longest = CHARACTERS_PER_TOKEN * self.max_tokens
-        found = self._engine.encode_batch([text[:longest] for text in texts])
+        found = self._engine.encode_batch(self._clipped(texts))
         return [np.array(one.ids, dtype=np.int32) for one in found]
+
+    def _clipped(self, texts: Sequence[str]) -> "list[str] | list[tuple[str, str]]":
+        longest = CHARACTERS_PER_TOKEN * self.max_tokens
+        if not self.pairs:
+            return [text[:longest] for text in texts]
+        return [(first[:longest], second[:longest]) for first, second in map(parted, texts)]
 
     def with_inner(self, texts: Sequence[str], longest: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return the token ids of texts, and which of them are of the text itself.
@@ -84,7 +98,8 @@ class Tokens:
         Returns:
             int32 and bool, of one shape for each text.
         """
-        found = _loaded(self.tokenizer, longest).encode_batch(list(texts))
+        given = list(map(parted, texts)) if self.pairs else list(texts)
+        found = _loaded(self.tokenizer, longest).encode_batch(given)
         return [
             (np.array(one.ids, np.int32), np.array(one.special_tokens_mask) == 0) for one in found
         ]
@@ -95,15 +110,19 @@ class Tokens:
         Args:
             text: A text; words behind the last token that is read are left out.
         """
-        found = self._engine.encode(text[: CHARACTERS_PER_TOKEN * self.max_tokens])
+        (given,) = self._clipped([text])
+        found = self._engine.encode(*given) if self.pairs else self._engine.encode(given)
+        # Where each text of a pair begins.
+        begins = (0, text.find(BETWEEN) + 1)
         spans = [match.span() for match in re.finditer(r"\S+", text)]
         starts = np.array([start for start, _ in spans], dtype=np.int64)
         of = np.full(len(found.ids), -1, np.int64)
-        for place, (offsets, around) in enumerate(
-            zip(found.offsets, found.special_tokens_mask, strict=True)
+        for place, (offsets, which) in enumerate(
+            zip(found.offsets, found.sequence_ids, strict=True)
         ):
-            if not around:
-                of[place] = np.searchsorted(starts, offsets[0], side="right") - 1
+            if which is not None:
+                start = begins[which] + offsets[0]
+                of[place] = np.searchsorted(starts, start, side="right") - 1
         read, of[of >= 0] = np.unique(of[of >= 0], return_inverse=True)
         words = tuple(text[slice(*spans[i])] for i in read)
         return SplitText(np.array(found.ids, np.int32), words, of)
@@ -139,10 +158,46 @@ class Tokens:
 
     def lengths(self, texts: Sequence[str]) -> np.ndarray:
         """Return how many tokens texts have in all, int64; more than `max_tokens` are cut."""
-        whole = _loaded(self.tokenizer, None)
-        longest = CHARACTERS_PER_TOKEN * self.max_tokens
-        found = whole.encode_batch([text[:longest] for text in texts])
+        found = _loaded(self.tokenizer, None).encode_batch(self._clipped(texts))
         return np.array([len(one.ids) for one in found], dtype=np.int64)
+
+    def lost(self, texts: Sequence[str]) -> np.ndarray:
+        """Return how many tokens `max_tokens` takes from the first and second text of pairs.
+
+        Args:
+            texts: Pairs.
+
+        Returns:
+            int64, shape `(n, 2)`.
+        """
+        given = self._clipped(texts)
+        whole, cut = (
+            np.array([[one.sequence_ids.count(which) for which in (0, 1)] for one in found])
+            for found in (
+                _loaded(self.tokenizer, longest).encode_batch(given)
+                for longest in (None, self.max_tokens)
+            )
+        )
+        return (whole - cut).astype(np.int64).reshape(-1, 2)
+
+    def check_pairs(self) -> None:
+        """Refuse a tokenizer that does not tell the two texts of a pair apart.
+
+        What parts them must be the token that ends both, as in BERT: by it models know which text
+        a token is of.
+
+        Raises:
+            DataError: If it does not.
+        """
+        found = self._engine.encode("a", "b")
+        ids, of = found.ids, found.type_ids
+        parts = [sum(one == ids[-1] for one in ids[:place]) for place in range(len(ids))]
+        if not found.special_tokens_mask[-1] or of != [min(one, 1) for one in parts]:
+            raise DataError(
+                "The tokenizer of this backbone puts no token between two texts, or does not end "
+                "by it, so that a model could not tell them apart. Use 'minilm', or write each "
+                "pair into one column of texts."
+            )
 
     def vocabulary(self) -> list[str]:
         """Return all tokens, in the order of their ids."""

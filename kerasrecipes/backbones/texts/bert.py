@@ -45,10 +45,11 @@ def _name(number: int) -> str:
 
 
 def bert_graph(ids: "keras.KerasTensor", size: BertSize) -> "keras.KerasTensor":
-    """Map token ids to one row of features for each text: the mean over its tokens.
+    """Map token ids to one row of features for each text, or pair: the mean over its tokens.
 
     Args:
-        ids: int32, shape `(batch, tokens)`; zero is no token.
+        ids: int32, shape `(batch, tokens)`; zero is no token. The last token of each parts two
+            texts of a pair, too, as BERT's `[SEP]` does.
         size: The member of the family.
 
     Returns:
@@ -77,7 +78,7 @@ def _embedded(ids: "keras.KerasTensor", size: BertSize) -> "keras.KerasTensor":
     from keras import layers, ops
 
     mask = layers.Identity(name=MASK)(ops.cast(ops.not_equal(ids, 0), "int32"))
-    segments = layers.Identity(name=SEGMENTS)(ops.zeros_like(ids))
+    segments = layers.Identity(name=SEGMENTS)(_segments(ids, mask))
     positions = ops.maximum(ops.cumsum(mask, axis=1) - 1, 0)
     parts = {
         "tokens": (ids, size.vocabulary),
@@ -93,6 +94,20 @@ def _embedded(ids: "keras.KerasTensor", size: BertSize) -> "keras.KerasTensor":
     x = layers.LayerNormalization(epsilon=NORM_EPSILON, name="embeddings_norm")(x)
     x = layers.Dropout(DROPOUT, name="embeddings_dropout")(x)
     return x * ops.expand_dims(ops.cast(mask, x.dtype), axis=-1)
+
+
+def _segments(ids: "keras.KerasTensor", mask: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Return 1 for each token of the second of two texts, else 0.
+
+    A text ends with the token that also stands between two, and that no text can hold.
+    """
+    from keras import ops
+
+    place = ops.cumsum(mask, axis=1)
+    is_last = ops.cast(ops.equal(place, ops.sum(mask, axis=1, keepdims=True)), "int32")
+    last = ops.max(ids * is_last, axis=1, keepdims=True)
+    ends = ops.cast(ops.equal(ids, last), "int32") * mask
+    return ops.minimum(ops.cumsum(ends, axis=1) - ends, 1) * mask
 
 
 def _real(x: "keras.KerasTensor") -> "keras.KerasTensor":

@@ -116,6 +116,14 @@ class Content:
             f"{hint} A table needs the columns path and label, and may have group, time and split."
         )
 
+    def cell(self, row: dict[str, object], column: str) -> object:
+        """Return what `read` is given of a row."""
+        return row.get(column)
+
+    def taken(self, column: str) -> set[str]:
+        """Return all columns that it reads, given the one that `column` found."""
+        return {column}
+
     def read(self, table: Path, number: int, cell: object) -> tuple[Path, str, bytes | None] | None:
         """Return the path, the name and perhaps the content of an example; `None` for no example.
 
@@ -166,9 +174,10 @@ def read_table(
     found = [name for name in spelled if name]
     column = content.column(table, found)
     _check_group(table, found, group_column)
-    others = {column, "group", "time", "split", "mask", group_column or ""}
+    taken = content.taken(column)
+    others = {*taken, "group", "time", "split", "mask", group_column or ""}
     answers = find_answers(table, rows, spelled, asked, others)
-    _check_meaning(table, found, {column, group_column, *answers.columns})
+    _check_meaning(table, found, {*taken, group_column, *answers.columns})
     problems: list[tuple[int, str]] = []
     candidates = []
     for number, row in rows:
@@ -218,7 +227,7 @@ def _held(
 ) -> _Held | None:
     if EXTRA in row:
         raise DataError(f"has {row[EXTRA]} (quote a {column} that has a comma in it)")
-    return content.read(table, number, row.get(column))
+    return content.read(table, number, content.cell(row, column))
 
 
 def _candidate(

@@ -19,10 +19,28 @@ if TYPE_CHECKING:
 
 # The signature that gives features; see `kerasrecipes.export.tflite.signatures`.
 _EMBED = "embed"
-# Inputs that follow from the first: which tokens are real, and that all are of one text.
+
+
+def _mask(tokens: np.ndarray) -> np.ndarray:
+    """Tell which tokens are real, shape `(1, tokens)`."""
+    return (tokens != 0).astype(tokens.dtype)
+
+
+def _segments(tokens: np.ndarray) -> np.ndarray:
+    """Tell which tokens are of the second text of a pair, shape `(1, tokens)`.
+
+    The token that ends a text parts two, too, and stands nowhere else.
+    """
+    real = _mask(tokens)
+    last = tokens[0, max(int(real.sum()) - 1, 0)]
+    ends = (tokens == last) * real
+    return (np.minimum(np.cumsum(ends, axis=1) - ends, 1) * real).astype(tokens.dtype)
+
+
+# Inputs that follow from the first.
 _DERIVED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "mask": lambda tokens: (tokens != 0).astype(tokens.dtype),
-    "segment_ids": np.zeros_like,
+    "mask": _mask,
+    "segment_ids": _segments,
 }
 # What the converter calls an answer without a name.
 _NAMELESS, _SCORES = "output_0", "scores"

@@ -23,7 +23,7 @@ def fine_tune_texts(
     to: str | Path,
     *,
     backbone: str = "minilm",
-    text: str | None = None,
+    text: str | Sequence[str] | None = None,
     label: str | None = None,
     labels: str | Sequence[str] | None = None,
     value: str | None = None,
@@ -51,7 +51,7 @@ def fine_tune_texts(
         texts: A table, or a folder with one folder per class; see `scan_texts`.
         to: The model's folder, e.g. `"saved_models/tickets"`.
         backbone: A name of `list_backbones("texts")`.
-        text: The table's column of texts; see `scan_texts`.
+        text: The table's column of texts, or two for pairs; see `scan_texts`.
         label: The table's column of one class each.
         labels: The table's column of several labels each, or one column per label.
         value: The table's column of a number each.

@@ -137,7 +137,9 @@ class TextClassifier(Recipe):
                 f"A TextClassifier learns from texts, and these are {examples.noun[1]}. Scan them "
                 "with scan_texts, or use an ImageClassifier for photos."
             )
-        tokens = Tokens(spec.tokenizer(), spec.tokens_of(self.max_tokens))
+        tokens = Tokens(spec.tokenizer(), spec.tokens_of(self.max_tokens), examples.pairs)
+        if tokens.pairs:
+            tokens.check_pairs()
         Augmenter(get_text_augmentation(self.augment), tokens)  # refuses what it cannot do
         found = replace(examples, tokens=tokens)
         for told in found.cautions():
