@@ -81,7 +81,6 @@ _PHOTOS_ONLY = {
     "devices": "batches of free length run on one device so far",
     "rematerialise": "it is not tried on attention yet",
     "stochastic_depth": "it is not tried on attention yet",
-    "adapter": "it is not tried on attention yet",
 }
 
 

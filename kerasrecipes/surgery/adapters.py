@@ -238,7 +238,7 @@ def _check_grown(model: "keras.Model", spec: "Backbone") -> None:
     fits = is_functional(model) and len(model.inputs) == 1
     if not fits or all(spec.block_of(layer.name) is None for layer in model.layers):
         raise ValueError(
-            f"`model` is not grown from {spec.name!r}: it must be a functional model of one photo "
+            f"`model` is not grown from {spec.name!r}: it must be a functional model of one input "
             "that contains the layers of that backbone. Pass the specification that built it."
         )
 
@@ -304,8 +304,14 @@ class _Detour:
         from keras import initializers, layers
 
         down, channels = initializers.HeUniform(self.seed), x.shape[-1]
-        options = {"name": f"{self.name}_down", "activation": "relu", "kernel_initializer": down}
-        back = {"name": f"{self.name}_up", "kernel_initializer": "zeros"}
+        options: dict[str, Any] = {
+            "name": f"{self.name}_down",
+            "activation": "relu",
+            "kernel_initializer": down,
+        }
+        back: dict[str, Any] = {"name": f"{self.name}_up", "kernel_initializer": "zeros"}
+        if len(x.shape) == 3:  # tokens of a text, zero behind the last one: it has to stay so
+            options["use_bias"] = back["use_bias"] = False
         if len(x.shape) == 4:
             detour = layers.Conv2D(self.units, 1, **options)(x)
             detour = layers.Conv2D(channels, 1, **back)(detour)

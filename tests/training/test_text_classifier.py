@@ -146,7 +146,6 @@ def test_evaluation_of_a_bundle_leaves_out_what_it_learned_from(text_bundle, tic
         ({"mix": "cutmix"}, "`mix='cutmix'` cannot be used for texts"),
         ({"batch_norm": "reestimate"}, "`batch_norm` cannot be used for texts"),
         ({"devices": 2}, "`devices` cannot be used for texts"),
-        ({"adapter": kr.LowRank()}, "`adapter` cannot be used for texts"),
         ({"rematerialise": True}, "`rematerialise` cannot be used for texts"),
         ({"stochastic_depth": 0.1}, "`stochastic_depth` cannot be used for texts"),
         ({"backbone": "efficientnet_lite0"}, "reads photos, and texts are to be read"),
