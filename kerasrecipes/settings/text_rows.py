@@ -48,6 +48,19 @@ TEXT_ROWS = (
     ),
     Setting("max_tokens", DATA, Number(optional=True, low=4, high=8192, whole=True)),
     *view_rows("text", _augmentation, _presets, _get_augmentation),
+    Setting(
+        "out_of_scope",
+        DATA,
+        Number(optional=True, low=0.001, high=0.5),
+        rules=(
+            not_with(
+                "Needs the head `'classification'`.",
+                lambda recipe: recipe.out_of_scope is not None and recipe.head != "classification",
+                "`out_of_scope` needs head='classification': only texts of one class each say how "
+                "unlike all classes a text is. Leave it out.",
+            ),
+        ),
+    ),
 )
 
 

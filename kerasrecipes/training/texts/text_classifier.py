@@ -2,15 +2,16 @@
 
 import math
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kerasrecipes.arguments import named
 from kerasrecipes.backbones.texts.text_backbone import TextBackbone
-from kerasrecipes.console import warn
-from kerasrecipes.data.examples import Examples
+from kerasrecipes.console import say, warn
+from kerasrecipes.data.examples import Examples, check_examples
 from kerasrecipes.data.modality import get_modality
 from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
 from kerasrecipes.errors import DataError, is_number
+from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.settings.judging import Judged, judge_recipe, with_rates_of
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.settings.text_rows import TEXT_CLASSIFIER
@@ -19,6 +20,7 @@ from kerasrecipes.texts.sheet import TextViews, views_of
 from kerasrecipes.texts.text_set import TextSet
 from kerasrecipes.texts.tokens import Tokens
 from kerasrecipes.training.recipe import Recipe
+from kerasrecipes.training.texts.scope import check_share, with_scope
 
 if TYPE_CHECKING:
     from kerasrecipes.backbones.spec import Backbone
@@ -45,6 +47,12 @@ class TextClassifier(Recipe):
             `TextAugmentation`. Only training texts are augmented.
         views: Views per text, of which each epoch shows one; the first is the text itself, the
             others are augmented. A frozen part of the model sees each view once.
+        out_of_scope: The share of texts to come that may be set aside as of no known class,
+            although they are of one; `None` for no such answer. With it the model also answers
+            with `"novelty"`, how far a text is from the nearest class (relative Mahalanobis
+            distance; Ren et al., 2021), and from a threshold on, chosen on `val`, a text is new.
+            The share holds on average over choices of validation texts, if those to come are like
+            them (split conformal; Vovk et al., 2005).
 
     Example:
         >>> TextClassifier("minilm", seed=7)
@@ -60,6 +68,7 @@ class TextClassifier(Recipe):
     max_tokens: int | None = None
     augment: str | TextAugmentation = "none"
     views: int = 4
+    out_of_scope: float | None = None
 
     @property
     def augmentation(self) -> str | TextAugmentation:
@@ -94,6 +103,17 @@ class TextClassifier(Recipe):
         stages = self.usual_schedule(min(max(epochs, EPOCHS), MOST_EPOCHS))
         stages = with_rates_of(self.optimizer, stages)
         return replace(judged, schedule=stages)
+
+    def _fit(self, judged: Judged, train: Examples, val: Examples, **how: Any) -> RunReport:
+        if self.out_of_scope is not None:
+            check_examples(train=train, val=val)
+            check_share(self.out_of_scope, val)
+        super()._fit(judged, train, val, **how)
+        if self.out_of_scope is not None:
+            self.fitted_, told = with_scope(self.fitted_, self.out_of_scope, self.seed)
+            say(told)
+            self.report_.choices.append(told)
+        return self.report_
 
     @named
     def show_views(self, texts: TextSet, *, views: int = 3, count: int = 6) -> TextViews:
