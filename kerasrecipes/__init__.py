@@ -118,6 +118,7 @@ if TYPE_CHECKING:
         DecodePolicy as DecodePolicy,
         Photo as Photo,
         PhotoSet as PhotoSet,
+        SyntheticDefects as SyntheticDefects,
         check_photos as check_photos,
         photos_from_arrays as photos_from_arrays,
         photos_from_dataset as photos_from_dataset,
@@ -280,8 +281,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "optimization": "OptimizationResult OptimizedBundle QuantizationReport "
         "QuantizedModel cluster distil measure_sensitivity optimize "
         "optimize_bundle prune quantize",
-        "photos": "Augmentation CheckReport DecodePolicy Photo PhotoSet check_photos "
-        "photos_from_arrays photos_from_dataset "
+        "photos": "Augmentation CheckReport DecodePolicy Photo PhotoSet SyntheticDefects "
+        "check_photos photos_from_arrays photos_from_dataset "
         "register_augmentation scan_photos",
         "promotion": "Gates ModelCheck ModelHistory Promotion PromotionRefused VersionDifference "
         "check_bundle diff_versions model_history promote_version roll_back",

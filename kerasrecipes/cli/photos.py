@@ -33,6 +33,15 @@ from kerasrecipes.cli.options import (
 )
 from kerasrecipes.errors import printable
 
+Synthetic = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ARGUMENT=VALUE",
+        help="Also show defects that training draws into good photos, by the arguments of "
+        'SyntheticDefects, as often as you like: good=free, classes={crack="scratch"}.',
+    ),
+]
+
 
 @with_options({name: (kind, None) for name, kind in SIGNALS.items()})
 def doctor(
@@ -129,6 +138,7 @@ def show_augmentation(
     image_size: Annotated[
         int, typer.Option(min=16, max=2048, help="Side of the square that the model will see.")
     ] = 224,
+    synthetic: Synthetic = None,
     backbone: Annotated[str, typer.Option(help="Whose tokenizer splits texts.")] = "minilm",
     seed: Seed = 0,
     to: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("contact.png"),
@@ -147,7 +157,22 @@ def show_augmentation(
     else:
         _check_picture(photos, to, overwrite)
         how = {"views": views, "count": count, "image_size": (image_size, image_size)}
+        how["synthetic"] = synthetic and _synthetic_of(synthetic)
         _draw_sheet(photos, to, columns, augment.value, seed=seed, **how)
+
+
+def _synthetic_of(said: list[str]) -> Any:
+    """Read what defects are to be drawn, as `--set` reads it."""
+    from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
+    from kerasrecipes.settings.written.recipe_file import RecipeFile
+
+    found = RecipeFile(IMAGE_CLASSIFIER)
+    try:
+        for text in said:
+            found.assign(f"synthetic_defects.{text}")
+        return found.settings()["synthetic_defects"]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--synthetic'") from error
 
 
 def _draw_sheet(photos: Path, to: Path, columns: dict[str, Any], augment: str, **how: Any) -> None:
@@ -169,7 +194,7 @@ def _refuse_idle(context: typer.Context, recipe: RecipeKind) -> None:
         told = "signals are not augmented yet, so there is nothing to show."
         raise typer.BadParameter(told, param_hint="'--recipe'")
     texts = recipe is RecipeKind.TEXTS
-    idle = ("image_size", "to", "overwrite") if texts else ("text", "backbone")
+    idle = ("image_size", "to", "overwrite", "synthetic") if texts else ("text", "backbone")
     for name in idle:
         source = context.get_parameter_source(name)
         if source is not None and source.name != "DEFAULT":

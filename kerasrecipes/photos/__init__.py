@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kerasrecipes.photos.scan import scan_photos as scan_photos
     from kerasrecipes.photos.sources.arrays import photos_from_arrays as photos_from_arrays
     from kerasrecipes.photos.sources.dataset import photos_from_dataset as photos_from_dataset
+    from kerasrecipes.photos.synthetic.defects import SyntheticDefects as SyntheticDefects
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -37,5 +38,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "scan": "scan_photos",
         "sources.arrays": "photos_from_arrays",
         "sources.dataset": "photos_from_dataset",
+        "synthetic.defects": "SyntheticDefects",
     },
 )

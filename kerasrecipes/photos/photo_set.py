@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, cast
 
 import numpy as np
 
@@ -54,6 +54,17 @@ class PhotoFacts:
     max_value: int | None = None
 
 
+class Synthetic(Protocol):
+    """Something that draws into one photo, another thing in each view."""
+
+    @property
+    def identity(self) -> tuple:
+        """What the pixels of a view depend on, besides its number and the photo."""
+
+    def on(self, pixels: np.ndarray, view: int, policy: DecodePolicy) -> np.ndarray:
+        """Return a view of uint8 pixels `(height, width, 3)`, as such."""
+
+
 @dataclass(frozen=True, slots=True)
 class Photo:
     """One labelled photo.
@@ -68,6 +79,7 @@ class Photo:
         content: The bytes of its file, if it lies in memory.
         row: Its row in the table, if there is one.
         mask: A picture of its size, white where its defect is, if the table names one.
+        synthetic: What draws a defect into it, in training; see `SyntheticDefects`.
     """
 
     path: Path
@@ -79,6 +91,7 @@ class Photo:
     content: bytes | None = field(default=None, repr=False)
     row: int | None = None
     mask: Path | None = None
+    synthetic: "Synthetic | None" = field(default=None, repr=False)
 
     @property
     def key(self) -> str:
@@ -151,10 +164,16 @@ class PhotoSet(Examples):
         """Find photos that look the same; see `kerasrecipes.photos.similar`."""
         return near_duplicates(self.photos, likenesses=self._likenesses)
 
+    def pixels(self, index: int, size: tuple[int, int], view: int = 0) -> np.ndarray:
+        """Return a photo at one size, uint8, with what is drawn into it, if anything is."""
+        photo = self.photos[index]
+        found = read_photo(photo, size, self.policy)
+        return found if photo.synthetic is None else photo.synthetic.on(found, view, self.policy)
+
     def each(self, shape: tuple[int | None, ...]) -> Iterator[np.ndarray]:
         """Yield the photos at one size, uint8, of this shape, which has no free axis."""
         size = cast("tuple[int, int]", shape[:2])
-        return (read_photo(photo, size, self.policy) for photo in self.photos)
+        return (self.pixels(index, size) for index in range(len(self)))
 
     def file_of(self, index: int) -> tuple[str, bytes]:
         """Return the ending and the bytes of a photo's file."""

@@ -11,7 +11,6 @@ from kerasrecipes.data.batches import index_batches, one_hot
 from kerasrecipes.data.examples import Reader
 from kerasrecipes.errors import is_number
 from kerasrecipes.photos.augment import Augment, Augmentation, augment_photo, tried_augmentation
-from kerasrecipes.photos.decoding.decode import read_photo
 from kerasrecipes.photos.own_views import OwnViews
 
 if TYPE_CHECKING:
@@ -62,7 +61,10 @@ class PhotoReader(Reader):
     def identity(self) -> tuple:
         """Return what the pixels of a view depend on besides its number; two readers that
         agree in it read the same."""
-        files = tuple(photo.facts.sha256 for photo in self.examples.photos)
+        files = tuple(
+            (photo.facts.sha256, photo.synthetic and photo.synthetic.identity)
+            for photo in self.examples.photos
+        )
         seed = None if self._augmentation == Augmentation() else self._seed
         return files, self.examples.policy, self._image_size, self._augmentation, seed
 
@@ -103,10 +105,11 @@ class PhotoReader(Reader):
         Raises:
             DataError: If the photo cannot be read, or changed since it was scanned.
         """
-        pixels = read_photo(self.examples.photos[index], self._image_size, self.examples.policy)
+        changes = view != 0 and self._augmentation != Augmentation()
+        pixels = self.examples.pixels(index, self._image_size, view if changes else 0)
         # The first view is the photo as it is: training on changed photos alone would leave
         # the model, whose BatchNorm statistics are frozen, a little off on real ones.
-        if view == 0 or self._augmentation == Augmentation():
+        if not changes:
             return pixels.astype(np.float32)
         # One generator per photo and view, whatever batch they meet in.
         drawn = [self._seed, index, view]

@@ -190,8 +190,8 @@ _IN_STAGES = (
                 "`start='probe'` needs head='classification' with its own loss or "
                 "'balanced_softmax', and goes with none of `head_norm`, `hidden`, `cosine`, a "
                 "`pooling` that learns ('gem', 'attention'), `adapter`, `devices`, `sampling`, "
-                "`curve`, another `optimizer` than 'adamw', `weights=None` and another "
-                "`batch_norm` than 'frozen'. Leave these out, or pass start='head'.",
+                "`curve`, `synthetic_defects`, another `optimizer` than 'adamw', `weights=None` "
+                "and another `batch_norm` than 'frozen'. Leave these out, or pass start='head'.",
             ),
         ),
     ),

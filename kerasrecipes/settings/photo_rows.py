@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
+from kerasrecipes.errors import printable
 from kerasrecipes.settings.engine_rows import ENGINE_ROWS
 from kerasrecipes.settings.kinds import Number, Text, own_name
-from kerasrecipes.settings.setting import DATA, MODEL, Setting
-from kerasrecipes.settings.structures import ImageSize
+from kerasrecipes.settings.setting import DATA, MODEL, Idle, Setting, Situation, not_with
+from kerasrecipes.settings.structures import ImageSize, Made
 from kerasrecipes.settings.view_rows import view_rows
 
 
@@ -44,6 +45,42 @@ def _own_views(value: Any) -> Any:
     return written_layers(made_by) if isinstance(made_by, tuple) else own_name(made_by)
 
 
+def _synthetic() -> type:
+    from kerasrecipes.photos.synthetic.defects import SyntheticDefects
+
+    return SyntheticDefects
+
+
+def _check_synthetic(value: Any) -> None:
+    if not isinstance(value, _synthetic()):
+        raise ValueError(
+            "`synthetic_defects` must be a SyntheticDefects or None, not "
+            f"{printable(repr(value))}. Pass e.g. "
+            "SyntheticDefects({'crack': 'scratch'}, good='good')."
+        )
+
+
+SYNTHETIC = Setting(
+    "synthetic_defects",
+    DATA,
+    Made(
+        optional=True,
+        called="synthetic_defects",
+        types=lambda: (_synthetic(),),
+        makers=lambda: {"synthetic_defects": _synthetic()},
+        plain=lambda made: made.to_dict(),
+        judge=_check_synthetic,
+    ),
+    idle={Situation.ON: Idle("a finished model is trained on photos as they are")},
+    rules=(
+        not_with(
+            "Does not go with `sampling`, which would change the share.",
+            lambda recipe: recipe.synthetic_defects is not None and recipe.sampling is not None,
+            "`synthetic_defects` does not go with `sampling`, which draws photos by class or "
+            "group, and so would not keep the share. Leave one of the two out.",
+        ),
+    ),
+)
 PHOTO_ROWS = (
     Setting(
         "backbone",
@@ -64,6 +101,7 @@ PHOTO_ROWS = (
         own=_own_views,
         own_words="in Python a function of (photo, seed) or layers of keras.layers",
     ),
+    SYNTHETIC,
 )
 IMAGE_CLASSIFIER = (*PHOTO_ROWS, *ENGINE_ROWS)
 NOVELTY_ROWS = (

@@ -234,6 +234,8 @@ def unlike_probe(recipe: Any) -> list[str]:
             name: getattr(recipe, name) is None
             for name in ("head_norm", "adapter", "devices", "sampling", "curve")
         },
+        # Of photos alone. Copies of a photo on both sides of a fold would flatter the probe.
+        "synthetic_defects": getattr(recipe, "synthetic_defects", None) is None,
     }
     return [name for name, fits in suits.items() if not fits]
 

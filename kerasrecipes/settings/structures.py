@@ -59,10 +59,10 @@ class Made(Kind):
 
     def from_plain(self, value: Any) -> Any:
         makers = self.makers()
-        if isinstance(value, str) and value not in set(self.names()) and len(makers) > 1:
+        if isinstance(value, str) and value not in set(self.names()):
             if value == NONE and self.optional:
                 return None
-            value = {KIND: value}
+            value = {KIND: value} if len(makers) > 1 else value
         if isinstance(value, list) and self.from_list is not None:
             return self.from_list(value)
         if not isinstance(value, Mapping):

@@ -40,6 +40,7 @@ _MOST_PHOTOS = 1000
 _MOST_BYTES = 2 << 30
 # How fast a score goes from good to new around the threshold.
 _STEEPNESS = 4.0
+_IDLE = ("callbacks", "synthetic_defects")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ class DefectDetector(ImageClassifier):
     good: str = "good"
     false_alarms: float = 0.05
 
+    @property
+    def _good_class(self) -> str:
+        """The class of the good photos."""
+        return self.good
+
     def _fit(
         self,
         judged: Judged,
@@ -102,7 +108,7 @@ class DefectDetector(ImageClassifier):
         good, held_out = self._good_ones(train), self._good_ones(val)
         self._check_enough(held_out)
         if train.class_names == (self.good,):
-            _refuse_idle(how)
+            _refuse_idle({**how, "synthetic_defects": self.synthetic_defects})
             return self._fit_on_good_alone(judged, good, held_out, leaks)
         super()._fit(judged, train, val, leaks=leaks, **how)
         model = self.model_
@@ -236,7 +242,7 @@ def scan_defects(source: str | Path, *, drop_small_classes: bool = False, **how:
 
 def _refuse_idle(how: Mapping[str, Any]) -> None:
     """Refuse what is about a training, where there is none."""
-    for name, told in (("callbacks", "callbacks"), ("run", "run_folder")):
+    for name, told in (*zip(_IDLE, _IDLE, strict=True), ("run", "run_folder")):
         if how.get(name):
             raise ValueError(
                 f"`{told}` would have no effect: of good photos alone nothing is trained. Leave it "

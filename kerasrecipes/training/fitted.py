@@ -235,6 +235,17 @@ class ForItsData:
         """How many views of each training example there are."""
         return 1
 
+    def practised(self, train: Examples) -> Examples:
+        """Return what stages learn from: the training examples, and what is made of them.
+
+        Args:
+            train: Training examples.
+
+        Raises:
+            DataError: If nothing can be made of them that was asked for.
+        """
+        return train
+
     @classmethod
     def usual_schedule(cls, epochs: int | None = None) -> UnfreezeSchedule:
         """Return the stages where nobody names any.

@@ -73,7 +73,7 @@ def fit_classifier(
         What was fitted; its report is still without evaluations.
     """
     recipe, schedule = judged.recipe, judged.schedule
-    data = told_data(judged, train, val, leaks)
+    data, practised = told_data(judged, train, val, leaks), recipe.practised(train)
     seen = seen_through(recipe.weights, judged.spec)
     spec, head = judged.spec.suited(train), judged.head.suited(train)
     devices = Devices.find(recipe.devices)
@@ -86,7 +86,7 @@ def fit_classifier(
         model, spec = adapted.model, adapted.spec
     if recipe.rematerialise:
         check_blocks(model, spec, schedule, recipe.batch_norm == "train")
-    sides = sides_of(recipe, train, val, model)
+    sides = sides_of(recipe, practised, val, model)
     lesson = lesson_of(head, recipe, sides)
     runner = StageRunner.of(recipe, model, spec, lesson, sides, callbacks, memory)
     runner.devices = devices

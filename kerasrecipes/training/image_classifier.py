@@ -1,7 +1,7 @@
 """The recipe for photos with one label each."""
 
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from kerasrecipes.arguments import named
 from kerasrecipes.backbones.spec import BackboneSpec
@@ -10,6 +10,7 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.photos.augment import Augment
 from kerasrecipes.photos.modality import policy_of
 from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.photos.synthetic.defects import SyntheticDefects
 from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.training.recipe import Recipe
@@ -37,6 +38,9 @@ class ImageClassifier(Recipe):
             they answer is clipped. Only training photos are augmented.
         views: Views per photo, of which each epoch shows one; the first is the photo itself,
             the others are augmented. A frozen part of the model sees each view once.
+        synthetic_defects: A `SyntheticDefects` to learn also from good photos that defects of rare
+            classes are drawn into, another one in each view; `None` for real photos alone. Class
+            weights count what is drawn.
 
     Example:
         >>> ImageClassifier("efficientnet_lite0", seed=7)
@@ -51,6 +55,7 @@ class ImageClassifier(Recipe):
     image_size: tuple[int, int] | None = None
     augment: Augment = "light"
     views: int = 4
+    synthetic_defects: SyntheticDefects | None = None
 
     @property
     def input_size(self) -> tuple[int, int] | None:
@@ -66,6 +71,17 @@ class ImageClassifier(Recipe):
     def view_count(self) -> int:
         """How many views of each training photo there are."""
         return self.views
+
+    def practised(self, train: Examples) -> Examples:
+        """Return the photos, and good ones with defects drawn into them where that is asked for."""
+        if self.synthetic_defects is None:
+            return train
+        return self.synthetic_defects.added_to(cast("PhotoSet", train), self.seed, self._good_class)
+
+    @property
+    def _good_class(self) -> str | None:
+        """The class of the good photos, if the recipe knows it."""
+        return None
 
     def prepared(self, examples: Examples, spec: "Backbone") -> PhotoSet:
         """Return the photos as they are, after making sure that they are photos."""

@@ -37,6 +37,13 @@ def test_the_seed_makes_the_file_and_the_default_name_is_here(kr, photos, tmp_pa
     assert contents[0] == contents[1] != contents[2]
 
 
+def test_drawn_defects_are_beside_real_ones(kr, photos, tmp_path):
+    to = tmp_path / "sheet.png"
+    said = ("--synthetic", "good=plain", "--synthetic", 'classes={dot="blob"}', "--augment", "none")
+    code, _, err = kr("show-augmentation", photos, "--to", to, *SMALL, *said)
+    assert (code, err) == (0, "") and to.exists()
+
+
 @pytest.mark.parametrize(
     ("to", "message"),
     [
@@ -78,6 +85,9 @@ def test_a_full_disk_leaves_the_old_picture(kr, photos, tmp_path, monkeypatch):
         (["{photos}", "--augment", "none"], 1, "`augment` changes nothing"),
         (["{photos}", "--augment", "strong"], 2, "'randaugment', 'augmix'"),
         (["{photos}", "--views", "0"], 2, "'--views'"),
+        (["{photos}", "--synthetic", "goood=plain"], 2, "Did you mean 'good'"),
+        (["{photos}", "--synthetic", "share=0"], 2, "`share` must be above 0"),
+        (["{photos}", "--synthetic", "good=plain"], 1, "no training photo of a defect has a mask"),
         (["{photos}x"], 1, "no folder or table"),
     ],
 )

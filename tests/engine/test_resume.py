@@ -18,6 +18,7 @@ from kerasrecipes import (
     DataError,
     ImageClassifier,
     IntegrityError,
+    SyntheticDefects,
     UnfreezeSchedule,
     backbones,
     fine_tune_images,
@@ -140,8 +141,15 @@ def test_cut_off_anywhere_it_ends_alike(part_sets, make, tmp_path, often):
     [
         {"optimizer": "schedule_free_adamw"},
         {"optimizer": "sgd", "curve": "plateau", "curve_options": {"patience": 1}},
+        pytest.param(
+            {
+                "augment": "light",
+                "synthetic_defects": SyntheticDefects({"dot": "blob"}, 0.2, "plain"),
+            },
+            marks=pytest.mark.proof,
+        ),
     ],
-    ids=["schedule_free", "plateau"],
+    ids=["schedule_free", "plateau", "synthetic"],
 )
 def test_other_steps_end_alike_too(part_sets, small, tmp_path, often, changes):
     train, val, _ = part_sets

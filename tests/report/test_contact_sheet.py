@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasrecipes import Augmentation, scan_photos, to_dataset
+from kerasrecipes import Augmentation, SyntheticDefects, scan_photos, to_dataset
 from kerasrecipes.errors import DataError
 from kerasrecipes.report.plots.contact_sheet import draw_augmentation
 from kerasrecipes.report.plots.style import png
@@ -44,6 +44,14 @@ def test_rows_are_the_photo_and_the_views_that_training_draws(photos):
     epochs = to_dataset(photos, SIZE, augment="factory", epochs=range(3), batch_size=9)
     for view, (trained, _) in enumerate(epochs):
         np.testing.assert_array_equal(shown[:, view], np.rint(trained).astype(np.uint8))
+
+
+def test_defects_that_training_draws_have_rows_of_their_own(photos):
+    synthetic = SyntheticDefects({"dot": "blob"}, share=0.3, good="plain")
+    figure = draw_augmentation(
+        photos, "none", synthetic=synthetic, views=1, count=4, image_size=SIZE
+    )
+    assert {"dot", "dot (drawn)", "plain", "stripe"} <= set(texts(figure))
 
 
 def test_the_seed_chooses_photos_and_views(photos):

@@ -15,6 +15,7 @@ from kerasrecipes import (
     ImageClassifier,
     LowRank,
     Stage,
+    SyntheticDefects,
     UnfreezeSchedule,
     fine_tune_images,
 )
@@ -56,6 +57,7 @@ def recipe_of(found: RecipeFile) -> ImageClassifier:
         {"schedule": UnfreezeSchedule.gradual(patience=3), "adapter": LowRank(alpha=0.5)},
         {"schedule": UnfreezeSchedule((Stage('a "b"\n]', 1, "auto"),)), "adapter": BitFit()},
         {"adapter": Bottleneck(3, (1, 2)), "augment": Augmentation(flip_vertical=True)},
+        {"synthetic_defects": SyntheticDefects({"a crack": "scratch", "é": "paste"}, 0.3)},
         {"weights": "a\\b \x7f'\"\u2028é.npz", "image_size": (48, 64), "class_weights": None},
         {"loss": "expected_cost", "loss_options": {"costs": [[0, 1], [5.5, 0]], "ä b": {"x": []}}},
         {"cache_gb": float("inf"), "weight_decay": 1e-5, "clip_norm": 1e30, "ema": False},
@@ -96,7 +98,7 @@ def test_each_line_of_a_new_file_says_what_is_so_without_it(tmp_path):
         if names[-1] == "photos":
             splits = inspect.signature(fine_tune_images).parameters
             assert said.split() == {row.name: splits[row.name].default for row in SPLIT_ROWS}
-    assert names == ["photos", "augment", *["schedule"] * 4, *["adapter"] * 3]
+    assert names == ["photos", "augment", "synthetic_defects", *["schedule"] * 4, *["adapter"] * 3]
 
 
 def rows_in_groups():
@@ -133,6 +135,8 @@ TYPED = {
     "augment=flips": "flips",
     "augment.flip_vertical=true": Augmentation(flip_vertical=True),
     "views=2": 2,
+    'synthetic_defects.classes={crack="blob"}': SyntheticDefects({"crack": "blob"}),
+    "synthetic_defects=none": None,
     "weights=none": None,
     "weights=1.5": "1.5",
     "head=margin": "margin",

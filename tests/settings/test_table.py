@@ -43,6 +43,7 @@ USABLE = {
     "cache_gb": (10**30,),
     "rematerialise": (True,),
     "devices": (None, 10**30),
+    "synthetic_defects": (None,),
     "deterministic": (True,),
 }
 
@@ -54,7 +55,7 @@ def is_one_of(value: object, some: tuple) -> bool:
 def test_every_field_has_a_row_and_every_row_a_field():
     rows = [row.name for row in IMAGE_CLASSIFIER]
     assert sorted(rows) == sorted(one.name for one in fields(ImageClassifier))
-    assert len(rows) == len(set(rows)) == 46
+    assert len(rows) == len(set(rows)) == 47
     assert ImageClassifier.table is IMAGE_CLASSIFIER
     assert {row.group for row in IMAGE_CLASSIFIER} == set(GROUPS)
     assert not {"image_size", "augment", "views"} & {row.name for row in ENGINE_ROWS}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from kerasrecipes.photos.augment import Augment
     from kerasrecipes.photos.photo_set import Photo, PhotoSet
+    from kerasrecipes.photos.synthetic.defects import SyntheticDefects
 
 CELL = 1.3
 MOST_CELLS = 1000
@@ -25,6 +26,7 @@ def draw_augmentation(
     photos: "PhotoSet",
     augment: "Augment" = "light",
     *,
+    synthetic: "SyntheticDefects | None" = None,
     views: int = 8,
     count: int = 6,
     image_size: tuple[int, int] = (224, 224),
@@ -39,6 +41,7 @@ def draw_augmentation(
         photos: Where to take the photos from, as evenly from the classes as they come.
         augment: A preset of `AUGMENTATIONS`, an `Augmentation`, a function of `(photo, seed)`, or
             layers of Keras; see `ImageClassifier`.
+        synthetic: What defects training draws into good photos: these are shown beside real ones.
         views: Views beside each photo.
         count: Number of photos; fewer are shown if there are no more.
         image_size: `(height, width)` in pixels at which the model will see them.
@@ -48,8 +51,9 @@ def draw_augmentation(
         The figure; `figure.savefig("contact.png")` writes it.
 
     Raises:
-        ValueError: If `augment` is unknown or changes nothing, or a number is out of range.
-        DataError: If there are no photos, or one has changed since it was scanned.
+        ValueError: If `augment` is unknown, nothing is changed, or a number is out of range.
+        DataError: If there are no photos, one has changed since it was scanned, or nothing can be
+            drawn into them.
 
     Example:
         >>> figure = draw_augmentation(photos, "factory", views=3, count=2, image_size=(48, 48))
@@ -60,7 +64,7 @@ def draw_augmentation(
     from kerasrecipes.photos.reader import PhotoReader
 
     augmentation = tried_augmentation(augment, image_size)
-    if augmentation == Augmentation():
+    if augmentation == Augmentation() and synthetic is None:
         raise ValueError("`augment` changes nothing, so there is nothing to show. Try 'light'.")
     for name, number in (("views", views), ("count", count)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
@@ -71,6 +75,7 @@ def draw_augmentation(
         )
     if not len(photos):
         raise DataError("There are no photos to show.")
+    photos = photos if synthetic is None else synthetic.added_to(photos, seed)
     reader = PhotoReader(photos, image_size, augmentation, seed)
     chosen = _spread_over_classes(photos, count, seed)
     rows = [[reader.read(index, view) for view in range(views + 1)] for index in chosen]
@@ -81,20 +86,24 @@ def draw_augmentation(
 
 def _said(photo: "Photo") -> str:
     """Write down what a photo is answered with."""
-    label = photo.label
+    label = photo.label if photo.synthetic is None else f"{photo.label} (drawn)"
     if isinstance(label, str):
         return label
     return (", ".join(label) or "no label") if isinstance(label, tuple) else f"{label:g}"
 
 
 def _spread_over_classes(photos: "PhotoSet", count: int, seed: int) -> list[int]:
-    """Choose photos at random: one of each class, then a second one of each, and so on."""
+    """Choose photos at random: one of each class, then a second one of each, and so on.
+
+    Those that a defect is drawn into count as a class of their own.
+    """
     seen: Counter[Any] = Counter()
     turns: list[tuple[int, int]] = []
     for index in np.random.default_rng(seed).permutation(len(photos)):
-        label = photos.photos[index].label
-        turns.append((seen[label], int(index)))
-        seen[label] += 1
+        photo = photos.photos[index]
+        kind = (photo.label, photo.synthetic is not None)
+        turns.append((seen[kind], int(index)))
+        seen[kind] += 1
     turns.sort(key=lambda turn: turn[0])
     chosen = [index for _, index in turns[:count]]
     return sorted(chosen, key=lambda index: (photos.photos[index].label, index))
