@@ -9,6 +9,7 @@ import numpy as np
 from kerasrecipes.backbones.scaling import SCALINGS, check_scaled_once
 from kerasrecipes.backbones.weights_files import reason_of
 from kerasrecipes.data.seen import seen_by
+from kerasrecipes.data.shapes import GREY, RGB
 from kerasrecipes.errors import listed, printable, unknown_name
 from kerasrecipes.keras_private import nodes_in_order, parts_of
 from kerasrecipes.surgery.converting.rehearsal import rehearse
@@ -58,6 +59,8 @@ def facts_of_model(
         build_graph=graph,
         blocks=blocks_from_graph(template),
         image_size=tuple(template.inputs[0].shape[1:3]),
+        channels=template.inputs[0].shape[-1],
+        reads=template.inputs[0].shape[-1],
         min_image_size=smallest,
         feature_size=template.output_shape[-1],
         parameter_count=template.count_params(),
@@ -88,10 +91,15 @@ def _check_arguments(model: "keras.Model", scaling: str) -> None:
             "the model that it was before `quantize`."
         )
     shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][-1] != 3:
+    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][-1] not in {GREY, RGB}:
         raise ValueError(
-            f"`model` must take one RGB photo (height, width, 3); {model.name!r} takes "
-            f"{len(shapes)} input(s) of shape {shapes}."
+            f"`model` must take one photo, RGB (height, width, 3) or grey (height, width, 1); "
+            f"{model.name!r} takes {len(shapes)} input(s) of shape {shapes}."
+        )
+    if shapes[0][-1] == GREY and scaling == "imagenet":
+        raise ValueError(
+            f"scaling='imagenet' has a mean for each of three colours, and {model.name!r} takes "
+            "grey photos. Put what it wants to see into the model, and pass scaling='none'."
         )
     takes = model.inputs[0].dtype
     if "int" in takes and scaling != "none":
@@ -143,7 +151,7 @@ def _copied(
     graph = as_functional(model)
     check_calls(graph, model.name)
     sides = zip(model.inputs[0].shape[1:3], FREE_SIZE, strict=True)
-    shape = (*(own or free for own, free in sides), 3)
+    shape = (*(own or free for own, free in sides), model.inputs[0].shape[-1])
     values = SCALINGS[scaling]
     made: list[int] = []
     # What is cut off with the head need not be made anew, so nothing is judged before.
@@ -294,11 +302,11 @@ def _smallest_size(template: "keras.Model") -> tuple[int, bool]:
     """Find a small image size that leaves a feature map, and whether sizes can differ at all."""
     import keras
 
-    own: tuple[int, int] = template.inputs[0].shape[1:3]
+    own: tuple[int, int, int] = template.inputs[0].shape[1:]
     shapes = [tuple(weight.shape) for weight in template.weights]
-    side = max(math.ceil(a / b) for a, b in zip(own, template.output_shape[1:3], strict=True))
-    while side < min(own):
-        photo = keras.Input((side, side, 3), name="photo", dtype="float32")
+    side = max(math.ceil(a / b) for a, b in zip(own[:2], template.output_shape[1:3], strict=True))
+    while side < min(own[:2]):
+        photo = keras.Input((side, side, own[2]), name="photo", dtype="float32")
         try:
             small = keras.Model(photo, rebuild(template, photo, weights=False))
         except ValueError:  # a layer has nothing left, or was made for one size
@@ -307,7 +315,7 @@ def _smallest_size(template: "keras.Model") -> tuple[int, bool]:
         if min(small.output_shape[1:3]) < 1:
             side *= 2
         elif [tuple(weight.shape) for weight in small.weights] != shapes:
-            return min(own), False
+            return min(own[:2]), False
         else:
             return side, True
-    return min(own), False
+    return min(own[:2]), False

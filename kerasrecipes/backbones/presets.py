@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kerasrecipes.backbones.spec import BackboneSpec, ImageSize
 from kerasrecipes.backbones.weights_files import reason_of
+from kerasrecipes.data.shapes import RGB
 from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import DataError, DownloadError, require, unknown_name
 from kerasrecipes.file_budget import SMALL, allowed_bytes, check_hdf5, limited_weights
@@ -60,7 +61,7 @@ def spec_of(preset: Preset) -> BackboneSpec:
     def graph(photo: "keras.KerasTensor", weights: bool = False) -> "keras.KerasTensor":
         return _graph(photo, preset, scaling, weights)
 
-    photo = keras.Input((*size, 3), name="photo", dtype="float32")
+    photo = keras.Input((*size, RGB), name="photo", dtype="float32")
     model = keras.Model(photo, graph(photo), name=model_name(preset.name))
     return BackboneSpec(
         name=preset.name,
@@ -83,7 +84,7 @@ def spec_of(preset: Preset) -> BackboneSpec:
 def _load_weights(model: "keras.Model", graph: Callable) -> None:
     import keras
 
-    photo = keras.Input(model.input_shape[1:], name="photo", dtype="float32")
+    photo = keras.Input((*model.input_shape[1:3], RGB), name="photo", dtype="float32")
     model.set_weights(keras.Model(photo, graph(photo, weights=True)).get_weights())
 
 

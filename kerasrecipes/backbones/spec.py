@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kerasrecipes.arguments import named
 from kerasrecipes.backbones.weights_files import loader_of
+from kerasrecipes.data.shapes import GREY, RGB
+from kerasrecipes.errors import DataError
 from kerasrecipes.keras_private import spare_names
 from kerasrecipes.surgery.graph import find_boundary, model_name
 from kerasrecipes.surgery.rebuilding import single_precision
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from kerasrecipes.data.examples import Examples
 
 ImageSize = tuple[int, int]
+_AS_RGB = "grey_as_rgb"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,11 @@ class Backbone:
             examples: What is trained on.
         """
         return self
+
+    @property
+    def reads_otherwise(self) -> str:
+        """How it reads its examples, where that is not usual, in a sentence; else empty."""
+        return ""
 
     def block_of(self, layer_name: str) -> int | None:
         """Say which block a layer belongs to.
@@ -160,23 +168,58 @@ class Backbone:
 class BackboneSpec(Backbone):
     """One entry of the catalogue of backbones for photos: data, and how to build the model.
 
-    Every backbone takes RGB values 0 to 255 as float32 and scales them inside its
-    graph, so no caller needs to know about -1 to 1 or ImageNet's means.
+    Every backbone takes values 0 to 255 as float32 and scales them inside its graph, so no caller
+    needs to know about -1 to 1 or ImageNet's means. One whose kernels read RGB is built for grey
+    photos, too: these stand for red, green and blue inside its graph, which is what kernels that
+    are summed over the colours compute, to the last bit, whatever the scaling.
 
     What all backbones have, its name, its blocks and its weights, is told in `Backbone`.
 
     Args:
         image_size: Default `(height, width)`.
         min_image_size: Smallest height or width that leaves a feature map.
+        channels: Of the photos that it is built for: 3, or 1 for grey ones; see `suited`.
+        reads: How many its own graph reads.
     """
 
     image_size: ImageSize
     min_image_size: int
+    channels: int = RGB
+    reads: int = RGB
 
     @property
     def modality(self) -> str:
         """The kind of data that it reads."""
         return "photos"
+
+    @property
+    def reads_otherwise(self) -> str:
+        """How it reads photos of other channels than its weights were trained on; else empty."""
+        if self.channels == self.reads:
+            return ""
+        return (
+            "The model takes grey photos, of one channel. They stand for red, green and blue in "
+            f"{self.name!r}, as if its first kernels were summed over the colours."
+        )
+
+    def suited(self, examples: "Examples") -> "BackboneSpec":
+        """Return the backbone as it reads photos of so many channels.
+
+        Args:
+            examples: What is trained on.
+
+        Raises:
+            DataError: If they are no photos, or its kernels cannot read their channels.
+        """
+        channels = getattr(examples, "channels", None)
+        if not isinstance(channels, int):
+            raise DataError(f"{self.name!r} reads photos, and these are {examples.noun[1]}.")
+        if channels not in {self.reads, GREY}:
+            raise DataError(
+                f"{self.name!r} reads photos of {self.reads} channel{'s' * (self.reads > 1)}, and "
+                f"these have {channels}. Scan them with channels={self.reads}."
+            )
+        return self if channels == self.channels else replace(self, channels=channels)
 
     @classmethod
     @named
@@ -199,7 +242,7 @@ class BackboneSpec(Backbone):
         `.tflite` file can have is named in a warning.
 
         Args:
-            model: A functional or built Sequential model of one RGB photo, with a
+            model: A functional or built Sequential model of one photo, RGB or grey, with a
                 classification head or without, in any precision. If its size is free,
                 224x224 is the default. One of whole numbers scales photos itself.
             scaling: The values that the model wants to see: `"none"` for 0 to 255 as they
@@ -215,8 +258,8 @@ class BackboneSpec(Backbone):
             Its specification. `weights="default"` are those that the model has now.
 
         Raises:
-            ValueError: If the model has no readable graph, takes anything but one RGB photo,
-                has no feature map, scales or augments photos besides, cannot be copied, or
+            ValueError: If the model has no readable graph, takes anything but one RGB or grey
+                photo, has no feature map, scales or augments photos besides, cannot be copied, or
                 has a layer that no saved file could give back.
 
         Example:
@@ -241,7 +284,7 @@ class BackboneSpec(Backbone):
                 file (`.weights.h5`, `.keras`, `.npz`), or `None` for random values.
 
         Returns:
-            A model from `photo`, float32 `(height, width, 3)` with values 0 to 255, to a
+            A model from `photo`, float32 `(height, width, channels)`, values 0 to 255, to a
             feature map `(height', width', feature_size)`.
 
         Raises:
@@ -259,8 +302,11 @@ class BackboneSpec(Backbone):
         import keras
 
         with single_precision():
-            photo = keras.Input((height, width, 3), name="photo", dtype="float32")
-            model = keras.Model(photo, self.build_graph(photo), name=model_name(self.name))
+            photo = keras.Input((height, width, self.channels), name="photo", dtype="float32")
+            read = photo
+            if self.channels != self.reads:
+                read = keras.layers.Concatenate(name=_AS_RGB)([photo] * self.reads)
+            model = keras.Model(photo, self.build_graph(read), name=model_name(self.name))
         spare_names(model)
         if load is not None:
             load(model)

@@ -26,7 +26,9 @@ ValFraction = Annotated[
     float, typer.Option(help="Share by which training is stopped and its best weights chosen.")
 ]
 # What scan_photos is told of the settings of a split.
-SCANNED = ("label", "labels", "value", "classes", "drop_small_classes", "labels_from", "fit")
+SCANNED = (
+    "label", "labels", "value", "classes", "drop_small_classes", "labels_from", "fit", "channels"
+)  # fmt: skip
 Run = Annotated[
     Path | None,
     typer.Option(help="A folder that explains the run, and to resume from, e.g. runs/tiles."),

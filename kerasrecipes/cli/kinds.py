@@ -67,7 +67,11 @@ Workers = Annotated[
 # How recordings are found in a source, and cut.
 SIGNALS: dict[str, Any] = {
     "channels": Annotated[
-        str | None, typer.Option(help="The channels of recordings to read: x,y,z; else all.")
+        str | None,
+        typer.Option(
+            help="The channels of recordings to read: x,y,z; else all. In training photos, 1 for "
+            "grey ones; else RGB."
+        ),
     ],
     "id": Annotated[
         str | None, typer.Option("--id", help="The long table's column of recordings, if not id.")
@@ -138,7 +142,9 @@ def refuse_columns(modality: str, asked: Iterable[str]) -> None:
     """
     from kerasrecipes.settings.split_rows import split_rows_of
 
+    # How many channels photos have is said in training; a model knows it.
     known = {row.name for row in split_rows_of(modality)}
+    known -= {"channels"} if modality == "photos" else set()
     for name in asked:
         if name not in known:
             hint = f"'--{name.replace('_', '-')}'"

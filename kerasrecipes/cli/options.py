@@ -202,6 +202,7 @@ FIT: dict[str, tuple[Any, Any]] = {
     "backbone": (Backbone, "efficientnet_lite0"),
     **SPLIT,
     "fit": (ChosenFit, None),
+    "channels": (SIGNALS["channels"], None),
     "augment": (Annotated[Augment, typer.Option(help="How views differ.")], Augment.LIGHT),
     "loss": (ChosenLoss, None),
 }

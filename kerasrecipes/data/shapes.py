@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+# Channels of photos.
+GREY, RGB = 1, 3
 # How long an example is that stands for all, where its length is free.
 USUAL_LENGTH = 64
 

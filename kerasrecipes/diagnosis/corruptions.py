@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
+from kerasrecipes.photos.decoding.channels import picture_of, pixels_of
 from kerasrecipes.photos.operations import turn_photo
 
 # A seed of its own for each photo makes noise the same whatever is corrupted beside it.
@@ -20,7 +21,7 @@ class Corruption:
     Args:
         unit: What its strengths are counted in.
         strengths: From mild to strong.
-        apply: From a uint8 photo `(height, width, 3)`, a strength and a seed to one like it.
+        apply: From a uint8 photo `(height, width, channels)`, a strength and a seed to one like it.
     """
 
     unit: str
@@ -51,7 +52,7 @@ def _contrast(photo: np.ndarray, factor: float, seed: int) -> np.ndarray:
 
 
 def _blur(photo: np.ndarray, radius: float, seed: int) -> np.ndarray:
-    return np.asarray(Image.fromarray(photo).filter(ImageFilter.GaussianBlur(radius)))
+    return pixels_of(picture_of(photo).filter(ImageFilter.GaussianBlur(radius)))
 
 
 def _noise(photo: np.ndarray, levels: float, seed: int) -> np.ndarray:
@@ -64,8 +65,8 @@ def _rotate(photo: np.ndarray, degrees: float, seed: int) -> np.ndarray:
 
 def _jpeg(photo: np.ndarray, quality: float, seed: int) -> np.ndarray:
     file = io.BytesIO()
-    Image.fromarray(photo).save(file, "JPEG", quality=round(quality))
-    return np.asarray(Image.open(file).convert("RGB"))
+    picture_of(photo).save(file, "JPEG", quality=round(quality))
+    return pixels_of(Image.open(file))
 
 
 # Strengths are of the photo as a model takes it, at its size. Exposure follows the sRGB curve

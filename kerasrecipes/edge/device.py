@@ -65,7 +65,7 @@ class DeviceModel:
         self._output = self._interpreter.get_output_details()[0]["index"]
 
     def read_photo(self, path: Path) -> np.ndarray:
-        """Return a photo upright, in RGB, at the model's size."""
+        """Return a photo upright, in the model's channels, at its size."""
         from PIL import Image, ImageOps
 
         with Image.open(path) as opened:
@@ -77,7 +77,10 @@ class DeviceModel:
                 photo = Image.alpha_composite(below, photo.convert("RGBA"))
             how = Image.Resampling[self.facts["interpolation"].upper()]
             size = (self.facts["width"], self.facts["height"])
-            return np.asarray(photo.convert("RGB").resize(size, how))
+            photo = photo.convert("RGB")
+            if self.facts.get("channels") == 1:
+                return np.asarray(photo.convert("L").resize(size, how))[..., None]
+            return np.asarray(photo.resize(size, how))
 
     def scores(self, photo: np.ndarray) -> np.ndarray:
         """Return the answer to one photo of `read_photo`."""

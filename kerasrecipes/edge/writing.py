@@ -92,7 +92,9 @@ def write_edge(
 
 def _write_slot(model: BundleFolder, slot: Path, export: str | None, percent: float) -> None:
     facts, record = write_assets(model, slot, export)
-    kept = ("task", "height", "width", "interpolation", "background", "thresholds", "alarm")
+    kept = (
+        "task", "height", "width", "channels", "interpolation", "background", "thresholds", "alarm"
+    )  # fmt: skip
     files = {path.relative_to(slot).as_posix(): digest(path) for path in files_in(slot)}
     told = {
         **{name: facts[name] for name in kept},

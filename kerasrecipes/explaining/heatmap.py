@@ -27,7 +27,7 @@ class Heatmap:
         label: What was looked for, e.g. a class.
         score: What the model says of it.
         method: How the map was made.
-        photo: The photo as the model takes it, uint8 `(height, width, 3)`.
+        photo: The photo as the model takes it, uint8 `(height, width, 3)`; a grey one in RGB.
     """
 
     values: np.ndarray

@@ -104,7 +104,7 @@ def teach(
     callbacks: Sequence["keras.callbacks.Callback | str"] = (),
 ) -> Recipe:
     """Fit a student that was judged to fitted recipes that suit it; see `distil`."""
-    schedule, spec, student = judged.schedule, judged.spec, judged.recipe
+    schedule, spec, student = judged.schedule, judged.suited(train).spec, judged.recipe
     callbacks = check_callbacks(callbacks, student, schedule, taught=True)
     for one in teachers:
         data = checked_sides(one, train, val)

@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kerasrecipes.arguments import named
-from kerasrecipes.errors import printable, unknown_name
+from kerasrecipes.errors import NoEffectError, printable, unknown_name
+from kerasrecipes.photos.decoding.channels import GREY, RGB
 from kerasrecipes.photos.operations import apply_random_operations, mix_chains, warp_photo
 from kerasrecipes.photos.own_views import LAYERS, OwnViews, is_own, own_views, try_views
 
@@ -177,19 +178,30 @@ def get_augmentation(name: Augment | OwnViews) -> Augmentation | OwnViews:
     return AUGMENTATIONS[name]
 
 
-def tried_augmentation(name: Augment, size: tuple[int, int]) -> Augmentation | OwnViews:
+def tried_augmentation(
+    name: Augment, size: tuple[int, int], channels: int | None = RGB
+) -> Augmentation | OwnViews:
     """Return an augmentation; one that is somebody's own is tried on a drawn photo.
 
     Args:
         name: See `get_augmentation`.
         size: `(height, width)` of photos, as the model takes them.
+        channels: Theirs; `None` where they are not known, so that RGB or grey will do.
 
     Raises:
         ValueError: If it cannot be had, or its views are no photos that repeat.
     """
     found = get_augmentation(name)
     if isinstance(found, OwnViews):
-        try_views(found, size)
+        try:
+            try_views(found, (*size, channels or RGB))
+        except ValueError as error:
+            if channels is not None or isinstance(error, NoEffectError):
+                raise
+            try:
+                try_views(found, (*size, GREY))
+            except ValueError:
+                raise error from None
     return found
 
 
@@ -200,7 +212,7 @@ def augment_photo(
     """Draw one view of a photo.
 
     Args:
-        photo: uint8, shape `(height, width, 3)`.
+        photo: uint8, shape `(height, width, channels)`.
         rng: A generator; the same state gives the same view.
         augmentation: What may change, and how far.
 

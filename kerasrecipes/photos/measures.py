@@ -10,12 +10,14 @@ def measure_photo(photo: np.ndarray) -> dict[str, float]:
     """Measure a photo as a model takes it.
 
     Args:
-        photo: Shape `(height, width, 3)`, values 0…255, at least 3×3.
+        photo: Shape `(height, width, 3)`, or `(height, width, 1)` if grey, values 0…255, at least
+            3×3.
 
     Returns:
         Name to number, all in grey levels of 0…255: `brightness` (mean), `contrast` (standard
         deviation), `sharpness` (mean size of the Laplacian), `noise` (standard deviation of
-        what no smooth surface explains), `colourfulness` and `warmth` (red minus blue).
+        what no smooth surface explains); of RGB also `colourfulness` and `warmth` (red minus
+        blue).
 
     Example:
         >>> grey = np.full((8, 8, 3), 128, np.uint8)
@@ -27,20 +29,23 @@ def measure_photo(photo: np.ndarray) -> dict[str, float]:
         Süsstrunk, 2003, "Measuring colourfulness in natural images".
     """
     pixels = np.asarray(photo, np.float32)
-    grey = pixels @ _LUMA
+    grey = pixels[..., 0] if pixels.shape[-1] == 1 else pixels @ _LUMA
     middle, sides = grey[1:-1, 1:-1], grey[:-2, 1:-1] + grey[2:, 1:-1]
     sides = sides + grey[1:-1, :-2] + grey[1:-1, 2:]
     corners = grey[:-2, :-2] + grey[:-2, 2:] + grey[2:, :-2] + grey[2:, 2:]
     noise = np.abs(corners - 2 * sides + 4 * middle).mean() * np.sqrt(np.pi / 2) / 6
-    red, green, blue = np.moveaxis(pixels, -1, 0)
-    one, two = red - green, (red + green) / 2 - blue
-    colour = np.hypot(one.std(), two.std()) + 0.3 * np.hypot(one.mean(), two.mean())
     found = {
         "brightness": grey.mean(),
         "contrast": grey.std(),
         "sharpness": np.abs(sides - 4 * middle).mean(),
         "noise": noise,
-        "colourfulness": colour,
-        "warmth": (red - blue).mean(),
+        **(_of_colours(pixels) if pixels.shape[-1] > 1 else {}),
     }
     return {name: round(float(value), 4) for name, value in found.items()}
+
+
+def _of_colours(pixels: np.ndarray) -> dict[str, float]:
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    one, two = red - green, (red + green) / 2 - blue
+    colour = np.hypot(one.std(), two.std()) + 0.3 * np.hypot(one.mean(), two.mean())
+    return {"colourfulness": colour, "warmth": (red - blue).mean()}

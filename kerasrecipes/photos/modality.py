@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from PIL import Image
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality
 from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos.decoding.channels import RGB, as_channels, picture_of
 from kerasrecipes.photos.decoding.decode import decode_photo
 from kerasrecipes.photos.decoding.in_graph import GraphDecoder
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
@@ -26,7 +26,7 @@ _SHOWN = 224
 
 
 class Photos(Modality):
-    """RGB photos of one size; the preparation is a `DecodePolicy`."""
+    """Photos of one size, in RGB or grey; the preparation is a `DecodePolicy`."""
 
     name: ClassVar[str] = "photos"
     noun: ClassVar[tuple[str, str]] = ("photo", "photos")
@@ -45,8 +45,9 @@ class Photos(Modality):
     def decode(
         self, source: bytes | str | Path, spec: ModelInput, name: str | None = None
     ) -> np.ndarray:
-        """Decode a photo, uint8, shape `(height, width, 3)`."""
-        return decode_photo(source, image_size(spec), policy_of(spec), name=name)
+        """Decode a photo, uint8, shape `(height, width, channels)`."""
+        pixels = decode_photo(source, image_size(spec), policy_of(spec), name=name)
+        return as_channels(pixels, channels_of(spec))
 
     def preparation(self, told: Mapping[str, Any]) -> DecodePolicy:
         """Return how photos become pixels."""
@@ -54,7 +55,7 @@ class Photos(Modality):
 
     def in_graph(self, spec: ModelInput) -> GraphDecoder:
         """Return what decodes JPEG and PNG files in a graph."""
-        return GraphDecoder(image_size(spec), policy_of(spec))
+        return GraphDecoder(image_size(spec), policy_of(spec), channels_of(spec))
 
     def measure(self, example: np.ndarray) -> dict[str, float]:
         """Measure light, lens and camera; see `measure_photo`."""
@@ -62,7 +63,7 @@ class Photos(Modality):
 
     def picture(self, example: np.ndarray) -> bytes:
         """Return a photo as the model sees it, no side longer than 224 pixels."""
-        picture, file = Image.fromarray(example), io.BytesIO()
+        picture, file = picture_of(example), io.BytesIO()
         picture.thumbnail((_SHOWN, _SHOWN))
         picture.save(file, "PNG")
         return file.getvalue()
@@ -87,6 +88,11 @@ def image_size(spec: ModelInput) -> tuple[int, int]:
     """Return the `(height, width)` of the photos that a model takes."""
     height, width = spec.shape[:2]
     return int(height or 0), int(width or 0)
+
+
+def channels_of(spec: ModelInput) -> int:
+    """Return how many channels the photos have that a model takes."""
+    return spec.shape[-1] or RGB
 
 
 MODALITY = Photos()

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from kerasrecipes.photos.decoding.channels import RGB, picture_of, pixels_of
+
 
 def warp_photo(
     photo: np.ndarray,
@@ -20,7 +22,7 @@ def warp_photo(
     """Move the pixels of a photo by an affine map about its middle.
 
     Args:
-        photo: uint8, shape `(height, width, 3)`.
+        photo: uint8, shape `(height, width, channels)`.
         matrix: Where a new pixel `(x, y)`, counted from the middle, is found in the photo.
         shift: Pixels to the right and down; whole, so that a shift alone blurs nothing.
 
@@ -44,23 +46,24 @@ def warp_photo(
     middle_x, middle_y = width / 2, height / 2
     from_x = margin + middle_x - right - xx * middle_x - xy * middle_y
     from_y = margin + middle_y - down - yx * middle_x - yy * middle_y
-    found = Image.fromarray(padded).transform(
+    found = picture_of(padded).transform(
         (width, height),
         Image.Transform.AFFINE,
         (xx, xy, from_x, yx, yy, from_y),
         Image.Resampling.BILINEAR,
     )
-    return np.asarray(found)
+    return pixels_of(found)
 
 
 LONGEST_CHAIN = 3
+COLOUR = "colour"
 
 
 def turn_photo(photo: np.ndarray, degrees: float) -> np.ndarray:
     """Turn a photo about its middle; what it lacks at the corners is mirrored.
 
     Args:
-        photo: uint8, shape `(height, width, 3)`.
+        photo: uint8, shape `(height, width, channels)`.
         degrees: How far.
 
     Returns:
@@ -92,15 +95,15 @@ def _shift_y(photo: np.ndarray, level: float) -> np.ndarray:
 
 
 def _posterize(photo: np.ndarray, level: float) -> np.ndarray:
-    return np.asarray(ImageOps.posterize(Image.fromarray(photo), 8 - round(4 * abs(level))))
+    return pixels_of(ImageOps.posterize(picture_of(photo), 8 - round(4 * abs(level))))
 
 
 def _blended(change: Callable[[Image.Image], Image.Image]) -> Callable[..., Any]:
     """Give a change that knows no levels one: how much of it is mixed with the photo."""
 
     def operation(photo: np.ndarray, level: float) -> np.ndarray:
-        picture = Image.fromarray(photo)
-        return np.asarray(Image.blend(picture, change(picture), abs(level)))
+        picture = picture_of(photo)
+        return pixels_of(Image.blend(picture, change(picture), abs(level)))
 
     return operation
 
@@ -109,17 +112,17 @@ def _enhanced(enhancer: type) -> Callable[..., Any]:
     """Make an operation of one of Pillow's enhancers, for which 1 is the photo itself."""
 
     def operation(photo: np.ndarray, level: float) -> np.ndarray:
-        return np.asarray(enhancer(Image.fromarray(photo)).enhance(1 + 0.9 * level))
+        return pixels_of(enhancer(picture_of(photo)).enhance(1 + 0.9 * level))
 
     return operation
 
 
-# Each takes a uint8 photo, shape `(height, width, 3)`, and a level from -1 to 1, and returns
+# Each takes a uint8 photo, shape `(height, width, channels)`, and a level from -1 to 1, and returns
 # a photo like it; level 0 changes nothing.
 OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "autocontrast": _blended(ImageOps.autocontrast),
     "brightness": _enhanced(ImageEnhance.Brightness),
-    "colour": _enhanced(ImageEnhance.Color),
+    COLOUR: _enhanced(ImageEnhance.Color),
     "contrast": _enhanced(ImageEnhance.Contrast),
     "equalize": _blended(ImageOps.equalize),
     "posterize": _posterize,
@@ -132,13 +135,18 @@ OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
 }
 
 
+def _operations(photo: np.ndarray) -> list[str]:
+    """Name the operations that change a photo: a grey one has no colours to change."""
+    return [name for name in OPERATIONS if name != COLOUR or photo.shape[-1] == RGB]
+
+
 def apply_random_operations(
     photo: np.ndarray, rng: np.random.Generator, count: int, strength: float
 ) -> np.ndarray:
     """Apply operations drawn with replacement, one after the other, all at one strength.
 
     Args:
-        photo: uint8, shape `(height, width, 3)`.
+        photo: uint8, shape `(height, width, channels)`.
         rng: A generator; the same state gives the same result.
         count: Number of operations.
         strength: Level of each, 0…1; its sign is drawn.
@@ -150,7 +158,7 @@ def apply_random_operations(
         Cubuk et al., 2020, "RandAugment", arXiv 1909.13719, section 3; without its identity,
         which view 0 is.
     """
-    for name in rng.choice(list(OPERATIONS), size=count):
+    for name in rng.choice(_operations(photo), size=count):
         photo = OPERATIONS[name](photo, strength * rng.choice((-1.0, 1.0)))
     return photo
 
@@ -164,7 +172,7 @@ def mix_chains(
     draw. The paper's consistency loss, which compares two such views, is not part of it.
 
     Args:
-        photo: uint8, shape `(height, width, 3)`.
+        photo: uint8, shape `(height, width, channels)`.
         rng: A generator; the same state gives the same result.
         chains: Number of chains, each of 1 to 3 operations.
         strength: Largest level of an operation, 0…1; each level is drawn.
@@ -179,7 +187,7 @@ def mix_chains(
     mixture = (1 - share) * photo
     for weight in rng.dirichlet(np.ones(chains)):
         chained = photo
-        for name in rng.choice(list(OPERATIONS), size=rng.integers(1, LONGEST_CHAIN + 1)):
+        for name in rng.choice(_operations(photo), size=rng.integers(1, LONGEST_CHAIN + 1)):
             chained = OPERATIONS[name](chained, rng.uniform(-strength, strength))
         mixture += share * weight * chained
     return np.clip(mixture, 0, 255).astype(np.float32)

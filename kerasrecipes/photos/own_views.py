@@ -149,22 +149,21 @@ def written_layers(layers: Iterable[Any]) -> str:
     return LAYERS + json.dumps(told, sort_keys=True)
 
 
-def try_views(views: OwnViews, size: tuple[int, int]) -> None:
+def try_views(views: OwnViews, shape: tuple[int, int, int]) -> None:
     """Ask for some views of a drawn photo, so that what does not work is told before training.
 
     Args:
         views: What makes them.
-        size: `(height, width)` of photos, as the model takes them.
+        shape: `(height, width, channels)` of photos, as the model takes them.
 
     Raises:
         ValueError: If a view is no photo like the first, or one seed gives two views.
         NoEffectError: If no view differs from the photo.
     """
     rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (6, 6, 3), np.uint8)
-    photo = np.resize(coarse, (6, 6, 3))[
-        np.arange(size[0])[:, None] * 6 // size[0], np.arange(size[1])[None] * 6 // size[1]
-    ]
+    coarse, (height, width, channels) = rng.integers(0, 256, (6, 6, 3), np.uint8), shape
+    rows, columns = np.arange(height) * 6 // height, np.arange(width) * 6 // width
+    photo = coarse[rows[:, None], columns, :channels]
     if isinstance(views.made_by, tuple):
         _check_written(views.made_by)
     changed = 0

@@ -15,10 +15,11 @@ from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.data.tables.table import Excluded as Excluded
 from kerasrecipes.photos.augment import Augment, get_augmentation
 from kerasrecipes.photos.check import check_photos
+from kerasrecipes.photos.decoding.channels import as_channels
 from kerasrecipes.photos.decoding.decode import read_photo, read_unchanged
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.own_views import OwnViews
-from kerasrecipes.photos.reader import PhotoReader, image_size_of
+from kerasrecipes.photos.reader import PhotoReader, channels_of, image_size_of
 from kerasrecipes.photos.similar import Likenesses, near_duplicates
 
 if TYPE_CHECKING:
@@ -141,6 +142,11 @@ class PhotoSet(Examples):
     _likenesses: Likenesses = field(default_factory=Likenesses, compare=False)
 
     @property
+    def channels(self) -> int:
+        """How many channels they are decoded to."""
+        return self.policy.channels
+
+    @property
     def items(self) -> tuple[Photo, ...]:
         """The photos."""
         return self.photos
@@ -158,7 +164,8 @@ class PhotoSet(Examples):
     ) -> PhotoReader:
         """Return what reads the photos at the size that a model takes."""
         size = image_size_of(model)
-        return PhotoReader(self, size, get_augmentation(augmentation or "none"), seed)
+        how = get_augmentation(augmentation or "none"), seed, channels_of(model)
+        return PhotoReader(self, size, *how)
 
     def near_duplicates(self) -> list[tuple[int, int]]:
         """Find photos that look the same; see `kerasrecipes.photos.similar`."""
@@ -172,8 +179,9 @@ class PhotoSet(Examples):
 
     def each(self, shape: tuple[int | None, ...]) -> Iterator[np.ndarray]:
         """Yield the photos at one size, uint8, of this shape, which has no free axis."""
-        size = cast("tuple[int, int]", shape[:2])
-        return (self.pixels(index, size) for index in range(len(self)))
+        height, width, channels = cast("tuple[int, int, int]", shape)
+        read = (self.pixels(index, (height, width)) for index in range(len(self)))
+        return (as_channels(pixels, channels) for pixels in read)
 
     def file_of(self, index: int) -> tuple[str, bytes]:
         """Return the ending and the bytes of a photo's file."""
@@ -187,6 +195,9 @@ class PhotoSet(Examples):
     def read_otherwise(self, other: Self) -> str:
         """Say why one model could not read these and other photos alike; empty if it can."""
         one, another = self.policy, other.policy
+        if one.channels != another.channels:
+            said = [f"channels={how.channels}" for how in (one, another)]
+            return f"these were scanned with {said[0]}, and those with {said[1]}. Scan both alike"
         if (one.resize, one.fill) == (another.resize, another.fill):
             return ""
         ways = [f"fit={how.resize!r}" for how in (one, another)]

@@ -11,6 +11,7 @@ from kerasrecipes.data.batches import index_batches, one_hot
 from kerasrecipes.data.examples import Reader
 from kerasrecipes.errors import is_number
 from kerasrecipes.photos.augment import Augment, Augmentation, augment_photo, tried_augmentation
+from kerasrecipes.photos.decoding.channels import as_channels
 from kerasrecipes.photos.own_views import OwnViews
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ def image_size_of(model: "keras.Model") -> tuple[int, int]:
     return height, width
 
 
+def channels_of(model: "keras.Model") -> int:
+    """Return how many channels the photos have that a model takes."""
+    return int(model.inputs[0].shape[-1])
+
+
 class PhotoReader(Reader):
     """Reads batches of photos inside tf.data, and remembers what went wrong.
 
@@ -39,6 +45,7 @@ class PhotoReader(Reader):
         image_size: `(height, width)` in pixels.
         augmentation: How views differ from the photo.
         seed: Seed of the views.
+        channels: Of what is read; `None` for those of the photos. Grey ones are read as RGB, too.
     """
 
     def __init__(
@@ -47,11 +54,17 @@ class PhotoReader(Reader):
         image_size: tuple[int, int],
         augmentation: Augmentation | OwnViews = Augmentation(),
         seed: int = 0,
+        channels: int | None = None,
     ):
         self.examples: PhotoSet = photos
         self._image_size = (image_size[0], image_size[1])
+        self._channels = channels or photos.policy.channels
         self._augmentation = augmentation
         self._seed = seed
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return (*self._image_size, self._channels)
 
     @property
     def varies(self) -> bool:
@@ -66,16 +79,17 @@ class PhotoReader(Reader):
             for photo in self.examples.photos
         )
         seed = None if self._augmentation == Augmentation() else self._seed
-        return files, self.examples.policy, self._image_size, self._augmentation, seed
+        return files, self.examples.policy, self._shape, self._augmentation, seed
 
     def for_model(self, model: "keras.Model") -> "PhotoReader":
         """Return a reader of the same views, at the size that another model takes."""
-        return PhotoReader(self.examples, image_size_of(model), self._augmentation, self._seed)
+        how = self._augmentation, self._seed, channels_of(model)
+        return PhotoReader(self.examples, image_size_of(model), *how)
 
     def in_order(self, batch_size: int) -> Iterator[Any]:
         """Yield batches of all photos as they are, once, in their own order.
 
-        A batch is a float32 tensor of shape `(batch, height, width, 3)`, 0…255.
+        A batch is a float32 tensor of shape `(batch, height, width, channels)`, 0…255.
         """
         order = index_batches(len(self.examples), batch_size, None, range(1), 1)
         with self.errors():
@@ -85,18 +99,18 @@ class PhotoReader(Reader):
     def batches(self, order: "tf.data.Dataset") -> "tf.data.Dataset":
         """Turn a dataset of `(index, view)` batches into `(index, view, photos)`.
 
-        Photos are float32, shape `(batch, height, width, 3)`, 0…255.
+        Photos are float32, shape `(batch, height, width, channels)`, 0…255.
         """
         import tensorflow as tf
 
         def load(index: Any, view: Any) -> Any:
             pixels = tf.numpy_function(self._read_all, [index, view], tf.float32)
-            return index, view, tf.ensure_shape(pixels, (None, *self._image_size, 3))
+            return index, view, tf.ensure_shape(pixels, (None, *self._shape))
 
         return order.map(load, num_parallel_calls=BATCHES_IN_FLIGHT, deterministic=True)
 
     def read(self, index: int, view: int) -> np.ndarray:
-        """Return one view of one photo, float32, shape `(height, width, 3)`, 0…255.
+        """Return one view of one photo, float32, shape `(height, width, channels)`, 0…255.
 
         Args:
             index: Which photo.
@@ -105,6 +119,9 @@ class PhotoReader(Reader):
         Raises:
             DataError: If the photo cannot be read, or changed since it was scanned.
         """
+        return as_channels(self._view(index, view), self._channels)
+
+    def _view(self, index: int, view: int) -> np.ndarray:
         changes = view != 0 and self._augmentation != Augmentation()
         pixels = self.examples.pixels(index, self._image_size, view if changes else 0)
         # The first view is the photo as it is: training on changed photos alone would leave
@@ -122,7 +139,7 @@ class PhotoReader(Reader):
         try:
             photos = [self.read(i, v) for i, v in zip(indices, views, strict=True)]
             # One of several devices may have no share of an epoch's last batch.
-            return np.stack(photos) if photos else np.empty((0, *self._image_size, 3), np.float32)
+            return np.stack(photos) if photos else np.empty((0, *self._shape), np.float32)
         except Exception as error:
             self._error = error
             raise
@@ -154,7 +171,7 @@ def to_dataset(
             view, that of epoch 0, is the photo itself.
 
     Returns:
-        A dataset of `(photos, targets)`: float32 `(batch, height, width, 3)` in 0…255, and
+        A dataset of `(photos, targets)`: float32 `(batch, height, width, channels)`, 0…255, and
         one-hot float32 `(batch, classes)`.
 
     Raises:
@@ -165,7 +182,7 @@ def to_dataset(
 
     if not is_number(batch_size, 1, math.inf, whole=True):
         raise ValueError(f"`batch_size` must be a whole number of at least 1, not {batch_size!r}.")
-    augmentation = tried_augmentation(augment, image_size)
+    augmentation = tried_augmentation(augment, image_size, photos.policy.channels)
     only_first_view = views == 1 or (views is None and epochs == range(1))
     if augmentation != Augmentation() and only_first_view:
         raise ValueError(

@@ -51,6 +51,7 @@ def scan_photos(
     for_training: bool = True,
     labels_from: str | Path | None = BESIDE,
     fit: str | None = None,
+    channels: int | None = None,
 ) -> PhotoSet:
     """Find, read and check all photos of a folder or a table.
 
@@ -92,6 +93,7 @@ def scan_photos(
             what of it was used.
         fit: How photos of another shape fill the image size of a model, in place of what `policy`
             says: its `resize`, `"stretch"`, `"letterbox"` or `"center_crop"`.
+        channels: What photos are decoded to, in place of what `policy` says: 3 for RGB, 1 for grey.
 
     Returns:
         The photos in a stable order, with what was excluded and why.
@@ -108,6 +110,7 @@ def scan_photos(
             f"`max_unreadable_fraction` must be from 0 to 1, got {max_unreadable_fraction!r}."
         )
     policy = policy if fit is None else replace(policy, resize=fit)
+    policy = policy if channels is None else replace(policy, channels=channels)
     root = Path(os.path.abspath(source))
     candidates, excluded, ignored, found = _list_photos(root, Asked(label, labels, value), group_by)
     order = in_order(classes, found.class_names, found.target, map(_said, candidates))

@@ -16,7 +16,8 @@ from kerasrecipes.explaining.class_maps import ClassMaps, enlarged
 from kerasrecipes.explaining.heatmap import Heatmap
 from kerasrecipes.explaining.pointing import PointingGame
 from kerasrecipes.files import complete_file, told_plainly
-from kerasrecipes.photos.decoding.decode import decode_photo, decode_upright
+from kerasrecipes.photos.decoding.channels import GREY, RGB, as_channels
+from kerasrecipes.photos.decoding.decode import decode_upright
 from kerasrecipes.photos.decoding.fit import STRETCH
 from kerasrecipes.photos.decoding.masks import read_mask
 from kerasrecipes.photos.modality import MODALITY, policy_of
@@ -37,7 +38,7 @@ class Explainer:
 
     Args:
         model: A saved model or its folder, a fitted recipe, or a functional or sequential Keras
-            model of RGB photos, 0…255.
+            model of photos, 0…255, in RGB or grey.
         method: `"layercam"` for what speaks for an answer, by features at two depths; `"exact"`
             for the share that each place has in it, which adds up to the score where pooling and
             one dense layer follow the features, and is coarser.
@@ -51,7 +52,7 @@ class Explainer:
     def __init__(self, model: "BundleFolder | str | Path | keras.Model", method: str = "layercam"):
         keras_model, spec, self.class_names = _parts_of(model)
         self._maps = ClassMaps(keras_model, method)
-        self.input = spec or ModelInput.of(keras_model, "uint8", {})
+        self.input = spec or ModelInput.of(keras_model, "uint8", _preparation(keras_model))
 
     @named
     def explain(
@@ -61,19 +62,19 @@ class Explainer:
 
         Args:
             photo: A file, its bytes, or pixels as the model takes them, shape
-                `(height, width, 3)`, 0…255.
+                `(height, width, channels)`, 0…255.
             of: The class to look for, or its number; `None` for what the model says.
 
         Raises:
             DataError: If the photo cannot be read.
             ValueError: If there is no such class, or the pixels have another shape.
         """
-        height, width = self._maps.input_shape[:2]
+        shape = tuple(self._maps.input_shape)
         if not isinstance(photo, np.ndarray):
-            photo = decode_photo(photo, (height, width), policy_of(self.input))
-        elif photo.shape != (height, width, 3):
+            photo = MODALITY.decode(photo, self.input)
+        elif photo.shape != shape:
             raise ValueError(
-                f"`photo` must have the shape {(height, width, 3)}, which the model takes, not "
+                f"`photo` must have the shape {shape}, which the model takes, not "
                 f"{photo.shape}. Pass its file, or resize it."
             )
         return self._explained(photo[None], [of])[0]
@@ -145,7 +146,7 @@ class Explainer:
         values /= np.maximum(values.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
         names = self.class_names or [str(k) for k in range(answers.shape[1])]
         return [
-            Heatmap(heat, names[k], float(scores[k]), self._maps.method, photo.astype(np.uint8))
+            Heatmap(heat, names[k], float(scores[k]), self._maps.method, _in_rgb(photo))
             for heat, k, scores, photo in zip(values, chosen, answers, photos, strict=True)
         ]
 
@@ -170,6 +171,14 @@ class Explainer:
                 f"`of` must be a class, or its number from 0 to {width - 1}, not {of}."
             )
         return of
+
+
+def _preparation(model: "keras.Model") -> dict[str, Any]:
+    return {"channels": GREY} if model.inputs[0].shape[-1] == GREY else {}
+
+
+def _in_rgb(photo: np.ndarray) -> np.ndarray:
+    return as_channels(photo.astype(np.uint8), RGB)
 
 
 def _parts_of(model: Any) -> "tuple[keras.Model, ModelInput | None, tuple[str, ...]]":

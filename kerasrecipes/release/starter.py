@@ -16,7 +16,8 @@ from kerasrecipes.export import get_format
 from kerasrecipes.export.triton import write_triton
 from kerasrecipes.files import TemporaryFolder, check_new_folder, sync_folder, told_plainly
 from kerasrecipes.heads import get_task
-from kerasrecipes.photos.modality import policy_of
+from kerasrecipes.photos.decoding.channels import RGB
+from kerasrecipes.photos.modality import channels_of, policy_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,6 +30,7 @@ _SUFFIX = ".j2"
 _TRITON = "triton"
 # Where the model, labels and golden photos go.
 _ASSETS = {"kotlin": "app/src/main/assets", "swift": "PhotoClassifier/Resources"}
+_RGB_ALONE = {"kotlin", "swift"}
 _GOLDEN_PHOTOS = 5
 _LONGEST_SIDE = 512
 # Runtimes round differently; 8 bits make a step of a score out of it.
@@ -80,7 +82,8 @@ def write_starter(
 
     Raises:
         ValueError: If the language or the export is unknown.
-        DataError: If the model does not take photos, or not stretched, gives embeddings, or has a
+        DataError: If the model does not take photos, or not stretched, or grey ones where the
+            language has no words for them, gives embeddings, or has a
             rule for what it answers, the file says what it decides, the bundle has no verified
             `.tflite` export, or the folder is not empty.
         IntegrityError: If a file of the bundle changed.
@@ -96,6 +99,7 @@ def write_starter(
     for_triton = language == _TRITON
     if not for_triton:
         _check_answers(bundle)
+        _check_channels(bundle, language)
     chosen = _chosen(bundle, export, "onnx" if for_triton else "tflite")
     with told_plainly(to), opened(chosen, bundle) as record:
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -178,6 +182,15 @@ def _check_answers(bundle: "BundleFolder") -> None:
         )
 
 
+def _check_channels(bundle: "BundleFolder", language: str) -> None:
+    """Refuse grey photos where a project prepares RGB alone."""
+    if language in _RGB_ALONE and channels_of(bundle.input) != RGB:
+        raise DataError(
+            f"A starter in {language} prepares RGB photos, and this model takes grey ones. Take "
+            "that in 'cpp' or 'python', whose preparation of photos can be carried over."
+        )
+
+
 def _check_outputs(record: ExportRecord) -> None:
     """Refuse a file of several outputs, of which the projects would not know which to read."""
     outputs = get_format(record.format).read_contract(record.path).outputs
@@ -218,6 +231,7 @@ def _facts(bundle: "BundleFolder", record: ExportRecord) -> dict[str, object]:
         "alarm": _alarm(output),
         "height": height,
         "width": width,
+        "channels": channels_of(bundle.input),
         "width_of_answer": output.width,
         "interpolation": policy.interpolation,
         "background": policy.background,

@@ -227,7 +227,7 @@ def _refuse_photos(callback: "keras.callbacks.Callback", kind: str) -> None:
     if data is None or getattr(callback, "per_class", False):
         return
     shape = np.shape(data[0])
-    if len(shape) == 4 and shape[-1] == 3:
+    if len(shape) == 4 and shape[-1] in {1, 3}:
         raise ValueError(
             f"`callbacks` holds {_with_article(kind)} with photos in `{argument}`, and stages with "
             f"frozen blocks train on what these made of the photos, kept in a cache. {instead}."

@@ -15,6 +15,7 @@ from kerasrecipes.settings.setting import Asked, unlike_probe
 
 if TYPE_CHECKING:
     from kerasrecipes.backbones.spec import Backbone, BackboneSpec
+    from kerasrecipes.data.examples import Examples
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,17 @@ class Judged:
     schedule: UnfreezeSchedule
     spec: "Backbone"
     head: Any
+
+    def suited(self, train: "Examples") -> "Judged":
+        """Return it with the backbone as it reads such examples; see `Backbone.suited`.
+
+        Args:
+            train: What is trained on.
+
+        Raises:
+            DataError: If it cannot read them.
+        """
+        return replace(self, spec=self.spec.suited(train))
 
     @property
     def from_probe(self) -> bool:
@@ -171,7 +183,8 @@ def check_own_views(recipe: Any, spec: "Backbone") -> None:
         from kerasrecipes.photos.augment import tried_augmentation
 
         size = recipe.input_size or cast("BackboneSpec", spec).image_size
-        tried_augmentation(recipe.augment, (size, size) if isinstance(size, int) else tuple(size))
+        tall, wide = (size, size) if isinstance(size, int) else size
+        tried_augmentation(recipe.augment, (tall, wide), None)
 
 
 def check_step(recipe: Any) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.errors import is_number
 from kerasrecipes.settings.kinds import Choice, Kind, Number, Switch, Text
 from kerasrecipes.settings.setting import Setting
 
@@ -53,6 +54,29 @@ class Names(Kind):
         return list(value) if isinstance(value, tuple) else value
 
 
+@dataclass(frozen=True, kw_only=True)
+class Channels(Kind):
+    """Channels of photos, also where they are typed as text."""
+
+    optional: bool = True
+
+    @property
+    def words(self) -> str:
+        return '1 for grey photos, 3 for RGB, or "none" for what is usual'
+
+    def allows(self, value: Any) -> bool:
+        return is_number(value, 1, 3, whole=True) and value != 2
+
+    def error(self, name: str, value: Any) -> ValueError:
+        return ValueError(
+            f"`{name}` must be 1, for grey photos, 3, for RGB, or None, not {value!r}."
+        )
+
+    def from_plain(self, value: Any) -> Any:
+        value = super().from_plain(value)
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 def _column(kind: str) -> Text:
     told = "`{name}` must be the name of a column of the table, or None"
     return Text(optional=True, what=f'a column of the table, {kind}, or "none"', told=told)
@@ -93,9 +117,11 @@ SPLIT_ROWS = (
         ),
     ),
     Setting("fit", GROUP, Choice(optional=True, names=_fits, see="kerasrecipes.DecodePolicy")),
+    Setting("channels", GROUP, Channels()),
 )
-# What can be said of photos alone: what is decided about single ones, and how they are fitted.
-_COMMON_ROWS = tuple(row for row in SPLIT_ROWS if row.name not in {"labels_from", "fit"})
+# What can be said of photos alone: what is decided about single ones, and how they are read.
+_OF_PHOTOS = {"labels_from", "fit", "channels"}
+_COMMON_ROWS = tuple(row for row in SPLIT_ROWS if row.name not in _OF_PHOTOS)
 TEXT_SPLIT_ROWS = (
     Setting(
         "text",

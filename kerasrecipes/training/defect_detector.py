@@ -132,6 +132,7 @@ class DefectDetector(ImageClassifier):
         )
         for split, side in (("train", train), ("val", val)):
             data.add(split, side.counts(), len(side), side.digest())
+        judged = judged.suited(train)
         report = new_report(self, judged.spec, data, warnings=[])
         backbone = judged.spec.build(self.input_size, self.weights_file)
         answers, others = self._learned(backbone, train, val)

@@ -63,6 +63,7 @@ def fine_tune_images(
     drop_small_classes: bool = False,
     labels_from: str | Path | None = "beside",
     fit: str | None = None,
+    channels: int | None = None,
     fail_on_leak: bool = False,
     callbacks: Sequence[Any] = (),
     verbose: bool = True,
@@ -93,6 +94,8 @@ def fine_tune_images(
         labels_from: What people decided about single photos; see `scan_photos`.
         fit: How photos of another shape fill the image size: `"stretch"`, which is usual,
             `"letterbox"` or `"center_crop"`; see `DecodePolicy`. The model keeps it.
+        channels: 1 for grey photos, also made of coloured ones; 3 for RGB, which is usual. The
+            model, and every file of it, takes so many.
         fail_on_leak: Raise if the same photo, or part, is on two sides of the split.
         callbacks: Further callbacks, as in `ImageClassifier.fit`.
         verbose: Whether to print findings and progress.
@@ -121,7 +124,7 @@ def fine_tune_images(
     return fine_tune(
         recipe(backbone, augment=augment, seed=seed, **with_epochs(epochs, settings)),
         photos,
-        {**columns, **how, **decided, "fit": fit, **shares},
+        {**columns, **how, **decided, "fit": fit, "channels": channels, **shares},
         to, tools, fail_on_leak=fail_on_leak, callbacks=callbacks, run_folder=run_folder,
         resume=resume,
     )  # fmt: skip

@@ -75,7 +75,7 @@ def fit_classifier(
     recipe, schedule = judged.recipe, judged.schedule
     data, practised = told_data(judged, train, val, leaks), recipe.practised(train)
     seen = seen_through(recipe.weights, judged.spec)
-    spec, head = judged.spec.suited(train), judged.head.suited(train)
+    spec, head = judged.suited(train).spec, judged.head.suited(train)
     devices = Devices.find(recipe.devices)
     prepare(recipe)
     model = _built(devices, spec, head, recipe, head.output(train).width)
@@ -337,7 +337,9 @@ def _adapted(
 def new_report(
     recipe: Any, spec: Backbone, data: DataReport, warnings: list[str], choice: str = ""
 ) -> RunReport:
-    """Begin the report of a fit."""
+    """Begin the report of a fit, and say what is not usual of it."""
+    if spec.reads_otherwise:
+        say(spec.reads_otherwise)
     return RunReport(
         name=spec.name,
         created=timestamp(),
@@ -347,7 +349,7 @@ def new_report(
         versions=library_versions(),
         weights=_weights_used(recipe, spec),
         warnings=warnings,
-        choices=[choice] if choice else [],
+        choices=[told for told in (choice, spec.reads_otherwise) if told],
     )
 
 

@@ -7,7 +7,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.errors import DataError
-from kerasrecipes.photos.augment import Augment
+from kerasrecipes.photos.augment import Augment, tried_augmentation
 from kerasrecipes.photos.modality import policy_of
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.synthetic.defects import SyntheticDefects
@@ -33,9 +33,9 @@ class ImageClassifier(Recipe):
         image_size: `(height, width)` in pixels; `None` for the backbone's own.
         augment: `"none"`, `"flips"`, `"light"`, `"factory"`, `"randaugment"`, `"augmix"`, or
             an `Augmentation`. Or a function of `(photo, seed)`: it gets a uint8 photo, shape
-            `(height, width, 3)`, and a whole number below 2**32, and returns one like it, 0…255;
-            one seed, one view. Or layers of `keras.layers` that change photos, in a list; what
-            they answer is clipped. Only training photos are augmented.
+            `(height, width, channels)`, and a whole number below 2**32, and returns one like it,
+            0…255; one seed, one view. Or layers of `keras.layers` that change photos, in a list;
+            what they answer is clipped. Only training photos are augmented.
         views: Views per photo, of which each epoch shows one; the first is the photo itself,
             the others are augmented. A frozen part of the model sees each view once.
         synthetic_defects: A `SyntheticDefects` to learn also from good photos that defects of rare
@@ -84,13 +84,22 @@ class ImageClassifier(Recipe):
         return None
 
     def prepared(self, examples: Examples, spec: "Backbone") -> PhotoSet:
-        """Return the photos as they are, after making sure that they are photos."""
-        return self._checked(examples)
+        """Return the photos as they are, after making sure that they are photos.
+
+        Views of one's own are tried on photos of their channels.
+        """
+        photos = self._checked(examples)
+        side = self.image_size or cast("BackboneSpec", spec).image_size
+        size = (side, side) if isinstance(side, int) else side
+        tried_augmentation(self.augment, size, photos.channels)
+        return photos
 
     def _as_fitted(self, examples: Examples) -> PhotoSet:
-        """Return photos that are fitted into the image size as those of training were."""
+        """Return photos in the size and the channels of those of training, made alike."""
         photos, fitted = self._checked(examples), policy_of(self.fitted_.input)
-        policy = replace(photos.policy, resize=fitted.resize, fill=fitted.fill)
+        policy = replace(
+            photos.policy, resize=fitted.resize, fill=fitted.fill, channels=fitted.channels
+        )
         return replace(photos, policy=policy)
 
     def _checked(self, examples: Examples) -> PhotoSet:

@@ -61,8 +61,8 @@ def adopt_model(
     """Take a classifier that was trained elsewhere as it is: to measure, save, export and watch it.
 
     Args:
-        model: A functional or built Sequential model from one RGB photo to the probabilities of
-            the classes, in the order of the photos' `class_names`. It is copied.
+        model: A functional or built Sequential model from one photo, RGB or grey, to the
+            probabilities of the classes, in the order of the photos' `class_names`. It is copied.
         train: Photos that it learned from, or like those: in them int8 finds its ranges.
         val: Photos that it did not learn from.
         scaling: The values that it wants to see; see `BackboneSpec.from_model`.
@@ -79,6 +79,7 @@ def adopt_model(
     """
     data = checked_examples(train, val)
     spec, whole = BackboneSpec.from_model(model, scaling=scaling), flattened(model, scaling)
+    spec.suited(train)  # refuses photos of other channels
     output = make_head("classification").output(train)
     if tuple(whole.output_shape) != (None, output.width):
         raise DataError(

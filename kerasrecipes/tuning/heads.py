@@ -66,7 +66,7 @@ class HeadBench:
         return probe.answers(others.last(probe.depths))
 
     def _judged(self, settings: Settings) -> Judged:
-        return judge_recipe(replace(self.recipe, **settings))
+        return judge_recipe(replace(self.recipe, **settings)).suited(self.rest)
 
     def _seen(self, judged: Judged, settings: Settings) -> list[DepthFeatures]:
         """Return features of both sides at the depths that are asked for."""

@@ -289,12 +289,12 @@ def test_models_without_a_graph_are_refused(make, message):
         BackboneSpec.from_model(make(), scaling="none")
 
 
-@pytest.mark.parametrize("shapes", [[(8, 8, 3)] * 2, [(8, 8, 1)], [(8, 3)]])
+@pytest.mark.parametrize("shapes", [[(8, 8, 3)] * 2, [(8, 8, 2)], [(8, 3)]])
 def test_models_of_anything_but_one_photo_are_refused(shapes):
     inputs = [keras.Input(shape) for shape in shapes]
     model = keras.Model(inputs, [layers.Dense(2)(x) for x in inputs], name="odd")
     with pytest.raises(
-        ValueError, match=rf"must take one RGB photo .*'odd' takes {len(shapes)} input\(s\)"
+        ValueError, match=rf"must take one photo, RGB .*'odd' takes {len(shapes)} input\(s\)"
     ):
         BackboneSpec.from_model(model, scaling="none")
 

@@ -83,7 +83,8 @@ int main(int, char** a) {
 
 def facts(**changes):
     values = {
-        "height": 20, "width": 30, "interpolation": "bilinear", "background": (1, 2, 3),
+        "height": 20, "width": 30, "channels": 3, "interpolation": "bilinear",
+        "background": (1, 2, 3),
         "max_16bit": 4095, "tolerance": 0.02, "model": "'x'", "export": "tflite-int8",
         "megabytes": "1.00", "sha256": "0" * 64, "golden": 5, "width_of_answer": 3, "alarm": None,
         "task": "classification", "numbers": "score of each class", "thresholds": [0.5] * 3,

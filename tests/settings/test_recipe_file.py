@@ -33,7 +33,7 @@ SPLIT = {
     "source": "/data/a\nb = 3\x1b[31m", "label": "kind", "labels": ("a", "b c"), "value": "mm",
     "classes": "by value", "group_by": r"part(\d+)_", "split_by": "group",
     "test_fraction": 0.1, "val_fraction": 0.3, "drop_small_classes": True,
-    "labels_from": "my/labels.csv", "fit": "letterbox",
+    "labels_from": "my/labels.csv", "fit": "letterbox", "channels": 1,
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ _IDENTIFIER = b"M001"
 _TENSOR_AXIS_LABELS = 2
 _VOCABULARY = 5
 _DESCRIPTIONS = 1
-_RGB = 1
+_RGB, _GREY = 1, 2
 _IMAGE_PROPERTIES = 2
 _FEATURE_PROPERTIES = 1
 _NORMALIZATION_OPTIONS = 1
@@ -101,12 +101,14 @@ def _input(builder: flatbuffers.Builder, contract: "Contract", name: str) -> int
             3: _content(builder, _FEATURE_PROPERTIES, {}),
         }
         return _table(builder, fields, length=7)
+    is_grey = contract.input.shape[-1] == 1
+    kind = "Grey" if is_grey else "RGB"
     return _table(
         builder,
         {
             0: builder.CreateString("photo"),
-            1: builder.CreateString("RGB photo, uint8, 0 to 255; scaled inside the model"),
-            3: _content(builder, _IMAGE_PROPERTIES, {0: np.int8(_RGB)}),
+            1: builder.CreateString(f"{kind} photo, uint8, 0 to 255; scaled inside the model"),
+            3: _content(builder, _IMAGE_PROPERTIES, {0: np.int8(_GREY if is_grey else _RGB)}),
             4: _tables(builder, [_normalization(builder)]),
         },
         length=7,

@@ -17,6 +17,7 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.data.tables.tars import TAR, place_in_tar, read_in_tar
 from kerasrecipes.errors import DataError, printable
+from kerasrecipes.photos.decoding.channels import GREY, grey_of, pixels_of
 from kerasrecipes.photos.decoding.fit import fitted
 from kerasrecipes.photos.decoding.pixels import open_photo, with_rgb
 from kerasrecipes.photos.decoding.policy import RESAMPLING, DecodePolicy
@@ -37,7 +38,7 @@ def decode_photo(
     policy: DecodePolicy = DecodePolicy(),
     name: str | None = None,
 ) -> np.ndarray:
-    """Decode one photo, given as bytes or as a path, to RGB pixels of one size.
+    """Decode one photo, given as bytes or as a path, to pixels of one size.
 
     Args:
         photo: The bytes of the file, or its path.
@@ -46,7 +47,7 @@ def decode_photo(
         name: What to call the photo in messages; the path if not given.
 
     Returns:
-        uint8 array of shape `(height, width, 3)`.
+        uint8 array of shape `(height, width, policy.channels)`.
 
     Raises:
         DataError: If the file is no photo, is damaged, or does not fit the policy.
@@ -54,7 +55,12 @@ def decode_photo(
     size, resampling = _checked_size(image_size), RESAMPLING[policy.interpolation]
 
     def used(rgb: "Image.Image") -> np.ndarray:
-        return np.array(fitted(rgb, size, policy.resize, resampling, policy.fill))
+        picture, fill = (
+            (rgb.convert("L"), grey_of(policy.fill))
+            if policy.channels == GREY
+            else (rgb, policy.fill)
+        )
+        return pixels_of(fitted(picture, size, policy.resize, resampling, fill))
 
     return _decoded(photo, policy, name, used)
 
@@ -103,7 +109,7 @@ def read_photo(
         policy: How to decode.
 
     Returns:
-        uint8 array of shape `(height, width, 3)`.
+        uint8 array of shape `(height, width, policy.channels)`.
 
     Raises:
         DataError: If the file is gone, differs from what was scanned, or cannot be decoded.

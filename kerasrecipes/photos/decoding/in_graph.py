@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kerasrecipes.photos.decoding.channels import BITS, GREY, HALF, LUMA, grey_of
 from kerasrecipes.photos.decoding.fit import STRETCH, cut_and_spread
 from kerasrecipes.photos.decoding.graph_headers import around_jpeg, around_png
 from kerasrecipes.photos.decoding.policy import DecodePolicy
@@ -29,14 +30,18 @@ class GraphDecoder:
     Args:
         image_size: `(height, width)`.
         policy: How to decode.
+        channels: Of what the model takes: grey photos are RGB ones, too.
     """
 
-    def __init__(self, image_size: tuple[int, int], policy: DecodePolicy):
-        self.image_size, self.policy = image_size, policy
+    def __init__(self, image_size: tuple[int, int], policy: DecodePolicy, channels: int):
+        self.image_size, self.policy, self.channels = image_size, policy, channels
 
     def __call__(self, files: "tf.Tensor") -> "tf.Tensor":
         """Decode files; see `decode_files`."""
-        return decode_files(files, self.image_size, self.policy)
+        import tensorflow as tf
+
+        pixels = decode_files(files, self.image_size, self.policy)
+        return tf.repeat(pixels, self.channels // self.policy.channels, axis=-1)
 
     def trials(self) -> list[bytes]:
         """Return files to try a graph on: a ramp of greys, as PNG and as JPEG."""
@@ -59,8 +64,8 @@ def decode_files(
         policy: How to decode.
 
     Returns:
-        uint8, shape `(n, height, width, 3)`. A file that cannot be used fails the whole batch
-        with `InvalidArgumentError`.
+        uint8, shape `(n, height, width, policy.channels)`. A file that cannot be used fails the
+        whole batch with `InvalidArgumentError`.
     """
     import tensorflow as tf
 
@@ -69,7 +74,7 @@ def decode_files(
     return tf.map_fn(
         decode,
         files,
-        fn_output_signature=tf.TensorSpec((*image_size, 3), tf.uint8),
+        fn_output_signature=tf.TensorSpec((*image_size, policy.channels), tf.uint8),
     )
 
 
@@ -81,7 +86,17 @@ def _decode(data: "tf.Tensor", size: tuple[int, int], policy: DecodePolicy) -> "
     known = tf.debugging.Assert(is_jpeg | is_png, ["photo_bytes must be a JPEG or PNG file"])
     with _after([known]):
         pixels = tf.cond(is_jpeg, lambda: _jpeg(data, policy), lambda: _png(data, policy))
-    return tf.ensure_shape(_fitted(pixels, size, policy), (*size, 3))
+    if policy.channels == GREY:
+        pixels = _in_grey(pixels)
+    return tf.ensure_shape(_fitted(pixels, size, policy), (*size, policy.channels))
+
+
+def _in_grey(pixels: "tf.Tensor") -> "tf.Tensor":
+    """Turn RGB into grey as Pillow does, in whole numbers."""
+    import tensorflow as tf
+
+    whole = tf.reduce_sum(tf.cast(pixels, tf.int32) * LUMA, axis=-1, keepdims=True)
+    return tf.cast((whole + HALF) // 2**BITS, tf.float32)
 
 
 def _fitted(pixels: "tf.Tensor", size: tuple[int, int], policy: DecodePolicy) -> "tf.Tensor":
@@ -103,7 +118,7 @@ def _fitted(pixels: "tf.Tensor", size: tuple[int, int], policy: DecodePolicy) ->
     free = [(side - taken) for side, taken in zip(whole, spread, strict=True)]
     around = [[one // 2, one - one // 2] for one in free]
     # Padding is with zeros: what is not the bars' colour is told by its distance from it.
-    fill = tf.constant(policy.fill, tf.int32)
+    fill = tf.constant(grey_of(policy.fill) if policy.channels == GREY else policy.fill, tf.int32)
     apart = tf.pad(tf.cast(_uint8(resized), tf.int32) - fill, [*around, [0, 0]])
     return tf.cast(apart + fill, tf.uint8)
 

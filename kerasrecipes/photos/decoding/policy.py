@@ -6,6 +6,7 @@ from PIL import Image
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, NoEffectError, did_you_mean, listed, unknown_name
+from kerasrecipes.photos.decoding.channels import GREY, RGB
 from kerasrecipes.photos.decoding.fit import FITS, LETTERBOX, STRETCH
 
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -34,6 +35,8 @@ class DecodePolicy:
             squeezed; `"letterbox"`, the whole photo in its own shape, between bars of the colour
             `fill`; `"center_crop"`, its middle alone, in its own shape.
         fill: RGB colour, 0 to 255, of the bars of a letterbox.
+        channels: 3 for RGB, also of grey photos; 1 for grey, also of coloured ones (ITU-R BT.601,
+            as Pillow rounds it). A model of 1 channel takes a third of the bytes.
 
     Raises:
         ValueError: If a value is not legal, or `fill` would have no effect.
@@ -50,6 +53,7 @@ class DecodePolicy:
     interpolation: str = "bilinear"
     resize: str = STRETCH
     fill: tuple[int, int, int] = (128, 128, 128)
+    channels: int = RGB
 
     def __post_init__(self) -> None:
         for name in ("background", "fill"):
@@ -71,6 +75,10 @@ class DecodePolicy:
             raise unknown_name("interpolation", self.interpolation, RESAMPLING, "DecodePolicy")
         if self.resize not in FITS:
             raise unknown_name("resize", self.resize, FITS, "DecodePolicy")
+        if not _is_int(self.channels) or self.channels not in {GREY, RGB}:
+            raise ValueError(
+                f"`channels` must be 3, for RGB, or 1, for grey photos, not {self.channels!r}."
+            )
         if self.resize != LETTERBOX and self.fill != type(self).fill:
             raise NoEffectError(
                 f"`fill` would have no effect with resize={self.resize!r}, which leaves no bars. "
@@ -82,6 +90,8 @@ class DecodePolicy:
         told = {**asdict(self), "background": list(self.background), "fill": list(self.fill)}
         if self.resize != LETTERBOX:
             del told["fill"]
+        if self.channels == RGB:
+            del told["channels"]
         return told
 
     @classmethod

@@ -61,9 +61,10 @@ def draw_augmentation(
         8
     """
     from kerasrecipes.photos.augment import Augmentation, tried_augmentation
+    from kerasrecipes.photos.decoding.channels import RGB
     from kerasrecipes.photos.reader import PhotoReader
 
-    augmentation = tried_augmentation(augment, image_size)
+    augmentation = tried_augmentation(augment, image_size, photos.channels)
     if augmentation == Augmentation() and synthetic is None:
         raise ValueError("`augment` changes nothing, so there is nothing to show. Try 'light'.")
     for name, number in (("views", views), ("count", count)):
@@ -76,7 +77,7 @@ def draw_augmentation(
     if not len(photos):
         raise DataError("There are no photos to show.")
     photos = photos if synthetic is None else synthetic.added_to(photos, seed)
-    reader = PhotoReader(photos, image_size, augmentation, seed)
+    reader = PhotoReader(photos, image_size, augmentation, seed, RGB)
     chosen = _spread_over_classes(photos, count, seed)
     rows = [[reader.read(index, view) for view in range(views + 1)] for index in chosen]
     labels = [(_said(photos.photos[index]), photos.photos[index].path.name) for index in chosen]

@@ -126,6 +126,7 @@ def probe_recipe(recipe: "Recipe", train: Examples, val: Examples) -> ProbeResul
     head, task = judged.head, judged.head.task
     check_examples(train=train, val=val)
     train, val = (recipe.prepared(side, judged.spec) for side in (train, val))
+    judged = judged.suited(train)
     leaks = checked_examples(train, val, head).leaks
     refuse_seen(seen_through(recipe.weights, judged.spec), val)
     head.weights(train, recipe.class_weights)  # refuses a wish that would have no effect

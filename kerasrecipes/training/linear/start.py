@@ -96,6 +96,7 @@ def fit_recipe(
             "trained step by step. Leave them out, or pass start='head'."
         )
     data = told_data(judged, train, val, leaks)
+    judged = judged.suited(train)
     seen = seen_through(judged.recipe.weights, judged.spec)
     prepare(judged.recipe)
     start = Start.of(judged, train, val)
