@@ -116,9 +116,10 @@ class EarlyStopping(Resumable, keras.callbacks.EarlyStopping):
         _check_numbers(min_delta=min_delta, baseline=baseline, start_value=start_value)
         _check_epochs(patience=patience, start_from_epoch=start_from_epoch)
         super().__init__(
-            monitor, min_delta, patience, verbose, mode, baseline, restore_best_weights,
+            monitor, min_delta, patience or 0, verbose, mode, baseline, restore_best_weights,
             start_from_epoch,
         )  # fmt: skip
+        self.patience = patience
         self.start_value = start_value
         self.best: float | None = None
         self.best_epoch: int | None = None  # until it is used

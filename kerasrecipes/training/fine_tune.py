@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.arguments import named
+from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.bundles.first_weights import seen_through
 from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.console import heeds_verbose, say
@@ -48,7 +49,7 @@ def fine_tune_images(
     photos: str | Path,
     to: str | Path,
     *,
-    backbone: str = "efficientnet_lite0",
+    backbone: str | BackboneSpec = "efficientnet_lite0",
     label: str | None = None,
     labels: str | Sequence[str] | None = None,
     value: str | None = None,
@@ -77,7 +78,7 @@ def fine_tune_images(
     Args:
         photos: A folder of photos, one folder per class, or a table; see `scan_photos`.
         to: The model's folder, e.g. `"saved_models/tiles"`.
-        backbone: A name of `list_backbones()`.
+        backbone: A name of `list_backbones()`, or a backbone of your own.
         label: The table's column of one class each; see `scan_photos`.
         labels: The table's column of several labels each, or one column per label.
         value: The table's column of a number each.

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from keras_versions import STATISTICS_MOVE
 from kerasrecipes import BackboneSpec, Stage, get_backbone
 from kerasrecipes.callbacks.state.model_state import ModelState
 from kerasrecipes.callbacks.state.state_folder import StateFolder
@@ -84,7 +85,7 @@ def test_2_calling_a_backbone_in_inference_mode_protects_no_statistics():
     FreezePolicy(2).apply(ours, SPEC)
     fit(ours)
     np.testing.assert_array_equal(ours.get_layer("stem_norm").moving_mean.numpy(), start)
-    assert plain > 0.01
+    assert plain > 0.01 or not STATISTICS_MOVE
 
 
 def test_4_a_state_tree_of_variables_is_no_copy():
@@ -144,7 +145,7 @@ def test_9_quantizing_leaves_convolutions_out_without_a_word(recwarn):
 
 
 def test_9_low_rank_training_of_a_convolutional_backbone_adds_nothing():
-    keras_hub = pytest.importorskip("keras_hub")
+    keras_hub = pytest.importorskip("keras_hub", exc_type=ImportError)
     backbone = keras_hub.models.ResNetBackbone(
         input_conv_filters=[64], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 64],
         stackwise_num_blocks=[1, 1], stackwise_num_strides=[1, 2], block_type="basic_block",

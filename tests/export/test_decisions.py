@@ -43,11 +43,11 @@ def ruled(tiny, trained, tmp_path_factory):
     "rule, format, quantization",
     [
         ("band", "tflite", "float32"),
-        ("band", "tflite", "int8"),
+        pytest.param("band", "tflite", "int8", marks=pytest.mark.proof),
         ("band", "onnx", "float32"),
         ("band", "saved_model", "float32"),
         ("costs", "tflite", "float32"),
-        ("costs", "onnx", "float32"),
+        pytest.param("costs", "onnx", "float32", marks=pytest.mark.proof),
         ("top", "tflite", "float32"),
         ("labels", "tflite", "int8"),
     ],

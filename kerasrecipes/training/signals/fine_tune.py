@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.arguments import named
+from kerasrecipes.backbones.signals.signal_backbone import SignalBackbone
 from kerasrecipes.console import heeds_verbose
 from kerasrecipes.signals.check import check_signals
 from kerasrecipes.signals.scan import scan_signals
@@ -22,7 +23,7 @@ def train_signals(
     recordings: str | Path,
     to: str | Path,
     *,
-    backbone: str = "fcn",
+    backbone: str | SignalBackbone = "fcn",
     channels: Sequence[str] | None = None,
     id: str | None = None,
     time: str | None = None,
@@ -55,7 +56,7 @@ def train_signals(
     Args:
         recordings: A folder, a table or a `.ts` file; see `scan_signals`.
         to: The model's folder, e.g. `"saved_models/steps"`.
-        backbone: A name of `list_backbones("signals")`.
+        backbone: A name of `list_backbones("signals")`, or a backbone.
         channels: The channels to read; see `scan_signals`.
         id: The long table's column of recordings.
         time: The long table's column of times.

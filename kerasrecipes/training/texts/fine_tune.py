@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.arguments import named
+from kerasrecipes.backbones.texts.text_backbone import TextBackbone
 from kerasrecipes.console import heeds_verbose
 from kerasrecipes.texts.check import check_texts
 from kerasrecipes.texts.scan import scan_texts
@@ -22,7 +23,7 @@ def fine_tune_texts(
     texts: str | Path,
     to: str | Path,
     *,
-    backbone: str = "minilm",
+    backbone: str | TextBackbone = "minilm",
     text: str | Sequence[str] | None = None,
     label: str | None = None,
     labels: str | Sequence[str] | None = None,
@@ -50,7 +51,7 @@ def fine_tune_texts(
     Args:
         texts: A table, or a folder with one folder per class; see `scan_texts`.
         to: The model's folder, e.g. `"saved_models/tickets"`.
-        backbone: A name of `list_backbones("texts")`.
+        backbone: A name of `list_backbones("texts")`, or a backbone.
         text: The table's column of texts, or two for pairs; see `scan_texts`.
         label: The table's column of one class each.
         labels: The table's column of several labels each, or one column per label.
