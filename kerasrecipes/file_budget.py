@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SMALL = 1_000_000
 # How much larger than on the disk an honest file of weights is in memory: pruned ones compress.
 BLOW_UP = 10
+# Models and states have an entry or two for each layer or array; each takes its time.
+MOST_ENTRIES = 20_000
 _PIECE = 1 << 20
 _HEADER = 30
 _LIMITING = threading.Lock()
@@ -44,9 +46,11 @@ def check_archive(archive: zipfile.ZipFile, on_disk: int, most_bytes: int) -> No
         most_bytes: How many bytes its entries may hold together.
 
     Raises:
-        ValueError: If they hold more, hide in each other, or lie about their sizes.
+        ValueError: If they are too many, hold more, hide in each other, or lie about their sizes.
         zipfile.BadZipFile: If it is damaged.
     """
+    if (count := len(archive.infolist())) > MOST_ENTRIES:
+        raise ValueError(f"it has {count:,} entries, the limit is {MOST_ENTRIES:,}")
     entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
     check_bytes(sum(entry.file_size for entry in entries), most_bytes)
     if len({entry.filename for entry in entries}) < len(entries):

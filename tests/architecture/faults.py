@@ -161,7 +161,8 @@ FAULTS: dict[str, dict[str, str]] = {
     },
     "model files that promise more than they hold": {
         "bundles/test_model_file.py": "weights_that_declare_more_than_they_hold_are_refused "
-        "configs_that_ask_for_more_than_there_are_weights_are_refused a_zip_bomb_is_refused",
+        "configs_that_ask_for_more_than_there_are_weights_are_refused a_zip_bomb_is_refused "
+        "archives_that_lie_are_refused",
     },
     "what is no file in place of one": {
         "bundles/test_seals.py": "what_is_no_file_inside_the_bundle_is_refused_by_name "

@@ -480,12 +480,22 @@ def lying(entries: list[tuple[str, bytes]], kind=zipfile.ZIP_DEFLATED) -> bytes:
 
 
 def twice(entries: list[tuple[str, bytes]]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name, content in entries * 2:
+        return archived(entries * 2)
+
+
+def archived(entries: list[tuple[str, bytes]]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in entries:
             archive.writestr(name, content)
     return file.getvalue()
+
+
+def many(entries: list[tuple[str, bytes]]) -> bytes:
+    """Hold nothing, in more pieces than any model has."""
+    return archived([*entries, *((f"assets/{place}", b"") for place in range(20_001))])
 
 
 @pytest.mark.parametrize(
@@ -495,6 +505,7 @@ def twice(entries: list[tuple[str, bytes]]) -> bytes:
         (lying, "is not of the size it declares"),
         (lambda entries: lying(entries, zipfile.ZIP_BZIP2), "compressed in a rare way"),
         (twice, "two of its entries have one name"),
+        (many, "it has 20,004 entries, the limit is 20,000"),
     ],
 )
 def test_archives_that_lie_are_refused(honest_file, tmp_path, write, message):
