@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import unknown_name
-from kerasrecipes.regular import append_regular
+from kerasrecipes.regular import append_whole
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -73,8 +73,7 @@ def warn(line: str) -> None:
 
 def _tell(level: int, line: str, printed: str) -> None:
     if (path := _file.get()) is not None:
-        with append_regular(path) as file:
-            file.write(f"{printed}\n")
+        append_whole(path, f"{printed}\n")
     if not _is_heard(level):
         return
     if _is_routed():

@@ -392,7 +392,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
                 "ends, or name another folder."
             ) from error
         with told_plainly(folder):
-            lock.truncate(0)
-            lock.write(f"{os.getpid()}\n")
-            lock.flush()
+            os.ftruncate(lock.fileno(), 0)
+            # At once: what `lock` kept for later would be raised anew, and rawly, as it is closed.
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())
         yield

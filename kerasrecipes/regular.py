@@ -44,6 +44,41 @@ def append_regular(path: str | Path, inside: str | Path | None = None) -> TextIO
     return os.fdopen(_opened(path, inside, flags), "a+", encoding="utf-8")
 
 
+def append_whole(
+    path: str | Path, text: str, inside: str | Path | None = None, begin: int | None = None
+) -> None:
+    """Add text to the end of a file, on the disk; all of it, or nothing where there is no room.
+
+    Args:
+        path: The file; it is made if it is not there.
+        text: What to add.
+        inside: The folder that it must lie in, as in `open_regular`.
+        begin: At which byte to add it, in place of what is there; by default at the end.
+
+    Raises:
+        OSError: As `open_regular`, or if it cannot be written; it names the file.
+    """
+    # Without a buffer: what one keeps of a write that failed, it would write as it is closed.
+    descriptor = _opened(path, inside, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    content = text.encode()
+    try:
+        if begin is not None:
+            os.ftruncate(descriptor, begin)
+        end = before = os.fstat(descriptor).st_size
+        try:
+            while end < before + len(content):
+                end += os.write(descriptor, content[end - before :])
+            os.fsync(descriptor)
+        except OSError as error:
+            with suppress(OSError):
+                # What others have added meanwhile stays.
+                if os.fstat(descriptor).st_size == end:
+                    os.ftruncate(descriptor, before)
+            raise OSError(error.errno, error.strerror, str(Path(inside or "", path))) from error
+    finally:
+        os.close(descriptor)
+
+
 def read_regular(
     path: str | Path, inside: str | Path | None = None, largest: int = LARGEST_RECORD
 ) -> bytes:

@@ -222,6 +222,7 @@ from pathlib import Path
 import numpy as np
 from kerasrecipes.drift.history import DriftHistory, Look
 from kerasrecipes.engine.run_folder import RunFolder
+from kerasrecipes.files import locked_folder
 from kerasrecipes.optimization.search.record import write_record
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 folder = Path(sys.argv[1])
@@ -231,8 +232,11 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 for name, write in {
     "history.db": lambda: history.add(look),
     "run": lambda: write_record(folder / "record.json", {"x": "x" * 20_000}),
-    "a folder": lambda: RunFolder(folder).write_text("recipe.toml", "x" * 20_000),
+    "a folder": lambda: RunFolder(folder).keep_recipe("x" * 20_000),
+    "locked": lambda: locked_folder(folder / "model").__enter__(),
 }.items():
+    if name == "locked":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     try:
         write()
     except OSError as error:
@@ -245,11 +249,11 @@ def test_a_file_that_may_not_grow_is_told_by_every_writer(tmp_path):
         [sys.executable, "-c", TOO_LARGE, str(tmp_path)], capture_output=True, text=True
     )
     lines = done.stdout.splitlines()
-    assert len(lines) == 3, done.stdout + done.stderr
-    for line, name in zip(lines, ("/history.db", "", ""), strict=True):
+    assert len(lines) == 4, done.stdout + done.stderr
+    for line, name in zip(lines, ("/history.db", "", "", "/model"), strict=True):
         assert line.startswith(f"Nothing was saved in '{tmp_path}{name}': ")
         assert line.endswith(", then save again")
-    assert os.listdir(tmp_path) == ["history.db"]
+    assert sorted(os.listdir(tmp_path)) == ["history.db", "model"]
 
 
 def test_a_name_that_is_too_long_is_told(tmp_path):

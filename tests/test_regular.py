@@ -15,7 +15,7 @@ from kerasrecipes.callbacks.state.state_folder import StateFolder
 from kerasrecipes.data.tables.rows import read_rows
 from kerasrecipes.files import digest
 from kerasrecipes.optimization.search.record import Record, read_record
-from kerasrecipes.regular import append_regular, open_regular, read_regular
+from kerasrecipes.regular import append_regular, append_whole, open_regular, read_regular
 from kerasrecipes.settings.written.recipe_file import RecipeFile
 
 
@@ -133,3 +133,22 @@ def test_a_file_that_is_named_may_be_a_link_but_none_inside_a_folder(folder):
             open_regular(name, inside=folder)
     with pytest.raises(OSError, match="it is larger than 3 bytes"):
         read_regular(folder / "a", largest=3)
+
+
+def test_what_is_added_is_whole_or_not_there(folder, monkeypatch):
+    path, write, given = folder / "log", os.write, iter([3, 4, None])
+
+    def little(descriptor, content):
+        """Take a few bytes at a time, until there is no room."""
+        if (count := next(given)) is None:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, content[:count])
+
+    append_whole(path, "first\n")
+    monkeypatch.setattr(os, "write", little)
+    with pytest.raises(OSError, match="No space left on device: '.*inside/log'"):
+        append_whole(path, "the second\n")
+    monkeypatch.undo()
+    assert path.read_text() == "first\n"
+    append_whole("log", "third\n", inside=folder, begin=2)
+    assert path.read_text() == "fithird\n"

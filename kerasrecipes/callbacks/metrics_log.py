@@ -12,7 +12,7 @@ from kerasrecipes.callbacks.base import numbers_in
 from kerasrecipes.callbacks.learning_rates.rates import largest_rate
 from kerasrecipes.errors import printable
 from kerasrecipes.files import told_plainly, write_whole
-from kerasrecipes.regular import append_regular, read_regular
+from kerasrecipes.regular import append_whole, read_regular
 
 
 @named
@@ -55,8 +55,8 @@ class MetricsLog(keras.callbacks.Callback):
         values = {**numbers_in(logs), **largest_rate(self.model)}
         plain = {name: _finite(value) for name, value in values.items()}
         line = json.dumps({**self.labels, "epoch": epoch + 1, **plain}, allow_nan=False)
-        with told_plainly(self.path), append_regular(self.path) as file:
-            file.write(line + "\n")
+        with told_plainly(self.path):
+            append_whole(self.path, line + "\n")
 
     def get_state(self) -> dict:
         """Return the lines so far; what is no text in them is escaped."""

@@ -19,7 +19,7 @@ from kerasrecipes.environment import library_versions, timestamp
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.files import complete_file, locked_folder, told_plainly
 from kerasrecipes.records import checked, parse_json
-from kerasrecipes.regular import append_regular, read_regular
+from kerasrecipes.regular import append_whole, read_regular
 from kerasrecipes.report.plain_values import plain
 from kerasrecipes.report.run_report import RunReport
 
@@ -76,8 +76,9 @@ class RunFolder:
                 self._check_empty()
             gone = [name for name in (CONSOLE, STARTS) if not lexists(self.path / name)]
             log, start = self.path / CONSOLE, "Resumed" if self.resume else "Begun"
-            with told_plainly(self.path), append_regular(log.name, inside=self.path) as file:
-                file.write(f"{start} {timestamp()}, process {os.getpid()}\n")
+            begun = f"{start} {timestamp()}, process {os.getpid()}\n"
+            with told_plainly(self.path):
+                append_whole(log.name, begun, inside=self.path)
             with kept_in(log):
                 if self.resume and gone:
                     say(f"The run lacks {listed(gone)}, which now begins with this start.")

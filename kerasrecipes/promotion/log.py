@@ -12,7 +12,7 @@ from typing import Any
 from kerasrecipes.bundles.aliases import ALIASES, HISTORY, AliasLog, LogEntry, read_aliases
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.files import complete_file, locked_folder, told_plainly
-from kerasrecipes.regular import append_regular
+from kerasrecipes.regular import append_whole
 
 
 @dataclass
@@ -39,25 +39,17 @@ class OpenLog:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         number, previous = len(self.log.entries) + 1, self.log.head
         entry = LogEntry(number=number, when=when, previous=previous, **fields)
-        with told_plainly(self.folder):
-            self._append(entry.line() + b"\n")
-            after = self.log.followed_by(entry)
-            with complete_file(self.folder / ALIASES) as file:
-                file.write(after.head_file())
+        after = self.log.followed_by(entry)
+        with told_plainly(self.folder), complete_file(self.folder / ALIASES) as file:
+            file.write(after.head_file())
+            file.flush()
+            # On the disk before the log counts: there is room for both, or for neither.
+            os.fsync(file.fileno())
+            # From where it was whole: a writer that was killed may have left half a line.
+            line = entry.line().decode() + "\n"
+            append_whole(HISTORY, line, inside=self.folder, begin=self.log.whole_bytes)
         self.log = after
         return entry
-
-    def _append(self, line: bytes) -> None:
-        with append_regular(HISTORY, inside=self.folder) as file:
-            # What a writer left that was killed in the middle of a line.
-            file.truncate(self.log.whole_bytes)
-            try:
-                file.buffer.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
-                os.ftruncate(file.fileno(), self.log.whole_bytes)
-                raise
 
 
 @contextmanager

@@ -193,5 +193,5 @@ def _error_of(name: str, number: int | None, message: str) -> Exception:
     if isinstance(kind, type) and issubclass(kind, KerasRecipesError):
         return kind(message)
     if number is not None:
-        return told_error(number, message)
+        return told_error(number, message.removeprefix(f"[Errno {number}] "))
     return RuntimeError(f"A worker ended with {name}: {message}")

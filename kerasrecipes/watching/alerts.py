@@ -8,12 +8,11 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from email.message import EmailMessage
-from pathlib import Path
 
 from kerasrecipes.console import warn
 from kerasrecipes.environment import timestamp
 from kerasrecipes.errors import first_line, printable
-from kerasrecipes.regular import append_regular
+from kerasrecipes.regular import append_whole
 from kerasrecipes.watching.settings import Alert, WatchSettings
 from kerasrecipes.watching.state import WatchState
 
@@ -83,8 +82,7 @@ def _deliver(alert: Alert, model: str, cause: str, alarm: Alarm | None) -> None:
     state = "is over" if alarm is None else f"ALARM: {alarm.told}"
     text = f"{model}: {cause}: {state}" + (f"\n{alarm.runbook}" if alarm and alarm.runbook else "")
     if alert.file is not None:
-        with append_regular(Path(alert.file)) as file:
-            file.write(json.dumps({"at": timestamp(), **values}) + "\n")
+        append_whole(alert.file, json.dumps({"at": timestamp(), **values}) + "\n")
     elif alert.webhook is not None:
         _post(alert.webhook, {"text": text, **values})
     else:

@@ -20,7 +20,10 @@ FAULTS: dict[str, dict[str, str]] = {
         "callbacks/test_state_folder.py": "a_full_disk_leaves_the_old_state",
         "bundles/test_bundle.py": "a_full_disk_is_told_and_leaves_nothing",
         "training/test_keeping.py": "a_model_that_finds_no_room_is_kept_elsewhere",
-        "test_files.py": "what_any_library_says_of_the_disk_is_told_alike",
+        "test_files.py": "what_any_library_says_of_the_disk_is_told_alike "
+        "a_file_that_may_not_grow_is_told_by_every_writer",
+        "promotion/test_log.py": "a_full_disk_leaves_all_as_it_was",
+        "test_regular.py": "what_is_added_is_whole_or_not_there",
     },
     "a state that is damaged": {
         "callbacks/test_state_folder.py": "a_damaged_state_is_noticed_and_the_one_before_is_used "

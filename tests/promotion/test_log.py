@@ -107,11 +107,14 @@ def test_a_writer_that_was_killed_leaves_a_whole_log(folder):
         read_aliases(folder)
 
 
-def test_a_full_disk_leaves_all_as_it_was(folder, monkeypatch):
-    before = (folder / "history.jsonl").read_bytes()
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_full_disk_leaves_all_as_it_was(folder, monkeypatch, written):
+    before, synced, sync = (folder / "history.jsonl").read_bytes(), [], os.fsync
 
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
+    def full(descriptor):
+        if len(synced) == written:
+            raise OSError(28, "No space left on device")
+        synced.append(sync(descriptor))
 
     with changing(folder) as log:
         monkeypatch.setattr(os, "fsync", full)

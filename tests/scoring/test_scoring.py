@@ -218,5 +218,6 @@ def test_what_a_worker_cannot_use_is_told_here(exported, photos, tmp_path, monke
     monkeypatch.undo()
     changed = local._error_of("IntegrityError", None, "it was changed")
     assert isinstance(changed, IntegrityError) and str(changed) == "it was changed"
-    assert local._error_of("OSError", 28, "full").errno == 28
+    full = OSError(28, "full")
+    assert str(local._error_of("OSError", 28, str(full))) == str(full)
     assert "KeyError: 'x'" in str(local._error_of("KeyError", None, "'x'"))

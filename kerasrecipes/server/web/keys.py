@@ -15,7 +15,7 @@ from pathlib import Path
 from kerasrecipes.arguments import named
 from kerasrecipes.errors import DataError, printable, repeated
 from kerasrecipes.files import told_plainly
-from kerasrecipes.regular import append_regular, read_regular
+from kerasrecipes.regular import append_regular, append_whole, read_regular
 from kerasrecipes.server.refused import Refused
 
 _LINE = re.compile(r"([A-Za-z0-9][\w.-]{0,63}):([0-9a-f]{64})(:admin)?", re.ASCII)
@@ -104,9 +104,10 @@ def new_key(path: str | Path, name: str, admin: bool = False) -> str:
         )
     if path.exists() and name in [who.name for _, who in Keys(path)._clients]:
         raise DataError(f"'{printable(path)}' has a key for '{name}'. Remove its line first.")
-    with told_plainly(path), append_regular(path) as file:
-        path.chmod(0o600)
-        file.write(line + "\n")
+    with told_plainly(path):
+        with append_regular(path):
+            path.chmod(0o600)
+        append_whole(path, line + "\n")
     return key
 
 
