@@ -45,7 +45,8 @@ class Prediction:
         number: The number, where that is what the model answers with; else `None`.
         unit: Its unit.
         alarm: Whether to raise an alarm, where the model has an operating point; else `None`.
-        novelty: How unlike good photos it is, where the model tells; else `None`.
+        novelty: How unlike good photos, or texts of known classes, it is, where the model tells;
+            else `None`.
         is_new: Whether that is further than the model's threshold; else `None`.
         abstained: Whether the answer is left to a person, where the model may do so; else `None`.
     """

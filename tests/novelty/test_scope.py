@@ -44,21 +44,28 @@ def test_too_few_to_learn_from_are_refused():
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory):
-    """A classifier of two of the three topics, that sets texts aside; and its sets."""
-    known = [row for row in draw_texts(360) if row[0] != "phone"]
+def sets(tmp_path_factory):
+    """Texts of two of the three topics."""
+    known = [row for row in draw_texts(240) if row[0] != "phone"]
     path = write_table(tmp_path_factory.mktemp("scope") / "known.jsonl", known)
-    sets = kr.split_texts(kr.scan_texts(path), near=False)
+    return kr.split_texts(kr.scan_texts(path), near=False)
+
+
+@pytest.fixture(scope="module")
+def fitted(sets):
+    """A classifier of them, that sets texts aside."""
     recipe = TextClassifier(
         tiny_bert(), schedule=UnfreezeSchedule.head_only(6, 0.03), out_of_scope=0.1
     )
     recipe.fit(*sets[:2], verbose=False)
-    recipe.evaluate(sets[2])
-    return recipe, sets
+    told = str(recipe.evaluate(sets[2]))
+    assert f" of {len(sets[2])} texts are set aside as out of scope: " in told
+    return recipe
 
 
-def test_it_is_saved_exported_and_said(fitted, tmp_path):
-    recipe, (_, val, test) = fitted
+@pytest.mark.proof  # that a file tells it is shown with pairs of texts, too
+def test_it_is_saved_exported_and_said(fitted, sets, tmp_path):
+    recipe, (_, val, test) = fitted, sets
     (output,) = recipe.fitted_.others
     assert output.task == "novelty"
     assert "at most 10.0% of texts in scope" in recipe.report_.choices[-1]
@@ -69,7 +76,7 @@ def test_it_is_saved_exported_and_said(fitted, tmp_path):
     known = lone.predict([one.text for one in test.texts])
     aside = np.mean([one.is_new for one in known])
     assert aside <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / len(test)) and all(one.label for one in known)
-    others = [text for topic, text in draw_texts(360) if topic == "phone"]
+    others = [text for topic, text in draw_texts(240) if topic == "phone"]
     new = lone.predict(others)
     assert np.mean([one.is_new for one in new]) > max(0.5, 3 * aside)
     assert "NEW" in next(one for one in new if one.is_new).said
@@ -84,8 +91,8 @@ def test_it_is_saved_exported_and_said(fitted, tmp_path):
     assert set(TOPICS) > set(recipe.labels_)
 
 
-def test_a_share_that_cannot_be_kept_is_refused_before_training(fitted):
-    train, val, _ = fitted[1]
+def test_a_share_that_cannot_be_kept_is_refused_before_training(sets):
+    train, val, _ = sets
     few = val.select(range(9))
     with pytest.raises(DataError, match="`out_of_scope=0.05` cannot be kept with 9 validation"):
         TextClassifier(tiny_bert(), out_of_scope=0.05).fit(train, few)

@@ -42,7 +42,7 @@ def bundle(pairs, tmp_path_factory):
     done = kr.fine_tune_texts(
         pairs, tmp_path_factory.mktemp("models") / "pairs", text=("question", "answer"),
         backbone=tiny_bert(), schedule=UnfreezeSchedule.head_only(6, 0.03), batch_size=16,
-        verbose=False,
+        out_of_scope=0.2, verbose=False,
     )  # fmt: skip
     done.bundle.export()
     return done.bundle
@@ -139,6 +139,7 @@ def test_it_answers_alike_in_keras_and_in_the_file(bundle, pairs):
     names = recipe.labels_
     for one, row in zip(found, answers, strict=False):
         np.testing.assert_allclose([one.scores[name] for name in names], row, atol=0.02)
+        assert one.is_new == (one.novelty >= predictor.others[0].thresholds[0])
     (again,) = predictor.predict(test.texts[0].text)
     assert again == found[0]
     first, second = parted(test.texts[0].text)

@@ -21,7 +21,8 @@ def stirred(model):
 
 
 @pytest.mark.parametrize(
-    "adapter", [ATTENTION, LowRank(4), Bottleneck(4), BitFit()],
+    "adapter",
+    [ATTENTION, pytest.param(LowRank(4), marks=pytest.mark.proof), Bottleneck(4), BitFit()],
     ids=["attention", "all kernels", "bottleneck", "bitfit"],
 )  # fmt: skip
 def test_merged_it_computes_the_same_and_padding_stays_nothing(adapter):
@@ -49,6 +50,7 @@ def test_only_kernels_of_attention_are_changed_where_that_is_asked():
     assert len(adapted.model.trainable_weights) == 2 * 4 * 2
 
 
+@pytest.mark.proof
 def test_what_learned_is_saved_and_exported(ticket_sets, tmp_path):
     train, val, test = ticket_sets
     schedule = UnfreezeSchedule.two_phase(

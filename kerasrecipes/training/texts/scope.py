@@ -4,11 +4,12 @@ import math
 from dataclasses import replace
 
 from kerasrecipes.data.examples import Examples
-from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.data.inference import answers_by_output, predict_scores
 from kerasrecipes.errors import DataError
 from kerasrecipes.heads.embedding import embedding_model
 from kerasrecipes.keras_private import spare_names
 from kerasrecipes.novelty.scope import OutOfScope, scope_output
+from kerasrecipes.statistics.intervals import wilson_interval
 from kerasrecipes.training.defect_detector import threshold_of
 from kerasrecipes.training.fitted import Fitted
 
@@ -65,3 +66,24 @@ def with_scope(fitted: Fitted, share: float, seed: int) -> tuple[Fitted, str]:
         f"scope, by {units:,} validation texts."
     )
     return replace(fitted, model=several, others=(scope_output(threshold),)), told
+
+
+def told_aside(fitted: Fitted, examples: Examples) -> str:
+    """Say how many texts a model sets aside.
+
+    Args:
+        fitted: The model, with the answer of `with_scope`.
+        examples: Texts, at least one.
+    """
+    import keras
+
+    (output,) = fitted.others
+    (scores,) = answers_by_output(
+        keras.Model(fitted.model.input, fitted.model.outputs[1]), examples
+    )
+    aside, count = int((scores[:, 0] >= output.thresholds[0]).sum()), len(scores)
+    low, high = wilson_interval(aside, count)
+    return (
+        f"{aside:,} of {count:,} texts are set aside as out of scope: {aside / count:.1%} "
+        f"({100 * low:.1f}–{100 * high:.1f})."
+    )

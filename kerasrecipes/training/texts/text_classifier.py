@@ -11,6 +11,7 @@ from kerasrecipes.data.examples import Examples, check_examples
 from kerasrecipes.data.modality import get_modality
 from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
 from kerasrecipes.errors import DataError, is_number
+from kerasrecipes.evaluation.base import Result
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.settings.judging import Judged, judge_recipe, with_rates_of
 from kerasrecipes.settings.setting import Setting
@@ -20,7 +21,7 @@ from kerasrecipes.texts.sheet import TextViews, views_of
 from kerasrecipes.texts.text_set import TextSet
 from kerasrecipes.texts.tokens import Tokens
 from kerasrecipes.training.recipe import Recipe
-from kerasrecipes.training.texts.scope import check_share, with_scope
+from kerasrecipes.training.texts.scope import check_share, told_aside, with_scope
 
 if TYPE_CHECKING:
     from kerasrecipes.backbones.spec import Backbone
@@ -114,6 +115,28 @@ class TextClassifier(Recipe):
             say(told)
             self.report_.choices.append(told)
         return self.report_
+
+    @named
+    def evaluate(self, examples: Examples, *, split: str = "test") -> Result:
+        """Measure the model on texts that it has not seen; see `Recipe.evaluate`.
+
+        Args:
+            examples: Labelled texts of the same classes.
+            split: What to call them in the report.
+
+        Returns:
+            An `Evaluation`; print it. With `out_of_scope` it says how many were set aside.
+
+        Raises:
+            NotFittedError: Before `fit`.
+            DataError: If texts were used in the fit, cannot be read, or have other classes.
+            ValueError: If `split` names texts of the fit, e.g. `"val"`.
+        """
+        evaluation = super().evaluate(examples, split=split)
+        if self.fitted_.others:
+            told = told_aside(self.fitted_, self._as_fitted(examples))
+            evaluation = self.report_.evaluations[split] = evaluation.noted(told)
+        return evaluation
 
     @named
     def show_views(self, texts: TextSet, *, views: int = 3, count: int = 6) -> TextViews:
