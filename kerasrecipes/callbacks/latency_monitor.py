@@ -122,7 +122,7 @@ def _converted(model: "keras.Model") -> bytes:
             "make a .tflite file of it. Leave the callback out."
         )
     try:
-        with tflite_converter(model) as converter:
+        with tflite_converter(model, examples=1) as converter:
             return bytes(converter.convert())
     except Exception as error:
         raise ValueError(

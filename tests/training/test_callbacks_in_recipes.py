@@ -16,6 +16,8 @@ from kerasrecipes import ImageClassifier, NoEffectError, UnfreezeSchedule
 from kerasrecipes.callbacks.batch_loss import BatchLoss
 from kerasrecipes.callbacks.progress import Interrupts, LearningRateLog, Progress
 from kerasrecipes.settings.callback_checks import check_callbacks
+from tiny_bert import tiny_bert
+from tiny_signals import tiny_net
 
 EPOCHS, STAGES = 2, ("head", "top")
 X = np.ones((2, 4, 4, 3), "float32")
@@ -254,3 +256,65 @@ def test_callbacks_of_a_stage_are_judged_as_others_are(small_recipe, part_sets):
         ImageClassifier(schedule=schedule, start="probe").fit(*part_sets[:2])
     assert "callbacks" not in schedule.to_dict()[0]
     assert UnfreezeSchedule.from_dict(schedule.to_dict()) == schedule
+
+
+def texts(**settings):
+    schedule = UnfreezeSchedule.two_phase(EPOCHS, head_epochs=EPOCHS)
+    return kr.TextClassifier(tiny_bert(), schedule=schedule, batch_size=16, **settings)
+
+
+def signals(**settings):
+    schedule = UnfreezeSchedule.full(EPOCHS, 0.03)
+    return kr.SequenceClassifier(tiny_net(), schedule=schedule, batch_size=8, **settings)
+
+
+# They work in one stage in which all weights train.
+OF_WHOLE = {"CSVLogger", "GradientMonitor", "HoldClusters", "HoldZeros"}
+
+
+@pytest.mark.parametrize("kind", [*REFUSED, *REFUSED_SO])
+@pytest.mark.parametrize("make", [texts, signals])
+def test_recipes_of_other_kinds_refuse_it_too(make, kind):
+    callback, message = {**REFUSED, **REFUSED_SO}[kind]
+    if make is signals and kind in OF_WHOLE:
+        check_callbacks([callback()], make())
+        return
+    with pytest.raises(ValueError, match=f"`callbacks` holds an? {kind}.* .*{message}"):
+        make().fit(None, None, callbacks=[callback()])
+
+
+@pytest.mark.parametrize(
+    "make, sets",
+    [
+        pytest.param(texts, "ticket_sets", marks=pytest.mark.proof),
+        (signals, "signal_sets"),
+    ],
+)
+def test_recipes_of_other_kinds_keep_what_it_promises(make, sets, tmp_path, request):
+    train, val, _ = request.getfixturevalue(sets)
+    seen, watch, recipe = [], Watch(), make(cache_gb=0)
+    callbacks = [
+        kr.callbacks.LatencyMonitor(runs=10), kr.MetricsLog(tmp_path / "log.jsonl"), Odd(), watch,
+        kr.EarlyStopping("val_accuracy", mode="min", patience=99, restore_best_weights=False),
+        keras.callbacks.CSVLogger(tmp_path / "log.csv", append=True), BatchLoss(),
+        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch)),
+        kr.OverfitMonitor(per_class=True),
+    ]  # fmt: skip
+    report = recipe.fit(train, val, callbacks=callbacks, verbose=False)
+    logged = [loss for stage in report.stages for loss in stage.history["val_loss"]]
+    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    for told in (rows, lines):
+        assert [float(one["val_loss"]) for one in told] == pytest.approx(logged)
+    every = list(range(len(report.stages) * EPOCHS))
+    assert (
+        [int(one["epoch"]) for one in rows] == [epoch for epoch, _ in watch.told] == every == seen
+    )
+    assert all(one["latency_ms"] > 0 for one in lines)
+    for stage in report.stages:
+        said = {
+            name: report.callbacks[f"{stage.name}: {name}"]
+            for name in ("BatchLoss", "OverfitMonitor")
+        }
+        assert said["BatchLoss"]["steps"] == EPOCHS * -(-len(train) // recipe.batch_size)
+        assert len(said["OverfitMonitor"]["classes"]) == EPOCHS

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def tflite_converter(model: "keras.Model") -> Iterator["tf.lite.TFLiteConverter"]:
+def tflite_converter(
+    model: "keras.Model", examples: int | None = None
+) -> Iterator["tf.lite.TFLiteConverter"]:
     """Yield a converter of a model to built-in operators; use it within the block.
 
     `TFLiteConverter.from_keras_model` goes by a SavedModel, too, and gives the same file, but
@@ -21,6 +23,8 @@ def tflite_converter(model: "keras.Model") -> Iterator["tf.lite.TFLiteConverter"
 
     Args:
         model: A functional model; its inputs go by their names.
+        examples: How many it is given at once, as layers that go step by step need to know; by
+            default any number.
 
     Raises:
         Exception: Whatever TensorFlow raises for a graph that it cannot trace or freeze.
@@ -30,7 +34,10 @@ def tflite_converter(model: "keras.Model") -> Iterator["tf.lite.TFLiteConverter"
         convert_variables_to_constants_v2,
     )
 
-    given = [tf.TensorSpec(one.shape, one.dtype, one.name) for one in model.inputs]
+    given = [
+        tf.TensorSpec((examples, *one.shape[1:]) if examples else one.shape, one.dtype, one.name)
+        for one in model.inputs
+    ]
     single = len(given) == 1
 
     def answer(*batch: Any) -> Any:
