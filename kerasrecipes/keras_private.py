@@ -50,7 +50,8 @@ def features_of(model: "keras.Model") -> "keras.KerasTensor":
     """Return what the last layer with weights of a functional model reads.
 
     Args:
-        model: A functional or sequential model; of one without weights it is the answer itself.
+        model: A functional or sequential model; of one without weights, or that
+            only joins answers of models inside it, it is the answer itself.
             Of several answers, the first is meant.
     """
     import keras
@@ -58,6 +59,9 @@ def features_of(model: "keras.Model") -> "keras.KerasTensor":
     if len(model.outputs) > 1:
         model = keras.Model(model.input, model.outputs[0])
     for node in reversed(nodes_in_order(model)):
+        # What a whole model inside another reads may be parts of an example, or the example.
+        if isinstance(node.operation, keras.Model):
+            break
         if getattr(node.operation, "weights", None):
             return node.input_tensors[0]
     return model.outputs[0]

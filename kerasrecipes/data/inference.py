@@ -1,5 +1,6 @@
 """Running a Keras model over examples, a few in memory at a time."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     import keras
 
 BATCH = 32
+# Numbers of a batch: of large photos there are fewer in one.
+_MOST_NUMBERS = 1 << 26
+
+
+def batch_for(model: "keras.Model") -> int:
+    """Return how many examples a model is asked about at a time."""
+    return max(1, min(BATCH, _MOST_NUMBERS // math.prod(side or 1 for side in model.input.shape)))
 
 
 def predict_scores(model: "keras.Model", examples: Examples) -> np.ndarray:
@@ -67,7 +75,7 @@ def run_over(
     found = [np.zeros((count, *output.shape[1:]), np.float32) for output in model.outputs]
     with bar(doing) as show:
         done = 0
-        for index, batch in reader.each_once(BATCH):
+        for index, batch in reader.each_once(batch_for(model)):
             for rows, answer in zip(found, run(batch.numpy()), strict=True):
                 rows[index] = answer
             show(done := done + len(batch), count)

@@ -210,6 +210,8 @@ class OutputSpec(BaseModel):
         unit: Unit of a number, e.g. `"mm"`.
         alarm: When to raise an alarm, if that was chosen; see `operate_bundle`.
         shape: Height and width of a map, whose places are the numbers of an answer, row by row.
+        tile: Height and width of the tiles of the input that the places of a map stand for, where
+            these are spread evenly over it.
         abstain: When to leave an answer to a person, if that was chosen; see there, too.
         costs: What mistakes cost, where they decide what is answered.
         rest: The class that examples of any other name are of; `None` where such are refused.
@@ -224,6 +226,7 @@ class OutputSpec(BaseModel):
     unit: str = ""
     alarm: Alarm | None = None
     shape: tuple[int, int] | None = None
+    tile: tuple[int, int] | None = None
     abstain: AbstainBand | None = None
     costs: CostRule | None = None
     rest: str | None = None

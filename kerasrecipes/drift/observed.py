@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples
-from kerasrecipes.data.inference import BATCH, batch_runner
+from kerasrecipes.data.inference import BATCH, batch_for, batch_runner
 from kerasrecipes.data.modality import Modality
 from kerasrecipes.keras_private import features_of
 
@@ -75,7 +75,7 @@ def observe(model: "keras.Model", examples: Examples, modality: Modality) -> Obs
     places: list[np.ndarray] = []
 
     def batches() -> Iterator[np.ndarray]:
-        for index, batch in examples.reader(model).each_once(BATCH):
+        for index, batch in examples.reader(model).each_once(batch_for(model)):
             places.append(index)
             yield batch.numpy()
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kerasrecipes.photos.sources.arrays import photos_from_arrays as photos_from_arrays
     from kerasrecipes.photos.sources.dataset import photos_from_dataset as photos_from_dataset
     from kerasrecipes.photos.synthetic.defects import SyntheticDefects as SyntheticDefects
+    from kerasrecipes.photos.tiles import cut_tiles as cut_tiles
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -39,5 +40,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "sources.arrays": "photos_from_arrays",
         "sources.dataset": "photos_from_dataset",
         "synthetic.defects": "SyntheticDefects",
+        "tiles": "cut_tiles",
     },
 )

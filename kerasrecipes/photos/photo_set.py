@@ -25,6 +25,8 @@ from kerasrecipes.photos.similar import Likenesses, near_duplicates
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.photos.tiles import Tile
+
 
 @dataclass(frozen=True, slots=True)
 class PhotoFacts:
@@ -81,6 +83,7 @@ class Photo:
         row: Its row in the table, if there is one.
         mask: A picture of its size, white where its defect is, if the table names one.
         synthetic: What draws a defect into it, in training; see `SyntheticDefects`.
+        tile: Where it lies in a larger photo, if it is a part of one; see `cut_tiles`.
     """
 
     path: Path
@@ -93,6 +96,7 @@ class Photo:
     row: int | None = None
     mask: Path | None = None
     synthetic: "Synthetic | None" = field(default=None, repr=False)
+    tile: "Tile | None" = field(default=None, repr=False)
 
     @property
     def key(self) -> str:
@@ -174,7 +178,10 @@ class PhotoSet(Examples):
     def pixels(self, index: int, size: tuple[int, int], view: int = 0) -> np.ndarray:
         """Return a photo at one size, uint8, with what is drawn into it, if anything is."""
         photo = self.photos[index]
-        found = read_photo(photo, size, self.policy)
+        cut = photo.tile
+        found = (
+            read_photo(photo, size, self.policy) if cut is None else cut.pixels(size, self.policy)
+        )
         return found if photo.synthetic is None else photo.synthetic.on(found, view, self.policy)
 
     def each(self, shape: tuple[int | None, ...]) -> Iterator[np.ndarray]:

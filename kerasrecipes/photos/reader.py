@@ -75,7 +75,7 @@ class PhotoReader(Reader):
         """Return what the pixels of a view depend on besides its number; two readers that
         agree in it read the same."""
         files = tuple(
-            (photo.facts.sha256, photo.synthetic and photo.synthetic.identity)
+            (photo.facts.sha256, photo.synthetic and photo.synthetic.identity, photo.tile)
             for photo in self.examples.photos
         )
         seed = None if self._augmentation == Augmentation() else self._seed

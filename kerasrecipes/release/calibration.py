@@ -1,5 +1,6 @@
 """The training photos from which int8 learns the range of every activation."""
 
+import math
 import warnings
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import keras
 
 CALIBRATION_PHOTOS = 128
+# Large photos lie in memory one beside the other.
+_MOST_NUMBERS = 1 << 29
 # Of so many times the photos that are wanted, a model says which differ.
 LOOKED_AT = 4
 
@@ -41,6 +44,7 @@ def calibration_inputs(
     Raises:
         DataError: If a photo cannot be read, or changed since it was scanned.
     """
+    count = min(count, max(1, _MOST_NUMBERS // math.prod(side or 1 for side in shape)))
     chosen = train.draw(count, seed)
     many = train.draw(LOOKED_AT * count, seed)
     if model is not None and len(many) > len(chosen):

@@ -13,6 +13,7 @@ from kerasrecipes.bundles.labels import LABELS_FILE, labels_text
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, listed, unknown_name
 from kerasrecipes.export import get_format
+from kerasrecipes.export.tflite.runtime import TFLiteModel
 from kerasrecipes.export.triton import write_triton
 from kerasrecipes.files import TemporaryFolder, check_new_folder, sync_folder, told_plainly
 from kerasrecipes.heads import get_task
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "starters"
 _SUFFIX = ".j2"
 # No language: the folder that NVIDIA's server loads, also of models that take no photos.
+# They can be told which of several outputs to read.
+_OF_SEVERAL = ("python", "swift")
 _TRITON = "triton"
 # Where the model, labels and golden photos go.
 _ASSETS = {"kotlin": "app/src/main/assets", "swift": "PhotoClassifier/Resources"}
@@ -115,7 +118,7 @@ def write_starter(
 
 
 def _write(bundle: "BundleFolder", record: ExportRecord, language: str, folder: Path) -> None:
-    _check_outputs(record)
+    _check_outputs(record, language)
     assets = folder / _ASSETS.get(language, ".")
     assets.mkdir(parents=True, exist_ok=True)
     count = _write_model(bundle, record, assets, language)
@@ -150,7 +153,7 @@ def write_assets(
     """
     _check_answers(bundle)
     with opened(_chosen(bundle, export, "tflite"), bundle) as record:
-        _check_outputs(record)
+        _check_outputs(record, "edge")
         _write_model(bundle, record, folder, "python")
         return _facts(bundle, record), record
 
@@ -191,13 +194,19 @@ def _check_channels(bundle: "BundleFolder", language: str) -> None:
         )
 
 
-def _check_outputs(record: ExportRecord) -> None:
-    """Refuse a file of several outputs, of which the projects would not know which to read."""
+def _check_outputs(record: ExportRecord, language: str) -> None:
+    """Refuse a file of several outputs, where a project would not know which to read."""
     outputs = get_format(record.format).read_contract(record.path).outputs
     if any(output.decides for output in outputs):
         raise DataError(
             f"The export '{record.name}' answers with {listed(one.name for one in outputs)}, and a "
             "starter reads scores alone. Export without decide=True (--decide)."
+        )
+    if len(outputs) > 1 and language not in _OF_SEVERAL:
+        raise DataError(
+            f"The export '{record.name}' answers with {listed(one.name for one in outputs)}, and "
+            "this program reads files of one output. Write a starter in Python or Swift, or ask "
+            "the file by kerasrecipes.Predictor."
         )
 
 
@@ -233,6 +242,7 @@ def _facts(bundle: "BundleFolder", record: ExportRecord) -> dict[str, object]:
         "width": width,
         "channels": channels_of(bundle.input),
         "width_of_answer": output.width,
+        "place": _place(record, output.name),
         "interpolation": policy.interpolation,
         "background": policy.background,
         "max_16bit": policy.max_16bit,
@@ -242,6 +252,12 @@ def _facts(bundle: "BundleFolder", record: ExportRecord) -> dict[str, object]:
         "megabytes": f"{record.size_bytes / 1e6:.2f}",
         "sha256": record.sha256,
     }
+
+
+def _place(record: ExportRecord, name: str) -> int:
+    """Return which of the outputs of a file, from 0, has a name."""
+    model = get_format(record.format).load(record.path)
+    return model.place_of(name) if isinstance(model, TFLiteModel) else 0
 
 
 def _alarm(output: OutputSpec) -> dict[str, object] | None:

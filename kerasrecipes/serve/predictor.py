@@ -14,6 +14,7 @@ from kerasrecipes.bundles.export_record import ExportRecord, no_exports, opened
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import NUMBER
 from kerasrecipes.data.modality import Modality, get_modality
+from kerasrecipes.data.shapes import even_grid
 from kerasrecipes.errors import DataError, is_number, listed, printable, unknown_name
 from kerasrecipes.export import ExportFormat, LoadedModel, find_format, get_format
 from kerasrecipes.export.checks import check_loaded
@@ -49,6 +50,8 @@ class Prediction:
             else `None`.
         is_new: Whether that is further than the model's threshold; else `None`.
         abstained: Whether the answer is left to a person, where the model may do so; else `None`.
+        where: Of a model for tiles, where the one lies that looks most like a defect: top, left,
+            bottom and right in what the model takes, in pixels; else `None`.
     """
 
     path: str
@@ -63,6 +66,7 @@ class Prediction:
     novelty: float | None = None
     is_new: bool | None = None
     abstained: bool | None = None
+    where: tuple[int, int, int, int] | None = None
 
     @property
     @named
@@ -81,7 +85,7 @@ class Prediction:
         """Return the prediction as plain values for JSON; without what there is none of."""
         found = asdict(self)
         labels, number, unit = (found.pop(name) for name in ("labels", "number", "unit"))
-        for name in ("alarm", "novelty", "is_new", "abstained"):
+        for name in ("alarm", "novelty", "is_new", "abstained", "where"):
             if found[name] is None:
                 del found[name]
         if labels is not None:
@@ -294,11 +298,15 @@ class Predictor:
         )
 
     def _novelty(self, answers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Return how new a photo is, if the model tells."""
+        """Return how new a photo is, or which tile of it is worst, if the model tells."""
         for output in self.others:
             if output.task == "novelty":
                 score = float(answers[output.name][0, 0])
                 return {"novelty": score, "is_new": score >= output.thresholds[0]}
+            if output.tile is not None and output.shape is not None:
+                height, width = self.input.shape[0] or 0, self.input.shape[1] or 0
+                grid = even_grid((height, width), output.tile, output.shape)
+                return {"where": grid.box(int(answers[output.name][0].argmax()))}
         return {}
 
 

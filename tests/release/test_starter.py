@@ -87,6 +87,7 @@ def facts(**changes):
         "background": (1, 2, 3),
         "max_16bit": 4095, "tolerance": 0.02, "model": "'x'", "export": "tflite-int8",
         "megabytes": "1.00", "sha256": "0" * 64, "golden": 5, "width_of_answer": 3, "alarm": None,
+        "place": 0,
         "task": "classification", "numbers": "score of each class", "thresholds": [0.5] * 3,
         "said": "the top class and its score",
     }  # fmt: skip

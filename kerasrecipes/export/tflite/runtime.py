@@ -72,6 +72,7 @@ class TFLiteModel(FileModel):
         self._idle = [first]
         inputs, self._more = _inputs(first)
         self._places = _outputs_by_name(first)
+        self._order = [int(found["index"]) for found in first.get_output_details()]
         self.embeds = _EMBED in first.get_signature_list()
         outputs = [self._places[name] for name in sorted(self._places)]
         _check_interface(inputs, outputs, name)
@@ -80,6 +81,10 @@ class TFLiteModel(FileModel):
         self.shape = tuple(None if size < 0 else int(size) for size in sides)
         self.dtype = inputs[0]["dtype"].__name__
         self.outputs = {name: int(found["shape"][-1]) for name, found in self._places.items()}
+
+    def place_of(self, name: str) -> int:
+        """Return which of the file's outputs has a name, from 0: their order is the converter's."""
+        return self._order.index(int(self._places[name]["index"]))
 
     def _opened(self) -> "Interpreter":
         from ai_edge_litert.interpreter import Interpreter

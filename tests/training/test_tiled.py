@@ -1,0 +1,137 @@
+"""Whole photos answered by their tiles: fitted on tiles, joined, then a model like any other."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kerasrecipes as kr
+from starters import run
+from tiny_backbone import tiny_backbone
+
+SIZE, TILE = (72, 120), (48, 48)
+MARKS = {"dent": -75, "spot": 75}
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory):
+    """Plates that are good, have a small dark dent or a bright spot, with masks."""
+    folder = tmp_path_factory.mktemp("plates")
+    lines, rng = ["path,label,mask"], np.random.default_rng(0)
+    for i in range(84):
+        kind = ("good", "dent", "good", "spot")[i % 4]
+        pixels, mask, named = rng.normal(120, 10, (*SIZE, 3)), np.zeros(SIZE, np.uint8), ""
+        if kind != "good":
+            y, x = rng.integers(0, SIZE[0] - 12), rng.integers(0, SIZE[1] - 12)
+            pixels[y : y + 12, x : x + 12] += MARKS[kind]
+            mask[y : y + 12, x : x + 12], named = 255, f"m{i}.png"
+            Image.fromarray(mask).save(folder / named)
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / f"{i}.png")
+        lines.append(f"{i}.png,{kind},{named}")
+    (folder / "plates.csv").write_text("\n".join(lines))
+    photos = kr.scan_photos(folder / "plates.csv")
+    return kr.split_photos(photos, test_fraction=0.25, val_fraction=0.25, near=False)
+
+
+@pytest.fixture(scope="module")
+def of_tiles(sides):
+    recipe = kr.ImageClassifier(
+        tiny_backbone(),
+        schedule=kr.UnfreezeSchedule.full(epochs=8, learning_rate=0.005),
+        start="head",
+        augment="none",
+        views=1,
+        batch_size=16,
+    )
+    recipe.fit(*(kr.cut_tiles(side, SIZE, TILE) for side in sides[:2]), verbose=False)
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def joined(of_tiles, sides):
+    return kr.join_tiles(of_tiles, *sides[:2], SIZE)
+
+
+@pytest.fixture(scope="module")
+def saved(joined, sides, tmp_path_factory):
+    joined.evaluate(sides[2])
+    bundle = joined.save(tmp_path_factory.mktemp("models") / "plates")
+    bundle.export("tflite", "int8")
+    return bundle
+
+
+def by_hand(recipe, photos, by):
+    """Cut with numpy, ask the model of tiles, and join."""
+    names, tiles = recipe.labels_, kr.cut_tiles(photos, SIZE, TILE)
+    good = names.index("good")
+    found = []
+    for photo in photos.photos:
+        boxes = [one.tile for one in tiles.photos if one.tile.photo is photo]
+        whole = np.asarray(Image.open(photo.path), np.float32)
+        scores = recipe.model_.predict(np.stack([box.cut(whole) for box in boxes]), verbose=0)
+        worst = scores.max(axis=0)
+        worst[good] = scores[:, good].min()
+        found.append(worst / worst.sum() if by == "max" else scores.mean(axis=0))
+    return np.stack(found)
+
+
+def test_the_answer_is_that_of_the_tiles(of_tiles, joined, sides):
+    # Of good photos each tile is known; of others those with a sliver of a defect are left out.
+    test = sides[2]
+    good = test.select(i for i, one in enumerate(test.photos) if one.label == "good")
+    np.testing.assert_allclose(joined.predict(good), by_hand(of_tiles, good, "max"), atol=1e-5)
+    mean = kr.join_tiles(of_tiles, *sides[:2], SIZE, by="mean")
+    np.testing.assert_allclose(mean.predict(good), by_hand(of_tiles, good, "mean"), atol=1e-5)
+
+
+def test_defects_that_a_squeezed_photo_hides_are_found(joined, sides):
+    result = joined.evaluate(sides[2])
+    assert result.accuracy.value > 0.8
+    assert joined.report_.optimization[-1]["options"]["tiles"] == [2, 3]
+
+
+def test_a_file_answers_for_whole_photos_and_tells_where(saved, sides):
+    predictor = kr.Predictor(saved)
+    assert predictor.input.shape == (*SIZE, 3)
+    gaps, hits = [], []
+    golden = saved.golden()
+    for content, answer in zip(golden.files, golden.answers, strict=True):
+        found = predictor.predict(content)[0]
+        said = [found.scores[name] for name in saved.class_names]
+        gaps.append(np.abs(np.array(said) - answer).max())
+    assert max(gaps) < 0.1
+    for photo in sides[2].photos:
+        found = predictor.predict(photo.path)[0]
+        top, left, bottom, right = found.to_dict()["where"]
+        assert (bottom - top, right - left) == TILE
+        if photo.mask and found.label == photo.label:
+            hits.append((np.asarray(Image.open(photo.mask))[top:bottom, left:right] > 0).any())
+    assert len(hits) > 5 and np.mean(hits) > 0.9
+
+
+def test_it_is_operated_and_started_like_any_other(saved, tmp_path):
+    found = kr.operate_bundle(saved, ["dent", "spot"], min_recall=0.5)
+    assert found.bundle.output.alarm is not None and len(found.bundle.manifest.outputs) == 2
+    with pytest.raises(kr.DataError, match="'tile_map', and this program reads files of one"):
+        kr.write_starter(saved, "kotlin", tmp_path / "app")
+    folder = kr.write_starter(saved, "python", tmp_path / "starter")
+    (photo,) = sorted((folder / "golden").glob("0.png"))
+    done = run([sys.executable, "classify.py", photo], folder)
+    assert done.returncode == 0, done.stderr
+    assert any(name in done.stdout for name in saved.class_names)
+
+
+def test_what_cannot_be_joined(of_tiles, joined, sides):
+    train, val, _ = sides
+    for changes, message in (
+        ({"by": "median"}, "Unknown way to join tiles"),
+        ({"good": "fine"}, "`good` must be one of the classes"),
+        ({"photo_size": TILE}, "must be larger than a tile"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kr.join_tiles(of_tiles, train, val, **{"photo_size": SIZE, **changes})
+    with pytest.raises(kr.DataError, match="`train` must be whole photos"):
+        kr.join_tiles(of_tiles, kr.cut_tiles(train, SIZE, TILE), val, SIZE)
+    with pytest.raises(ValueError, match="must name one class, and nothing else"):
+        kr.join_tiles(joined, train, val, (200, 300))
