@@ -4,31 +4,40 @@
     python tests/benchmarks/texts.py few banking77/ [--seeds 0 1 2] [--per-class 10]
     python tests/benchmarks/texts.py full banking77/ [--seeds 0]
     python tests/benchmarks/texts.py cost banking77/ [--texts 320]
+    python tests/benchmarks/texts.py scope banking77/ [--seeds 0 1 2 3] [--per-class 10]
 
 `banking77` holds the files `train.tsv` and `test.tsv` of that data set: a label and a text in each
 line. What is chosen is chosen by a part of the training texts; the test is asked once. `few` learns
 from so many texts of each class, and one more of each stands for a validation, which is too small
 to choose by, so that nothing is. `cost` trains the recipe and KerasHub's own TextClassifier, with
-the same weights and its own preprocessor, for one epoch each on the same few texts.
+the same weights and its own preprocessor, for one epoch each on the same few texts. `scope` leaves
+20 of the classes out of the training texts, and asks how well texts of these, and first sentences
+of the documentation of Python, are told from others; the test is not asked.
 
 CPU seconds are those of all threads of this process. Prints a Markdown section for RESULTS.md.
 """
 
 import argparse
+import ast
 import csv
 import sys
+import sysconfig
 import tempfile
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 import kerasrecipes as kr
+from kerasrecipes.data.inference import answers_by_output
 from kerasrecipes.environment import library_versions
 
 VAL_FRACTION = 0.05
 LENGTHS = (16, 64)
+LEFT_OUT = 20
+ASIDE = 0.05
 
 
 def main() -> None:
@@ -205,6 +214,51 @@ def hub_seconds(train, seed: int) -> tuple[float, int]:
     return time.process_time() - started, classifier.preprocessor.sequence_length
 
 
+def scope(sides, seed: int, given) -> dict[str, float]:
+    """How well novelty, and the highest score, tell what is of no known class."""
+    rng, texts = np.random.default_rng(seed), sides[0]
+    left_out = set(rng.permutation(texts.class_names)[:LEFT_OUT])
+    names = tuple(name for name in texts.class_names if name not in left_out)
+    known = [one for one in texts.texts if one.label not in left_out]
+    known = replace(texts.with_items(known), class_names=names)
+    train, val, test = drawn(known, (given.per_class, 10, 15), seed)
+    others = [one.text for one in texts.texts if one.label in left_out]
+    asked = {
+        "requests of other classes": list(rng.permutation(others))[: 15 * LEFT_OUT],
+        "sentences about Python": list(rng.permutation(sentences()))[:200],
+    }
+    recipe, row = fitted(
+        train, val, test, seed, start="probe",
+        schedule=kr.UnfreezeSchedule.head_only(), out_of_scope=ASIDE,
+    )  # fmt: skip
+
+    def answers(found) -> dict[str, np.ndarray]:
+        scores, novelty = answers_by_output(recipe.model_, recipe._as_fitted(found))
+        return {"novelty": novelty[:, 0], "the highest score": -scores.max(axis=1)}
+
+    inside, limit = answers(test), recipe.fitted_.others[0].thresholds[0]
+    row["set aside of known classes"] = np.mean(inside["novelty"] >= limit)
+    for what, given_texts in asked.items():
+        items = [replace(known.texts[0], text=text) for text in given_texts]
+        outside = answers(known.with_items(items))
+        row[f"{what}: set aside"] = np.mean(outside["novelty"] >= limit)
+        for by, values in outside.items():
+            below = np.searchsorted(np.sort(inside[by]), values)
+            row[f"{what}: AUROC of {by}"] = np.mean(below) / len(inside[by])
+    return row
+
+
+def sentences() -> list[str]:
+    """First sentences of the documentation of the standard library, of 5 to 15 words."""
+    found = {}
+    for path in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                told = " ".join((ast.get_docstring(node) or "").split())
+                found[told.partition(". ")[0]] = None
+    return [told for told in found if 5 <= len(told.split()) <= 15]
+
+
 def fitted(train, val, test, seed: int, run_folder: Path | None = None, **settings):
     recipe, clock = kr.TextClassifier(seed=seed, **settings), Clock()
     begun = run_folder is not None and run_folder.exists()
@@ -229,7 +283,7 @@ class Clock:
         return {"CPU s": seconds, "minutes": (time.monotonic() - self._wall) / 60}
 
 
-MEASURED = {"probe": probe, "few": few, "full": full, "cost": cost}
+MEASURED = {"probe": probe, "few": few, "full": full, "cost": cost, "scope": scope}
 
 
 def as_markdown(rows: list[dict[str, float]], command: str) -> str:
