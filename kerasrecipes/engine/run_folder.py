@@ -7,7 +7,7 @@ import platform
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from os.path import lexists
 from pathlib import Path
@@ -21,7 +21,9 @@ from kerasrecipes.files import complete_file, locked_folder, told_plainly
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.regular import append_whole, read_regular
 from kerasrecipes.report.plain_values import plain
+from kerasrecipes.report.run_page import RunPage
 from kerasrecipes.report.run_report import RunReport
+from kerasrecipes.report.section import Section
 
 T = TypeVar("T")
 CONFIG, RECIPE, CONSOLE = "config.json", "recipe.toml", "console.log"
@@ -38,8 +40,9 @@ class RunFolder:
     It holds `config.json` (what was run; `ImageClassifier.from_config(config["recipe"])`
     makes the recipe again), `recipe.toml` (the same for people, and for `kerasrecipes train
     --config`), `environment.json` (one entry for each start), `console.log`,
-    `metrics.jsonl` (a line per epoch), `learning-rate-1.png` (where the first stage searched its
-    rate), `checkpoint/` and, at the end, `report.json` and `curves.png`.
+    `metrics.jsonl` (a line per epoch; `metrics.csv` is the same as a table), `index.html` (curves,
+    settings and validation, to look at while it trains), `learning-rate-1.png` (where the first
+    stage searched its rate), `checkpoint/` and, at the end, `report.json` and `curves.png`.
 
     Args:
         path: The folder, for this run alone; made if it does not exist.
@@ -57,6 +60,7 @@ class RunFolder:
 
     def __post_init__(self) -> None:
         self.path = Path(self.path)
+        self.page: RunPage | None = None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -82,7 +86,12 @@ class RunFolder:
             with kept_in(log):
                 if self.resume and gone:
                     say(f"The run lacks {listed(gone)}, which now begins with this start.")
-                yield
+                try:
+                    yield
+                except BaseException as error:
+                    if self.page is not None and self.page.written:
+                        self._show(f"ended by {type(error).__name__}, see {CONSOLE}")
+                    raise
 
     def _check_there(self) -> None:
         if lexists(self.path / CONFIG):
@@ -130,6 +139,11 @@ class RunFolder:
         else:
             self._write_json(CONFIG, config)
         self._write_environment()
+        groups = ("recipe", "photos", "weights", "versions")
+        told = {name.capitalize(): config[name] for name in groups if config.get(name)}
+        self.page = RunPage(self.path, METRICS, told)
+        if not self.resume:  # one that cannot go on leaves the page as it was
+            self.page.write()
 
     def finish(self, report: RunReport) -> None:
         """Write the report and the learning curves.
@@ -141,6 +155,17 @@ class RunFolder:
 
         self._write(REPORT, report.to_json().encode())
         self._write("curves.png", png(plot_learning_curves(report)))
+        if self.page is not None:
+            for split, found in report.evaluations.items():
+                title = f"The finished model on the split '{split}'"
+                self.page.sections[f"finished {split}"] = Section(title, (found,))
+        self._show("interrupted" if report.interrupted else "finished")
+
+    def _show(self, state: str) -> None:
+        # A run is not lost because its page cannot be written.
+        if self.page is not None:
+            with suppress(OSError):
+                self.page.write(state)
 
     def _compare(self, config: dict) -> None:
         before = self._read(CONFIG, dict[str, Any])

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.console import say
+from kerasrecipes.data.examples import CLASS
+from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.engine.run_folder import CHECKPOINT, CONSOLE, METRICS, REPORT
 from kerasrecipes.engine.schedule import Stage
 from kerasrecipes.engine.stage_state import put_state, take_state
 from kerasrecipes.errors import DataError, IntegrityError, listed, printable
 from kerasrecipes.records import parse_json
+from kerasrecipes.report.run_page import RunPage
 from kerasrecipes.report.run_report import StageReport
+from kerasrecipes.report.validation_section import validation_section
 
 if TYPE_CHECKING:
     import keras
@@ -65,10 +69,12 @@ class RunRecord:
     Args:
         folder: The run's folder.
         stages: The reports of the stages that are done; the runner adds to them.
+        page: What shows it to people.
     """
 
     folder: Path
     stages: list[StageReport] = field(default_factory=list)
+    page: RunPage | None = None
     _saved: int | None = None
     _logged: dict = field(default_factory=dict)
     # What the log said when the run was resumed.
@@ -234,7 +240,36 @@ class RunRecord:
                 f"'{CHECKPOINT}': they are trained again."
             )
         last = now.epoch if now.stopped else stage.epochs
-        return [*callbacks, checkpoint], now.epoch, last
+        return [*callbacks, *self._shown(), checkpoint], now.epoch, last
+
+    def show_validation(self, runner: "StageRunner", stage: str, head: object) -> None:
+        """Add to the page what the model says of validation examples after a stage.
+
+        It is a pass over them. Only classes are shown, and by one device.
+
+        Args:
+            runner: The `StageRunner`.
+            stage: Name of the stage.
+            head: Name of the recipe's head.
+
+        Raises:
+            OSError: If the page cannot be written.
+        """
+        val = runner.val.examples
+        by_class = val.target == CLASS and head == "classification"
+        if self.page is not None and by_class and len(val) and runner.devices.count == 1:
+            answers = predict_scores(runner.model, val)
+            self.page.sections["validation"] = validation_section(val, answers, stage)
+            self.page.write()
+
+    def _shown(self) -> "list[keras.callbacks.Callback]":
+        """Return what writes the page after each epoch: of the log, so that it has no state."""
+        if self.page is None:
+            return []
+        import keras
+
+        page = self.page
+        return [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: page.write())]
 
     def _epochs_logged(self, stage: Stage) -> int:
         """Count the epochs of a stage in the log of the run that is resumed."""

@@ -179,7 +179,7 @@ def begin(runner: StageRunner, report: RunReport, run: RunFolder | None) -> None
     if run is not None:
         sides = (train.examples, runner.val.examples)
         describe(run, runner.settings, report, sides, runner.precision)
-        runner.record = RunRecord(run.path, report.stages)
+        runner.record = RunRecord(run.path, report.stages, run.page)
         begun = run.resume and runner.record.restore(runner)
     if runner.settings.batch_norm == "reestimate" and not begun:
         shape, seed = tuple(runner.model.input.shape[1:]), runner.settings.seed
@@ -381,6 +381,8 @@ def run_stages(runner: StageRunner, schedule: UnfreezeSchedule, report: RunRepor
         if stage_report is not None and stage_report.epochs_run:
             report.stages.append(stage_report)
             first_epoch += stage.epochs
+            if runner.record is not None:
+                runner.record.show_validation(runner, stage.name, report.recipe.get("head"))
         if interrupted and not report.stages:
             raise KeyboardInterrupt
         if interrupted:

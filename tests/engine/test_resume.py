@@ -1,5 +1,6 @@
 """A run that is cut off anywhere goes on, and ends with the very weights of one that was not."""
 
+import csv
 import json
 import re
 import shutil
@@ -190,8 +191,8 @@ def finished(small, part_sets, tmp_path_factory):
 def test_the_folder_explains_itself(finished, part_sets, small):
     names = {path.name for path in finished.iterdir()}
     assert names == {
-        "checkpoint", "config.json", "console.log", "curves.png", "environment.json", "lock",
-        "metrics.jsonl", "recipe.toml", "report.json",
+        "checkpoint", "config.json", "console.log", "curves.png", "environment.json",
+        "index.html", "lock", "metrics.csv", "metrics.jsonl", "recipe.toml", "report.json",
     }  # fmt: skip
     config = json.loads((finished / "config.json").read_text())
     assert ImageClassifier.from_config(config["recipe"]).get_config() == small(1).get_config()
@@ -202,6 +203,11 @@ def test_the_folder_explains_itself(finished, part_sets, small):
     assert environment["packages"]["numpy"] == np.__version__
     assert set(lines(finished)[0]) >= {"stage", "epoch", "loss", "val_accuracy", "learning_rate"}
     assert (finished / "curves.png").read_bytes().startswith(b"\x89PNG")
+    rows = list(csv.DictReader((finished / "metrics.csv").open(encoding="utf-8")))
+    assert [row["loss"] for row in rows] == [str(line["loss"]) for line in lines(finished)]
+    page = (finished / "index.html").read_text("utf-8")
+    assert "Finished." in page and 'http-equiv="refresh"' not in page
+    assert "Validation after stage" in page and "The finished model on the split" in page
 
 
 def test_the_folder_is_enough_to_run_it_again(part_sets, make, tiny_spec, tmp_path, monkeypatch):
