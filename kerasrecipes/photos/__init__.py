@@ -19,13 +19,14 @@ if TYPE_CHECKING:
         Photo as Photo,
         PhotoFacts as PhotoFacts,
         PhotoSet as PhotoSet,
+        Synthetic as Synthetic,
     )
     from kerasrecipes.photos.reader import to_dataset as to_dataset
     from kerasrecipes.photos.scan import scan_photos as scan_photos
     from kerasrecipes.photos.sources.arrays import photos_from_arrays as photos_from_arrays
     from kerasrecipes.photos.sources.dataset import photos_from_dataset as photos_from_dataset
     from kerasrecipes.photos.synthetic.defects import SyntheticDefects as SyntheticDefects
-    from kerasrecipes.photos.tiles import cut_tiles as cut_tiles
+    from kerasrecipes.photos.tiles import Tile as Tile, cut_tiles as cut_tiles
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -34,12 +35,12 @@ __getattr__, __dir__, __all__ = lazy_names(
         "check": "CheckReport check_photos",
         "decoding.decode": "decode_photo",
         "decoding.policy": "DecodePolicy",
-        "photo_set": "Excluded Photo PhotoFacts PhotoSet",
+        "photo_set": "Excluded Photo PhotoFacts PhotoSet Synthetic",
         "reader": "to_dataset",
         "scan": "scan_photos",
         "sources.arrays": "photos_from_arrays",
         "sources.dataset": "photos_from_dataset",
         "synthetic.defects": "SyntheticDefects",
-        "tiles": "cut_tiles",
+        "tiles": "Tile cut_tiles",
     },
 )

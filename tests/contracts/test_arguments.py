@@ -42,7 +42,7 @@ HELD = set(
     "GradientCheck GraphFacts Head ModelInput LabelResult Latency LayerPrecision "
     "LayerSensitivity LearningRateSuggestion LoadedModel Mistakes Modality MultiLabelEvaluation "
     "OptimizationResult OperatedBundle OptimizedBundle OrderedClassResult OrdinalEvaluation "
-    "OutputSpec Photo PhotoFacts PhotoSet Heatmap NoveltyFound PointingGame "
+    "OutputSpec Photo PhotoFacts PhotoSet Synthetic Tile Heatmap NoveltyFound PointingGame "
     "Prediction ProbeResult PrunedChannels QuantizationPlan QuantizationReport "
     "QuantizationSensitivity QuantizedConv2D QuantizedDense QuantizedDepthwiseConv2D "
     "QuantizedModel RangeOutlier Reader Recipe Recommendation RegressionEvaluation Result "
