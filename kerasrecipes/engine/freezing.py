@@ -151,9 +151,13 @@ def held_still(model: "keras.Model") -> "keras.Layer":
         def __init__(self) -> None:
             super().__init__(name=f"still_{model.name}")
             self.inner = model
+            self.end = keras.layers.Dropout(0.0)
 
-        def call(self, inputs: "keras.KerasTensor") -> "keras.KerasTensor":
-            return self.inner(inputs, training=False)
+        def call(
+            self, inputs: "keras.KerasTensor", training: bool | None = None
+        ) -> "keras.KerasTensor":
+            # Keras 3.16 lets what stands behind a call forget its mode, unless it is told anew.
+            return self.end(self.inner(inputs, training=False), training=training)
 
     return Still()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_versions import STATISTICS_MOVE
+from keras_versions import INNER_CALLS_TRAIN
 from kerasrecipes.export.tflite.graph import inspect_content, inspect_file
 from kerasrecipes.export.tflite.tflite import load, write
 from tiny_bundle import contract_of
@@ -67,7 +67,7 @@ def test_a_layer_for_photos_switches_what_follows_to_training(first, photos, tmp
     path = write(model, tmp_path / "m.tflite", contract=contract_of(NAMES))
     assert np.abs(load(path)(photos)["scores"] - expected).max() < 1e-4
     assert np.array_equal(moving.numpy(), before)
-    if not STATISTICS_MOVE:
+    if not INNER_CALLS_TRAIN:
         return
     # Plain: exported or called, the model is in training mode, and even its statistics move.
     model.export(tmp_path / "saved", verbose=False)
