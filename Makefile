@@ -5,8 +5,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PHOTOS ?=
 GOOD   ?=
-# A file's tests stay together, since they share fitted models.
-PARALLEL ?= --numprocesses 2 --dist loadfile
+# A file's tests stay together, since they share fitted models. Two cores have time for a third
+# process while the others wait for children and sockets.
+PARALLEL ?= --numprocesses 3 --dist loadfile
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 

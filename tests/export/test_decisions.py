@@ -15,7 +15,7 @@ COSTS = ((0.0, 1.0, 5.0), (1.0, 0.0, 5.0), (9.0, 3.0, 0.0))
 RULES = {
     "band": {"alarm": Alarm(classes=("blue",), threshold=0.4),
              "abstain": AbstainBand(least=(0.7, 0.6, 0.9))},
-    "costs": {"costs": CostRule(costs=COSTS, abstain=(0.3, 0.3, 0.3), temperature=1.7)},
+    "costs": {"costs": CostRule(costs=COSTS, abstain=(0.5, 0.5, 0.5), temperature=1.7)},
     "top": {},
     "labels": {"task": "multi_label", "thresholds": (0.3, 0.5, 0.2)},
 }  # fmt: skip
