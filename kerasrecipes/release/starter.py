@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).parent / "starters"
 _SUFFIX = ".j2"
-# No language: the folder that NVIDIA's server loads, also of models that take no photos.
 # They can be told which of several outputs to read.
 _OF_SEVERAL = ("python", "swift")
+# No language: the folder that NVIDIA's server loads, also of models that take no photos.
 _TRITON = "triton"
 # Where the model, labels and golden photos go.
 _ASSETS = {"kotlin": "app/src/main/assets", "swift": "PhotoClassifier/Resources"}

@@ -33,7 +33,8 @@ def validation_section(val: Any, answers: np.ndarray, stage: str) -> Section:
             (name, *(str(n) for n in row)) for name, row in zip(names, counts, strict=True)
         )
         heads = ("is, and is called", *names)
-        content.append(Table("", heads, rows, right=tuple(range(1, len(names) + 1))))
+        classes = tuple(range(1, len(heads)))
+        content.append(Table("", heads, rows, right=classes, verbatim=classes))
     order = np.lexsort((-score, said == truth))[:_MOST_PHOTOS]
     return Section(_TITLE.format(stage), tuple(content), _thumbnails(val, order, said, score))
 

@@ -289,7 +289,9 @@ def resampled_interval(
         intervals of resamples are too narrow for few of them.
     """
     if units is None:
-        return percentile_interval(values, confidence)
+        low, high = percentile_interval(values, confidence)
+        # Of few rows, resamples may all be better than the sample, or all worse.
+        return min(low, value), max(high, value)
     values = _defined(values)
     if not len(values) or units == 1:
         return math.nan, math.nan

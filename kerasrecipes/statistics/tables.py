@@ -18,6 +18,7 @@ class Table:
         columns: Heading of each column; empty texts for none.
         rows: Equally many cells each; the first one names the row.
         right: Numbers of the columns that are aligned to the right.
+        verbatim: Numbers of the columns whose headings are names of the user's.
         name_width: Columns of a terminal that the first cell of a row may take.
 
     Example:
@@ -33,6 +34,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: tuple[int, ...] = ()
+    verbatim: tuple[int, ...] = ()
     name_width: int = _NAME_WIDTH
 
     def lines(self) -> list[str]:

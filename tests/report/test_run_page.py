@@ -5,9 +5,11 @@ import io
 import json
 import re
 
+import numpy as np
 import pytest
 
 from kerasrecipes.report.run_page import RunPage, metrics_table, render_run
+from kerasrecipes.report.validation_section import validation_section
 
 ROWS = [
     {"stage": "head", "epoch": 1, "loss": 1.5, "val_loss": 1.25, "learning_rate": 1e-3},
@@ -43,6 +45,19 @@ def test_text_is_never_markup_and_nothing_is_loaded():
     rows = [{"stage": HOSTILE, "epoch": 1, f"val_{HOSTILE}": 1.0}]
     page = render_run(HOSTILE, HOSTILE, rows, {"Recipe": {HOSTILE: HOSTILE}})
     assert "<script" not in page and "http://" not in page and "https://" not in page
+
+
+def test_classes_are_called_what_they_are_called():
+    class Texts(list):
+        class_names, labels = ("dot", "Line", "große"), (0, 1, 2, 2)
+        noun, modality = ("text", "texts"), "texts"
+
+    answers = np.eye(3)[[0, 1, 2, 0]]
+    section = validation_section(Texts("abcd"), answers, "top")
+    page = render_run("tiles", "running", ROWS, {}, [section])
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page)
+    assert heads[-4:] == ["Is, and is called", *Texts.class_names]
+    assert "3 of 4 texts right" in page
 
 
 @pytest.mark.parametrize("log", ["", "\xff\n{", '{"epoch": 1}\n[]\n7\n{"epoch"', '{"loss": 1}'])

@@ -190,6 +190,14 @@ def test_intervals_of_few_groups_stay_where_their_numbers_can_lie():
     assert resampled_interval(2.0, size) == percentile_interval(size)
 
 
+def test_an_interval_holds_what_it_is_of():
+    values = np.linspace(0.6, 0.7, 99)
+    low, high = percentile_interval(values)
+    assert resampled_interval(0.5, values) == (0.5, high)
+    assert resampled_interval(0.8, values) == (low, 0.8)
+    assert all(map(math.isnan, resampled_interval(0.5, np.full(9, math.nan))))
+
+
 @pytest.mark.parametrize("units", [5, 8, 20])
 def test_balanced_accuracy_of_few_groups_is_covered(units):
     rng, rounds, hits = np.random.default_rng(units), 150, 0
