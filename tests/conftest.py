@@ -54,6 +54,36 @@ def drawn(draw, monkeypatch):
     monkeypatch.setattr("kerasrecipes.report.plots.style._drawn", draw)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def costs():
+    """What exports cost; see `costly`. Others cost what the first one of their format did."""
+    from kerasrecipes.verify import checking
+
+    own = {name: getattr(checking, name) for name in ("measure_footprint", "benchmark_export")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, measure in own.items():
+            patch.setattr(checking, name, _remembered(measure))
+        yield own
+
+
+def _remembered(measure):
+    found = {}
+
+    def known(path, *given):
+        if (kind := Path(path).suffix) not in found:
+            found[kind] = measure(path, *given)
+        return found[kind]
+
+    return known
+
+
+@pytest.fixture
+def costly(costs, monkeypatch):
+    """Exports are timed one by one, each in a process of its own, as they are for users."""
+    for name, measure in costs.items():
+        monkeypatch.setattr(f"kerasrecipes.verify.checking.{name}", measure)
+
+
 def part(kind: str, seed: int) -> np.ndarray:
     """Draw one part, uint8, shape `(SIDE, SIDE, 3)`."""
     rng = np.random.default_rng([CLASSES.index(kind), seed])

@@ -465,7 +465,7 @@ for command in json.loads(sys.argv[1]):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_killed_and_resumed_from_the_command_line(part_photos, tmp_path, tiny_command):
     def command(name):
         return [

@@ -15,7 +15,8 @@ from kerasrecipes.settings.photo_rows import IMAGE_CLASSIFIER
 from kerasrecipes.training.recipe import Recipe
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "modality"
-ROWS = tuple(row for row in IMAGE_CLASSIFIER if row.name != "image_size")
+OF_PHOTOS_ALONE = ("image_size", "synthetic_defects")
+ROWS = tuple(row for row in IMAGE_CLASSIFIER if row.name not in OF_PHOTOS_ALONE)
 
 
 @dataclass(repr=False, eq=False)

@@ -39,7 +39,8 @@ def test_it_answers_as_it_did_and_is_fitted(part_sets):
             r"have 3 classes, and the model 'own' answers with the shape .*4",
         ),
         ({"activation": None}, "probabilit"),
-        ({"shape": (24, 24, 1)}, "must take one RGB photo"),
+        ({"shape": (24, 24, 1)}, r"photos of 1 channel, .* Scan them with channels=1"),
+        ({"shape": (24, 24, 2)}, r"must take one photo, RGB .* or grey"),
     ],
 )
 def test_what_does_not_suit_is_said(part_sets, model, message):

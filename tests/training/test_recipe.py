@@ -70,8 +70,8 @@ def test_the_docstring_of_a_recipe_tells_of_all_its_settings():
     """Its own, then those that its base tells of, as `help` and an editor show them."""
     told = list(meanings(ImageClassifier))
     assert sorted(told) == sorted(list(inspect.signature(ImageClassifier).parameters))
-    assert told[:4] == ["backbone", "image_size", "augment", "views"]
-    assert told[4:] == list(meanings(Recipe))
+    own = ["backbone", "image_size", "augment", "views", "synthetic_defects"]
+    assert told == [*own, *meanings(Recipe)]
     assert ImageClassifier.__doc__.count("Args:") == ImageClassifier.__doc__.count("Example:") == 1
     assert ImageClassifier.__doc__.endswith("ImageClassifier(seed=7)")
     assert with_arguments_of(None, "B.") is None  # python -OO
