@@ -206,14 +206,12 @@ class BackboneSpec(Backbone):
         """Return the backbone as it reads photos of so many channels.
 
         Args:
-            examples: What is trained on.
+            examples: What is trained on: photos, or what is read like these.
 
         Raises:
-            DataError: If they are no photos, or its kernels cannot read their channels.
+            DataError: If its kernels cannot read their channels.
         """
-        channels = getattr(examples, "channels", None)
-        if not isinstance(channels, int):
-            raise DataError(f"{self.name!r} reads photos, and these are {examples.noun[1]}.")
+        channels: int = getattr(examples, "channels", self.channels)
         if channels not in {self.reads, GREY}:
             raise DataError(
                 f"{self.name!r} reads photos of {self.reads} channel{'s' * (self.reads > 1)}, and "
