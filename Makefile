@@ -5,9 +5,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PHOTOS ?=
 GOOD   ?=
-# A file's tests stay together, since they share fitted models. Two cores have time for a third
-# process while the others wait for children and sockets.
-PARALLEL ?= --numprocesses 3 --dist loadfile
+# A file's tests stay together, since they share fitted models. A third process was tried: on two
+# cores it is no faster.
+PARALLEL ?= --numprocesses 2 --dist loadfile
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -57,7 +57,7 @@ proofs: setup
 
 # A second environment; see constraints-newest.txt.
 newest:
-	PYTHON=$(PYTHON) .ci/newest
+	PYTHON=$(PYTHON) PARALLEL="$(PARALLEL)" .ci/newest
 
 lint: setup
 	$(BIN)/ruff check .

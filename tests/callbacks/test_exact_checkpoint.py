@@ -129,7 +129,10 @@ def same(one, other):
     assert one[1:] == other[1:]
 
 
-@pytest.mark.parametrize(("several", "crashes"), [(False, [(3, 1)]), (True, [(1, 0), (5, 2)])])
+@pytest.mark.parametrize(
+    ("several", "crashes"),
+    [pytest.param(False, [(3, 1)], marks=pytest.mark.proof), (True, [(1, 0), (5, 2)])],
+)
 def test_stopped_and_resumed_is_the_same_as_not_stopped(tmp_path, several, crashes):
     whole = run(tmp_path / "whole", several)
     for crash in crashes:

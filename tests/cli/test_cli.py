@@ -374,7 +374,7 @@ def test_ctrl_c_before_there_is_anything_to_keep(kr, photos, tmp_path, tiny_know
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_ctrl_c_while_it_trains_keeps_what_there_is(photos, tmp_path, tiny_command):
     command = [*tiny_command, "train", photos, "--to", tmp_path / "m"]
     options = ["--epochs", "3000", "--image-size", "48", "--backbone", "tiny"]

@@ -29,7 +29,9 @@ def in_float32(part_sets, make):
     return recipe
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.proof)]
+)
 def test_trains_in_16_bits_and_returns_a_float32_model(part_sets, make, in_float32, precision):
     seen = set()
 

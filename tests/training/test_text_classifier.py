@@ -210,7 +210,10 @@ def test_several_labels_learn_by_the_head_of_photos(tmp_path):
 @pytest.mark.parametrize(
     "head, column, answer, enough",
     [
-        ("regression", "value", {"card": 1.0, "money": 2.0, "phone": 6.0}, 1.5),
+        pytest.param(
+            *("regression", "value", {"card": 1.0, "money": 2.0, "phone": 6.0}, 1.5),
+            marks=pytest.mark.proof,
+        ),
         ("ordinal", "label", {"card": "1 low", "money": "2 middle", "phone": "3 high"}, 0.6),
     ],
 )
