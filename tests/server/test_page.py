@@ -27,7 +27,8 @@ def opened(open_page, server, key):
     def go(path="/", **options):
         page = open_page(server.address + path, **options)
         expect(page.locator("#key-row")).to_be_visible()
-        assert "Send a key that this server knows" in page.locator("[role=status]").inner_text()
+        said = page.locator("[role=status]")
+        expect(said).to_contain_text("Send a key that this server knows")
         page.locator("#key").fill(key[1])
         page.keyboard.press("Tab")
         errors = [one for one in open_page.errors if "401" not in one]
