@@ -173,7 +173,7 @@ class _Drawing:
         """Draw one view of the defect.
 
         Args:
-            pixels: The good photo, uint8 `(height, width, 3)`.
+            pixels: The good photo, uint8 `(height, width, channels)`.
             view: Which view.
             policy: How photos are decoded.
 

@@ -24,7 +24,7 @@ class Patch:
     """A defect that was cut out of a photo.
 
     Args:
-        pixels: uint8 `(height, width, 3)`.
+        pixels: uint8 `(height, width, channels)`.
         opacity: float32 `(height, width)`, 0…1: 1 on the defect.
     """
 
@@ -36,7 +36,7 @@ class Patch:
         """Cut out what was marked, with a few pixels around it.
 
         Args:
-            photo: uint8 `(height, width, 3)`.
+            photo: uint8 `(height, width, channels)`.
             mask: bool, of any size, with something marked.
         """
         height, width = photo.shape[:2]
@@ -69,7 +69,7 @@ def paste(photo: np.ndarray, patch: Patch, rng: np.random.Generator) -> np.ndarr
     """Paste a defect at any place and either way round, in the light of that place.
 
     Args:
-        photo: uint8 `(height, width, 3)`.
+        photo: uint8 `(height, width, channels)`.
         patch: What is pasted, no larger than the photo.
         rng: What draws.
 
@@ -94,7 +94,7 @@ def scratch(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw a thin line that bends a little, darker or lighter than what it crosses.
 
     Args:
-        photo: uint8 `(height, width, 3)`.
+        photo: uint8 `(height, width, channels)`.
         rng: What draws.
 
     Returns:
@@ -120,7 +120,7 @@ def blob(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw a patch of an irregular outline, darker or lighter than what it covers.
 
     Args:
-        photo: uint8 `(height, width, 3)`.
+        photo: uint8 `(height, width, channels)`.
         rng: What draws.
 
     Returns:
