@@ -1,6 +1,5 @@
 """Running a Keras model over examples, a few in memory at a time."""
 
-import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ import numpy as np
 
 from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples, Reader
-from kerasrecipes.data.shapes import stand_in
+from kerasrecipes.data.shapes import count_within, stand_in
 from kerasrecipes.errors import TrainingError, out_of_memory
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ _MOST_NUMBERS = 1 << 26
 
 def batch_for(model: "keras.Model") -> int:
     """Return how many examples a model is asked about at a time."""
-    return max(1, min(BATCH, _MOST_NUMBERS // math.prod(side or 1 for side in model.input.shape)))
+    return min(BATCH, count_within(_MOST_NUMBERS, model.input.shape))
 
 
 def predict_scores(model: "keras.Model", examples: Examples) -> np.ndarray:

@@ -33,6 +33,16 @@ def stand_in(shape: Sequence[int | None], dtype: str = "uint8") -> np.ndarray:
     return np.full([USUAL_LENGTH if side is None else side for side in shape], value, dtype)
 
 
+def count_within(numbers: int, shape: Sequence[int | None]) -> int:
+    """Return how many examples of a shape hold no more numbers together, at least one.
+
+    Args:
+        numbers: The most numbers.
+        shape: Of an example; a free axis counts as one place.
+    """
+    return max(1, numbers // math.prod(side or 1 for side in shape))
+
+
 @dataclass(frozen=True)
 class TileGrid:
     """Where tiles lie that a large example is cut into.

@@ -65,7 +65,7 @@ class Synthetic(Protocol):
         """What the pixels of a view depend on, besides its number and the photo."""
 
     def on(self, pixels: np.ndarray, view: int, policy: DecodePolicy) -> np.ndarray:
-        """Return a view of uint8 pixels `(height, width, 3)`, as such."""
+        """Return a view of uint8 pixels `(height, width, channels)`, as such."""
 
 
 @dataclass(frozen=True, slots=True)

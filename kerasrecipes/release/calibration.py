@@ -1,6 +1,5 @@
 """The training photos from which int8 learns the range of every activation."""
 
-import math
 import warnings
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from kerasrecipes.data.examples import LABELS, Examples
 from kerasrecipes.data.inference import predict_scores
+from kerasrecipes.data.shapes import count_within
 from kerasrecipes.heads.pooled import POOL
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def calibration_inputs(
     Raises:
         DataError: If a photo cannot be read, or changed since it was scanned.
     """
-    count = min(count, max(1, _MOST_NUMBERS // math.prod(side or 1 for side in shape)))
+    count = min(count, count_within(_MOST_NUMBERS, shape))
     chosen = train.draw(count, seed)
     many = train.draw(LOOKED_AT * count, seed)
     if model is not None and len(many) > len(chosen):
