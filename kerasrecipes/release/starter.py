@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).parent / "starters"
 _SUFFIX = ".j2"
+# What looks at photos in C++, of whatever model.
+CLASSIFIER_CPP = tuple(_TEMPLATES / "cpp" / f"photo_classifier.{end}" for end in ("cc", "h"))
 # They can be told which of several outputs to read.
 _OF_SEVERAL = ("python", "swift")
 # No language: the folder that NVIDIA's server loads, also of models that take no photos.
@@ -136,7 +138,7 @@ def _write_model(bundle: "BundleFolder", record: ExportRecord, folder: Path, lan
 def write_assets(
     bundle: "BundleFolder", folder: Path, export: str | None
 ) -> tuple[dict[str, object], ExportRecord]:
-    """Write what a project for photos in Python reads, into a folder that is empty.
+    """Write what a project for photos in Python or C++ reads, into a folder that is empty.
 
     Args:
         bundle: The model.
@@ -154,7 +156,7 @@ def write_assets(
     _check_answers(bundle)
     with opened(_chosen(bundle, export, "tflite"), bundle) as record:
         _check_outputs(record, "edge")
-        _write_model(bundle, record, folder, "python")
+        _write_model(bundle, record, folder, "cpp")
         return _facts(bundle, record), record
 
 
@@ -322,8 +324,10 @@ def _render(language: str, folder: Path, facts: dict[str, object]) -> None:
         keep_trailing_newline=True,
         autoescape=False,  # nothing but numbers, names of ours and one escaped line
     )
-    for path in sorted((_TEMPLATES / language).rglob(f"*{_SUFFIX}")):
+    for path in sorted(one for one in (_TEMPLATES / language).rglob("*") if one.is_file()):
         name = path.relative_to(_TEMPLATES / language).as_posix()
         target = folder / name.removesuffix(_SUFFIX)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(environment.get_template(name).render(facts), encoding="utf-8")
+        told = name.endswith(_SUFFIX)
+        text = environment.get_template(name).render(facts) if told else path.read_text("utf-8")
+        target.write_text(text, encoding="utf-8")

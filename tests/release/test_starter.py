@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
@@ -75,7 +76,8 @@ def test_cpp_starter_runs(exported_once, large_photo, tmp_path):
 RESIZE = """#include <cstdio>
 #include "photo_classifier.h"
 int main(int, char** a) {
-  Photo photo = Resize(ReadPpm(a[1]), std::stoi(a[2]), std::stoi(a[3]));
+  const auto how = a[4][2] == 'l' ? Interpolation::kBilinear : Interpolation::kBicubic;
+  const Photo photo = Resize(ReadPpm(a[1]), std::stoi(a[2]), std::stoi(a[3]), how);
   std::fwrite(photo.pixels.data(), 1, photo.pixels.size(), stdout);
 }
 """
@@ -94,20 +96,23 @@ def facts(**changes):
     return {**values, **changes}
 
 
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_cpp_resizes_as_pillow_does(interpolation, large_photo, tmp_path):
-    starter._render("cpp", tmp_path, facts(interpolation=interpolation))
+def test_cpp_resizes_as_pillow_does(large_photo, tmp_path):
+    starter._render("cpp", tmp_path, facts())
     (tmp_path / "resize.cc").write_text(RESIZE)
-    build(tmp_path, "resize", "resize.cc")
+    build(tmp_path, "resize", ("resize.cc", "photo_classifier.cc"))
     Image.fromarray(large_photo).save(tmp_path / "photo.ppm")
-    for height, width in ((32, 40), (70, 33), (150, 202), (7, 101)):
-        command = [tmp_path / "resize", "photo.ppm", str(height), str(width)]
+    sizes = ((32, 40), (70, 33), (150, 202), (7, 101))
+    for (height, width), interpolation in product(sizes, ("bilinear", "bicubic")):
+        command = [tmp_path / "resize", "photo.ppm", str(height), str(width), interpolation]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
         found = np.frombuffer(done.stdout, np.uint8).reshape(height, width, 3).astype(int)
         method = Image.Resampling[interpolation.upper()]
         expected = np.asarray(Image.fromarray(large_photo).resize((width, height), method))
         assert np.abs(found - expected).max() <= 1
         assert np.mean(found != expected) < 0.01
+    (tmp_path / "lies.ppm").write_bytes(b"P6 32000 32000 255\n" + b"\0" * 9)
+    done = run([tmp_path / "resize", "lies.ppm", "8", "8", "bilinear"], tmp_path)
+    assert done.returncode and "'lies.ppm' ends too early" in done.stderr
 
 
 def texts(folder):

@@ -22,27 +22,20 @@ void Check(LiteRtStatus status, const char* step) {
   }
 }
 
-{% if interpolation == "bilinear" -%}
-constexpr double kSupport = 1.0;
-
-double Filter(double x) { return std::max(0.0, 1.0 - std::abs(x)); }
-{%- else -%}
-constexpr double kSupport = 2.0;
-
-double Filter(double x) {
-  constexpr double a = -0.5;
+double Filter(double x, Interpolation how) {
   x = std::abs(x);
+  if (how == Interpolation::kBilinear) return std::max(0.0, 1.0 - x);
+  constexpr double a = -0.5;
   if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
   if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
   return 0.0;
 }
-{%- endif %}
 
 // Resize the rows: each pixel is a weighted mean of those it covers, rounded to 8 bits.
-Photo ResizeRows(const Photo& photo, int width) {
+Photo ResizeRows(const Photo& photo, int width, Interpolation how) {
   const double scale = static_cast<double>(photo.width) / width;
   const double stretch = std::max(scale, 1.0);
-  const double reach = kSupport * stretch;
+  const double reach = (how == Interpolation::kBilinear ? 1.0 : 2.0) * stretch;
   Photo result{photo.height, width, std::vector<uint8_t>(3ull * photo.height * width)};
   for (int x = 0; x < width; ++x) {
     const double center = (x + 0.5) * scale;
@@ -51,7 +44,7 @@ Photo ResizeRows(const Photo& photo, int width) {
     std::vector<double> weights(last - first);
     double sum = 0.0;
     for (int i = first; i < last; ++i) {
-      sum += weights[i - first] = Filter((i - center + 0.5) / stretch);
+      sum += weights[i - first] = Filter((i - center + 0.5) / stretch, how);
     }
     for (int y = 0; y < photo.height; ++y) {
       for (int channel = 0; channel < 3; ++channel) {
@@ -77,7 +70,6 @@ Photo Transpose(const Photo& photo) {
   }
   return result;
 }
-{%- if channels == 1 %}
 
 // Replace the colours by the brightness that people see (ITU-R BT.601), rounded as Pillow does it.
 Photo Grey(Photo photo) {
@@ -94,7 +86,6 @@ std::vector<uint8_t> OneChannel(const Photo& grey) {
   for (size_t i = 0; i < result.size(); ++i) result[i] = grey.pixels[3 * i];
   return result;
 }
-{%- endif %}
 
 }  // namespace
 
@@ -109,16 +100,22 @@ Photo ReadPpm(const std::string& path) {
     throw std::runtime_error("'" + path + "' is not a binary PPM photo with 8 bits (P6).");
   }
   file.get();  // one white space ends the header
-  photo.pixels.resize(3ull * photo.height * photo.width);
-  file.read(reinterpret_cast<char*>(photo.pixels.data()), photo.pixels.size());
-  if (!file) throw std::runtime_error("'" + path + "' ends too early.");
+  const auto begin = file.tellg();
+  const auto bytes = 3ll * photo.height * photo.width;
+  file.seekg(0, std::ios::end);
+  // Before there is memory for them: a header may say anything.
+  if (file.tellg() - begin < bytes) throw std::runtime_error("'" + path + "' ends too early.");
+  file.seekg(begin);
+  photo.pixels.resize(bytes);
+  file.read(reinterpret_cast<char*>(photo.pixels.data()), bytes);
+  if (!file) throw std::runtime_error("'" + path + "' cannot be read.");
   return photo;
 }
 
-Photo Resize(const Photo& photo, int height, int width) {
-  const Photo narrow = photo.width == width ? photo : ResizeRows(photo, width);
+Photo Resize(const Photo& photo, int height, int width, Interpolation how) {
+  const Photo narrow = photo.width == width ? photo : ResizeRows(photo, width, how);
   if (narrow.height == height) return narrow;
-  return Transpose(ResizeRows(Transpose(narrow), height));
+  return Transpose(ResizeRows(Transpose(narrow), height, how));
 }
 
 struct PhotoClassifier::Runtime {
@@ -139,8 +136,8 @@ struct PhotoClassifier::Runtime {
   }
 };
 
-PhotoClassifier::PhotoClassifier(const std::string& model_path)
-    : runtime_(std::make_unique<Runtime>()) {
+PhotoClassifier::PhotoClassifier(const std::string& model_path, const ModelFacts& facts)
+    : facts_(facts), runtime_(std::make_unique<Runtime>()) {
   Runtime& r = *runtime_;
   Check(LiteRtCreateEnvironment(0, nullptr, &r.environment), "starting");
   Check(LiteRtCreateModelFromFile(r.environment, model_path.c_str(), &r.model), "opening the file");
@@ -167,7 +164,8 @@ PhotoClassifier::PhotoClassifier(const std::string& model_path)
         "making the output");
   Check(LiteRtGetTensorBufferPackedSize(r.photo, &input_bytes), "measuring the input");
   Check(LiteRtGetTensorBufferPackedSize(r.scores, &output_bytes), "measuring the output");
-  if (input_bytes != 1ull * kChannels * kHeight * kWidth || output_bytes != kNumbers * sizeof(float)) {
+  if (input_bytes != 1ull * facts.channels * facts.height * facts.width ||
+      output_bytes != facts.numbers * sizeof(float)) {
     throw std::runtime_error("'" + model_path + "' is not the model this code was made for.");
   }
 }
@@ -175,12 +173,11 @@ PhotoClassifier::PhotoClassifier(const std::string& model_path)
 PhotoClassifier::~PhotoClassifier() = default;
 
 std::vector<float> PhotoClassifier::Classify(const Photo& photo) {
-{%- if channels == 1 %}
-  const std::vector<uint8_t> pixels = OneChannel(Resize(Grey(photo), kHeight, kWidth));
-{%- else %}
-  const std::vector<uint8_t> pixels = Resize(photo, kHeight, kWidth).pixels;
-{%- endif %}
-  std::vector<float> scores(kNumbers);
+  const bool grey = facts_.channels == 1;
+  const Photo small =
+      Resize(grey ? Grey(photo) : photo, facts_.height, facts_.width, facts_.interpolation);
+  const std::vector<uint8_t> pixels = grey ? OneChannel(small) : small.pixels;
+  std::vector<float> scores(facts_.numbers);
   void* memory = nullptr;
   Check(LiteRtLockTensorBuffer(runtime_->photo, &memory, kLiteRtTensorBufferLockModeWrite), "writing");
   std::memcpy(memory, pixels.data(), pixels.size());
