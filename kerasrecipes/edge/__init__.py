@@ -1,4 +1,4 @@
-"""Small devices, often without a network: one file that answers, and who takes what it tells."""
+"""Small devices, often without a network: what answers there, and who takes what it tells."""
 
 from typing import TYPE_CHECKING
 

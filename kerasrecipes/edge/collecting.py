@@ -20,6 +20,7 @@ PATH = "/collect"
 LARGEST, SECONDS, MOST_LINES = 8 << 20, 20.0, 1000
 # More callers at once wait in the system's queue.
 _CALLERS = 32
+LONGEST_NAME = 100
 
 
 class Batch(BaseModel):
@@ -34,7 +35,7 @@ class Batch(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    device: str = Field(max_length=100)
+    device: str = Field(max_length=LONGEST_NAME)
     queue: str = Field(min_length=1, max_length=100)
     dropped: int = Field(default=0, ge=0, lt=2**53)
     lines: tuple[tuple[int, JournalEntry], ...] = Field(max_length=MOST_LINES)

@@ -4,17 +4,24 @@ It stands alone: its text becomes part of the one file that a device has.
 """
 
 import json
+import os
 import sqlite3
+import sys
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+Found = TypeVar("Found")
 
 # From such a share of a full queue on, one answer in so many is kept, and stands for all of them.
 SAMPLING = ((0.9, 8), (0.75, 4), (0.5, 2), (0.0, 1))
 MOST_WAITING, BATCH, SECONDS = 20_000, 200, 20.0
+# A receiver takes 8 MiB at once; a line may come on top.
+BATCH_SIGNS = 4 << 20
 
 
 class Queue:
@@ -26,8 +33,15 @@ class Queue:
     """
 
     def __init__(self, path: str | Path, most: int = MOST_WAITING):
-        self._most = most
-        self._sql = sqlite3.connect(path, timeout=30, isolation_level=None)
+        self._path, self._most = str(path), most
+        self._sql = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        try:
+            self._whole(self._begin)
+        except sqlite3.Error:
+            self._sql.close()
+            raise
+
+    def _begin(self) -> None:
         self._sql.execute("PRAGMA journal_mode = WAL")
         self._sql.execute("PRAGMA synchronous = FULL")
         with self._changing():
@@ -41,6 +55,23 @@ class Queue:
             # A queue that was lost and begun anew counts from 1 again: it is another one.
             self._sql.execute("INSERT OR IGNORE INTO about VALUES ('id', ?)", (uuid.uuid4().hex,))
 
+    def _whole(self, do: Callable[[], Found]) -> Found:
+        """Do something with the file; one that is damaged is set aside, and another begins."""
+        try:
+            return do()
+        except sqlite3.DatabaseError as error:
+            # What is derived from it, e.g. of a full disk, says that it cannot be done now.
+            if type(error) is not sqlite3.DatabaseError:
+                raise
+            print(f"{self._path} is set aside, and begun anew: {error}", file=sys.stderr)
+        self._sql.close()
+        for end in ("-wal", "-shm", ""):
+            if os.path.exists(self._path + end):
+                os.replace(self._path + end, f"{self._path}.damaged{end}")
+        self._sql = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        self._begin()
+        return do()
+
     @contextmanager
     def _changing(self) -> Iterator[None]:
         self._sql.execute("BEGIN IMMEDIATE")
@@ -48,7 +79,8 @@ class Queue:
             yield
             self._sql.execute("COMMIT")
         except BaseException:
-            self._sql.execute("ROLLBACK")
+            if self._sql.in_transaction:  # a full disk has ended it already
+                self._sql.execute("ROLLBACK")
             raise
 
     def close(self) -> None:
@@ -84,6 +116,9 @@ class Queue:
 
     def put(self, entry: dict[str, Any]) -> None:
         """Queue an answer; where the queue fills, one in several, which stands for the others."""
+        self._whole(lambda: self._put(entry))
+
+    def _put(self, entry: dict[str, Any]) -> None:
         with self._changing():
             fill = self._one("SELECT count(*) FROM waiting") / self._most
             skipped = int(self._about("skipped")) + 1
@@ -105,10 +140,17 @@ class Queue:
 
     def batch(self, most: int = BATCH) -> dict[str, Any]:
         """Return the oldest lines as they are sent; they stay until they are acknowledged."""
-        rows = self._sql.execute(
-            "SELECT number, entry FROM waiting ORDER BY number LIMIT ?", (most,)
-        ).fetchall()
-        lines = [[number, json.loads(entry)] for number, entry in rows]
+        return self._whole(lambda: self._batch(most))
+
+    def _batch(self, most: int) -> dict[str, Any]:
+        lines, signs = [], 0
+        oldest = "SELECT number, entry FROM waiting ORDER BY number LIMIT ?"
+        with closing(self._sql.execute(oldest, (most,))) as rows:
+            for number, entry in rows:
+                lines.append([number, json.loads(entry)])
+                signs += len(entry)
+                if signs > BATCH_SIGNS:
+                    break
         return {"queue": self.id, "dropped": self.dropped, "lines": lines}
 
     def acknowledged(self, last: int) -> None:
@@ -129,7 +171,7 @@ def drain(queue: Queue, post: Callable[[dict[str, Any]], dict[str, Any]]) -> int
     """
     sent = 0
     while lines := (batch := queue.batch())["lines"]:
-        last = post(batch)["last"]
+        last = min(post(batch)["last"], lines[-1][0])
         if last < lines[0][0]:
             raise OSError("the receiver did not take what it was sent")
         queue.acknowledged(last)
@@ -150,8 +192,11 @@ def poster(address: str, device: str, token: str) -> Callable[[dict[str, Any]], 
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         content = json.dumps({"device": device, **batch}).encode()
         request = urllib.request.Request(address, content, headers, method="POST")
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-            found: dict[str, Any] = json.loads(answer.read(1 << 16))
-        return found
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+                return {"last": int(json.loads(answer.read(1 << 16))["last"])}
+        except (HTTPException, ValueError, LookupError, TypeError) as error:
+            # E.g. the page of a network that wants a password first.
+            raise OSError(f"no receiver answered: {error!r}") from error
 
     return post

@@ -1,4 +1,4 @@
-"""The folder of a device: one Python file, a slot with the model, and what it may do."""
+"""The folder of a device: one Python file, a model, and what the device may do."""
 
 import ast
 import json
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from kerasrecipes.arguments import named
 from kerasrecipes.bundles.bundle import BundleFolder
-from kerasrecipes.edge import device, telemetry
+from kerasrecipes.edge import device, slots, telemetry
+from kerasrecipes.edge.collecting import LONGEST_NAME
 from kerasrecipes.errors import DataError
 from kerasrecipes.files import (
     TemporaryFolder,
@@ -63,7 +64,7 @@ def write_edge(
 
     Raises:
         DataError: If the model cannot run so, or the folder is not empty.
-        ValueError: If the export is unknown, or the rollout no percentage.
+        ValueError: If the export is unknown, the name too long, or the rollout no percentage.
         IntegrityError: If a file of the bundle changed.
         OSError: If nothing can be written there.
     """
@@ -71,6 +72,8 @@ def write_edge(
         raise ValueError(f"`rollout_percent` must be from 0 to 100. Received: {rollout_percent}.")
     if collector and not collector.startswith(("http://", "https://")):
         raise DataError(f"`collector` must be an http(s) address. Received: {collector!r}.")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"`name` must have {LONGEST_NAME} signs at most. Received: {len(name)}.")
     to = Path(to)
     check_new_folder(to)
     model = BundleFolder.load(bundle)
@@ -115,9 +118,13 @@ def _write_json(path: Path, values: dict[str, object]) -> None:
 
 
 def device_source() -> str:
-    """Return the one file of a device: this package's two, without a trace of the package."""
-    inner, outer = (read_regular(str(one.__file__)).decode() for one in (telemetry, device))
-    first = ast.parse(inner).body[1]
-    below_docstring = "\n".join(inner.splitlines()[first.lineno - 1 :])
-    line = next(one for one in outer.splitlines() if one.startswith("from kerasrecipes."))
-    return outer.replace(line, below_docstring)
+    """Return the one file of a device: this package's three, without a trace of the package."""
+    text = read_regular(str(device.__file__)).decode()
+    for module in (slots, telemetry):
+        inner = read_regular(str(module.__file__)).decode()
+        first = ast.parse(inner).body[1]
+        below_docstring = "\n".join(inner.splitlines()[first.lineno - 1 :])
+        start = f"from {module.__name__} import "
+        line = next(one for one in text.splitlines() if one.startswith(start))
+        text = text.replace(line, below_docstring)
+    return text

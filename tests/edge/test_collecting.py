@@ -5,6 +5,7 @@ import socket
 import threading
 import urllib.error
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -74,6 +75,24 @@ def test_a_body_that_drips_is_ended_and_a_full_disk_asks_to_send_again(running, 
     monkeypatch.setattr(running._journal, "receive", lambda *_: (_ for _ in ()).throw(OSError(28)))
     batch = {"device": "d", "queue": "q", "lines": [[1, {"request_id": "a"}]]}
     assert status(running, json.dumps(batch).encode())[0] == 503
+
+
+def test_whatever_else_answers_leaves_all_in_the_queue():
+    answers = iter((b"<html>Log in first</html>", b"[]", b'{"last": null}', b"\xff"))
+
+    class Portal(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + next(answers, b""))
+
+    with HTTPServer(("127.0.0.1", 0), Portal) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        queue = Queue(":memory:")
+        queue.put({"request_id": "a"})
+        for _ in range(4):
+            with pytest.raises(OSError, match="no receiver answered"):
+                drain(queue, poster(f"http://127.0.0.1:{server.server_port}", "d", TOKEN))
+        server.shutdown()
+    assert queue.waiting == 1
 
 
 def test_a_short_token_is_refused(tmp_path):

@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kerasrecipes as kr
 from kerasrecipes.edge import device
-from kerasrecipes.edge.device import Slots, is_chosen
+from kerasrecipes.edge.device import DeviceModel
+from kerasrecipes.edge.slots import Slots, is_chosen
 from kerasrecipes.edge.telemetry import Queue
 from kerasrecipes.edge.writing import device_source
 from kerasrecipes.files import digest
@@ -104,6 +108,33 @@ def test_the_only_model_of_a_device_is_not_given_up_in_silence(slots):
         slots.start()
 
 
+def test_processes_that_start_at_once_prove_a_model_once(slots, tmp_path):
+    slots.start()
+    slots.update(write_model(tmp_path / "new", "second"), "d1")
+
+    def prove(folder: Path) -> str:
+        time.sleep(0.05)
+        return ""
+
+    with ThreadPoolExecutor(5) as pool:
+        starts = [pool.submit(Slots(tmp_path / "device", prove).start) for _ in range(5)]
+    assert {start.result().name for start in starts} == {"b"}
+    assert slots.state["proven"] and slots.state["starts"] == 1
+
+
+def test_a_model_whose_files_are_damaged_later_gives_way(slots, tmp_path):
+    slots.start()
+    slots.update(write_model(tmp_path / "new", "second"), "d1")
+    slots.start()
+    assert slots.damaged() is None and slots.start().name == "b"
+    (slots.folder("b") / "model.tflite").write_text("other bits")
+    assert slots.damaged() == slots.start() == slots.folder("a")
+    assert "'model.tflite' is not what the model states" in slots.state["refused"]
+    (slots.folder("a") / "model.tflite").unlink()
+    with pytest.raises(OSError, match="only model of this device is damaged"):
+        slots.damaged()
+
+
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "link"])
 def test_an_update_is_what_it_states_and_leads_nowhere_else(slots, tmp_path, name):
     new = write_model(tmp_path / "new", "second")
@@ -118,7 +149,7 @@ def test_an_update_is_what_it_states_and_leads_nowhere_else(slots, tmp_path, nam
     (changed / "model.tflite").write_text("changed")
     with pytest.raises(OSError, match="'model.tflite' is not what the model states"):
         slots.update(changed, "d1")
-    assert slots.start().name == "a"
+    assert slots.start().name == "a" and not list((tmp_path / "device" / "slots").glob("*.new"))
 
 
 def test_a_rollout_takes_the_share_that_it_says_and_only_grows(slots, tmp_path):
@@ -165,15 +196,38 @@ def test_a_device_answers_as_predict_does_and_queues_it(exported_once, tiny, tmp
     assert entries[3].error == "cannot be read" and "broken.png" in said
     told = json.loads(run(folder, "status"))
     assert told["waiting"] == 4 and told["state"]["proven"]
-    assert "answers already" in run(folder, "update", folder / "slots" / "a")
+    assert "answers already" in run(folder, "update", folder)
+    assert run(folder, "update", tmp_path, rc=1).startswith("OSError: ")
     assert run(folder, "dance", rc=2).startswith("Answers on a device")
-    (folder / "slots" / "a" / "golden" / "golden.txt").write_text("0.png 0.1 0.1 0.8\n")
+    (folder / "slots" / "a" / "golden" / "golden.txt").write_text("0.ppm 0.1 0.1 0.8\n")
     assert "the largest gap is" in run(folder, "prove", folder / "slots" / "a", rc=3)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_what_fails_beside_the_answers_stops_none(tmp_path, monkeypatch, capsys):
+    def read(path: Path) -> np.ndarray:
+        if path.name == "b":
+            raise SyntaxError("as decoders do")
+        return np.zeros(1)
+
+    model = object.__new__(DeviceModel)
+    model.facts = {"bundle": "m", "version": 1, "digest": "d", "task": "", "thresholds": []}
+    model.read_photo, model.scores = read, lambda photo: photo / 0
+    monkeypatch.setattr(device, "opened_model", lambda _: model)
+    assert device.answer(tmp_path, {"most_waiting": 9}, ["a", "b"]) == 1
+    lines = Queue(tmp_path / "queue.db").batch()["lines"]
+    assert [one["error"] for _, one in lines] == ["no number", "cannot be read"]
+    (tmp_path / "queue.db").unlink()
+    (tmp_path / "queue.db").mkdir()
+    assert device.answer(tmp_path, {"most_waiting": 9}, ["a", "b"]) == 1
+    assert capsys.readouterr().err.count("not queued: unable to open") == 2
 
 
 def test_what_cannot_be_written_is_refused_before(exported_once, tmp_path):
     with pytest.raises(ValueError, match="`rollout_percent` must be from 0 to 100"):
         kr.write_edge(exported_once, tmp_path / "x", rollout_percent=101.0)
+    with pytest.raises(ValueError, match="`name` must have 100 signs at most. Received: 101"):
+        kr.write_edge(exported_once, tmp_path / "x", name="n" * 101)
     with pytest.raises(kr.DataError, match="`collector` must be an http"):
         kr.write_edge(exported_once, tmp_path / "x", collector="ftp://x")
     (tmp_path / "notes.txt").write_text("mine")

@@ -137,6 +137,35 @@ def test_a_power_cut_loses_nothing_that_was_queued(tmp_path):
     assert said <= len(lines) <= said + 1
 
 
+def test_a_damaged_file_is_set_aside_and_another_queue_begins(tmp_path, capsys):
+    path = tmp_path / "queue.db"
+    first = Queue(path)
+    first.put(entry("a"))
+    known = first.id
+    first.close()
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + random.Random(1).randbytes(len(content) - 4096))
+    second = Queue(path)
+    second.put(entry("b"))
+    assert [one["request_id"] for _, one in second.batch()["lines"]] == ["b"]
+    assert (tmp_path / "queue.db.damaged").exists() and second.id != known
+    assert "is set aside, and begun anew" in capsys.readouterr().err
+
+
+def test_what_a_receiver_would_not_take_at_once_is_sent_in_parts():
+    queue = Queue(":memory:")
+    for i in range(9):
+        queue.put({"request_id": str(i), "label": "x" * 1_500_000})
+    sizes = []
+
+    def post(batch: dict) -> dict:
+        sizes.append(len(json.dumps(batch)))
+        return {"last": 10**6}  # what it never sent is not forgotten
+
+    queue.put(entry("late"))
+    assert drain(queue, post) == 10 and max(sizes) < 8 << 20 and len(sizes) == 4
+
+
 def test_a_receiver_that_takes_nothing_ends_the_sending():
     queue = Queue(":memory:")
     queue.put(entry("a"))
