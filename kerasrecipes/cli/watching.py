@@ -139,7 +139,7 @@ def edge(
         float, typer.Option(min=0, max=100, help="As an update: percent of devices that take it.")
     ] = 100.0,
 ) -> None:
-    """Write a folder for a small device: one Python file, the model, and golden photos.
+    """Write a folder for a small device: a Python file, its twin in C++, a model.
 
     It answers without a network, tells a receiver later, and takes new models safely.
     """

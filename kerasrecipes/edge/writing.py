@@ -1,4 +1,4 @@
-"""The folder of a device: one Python file, a model, and what the device may do."""
+"""The folder of a device: one Python file, its twin in C++, a model, and what the device may do."""
 
 import ast
 import json
@@ -18,15 +18,29 @@ from kerasrecipes.files import (
     told_plainly,
 )
 from kerasrecipes.regular import read_regular
-from kerasrecipes.release.starter import write_assets
+from kerasrecipes.release.starter import CLASSIFIER_CPP, write_assets
 
+_TWIN = Path(__file__).parent / "twin"
 _README = """# A model on a device
+
+In Python:
 
     pip install numpy pillow ai-edge-litert
     python device.py answer photo.jpg   # answers, with or without a network
     python device.py send               # every few minutes, by a timer
     python device.py update FOLDER      # another folder of this kind, or its slots/a
     python device.py status
+
+In C++17, on Linux: needs CMake, sqlite 3.38 or newer and OpenSSL (`libsqlite3-dev`, `libssl-dev`),
+the LiteRT SDK, 2.2 or newer, from https://github.com/google-ai-edge/LiteRT/releases, and, to send,
+the program `curl`:
+
+    cmake -S cpp -B build -DLITERT_SDK=/path/to/litert && cmake --build build
+    ./device answer photo.ppm           # and send, update and status, as above
+
+Both may run here, also at once: they share the model, the queue and all rules. In C++, photos are
+read from PPM files, upright, 8 bits for each of red, green and blue
+(`convert photo.jpg -auto-orient photo.ppm`); where a camera gives pixels, fill a `Photo` from it.
 
 `device.json`: `name` must differ from device to device; `collector` is the address of a receiver,
 `kerasrecipes collect` on some machine; `token_from` names the environment variable with the token
@@ -49,7 +63,9 @@ def write_edge(
     export: str | None = None,
     rollout_percent: float = 100.0,
 ) -> Path:
-    """Write a folder for a small device: numpy, Pillow and LiteRT are enough there.
+    """Write a folder for a small device: one Python file, and its twin in C++.
+
+    In Python, numpy, Pillow and LiteRT are enough there; in C++, sqlite, OpenSSL and LiteRT.
 
     Args:
         bundle: A bundle, or its folder; photos that name a class, labels or a number.
@@ -87,10 +103,17 @@ def write_edge(
             asked = {"name": name, "collector": collector, "token_from": "COLLECT_TOKEN"}
             _write_json(folder / "device.json", {**asked, "most_waiting": telemetry.MOST_WAITING})
             (folder / "device.py").write_text(device_source(), encoding="utf-8")
+            _write_twin(folder / "cpp")
             (folder / "README.md").write_text(_README, encoding="utf-8")
             sync_folder(folder)
             folder.rename(to)
     return to
+
+
+def _write_twin(folder: Path) -> None:
+    folder.mkdir()
+    for path in (*_TWIN.glob("*.*"), *CLASSIFIER_CPP):
+        (folder / path.name).write_bytes(path.read_bytes())
 
 
 def _write_slot(model: BundleFolder, slot: Path, export: str | None, percent: float) -> None:

@@ -143,6 +143,8 @@ FAULTS: dict[str, dict[str, str]] = {
         "edge/test_fleet.py": "a_thousand_devices_offline_for_days "
         "a_power_cut_loses_nothing_that_was_queued "
         "the_oldest_are_dropped_and_counted_and_a_sample_stands_for_all",
+        "edge/test_twin.py": "a_power_cut_loses_nothing_that_was_queued "
+        "a_full_disk_or_a_damaged_queue_stops_no_answers",
         "watching/test_alerts.py": "a_clock_that_is_put_back_makes_nobody_wait",
     },
     "drift where there is none": {

@@ -1,0 +1,50 @@
+// What a device has to tell, in the same file and by the same rules as in device.py. A file that is
+// damaged is set aside, and another begins.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sql.h"
+
+class Queue {
+ public:
+  // It holds so many lines at most; the oldest make room. Throws SqlError, as all that it does.
+  Queue(const std::string& path, int64_t most);
+
+  // Queue an answer; where the queue fills, one in several, which stands for the others. What it
+  // has returned from, no power cut loses.
+  void Put(const JsonObject& entry);
+  // Forget what the receiver has.
+  void Acknowledged(int64_t last);
+
+  int64_t Waiting();
+  int64_t Dropped() { return std::stoll(About("dropped")); }
+
+  // Send all that waits, and return how many lines that were. `post` sends a batch, and returns
+  // what the receiver answered; it throws std::runtime_error if that fails.
+  int64_t Drain(const std::string& device, const std::function<std::string(std::string)>& post);
+
+ private:
+  // The oldest lines as they are sent; they stay until they are acknowledged.
+  struct Batch {
+    std::string text;
+    std::vector<int64_t> numbers;
+  };
+
+  void Begin();
+  // Do something with the file, and once more where it had to be begun anew.
+  void Whole(const std::function<void()>& act);
+  void PutOnce(const JsonObject& entry);
+  Batch Oldest(const std::string& device);
+  std::string About(const std::string& name);
+  void Add(const std::string& name, int64_t more);
+  void Changing(const std::function<void()>& change);
+
+  std::string path_;
+  int64_t most_;
+  std::unique_ptr<Sql> sql_;
+};

@@ -1,0 +1,286 @@
+"""The twin in C++: it answers, queues, sends and updates as the Python file of a device does."""
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kerasrecipes as kr
+from kerasrecipes.edge.collecting import Collector
+from kerasrecipes.edge.device import DeviceModel
+from kerasrecipes.edge.slots import Slots, is_chosen
+from kerasrecipes.edge.telemetry import Queue
+from kerasrecipes.files import digest
+from starters import build, has_headers, run
+
+TOKEN = 'a token "of" many signs'
+PROBE = r"""
+#include <cstdio>
+#include <iostream>
+#include "queue.h"
+#include "slots.h"
+int main(int, char** words) {
+  if (*words[1] == 'c') {  // chosen RELEASE PERCENT, and names of devices
+    for (std::string name; std::getline(std::cin, name);) {
+      std::printf("%d\n", IsChosen(name, words[2], std::stod(words[3])));
+    }
+    return 0;
+  }
+  Queue queue(words[2], std::stoll(words[3]));  // queue PATH MOST COUNT PREFIX
+  for (int i = 0; i < std::stoi(words[4]); ++i) {
+    queue.Put(JsonObject().Add("request_id", words[5] + std::to_string(i)));
+    std::printf("%d\n", i);
+    std::fflush(stdout);
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def built(exported_once, tmp_path_factory):
+    """A folder of a device, not to be changed, with its twin and a program that uses its parts."""
+    if not has_headers("sqlite3.h", "openssl/evp.h"):
+        pytest.skip("There is no g++, or it has no headers of sqlite and OpenSSL here.")
+    folder = tmp_path_factory.mktemp("edge") / "device"
+    kr.write_edge(exported_once, folder, name="d1", export="tflite-float32")
+    cpp = folder / "cpp"
+    build(cpp, "../device", [path.name for path in cpp.glob("*.cc")], ("-lsqlite3", "-lcrypto"))
+    (cpp / "probe.cc").write_text(PROBE)
+    parts = ("probe.cc", "queue.cc", "slots.cc", "sql.cc")
+    build(cpp, "../probe", parts, ("-lsqlite3", "-lcrypto"))
+    return folder
+
+
+@pytest.fixture
+def device(built, tmp_path):
+    return Path(shutil.copytree(built, tmp_path / "device"))
+
+
+def twin(folder: Path, *arguments, rc: int = 0, **more) -> str:
+    """Run the program of a device, and return what it says but for LiteRT's own lines."""
+    command = [folder / "device", *map(str, arguments)]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, **more)
+    assert done.returncode == rc, done.stdout + done.stderr
+    noise = ("INFO: ", "WARNING: ")
+    told = (done.stdout + done.stderr).splitlines()
+    return "\n".join(line for line in told if not line.startswith(noise))
+
+
+def rewrite(path: Path, **changes) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+TASKS = (
+    {"task": "classification", "interpolation": "bicubic"},
+    {"task": "classification", "alarm": {"lines": [1, 3], "threshold": 0.4}},
+    {"task": "ordinal"},
+    {"task": "multi_label", "thresholds": [0.2, 0.1, 0.9999]},
+    {"task": "regression"},
+)
+
+
+def test_both_answer_alike_and_queue_the_same(device, tmp_path):
+    rng = np.random.default_rng(7)
+    paths = [tmp_path / f"{i}.ppm" for i in range(6)]
+    for path in paths:
+        pixels = rng.integers(0, 256, (rng.integers(20, 90), rng.integers(20, 90), 3))
+        Image.fromarray((pixels * [1, 0.6, 0.3]).astype(np.uint8)).save(path)
+    (tmp_path / "broken.ppm").write_bytes(b"P6 32000 32000 255\n0")
+    twin(device, "answer", paths[0])
+    slot = device / "slots" / "a"
+    for changes in TASKS:
+        rewrite(slot / "model.json", **changes)
+        (device / "queue.db").unlink()
+        said = twin(device, "answer", *paths, tmp_path / "broken.ppm", rc=1)
+        assert said.count("%  ") == 6 and "'" + str(tmp_path / "broken.ppm") in said
+        model = DeviceModel(slot)
+        rows = [entry for _, entry in Queue(device / "queue.db").batch()["lines"]]
+        for path, found in zip(paths, rows, strict=False):
+            expected = model.said(model.scores(model.read_photo(path)))
+            assert found["answer"] == pytest.approx(expected.pop("answer"), abs=2e-3)
+            for name in ("confidence", "number"):
+                if name in expected:
+                    assert found[name] == pytest.approx(expected.pop(name), abs=2e-3)
+            assert {name: found[name] for name in expected} == expected
+            kr.JournalEntry(**found)
+        last = kr.JournalEntry(**rows[6])
+        assert last.error == "cannot be read" and last.digest == model.facts["digest"]
+    assert len({entry["request_id"] for entry in rows}) == 7
+
+
+def test_the_same_devices_are_chosen(device):
+    names = [f"Gerät {i}" for i in range(500)]
+    for percent in (0, 12.5, 60, 100):
+        command = [device / "probe", "chosen", "r" * 64, str(percent)]
+        done = subprocess.run(command, input="\n".join(names), capture_output=True, text=True)
+        found = [line == "1" for line in done.stdout.splitlines()]
+        assert found == [is_chosen(name, "r" * 64, percent) for name in names]
+
+
+def test_the_queue_samples_drops_and_counts_as_the_other(device, tmp_path):
+    run([device / "probe", "queue", tmp_path / "c.db", 20, 300, "n"], tmp_path)
+    ours, theirs = Queue(":memory:", most=20), Queue(tmp_path / "c.db", most=20)
+    for i in range(300):
+        ours.put({"request_id": f"n{i}"})
+    assert theirs.batch()["lines"] == ours.batch()["lines"]
+    assert (theirs.dropped, theirs.waiting) == (ours.dropped, ours.waiting)
+    assert ours.dropped > 100 and len(theirs.id) == len(ours.id)
+
+
+def test_a_power_cut_loses_nothing_that_was_queued(device, tmp_path):
+    command = [device / "probe", "queue", tmp_path / "q.db", "100000", "100000", ""]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    for _ in range(20):
+        child.stdout.readline()
+    os.kill(child.pid, signal.SIGKILL)
+    said = 20 + child.stdout.read().count("\n")
+    child.wait()
+    child.stdout.close()
+    lines = Queue(tmp_path / "q.db").batch(100_000)["lines"]
+    assert [one["request_id"] for _, one in lines] == [str(i) for i in range(len(lines))]
+    assert said <= len(lines) <= said + 1
+
+
+PUT = """
+import sys
+from kerasrecipes.edge.telemetry import Queue
+queue = Queue(sys.argv[1])
+for i in range(15):
+    queue.put({"request_id": sys.argv[2] + str(i)})
+"""
+
+
+def test_both_fill_one_queue_at_once_and_what_either_sends_is_taken_once(device, tmp_path):
+    path = device / "queue.db"
+    writers = [
+        *([device / "probe", "queue", path, "20000", "15", f"c{k}-"] for k in range(3)),
+        *([sys.executable, "-c", PUT, path, f"p{k}-"] for k in range(2)),
+    ]
+    children = [subprocess.Popen(one, stdout=subprocess.DEVNULL) for one in writers]
+    assert [child.wait() for child in children] == [0] * 5
+    twin(device, "answer", device / "slots" / "a" / "golden" / "2.ppm")
+    with kr.Journal(tmp_path / "journal.db") as journal:
+        collector = Collector(journal, TOKEN)
+        threading.Thread(target=collector.serve, daemon=True).start()
+        rewrite(device / "device.json", collector=collector.address)
+        refused = twin(device, "send", rc=1, env={**os.environ, "COLLECT_TOKEN": "another"})
+        assert refused.startswith("76 wait for the next time: curl:") and "401" in refused
+        known = {**os.environ, "COLLECT_TOKEN": TOKEN}
+        # What it was not told that it arrived is sent again, and taken once.
+        collector.take(json.dumps({"device": "d1", **Queue(path).batch(9)}).encode())
+        assert twin(device, "send", env=known) == "76 sent"
+        assert twin(device, "send", env=known) == "0 sent"
+        Queue(path).put({"request_id": "last"})
+        command = [sys.executable, device / "device.py", "send"]
+        done = subprocess.run(command, capture_output=True, text=True, env=known)
+        assert done.stdout == "1 sent\n", done.stderr
+        collector.close()
+        entries = [line.entry for line in journal.lines()]
+    ids = [entry.request_id for entry in entries]
+    assert len(ids) == len({*ids}) == 77 and "c2-14" in ids and "p1-14" in ids
+    assert "rød\\n1" in {entry.label for entry in entries}
+    told = json.loads(twin(device, "status"))
+    assert told["waiting"] == told["dropped"] == 0 and told["state"]["proven"]
+
+
+def other_model(device: Path, to: Path, **changes) -> Path:
+    """A folder of a device with another model; with what its model.json says."""
+    shutil.copytree(device, to)
+    (to / "state.json").unlink(missing_ok=True)
+    rewrite(to / "slots" / "a" / "model.json", version=2, **changes)
+    return to
+
+
+def test_a_new_model_is_taken_and_gives_way_as_in_the_other(device, tmp_path):
+    photo = device / "slots" / "a" / "golden" / "0.ppm"
+    new = other_model(device, tmp_path / "new")
+    assert twin(device, "answer", photo) == f"100.0%  blue  {photo}"
+    held = twin(device, "update", other_model(device, tmp_path / "few", rollout_percent=0))
+    assert held == "not among the 0 % of devices that take it yet"
+    assert twin(device, "update", new) == "colours 2 answers from now on, in slot b"
+    slots = Slots(device, lambda _: "not to be asked")
+    assert slots.state == {"slot": "b", "proven": False, "starts": 0, "fallback": "a"}
+    # At once, where each counts as a start of a model that has not proven itself.
+    command = [device / "device", "answer", photo]
+    at_once = [subprocess.Popen(command, stdout=-3, stderr=-3) for _ in range(4)]
+    assert [child.wait() for child in at_once] == [0] * 4
+    assert slots.state == {"slot": "b", "proven": True, "starts": 1, "fallback": "a"}
+    assert twin(device, "update", new / "slots" / "a") == "this model answers already"
+
+    bad = other_model(device, tmp_path / "bad", tolerance=-1)
+    assert twin(device, "update", bad, rc=3).startswith("refused: its golden photos: golden 0.ppm")
+    assert slots.start().name == "b"
+    changed = other_model(device, tmp_path / "changed", bundle="changed")
+    (changed / "slots" / "a" / "labels.txt").write_text("a\nb\nc\n")
+    assert "'labels.txt' is not what" in twin(device, "update", changed, rc=1)
+    outside = tmp_path / "outside"
+    outside.write_text("secret")
+    for name in ("../../../outside", str(outside), "link"):
+        lost = other_model(device, tmp_path / f"lost {len(name)}", files={name: digest(outside)})
+        (lost / "slots" / "a" / "link").symlink_to(outside)
+        assert "leads elsewhere" in twin(device, "update", lost, rc=1)
+    assert not list((device / "slots").glob("*.new")) and outside.read_text() == "secret"
+
+
+def test_a_model_that_fails_later_gives_way(device, tmp_path):
+    photo = device / "slots" / "a" / "golden" / "0.ppm"
+    state, new = device / "state.json", other_model(device, tmp_path / "new")
+    slots = Slots(device, lambda _: "not to be asked")
+    twin(device, "update", new)
+    rewrite(state, starts=2)
+    twin(device, "answer", photo)
+    assert slots.state["slot"] == "a" and "through its starts" in slots.state["refused"]
+    twin(device, "update", new)
+    twin(device, "answer", photo)
+    (device / "slots" / "b" / "model.tflite").write_bytes(b"TFL3" * 100)
+    assert "blue" in twin(device, "answer", photo)
+    assert slots.state["slot"] == "a" and "'model.tflite' is not" in slots.state["refused"]
+    twin(device, "update", new)
+    state.write_text("[" * 5000)
+    os.utime(device / "slots" / "a" / "model.json", (1, 1))
+    assert "state.json is damaged" in twin(device, "answer", photo)
+    assert slots.start().name == "b" and slots.state["proven"]
+    (device / "slots" / "b" / "labels.txt").write_text("")
+    (device / "slots" / "a" / "labels.txt").write_text("")
+    told = twin(device, "answer", photo, rc=1)
+    assert "the only model of this device cannot be used: its golden photos" in told
+
+
+def full_disk():
+    """What is written to files from now on fails."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def test_a_full_disk_or_a_damaged_queue_stops_no_answers(device):
+    golden = device / "slots" / "a" / "golden"
+    twin(device, "answer", golden / "0.ppm")
+    (device / "queue.db").unlink()
+    said = twin(device, "answer", golden / "0.ppm", golden / "1.ppm", preexec_fn=full_disk)
+    assert said.count("not queued: ") == 2 and "blue" in said and "green" in said
+    twin(device, "answer", golden / "0.ppm")
+    content = bytearray((device / "queue.db").read_bytes())
+    content[4096:] = random.Random(1).randbytes(len(content) - 4096)
+    (device / "queue.db").write_bytes(content)
+    said = twin(device, "answer", golden / "0.ppm", golden / "1.ppm")
+    assert "is set aside, and begun anew" in said and "not queued" not in said
+    assert Queue(device / "queue.db").waiting == 2 and (device / "queue.db.damaged").exists()
+
+
+def test_it_says_what_it_can_do(device):
+    made_of = (device / "cpp" / "CMakeLists.txt").read_text()
+    names = {one.name for one in (device / "cpp").glob("*.cc")} - {"probe.cc"}
+    assert len(names) == 7 and all(f" {name}" in made_of for name in names)
+    assert twin(device, rc=2).startswith("device answer photo.ppm …")
+    (device / "device.json").unlink()
+    assert "device.json' is no file" in twin(device, "status", rc=1)
