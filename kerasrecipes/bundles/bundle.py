@@ -29,7 +29,6 @@ from kerasrecipes.bundles.contract import Contract, licence_of
 from kerasrecipes.bundles.export_record import ExportRecord, read_exports
 from kerasrecipes.bundles.export_seal import EXPORTS
 from kerasrecipes.bundles.manifest import MANIFEST, Manifest, Parent, new_manifest, parse_manifest
-from kerasrecipes.bundles.model_file import load_model
 from kerasrecipes.bundles.sealed import (
     ADDED,
     CHANGED,
@@ -55,11 +54,11 @@ from kerasrecipes.file_budget import read_arrays
 from kerasrecipes.files import TemporaryFolder, copied_plainly, digest, sync_folder, told_plainly
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.regular import LARGEST_RECORD, read_regular
-from kerasrecipes.report.run_report import RunReport
 
 if TYPE_CHECKING:
     import keras
 
+    from kerasrecipes.report.run_report import RunReport
 
 SEAL = "bundle.sha256"
 # Of the formats 1 and 2, which stated no sizes.
@@ -291,8 +290,10 @@ class BundleFolder:
             rows = [checked(_Met, parse_json(line)) for line in content.splitlines()]
             return {row.sha256: row.split for row in rows}
 
-    def report(self) -> RunReport:
+    def report(self) -> "RunReport":
         """Return the `RunReport` of the fit."""
+        from kerasrecipes.report.run_report import RunReport
+
         with self._reading("report.json") as content:
             return RunReport.from_json(content.decode())
 
@@ -305,6 +306,8 @@ class BundleFolder:
         Raises:
             IntegrityError: If the file was changed, or cannot be trusted.
         """
+        from kerasrecipes.bundles.model_file import load_model
+
         content = self.read("model.keras")
         with TemporaryFolder() as made:
             # A copy that nobody else can change, since Keras reads files alone.

@@ -1,5 +1,6 @@
 """Commands that let other programs ask a saved model, or ask it very much."""
 
+import gc
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,7 +88,7 @@ def serve(
 
 
 def _serve(models: Path, settings: dict[str, Any]) -> None:
-    require("uvicorn", "serve", "Serving")
+    gc.disable()  # there is no garbage yet; `serve_models` enables it once it is ready
     from kerasrecipes.server.running import serve_models
 
     serve_models(models, **settings)

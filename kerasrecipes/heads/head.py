@@ -11,7 +11,6 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.task import Task
-from kerasrecipes.losses.class_weights import class_weights
 
 if TYPE_CHECKING:
     import keras
@@ -157,5 +156,7 @@ class ClassHead(Head):
 
     def weights(self, examples: Examples, wish: str | None) -> np.ndarray:
         """Return the weight of each example's class; see `class_weights`."""
+        from kerasrecipes.losses.class_weights import class_weights
+
         counts = list(examples.counts().values())
         return one_hot(examples) @ class_weights(counts, wish, self.loss_name)

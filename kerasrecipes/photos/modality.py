@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,12 +15,13 @@ from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.errors import DataError
 from kerasrecipes.photos.decoding.channels import RGB, as_channels, picture_of
 from kerasrecipes.photos.decoding.decode import decode_photo
-from kerasrecipes.photos.decoding.in_graph import GraphDecoder
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.measures import measure_photo
-from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.photos.scan import scan_photos
+
+if TYPE_CHECKING:
+    from kerasrecipes.photos.decoding.in_graph import GraphDecoder
+    from kerasrecipes.photos.photo_set import PhotoSet
 
 _SHOWN = 224
 
@@ -31,12 +32,16 @@ class Photos(Modality):
     name: ClassVar[str] = "photos"
     noun: ClassVar[tuple[str, str]] = ("photo", "photos")
 
-    def scan(self, source: str | Path, spec: ModelInput, **columns: Any) -> PhotoSet:
+    def scan(self, source: str | Path, spec: ModelInput, **columns: Any) -> "PhotoSet":
         """Scan a folder or table of photos; see `scan_photos`, also for `columns`."""
+        from kerasrecipes.photos.scan import scan_photos
+
         return scan_photos(source, policy=policy_of(spec), for_training=False, **columns)
 
-    def prepared(self, examples: Examples, spec: ModelInput) -> PhotoSet:
+    def prepared(self, examples: Examples, spec: ModelInput) -> "PhotoSet":
         """Return the photos, to be decoded as in training."""
+        from kerasrecipes.photos.photo_set import PhotoSet
+
         if not isinstance(examples, PhotoSet):
             noun = examples.noun[1]
             raise DataError(f"The model reads photos, and these are {noun}. Scan some photos.")
@@ -53,8 +58,10 @@ class Photos(Modality):
         """Return how photos become pixels."""
         return DecodePolicy.from_dict(dict(told))
 
-    def in_graph(self, spec: ModelInput) -> GraphDecoder:
+    def in_graph(self, spec: ModelInput) -> "GraphDecoder":
         """Return what decodes JPEG and PNG files in a graph."""
+        from kerasrecipes.photos.decoding.in_graph import GraphDecoder
+
         return GraphDecoder(image_size(spec), policy_of(spec), channels_of(spec))
 
     def measure(self, example: np.ndarray) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -23,9 +24,9 @@ from kerasrecipes.errors import (
     listed,
     printable,
 )
-from kerasrecipes.export.format import ask
 from kerasrecipes.heads import get_task
 from kerasrecipes.serve.predictor import Predictor, chosen_export
+from kerasrecipes.serve.sources import in_order
 from kerasrecipes.server.refused import Refused
 from kerasrecipes.signing import check_signature
 
@@ -68,12 +69,16 @@ class Served:
             warn(f"'{printable(self.name)}' {self.version} could not answer: {self.told[0]}")
 
     @classmethod
-    def load(cls, folder: Path, trust: Path | None = None) -> "Served":
+    def load(
+        cls, folder: Path, trust: Path | None, workers: int, opened: Callable[[], None]
+    ) -> "Served":
         """Open a version, and ask it about its golden vectors.
 
         Args:
             folder: The version's folder.
             trust: A file of whose signatures count, if one must be there.
+            workers: Number of threads that ask.
+            opened: Called before it is asked.
 
         Raises:
             DataError: If it has no verified export.
@@ -85,7 +90,8 @@ class Served:
             check_signature(folder, trust)
         bundle = BundleFolder.load(folder)
         predictor = Predictor(bundle, threads=1)
-        golden = _check_golden(bundle, predictor)
+        opened()
+        golden = _check_golden(bundle, predictor, workers)
         took = (time.perf_counter() - started) * 1e3
         name, version = folder.parent.name, int(folder.name)
         return cls(name, version, predictor, bundle.sha256, took, golden)
@@ -119,11 +125,14 @@ class Models:
         folder: `saved_models/`, or one model's folder in it.
         trust: A file of whose signatures count; without it, none is needed.
 
+    `opened` is set once a model is open, or none can be; what takes time after that is computing.
+
     Raises:
         DataError: If there is no model in it.
     """
 
     def __init__(self, folder: Path, trust: Path | None = None):
+        self.opened = threading.Event()
         self._trust = trust
         alone = bool(versions(folder))
         self._root = folder.parent if alone else folder
@@ -148,17 +157,21 @@ class Models:
             warn(f"Not served, since their names cannot be asked for: {listed(sorted(new))}.")
         return [name for name in found if _NAME.fullmatch(name)]
 
-    def refresh(self, again: bool = False) -> None:
+    def refresh(self, again: bool = False, workers: int = 1) -> None:
         """Load what should be loaded, then let go what should not.
 
         Args:
             again: Whether to try again what has failed before.
+            workers: Number of threads that load; more than one while nobody waits for answers.
         """
-        with self._lock:
-            for name in sorted({*self._names(), *self._models} - self._unloaded):
-                self._refresh_one(name, again)
+        try:
+            with self._lock:
+                for name in sorted({*self._names(), *self._models} - self._unloaded):
+                    self._refresh_one(name, again, workers)
+        finally:
+            self.opened.set()
 
-    def _refresh_one(self, name: str, again: bool) -> None:
+    def _refresh_one(self, name: str, again: bool, workers: int = 1) -> None:
         now = self._models.get(name, _Model())
         if again:
             now.failed.clear()
@@ -174,7 +187,8 @@ class Models:
         loaded = {version: now.loaded[version] for version in wanted & now.loaded.keys()}
         for version in sorted(wanted - loaded.keys() - now.failed.keys()):
             try:
-                loaded[version] = found = Served.load(self._root / name / str(version), self._trust)
+                path = self._root / name / str(version)
+                loaded[version] = found = Served.load(path, self._trust, workers, self.opened.set)
             except _UNUSABLE as error:
                 now.failed[version] = first_line(error)
                 warn(f"'{printable(name)}' {version} is not served: {first_line(error)}")
@@ -312,7 +326,7 @@ def _wanted(folder: Path) -> tuple[int, set[int], dict[str, int]]:
     return default, {default, *aliases.values()}, aliases
 
 
-def _check_golden(bundle: BundleFolder, predictor: Predictor) -> int:
+def _check_golden(bundle: BundleFolder, predictor: Predictor, workers: int) -> int:
     """Ask a file about its golden vectors, and return how many there are.
 
     Raises:
@@ -326,8 +340,12 @@ def _check_golden(bundle: BundleFolder, predictor: Predictor) -> int:
         tolerance = Verification.from_dict(record.verification).tolerance
     except DataError as error:
         raise IntegrityError(f"The verification of '{record.name}' is none: {error}") from error
-    decoded = map(bundle.decode, golden.files, golden.names)
-    answers = ask(predictor.model, decoded, output)
+
+    def answer(one: tuple[bytes, str]) -> np.ndarray:
+        return predictor.model(bundle.decode(*one)[None])[output.name][0]
+
+    each = in_order(answer, zip(golden.files, golden.names, strict=True), workers)
+    answers = np.array([*each], np.float32).reshape(-1, output.width)
     expected = record.decision.apply(golden.answers, bundle.class_names)
     alike = get_task(output.task).agree(expected, answers, output)
     share = float(np.mean(alike)) if len(alike) else 0.0

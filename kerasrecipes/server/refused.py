@@ -1,9 +1,10 @@
 """A request that is not answered, and why."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
+if TYPE_CHECKING:
+    from starlette.responses import JSONResponse
 
 # What was not read of a refused request must not be taken for the next one.
 CLOSE = {"Connection": "close"}
@@ -22,12 +23,14 @@ class Refused(Exception):
         super().__init__(reason)
         self.status, self.headers = status, headers or {}
 
-    def response(self, **more: Any) -> JSONResponse:
+    def response(self, **more: Any) -> "JSONResponse":
         """Return the answer.
 
         Args:
             **more: What else to say.
         """
+        from starlette.responses import JSONResponse
+
         told = {"error": str(self), **more}
         return JSONResponse(told, status_code=self.status, headers=self.headers)
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from kerasrecipes.rollout.sides import is_tried
 from kerasrecipes.rollout.starting import judge_of
 from kerasrecipes.serve.entry import JournalEntry
 from kerasrecipes.serve.predictor import Prediction
-from kerasrecipes.server.for_review import ForReview
 from kerasrecipes.server.lane import Unseen
 from kerasrecipes.server.metrics import Metrics
 from kerasrecipes.server.models import Models, Served
@@ -36,6 +35,9 @@ from kerasrecipes.server.trial import (
     read_rows,
     seen_of,
 )
+
+if TYPE_CHECKING:
+    from kerasrecipes.server.for_review import ForReview
 
 _SERVER = "kerasrecipes serve"
 _UNUSABLE = (KerasRecipesError, OSError, ValueError)
@@ -56,7 +58,7 @@ class Rollouts:
     """
 
     def __init__(
-        self, models: Models, metrics: Metrics, unseen: Unseen, for_review: ForReview | None
+        self, models: Models, metrics: Metrics, unseen: Unseen, for_review: "ForReview | None"
     ):
         self._for_review = for_review
         self._models, self._metrics, self._unseen = models, metrics, unseen

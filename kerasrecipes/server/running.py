@@ -1,23 +1,21 @@
 """A server from its start to its end."""
 
 import asyncio
+import gc
 import socket
-from collections.abc import Callable
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from kerasrecipes.arguments import named
 from kerasrecipes.console import say
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError, printable, require
 from kerasrecipes.server.models import Models
-from kerasrecipes.server.service import Service
 from kerasrecipes.server.settings import ServerSettings
-from kerasrecipes.server.web.app import App
-from kerasrecipes.server.web.connection import DrainingServer, protocol_with
 
-_IDLE_SECONDS = 15
+# How long a thread that wants Python for a moment waits for one that has it; 5 ms unless told.
+_SWITCH_SECONDS = 0.0005
 
 
 @named
@@ -42,44 +40,38 @@ def serve_models(folder: str | Path, **settings: Any) -> None:
 
 async def _serve(folder: Path, settings: ServerSettings) -> None:
     listening = _listen(settings)  # before the work, since the port may be taken
+    sys.setswitchinterval(_SWITCH_SECONDS)
     service = None
     try:
         models = Models(folder, settings.trust)
+        load = partial(models.refresh, workers=settings.computing)
+        loading = asyncio.get_running_loop().run_in_executor(None, load)
+        # What speaks HTTP is imported while models compute, and not while they want to be opened:
+        # Python does one thing at a time.
+        models.opened.wait()
+        require("uvicorn", "serve", "Serving")
+        from kerasrecipes.server.service import Service
+        from kerasrecipes.server.web.listening import server_for
+
         service = Service(models, settings)
+        await loading
         await asyncio.to_thread(service.refresh)
         if not models.ready:
             raise DataError(f"Not every model can be served. {'; '.join(models.problems())}")
         service.tell_versions()
         where = f"http://{settings.host}:{listening.getsockname()[1]}"
         ready = f"Ready: {printable(where)} is the page, {printable(where)}/v2 the protocol."
+        # What is there now stays; looking through it again and again holds requests up.
+        gc.freeze()
+        gc.enable()
         watching = asyncio.create_task(service.watch())
-        await _server(service, settings, lambda: say(ready)).serve([listening])
+        await server_for(service, lambda: say(ready)).serve([listening])
         watching.cancel()
         say("Ended.")
     finally:
         listening.close()
         if service is not None:
             service.close()
-
-
-def _server(
-    service: Service, settings: ServerSettings, on_ready: Callable[[], None]
-) -> DrainingServer:
-    config = uvicorn.Config(
-        App(service),
-        http=protocol_with(settings.header_seconds),
-        ws="none",
-        lifespan="off",
-        loop="asyncio",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=settings.connections,
-        timeout_keep_alive=_IDLE_SECONDS,
-        timeout_graceful_shutdown=int(settings.total_seconds),
-    )
-    return DrainingServer(config, settings.drain_seconds, on_ready, service.drain)
 
 
 def _listen(settings: ServerSettings) -> socket.socket:

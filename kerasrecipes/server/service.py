@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,7 +15,6 @@ from kerasrecipes.serve.entry import JournalEntry
 from kerasrecipes.serve.journal import Journal
 from kerasrecipes.serve.predictor import Prediction
 from kerasrecipes.server.batching import Answers, Batcher
-from kerasrecipes.server.for_review import ForReview
 from kerasrecipes.server.lane import Held, Lane, Unseen
 from kerasrecipes.server.logbook import JournalWriter
 from kerasrecipes.server.metrics import Metrics
@@ -26,6 +25,9 @@ from kerasrecipes.server.settings import ServerSettings
 from kerasrecipes.server.trial import Turn
 from kerasrecipes.server.web.keys import Keys
 from kerasrecipes.server.web.protocol import NAMES, Asked, parse_request
+
+if TYPE_CHECKING:
+    from kerasrecipes.server.for_review import ForReview
 
 # Scores of a model with more classes are not kept.
 _MOST_KEPT = 1000
@@ -51,10 +53,7 @@ class Service:
         self.metrics = Metrics(lambda: self.lane.waiting, lambda: self.held.held)
         dropped = self.metrics.unseen_dropped.inc
         self._unseen = Unseen(self.lane, MOST_WAITING, MOST_BYTES, dropped)
-        self._for_review: ForReview | None = None
-        if settings.review_queue is not None:
-            queue, keeps = settings.review_queue, settings.keep_photos
-            self._for_review = ForReview(queue, keeps, self.metrics, self._unseen)
+        self._for_review = self._review_queues()
         self.rollouts = Rollouts(models, self.metrics, self._unseen, self._for_review)
         self.draining = False
         self.journal: JournalWriter | None = None
@@ -62,6 +61,14 @@ class Service:
             journal = Journal(settings.journal)
             self.journal = JournalWriter(journal, self.metrics.journal_dropped.inc)
         self._batchers: WeakKeyDictionary[Served, Batcher] = WeakKeyDictionary()
+
+    def _review_queues(self) -> "ForReview | None":
+        queue, keeps = self.settings.review_queue, self.settings.keep_photos
+        if queue is None:
+            return None
+        from kerasrecipes.server.for_review import ForReview
+
+        return ForReview(queue, keeps, self.metrics, self._unseen)
 
     @property
     def ready(self) -> bool:

@@ -192,7 +192,7 @@ ROOMS = {
         "photos promotion release renewing report review rollout scoring serve server settings "
         "signing templates texts training tuning verify watching",
         libraries="typer",
-        later_libraries="starlette uvicorn",
+        later_libraries="starlette",
     ),
     "__main__": Room("cli"),
     "__init__": Room(),

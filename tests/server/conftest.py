@@ -28,7 +28,7 @@ class Running:
     def __init__(self, folder: Path, *options: str):
         command = [sys.executable, "-m", "kerasrecipes", "serve", str(folder), "--port", "0"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self.process = subprocess.Popen([*command, *options], **pipes, bufsize=0)
+        self.process = subprocess.Popen([*command, *options], **pipes)
         self.errors, self.out = [], []
         ready = threading.Event()
 

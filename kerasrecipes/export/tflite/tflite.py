@@ -16,14 +16,11 @@ from kerasrecipes.export.checks import (
     read_file,
 )
 from kerasrecipes.export.format import ExportFormat, GraphFacts
-from kerasrecipes.export.tflite.convert import convert, has_own_ranges
 from kerasrecipes.export.tflite.graph import check_header, inspect_content, inspect_file
 from kerasrecipes.export.tflite.layers import read_layers
 from kerasrecipes.export.tflite.metadata import add_metadata, read_contract
 from kerasrecipes.export.tflite.profile import profile_file
 from kerasrecipes.export.tflite.runtime import TFLiteModel
-from kerasrecipes.export.tflite.signatures import check_signatures, convert_signatures
-from kerasrecipes.export.tflite.stepping import STEP, check_stepping, convert_stepping
 from kerasrecipes.files import complete_file
 
 if TYPE_CHECKING:
@@ -88,13 +85,11 @@ def write(
     contract = check_model(model, contract)
     _check_quantization(model, contract, quantization, calibration, keep_float, keep_int8)
     kept: frozenset[str] = frozenset()
-    if STEP in signatures:
-        check_stepping(model, signatures, quantization)
-        content = convert_stepping(model, contract)
-    elif signatures:
-        check_signatures(model, signatures, quantization)
-        content = convert_signatures(model, contract, signatures)
+    if signatures:
+        content = _with_signatures(model, contract, quantization, signatures)
     else:
+        from kerasrecipes.export.tflite.convert import convert
+
         kept = _kept(model, quantization, calibration, keep_float)
         content = convert(model, contract, quantization, calibration, kept, keep_int8)
     content = finish(
@@ -178,6 +173,7 @@ def _check_quantization(
     keep_int8: Sequence[str] | None,
 ) -> None:
     """Judge what is asked for, and what only some quantizations have a use for."""
+    from kerasrecipes.export.tflite.convert import has_own_ranges
     from kerasrecipes.quantization.sensitivity import check_keep_float
 
     check_quantization(quantization, QUANTIZATIONS)
@@ -197,6 +193,20 @@ def _check_quantization(
                 f"quantization={usable[0]!r} and a model without ranges of its own."
             )
         check_keep_float(value, argument, share=quantization == "int8")
+
+
+def _with_signatures(
+    model: "keras.Model", contract: "Contract", quantization: str, signatures: Sequence[str]
+) -> bytes:
+    """Convert a model to a file that can do more than answer."""
+    from kerasrecipes.export.tflite.signatures import check_signatures, convert_signatures
+    from kerasrecipes.export.tflite.stepping import STEP, check_stepping, convert_stepping
+
+    if STEP in signatures:
+        check_stepping(model, signatures, quantization)
+        return convert_stepping(model, contract)
+    check_signatures(model, signatures, quantization)
+    return convert_signatures(model, contract, signatures)
 
 
 def _kept(

@@ -3,21 +3,11 @@
 import contextlib
 import struct
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from io import BytesIO
 from typing import TypeVar
 
-from PIL import (
-    AvifImagePlugin,  # noqa: F401  (importing a plugin registers its format)
-    BmpImagePlugin,  # noqa: F401
-    GifImagePlugin,  # noqa: F401
-    Image,
-    ImageFile,
-    JpegImagePlugin,  # noqa: F401
-    PngImagePlugin,  # noqa: F401
-    PpmImagePlugin,  # noqa: F401
-    TiffImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
-)
+from PIL import Image, ImageFile
 
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.photos.decoding.budget import MEMORY, SMALL_BYTES, memory_for
@@ -31,6 +21,7 @@ from kerasrecipes.photos.decoding.process_wide import (
 )
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "AVIF")
+_SPELT = {"WEBP": "WebP"}
 _T = TypeVar("_T")
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 
@@ -47,6 +38,8 @@ def open_photo(data: bytes, policy: DecodePolicy) -> ImageFile.ImageFile:
     if not data:
         raise DataError("empty file")
     for name in FORMATS:
+        # It registers the format. Most that a server or a command reads are of the first two.
+        import_module(f"PIL.{_SPELT.get(name, name.title())}ImagePlugin")
         factory, accept = Image.OPEN[name]
         if accept and accept(data[:16]) is not True:
             continue
