@@ -70,7 +70,7 @@ class Judged:
     def _leaves_the_start(self) -> bool:
         recipe = self.recipe
         usual = recipe.start == "auto" and recipe.schedule is None
-        return usual and self.spec.modality == "photos"
+        return usual and self.spec.modality != "signals"  # whose nets begin with random weights
 
 
 def judge_recipe(recipe: Any) -> Judged:

@@ -34,7 +34,7 @@ WORKS = {
     "show-augmentation": [
         (("table", *TEXTS, *TINY, "--augment", "typos", "--photos", "2"), 0, "money: "),
     ],
-    "tune": [(("table", *TEXTS, *TINY, "--set", "start=probe"), 0, "texts that the search never")],
+    "tune": [(("table", *TEXTS, *TINY), 0, "texts that the search never")],
     "explain": [(("model", "pin lost", "later", "--of", "money"), 0, "hiding 20% of their words")],
     "compare": [(("versions", "1", "2", "new"), 3, "90 texts, the same for both")],
     "operate": [(("model", "--abstain", "0.1"), 0, "of 30 texts to a person")],
@@ -66,7 +66,7 @@ REFUSED = {
     "auto": [(("table", "--to", "app"), NO_PATH)],
     "tune": [
         (("table",), NO_PATH),
-        (("table", *TEXTS), "does not start from a probe"),
+        (("table", *TEXTS, "--set", "start=head"), "does not start from a probe"),
     ],
     "show-augmentation": [(("table", "--to", "picture"), NO_PATH)],
     "init": [(("table", "--to", "recipe"), NO_PATH)],

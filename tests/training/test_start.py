@@ -138,7 +138,7 @@ def test_very_many_photos_are_no_work_for_a_probe(part_sets, small_backbone, mon
         raise InterruptedError
 
     monkeypatch.setattr(start, "fit_classifier", refused)
-    monkeypatch.setattr(start, "MOST_EXAMPLES", 35)
+    monkeypatch.setattr(start, "MOST_FEATURES", 35)
     with pytest.raises(InterruptedError):
         ImageClassifier(small_backbone, image_size=SIZE).fit(*part_sets[:2], verbose=False)
 

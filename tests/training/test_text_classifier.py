@@ -24,6 +24,16 @@ def test_it_learns_and_says_of_what(text_fitted, ticket_sets):
     assert head.trainable_parameters < top.trainable_parameters < top.total_parameters
 
 
+def test_of_few_texts_the_best_linear_model_is_the_answer(ticket_sets, capsys):
+    train, val, test = ticket_sets
+    recipe = TextClassifier(tiny_bert())
+    report = recipe.fit(train, val)
+    assert not report.stages and len(report.choices) == 3
+    assert f"No block was opened: {len(val)} validation texts" in report.choices[1]
+    assert recipe.evaluate(test).accuracy.value > 0.85
+    assert "photo" not in "".join(capsys.readouterr())
+
+
 def test_padding_changes_no_answer(text_fitted, ticket_sets):
     """The ids of a batch, padded further, one by one, and in another order: the same."""
     test = ticket_sets[2]

@@ -39,7 +39,12 @@ from kerasrecipes.training.fitting import (
     told_data,
 )
 from kerasrecipes.training.linear.choice import Choice
-from kerasrecipes.training.linear.depths import DepthFeatures, depth_features, linear_model
+from kerasrecipes.training.linear.depths import (
+    DepthFeatures,
+    depth_features,
+    linear_model,
+    usual_depths,
+)
 from kerasrecipes.training.linear.probe import choice_for
 from kerasrecipes.training.linear.regression import (
     BALANCED_SOFTMAX,
@@ -54,9 +59,9 @@ if TYPE_CHECKING:
 
 # Fewer validation photos could not show that open blocks help, unless it were plain to see.
 FEWEST_TO_TELL = 50
-# Where nobody asks for it, more are not worth a probe: features of several depths take their room,
-# and open blocks will be worth their while.
-MOST_EXAMPLES = 5000
+# Where nobody asks for it, more examples times depths are not worth a probe: features take their
+# room, and open blocks will be worth their while. At 14 depths of photos, these are 5,000.
+MOST_FEATURES = 70_000
 _TINY = 1e-12
 
 
@@ -84,7 +89,8 @@ def fit_recipe(
     Raises:
         NoEffectError: If there are callbacks, and nothing trains that they could follow.
     """
-    many = judged.recipe.start == "auto" and len(train) + len(val) > MOST_EXAMPLES
+    depths = judged.recipe.depths or usual_depths(judged.spec)[-1]
+    many = judged.recipe.start == "auto" and depths * (len(train) + len(val)) > MOST_FEATURES
     if many or not judged.from_probe:
         if judged.why_no_probe:
             say(judged.why_no_probe)

@@ -36,9 +36,9 @@ FEWEST_STEPS, MOST_EPOCHS = 150, 12
 class TextClassifier(Recipe):
     """Fine-tune a pretrained backbone to tell texts apart.
 
-    First a linear head learns from the features of the frozen backbone, which are computed once;
-    then all of the backbone is fine-tuned with it. Batches have texts of equal length, so that
-    hardly anything is computed on padding.
+    A fit starts from the best linear model of what the frozen backbone sees, which is computed
+    once; then all of the backbone is fine-tuned with it, where validation shows that this helps.
+    Batches have texts of equal length, so that hardly anything is computed on padding.
 
     Args:
         backbone: A name of `kerasrecipes.list_backbones("texts")`, or a `TextBackbone` of your own.
