@@ -9,7 +9,7 @@ import numpy as np
 from kerasrecipes.backbones.scaling import SCALINGS, check_scaled_once
 from kerasrecipes.backbones.weights_files import reason_of
 from kerasrecipes.data.seen import seen_by
-from kerasrecipes.data.shapes import GREY, RGB
+from kerasrecipes.data.shapes import MOST_CHANNELS, RGB
 from kerasrecipes.errors import listed, printable, unknown_name
 from kerasrecipes.keras_private import nodes_in_order, parts_of
 from kerasrecipes.surgery.converting.rehearsal import rehearse
@@ -32,6 +32,8 @@ TOLERANCE = 1e-4
 _ANY_SIZE = "Build it for batches of any size, and let its layers use keras.ops."
 # A model in mixed precision is copied into single precision, and rounds otherwise.
 SHORT, SHORT_TOLERANCE = "float16", 0.05
+
+_CHANNELS = range(1, MOST_CHANNELS + 1)
 
 
 def facts_of_model(
@@ -91,15 +93,17 @@ def _check_arguments(model: "keras.Model", scaling: str) -> None:
             "the model that it was before `quantize`."
         )
     shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][-1] not in {GREY, RGB}:
+    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][-1] not in _CHANNELS:
         raise ValueError(
-            f"`model` must take one photo, RGB (height, width, 3) or grey (height, width, 1); "
-            f"{model.name!r} takes {len(shapes)} input(s) of shape {shapes}."
+            f"`model` must take one photo, RGB (height, width, 3), grey (height, width, 1), or of "
+            f"up to {MOST_CHANNELS} channels; {model.name!r} takes {len(shapes)} input(s) of shape "
+            f"{shapes}."
         )
-    if shapes[0][-1] == GREY and scaling == "imagenet":
+    if shapes[0][-1] != RGB and scaling == "imagenet":
         raise ValueError(
             f"scaling='imagenet' has a mean for each of three colours, and {model.name!r} takes "
-            "grey photos. Put what it wants to see into the model, and pass scaling='none'."
+            f"photos of {shapes[0][-1]}. Put what it wants to see into the model, and pass "
+            "scaling='none'."
         )
     takes = model.inputs[0].dtype
     if "int" in takes and scaling != "none":

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from kerasrecipes.arguments import named
-from kerasrecipes.backbones.weights_files import loader_of
+from kerasrecipes.backbones.weights_files import has_layer, loader_of
 from kerasrecipes.data.shapes import GREY, RGB
 from kerasrecipes.errors import DataError
 from kerasrecipes.keras_private import spare_names
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from kerasrecipes.data.examples import Examples
 
 ImageSize = tuple[int, int]
-_AS_RGB = "grey_as_rgb"
+_AS_RGB, _MIXED = "grey_as_rgb", "channels_as_rgb"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,14 +173,16 @@ class BackboneSpec(Backbone):
     Every backbone takes values 0 to 255 as float32 and scales them inside its graph, so no caller
     needs to know about -1 to 1 or ImageNet's means. One whose kernels read RGB is built for grey
     photos, too: these stand for red, green and blue inside its graph, which is what kernels that
-    are summed over the colours compute, to the last bit, whatever the scaling.
+    are summed over the colours compute, to the last bit, whatever the scaling. Of other channels,
+    each is taken for red, green or blue in turn, and each colour is the mean of its channels, as if
+    the kernels were copied; a convolution of 1 x 1 does it, which learns with the first block.
 
     What all backbones have, its name, its blocks and its weights, is told in `Backbone`.
 
     Args:
         image_size: Default `(height, width)`.
         min_image_size: Smallest height or width that leaves a feature map.
-        channels: Of the photos that it is built for: 3, or 1 for grey ones; see `suited`.
+        channels: Of the photos that it is built for: 3, 1 for grey ones, or up to 16; see `suited`.
         reads: How many its own graph reads.
     """
 
@@ -193,10 +197,22 @@ class BackboneSpec(Backbone):
         return "photos"
 
     @property
+    def mixes(self) -> bool:
+        """Whether a layer mixes channels into those that its own graph reads."""
+        return self.channels not in {self.reads, GREY}
+
+    @property
     def reads_otherwise(self) -> str:
         """How it reads photos of other channels than its weights were trained on; else empty."""
         if self.channels == self.reads:
             return ""
+        if self.mixes:
+            return (
+                f"The model takes photos of {self.channels} channels, and {self.name!r} reads "
+                f"{self.reads}: a convolution of 1 x 1, named {_MIXED!r}, mixes them. It begins "
+                "as if the first kernels were copied, each channel for red, green or blue in turn, "
+                "and learns where the first block is open."
+            )
         return (
             "The model takes grey photos, of one channel. They stand for red, green and blue in "
             f"{self.name!r}, as if its first kernels were summed over the colours."
@@ -212,12 +228,22 @@ class BackboneSpec(Backbone):
             DataError: If its kernels cannot read their channels.
         """
         channels: int = getattr(examples, "channels", self.channels)
-        if channels not in {self.reads, GREY}:
+        if channels == self.channels:
+            return self
+        if self.reads != RGB or self.channels != RGB:
             raise DataError(
-                f"{self.name!r} reads photos of {self.reads} channel{'s' * (self.reads > 1)}, and "
-                f"these have {channels}. Scan them with channels={self.reads}."
+                f"{self.name!r} reads photos of {self.channels} channel{'s' * (self.channels > 1)}"
+                f", and these have {channels}. Scan them with channels={self.channels}."
             )
-        return self if channels == self.channels else replace(self, channels=channels)
+        return replace(self, channels=channels)
+
+    def block_of(self, layer_name: str) -> int | None:
+        """Say which block a layer belongs to; what mixes channels is of the first.
+
+        Args:
+            layer_name: Name of a layer of the built model.
+        """
+        return 0 if layer_name == _MIXED else super().block_of(layer_name)
 
     @classmethod
     @named
@@ -302,12 +328,18 @@ class BackboneSpec(Backbone):
         with single_precision():
             photo = keras.Input((height, width, self.channels), name="photo", dtype="float32")
             read = photo
-            if self.channels != self.reads:
+            if self.channels == GREY != self.reads:
                 read = keras.layers.Concatenate(name=_AS_RGB)([photo] * self.reads)
-            model = keras.Model(photo, self.build_graph(read), name=model_name(self.name))
+            elif self.mixes:
+                read = _mixed(photo)
+            features = self.build_graph(read)
+            model = keras.Model(photo, features, name=model_name(self.name))
         spare_names(model)
         if load is not None:
-            load(model)
+            if self.mixes and not has_layer(Path(str(weights)), model, _MIXED):
+                load(keras.Model(read, features, name=model.name))  # the weights are of RGB
+            else:
+                load(model)
         return model
 
     def check(
@@ -339,3 +371,16 @@ class BackboneSpec(Backbone):
                 f"{self.image_size[0]}x{self.image_size[1]}."
             )
         return height, width
+
+
+def _mixed(photo: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Mix channels into red, green and blue: each takes every third channel, or else all."""
+    import keras
+
+    channels = photo.shape[-1]
+    shares = np.arange(channels)[:, None] % RGB == np.arange(RGB)
+    shares[:, ~shares.any(axis=0)] = True  # two channels leave none for blue
+    mix = keras.layers.Conv2D(RGB, 1, use_bias=False, name=_MIXED)
+    mixed = mix(photo)
+    mix.set_weights([(shares / shares.sum(axis=0)).astype(np.float32)[None, None]])
+    return mixed

@@ -64,6 +64,24 @@ def loader_of(spec: "Backbone", path: Path) -> Callable[["keras.Model"], None]:
     return lambda model: suffixes[suffix](model, path)
 
 
+def has_layer(path: Path, model: "keras.Model", name: str) -> bool:
+    """Tell whether a file has weights for a layer of a model, of the same shapes.
+
+    Args:
+        path: The file; what is damaged has none.
+        model: The model.
+        name: The layer.
+    """
+    wanted = [tuple(weight.shape) for weight in model.get_layer(name).weights]
+    try:
+        if path.suffix != ".npz":
+            return _hdf5_shapes(path, _budget(model)).get(name) == wanted
+        arrays = read_arrays(path, _budget(model))
+        return [arrays[key].shape for key in arrays if key.startswith(f"{name}/")] == wanted
+    except (OSError, ValueError, KeyError, RuntimeError, zlib.error, zipfile.BadZipFile):
+        return False
+
+
 @named
 def save_npz(model: "keras.Model", path: str | Path) -> None:
     """Write a model's weights as an `.npz` that `weights=<path>` reads.

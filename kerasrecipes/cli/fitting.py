@@ -27,7 +27,8 @@ ValFraction = Annotated[
 ]
 # What scan_photos is told of the settings of a split.
 SCANNED = (
-    "label", "labels", "value", "classes", "drop_small_classes", "labels_from", "fit", "channels"
+    "label", "labels", "value", "classes", "drop_small_classes", "labels_from", "fit", "channels",
+    "dtype", "value_range",
 )  # fmt: skip
 Run = Annotated[
     Path | None,

@@ -69,8 +69,8 @@ SIGNALS: dict[str, Any] = {
     "channels": Annotated[
         str | None,
         typer.Option(
-            help="The channels of recordings to read: x,y,z; else all. In training photos, 1 for "
-            "grey ones; else RGB."
+            help="The channels of recordings to read: x,y,z; else all. Of photos where no model "
+            "says it, 1 for grey ones, up to 16 of .npy files; else RGB."
         ),
     ],
     "id": Annotated[
@@ -130,21 +130,22 @@ def kind_of(chosen: RecipeKind) -> Kind:
     return Kind(ImageClassifier, fine_tune_images, PHOTO_TOOLS)
 
 
-def refuse_columns(modality: str, asked: Iterable[str]) -> None:
+def refuse_columns(modality: str, asked: Iterable[str], *, decoded: bool = False) -> None:
     """Refuse options that say nothing about a kind of data.
 
     Args:
         modality: E.g. `"texts"`.
         asked: The options that were typed, by the names of settings.
+        decoded: Whether it may be said what pixels are: a model knows it, and `init` writes it.
 
     Raises:
         BadParameter: If one is about another kind of data.
     """
     from kerasrecipes.settings.split_rows import split_rows_of
 
-    # How many channels photos have is said in training; a model knows it.
     known = {row.name for row in split_rows_of(modality)}
-    known -= {"channels"} if modality == "photos" else set()
+    if modality == "photos" and not decoded:
+        known -= {"channels", "dtype", "value_range"}
     for name in asked:
         if name not in known:
             hint = f"'--{name.replace('_', '-')}'"

@@ -146,6 +146,13 @@ class Augment(StrEnum):
     TYPOS = "typos"
 
 
+class PixelType(StrEnum):
+    """What pixels are; see `kerasrecipes.DecodePolicy`."""
+
+    UINT8 = "uint8"
+    FLOAT32 = "float32"
+
+
 class Fit(StrEnum):
     """How photos of another shape fill the image size."""
 
@@ -171,6 +178,14 @@ ChosenFit = Annotated[
         help="How photos of another shape fill the image size: stretch, letterbox or center_crop; "
         "else they are stretched."
     ),
+]
+ChosenType = Annotated[
+    PixelType | None,
+    typer.Option(help="What pixels are: float32 keeps 16 bits of them; else uint8."),
+]
+ValueRange = Annotated[
+    str | None,
+    typer.Option(help="What is 0 and what is 255 of photos in .npy files, e.g. 0,10000."),
 ]
 ChosenLoss = Annotated[
     LossName | None,
@@ -203,16 +218,25 @@ FIT: dict[str, tuple[Any, Any]] = {
     **SPLIT,
     "fit": (ChosenFit, None),
     "channels": (SIGNALS["channels"], None),
+    "dtype": (ChosenType, None),
+    "value_range": (ValueRange, None),
     "augment": (Annotated[Augment, typer.Option(help="How views differ.")], Augment.LIGHT),
     "loss": (ChosenLoss, None),
 }
 
 
-def as_asked(**typed: Any) -> dict[str, Any]:
-    """Read the names of columns and classes as a recipe reads them, of those that were typed."""
-    from kerasrecipes.settings.split_rows import all_split_rows
+def as_asked(modality: str | None = None, /, **typed: Any) -> dict[str, Any]:
+    """Read the names of columns and classes as a recipe reads them, of those that were typed.
+
+    Args:
+        modality: The kind of data that they are about, where one name may mean two things.
+        **typed: What was typed, by the names of settings.
+    """
+    from kerasrecipes.settings.split_rows import all_split_rows, split_rows_of
 
     rows = all_split_rows()
+    if modality is not None:
+        rows |= {row.name: row for row in split_rows_of(modality)}
     return {
         name: rows[name].kind.from_plain(value)
         for name, value in typed.items()
@@ -305,9 +329,9 @@ def _scan(photos: Path, model: Path | None, columns: dict[str, Any], kind: Recip
 
     bundle = None if model is None else Bundle.load(model)
     modality = kind_of(kind).recipe.modality if bundle is None else bundle.modality.name
-    refuse_columns(modality, columns)
+    refuse_columns(modality, columns, decoded=bundle is None)
     scan = kind_of(kind).tools.scan if bundle is None else bundle.scan
-    return scan(photos, **columns)
+    return scan(photos, **as_asked(modality, **columns))
 
 
 def print_json(value: object) -> None:

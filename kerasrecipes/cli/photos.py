@@ -27,6 +27,7 @@ from kerasrecipes.cli.options import (
     Seed,
     SplitBy,
     ValueColumn,
+    ValueRange,
     as_asked,
     print_json,
     with_options,
@@ -54,6 +55,7 @@ def doctor(
     classes: ClassOrder = None,
     group_by: GroupBy = None,
     labels_from: LabelsFrom = None,
+    value_range: ValueRange = None,
     split: Annotated[
         SplitBy | None, typer.Option(help="Also make this split, and judge it for leaks.")
     ] = None,
@@ -69,9 +71,10 @@ def doctor(
     from dataclasses import replace
 
     named = {"label": label, "labels": labels, "value": value, "text": text}
-    decided = {"classes": classes, "labels_from": labels_from}
-    kind, asked = kind_of(recipe), as_asked(**named, **decided, **signals)
-    refuse_columns(kind.recipe.modality, asked)
+    decided = {"classes": classes, "labels_from": labels_from, "value_range": value_range}
+    kind = kind_of(recipe)
+    asked = as_asked(kind.recipe.modality, **named, **decided, **signals)
+    refuse_columns(kind.recipe.modality, asked, decoded=True)
     found = kind.tools.scan(photos, **asked, group_by=group_by, max_unreadable_fraction=1.0)
     if fail_on_leak and split is None and not any(one.split for one in found.items):
         raise typer.BadParameter(

@@ -141,8 +141,14 @@ class Modality(ABC):
         return b""
 
     @abstractmethod
-    def find(self, folder: Path) -> Iterator[Path]:
-        """Yield the examples in a folder and its subfolders, sorted, without following links."""
+    def find(self, folder: Path, preparation: object = None) -> Iterator[Path]:
+        """Yield the examples in a folder and its subfolders, sorted, without following links.
+
+        Args:
+            folder: The folder.
+            preparation: What a model makes of them, as `preparation` returns it, where it decides
+                which files are meant.
+        """
 
 
 def get_modality(name: str) -> Modality:

@@ -9,7 +9,7 @@ import numpy as np
 from kerasrecipes.errors import is_number
 
 # Channels of photos.
-GREY, RGB = 1, 3
+GREY, RGB, MOST_CHANNELS = 1, 3, 16
 # How long an example is that stands for all, where its length is free.
 USUAL_LENGTH = 64
 _LONGEST, _MOST_OVERLAP = 16384, 0.9

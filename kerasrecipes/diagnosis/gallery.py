@@ -155,7 +155,7 @@ def _thumbnails(
     explainer: Explainer | None,
 ) -> tuple[Thumbnail, ...]:
     chosen = found.examples.select(rows)
-    photos = list(chosen.each((SIDE, SIDE, 3)))
+    photos = [np.asarray(one) for one in chosen.shown((SIDE, SIDE, 3))]
     if explainer is not None and isinstance(chosen, PhotoSet):
         maps = explainer.explain_all(chosen, [None] * len(rows))
         photos = [_beside(one, heat) for one, heat in zip(photos, maps, strict=True)]

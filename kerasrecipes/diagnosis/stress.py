@@ -17,6 +17,7 @@ from kerasrecipes.diagnosis.corruptions import CORRUPTIONS
 from kerasrecipes.errors import DataError, printable, unknown_name
 from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.heads import get_task
+from kerasrecipes.photos.modality import policy_of
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.shown import Part, Shown
@@ -198,6 +199,7 @@ def stress_bundle(
             f"Only photos can be corrupted so, and not {bundle.manifest.modality}. Measure where "
             "the model is worse by `evaluate` with slices, e.g. --slice tokens of texts."
         )
+    policy_of(bundle.input).check_picture("Corruptions are those of")
     chosen, _ = unseen_photos(bundle, photos)
     chosen = chosen if len(chosen) <= count else chosen.draw(count, seed)
     targets = get_task(bundle.output.task).targets(chosen, bundle.output)

@@ -83,3 +83,28 @@ def warn_of_random_weights(
     )
     warn(warning)
     return [warning]
+
+
+def warn_of_frozen_mixture(
+    spec: Backbone, recipe: "Settings", schedule: UnfreezeSchedule
+) -> list[str]:
+    """Say it where channels are mixed into red, green and blue, and how never learns.
+
+    Args:
+        spec: The backbone, suited to the photos.
+        recipe: An `ImageClassifier`.
+        schedule: Its stages.
+
+    Returns:
+        What was said, for the report; nothing if it learns, or nothing is mixed.
+    """
+    learns = recipe.adapter is None and schedule.first_open(len(spec.blocks)) == 0
+    if not getattr(spec, "mixes", False) or learns:
+        return []
+    warning = (
+        "How the channels are mixed never learns, as no stage opens the first block: each colour "
+        "stays the mean of its channels. Pass schedule=UnfreezeSchedule.full(), without an "
+        "adapter, to learn it."
+    )
+    warn(warning)
+    return [warning]

@@ -50,7 +50,8 @@ class Augmentation:
             1708.04896): in half of the views, a box of any place and shape, up to the area of
             that square, filled with noise instead of the mean colour.
         random_operations: Number of operations drawn for a view, as in RandAugment; see
-            `kerasrecipes.photos.operations`.
+            `kerasrecipes.photos.operations`; of photos other than RGB or grey ones of 8 bits, only
+            those that move pixels.
         mixed_chains: Number of chains of operations mixed into a view, as in AugMix.
         operation_strength: How far an operation goes, as a fraction of AutoAugment's ranges:
             always as far in RandAugment, at most in AugMix.
@@ -212,7 +213,7 @@ def augment_photo(
     """Draw one view of a photo.
 
     Args:
-        photo: uint8, shape `(height, width, channels)`.
+        photo: uint8, or float32 of 0…255, shape `(height, width, channels)`.
         rng: A generator; the same state gives the same view.
         augmentation: What may change, and how far.
 

@@ -5,15 +5,19 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageFile
 
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos.decoding.channels import GREY, RGB
 from kerasrecipes.photos.decoding.decode import read_bytes
 from kerasrecipes.photos.decoding.deep import has_deep_pixels
 from kerasrecipes.photos.decoding.names import EXTENSIONS
 from kerasrecipes.photos.decoding.pixels import open_photo, with_rgb
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.photo_set import PhotoFacts
+from kerasrecipes.photos.planes.npy import NPY, bits_of, is_npy, mode_of, read_npy
+from kerasrecipes.photos.planes.planes import Planes, with_channels
 from kerasrecipes.photos.similar import FINGERPRINT_SIDE, fingerprint
 
 _BITS = {"1": 1, "I": 32, "I;16": 16, "I;16B": 16, "I;16L": 16}
@@ -34,6 +38,8 @@ def inspect_photo(path: Path, policy: DecodePolicy, content: bytes | None = None
         DataError: With the bare reason, if the photo cannot be used.
     """
     data = read_bytes(path) if content is None else content
+    if is_npy(data):
+        return _inspect_array(data, policy)
     image = open_photo(data, policy)
     width, height, mode, bits = *image.size, image.mode, _bits(image)
     if image.format in {"JPEG", "MPO"} and mode in {"RGB", "L"}:
@@ -45,6 +51,11 @@ def inspect_photo(path: Path, policy: DecodePolicy, content: bytes | None = None
     def seen(rgb: Image.Image) -> tuple[bytes, int]:
         return fingerprint(rgb), 1 if phone else _frames(image, data)
 
+    if policy.channels not in {GREY, RGB}:
+        raise DataError(
+            f"a {image.format} photo, where photos of {policy.channels} channels were asked for: "
+            "save them as .npy arrays of shape (height, width, channels)"
+        )
     (thumbnail, frames), peak = with_rgb(image, data, policy, seen)
     return PhotoFacts(
         sha256=hashlib.sha256(data).hexdigest(),
@@ -60,6 +71,29 @@ def inspect_photo(path: Path, policy: DecodePolicy, content: bytes | None = None
     )
 
 
+def _inspect_array(data: bytes, policy: DecodePolicy) -> PhotoFacts:
+    """Learn the same of an `.npy` file; its fingerprint is that of the mean of its channels."""
+
+    def seen(planes: Planes) -> bytes:
+        whole = np.mean([np.asarray(one) for one in planes], axis=0, dtype=np.float32)
+        return fingerprint(Image.fromarray(np.rint(whole).astype(np.uint8)))
+
+    thumbnail, peak = with_channels(data, policy, seen)
+    values = read_npy(data, policy)
+    return PhotoFacts(
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+        width=values.shape[1],
+        height=values.shape[0],
+        mode=mode_of(values),
+        image_format=NPY,
+        bits=bits_of(values),
+        frames=1,
+        fingerprint=thumbnail,
+        max_value=peak if values.dtype == np.uint16 else None,
+    )
+
+
 def ending_of(content: bytes) -> str:
     """Return how the name of a photo's file ends, by what is in it.
 
@@ -69,6 +103,8 @@ def ending_of(content: bytes) -> str:
     Raises:
         DataError: With the bare reason, if it is no photo.
     """
+    if is_npy(content):
+        return EXTENSIONS[NPY][0]
     kind = str(open_photo(content, DecodePolicy()).format)
     return EXTENSIONS["JPEG" if kind == "MPO" else kind][0]
 

@@ -10,8 +10,8 @@ def measure_photo(photo: np.ndarray) -> dict[str, float]:
     """Measure a photo as a model takes it.
 
     Args:
-        photo: Shape `(height, width, 3)`, or `(height, width, 1)` if grey, values 0…255, at least
-            3×3.
+        photo: Shape `(height, width, channels)`, values 0…255, at least 3×3. Of channels other
+            than RGB the mean is measured.
 
     Returns:
         Name to number, all in grey levels of 0…255: `brightness` (mean), `contrast` (standard
@@ -29,7 +29,8 @@ def measure_photo(photo: np.ndarray) -> dict[str, float]:
         Süsstrunk, 2003, "Measuring colourfulness in natural images".
     """
     pixels = np.asarray(photo, np.float32)
-    grey = pixels[..., 0] if pixels.shape[-1] == 1 else pixels @ _LUMA
+    colours = pixels.shape[-1] == len(_LUMA)
+    grey = pixels @ _LUMA if colours else pixels.mean(axis=-1)
     middle, sides = grey[1:-1, 1:-1], grey[:-2, 1:-1] + grey[2:, 1:-1]
     sides = sides + grey[1:-1, :-2] + grey[1:-1, 2:]
     corners = grey[:-2, :-2] + grey[:-2, 2:] + grey[2:, :-2] + grey[2:, 2:]
@@ -39,7 +40,7 @@ def measure_photo(photo: np.ndarray) -> dict[str, float]:
         "contrast": grey.std(),
         "sharpness": np.abs(sides - 4 * middle).mean(),
         "noise": noise,
-        **(_of_colours(pixels) if pixels.shape[-1] > 1 else {}),
+        **(_of_colours(pixels) if colours else {}),
     }
     return {name: round(float(value), 4) for name, value in found.items()}
 

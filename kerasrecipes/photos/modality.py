@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from PIL import Image
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import Modality
 from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.errors import DataError
-from kerasrecipes.photos.decoding.channels import RGB, as_channels, picture_of
+from kerasrecipes.photos.decoding.channels import RGB, as_channels, shown
 from kerasrecipes.photos.decoding.decode import decode_photo
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
 from kerasrecipes.photos.decoding.policy import DecodePolicy
@@ -27,7 +28,7 @@ _SHOWN = 224
 
 
 class Photos(Modality):
-    """Photos of one size, in RGB or grey; the preparation is a `DecodePolicy`."""
+    """Photos of one size, in RGB, grey or other channels; the preparation is a `DecodePolicy`."""
 
     name: ClassVar[str] = "photos"
     noun: ClassVar[tuple[str, str]] = ("photo", "photos")
@@ -50,7 +51,7 @@ class Photos(Modality):
     def decode(
         self, source: bytes | str | Path, spec: ModelInput, name: str | None = None
     ) -> np.ndarray:
-        """Decode a photo, uint8, shape `(height, width, channels)`."""
+        """Decode a photo, shape `(height, width, channels)`."""
         pixels = decode_photo(source, image_size(spec), policy_of(spec), name=name)
         return as_channels(pixels, channels_of(spec))
 
@@ -58,8 +59,10 @@ class Photos(Modality):
         """Return how photos become pixels."""
         return DecodePolicy.from_dict(dict(told))
 
-    def in_graph(self, spec: ModelInput) -> "GraphDecoder":
-        """Return what decodes JPEG and PNG files in a graph."""
+    def in_graph(self, spec: ModelInput) -> "GraphDecoder | None":
+        """Return what decodes JPEG and PNG files in a graph; `None` where photos are others."""
+        if not policy_of(spec).is_picture:
+            return None
         from kerasrecipes.photos.decoding.in_graph import GraphDecoder
 
         return GraphDecoder(image_size(spec), policy_of(spec), channels_of(spec))
@@ -70,18 +73,19 @@ class Photos(Modality):
 
     def picture(self, example: np.ndarray) -> bytes:
         """Return a photo as the model sees it, no side longer than 224 pixels."""
-        picture, file = picture_of(example), io.BytesIO()
+        picture, file = Image.fromarray(shown(example)), io.BytesIO()
         picture.thumbnail((_SHOWN, _SHOWN))
         picture.save(file, "PNG")
         return file.getvalue()
 
-    def find(self, folder: Path) -> Iterator[Path]:
+    def find(self, folder: Path, preparation: object = None) -> Iterator[Path]:
         """Yield the photos in a folder; a photo is known by its ending."""
+        arrays = isinstance(preparation, DecodePolicy) and preparation.of_arrays
         for parent, folders, files in os.walk(folder, followlinks=False):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(files):
                 path = Path(parent, name)
-                if looks_like_a_photo(name) and not name.startswith("."):
+                if looks_like_a_photo(name, arrays) and not name.startswith("."):
                     if path.is_file() and not path.is_symlink():
                         yield path
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from kerasrecipes.photos.decoding.channels import RGB, picture_of, pixels_of
+from kerasrecipes.photos.decoding.channels import RGB, is_picture, picture_of, pixels_of
 
 
 def warp_photo(
@@ -22,12 +22,12 @@ def warp_photo(
     """Move the pixels of a photo by an affine map about its middle.
 
     Args:
-        photo: uint8, shape `(height, width, channels)`.
+        photo: uint8 or float32, shape `(height, width, channels)`.
         matrix: Where a new pixel `(x, y)`, counted from the middle, is found in the photo.
         shift: Pixels to the right and down; whole, so that a shift alone blurs nothing.
 
     Returns:
-        uint8 of the same shape.
+        The same type and shape.
     """
     height, width = photo.shape[:2]
     (xx, xy), (yx, yy) = matrix
@@ -46,13 +46,28 @@ def warp_photo(
     middle_x, middle_y = width / 2, height / 2
     from_x = margin + middle_x - right - xx * middle_x - xy * middle_y
     from_y = margin + middle_y - down - yx * middle_x - yy * middle_y
-    found = picture_of(padded).transform(
-        (width, height),
-        Image.Transform.AFFINE,
-        (xx, xy, from_x, yx, yy, from_y),
-        Image.Resampling.BILINEAR,
+    found = [
+        picture.transform(
+            (width, height),
+            Image.Transform.AFFINE,
+            (xx, xy, from_x, yx, yy, from_y),
+            Image.Resampling.BILINEAR,
+        )
+        for picture in _pictures(padded)
+    ]
+    return (
+        pixels_of(found[0])
+        if len(found) == 1
+        else np.stack([np.asarray(one) for one in found], axis=-1)
     )
-    return pixels_of(found)
+
+
+def _pictures(photo: np.ndarray) -> list[Image.Image]:
+    """Return a photo as one picture, or as one for each channel where Pillow has no such."""
+    if is_picture(photo):
+        return [picture_of(photo)]
+    planes = np.moveaxis(np.ascontiguousarray(photo), -1, 0)
+    return [Image.fromarray(np.ascontiguousarray(plane)) for plane in planes]
 
 
 LONGEST_CHAIN = 3
@@ -117,6 +132,7 @@ def _enhanced(enhancer: type) -> Callable[..., Any]:
     return operation
 
 
+_MOVES = ("rotate", "shear_x", "shear_y", "shift_x", "shift_y")
 # Each takes a uint8 photo, shape `(height, width, channels)`, and a level from -1 to 1, and returns
 # a photo like it; level 0 changes nothing.
 OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
@@ -136,7 +152,10 @@ OPERATIONS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
 
 
 def _operations(photo: np.ndarray) -> list[str]:
-    """Name the operations that change a photo: a grey one has no colours to change."""
+    """Name the operations that change a photo: a grey one has no colours to change, and of other
+    channels or floats, whose values mean more than light, only places are changed."""
+    if not is_picture(photo):
+        return [*_MOVES]
     return [name for name in OPERATIONS if name != COLOUR or photo.shape[-1] == RGB]
 
 

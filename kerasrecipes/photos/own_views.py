@@ -53,7 +53,7 @@ class OwnViews:
         """Return one view.
 
         Args:
-            photo: uint8, shape `(height, width, 3)`.
+            photo: uint8 or float32, shape `(height, width, channels)`.
             seed: Numbers that say which one.
 
         Returns:
@@ -73,7 +73,7 @@ class OwnViews:
 
     def _check(self, found: np.ndarray, photo: np.ndarray, seed: int) -> None:
         called = f"`augment` {printable(self.called)!r}"
-        asked = f" (seed {seed}). It gets uint8 photos and must return photos like them"
+        asked = f" (seed {seed}). It gets {photo.dtype} photos and must return photos like them"
         if found.shape != photo.shape:
             raise ValueError(
                 f"{called} makes the shape {found.shape} of {photo.shape}{asked}: crop and resize "
@@ -161,7 +161,8 @@ def try_views(views: OwnViews, shape: tuple[int, int, int]) -> None:
         NoEffectError: If no view differs from the photo.
     """
     rng = np.random.default_rng(0)
-    coarse, (height, width, channels) = rng.integers(0, 256, (6, 6, 3), np.uint8), shape
+    height, width, channels = shape
+    coarse = rng.integers(0, 256, (6, 6, max(3, channels)), np.uint8)
     rows, columns = np.arange(height) * 6 // height, np.arange(width) * 6 // width
     photo = coarse[rows[:, None], columns, :channels]
     if isinstance(views.made_by, tuple):
@@ -194,8 +195,8 @@ def _tried(views: OwnViews, photo: np.ndarray, seed: int) -> np.ndarray:
         if isinstance(error, ValueError) and str(error).startswith("`augment`"):
             raise
         raise ValueError(
-            f"`augment` {printable(views.called)!r} fails on a uint8 photo of shape {photo.shape}: "
-            f"{type(error).__name__}: {first_line(error)}"
+            f"`augment` {printable(views.called)!r} fails on a {photo.dtype} photo of shape "
+            f"{photo.shape}: {type(error).__name__}: {first_line(error)}"
         ) from error
 
 

@@ -15,7 +15,7 @@ from kerasrecipes.data.specs import ModelInput
 from kerasrecipes.data.tables.table import Excluded as Excluded
 from kerasrecipes.photos.augment import Augment, get_augmentation
 from kerasrecipes.photos.check import check_photos
-from kerasrecipes.photos.decoding.channels import as_channels
+from kerasrecipes.photos.decoding.channels import as_channels, shown
 from kerasrecipes.photos.decoding.decode import read_photo, read_unchanged
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.own_views import OwnViews
@@ -37,7 +37,7 @@ class PhotoFacts:
         size_bytes: Size of the file.
         width: Pixels, before any EXIF rotation.
         height: Pixels, before any EXIF rotation.
-        mode: Pillow's mode, e.g. `"L"`, `"RGB"`, `"CMYK"`, `"I;16"`.
+        mode: Pillow's mode, e.g. `"L"`, `"RGB"`, `"CMYK"`, `"I;16"`; of an array `"uint16 x 4"`.
         image_format: The real format, e.g. `"JPEG"`, whatever the file is called.
         bits: Bits per channel in the file.
         frames: 1 for a still picture; 2 if there are more frames or pages, which are not counted.
@@ -176,7 +176,8 @@ class PhotoSet(Examples):
         return near_duplicates(self.photos, likenesses=self._likenesses)
 
     def pixels(self, index: int, size: tuple[int, int], view: int = 0) -> np.ndarray:
-        """Return a photo at one size, uint8, with what is drawn into it, if anything is."""
+        """Return a photo at one size, as its policy says, with what is drawn into it, if anything
+        is."""
         photo = self.photos[index]
         cut = photo.tile
         found = (
@@ -185,10 +186,15 @@ class PhotoSet(Examples):
         return found if photo.synthetic is None else photo.synthetic.on(found, view, self.policy)
 
     def each(self, shape: tuple[int | None, ...]) -> Iterator[np.ndarray]:
-        """Yield the photos at one size, uint8, of this shape, which has no free axis."""
+        """Yield the photos, as their policy says, of this shape, which has no free axis."""
         height, width, channels = cast("tuple[int, int, int]", shape)
         read = (self.pixels(index, (height, width)) for index in range(len(self)))
         return (as_channels(pixels, channels) for pixels in read)
+
+    def shown(self, shape: tuple[int | None, ...]) -> "Iterator[np.ndarray | str]":
+        """Yield the photos for people, uint8 `(height, width, 3)`: of more channels the first."""
+        height, width = cast("tuple[int, int]", shape[:2])
+        return (shown(self.pixels(index, (height, width))) for index in range(len(self)))
 
     def file_of(self, index: int) -> tuple[str, bytes]:
         """Return the ending and the bytes of a photo's file."""
@@ -197,14 +203,17 @@ class PhotoSet(Examples):
 
     def input_spec(self, model: "keras.Model") -> ModelInput:
         """Describe the photos that a model takes, and how they are decoded."""
-        return ModelInput.of(model, "uint8", self.policy.to_dict())
+        return ModelInput.of(model, self.policy.dtype, self.policy.to_dict())
 
     def read_otherwise(self, other: Self) -> str:
         """Say why one model could not read these and other photos alike; empty if it can."""
         one, another = self.policy, other.policy
-        if one.channels != another.channels:
-            said = [f"channels={how.channels}" for how in (one, another)]
-            return f"these were scanned with {said[0]}, and those with {said[1]}. Scan both alike"
+        for name in ("channels", "dtype", "value_range"):
+            if getattr(one, name) != getattr(another, name):
+                said = [f"{name}={getattr(how, name)!r}" for how in (one, another)]
+                return (
+                    f"these were scanned with {said[0]}, and those with {said[1]}. Scan both alike"
+                )
         if (one.resize, one.fill) == (another.resize, another.fill):
             return ""
         ways = [f"fit={how.resize!r}" for how in (one, another)]

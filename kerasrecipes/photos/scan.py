@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def scan_photos(
     labels_from: str | Path | None = BESIDE,
     fit: str | None = None,
     channels: int | None = None,
+    dtype: str | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> PhotoSet:
     """Find, read and check all photos of a folder or a table.
 
@@ -93,7 +96,10 @@ def scan_photos(
             what of it was used.
         fit: How photos of another shape fill the image size of a model, in place of what `policy`
             says: its `resize`, `"stretch"`, `"letterbox"` or `"center_crop"`.
-        channels: What photos are decoded to, in place of what `policy` says: 3 for RGB, 1 for grey.
+        channels: What photos are decoded to, in place of what `policy` says: 3 for RGB, 1 for
+            grey; 2, or 4 to 16, of `.npy` files with arrays `(height, width, channels)`.
+        dtype: `"float32"` to keep more than 8 bits, in place of what `policy` says.
+        value_range: What is 0 and what is 255 of `.npy` files, in place of what `policy` says.
 
     Returns:
         The photos in a stable order, with what was excluded and why.
@@ -109,19 +115,20 @@ def scan_photos(
         raise ValueError(
             f"`max_unreadable_fraction` must be from 0 to 1, got {max_unreadable_fraction!r}."
         )
-    policy = policy if fit is None else replace(policy, resize=fit)
-    policy = policy if channels is None else replace(policy, channels=channels)
+    pixels = {"channels": channels, "dtype": dtype, "value_range": value_range}
+    policy = policy.having(resize=fit, **pixels)
     root = Path(os.path.abspath(source))
-    candidates, excluded, ignored, found = _list_photos(root, Asked(label, labels, value), group_by)
+    candidates, excluded, ignored, found = _list_photos(
+        root, Asked(label, labels, value), group_by, policy.of_arrays
+    )
     order = in_order(classes, found.class_names, found.target, map(_said, candidates))
     candidates = grouped(candidates, _pattern_of(group_by, root), policy)
     found = replace(found, class_names=order, ordered=classes is not None)
     limits = Limits(policy, max_unreadable_fraction, drop_small_classes, for_training)
     file = find_decisions(labels_from, root)
     decided = None if file is None else Decided(file, root, found.target)
-    photos = read_photos(
-        candidates, found, limits, excluded, decided=decided, must=labels_from != BESIDE
-    )
+    must = labels_from != BESIDE
+    photos = read_photos(candidates, found, limits, excluded, decided, must)
     passed_over = tuple(path for path in ignored if path != file)
     return replace(photos, ignored=passed_over, ordered=classes is not None)
 
@@ -186,7 +193,7 @@ def read_photos(
 
 
 def _list_photos(
-    root: Path, asked: Asked, group_by: str | None
+    root: Path, asked: Asked, group_by: str | None, arrays: bool
 ) -> tuple[list[Candidate], list[Excluded], list[Path], Labelled]:
     """List what a folder or table holds; no photo is read yet."""
     if is_table(root):
@@ -194,13 +201,16 @@ def _list_photos(
         candidates, answers = read_table(root, column, asked)
         classes = answers.class_names({candidate.label for candidate in candidates})
         return candidates, [], [], Labelled(root, [], classes, answers.target)
-    candidates, excluded, ignored, classes = walk_folder(root, looks_like_a_photo)
+    candidates, excluded, ignored, classes = walk_folder(
+        root, partial(looks_like_a_photo, arrays=arrays)
+    )
     recorded = [path for path in ignored if path.suffix.lower() in RECORDING_SUFFIXES]
     if recorded and not candidates:
         raise DataError(
             f"'{printable(root)}' holds {len(recorded)} files of recordings, and no photo. "
             "Recordings are read by scan_signals, and on the command line by doctor, init, train "
-            "and recommend with --recipe sequence_classification."
+            "and recommend with --recipe sequence_classification. Photos that are .npy arrays are "
+            "read where their channels are told, e.g. channels=4."
         )
     for option in asked.named:
         raise ValueError(

@@ -139,6 +139,7 @@ def cut_tiles(
         DataError: If there is no such class, or a photo of another class has no mask.
         ValueError: If a size or the overlap cannot be used.
     """
+    photos.policy.check_picture("Tiles are cut of")
     grid = tile_grid(photo_size, tile_size, overlap)
     if photos.target != CLASS or good not in photos.class_names:
         raise DataError(

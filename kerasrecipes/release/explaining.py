@@ -16,7 +16,7 @@ from kerasrecipes.explaining.class_maps import ClassMaps, enlarged
 from kerasrecipes.explaining.heatmap import Heatmap
 from kerasrecipes.explaining.pointing import PointingGame
 from kerasrecipes.files import complete_file, told_plainly
-from kerasrecipes.photos.decoding.channels import GREY, RGB, as_channels
+from kerasrecipes.photos.decoding.channels import RGB, shown
 from kerasrecipes.photos.decoding.decode import decode_upright
 from kerasrecipes.photos.decoding.fit import STRETCH
 from kerasrecipes.photos.decoding.masks import read_mask
@@ -38,7 +38,7 @@ class Explainer:
 
     Args:
         model: A saved model or its folder, a fitted recipe, or a functional or sequential Keras
-            model of photos, 0…255, in RGB or grey.
+            model of photos, 0…255.
         method: `"layercam"` for what speaks for an answer, by features at two depths; `"exact"`
             for the share that each place has in it, which adds up to the score where pooling and
             one dense layer follow the features, and is coarser.
@@ -146,7 +146,7 @@ class Explainer:
         values /= np.maximum(values.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
         names = self.class_names or [str(k) for k in range(answers.shape[1])]
         return [
-            Heatmap(heat, names[k], float(scores[k]), self._maps.method, _in_rgb(photo))
+            Heatmap(heat, names[k], float(scores[k]), self._maps.method, shown(photo))
             for heat, k, scores, photo in zip(values, chosen, answers, photos, strict=True)
         ]
 
@@ -174,11 +174,8 @@ class Explainer:
 
 
 def _preparation(model: "keras.Model") -> dict[str, Any]:
-    return {"channels": GREY} if model.inputs[0].shape[-1] == GREY else {}
-
-
-def _in_rgb(photo: np.ndarray) -> np.ndarray:
-    return as_channels(photo.astype(np.uint8), RGB)
+    channels = model.inputs[0].shape[-1]
+    return {} if channels == RGB else {"channels": channels}
 
 
 def _parts_of(model: Any) -> "tuple[keras.Model, ModelInput | None, tuple[str, ...]]":
@@ -304,7 +301,10 @@ def _listed(explainer: Explainer, sources: list[Path]) -> Iterator[tuple[Path, P
     """Yield each photo, and what its picture is called."""
     for source in sources:
         if source.is_dir():
-            yield from ((path, path.relative_to(source)) for path in MODALITY.find(source))
+            yield from (
+                (path, path.relative_to(source))
+                for path in MODALITY.find(source, policy_of(explainer.input))
+            )
         elif source.suffix.lower() in TABLE_SUFFIXES:
             for photo in MODALITY.scan(source, explainer.input).photos:
                 yield photo.path, Path(photo.path.parent.name, photo.path.name)

@@ -168,7 +168,9 @@ def _check_answers(bundle: "BundleFolder") -> None:
             f"A starter prepares photos, and this model takes {modality}. Ask its exported file by "
             "kerasrecipes.Predictor, which needs no tensorflow."
         )
-    if (how := policy_of(bundle.input).resize) != "stretch":
+    policy = policy_of(bundle.input)
+    policy.check_picture("A starter prepares")
+    if (how := policy.resize) != "stretch":
         raise DataError(
             f"A starter stretches photos to the model's size, and this model has them by {how!r}. "
             "Ask its exported file by kerasrecipes.Predictor, or a server, which fit them so."

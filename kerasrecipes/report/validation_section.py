@@ -45,7 +45,7 @@ def _thumbnails(
     if val.modality != "photos":
         return ()
     chosen = val.select(order.tolist())
-    pictures = chosen.each((SIDE, SIDE, RGB))
+    pictures = chosen.shown((SIDE, SIDE, RGB))
     return tuple(
         Thumbnail.of(
             pixels, f"is {photo.label}", f"called {val.class_names[said[i]]}, {score[i]:.0%}"

@@ -61,7 +61,7 @@ class Sources:
     def __init__(self, modality: Modality, policy: object):
         self._modality = modality
         self._policy = policy if isinstance(policy, DecodePolicy) else DecodePolicy()
-        self._pixels = Pixels("photos")
+        self._pixels = Pixels("photos", self._policy)
 
     def each(self, source: Any) -> Iterator[tuple[str, Any]]:
         """Yield the examples of one source; of one that cannot be used, the error in its place.
@@ -107,7 +107,7 @@ class Sources:
                 yield from ((str(one), one) for one in _in_place(place))
                 continue
             path = None
-            for path in self._modality.find(place):
+            for path in self._modality.find(place, self._policy):
                 yield str(path), path
             if path is None:
                 noun = self._modality.noun[1]
@@ -140,9 +140,7 @@ class Sources:
                 f"This is a {type(source).__name__}, and no path, bytes, array, picture or open "
                 "file of a photo."
             )
-        single = source.ndim == 2 or (source.ndim == 3 and source.shape[-1] in {1, 3})
-        for photo in self._pixels.each([source] if single else source):
-            yield encode_png(photo)
+        yield from self._pixels.files([source] if self._pixels.is_single(source) else source)
 
 
 def in_order(work: Callable[[_T], _R], items: Iterable[_T], workers: int) -> Iterator[_R]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasrecipes.data.shapes import MOST_CHANNELS
 from kerasrecipes.errors import is_number
 from kerasrecipes.settings.kinds import Choice, Kind, Number, Switch, Text
 from kerasrecipes.settings.setting import Setting
@@ -20,6 +21,12 @@ def _fits() -> Iterable[str]:
     from kerasrecipes.photos.decoding.fit import FITS
 
     return FITS
+
+
+def _types() -> Iterable[str]:
+    from kerasrecipes.photos.decoding.policy import DTYPES
+
+    return DTYPES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,19 +69,54 @@ class Channels(Kind):
 
     @property
     def words(self) -> str:
-        return '1 for grey photos, 3 for RGB, or "none" for what is usual'
+        return '1 for grey photos, 3 for RGB, up to 16 of arrays, or "none" for what is usual'
 
     def allows(self, value: Any) -> bool:
-        return is_number(value, 1, 3, whole=True) and value != 2
+        return is_number(value, 1, MOST_CHANNELS, whole=True)
 
     def error(self, name: str, value: Any) -> ValueError:
         return ValueError(
-            f"`{name}` must be 1, for grey photos, 3, for RGB, or None, not {value!r}."
+            f"`{name}` must be 1, for grey photos, 3, for RGB, a whole number up to "
+            f"{MOST_CHANNELS}, of arrays, or None, not {value!r}."
         )
 
     def from_plain(self, value: Any) -> Any:
         value = super().from_plain(value)
         return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range(Kind):
+    """Two numbers, the lower one first; typed with a comma between them."""
+
+    optional: bool = True
+
+    @property
+    def words(self) -> str:
+        return 'what is 0 and what is 255, e.g. [0, 10000], or "none" for what is usual'
+
+    def allows(self, value: Any) -> bool:
+        several = isinstance(value, list | tuple) and len(value) == 2
+        return several and all(is_number(one, -1e30, 1e30) for one in value) and value[0] < value[1]
+
+    def error(self, name: str, value: Any) -> ValueError:
+        return ValueError(
+            f"`{name}` must be two numbers, what is black and what is white, e.g. (0, 10000), or "
+            f"None, not {value!r}."
+        )
+
+    def from_plain(self, value: Any) -> Any:
+        """Return two numbers as a tuple."""
+        value = super().from_plain(value)
+        if isinstance(value, str):
+            try:
+                value = [float(one) for one in value.split(",")]
+            except ValueError:
+                return value
+        return tuple(value) if isinstance(value, list) else value
+
+    def to_plain(self, value: Any) -> Any:
+        return list(value) if isinstance(value, tuple) else value
 
 
 def _column(kind: str) -> Text:
@@ -118,9 +160,11 @@ SPLIT_ROWS = (
     ),
     Setting("fit", GROUP, Choice(optional=True, names=_fits, see="kerasrecipes.DecodePolicy")),
     Setting("channels", GROUP, Channels()),
+    Setting("dtype", GROUP, Choice(optional=True, names=_types, see="kerasrecipes.DecodePolicy")),
+    Setting("value_range", GROUP, Range()),
 )
 # What can be said of photos alone: what is decided about single ones, and how they are read.
-_OF_PHOTOS = {"labels_from", "fit", "channels"}
+_OF_PHOTOS = {"labels_from", "fit", "channels", "dtype", "value_range"}
 _COMMON_ROWS = tuple(row for row in SPLIT_ROWS if row.name not in _OF_PHOTOS)
 TEXT_SPLIT_ROWS = (
     Setting(

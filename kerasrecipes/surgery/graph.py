@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 # What this toolkit calls layers that it adds to a graph; a copied layer of that name gets a longer
 # one. Those of `_OURS` are numbered, or named after others.
 TAKEN = frozenset(
-    "photo grey_as_rgb scale average_pool max_pool gem_pool attention_pool pool head_norm "
-    "feature_direction dropout logits scores projection embedding "
+    "photo grey_as_rgb channels_as_rgb scale average_pool max_pool gem_pool attention_pool pool "
+    "head_norm feature_direction dropout logits scores projection embedding "
     "class_means class_directions label_logits standard_value value rank steps above above_each "
     "above_padded above_ordered from_lower to_higher class_shares class_shares_flat "
     "class_shares_whole trained teacher_features".split()

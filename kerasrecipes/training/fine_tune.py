@@ -65,6 +65,8 @@ def fine_tune_images(
     labels_from: str | Path | None = "beside",
     fit: str | None = None,
     channels: int | None = None,
+    dtype: str | None = None,
+    value_range: tuple[float, float] | None = None,
     fail_on_leak: bool = False,
     callbacks: Sequence[Any] = (),
     verbose: bool = True,
@@ -95,8 +97,10 @@ def fine_tune_images(
         labels_from: What people decided about single photos; see `scan_photos`.
         fit: How photos of another shape fill the image size: `"stretch"`, which is usual,
             `"letterbox"` or `"center_crop"`; see `DecodePolicy`. The model keeps it.
-        channels: 1 for grey photos, also made of coloured ones; 3 for RGB, which is usual. The
-            model, and every file of it, takes so many.
+        channels: 1 for grey photos, also made of coloured ones; 3 for RGB, which is usual; up to
+            16 of `.npy` files; see `scan_photos`. The model, and every file of it, takes so many.
+        dtype: `"uint8"`, which is usual, or `"float32"`, so that 16 bits are kept.
+        value_range: What is 0 and what is 255 of `.npy` files, e.g. `(0, 10000)`.
         fail_on_leak: Raise if the same photo, or part, is on two sides of the split.
         callbacks: Further callbacks, as in `ImageClassifier.fit`.
         verbose: Whether to print findings and progress.
@@ -119,16 +123,14 @@ def fine_tune_images(
     """
     columns = {"label": label, "labels": labels, "value": value, "classes": classes}
     shares = {"test_fraction": test_fraction, "val_fraction": val_fraction}
-    decided = {"labels_from": None if labels_from is None else str(labels_from)}
+    decided = {"labels_from": None if labels_from is None else str(labels_from), "fit": fit}
+    pixels = {"channels": channels, "dtype": dtype, "value_range": value_range}
     how = {"group_by": group_by, "split_by": split_by, "drop_small_classes": drop_small_classes}
     recipe, tools = _for_photos(recipe_type)
     return fine_tune(
-        recipe(backbone, augment=augment, seed=seed, **with_epochs(epochs, settings)),
-        photos,
-        {**columns, **how, **decided, "fit": fit, "channels": channels, **shares},
-        to, tools, fail_on_leak=fail_on_leak, callbacks=callbacks, run_folder=run_folder,
-        resume=resume,
-    )  # fmt: skip
+        recipe(backbone, augment=augment, seed=seed, **with_epochs(epochs, settings)), photos,
+        {**columns, **how, **decided, **pixels, **shares}, to, tools, fail_on_leak=fail_on_leak,
+        callbacks=callbacks, run_folder=run_folder, resume=resume)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,11 @@ from kerasrecipes.console import say, warn
 from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.data.strata_order import strata_of
-from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_random_weights
+from kerasrecipes.engine.cautions import (
+    warn_of_few_photos,
+    warn_of_frozen_mixture,
+    warn_of_random_weights,
+)
 from kerasrecipes.engine.devices.devices import Devices
 from kerasrecipes.engine.frozen.frozen_part import Side
 from kerasrecipes.engine.lesson import Lesson
@@ -150,7 +154,8 @@ def _warnings(
 ) -> list[str]:
     random_weights = warn_of_random_weights(model, spec, recipe, schedule)
     cautions = [told for side in sides for told in side.cautions()]
-    return [*random_weights, *warn_of_few_photos(sides[1]), *cautions]
+    mixture = warn_of_frozen_mixture(spec, recipe, schedule)
+    return [*random_weights, *mixture, *warn_of_few_photos(sides[1]), *cautions]
 
 
 def _without_devices(model: "keras.Model", fresh: "keras.Model") -> "keras.Model":

@@ -32,10 +32,11 @@ class ImageClassifier(Recipe):
             `BackboneSpec` of your own, e.g. of `BackboneSpec.from_model`.
         image_size: `(height, width)` in pixels; `None` for the backbone's own.
         augment: `"none"`, `"flips"`, `"light"`, `"factory"`, `"randaugment"`, `"augmix"`, or
-            an `Augmentation`. Or a function of `(photo, seed)`: it gets a uint8 photo, shape
-            `(height, width, channels)`, and a whole number below 2**32, and returns one like it,
-            0…255; one seed, one view. Or layers of `keras.layers` that change photos, in a list;
-            what they answer is clipped. Only training photos are augmented.
+            an `Augmentation`. Or a function of `(photo, seed)`: it gets a uint8 photo (float32
+            where photos are decoded to that), shape `(height, width, channels)`, and a whole
+            number below 2**32, and returns one like it, 0…255; one seed, one view. Or layers of
+            `keras.layers` that change photos, in a list; what they answer is clipped. Only
+            training photos are augmented.
         views: Views per photo, of which each epoch shows one; the first is the photo itself,
             the others are augmented. A frozen part of the model sees each view once.
         synthetic_defects: A `SyntheticDefects` to learn also from good photos that defects of rare
@@ -98,7 +99,12 @@ class ImageClassifier(Recipe):
         """Return photos in the size and the channels of those of training, made alike."""
         photos, fitted = self._checked(examples), policy_of(self.fitted_.input)
         policy = replace(
-            photos.policy, resize=fitted.resize, fill=fitted.fill, channels=fitted.channels
+            photos.policy,
+            resize=fitted.resize,
+            fill=fitted.fill,
+            channels=fitted.channels,
+            dtype=fitted.dtype,
+            value_range=photos.policy.value_range or fitted.value_range,
         )
         return replace(photos, policy=policy)
 

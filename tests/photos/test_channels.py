@@ -13,10 +13,12 @@ from kerasrecipes import (
     DataError,
     DecodePolicy,
     ImageClassifier,
+    UnfreezeSchedule,
     decode_photo,
     get_backbone,
 )
 from kerasrecipes.diagnosis.corruptions import CORRUPTIONS
+from kerasrecipes.engine.cautions import warn_of_frozen_mixture
 from kerasrecipes.photos.augment import augment_photo
 from kerasrecipes.photos.decoding.in_graph import decode_files
 from kerasrecipes.photos.measures import measure_photo
@@ -74,8 +76,8 @@ def test_the_graph_decodes_as_the_decoder_does(colours, how):
 def test_a_policy_says_it_and_old_ones_are_rgb():
     assert DecodePolicy.from_dict(GREY.to_dict()) == GREY
     assert "channels" not in DecodePolicy().to_dict()
-    for wrong in (2, 0, True, "1"):
-        with pytest.raises(ValueError, match="`channels` must be 3, for RGB, or 1, for grey"):
+    for wrong in (17, 0, True, "1"):
+        with pytest.raises(ValueError, match="`channels` must be 3, for RGB, 1, for grey"):
             DecodePolicy(channels=wrong)
 
 
@@ -153,6 +155,32 @@ def test_a_backbone_sees_in_a_grey_photo_what_it_sees_in_it_as_rgb(name, part_se
     photo = np.random.default_rng(0).integers(0, 256, (1, *grey.input_shape[1:3], 1))
     one, other = grey.predict(photo), usual.predict(photo.repeat(3, axis=-1))
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 7])
+def test_channels_are_mixed_as_if_kernels_were_copied(channels, part_sets):
+    import keras
+
+    train, spec = replace(part_sets[0], policy=DecodePolicy(channels=channels)), own_scaled()
+    keras.utils.set_random_seed(0)
+    usual = spec.build()
+    keras.utils.set_random_seed(0)
+    mixing = spec.suited(train)
+    built = mixing.build()
+    assert mixing.block_of("channels_as_rgb") == 0 and mixing.boundary(built, 1) is not None
+    photo = np.random.default_rng(0).uniform(0, 255, (1, 24, 24, channels)).astype(np.float32)
+    taken = [[i for i in range(channels) if i % 3 == colour] for colour in range(3)]
+    rgb = [photo[..., some or range(channels)].mean(axis=-1) for some in taken]
+    np.testing.assert_allclose(built.predict(photo), usual.predict(np.stack(rgb, -1)), atol=1e-4)
+
+
+def test_a_mixture_that_never_learns_is_told(part_sets):
+    spec = own_scaled().suited(replace(part_sets[0], policy=DecodePolicy(channels=4)))
+    recipe = ImageClassifier(spec, image_size=(24, 24))
+    (told,) = warn_of_frozen_mixture(spec, recipe, UnfreezeSchedule.head_only())
+    assert "channels are mixed never learns" in told
+    assert not warn_of_frozen_mixture(spec, recipe, UnfreezeSchedule.full())
+    assert not warn_of_frozen_mixture(own_scaled(), recipe, UnfreezeSchedule.head_only())
 
 
 def test_a_model_of_grey_photos_is_a_backbone_for_these_alone(part_sets):

@@ -34,6 +34,7 @@ SPLIT = {
     "classes": "by value", "group_by": r"part(\d+)_", "split_by": "group",
     "test_fraction": 0.1, "val_fraction": 0.3, "drop_small_classes": True,
     "labels_from": "my/labels.csv", "fit": "letterbox", "channels": 1,
+    "dtype": "float32", "value_range": (0, 4095.5),
 }  # fmt: skip
 
 

@@ -94,14 +94,16 @@ def _tokenizer(builder: flatbuffers.Builder) -> int:
 
 
 def _input(builder: flatbuffers.Builder, contract: "Contract", name: str) -> int:
-    if contract.modality != "photos":  # for which alone the schema has words
+    told = contract.input
+    is_picture = told.dtype == "uint8" and told.shape[-1] in {1, 3}
+    if contract.modality != "photos" or not is_picture:  # for which alone the schema has words
         fields = {
-            0: builder.CreateString(name or contract.input.name),
-            1: builder.CreateString(f"{contract.modality}, {contract.input.dtype}"),
+            0: builder.CreateString(name or told.name),
+            1: builder.CreateString(f"{contract.modality}, {told.dtype}"),
             3: _content(builder, _FEATURE_PROPERTIES, {}),
         }
         return _table(builder, fields, length=7)
-    is_grey = contract.input.shape[-1] == 1
+    is_grey = told.shape[-1] == 1
     kind = "Grey" if is_grey else "RGB"
     return _table(
         builder,

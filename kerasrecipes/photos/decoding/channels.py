@@ -1,10 +1,10 @@
-"""Photos of one channel beside those of three."""
+"""Photos of one channel, and of more than three, beside those of three."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasrecipes.data.shapes import GREY as GREY, RGB as RGB
+from kerasrecipes.data.shapes import GREY as GREY, MOST_CHANNELS as MOST_CHANNELS, RGB as RGB
 from kerasrecipes.errors import DataError
 
 if TYPE_CHECKING:
@@ -46,6 +46,27 @@ def as_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
         f"The model reads photos of {channels} channel{'s' * (channels > 1)}, and these have "
         f"{own}. Scan them with channels={channels}."
     )
+
+
+def shown(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels in RGB for people: of more channels the first three, of two their mean.
+
+    Args:
+        pixels: Shape `(…, height, width, channels)`, 0…255.
+
+    Returns:
+        uint8, shape `(…, height, width, 3)`.
+    """
+    if pixels.shape[-1] > RGB:
+        pixels = pixels[..., :RGB]
+    elif pixels.shape[-1] < RGB:
+        pixels = pixels.mean(axis=-1, keepdims=True, dtype=np.float32).repeat(RGB, axis=-1)
+    return pixels if pixels.dtype == np.uint8 else np.rint(pixels).clip(0, 255).astype(np.uint8)
+
+
+def is_picture(pixels: np.ndarray) -> bool:
+    """Tell whether pixels are those of a picture: 8 bits, in RGB or grey."""
+    return pixels.dtype == np.uint8 and pixels.shape[-1] in {GREY, RGB}
 
 
 def picture_of(pixels: np.ndarray) -> "Image.Image":

@@ -9,6 +9,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,10 +18,12 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.data.tables.tars import TAR, place_in_tar, read_in_tar
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.photos.decoding.channels import GREY, grey_of, pixels_of
+from kerasrecipes.photos.decoding.channels import GREY, RGB, grey_of, pixels_of
 from kerasrecipes.photos.decoding.fit import fitted
 from kerasrecipes.photos.decoding.pixels import open_photo, with_rgb
 from kerasrecipes.photos.decoding.policy import RESAMPLING, DecodePolicy
+from kerasrecipes.photos.planes.npy import is_npy
+from kerasrecipes.photos.planes.planes import as_picture, fitted_planes, with_channels
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -47,7 +50,7 @@ def decode_photo(
         name: What to call the photo in messages; the path if not given.
 
     Returns:
-        uint8 array of shape `(height, width, policy.channels)`.
+        Array of `policy.dtype` and shape `(height, width, policy.channels)`, 0…255.
 
     Raises:
         DataError: If the file is no photo, is damaged, or does not fit the policy.
@@ -62,7 +65,13 @@ def decode_photo(
         )
         return pixels_of(fitted(picture, size, policy.resize, resampling, fill))
 
-    return _decoded(photo, policy, name, used)
+    if policy.is_picture:
+        return _decoded(photo, policy, name, used)
+
+    def of(data: bytes) -> np.ndarray:
+        return with_channels(data, policy, lambda planes: fitted_planes(planes, size, policy))[0]
+
+    return _read(photo, name, of)
 
 
 def decode_upright(
@@ -76,12 +85,14 @@ def decode_upright(
         name: What to call the photo in messages; the path if not given.
 
     Returns:
-        The picture, upright, in RGB.
+        The picture, upright, in RGB: of more channels the first three.
 
     Raises:
         DataError: If the file is no photo, is damaged, or does not fit the policy.
     """
-    return _decoded(photo, policy, name, lambda rgb: rgb)
+    if policy.is_picture:
+        return _decoded(photo, policy, name, lambda rgb: rgb)
+    return _read(photo, name, lambda data: with_channels(data, policy, as_picture)[0])
 
 
 def _decoded(
@@ -90,10 +101,21 @@ def _decoded(
     name: str | None,
     use: "Callable[[Image.Image], _T]",
 ) -> _T:
+    """Use a photo as a picture in RGB of 8 bits; an array of one or three channels is one, too."""
+
+    def of(data: bytes) -> _T:
+        if is_npy(data):
+            in_rgb = replace(policy, channels=RGB)
+            return with_channels(data, in_rgb, lambda planes: use(as_picture(planes)))[0]
+        return with_rgb(open_photo(data, policy), data, policy, use)[0]
+
+    return _read(photo, name, of)
+
+
+def _read(photo: bytes | str | Path, name: str | None, use: "Callable[[bytes], _T]") -> _T:
     name = name or ("the photo" if isinstance(photo, bytes) else str(photo))
     try:
-        data = photo if isinstance(photo, bytes) else read_bytes(Path(photo))
-        return with_rgb(open_photo(data, policy), data, policy, use)[0]
+        return use(photo if isinstance(photo, bytes) else read_bytes(Path(photo)))
     except DataError as error:
         raise DataError(f"Cannot use '{printable(name)}': {error}.") from error.__cause__
 
@@ -109,7 +131,7 @@ def read_photo(
         policy: How to decode.
 
     Returns:
-        uint8 array of shape `(height, width, policy.channels)`.
+        Array of `policy.dtype` and shape `(height, width, policy.channels)`, 0…255.
 
     Raises:
         DataError: If the file is gone, differs from what was scanned, or cannot be decoded.

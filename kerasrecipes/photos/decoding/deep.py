@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos.decoding.channels import grey_of
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 
 _STRIP_PIXELS = 2**18
@@ -36,32 +37,87 @@ def load_deep(
     Raises:
         DataError: With the bare reason, if a pixel is outside the range.
     """
-    white = policy.max_16bit
-    tags: Any = getattr(image, "tag_v2", {})  # of a TIFF
-    if image.format == "PPM":
-        white = 65535  # the file states its own range and Pillow has scaled by it
-    elif image.format == "TIFF" and tags.get(262) == 0:
-        raise DataError("a 16-bit TIFF in which 0 is white: save it with 0 as black")
-    low = None if image.mode.startswith("I") else _low_bytes(image, data)
-    image.load()
-    clear = image.info.get("transparency")
-    colours = "L" if low is None else "RGB"
-    see_through = clear is not None or image.mode == "RGBA"
-    picture = Image.new(f"{colours}A" if see_through else colours, image.size)
-    smallest, peak = white, 0
-    for box in strips(image.size):  # since the steps between need several times the result
-        values, alpha = _values(image.crop(box), low and low.crop(box), clear)
-        smallest, peak = min(smallest, int(values.min())), max(peak, int(values.max()))
-        part = Image.fromarray(_scaled(values, white))
+    seen = _Opened(image, data, policy)
+    picture = Image.new(f"{seen.colours}A" if seen.see_through else seen.colours, image.size)
+    for box, values, alpha in seen.strips():
+        part = Image.fromarray(_scaled(values, seen.white))
         if alpha is not None:
             part.putalpha(Image.fromarray(alpha))
         picture.paste(part, box)
-    if smallest < 0 or peak > white:
-        raise DataError(
-            f"a pixel of {smallest if smallest < 0 else peak} is outside the declared range 0 to "
-            f"{white}: pass the camera's range as max_16bit of the DecodePolicy"
-        )
-    return picture, peak
+    return picture, seen.peak
+
+
+def load_exactly(
+    image: ImageFile.ImageFile, data: bytes, policy: DecodePolicy
+) -> tuple[np.ndarray, int]:
+    """Bring more than 8 bits to 0…255 by the declared range, without rounding.
+
+    Args:
+        image: The opened, not yet loaded photo.
+        data: The bytes of its file.
+        policy: Declares the range, and on what a transparent photo is laid.
+
+    Returns:
+        float32, shape `(height, width, channels)`, as it lies in the file, and its largest value.
+
+    Raises:
+        DataError: With the bare reason, if a pixel is outside the range.
+    """
+    seen = _Opened(image, data, policy)
+    below = np.array([grey_of(policy.background)] if seen.grey else policy.background, np.float32)
+    found = np.empty((image.height, image.width, len(below)), np.float32)
+    for (_, top, _, bottom), values, alpha in seen.strips():
+        part: np.ndarray = values.reshape(*values.shape[:2], -1) * np.float32(255 / seen.white)
+        if alpha is not None:
+            share = alpha[..., None] / np.float32(255)
+            part = part * share + below * (1 - share)
+        found[top:bottom] = part
+    return np.clip(found, 0, 255, out=found), seen.peak
+
+
+class _Opened:
+    """A loaded photo of more than 8 bits, whose values are judged as they are read.
+
+    Args:
+        image: The opened, not yet loaded photo.
+        data: The bytes of its file.
+        policy: Declares the range.
+    """
+
+    def __init__(self, image: ImageFile.ImageFile, data: bytes, policy: DecodePolicy):
+        self.white, self.peak = policy.max_16bit, 0
+        tags: Any = getattr(image, "tag_v2", {})  # of a TIFF
+        if image.format == "PPM":
+            self.white = 65535  # the file states its own range and Pillow has scaled by it
+        elif image.format == "TIFF" and tags.get(262) == 0:
+            raise DataError("a 16-bit TIFF in which 0 is white: save it with 0 as black")
+        self.grey = image.mode.startswith("I")
+        self._low = None if self.grey else _low_bytes(image, data)
+        image.load()
+        self._image, self._clear = image, image.info.get("transparency")
+        self.colours = "L" if self.grey else "RGB"
+        self.see_through = self._clear is not None or image.mode == "RGBA"
+
+    def strips(self) -> Iterator[tuple[tuple[int, int, int, int], np.ndarray, np.ndarray | None]]:
+        """Yield boxes, their values and their opacity, since what follows needs much memory.
+
+        Raises:
+            DataError: With the bare reason, at the end, if a pixel was outside the range.
+        """
+        smallest = 0
+        for box in strips(self._image.size):
+            low = self._low and self._low.crop(box)
+            values, alpha = _values(self._image.crop(box), low, self._clear)
+            smallest, self.peak = (
+                min(smallest, int(values.min())),
+                max(self.peak, int(values.max())),
+            )
+            yield box, values, alpha
+        if smallest < 0 or self.peak > self.white:
+            raise DataError(
+                f"a pixel of {smallest or self.peak} is outside the declared range 0 to "
+                f"{self.white}: pass the camera's range as max_16bit of the DecodePolicy"
+            )
 
 
 def strips(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:

@@ -2,16 +2,17 @@
 
 import contextlib
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from io import BytesIO
 from typing import TypeVar
 
+import numpy as np
 from PIL import Image, ImageFile
 
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.photos.decoding.budget import MEMORY, SMALL_BYTES, memory_for
-from kerasrecipes.photos.decoding.deep import has_deep_pixels, load_deep, strips
+from kerasrecipes.photos.decoding.deep import has_deep_pixels, load_deep, load_exactly, strips
 from kerasrecipes.photos.decoding.parts import judge_layout, judge_parts, png_transparency
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.decoding.process_wide import (
@@ -72,14 +73,10 @@ def with_rgb(
     Raises:
         DataError: With the bare reason.
     """
-    quiet = SILENT_LIBTIFF.held() if image.format == "TIFF" else contextlib.nullcontext()
     deep = has_deep_pixels(image)
-    size = memory_for(image, deep)
-    memory = MEMORY.taken(size) if size > SMALL_BYTES else contextlib.nullcontext()
-    with memory, quiet, NO_TRUNCATED_IMAGES.held(), SILENT_PILLOW.held():
+    with _held(image, memory_for(image, deep)):
         with _readable_errors(image.format or "image"):
-            if image.format == "PNG" and "transparency" in image.info:
-                image.info["transparency"] = png_transparency(data)
+            _mend_transparency(image, data)
             if deep:
                 picture, peak = load_deep(image, data, policy)
             else:
@@ -89,6 +86,58 @@ def with_rgb(
                 picture, peak = image, None
             rgb = flatten(_upright(image, picture), policy)
         return use(rgb), peak
+
+
+def with_planes(
+    image: ImageFile.ImageFile,
+    data: bytes,
+    policy: DecodePolicy,
+    use: Callable[[Sequence[Image.Image]], _T],
+) -> tuple[_T, int | None]:
+    """Decode an opened photo like `with_rgb`, but into one picture for each of its channels.
+
+    Args:
+        image: The opened photo.
+        data: Its file.
+        policy: How to decode.
+        use: What the planes are for, 1 or 3, 0…255; more than 8 bits are floats. It should keep
+            less.
+
+    Returns:
+        What `use` returned, and the largest value if it has more than 8 bits, else `None`.
+
+    Raises:
+        DataError: With the bare reason.
+    """
+    if not has_deep_pixels(image):
+        grey = image.mode == "L" and not image.has_transparency_data
+        return with_rgb(
+            image, data, policy, lambda rgb: use([rgb.getchannel(0)] if grey else rgb.split())
+        )
+    # Twice: the values of all channels lie beside the planes that are made of them.
+    with _held(image, 2 * memory_for(image, deep=True)):
+        with _readable_errors(image.format or "image"):
+            _mend_transparency(image, data)
+            values, peak = load_exactly(image, data, policy)
+            planes = [
+                _upright(image, Image.fromarray(np.ascontiguousarray(values[..., i])))
+                for i in range(values.shape[-1])
+            ]
+        return use(planes), peak
+
+
+@contextlib.contextmanager
+def _held(image: ImageFile.ImageFile, size: int) -> Iterator[None]:
+    """Hold memory for a photo, and keep its decoder quiet and strict."""
+    quiet = SILENT_LIBTIFF.held() if image.format == "TIFF" else contextlib.nullcontext()
+    memory = MEMORY.taken(size) if size > SMALL_BYTES else contextlib.nullcontext()
+    with memory, quiet, NO_TRUNCATED_IMAGES.held(), SILENT_PILLOW.held():
+        yield
+
+
+def _mend_transparency(image: ImageFile.ImageFile, data: bytes) -> None:
+    if image.format == "PNG" and "transparency" in image.info:
+        image.info["transparency"] = png_transparency(data)
 
 
 def _judge_size(image: Image.Image, policy: DecodePolicy) -> None:

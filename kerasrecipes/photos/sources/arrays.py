@@ -12,10 +12,10 @@ from kerasrecipes.data.tables.table import Candidate, find_side
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.photo_set import PhotoSet
+from kerasrecipes.photos.planes.npy import is_npy
 from kerasrecipes.photos.scan import Limits, read_photos
 from kerasrecipes.photos.sources.labelling import Answered, read_labels
 from kerasrecipes.photos.sources.pixels import Pixels
-from kerasrecipes.photos.sources.png import encode_png
 
 
 @named
@@ -36,13 +36,16 @@ def photos_from_arrays(
 
     It does what a scanned set does. The pixels are copied, as many bytes as there are pixels and
     channels: 1,000 RGB photos of 224 x 224 take 151 MB. They come out of decoding as they went in,
-    at their own size; floats are rounded to 256 levels. A photo is known by its pixels alone, so
-    copies and look-alikes are found, but not which photos show one part: pass `groups`.
+    at their own size; floats are rounded to 256 levels, but for a policy of `"float32"`. A photo is
+    known by its pixels alone, so copies and look-alikes are found, but not which photos show one
+    part: pass `groups`.
 
     Args:
         x: Array of shape `(n, height, width, 3)` or, if grey, `(n, height, width)` or `(n,
             height, width, 1)`; or a list of photos of different sizes. uint8, or floats in 0…1
-            or in 0…255, which is told from the brightest pixel.
+            or in 0…255, which is told from the brightest pixel. With a policy of other channels,
+            of a `value_range` or of `dtype="float32"`, they are kept as they are: uint8, uint16 or
+            float32, each with as many channels as it says.
         y: One label for each photo: whole numbers that count in `class_names`; texts; lists of
             texts, several labels each; rows of 0 and 1 with a column for each of `class_names`,
             which are classes if each row has a single 1; or floats, a number each.
@@ -67,7 +70,7 @@ def photos_from_arrays(
         >>> photos_from_arrays(pixels, [0, 1] * 4, class_names=("ok", "crack"))
         PhotoSet(8 photos, {'ok': 4, 'crack': 4})
     """
-    contents = [encode_png(photo) for photo in Pixels("x").each(x)]
+    contents = list(Pixels("x", policy).files(x))
     answered = read_labels(y, len(contents), class_names, target)
     extras = {"names": names, "groups": groups, "split": split}
     candidates = candidates_of(contents, answered, extras)
@@ -102,7 +105,9 @@ def candidates_of(
     sides = [find_side(side) for side in said]
     if unknown := {str(name) for name in said if find_side(name) is None}:
         raise ValueError(f"`split` has {listed(sorted(unknown))}; it must be train, val or test.")
-    called = given.get("names") or [f"photo_{i:06}.png" for i in range(count)]
+    called = given.get("names") or [
+        f"photo_{i:06}.{'npy' if is_npy(content) else 'png'}" for i, content in enumerate(contents)
+    ]
     groups = given.get("groups") or [None] * count
     return [
         Candidate(

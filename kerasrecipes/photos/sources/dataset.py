@@ -84,7 +84,7 @@ def photos_from_dataset(
     """
     if not is_number(limit, 1, math.inf, whole=True):
         raise ValueError(f"`limit` must be a whole number of at least 1, not {limit!r}.")
-    asked = _Asked(class_names, target, image, label, group_by, limit)
+    asked = _Asked(class_names, target, image, label, group_by, limit, policy)
     sides = _sides(dataset)
     room = Room(limit)
     parts = [replace(_read(one, asked, room), split=side) for side, one in sides]
@@ -105,6 +105,7 @@ class _Asked:
     label: str | None
     group_by: str | None
     limit: int
+    policy: DecodePolicy
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _read(dataset: Any, asked: _Asked, room: Room) -> Part:
             "Pass `groups`."
         )
     labels: list[Any] = []
-    contents = room.keep(encode_pairs(dataset, labels))
+    contents = room.keep(encode_pairs(dataset, labels, asked.policy))
     return Part(stack_labels(labels), contents, class_names=told)
 
 

@@ -5,36 +5,39 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.sources.pixels import Pixels
-from kerasrecipes.photos.sources.png import encode_png
 
 
-def encode_pairs(dataset: Any, labels: list[Any]) -> Iterator[bytes]:
-    """Yield photos as PNG files, and collect the labels of each.
+def encode_pairs(
+    dataset: Any, labels: list[Any], policy: DecodePolicy = DecodePolicy()
+) -> Iterator[bytes]:
+    """Yield photos as files, and collect the labels of each.
 
     Args:
         dataset: What yields `(photo, label)` or `(photos, labels)`.
         labels: What the labels are appended to.
+        policy: How photos are decoded.
 
     Raises:
         ValueError: If it yields something else, or has no end.
     """
-    pixels, count = Pixels("photos"), 0
+    pixels, count = Pixels("photos", policy), 0
     for photo, label in _pairs(dataset):
         array = np.asarray(photo)
-        if array.ndim == 4 or (array.ndim == 3 and array.shape[-1] not in {1, 3}):
+        if array.ndim >= 3 and not pixels.is_single(array):
             if len(array) != len(label):
                 raise ValueError(
                     f"A batch of `dataset` has {len(array)} photos and {len(label)} labels."
                 )
             labels += list(label)
-            photos = pixels.each(array, count)
+            photos = pixels.files(array, count)
         else:
             labels.append(label)
-            photos = pixels.each([array], count)
+            photos = pixels.files([array], count)
         for one in photos:
             count += 1
-            yield encode_png(one)
+            yield one
 
 
 def _pairs(dataset: Any) -> Iterator[tuple[Any, Any]]:

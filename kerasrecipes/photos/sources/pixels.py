@@ -1,4 +1,4 @@
-"""Arrays of photos as 8-bit pixels; what they might mean otherwise is refused."""
+"""Arrays of photos as files; what they might mean otherwise is refused."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos.decoding.channels import GREY, MOST_CHANNELS, RGB
 from kerasrecipes.photos.decoding.pixels import flatten
 from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.planes.npy import DTYPES, encode_npy
+from kerasrecipes.photos.sources.png import encode_png
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,15 +19,58 @@ _DARKEST_WHITE = 16.0  # no set of photos in 0…255 is darker than this through
 
 
 class Pixels:
-    """Turns arrays into uint8, and remembers which range floats are in.
+    """Turns arrays into files, and remembers which range floats are in.
 
     Args:
         argument: What the photos are called in messages.
+        policy: How they are decoded: those of other channels than RGB or grey, or whose range is
+            declared, are kept as they are.
     """
 
-    def __init__(self, argument: str):
+    def __init__(self, argument: str, policy: DecodePolicy = DecodePolicy()):
         self._argument = argument
+        self._policy = policy
         self._white: float | None = None
+
+    @property
+    def _as_they_are(self) -> bool:
+        return self._policy.of_arrays or not self._policy.is_picture
+
+    def is_single(self, photo: np.ndarray) -> bool:
+        """Tell by its shape whether an array is one photo."""
+        channels = {GREY, RGB, self._policy.channels}
+        return photo.ndim == 2 or (photo.ndim == 3 and photo.shape[-1] in channels)
+
+    def files(self, photos: object, first: int = 0) -> Iterator[bytes]:
+        """Yield photos as files that decode to these pixels: PNG, or `.npy` as they are.
+
+        Args:
+            photos: As in `each`; with a policy of arrays, of its channels and of uint8, uint16 or
+                float32.
+            first: The number of the first photo, for messages.
+
+        Raises:
+            ValueError: If the shape, the type or the range is none of these.
+        """
+        if not self._as_they_are:
+            yield from map(encode_png, self.each(photos, first))
+            return
+        several = photos if isinstance(photos, list | tuple) else np.asarray(photos)
+        for number, photo in enumerate(several, first):
+            array = np.asarray(photo)
+            if not self.is_single(array):
+                raise ValueError(
+                    f"Each photo in `{self._argument}` must have the shape (height, width, "
+                    f"{self._policy.channels}), as the policy says; number {number} has the shape "
+                    f"{array.shape}."
+                )
+            if array.dtype.name not in DTYPES:
+                raise ValueError(
+                    f"`{self._argument}` must be of type {', '.join(DTYPES)}, not {array.dtype}. "
+                    "Pass it e.g. as x.astype('float32'), and its range as value_range of the "
+                    "policy."
+                )
+            yield encode_npy(array)
 
     def each(self, photos: object, first: int = 0) -> Iterator[np.ndarray]:
         """Yield photos as uint8, shape `(height, width)` or `(height, width, 3)`.
@@ -61,7 +107,12 @@ class Pixels:
             elif array.ndim == 4 and array.shape[1] in {1, 3}:
                 hint = f" Move the channels to the end: np.moveaxis({self._argument}, 1, -1)."
             elif array.ndim == 4 and array.shape[-1] == 4:
-                hint = f" Leave the opacity out: {self._argument}[..., :3]."
+                hint = (
+                    f" Leave the opacity out: {self._argument}[..., :3]. Or, if it is none, pass "
+                    "policy=DecodePolicy(channels=4)."
+                )
+            elif array.ndim == 4 and 1 < array.shape[-1] <= MOST_CHANNELS:
+                hint = f" Pass policy=DecodePolicy(channels={array.shape[-1]})."
             raise ValueError(
                 f"`{self._argument}` must be an array of shape (n, height, width, 3), or (n, "
                 f"height, width) if grey, or a list of photos; got the shape {array.shape}.{hint}"
@@ -85,7 +136,8 @@ class Pixels:
                 f"`{self._argument}` must be of type uint8 or float, not {photo.dtype}. Pass it "
                 "in 0…255 with .astype('uint8')"
                 + (
-                    ", of 12-bit photos e.g. (x / 4095 * 255).round().astype('uint8')."
+                    ", of 12-bit photos e.g. (x / 4095 * 255).round().astype('uint8'). Or keep all "
+                    "of them with policy=DecodePolicy(dtype='float32', max_16bit=4095)."
                     if photo.dtype.itemsize > 1
                     else "."
                 )

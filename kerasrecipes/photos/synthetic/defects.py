@@ -82,6 +82,7 @@ class SyntheticDefects:
         Raises:
             DataError: If there is no such class, nothing to draw into, or nothing to paste.
         """
+        photos.policy.check_picture("`synthetic_defects` are drawn into")
         if photos.target != CLASS:
             raise DataError(
                 f"`synthetic_defects` needs photos with one class each, and these have "

@@ -61,7 +61,7 @@ def draw_augmentation(
         8
     """
     from kerasrecipes.photos.augment import Augmentation, tried_augmentation
-    from kerasrecipes.photos.decoding.channels import RGB
+    from kerasrecipes.photos.decoding.channels import shown
     from kerasrecipes.photos.reader import PhotoReader
 
     augmentation = tried_augmentation(augment, image_size, photos.channels)
@@ -77,9 +77,9 @@ def draw_augmentation(
     if not len(photos):
         raise DataError("There are no photos to show.")
     photos = photos if synthetic is None else synthetic.added_to(photos, seed)
-    reader = PhotoReader(photos, image_size, augmentation, seed, RGB)
+    reader = PhotoReader(photos, image_size, augmentation, seed)
     chosen = _spread_over_classes(photos, count, seed)
-    rows = [[reader.read(index, view) for view in range(views + 1)] for index in chosen]
+    rows = [[shown(reader.read(index, view)) for view in range(views + 1)] for index in chosen]
     labels = [(_said(photos.photos[index]), photos.photos[index].path.name) for index in chosen]
     what = f"“{augment}”" if isinstance(augment, str) else "an augmentation of one's own"
     return _draw_sheet(rows, labels, f"What training sees with {what}")
@@ -123,7 +123,7 @@ def _draw_sheet(
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axes, views, (label, name) in zip(grid, rows, labels, strict=True):
         for place, view in zip(axes, views, strict=True):
-            place.imshow(np.rint(view).astype(np.uint8))
+            place.imshow(view)
             place.set(xticks=[], yticks=[])
             place.spines[:].set_visible(False)
         _name_row(axes[0], label, name)
