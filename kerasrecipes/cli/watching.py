@@ -138,6 +138,9 @@ def edge(
     rollout: Annotated[
         float, typer.Option(min=0, max=100, help="As an update: percent of devices that take it.")
     ] = 100.0,
+    key: Annotated[
+        Path | None, typer.Option(help="A private key, a PEM file: updates must be signed by it.")
+    ] = None,
 ) -> None:
     """Write a folder for a small device: a Python file, its twin in C++, a model.
 
@@ -146,7 +149,7 @@ def edge(
     from kerasrecipes.edge.writing import write_edge
 
     folder = write_edge(
-        model, to, name=name, collector=collector, export=export, rollout_percent=rollout
+        model, to, name=name, collector=collector, export=export, rollout_percent=rollout, key=key
     )
     print(f"Written to '{printable(folder)}'. Begin with its README.md.")
 

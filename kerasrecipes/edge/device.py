@@ -180,7 +180,7 @@ def do_command(command: str, rest: list[str]) -> int:
         return answer(HERE, device, rest)
     slots = Slots(HERE, prove_apart)
     if command == "update" and len(rest) == 1:
-        told = slots.update(Path(rest[0]), device["name"])
+        told = slots.update(Path(rest[0]), device["name"], device.get("update_key", ""))
         print(told)
         return 3 if told.startswith("refused") else 0
     queue = Queue(HERE / "queue.db", device["most_waiting"])

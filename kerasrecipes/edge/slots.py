@@ -16,7 +16,7 @@ from typing import Any
 
 # A new model that did not get through so many starts gives way to the old one.
 MOST_STARTS = 2
-LARGEST_FILE = 1 << 30
+LARGEST_FILE, SIGNATURE = 1 << 30, "model.sig"
 
 
 def is_chosen(device: str, release: str, percent: float) -> bool:
@@ -120,12 +120,13 @@ class Slots:
             write_json(self._path, {**told, "refused": wrong})
             return self._start()
 
-    def update(self, source: Path, device: str) -> str:
+    def update(self, source: Path, device: str, key: str = "") -> str:
         """Take a new model into the slot that does not answer, and let it answer.
 
         Args:
             source: A folder such as a slot, or that of a device, e.g. from a stick or a download.
             device: Name of this device.
+            key: Whose signature a model must have, a public key in PEM; empty for anybody's.
 
         Returns:
             What was done, in a few words.
@@ -133,10 +134,13 @@ class Slots:
         if (slot := source / "slots" / "a").is_dir():
             source = slot
         content = read_file(source / "model.json")
+        signature = read_file(source / SIGNATURE) if (source / SIGNATURE).exists() else b""
+        if key and (wrong := distrusted(content, signature, key)):
+            return f"refused: {wrong}"
         with self._alone():
-            return self._update(source, content, device)
+            return self._update(source, content, signature, device)
 
-    def _update(self, source: Path, content: bytes, device: str) -> str:
+    def _update(self, source: Path, content: bytes, signature: bytes, device: str) -> str:
         facts, release = json.loads(content), hashlib.sha256(content).hexdigest()
         now = self._start()
         if (now / "model.json").read_bytes() == content:
@@ -148,6 +152,8 @@ class Slots:
         shutil.rmtree(new, ignore_errors=True)
         try:
             copy_checked(source, new, content, facts["files"])
+            if signature:
+                write_file(new / SIGNATURE, signature)
             shutil.rmtree(self.folder(slot), ignore_errors=True)
             os.replace(new, self.folder(slot))
         finally:
@@ -159,6 +165,37 @@ class Slots:
         state = {"slot": slot, "proven": False, "starts": 0, "fallback": now.name}
         write_json(self._path, state)
         return f"{facts['bundle']} {facts['version']} answers from now on, in slot {slot}"
+
+
+def distrusted(content: bytes, signature: bytes, key: str) -> str:
+    """Say why a model is not to be believed; nothing if what states its files is signed.
+
+    Args:
+        content: What states its files, each with its digest.
+        signature: Of that.
+        key: Whose it should be: Ed25519 or ECDSA on P-256, in PEM.
+    """
+    if not signature:
+        return f"it has no {SIGNATURE}, and this device takes signed models alone"
+    try:
+        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    except ImportError:
+        return "signatures cannot be checked here; run: pip install cryptography"
+    try:
+        public = serialization.load_pem_public_key(key.encode())
+        if isinstance(public, ed25519.Ed25519PublicKey):
+            public.verify(signature, content)
+        elif isinstance(public, ec.EllipticCurvePublicKey):
+            public.verify(signature, content, ec.ECDSA(hashes.SHA256()))
+        else:
+            return "the key of this device is of another kind than Ed25519 and ECDSA"
+    except InvalidSignature:
+        return "it is not signed by the key of this device"
+    except (ValueError, UnsupportedAlgorithm):
+        return "the key of this device is none in PEM"
+    return ""
 
 
 def read_file(path: Path) -> bytes:

@@ -19,6 +19,7 @@ from kerasrecipes.files import (
 )
 from kerasrecipes.regular import read_regular
 from kerasrecipes.release.starter import CLASSIFIER_CPP, write_assets
+from kerasrecipes.signing.keys import pem_of, private_key, signature_of
 
 _TWIN = Path(__file__).parent / "twin"
 _README = """# A model on a device
@@ -50,6 +51,9 @@ that it asks for; `most_waiting` bounds the queue. No photo is ever sent.
 and its golden photos in a process of its own. If it fails, or does not get through two starts, the
 old one answers again. `rollout_percent` in `slots/a/model.json` of an update says how many of a
 hundred devices take it; the same devices each time, and with more percent more of them.
+
+Where `update_key` in `device.json` is a public key, updates are refused that it has not signed
+(`kerasrecipes edge … --key key.pem`); in Python, that needs `pip install cryptography`.
 """
 
 
@@ -62,6 +66,7 @@ def write_edge(
     collector: str = "",
     export: str | None = None,
     rollout_percent: float = 100.0,
+    key: str | Path | None = None,
 ) -> Path:
     """Write a folder for a small device: one Python file, and its twin in C++.
 
@@ -74,14 +79,17 @@ def write_edge(
         collector: Address of the receiver, e.g. `"https://collect.example.com/collect"`.
         export: Which export, e.g. `"tflite-int8"`; by default the smallest verified `.tflite`.
         rollout_percent: How many of a hundred devices take it, where it comes as an update.
+        key: A private key in a PEM file, Ed25519 or ECDSA on P-256, that signs the model; the
+            device takes updates that it has signed alone.
 
     Returns:
         The folder; its `README.md` says how it is used.
 
     Raises:
-        DataError: If the model cannot run so, or the folder is not empty.
+        DataError: If the model cannot run so, the folder is not empty, or it is no such key.
         ValueError: If the export is unknown, the name too long, or the rollout no percentage.
         IntegrityError: If a file of the bundle changed.
+        MissingDependencyError: If there is a key, and the extra `sign` is not installed.
         OSError: If nothing can be written there.
     """
     if not 0 <= rollout_percent <= 100:
@@ -92,6 +100,7 @@ def write_edge(
         raise ValueError(f"`name` must have {LONGEST_NAME} signs at most. Received: {len(name)}.")
     to = Path(to)
     check_new_folder(to)
+    secret = None if key is None else private_key(Path(key))
     model = BundleFolder.load(bundle)
     with told_plainly(to):
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +110,11 @@ def write_edge(
             slot.mkdir(parents=True)
             _write_slot(model, slot, export, rollout_percent)
             asked = {"name": name, "collector": collector, "token_from": "COLLECT_TOKEN"}
+            asked["update_key"] = "" if secret is None else pem_of(secret.public_key())
             _write_json(folder / "device.json", {**asked, "most_waiting": telemetry.MOST_WAITING})
+            if secret is not None:
+                stated = read_regular(slot / "model.json")
+                (slot / slots.SIGNATURE).write_bytes(signature_of(secret, stated))
             (folder / "device.py").write_text(device_source(), encoding="utf-8")
             _write_twin(folder / "cpp")
             (folder / "README.md").write_text(_README, encoding="utf-8")

@@ -62,11 +62,20 @@ def public_key(path: Path) -> Any:
 
 def hint_of(key: Any) -> str:
     """Return what a signature says of its key: the SHA-256 of the public one's PEM."""
+    return hashlib.sha256(pem_of(key).encode()).hexdigest()
+
+
+def pem_of(key: Any) -> str:
+    """Return a public key as the text of a PEM file.
+
+    Args:
+        key: What `public_key` returned.
+    """
     serialization = _serialization()
-    pem = key.public_bytes(
+    content: bytes = key.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    return hashlib.sha256(pem).hexdigest()
+    return content.decode()
 
 
 def signature_of(key: Any, content: bytes) -> bytes:

@@ -130,9 +130,9 @@ ROOMS = {
         later_libraries="jinja2 keras sklearn",
     ),
     "edge": Room(
-        "bundles release serve",
+        "bundles release serve signing",
         libraries="numpy pydantic",
-        later_libraries="PIL ai_edge_litert",
+        later_libraries="PIL ai_edge_litert cryptography",
     ),
     "promotion": Room(
         "bundles data drift heads release serve signing statistics",

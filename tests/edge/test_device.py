@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import kerasrecipes as kr
 from kerasrecipes.edge import device
@@ -18,6 +20,7 @@ from kerasrecipes.edge.slots import Slots, is_chosen
 from kerasrecipes.edge.telemetry import Queue
 from kerasrecipes.edge.writing import device_source
 from kerasrecipes.files import digest
+from kerasrecipes.signing.keys import pem_of, signature_of
 
 
 def write_model(folder: Path, name: str, **more) -> Path:
@@ -150,6 +153,35 @@ def test_an_update_is_what_it_states_and_leads_nowhere_else(slots, tmp_path, nam
     with pytest.raises(OSError, match="'model.tflite' is not what the model states"):
         slots.update(changed, "d1")
     assert slots.start().name == "a" and not list((tmp_path / "device" / "slots").glob("*.new"))
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "p256"])
+def test_a_device_with_a_key_takes_what_that_has_signed_alone(slots, tmp_path, kind, monkeypatch):
+    own, other = (
+        Ed25519PrivateKey.generate()
+        if kind == "ed25519"
+        else ec.generate_private_key(ec.SECP256R1())
+        for _ in range(2)
+    )
+    key = pem_of(own.public_key())
+    new = write_model(tmp_path / "new", "second")
+    content = (new / "model.json").read_bytes()
+    assert "it has no model.sig" in slots.update(new, "d1", key)
+    (new / "model.sig").write_bytes(signature_of(other, content))
+    assert slots.update(new, "d1", key) == "refused: it is not signed by the key of this device"
+    (new / "model.sig").write_bytes(signature_of(own, content))
+    assert slots.update(new, "d1", key[:60]) == "refused: the key of this device is none in PEM"
+    (new / "model.json").write_bytes(content.replace(b"second", b"third!"))
+    assert slots.update(new, "d1", key) == "refused: it is not signed by the key of this device"
+    (new / "model.json").write_bytes(content)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "cryptography.exceptions", None)
+        assert "pip install cryptography" in slots.update(new, "d1", key)
+    assert slots.start().name == "a"
+    assert slots.update(new, "d1", key).endswith("in slot b") and slots.start().name == "b"
+    # The way back is an update like others, and what it is of is known by its signature.
+    assert "it has no model.sig" in slots.update(slots.folder("a"), "d1", key)
+    assert slots.update(slots.folder("b"), "d1", key) == "this model answers already"
 
 
 def test_a_rollout_takes_the_share_that_it_says_and_only_grows(slots, tmp_path):

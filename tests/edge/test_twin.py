@@ -13,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from PIL import Image
 
 import kerasrecipes as kr
@@ -21,6 +24,7 @@ from kerasrecipes.edge.device import DeviceModel
 from kerasrecipes.edge.slots import Slots, is_chosen
 from kerasrecipes.edge.telemetry import Queue
 from kerasrecipes.files import digest
+from kerasrecipes.signing.keys import pem_of, signature_of
 from starters import build, has_headers, run
 
 TOKEN = 'a token "of" many signs'
@@ -230,6 +234,33 @@ def test_a_new_model_is_taken_and_gives_way_as_in_the_other(device, tmp_path):
         (lost / "slots" / "a" / "link").symlink_to(outside)
         assert "leads elsewhere" in twin(device, "update", lost, rc=1)
     assert not list((device / "slots").glob("*.new")) and outside.read_text() == "secret"
+
+
+def test_signatures_count_as_in_the_other(device, exported_once, tmp_path):
+    names = {"own": Ed25519PrivateKey.generate(), "other": ec.generate_private_key(ec.SECP256R1())}
+    rewrite(device / "device.json", update_key=pem_of(names["own"].public_key()))
+    new = other_model(device, tmp_path / "new")
+    stated, signature = new / "slots" / "a" / "model.json", new / "slots" / "a" / "model.sig"
+    assert twin(device, "update", new, rc=3).startswith("refused: it has no model.sig")
+    wrong = "refused: it is not signed by the key of this device"
+    for content in (signature_of(names["own"], b"another"), signature_of(names["other"], b"")):
+        signature.write_bytes(content)
+        assert twin(device, "update", new, rc=3) == wrong
+    for name, key in names.items():
+        rewrite(device / "device.json", update_key=pem_of(key.public_key()))
+        rewrite(stated, bundle=name)
+        signature.write_bytes(signature_of(key, stated.read_bytes()))
+        assert twin(device, "update", new).startswith(f"{name} 2 answers from now on")
+    rewrite(device / "device.json", update_key="none")
+    assert twin(device, "update", new, rc=3).endswith("the key of this device is none in PEM")
+
+    (tmp_path / "key.pem").write_bytes(
+        names["own"].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    kr.write_edge(exported_once, tmp_path / "signed", key=tmp_path / "key.pem")
+    shutil.copy(tmp_path / "signed" / "device.json", device)
+    assert twin(device, "update", tmp_path / "signed").startswith("colours 1 answers from now on")
+    assert (device / "slots" / "b" / "model.sig").read_bytes()
 
 
 def test_a_model_that_fails_later_gives_way(device, tmp_path):

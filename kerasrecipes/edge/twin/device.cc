@@ -141,7 +141,7 @@ int Main(const std::vector<std::string>& words) {
   if (command == "answer" && !rest.empty()) return AnswerAll(root, most, rest);
   Slots slots(root, ProveApart);
   if (command == "update" && rest.size() == 1) {
-    const std::string told = slots.Update(rest[0], name);
+    const std::string told = slots.Update(rest[0], name, device.Text("$.update_key"));
     std::printf("%s\n", told.c_str());
     return told.rfind("refused", 0) == 0 ? 3 : 0;
   }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <system_error>
 
 namespace fs = std::filesystem;
@@ -18,6 +20,7 @@ namespace {
 
 // A new model that did not get through so many starts gives way to the old one.
 constexpr int64_t kMostStarts = 2;
+constexpr char kSignature[] = "model.sig";
 constexpr uintmax_t kLargestFile = 1 << 30;
 
 [[noreturn]] void Fail(const fs::path& path) {
@@ -110,6 +113,33 @@ bool IsChosen(const std::string& device, const std::string& release, double perc
   return static_cast<double>(std::stoul(digits, nullptr, 16)) / 4294967296.0 < percent / 100;
 }
 
+std::string Distrusted(const std::string& content, const std::string& signature,
+                       const std::string& pem) {
+  if (signature.empty()) {
+    return std::string("it has no ") + kSignature + ", and this device takes signed models alone";
+  }
+  const std::unique_ptr<BIO, decltype(&BIO_free)> text(
+      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      PEM_read_bio_PUBKEY(text.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+  if (!key) return "the key of this device is none in PEM";
+  const int kind = EVP_PKEY_base_id(key.get());
+  if (kind != EVP_PKEY_ED25519 && kind != EVP_PKEY_EC) {
+    return "the key of this device is of another kind than Ed25519 and ECDSA";
+  }
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> check(EVP_MD_CTX_new(),
+                                                                      EVP_MD_CTX_free);
+  const EVP_MD* digest = kind == EVP_PKEY_EC ? EVP_sha256() : nullptr;
+  const auto bytes = [](const std::string& of) {
+    return reinterpret_cast<const unsigned char*>(of.data());
+  };
+  const bool same =
+      EVP_DigestVerifyInit(check.get(), nullptr, digest, nullptr, key.get()) == 1 &&
+      EVP_DigestVerify(check.get(), bytes(signature), signature.size(), bytes(content),
+                       content.size()) == 1;
+  return same ? "" : "it is not signed by the key of this device";
+}
+
 std::string ReadFile(const fs::path& path) {
   if (!fs::is_regular_file(path) || fs::file_size(path) > kLargestFile) {
     throw std::runtime_error("'" + path.string() + "' is no file, or too large");
@@ -196,16 +226,22 @@ fs::path Slots::Damaged() {
   return StartAlone();
 }
 
-std::string Slots::Update(const fs::path& source, const std::string& device) {
+std::string Slots::Update(const fs::path& source, const std::string& device,
+                          const std::string& key) {
   const fs::path inner = source / "slots" / "a";
   const fs::path slot = fs::is_directory(inner) ? inner : source;
   const Json facts(ReadFile(slot / "model.json"));
+  const std::string signature = fs::exists(slot / kSignature) ? ReadFile(slot / kSignature) : "";
+  if (!key.empty()) {
+    const std::string wrong = Distrusted(facts.Whole(), signature, key);
+    if (!wrong.empty()) return "refused: " + wrong;
+  }
   const Alone alone(root_);
-  return UpdateAlone(slot, facts, device);
+  return UpdateAlone(slot, facts, signature, device);
 }
 
 std::string Slots::UpdateAlone(const fs::path& source, const Json& facts,
-                               const std::string& device) {
+                               const std::string& signature, const std::string& device) {
   const fs::path now = StartAlone();
   if (ReadFile(now / "model.json") == facts.Whole()) return "this model answers already";
   const double percent = facts.Number("$.rollout_percent");
@@ -219,6 +255,7 @@ std::string Slots::UpdateAlone(const fs::path& source, const Json& facts,
   fs::remove_all(copy);
   try {
     CopyChecked(source, copy, facts);
+    if (!signature.empty()) WriteFile(copy / kSignature, signature);
   } catch (...) {
     // What did not get through must not fill the disk.
     fs::remove_all(copy);

@@ -13,6 +13,11 @@ std::string Sha256(const std::string& content);
 // Whether a device takes part in a release to some of all; more percent only add to it.
 bool IsChosen(const std::string& device, const std::string& release, double percent);
 
+// Why a model is not to be believed; nothing if what states its files is signed by a key, Ed25519 or
+// ECDSA, in PEM.
+std::string Distrusted(const std::string& content, const std::string& signature,
+                       const std::string& pem);
+
 // All of a file, 1 GiB at most. Throws std::runtime_error.
 std::string ReadFile(const std::filesystem::path& path);
 
@@ -26,7 +31,9 @@ class Slots {
   // The slot that answers; a model that does not prove itself gives way.
   std::filesystem::path Start();
   // Take a new model into the slot that does not answer, and let it answer. Says what was done.
-  std::string Update(const std::filesystem::path& source, const std::string& device);
+  // It must be signed by the key, a public one in PEM, unless that is empty.
+  std::string Update(const std::filesystem::path& source, const std::string& device,
+                     const std::string& key);
   // The slot that answers in place of one whose files are no longer what they were; nothing if
   // those of the slot that answers are whole.
   std::filesystem::path Damaged();
@@ -36,7 +43,7 @@ class Slots {
  private:
   std::filesystem::path StartAlone();
   std::string UpdateAlone(const std::filesystem::path& source, const Json& facts,
-                          const std::string& device);
+                          const std::string& signature, const std::string& device);
   std::filesystem::path Folder(const std::string& slot) const { return root_ / "slots" / slot; }
   void Write(const std::string& slot, bool proven, int64_t starts, const std::string& fallback,
              const std::string& refused);
