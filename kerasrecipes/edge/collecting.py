@@ -7,7 +7,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from kerasrecipes.arguments import named
 from kerasrecipes.console import warn
@@ -30,6 +30,8 @@ class Batch(BaseModel):
         device: Its name.
         queue: What tells its queue from all others.
         dropped: How many answers it has dropped, ever.
+        doubted: Numbers of answers that it dropped after it had sent them, without knowing whether
+            they arrived, and for how many each stood.
         lines: Answers with their numbers, which only rise.
     """
 
@@ -38,6 +40,7 @@ class Batch(BaseModel):
     device: str = Field(max_length=LONGEST_NAME)
     queue: str = Field(min_length=1, max_length=100)
     dropped: int = Field(default=0, ge=0, lt=2**53)
+    doubted: tuple[tuple[int, PositiveInt], ...] = Field(default=(), max_length=MOST_LINES)
     lines: tuple[tuple[int, JournalEntry], ...] = Field(max_length=MOST_LINES)
 
 
@@ -108,7 +111,7 @@ class Collector:
         """
         batch = checked(Batch, parse_json(content))
         source = f"{batch.device}/{batch.queue}"
-        self._journal.receive(source, batch.lines, batch.dropped)
+        self._journal.receive(source, batch.lines, batch.dropped, batch.doubted)
         return {"last": batch.lines[-1][0] if batch.lines else 0}
 
 

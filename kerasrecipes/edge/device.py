@@ -14,11 +14,13 @@ said; a model whose files were damaged gives way to the one before.
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +142,7 @@ def answer(root: Path, device: dict[str, Any], photos: list[str]) -> int:
         try:
             queue = queue or Queue(root / "queue.db", device["most_waiting"])
             queue.put({**entry, **about, **told, "latency_ms": round(waited, 3)})
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, ValueError, sqlite3.Error) as error:
             queue = None
             print(f"not queued: {error}", file=sys.stderr)
     if queue:
@@ -159,9 +161,21 @@ def opened_model(slots: Slots) -> DeviceModel:
         return DeviceModel(other)
 
 
+def timed(post: Callable[[Any], Any], batch: dict[str, Any]) -> Any:
+    """Send a batch; end this process where that does not end. Nothing is lost by it."""
+    signal.alarm(60)
+    try:
+        return post(batch)
+    finally:
+        signal.alarm(0)
+
+
 def main(arguments: list[str]) -> int:
     """Do what was asked, and return the exit code."""
     command, *rest = arguments or [""]
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files may be no text.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         return do_command(command, rest)
     except (OSError, ValueError, LookupError, sqlite3.Error) as error:
@@ -187,13 +201,14 @@ def do_command(command: str, rest: list[str]) -> int:
     if command == "send" and device["collector"]:
         token = os.environ.get(device["token_from"], "")
         try:
-            sent = drain(queue, poster(device["collector"], device["name"], token))
+            post = poster(device["collector"], device["name"], token)
+            sent = drain(queue, lambda batch: timed(post, batch))
         except OSError as error:
             print(f"{queue.waiting} wait for the next time: {error}", file=sys.stderr)
             return 1
         print(f"{sent} sent")
     elif command == "status":
-        counts = {"waiting": queue.waiting, "dropped": queue.dropped}
+        counts = {one: getattr(queue, one) for one in ("waiting", "dropped", "doubted")}
         print(json.dumps({"state": slots.state, **counts}, indent=2))
     else:
         print(__doc__, file=sys.stderr)

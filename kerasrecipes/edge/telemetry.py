@@ -20,6 +20,7 @@ Found = TypeVar("Found")
 # From such a share of a full queue on, one answer in so many is kept, and stands for all of them.
 SAMPLING = ((0.9, 8), (0.75, 4), (0.5, 2), (0.0, 1))
 MOST_WAITING, BATCH, SECONDS = 20_000, 200, 20.0
+MOST_DOUBTED = 1000
 # A receiver takes 8 MiB at once; a line may come on top.
 BATCH_SIGNS = 4 << 20
 
@@ -30,9 +31,14 @@ class Queue:
     Args:
         path: The file.
         most: How many lines it holds; the oldest make room.
+
+    Raises:
+        ValueError: If that is none.
     """
 
     def __init__(self, path: str | Path, most: int = MOST_WAITING):
+        if most < 1:
+            raise ValueError(f"a queue must hold 1 line or more, not {most}")
         self._path, self._most = str(path), most
         self._sql = sqlite3.connect(self._path, timeout=30, isolation_level=None)
         try:
@@ -51,6 +57,11 @@ class Queue:
             )
             self._sql.execute(
                 "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+            )
+            # Dropped after they were sent, before it was known whether they arrived.
+            self._sql.execute(
+                "CREATE TABLE IF NOT EXISTS doubted "
+                "(number INTEGER PRIMARY KEY, stands_for INTEGER NOT NULL)"
             )
             # A queue that was lost and begun anew counts from 1 again: it is another one.
             self._sql.execute("INSERT OR IGNORE INTO about VALUES ('id', ?)", (uuid.uuid4().hex,))
@@ -105,8 +116,13 @@ class Queue:
 
     @property
     def dropped(self) -> int:
-        """How many answers were dropped, ever."""
+        """How many answers were dropped, ever, and surely never arrived."""
         return int(self._about("dropped"))
+
+    @property
+    def doubted(self) -> int:
+        """How many answers were dropped that may have arrived; the receiver knows, and counts."""
+        return sum(many for _, many in self._doubted())
 
     @property
     def waiting(self) -> int:
@@ -133,10 +149,19 @@ class Queue:
             oldest = "SELECT number FROM waiting ORDER BY number DESC LIMIT -1 OFFSET " + str(
                 self._most
             )
-            gone = self._one(f"SELECT sum(stands_for) FROM waiting WHERE number IN ({oldest})")
-            if gone:
-                self._sql.execute(f"DELETE FROM waiting WHERE number IN ({oldest})")
-                self._add("dropped", gone)
+            rows = "SELECT number, stands_for FROM waiting WHERE number IN"
+            gone = self._sql.execute(f"{rows} ({oldest})").fetchall()
+            self._sql.execute(f"DELETE FROM waiting WHERE number IN ({oldest})")
+            sent, room = int(self._about("sent")), MOST_DOUBTED - len(self._doubted())
+            doubted = [row for row in gone if row[0] <= sent][:room]
+            self._sql.executemany("INSERT INTO doubted VALUES (?, ?)", doubted)
+            if many := sum(row[1] for row in gone if row not in doubted):
+                self._add("dropped", many)
+
+    def _doubted(self) -> list[tuple[int, int]]:
+        return self._sql.execute(
+            "SELECT number, stands_for FROM doubted ORDER BY number"
+        ).fetchall()
 
     def batch(self, most: int = BATCH) -> dict[str, Any]:
         """Return the oldest lines as they are sent; they stay until they are acknowledged."""
@@ -145,18 +170,28 @@ class Queue:
     def _batch(self, most: int) -> dict[str, Any]:
         lines, signs = [], 0
         oldest = "SELECT number, entry FROM waiting ORDER BY number LIMIT ?"
-        with closing(self._sql.execute(oldest, (most,))) as rows:
-            for number, entry in rows:
-                lines.append([number, json.loads(entry)])
-                signs += len(entry)
-                if signs > BATCH_SIGNS:
-                    break
-        return {"queue": self.id, "dropped": self.dropped, "lines": lines}
+        with self._changing():
+            with closing(self._sql.execute(oldest, (most,))) as rows:
+                for number, entry in rows:
+                    lines.append([number, json.loads(entry)])
+                    signs += len(entry)
+                    if signs > BATCH_SIGNS:
+                        break
+            # It may arrive from now on, whatever comes of it.
+            if lines and lines[-1][0] > int(self._about("sent")):
+                self._sql.execute("REPLACE INTO about VALUES ('sent', ?)", (str(lines[-1][0]),))
+            return {
+                "queue": self.id,
+                "dropped": self.dropped,
+                "doubted": self._doubted(),
+                "lines": lines,
+            }
 
     def acknowledged(self, last: int) -> None:
         """Forget what the receiver has."""
         with self._changing():
             self._sql.execute("DELETE FROM waiting WHERE number <= ?", (last,))
+            self._sql.execute("DELETE FROM doubted WHERE number <= ?", (last,))
 
 
 def drain(queue: Queue, post: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
@@ -179,6 +214,13 @@ def drain(queue: Queue, post: Callable[[dict[str, Any]], dict[str, Any]]) -> int
     return sent
 
 
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows nobody elsewhere: what is sent on has lost its lines, but not the token."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 def poster(address: str, device: str, token: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Return what sends a batch to a receiver.
 
@@ -188,12 +230,14 @@ def poster(address: str, device: str, token: str) -> Callable[[dict[str, Any]], 
         token: What it shows to be let in.
     """
 
+    opener = urllib.request.build_opener(_Stay)
+
     def post(batch: dict[str, Any]) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         content = json.dumps({"device": device, **batch}).encode()
         request = urllib.request.Request(address, content, headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            with opener.open(request, timeout=SECONDS) as answer:
                 return {"last": int(json.loads(answer.read(1 << 16))["last"])}
         except (HTTPException, ValueError, LookupError, TypeError) as error:
             # E.g. the page of a network that wants a password first.

@@ -176,7 +176,11 @@ class Journal:
 
     @named
     def receive(
-        self, source: str, numbered: Sequence[tuple[int, JournalEntry]], dropped: int = 0
+        self,
+        source: str,
+        numbered: Sequence[tuple[int, JournalEntry]],
+        dropped: int = 0,
+        doubted: Sequence[tuple[int, int]] = (),
     ) -> int:
         """Write down what a device sent, each line once however often it comes.
 
@@ -184,7 +188,9 @@ class Journal:
             source: What tells the device, and its queue, from all others.
             numbered: Lines with the numbers that the device gave them, which only rise. Gaps are
                 allowed: what a device dropped never comes.
-            dropped: How many answers it has dropped, ever.
+            dropped: How many answers it has dropped before it ever sent them.
+            doubted: Numbers of answers that it dropped after it had sent them, and for how many
+                each stood: those that have not arrived count as dropped, once.
 
         Returns:
             How many were new; none up to the highest number that was received before.
@@ -201,6 +207,8 @@ class Journal:
             last = sql.execute("SELECT last FROM sources WHERE source = ?", (source,)).fetchone()
             fresh = [one for number, one in numbered if last is None or number > last[0]]
             _count(sql, "duplicates", len(numbered) - len(fresh))
+            lost = sum(many for number, many in doubted if last is None or number > last[0])
+            _count(sql, "dropped_after_sending", lost)
             last_number = max([0 if last is None else last[0], *numbers[-1:]])
             sql.execute(
                 "INSERT INTO sources VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET last = ?2, "
@@ -365,9 +373,9 @@ class Journal:
                     "coalesce(sum(dropped), 0) FROM sources",
                 )
             )
-        others = ("dropped_entries", "dropped_truths", "duplicates")
-        dropped, dropped_truths, twice = (kept.get(name, 0) for name in others)
-        return JournalCounts(entries, truths, dropped, dropped_truths, twice, away)
+        others = ("dropped_entries", "dropped_truths", "duplicates", "dropped_after_sending")
+        dropped, dropped_truths, twice, doubted = (kept.get(name, 0) for name in others)
+        return JournalCounts(entries, truths, dropped, dropped_truths, twice, away + doubted)
 
 
 def _count(sql: sqlite3.Connection, what: str, more: int) -> None:

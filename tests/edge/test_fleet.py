@@ -29,6 +29,8 @@ def collector(tmp_path):
     with kr.Journal(tmp_path / "journal.db") as journal:
         collector = Collector(journal, TOKEN)
         collector._server.server_close()
+        # Nobody cuts its power here: thousands of batches need not reach the disk each.
+        journal._connection.execute("PRAGMA synchronous = OFF")
         yield collector
 
 
@@ -59,7 +61,8 @@ def test_a_thousand_devices_offline_for_days(collector, monkeypatch):
     ids = set()
     for day in range(DAYS):
         for number, (queue, network) in enumerate(fleet):
-            for k in range(rng.randrange(5)):
+            # Some have far more to say than room.
+            for k in range(rng.randrange(5 if number % 20 else 60)):
                 queue.put(entry(f"{number}-{day}-{k}"))
                 made += 1
             if rng.random() < 0.5:  # the others have no network today
@@ -76,19 +79,19 @@ def test_a_thousand_devices_offline_for_days(collector, monkeypatch):
                 break
             except OSError:
                 continue
-        network.post = None
         kept += queue.waiting
         # What was dropped after the last batch is told with the next one.
         collector.take(json.dumps({"device": network._device, **queue.batch()}).encode())
-    dropped = sum(queue.dropped for queue, _ in fleet)
     lines = list(collector._journal.lines())
     ids = {line.entry.request_id for line in lines}
     assert len(ids) == len(lines) > 2000
     received = sum(line.entry.stands_for for line in lines)
-    assert received + dropped + kept == made
     counts = collector._journal.counts()
-    assert counts.dropped_at_sources == dropped and counts.duplicates > 200
-    assert kept < DEVICES and any(line.entry.stands_for > 1 for line in lines)
+    assert received + counts.dropped_at_sources + kept == made
+    # Of what was dropped after it was sent, the receiver alone knows whether it arrived.
+    surely = sum(queue.dropped for queue, _ in fleet)
+    assert 1000 < surely < counts.dropped_at_sources and counts.duplicates > 200
+    assert kept < 2 * DEVICES and any(line.entry.stands_for > 1 for line in lines)
 
 
 def test_the_oldest_are_dropped_and_counted_and_a_sample_stands_for_all():

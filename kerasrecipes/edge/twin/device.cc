@@ -118,7 +118,7 @@ int AnswerAll(const fs::path& root, int64_t most, const std::vector<std::string>
     try {
       if (!queue) queue = std::make_unique<Queue>((root / "queue.db").string(), most);
       queue->Put(entry);
-    } catch (const SqlError& error) {
+    } catch (const std::exception& error) {
       queue.reset();
       std::fprintf(stderr, "not queued: %s\n", error.what());
     }
@@ -164,7 +164,8 @@ int Main(const std::vector<std::string>& words) {
     const JsonObject told = JsonObject()
                                 .AddJson("state", slots.State().Whole())
                                 .Add("waiting", queue.Waiting())
-                                .Add("dropped", queue.Dropped());
+                                .Add("dropped", queue.Dropped())
+                                .Add("doubted", queue.Doubted());
     std::printf("%s\n", told.Text().c_str());
     return 0;
   }

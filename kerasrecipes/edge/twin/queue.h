@@ -12,17 +12,17 @@
 
 class Queue {
  public:
-  // It holds so many lines at most; the oldest make room. Throws SqlError, as all that it does.
+  // It holds so many lines at most; the oldest make room. Throws std::runtime_error, as all.
   Queue(const std::string& path, int64_t most);
 
   // Queue an answer; where the queue fills, one in several, which stands for the others. What it
   // has returned from, no power cut loses.
   void Put(const JsonObject& entry);
-  // Forget what the receiver has.
-  void Acknowledged(int64_t last);
-
   int64_t Waiting();
+  // Dropped, and surely never arrived.
   int64_t Dropped() { return std::stoll(About("dropped")); }
+  // Dropped, but may have arrived; the receiver knows, and counts.
+  int64_t Doubted() { return sql_->Number("SELECT sum(stands_for) FROM doubted"); }
 
   // Send all that waits, and return how many lines that were. `post` sends a batch, and returns
   // what the receiver answered; it throws std::runtime_error if that fails.
@@ -41,7 +41,8 @@ class Queue {
   void PutOnce(const JsonObject& entry);
   Batch Oldest(const std::string& device);
   std::string About(const std::string& name);
-  void Add(const std::string& name, int64_t more);
+  // Forget what the receiver has.
+  void Acknowledged(int64_t last);
   void Changing(const std::function<void()>& change);
 
   std::string path_;

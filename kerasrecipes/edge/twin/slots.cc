@@ -10,7 +10,6 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <system_error>
 
@@ -145,7 +144,8 @@ std::string ReadFile(const fs::path& path) {
     throw std::runtime_error("'" + path.string() + "' is no file, or too large");
   }
   std::ifstream file(path, std::ios::binary);
-  std::string content(std::istreambuf_iterator<char>(file), {});
+  std::string content(fs::file_size(path), '\0');
+  file.read(content.data(), static_cast<std::streamsize>(content.size()));
   if (!file) throw std::runtime_error("'" + path.string() + "' cannot be read");
   return content;
 }
