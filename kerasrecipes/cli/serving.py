@@ -31,7 +31,7 @@ Queue = Annotated[int | None, typer.Option(help="Requests that may wait; else 64
 WaitSeconds = Annotated[float | None, typer.Option(help="How long they may wait; else 5.")]
 MaxBody = Annotated[float | None, typer.Option(help="Largest request; else 32.")]
 HeadSeconds = Annotated[float | None, typer.Option(help="For the head of a request; else 10.")]
-BodySeconds = Annotated[float | None, typer.Option(help="For its body; else 20.")]
+BodySeconds = Annotated[float | None, typer.Option(help="For its body, and for its answer; else 20.")]
 TotalSeconds = Annotated[float | None, typer.Option(help="For all of it; else 60.")]
 DrainSeconds = Annotated[
     float | None,

@@ -26,7 +26,7 @@ class ServerSettings:
         max_batch: Most examples in one request.
         connections: Most connections at once.
         header_seconds: How long a client may take to send the head of a request.
-        body_seconds: How long for the rest.
+        body_seconds: How long for the rest, and then to receive the answer.
         total_seconds: How long a request may take in all.
         drain_seconds: How long it says that it is not ready before it takes no more requests.
         watch_seconds: How often it looks whether an alias means another version.

@@ -117,6 +117,25 @@ def test_what_follows_a_body_has_an_end(connect, receive):
     assert b" 400 " in receive(one, 5)
 
 
+def test_requests_that_come_at_once_have_an_end(connect, receive):
+    ask_it = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert receive(connect(ask_it * 100), 3).count(b" 200 ") == 100
+    told = receive(connect(ask_it * 1000), 5)
+    assert b" 400 " in told and told.count(b" 200 ") < 110
+
+
+def test_who_does_not_take_answers_is_ended(server, receive):
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", server.port))
+        for _ in range(6):  # more than the system holds for a client
+            slow.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100)
+            time.sleep(0.5)
+        time.sleep(3)
+        told = receive(slow, 10)
+    assert 0 < told.count(b" 200 OK") < 600
+
+
 def test_who_asks_for_another_protocol_gets_the_answer_by_this_one(
     server, connect, receive, photos
 ):

@@ -13,24 +13,45 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST_HEAD = 1 << 15
+# Requests that one client may send before it has the answer to the first of them.
+MOST_PIPELINED = 100
 _UPGRADE = re.compile(rb"\r\n(?=upgrade[ \t]*:)", re.IGNORECASE)
 
 
 class Punctual(HttpToolsProtocol):
-    """HTTP/1.1 with a deadline for the head of each request, and an end to what is no body.
+    """HTTP/1.1 with a deadline for each head and for taking an answer, and an end to what is no body.
 
-    Uvicorn itself waits for ever for the first head, and for one of which a byte came; heads and
-    trailers may be of any size.
+    Uvicorn itself waits for ever for the first head, for one of which a byte came, and for clients
+    that do not take their answers, even when it closes their connections; heads and trailers may be
+    of any size, and requests that come at once of any number.
     """
 
     header_seconds: ClassVar[float]
+    answer_seconds: ClassVar[float]
     _deadline: asyncio.TimerHandle | None = None
+    _untaken: asyncio.TimerHandle | None = None
     _unfinished = 0
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first head."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(0)  # so that it is told of all that is not taken
         self._wait_for_head()
+
+    def pause_writing(self) -> None:
+        """Wait until the client takes what was sent, and no longer than it may."""
+        super().pause_writing()
+        self._untaken = self.loop.call_later(self.answer_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on, since all was taken."""
+        super().resume_writing()
+        self._taken()
+
+    def _taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
     def data_received(self, data: bytes) -> None:
         """Go on waiting until a head is whole, and no longer than a head may be."""
@@ -47,6 +68,8 @@ class Punctual(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin with the request."""
         self._unfinished = 0
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise ValueError("too many requests at once")  # the parser stops: 400, and an end
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -62,6 +85,7 @@ class Punctual(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._stop_waiting()
+        self._taken()
         super().connection_lost(exc)
 
     def _wait_for_head(self) -> None:
@@ -89,13 +113,15 @@ def _without_upgrade(data: bytes) -> bytes:
     return data if found is None else data[: found.end()] + b"x-" + data[found.end() :]
 
 
-def protocol_with(header_seconds: float) -> type[Punctual]:
-    """Return a protocol that ends connections whose request does not begin in time.
+def protocol_with(header_seconds: float, answer_seconds: float) -> type[Punctual]:
+    """Return a protocol that ends connections of clients that let it wait.
 
     Args:
         header_seconds: From the connection, or the first byte, to the end of the head.
+        answer_seconds: How long a client may take to receive what was sent.
     """
-    return type("Punctual", (Punctual,), {"header_seconds": header_seconds})
+    limits = {"header_seconds": header_seconds, "answer_seconds": answer_seconds}
+    return type("Punctual", (Punctual,), limits)
 
 
 class DrainingServer(uvicorn.Server):

@@ -21,7 +21,7 @@ def server_for(service: Service, on_ready: Callable[[], None]) -> DrainingServer
     settings = service.settings
     config = uvicorn.Config(
         App(service),
-        http=protocol_with(settings.header_seconds),
+        http=protocol_with(settings.header_seconds, settings.body_seconds),
         ws="none",
         lifespan="off",
         loop="asyncio",
