@@ -231,7 +231,10 @@ def test_what_parses_is_said_by_its_reason():
         (b'{"a": 1, "a": 2}', "it has 'a' more than once"),
         (b"\xff", "not UTF-8 at byte 0"),
         (b"[" * 1000 + b"]" * 1000, "nested deeper than 200"),
-        (b"9" * 30, "a number of 30 digits"),
+        *(
+            (before + b"9" * 30 + after, "a number of 3")
+            for before, after in ((b"", b""), (b"[1,\n", b"]"), (b'{"n":', b"}"), (b"[-", b"]"))
+        ),
         (b"[1,\n}", r"not valid JSON \(line 2: "),
     ):
         with pytest.raises(ValueError, match=reason):

@@ -103,6 +103,7 @@ OPTIONS = {
     "host": "--host",
     "keys": "--keys",
     "max_body_mb": "--max-body-mb",
+    "max_length": "--max-length",
     "without_keys": "--without-keys",
     "keep_photos": "--keep-photos",
     "review_queue": "--review-queue",

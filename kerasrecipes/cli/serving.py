@@ -30,8 +30,11 @@ Workers = Annotated[
 Queue = Annotated[int | None, typer.Option(help="Requests that may wait; else 64.")]
 WaitSeconds = Annotated[float | None, typer.Option(help="How long they may wait; else 5.")]
 MaxBody = Annotated[float | None, typer.Option(help="Largest request; else 32.")]
+MaxLength = Annotated[
+    int | None, typer.Option(help="Most tokens of a text, or steps of a signal; else 5000.")
+]
 HeadSeconds = Annotated[float | None, typer.Option(help="For the head of a request; else 10.")]
-BodySeconds = Annotated[float | None, typer.Option(help="For its body, and for its answer; else 20.")]
+BodySeconds = Annotated[float | None, typer.Option(help="For its body, and its answer; else 20.")]
 TotalSeconds = Annotated[float | None, typer.Option(help="For all of it; else 60.")]
 DrainSeconds = Annotated[
     float | None,
@@ -66,6 +69,7 @@ def serve(
     queue: Queue = None,
     wait_seconds: WaitSeconds = None,
     max_body_mb: MaxBody = None,
+    max_length: MaxLength = None,
     header_seconds: HeadSeconds = None,
     body_seconds: BodySeconds = None,
     total_seconds: TotalSeconds = None,

@@ -87,6 +87,15 @@ class Modality(ABC):
             DataError: If it says what this version does not know.
         """
 
+    def fault(self, inputs: np.ndarray, spec: ModelInput) -> str:
+        """Say why a model cannot be asked about inputs of its shape and type; empty where it can.
+
+        Args:
+            inputs: What somebody gives, `(n, *spec.shape)`.
+            spec: What the model takes.
+        """
+        return ""
+
     def of_parts(self, parts: tuple[Any, ...]) -> str:
         """Write what has several parts, e.g. a pair of texts, as one example.
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -193,7 +194,21 @@ class Service:
             )
         if len(found) > most:
             raise bad(f"The request has {len(found):,} examples; at most {most:,} may be in one.")
+        self._check_length(served, found)
+        if reason := served.predictor.modality.fault(found, takes):
+            raise bad(f"{served.name!r} cannot be asked: {reason}.")
         return found
+
+    def _check_length(self, served: Served, inputs: np.ndarray) -> None:
+        """Refuse what would keep a thread from all others for minutes.
+
+        Raises:
+            Refused: If it is longer than `max_length`.
+        """
+        free = (side is None for side in served.predictor.input.shape)
+        long = max(compress(inputs.shape[1:], free), default=0)
+        if long > (most := self.settings.max_length):
+            raise bad(f"It is {long:,} long; at most {most:,} is answered. Send it in parts.")
 
     async def predict(self, turn: Turn, content: bytes) -> "Answered":
         """Answer one photo or text, count the answer, and keep it where that is asked for.
@@ -242,6 +257,7 @@ class Service:
                 one = predictor.decode(content)
             except DataError as error:
                 return None, {}, Prediction("", error=str(error))
+            self._check_length(served, one[None])
             measured = predictor.measure(one) if self.journal is not None else {}
             return one, measured, Prediction("")
 

@@ -24,6 +24,7 @@ class ServerSettings:
         max_body_mb: Largest request.
         max_held_mb: All requests together that are held in memory.
         max_batch: Most examples in one request.
+        max_length: Most tokens of a text, or steps of a signal, where a model takes any number.
         connections: Most connections at once.
         header_seconds: How long a client may take to send the head of a request.
         body_seconds: How long for the rest, and then to receive the answer.
@@ -53,6 +54,7 @@ class ServerSettings:
     max_body_mb: float = 32
     max_held_mb: float = 256
     max_batch: int = 256
+    max_length: int = 5000
     connections: int = 1000
     header_seconds: float = 10
     body_seconds: float = 20
@@ -68,7 +70,7 @@ class ServerSettings:
     keep_photos: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("queue", "max_batch", "connections", "batch"):
+        for name in ("queue", "max_batch", "max_length", "connections", "batch"):
             self._check(name, 1, 1_000_000, whole=True)
         for name in ("max_body_mb", "max_held_mb", "wait_seconds", "header_seconds", "body_seconds",
                      "total_seconds", "watch_seconds"):  # fmt: skip

@@ -57,6 +57,13 @@ class Texts(Modality):
             )
         return replace(examples, tokens=tokens)
 
+    def fault(self, inputs: np.ndarray, spec: ModelInput) -> str:
+        """Say why token ids are none of the model's; see `Modality.fault`."""
+        most = int(spec.preparation["max_tokens"])
+        if inputs.shape[-1] > most:
+            return f"the model reads at most {most:,} tokens, and these are {inputs.shape[-1]:,}"
+        return "token ids are at least 0" if inputs.size and int(inputs.min()) < 0 else ""
+
     def decode(
         self, source: bytes | str | Path, spec: ModelInput, name: str | None = None
     ) -> np.ndarray:

@@ -174,8 +174,16 @@ def test_texts_are_served(places):
 
     models = Models(places["versions"])
     models.refresh()
-    service = Service(models, ServerSettings())
+    service = Service(models, ServerSettings(max_length=25))
+    tokens = {
+        (3,) * 26: "It is 26 long; at most 25", (3,) * 21: "at most 20 tokens, and these are 21",
+        (3, -1): "token ids are at least 0",
+    }  # fmt: skip
     text = "my card was declined — again"
+
+    def v2(ids):
+        one = {"name": "ids", "datatype": "INT32", "shape": [1, len(ids)], "data": ids}
+        return {"inputs": [one]}
 
     async def ask():
         transport = httpx.ASGITransport(App(service))
@@ -183,13 +191,16 @@ def test_texts_are_served(places):
             answer = await client.post("/predict", content=text.encode())
             refused = await client.post("/predict", content=b"\xff")
             told = await client.get("/v2/models/models")
-        return answer, refused, told.json()
+            wrong = [await client.post("/v2/models/models/infer", json=v2(ids)) for ids in tokens]
+        return answer, refused, told.json(), wrong
 
     with ThreadPoolExecutor(1) as pool:  # a browser's loop may run in this thread
-        answer, refused, told = pool.submit(asyncio.run, ask()).result()
+        answer, refused, told, wrong = pool.submit(asyncio.run, ask()).result()
     service.close()
     version = str(answer.json()["version"])
     (expected,) = kr.Predictor(places["versions"] / version).predict(text)
     assert answer.status_code == 200 and answer.json()["scores"] == dict(expected.scores)
     assert refused.status_code == 422 and "not valid UTF-8" in refused.json()["error"]
     assert told["inputs"][0]["shape"] == [-1, -1]
+    for reply, reason in zip(wrong, tokens.values(), strict=True):
+        assert reply.status_code == 400 and reason in reply.json()["error"]

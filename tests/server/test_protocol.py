@@ -202,8 +202,10 @@ def test_binary_sizes_must_be_true(client):
 
 def test_numbers_that_are_none_are_refused():
     from kerasrecipes.server.refused import Refused
-    from kerasrecipes.server.web.protocol import parse_request
+    from kerasrecipes.server.web.protocol import Asked, parse_request, write_answer
 
+    with pytest.raises(Refused, match="answers with NaN or infinity in 'scores'"):
+        write_answer("a", "1", Asked(None, {}), {"scores": np.float32([[0, np.nan]])})
     for value in ("NaN", "Infinity", "-Infinity", "1e999"):
         text = f'{{"inputs":[{{"name":"x","shape":[1],"datatype":"FP32","data":[{value}]}}]}}'
         with pytest.raises(Refused, match="holds NaN or infinity"):

@@ -19,7 +19,7 @@ _UPGRADE = re.compile(rb"\r\n(?=upgrade[ \t]*:)", re.IGNORECASE)
 
 
 class Punctual(HttpToolsProtocol):
-    """HTTP/1.1 with a deadline for each head and for taking an answer, and an end to what is no body.
+    """HTTP/1.1 with deadlines for heads and for taking answers, and an end to what is no body.
 
     Uvicorn itself waits for ever for the first head, for one of which a byte came, and for clients
     that do not take their answers, even when it closes their connections; heads and trailers may be

@@ -178,13 +178,14 @@ def write_answer(
         if asked.binary if wants is None else wants:
             binary.append(found.tobytes())
             one["parameters"] = {"binary_data_size": len(binary[-1])}
+        elif not np.isfinite(found).all():  # JSON has no word for them
+            raise bad(f"The model answers with NaN or infinity in {output!r}. Give other values.")
         else:
             one["data"] = found.reshape(-1).tolist()
         told.append(one)
     head = {"model_name": name, "model_version": version, "outputs": told}
     if asked.id is not None:
         head["id"] = asked.id
-    # Scores that are no numbers are told as such before; JSON has no word for them.
     text = json.dumps(head, allow_nan=False).encode()
     if not binary:
         return text, {"Content-Type": "application/json"}
