@@ -7,6 +7,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -119,8 +120,10 @@ def own_private_names(module: Module) -> Iterator[str]:
                 yield node.attr
 
 
-OWN = {name for module in MODULES for name in own_private_names(module)}
-OWN |= {"_asdict", "_replace"}  # of a named tuple, and public
+@cache
+def own() -> set[str]:
+    names = {name for module in MODULES for name in own_private_names(module)}
+    return names | {"_asdict", "_replace"}  # of a named tuple, and public
 
 
 def private_names_of_keras(module: Module) -> Iterator[str]:
@@ -134,7 +137,7 @@ def private_names_of_keras(module: Module) -> Iterator[str]:
     for node in ast.walk(module.tree):
         if not isinstance(node, ast.Attribute) or ast.unparse(node.value) in {"self", "cls"}:
             continue
-        if re.match("_[a-z]", node.attr) and node.attr not in OWN:
+        if re.match("_[a-z]", node.attr) and node.attr not in own():
             yield f"{module.file}:{node.lineno} uses {ast.unparse(node)}, which is private: {fix}"
 
 

@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 
+@pytest.mark.proof
 def test_reviewing_until_ctrl_c(model, photos, tmp_path, kr):
     command = [sys.executable, "-m", "kerasrecipes", "review", model, photos, "--who", "ana"]
     environment = {"KERASRECIPES_CACHE": str(tmp_path / "cache")}

@@ -60,15 +60,13 @@ def test_one_instance_serves_two_bare_fits(name):
     callback = callbacks()[name](**ARGUMENTS.get(name, {}))
     assert inspect.getdoc(type(callback))
     x = np.random.default_rng(0).normal(size=(8, 3))
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="head")], name="tiny")
+    model.compile("sgd", "mse")
     histories, summaries = [], []
     for _ in range(2):
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential(
-            [keras.Input((3,)), keras.layers.Dense(1, name="head")], name="tiny"
-        )
         # Zeros and shared values, for the callbacks that hold them.
-        model.layers[0].kernel.assign([[0.0], [0.5], [0.5]])
-        model.compile("sgd", "mse")
+        model.layers[0].set_weights([np.array([[0.0], [0.5], [0.5]]), np.zeros(1)])
         fit = model.fit(
             x, x[:, 0], validation_data=(x, x[:, 0]), epochs=3, batch_size=4,
             shuffle=False, callbacks=[callback], verbose=0,

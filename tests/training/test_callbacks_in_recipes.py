@@ -283,13 +283,8 @@ def test_recipes_of_other_kinds_refuse_it_too(make, kind):
         make().fit(None, None, callbacks=[callback()])
 
 
-@pytest.mark.parametrize(
-    "make, sets",
-    [
-        pytest.param(texts, "ticket_sets", marks=pytest.mark.proof),
-        (signals, "signal_sets"),
-    ],
-)
+@pytest.mark.proof
+@pytest.mark.parametrize("make, sets", [(texts, "ticket_sets"), (signals, "signal_sets")])
 def test_recipes_of_other_kinds_keep_what_it_promises(make, sets, tmp_path, request):
     train, val, _ = request.getfixturevalue(sets)
     seen, watch, recipe = [], Watch(), make(cache_gb=0)
