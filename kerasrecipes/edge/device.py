@@ -30,6 +30,7 @@ from kerasrecipes.edge.slots import Slots
 from kerasrecipes.edge.telemetry import Queue, drain, poster
 
 HERE = Path(__file__).resolve().parent
+LONGEST_SENDING = 60  # seconds, of one batch
 
 
 class DeviceModel:
@@ -163,7 +164,7 @@ def opened_model(slots: Slots) -> DeviceModel:
 
 def timed(post: Callable[[Any], Any], batch: dict[str, Any]) -> Any:
     """Send a batch; end this process where that does not end. Nothing is lost by it."""
-    signal.alarm(60)
+    signal.alarm(LONGEST_SENDING)
     try:
         return post(batch)
     finally:

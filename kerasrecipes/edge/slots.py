@@ -89,7 +89,12 @@ class Slots:
             return self.folder(state["slot"])
         # Written before the model is opened: it may end this process, or the whole device.
         state["starts"] += 1
-        write_json(self._path, state)
+        try:
+            write_json(self._path, state)
+        except OSError as error:
+            # Nobody would know of a start that ends the device: until then the old model answers.
+            print(f"{self._path.name} cannot be written: {error}", file=sys.stderr)
+            return self.folder(state["fallback"] or state["slot"])
         wrong = "it did not get through its starts" if state["starts"] > MOST_STARTS else ""
         wrong = wrong or self._prove(self.folder(state["slot"]))
         if not wrong:

@@ -95,6 +95,24 @@ def test_whatever_else_answers_leaves_all_in_the_queue():
     assert queue.waiting == 1
 
 
+def test_a_token_is_shown_to_nobody_else():
+    paths = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_POST(self):
+            paths.append(self.path)
+            self.wfile.write(b"HTTP/1.0 302 Found\r\nLocation: /other\r\n\r\n")
+
+        do_GET = do_POST
+
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(OSError, match="302"):
+            poster(f"http://127.0.0.1:{server.server_port}/collect", "d", TOKEN)({"lines": []})
+        server.shutdown()
+    assert paths == ["/collect"]
+
+
 def test_a_short_token_is_refused(tmp_path):
     with (
         kr.Journal(tmp_path / "journal.db") as journal,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -136,6 +137,23 @@ def test_a_model_whose_files_are_damaged_later_gives_way(slots, tmp_path):
     (slots.folder("a") / "model.tflite").unlink()
     with pytest.raises(OSError, match="only model of this device is damaged"):
         slots.damaged()
+
+
+def test_on_a_full_disk_the_old_model_goes_on(slots, tmp_path, monkeypatch, capsys):
+    slots.start()
+    slots.update(write_model(tmp_path / "new", "second"), "d1")
+    with monkeypatch.context() as patch:
+        patch.setattr("kerasrecipes.edge.slots.write_file", lambda *_: os.read(-1, 1))
+        for _ in range(4):
+            assert slots.start().name == "a"
+    assert "state.json cannot be written" in capsys.readouterr().err
+    assert slots.start().name == "b" and slots.state["proven"]
+
+
+def test_sending_ends_where_the_receiver_never_does():
+    code = "from kerasrecipes.edge import device as d; import time; d.LONGEST_SENDING = 1; "
+    command = [sys.executable, "-c", code + "d.timed(time.sleep, 30)"]
+    assert subprocess.run(command).returncode == -signal.SIGALRM
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "link"])

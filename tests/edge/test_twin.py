@@ -308,8 +308,13 @@ def full_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def test_a_full_disk_or_a_damaged_queue_stops_no_answers(device):
+def test_a_full_disk_or_a_damaged_queue_stops_no_answers(device, tmp_path):
     golden = device / "slots" / "a" / "golden"
+    twin(device, "update", other_model(device, tmp_path / "new"))
+    state = (device / "state.json").read_text()
+    said = twin(device, "answer", golden / "0.ppm", preexec_fn=full_disk)
+    assert "state.json cannot be written" in said and "blue" in said
+    assert (device / "state.json").read_text() == state
     twin(device, "answer", golden / "0.ppm")
     (device / "queue.db").unlink()
     said = twin(device, "answer", golden / "0.ppm", golden / "1.ppm", preexec_fn=full_disk)
