@@ -5,9 +5,13 @@
 Without a model, one is made: EfficientNet-Lite0 at 224 × 224 with random weights, float32, since
 speed does not depend on what weights say. Client and server share the machine. Rounds of the bare
 loop and of the server take turns, so that a busy moment hits both.
+
+Requests that come when they like wait for each other, whoever answers them: how long is computed,
+of as many ideal workers that take the bare loop's times and nothing else.
 """
 
 import argparse
+import heapq
 import json
 import os
 import re
@@ -26,7 +30,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
 
-THREADS, BARE_ROUNDS = 2, 4
+THREADS, ROUNDS = 2, 4
 BARE = """
 import json, sys, threading, time
 import numpy as np
@@ -54,9 +58,11 @@ RUNTIME = """
 import sys
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-found = Interpreter(model_path=sys.argv[1], num_threads=1)
-found.allocate_tensors()
-for _ in range(3): found.invoke()
+content = open(sys.argv[1], "rb").read()
+each = [Interpreter(model_content=content, num_threads=1) for _ in range(int(sys.argv[2]))]
+for found in each:
+    found.allocate_tensors()
+    for _ in range(3): found.invoke()
 print(next(x for x in open("/proc/self/status") if x.startswith("VmRSS")).split()[1])
 """
 
@@ -104,13 +110,13 @@ class Server:
         self.process.wait(60)
 
 
-def request_of(shape: tuple[int, ...]) -> bytes:
+def request_of(shape: tuple[int, ...], model: str = "tiles") -> bytes:
     raw = np.random.default_rng(0).integers(0, 256, (1, *shape), dtype=np.uint8).tobytes()
     one = {"name": "photo", "datatype": "UINT8", "shape": [1, *shape]}
     one["parameters"] = {"binary_data_size": len(raw)}
     told = json.dumps({"inputs": [one], "parameters": {"binary_data_output": True}}).encode()
     head = (
-        "POST /v2/models/tiles/infer HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"POST /v2/models/{model}/infer HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Inference-Header-Content-Length: {len(told)}\r\n"
         f"Content-Length: {len(told) + len(raw)}\r\n\r\n"
     )
@@ -189,6 +195,42 @@ def ask_often(
     return found
 
 
+def waited(arrivals: np.ndarray, times: list[float]) -> list[float]:
+    """Return how long answers take by ideal workers, first come, first served."""
+    free, found = [0.0] * THREADS, []
+    drawn = np.random.default_rng(0).choice(times, len(arrivals))
+    for at, took in zip(arrivals, drawn, strict=True):
+        ends = max(at, heapq.heappop(free)) + took
+        heapq.heappush(free, ends)
+        found.append(ends - at)
+    return found
+
+
+def at_70_percent(
+    server: "Server", content: bytes, rate: float, seconds: float, loop: Callable[[int], dict]
+) -> None:
+    """Ask at random and at even intervals, in turn with the bare loop, and print the medians."""
+    found: dict[str, list] = {"bare loop": [], "even": [], "random": [], "random, ideal": []}
+    for number in range(ROUNDS):
+        gaps = np.random.default_rng(number).exponential(1 / rate, int(3 * rate * seconds))
+        arrivals = gaps.cumsum()
+        times = loop(THREADS)["times"]
+        found["bare loop"].append(times)
+        found["random, ideal"].append(waited(arrivals[arrivals < seconds], times))
+        for name, due in (("even", np.arange(len(arrivals)) / rate), ("random", arrivals)):
+            answers = ask_often(server.port, content, 32, due.item, seconds)
+            assert {code for code, _ in answers} == {200}
+            found[name].append([took for _, took in answers])
+    quantiles = {
+        name: np.median([np.percentile(times, (50, 99)) for times in rounds], axis=0) * 1e3
+        for name, rounds in found.items()
+    }
+    print(f"at 70 % of that, {rate:.0f} a second, p50 and p99 in ms, medians of {ROUNDS} rounds:")
+    for name, (half, most) in quantiles.items():
+        ratio = most / quantiles["bare loop"][1]
+        print(f"    {name}: {half:.1f}, {most:.1f}; of the bare loop's p99 {ratio:.1f}")
+
+
 def percentiles(times: list[float]) -> str:
     return ", ".join(f"p{q} {np.percentile(times, q) * 1e3:.1f} ms" for q in (50, 99))
 
@@ -219,38 +261,30 @@ def measure(folder: Path, seconds: float) -> None:
 
     server = Server(root, "--workers", str(THREADS), "--watch-seconds", "0.2")
     idle = server.memory_kb()
-    command = [sys.executable, "-c", RUNTIME, str(record.path)]
+    command = [sys.executable, "-c", RUNTIME, str(record.path), str(THREADS)]
     runtime = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     names = ("ai-edge-litert", "starlette", "uvicorn", "httptools")
     versions = {name: version(name) for name in names}
     print(f"{versions}, load of the machine {os.getloadavg()[0]:.0f}")
     print(f"start to ready: {server.start_seconds:.2f} s ({server.start_cpu:.2f} s of CPU)")
     print(
-        f"memory when ready: {idle / 1e3:.0f} MB; LiteRT and numpy with the same file "
-        f"{runtime / 1e3:.0f} MB; a Predictor {loaded / 1e3:.0f} MB"
+        f"memory when ready: {idle / 1e3:.0f} MB; LiteRT and numpy with as many interpreters of "
+        f"the same file {runtime / 1e3:.0f} MB; a Predictor with one {loaded / 1e3:.0f} MB"
     )
     content = request_of(bundle.input.shape)
-    rates, alone = [], []
-    for _ in range(BARE_ROUNDS):
+    rates = []
+    for _ in range(ROUNDS):
         one = loop(THREADS)
         served = ask_often(server.port, content, 2 * THREADS, lambda n: 0.0, seconds)
         assert {code for code, _ in served} == {200}
         rates.append((one["per_second"], len(served) / seconds))
-        alone += one["times"]
     ratios = [after / before for before, after in rates]
     bare_rate, rate = np.mean(rates, axis=0)
     print(
         f"throughput: bare loop {bare_rate:.1f}/s, server {rate:.1f}/s; ratios of the rounds "
         f"{', '.join(f'{one:.2f}' for one in sorted(ratios))}"
     )
-    gaps = np.random.default_rng(0).exponential(1 / (0.7 * rate), 1_000_000).cumsum()
-    found = ask_often(server.port, content, 32, lambda n: float(gaps[n]), 3 * seconds)
-    times = [took for code, took in found if code == 200]
-    ratio = np.percentile(times, 99) / np.percentile(alone, 99)
-    print(
-        f"at 70 % of that, {len(found)} requests, {len(found) - len(times)} refused: "
-        f"{percentiles(times)}; bare loop {percentiles(alone)}; ratio of p99 {ratio:.1f}"
-    )
+    at_70_percent(server, content, 0.7 * rate, seconds, loop)
     before = server.memory_kb()
     found = ask_often(server.port, content, 200, lambda n: n / (10 * rate), 2 * seconds)
     times = [took for code, took in found if code == 200]
