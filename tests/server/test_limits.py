@@ -115,6 +115,9 @@ def test_what_follows_a_body_has_an_end(connect, receive):
     assert b" 100 " in one.recv(100)
     one.sendall(b"0\r\nX: " + b"a" * 40_000)
     assert b" 400 " in receive(one, 5)
+    nowhere = HEAD.replace("/predict", "/nowhere")
+    other = connect(f"{nowhere}Content-Length: 9\r\nExpect: 100-continue\r\n\r\n".encode())
+    assert b"connection: close" in receive(other, 5) and other.recv(1) == b""
 
 
 def test_requests_that_come_at_once_have_an_end(connect, receive):

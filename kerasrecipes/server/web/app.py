@@ -64,7 +64,7 @@ class App:
         given = request.headers.get("x-request-id", "")
         asked_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
         scope.update(app=self, service=self._service, client_known=Client())
-        seen = _Seen(send, asked_id)
+        seen = _Seen(send, asked_id, "expect" in request.headers)
         try:
             await self._bounded(scope, receive, seen)
         except Exception:
@@ -146,8 +146,9 @@ class App:
 class _Seen:
     """Sends an answer with the headers that all have, and remembers its status."""
 
-    def __init__(self, send: Send, asked_id: str):
+    def __init__(self, send: Send, asked_id: str, expects: bool):
         self._send, self.asked_id, self.status = send, asked_id, 0
+        self._expects = expects
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -156,6 +157,11 @@ class _Seen:
             named = {name for name, _ in given}
             more = (pair for pair in _SAFE if pair[0] not in named)
             message["headers"] = [*given, *more, (b"x-request-id", self.asked_id.encode())]
+            # Who waits for leave to send a body need not send it now: the next request would be
+            # taken for it.
+            unsent = self._expects and self.status >= HTTPStatus.BAD_REQUEST
+            if unsent and b"connection" not in named:
+                message["headers"].append((b"connection", b"close"))
         await self._send(message)
 
 
