@@ -84,7 +84,14 @@ def _hide() -> ExitStack:
 
 
 def import_keras() -> ModuleType:
-    """Import keras and start tensorflow without the greetings of its native libraries."""
+    """Import keras and start tensorflow without the greetings of its native libraries.
+
+    Each imports the other. Threads that begin with different ones would wait for each other, and
+    Python hands out half of a module then: what may be the first to need either begins here.
+
+    Raises:
+        ImportError: If other threads have begun with tensorflow, and left halves.
+    """
     if "keras" not in sys.modules:
         with silenced():
             import keras
@@ -94,6 +101,11 @@ def import_keras() -> ModuleType:
     import keras
     import tensorflow as tf
 
+    if not hasattr(keras, "Model") or not hasattr(tf, "get_logger"):
+        raise ImportError(
+            "keras and tensorflow are half imported, since several threads began with them at "
+            "once. Start the program again, and import keras before it starts threads."
+        )
     # Made while its output was hidden, it would go on writing there; what it says of retracing
     # is no business of a user.
     logger = tf.get_logger()

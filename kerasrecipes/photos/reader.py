@@ -9,6 +9,7 @@ import numpy as np
 from kerasrecipes.arguments import named
 from kerasrecipes.data.batches import index_batches, one_hot
 from kerasrecipes.data.examples import Reader
+from kerasrecipes.environment import import_keras
 from kerasrecipes.errors import is_number
 from kerasrecipes.photos.augment import Augment, Augmentation, augment_photo, tried_augmentation
 from kerasrecipes.photos.decoding.channels import as_channels
@@ -178,6 +179,7 @@ def to_dataset(
         ValueError: If `augment` is unknown, only the first view would ever be shown, or
             `batch_size` is below 1.
     """
+    import_keras()
     import tensorflow as tf
 
     if not is_number(batch_size, 1, math.inf, whole=True):

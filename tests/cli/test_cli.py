@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -372,6 +374,19 @@ def test_ctrl_c_before_there_is_anything_to_keep(kr, photos, tmp_path, tiny_know
     code, _, err = kr("train", photos, "--to", tmp_path / "m", *QUICK)
     assert code == 130 and "Interrupted; nothing was saved." in err
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    "begin", [["-m", "kerasrecipes"], ["-c", "from kerasrecipes.__main__ import main; main()"]]
+)
+def test_ctrl_c_while_the_command_line_is_imported(begin, tmp_path):
+    (tmp_path / "typer.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)\n")
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    hear = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    done = subprocess.run([sys.executable, *begin, "ls"], env=settings, check=False,
+                          capture_output=True, text=True, **hear)  # fmt: skip
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "\nInterrupted; nothing was saved.\n"
 
 
 @pytest.mark.proof

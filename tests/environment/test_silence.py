@@ -68,3 +68,63 @@ def test_keras_comes_without_a_greeting_and_its_logger_still_works():
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert "heard" in done.stderr
+
+
+KERAS = "import time; time.sleep(0.1)\nimport tensorflow.core.protobuf\nModel = object\n"
+TENSORFLOW = """
+import time; time.sleep(0.1)
+import logging, keras
+constant = print
+get_logger = logging.getLogger
+"""
+FIRST = """
+import sys, threading
+from kerasrecipes.environment import import_keras
+from kerasrecipes.export.saved_model.saved_model import inspect_folder
+from kerasrecipes.photos.reader import to_dataset
+from kerasrecipes.photos.photo_set import PhotoSet
+
+def told(call):
+    begin.wait()
+    try:
+        said.append(call().__name__)
+    except Exception as error:
+        said.append(str(error)[:40])
+
+said = []
+calls = [
+    import_keras,
+    lambda: inspect_folder("nowhere"),
+    lambda: to_dataset(PhotoSet.__new__(PhotoSet), (8, 8), batch_size=0),
+    lambda: __import__("keras"),
+]
+begin = threading.Barrier(len(calls))
+threads = [threading.Thread(target=told, args=(call,)) for call in calls]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+del sys.modules["tensorflow"].get_logger
+begin = threading.Barrier(1)
+told(import_keras)
+print(*sorted(said), sep="\\n")
+"""
+
+
+def test_threads_all_begin_with_keras_and_halves_are_told(tmp_path):
+    """Keras and TensorFlow import each other; here are two small ones that do so, too."""
+    inner = tmp_path / "tensorflow" / "core" / "protobuf"
+    inner.mkdir(parents=True)
+    for folder in (inner, inner.parent):
+        (folder / "__init__.py").touch()
+    (inner / "saved_model_pb2.py").touch()
+    (tmp_path / "tensorflow" / "__init__.py").write_text(TENSORFLOW)
+    (tmp_path / "keras.py").write_text(KERAS)
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-c", FIRST]
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [
+        "There is no SavedModel in 'nowhere'. Che",
+        "`batch_size` must be a whole number of a",
+        "keras",
+        "keras",
+        "keras and tensorflow are half imported, ",
+    ], done.stderr

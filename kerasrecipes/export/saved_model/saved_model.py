@@ -259,6 +259,7 @@ def inspect_folder(path: str | Path) -> GraphFacts:
     Raises:
         DataError: If the folder holds no SavedModel.
     """
+    import_keras()
     from tensorflow.core.protobuf import saved_model_pb2
 
     folder = _version_folder(path)
