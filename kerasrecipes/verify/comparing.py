@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes.data.examples import NUMBER
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.evaluation.task import Task
 from kerasrecipes.heads import get_task
@@ -44,13 +45,11 @@ def compare(
         The fields of a `Verification` that tell of answers.
     """
     task, reference = get_task(output.task), held_out.answers
-    finite = np.isfinite(answers).all(axis=1)
-    gaps = np.abs(answers[finite] - reference[finite])
     unit = task.gap_unit(reference)
     return {
         "photos": len(reference),
         "agreement": float(np.mean(task.agree(reference, answers, output))),
-        "largest_gap": float(gaps.max()) / unit if gaps.size else 0.0,
+        **score_gaps(answers, reference, task),
         "task": task.name,
         "unit": output.unit,
         "drop_unit": unit,
@@ -62,6 +61,20 @@ def compare(
         ),
         "decisions": compare_decisions(reference, answers, output, decided or {}),
     }
+
+
+def score_gaps(answers: np.ndarray, reference: np.ndarray, task: Task) -> dict[str, Any]:
+    """Return how far the answers of a file lie from others, by the names of a `Verification`.
+
+    Args:
+        answers: What the file says, shape `(n, width)`; rows with NaN are left out.
+        reference: What the original says, of the same shape.
+        task: What the answers are for.
+    """
+    gaps = np.abs(answers - reference).max(axis=1)
+    gaps = gaps[np.isfinite(gaps)] / task.gap_unit(reference)
+    mean = None if task.target == NUMBER or not gaps.size else float(gaps.mean())
+    return {"largest_gap": float(gaps.max(initial=0.0)), "mean_gap": mean}
 
 
 def mean_quality(quality: np.ndarray, groups: np.ndarray | None = None) -> Estimate:

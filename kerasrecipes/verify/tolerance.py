@@ -20,6 +20,10 @@ class Tolerance:
             with the same decision, where the model has an operating point.
         max_accuracy_drop: Largest loss of accuracy, as a fraction; a gain never fails.
         max_score_gap: Largest difference of any score, or `None` for no limit.
+        max_mean_score_gap: Largest mean over all photos of the largest difference of a photo's
+            scores, or `None` for no limit. For two classes this is how often two answers would
+            differ that were drawn by these scores, and for more of them at least as often, so by
+            default it may be what `min_agreement` leaves. Numbers are judged by the latter alone.
 
     Raises:
         ValueError: If a limit is not between 0 and 1.
@@ -32,10 +36,11 @@ class Tolerance:
     min_agreement: float = 0.99
     max_accuracy_drop: float = 0.02
     max_score_gap: float | None = None
+    max_mean_score_gap: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value is None and name == "max_score_gap":
+            if value is None and name in {"max_score_gap", "max_mean_score_gap"}:
                 continue
             if not isinstance(value, int | float) or not 0 <= value <= 1:
                 raise ValueError(
@@ -50,9 +55,11 @@ class Tolerance:
         Args:
             quantization: E.g. `"int8"`; unknown ones get the strictest agreement.
         """
+        agreement = _MIN_AGREEMENT.get(quantization, 0.99)
         return cls(
-            min_agreement=_MIN_AGREEMENT.get(quantization, 0.99),
+            min_agreement=agreement,
             max_score_gap=1e-3 if quantization == "float32" else None,
+            max_mean_score_gap=round(1 - agreement, 6),
         )
 
     @named
@@ -76,6 +83,17 @@ class Tolerance:
             photos: Number of photos, ≥ 1.
         """
         return drop <= max(self.max_accuracy_drop, 1 / photos) + _ROUNDING
+
+    @named
+    def allows_mean_gap(self, gap: float, photos: int) -> bool:
+        """Tell whether scores move as little on average; those of one photo always may.
+
+        Args:
+            gap: Mean over all photos of the largest difference of a photo's scores.
+            photos: Number of photos, ≥ 1.
+        """
+        limit = self.max_mean_score_gap
+        return limit is None or gap <= max(limit, 1 / photos) + _ROUNDING
 
     def to_dict(self) -> dict[str, float | None]:
         """Return the limits as plain values for JSON."""

@@ -58,6 +58,8 @@ class Verification(Shown):
             `None` if none were declared.
         decisions: How the file acts at the operating point, if the model has one.
         noun: What people call an example.
+        mean_gap: Mean over all photos of the largest difference of a photo's scores; `None`
+            where answers are numbers.
 
     The fields after `failures` are `None` or empty in records of older versions.
     """
@@ -92,6 +94,7 @@ class Verification(Shown):
     groups: int | None = None
     decisions: tuple[DecisionChange, ...] = ()
     noun: str = "photo"
+    mean_gap: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -168,5 +171,11 @@ def find_failures(found: Mapping[str, Any], tolerance: Tolerance, bad_rows: int)
     if tolerance.max_score_gap is not None and found["largest_gap"] > tolerance.max_score_gap:
         failures.append(
             f"the largest score gap {found['largest_gap']:.3g} is above {tolerance.max_score_gap:g}"
+        )
+    mean = found.get("mean_gap")
+    if mean is not None and not tolerance.allows_mean_gap(mean, found["photos"]):
+        failures.append(
+            f"scores move by {mean:.3g} on average, also where the answer is the same, which is "
+            f"above {tolerance.max_mean_score_gap:g}"
         )
     return tuple(failures)

@@ -131,7 +131,8 @@ def _flip(found: "Flip") -> str:
 
 def _gap(found: "Verification") -> Iterator[tuple[str, str]]:
     if found.drop_unit == 1:
-        yield "largest score gap", f"{found.largest_gap:.2g}"
+        mean = "" if found.mean_gap is None else f", {found.mean_gap:.2g} on average"
+        yield "largest score gap", f"{found.largest_gap:.2g}{mean}"
     else:
         gap = f"{found.largest_gap * found.drop_unit:.2g} {found.unit}".strip()
         yield (

@@ -49,7 +49,7 @@ def test_numbers_of_a_good_export(exported_once):
     assert found.accuracy_difference == pytest.approx(found.accuracy - found.reference_accuracy)
     low, high = found.difference_interval
     assert low <= found.accuracy_difference <= high and low < high
-    assert 0 < found.largest_gap < 0.2
+    assert 0 < found.mean_gap < found.largest_gap < 0.2 and found.mean_gap < 0.02
     assert found.size_bytes == exported_once.exports()["tflite-int8"].size_bytes
     assert set(found.latency) == {1, 2}
     assert all(0 < one.median_ms <= one.p95_ms for one in found.latency.values())
@@ -90,6 +90,20 @@ def test_another_model_fails_and_names_the_numbers(exported_once, swapped):
     assert found.failures[0] == "top-1 agreement 0.0000 on 60 photos is below 0.95"
     assert found.failures[1].startswith(f"accuracy drops by {found.reference_accuracy:.4f}, from ")
     assert found.failures[1].endswith("to 0.0000, more than 0.02")
+
+
+def test_scores_that_move_fail_though_the_answers_are_the_same(exported_once, swapped):
+    softened = exported_once.golden().answers ** 0.1
+    softened /= softened.sum(axis=1, keepdims=True)
+    swapped(load=lambda path: Answers(softened))
+    found = verify_export(exported_once, "tflite-int8")
+    assert found.agreement == 1.0 and found.accuracy_difference == 0
+    gap = np.abs(softened - exported_once.golden().answers).max(axis=1).mean()
+    assert found.mean_gap == pytest.approx(gap, rel=1e-6) and gap > 0.05
+    assert found.failures == (
+        f"scores move by {gap:.3g} on average, also where the answer is the same, which is above "
+        "0.05",
+    )
 
 
 def test_nan_fails(exported_once, swapped):

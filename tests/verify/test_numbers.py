@@ -11,14 +11,15 @@ from kerasrecipes.verify.latency import time_in_turns
 
 
 def test_default_limits():
-    assert Tolerance.for_quantization("float32") == Tolerance(0.99, 0.02, 1e-3)
-    assert Tolerance.for_quantization("float16") == Tolerance(0.99, 0.02, None)
-    assert Tolerance.for_quantization("int8").min_agreement == 0.95
+    assert Tolerance.for_quantization("float32") == Tolerance(0.99, 0.02, 1e-3, 0.01)
+    assert Tolerance.for_quantization("float16") == Tolerance(0.99, 0.02, None, 0.01)
+    assert Tolerance.for_quantization("int8") == Tolerance(0.95, 0.02, None, 0.05)
+    assert Tolerance().max_mean_score_gap is None
 
 
 @pytest.mark.parametrize(
     "limits", [{"min_agreement": 95}, {"max_accuracy_drop": -0.1}, {"max_score_gap": "x"},
-               {"min_agreement": None}, {"max_score_gap": float("nan")}],
+               {"min_agreement": None}, {"max_score_gap": float("nan")}, {"max_mean_score_gap": 5}],
 )  # fmt: skip
 def test_limits_are_fractions(limits):
     with pytest.raises(ValueError, match=r"of a Tolerance must be a fraction from 0 to 1"):
@@ -67,3 +68,10 @@ def test_one_photo_may_always_flip(agreement, photos, same):
 )
 def test_one_photo_may_always_be_lost(drop, photos, allowed):
     assert Tolerance().allows_drop(drop, photos) is allowed
+
+
+def test_scores_of_one_photo_may_always_move():
+    limits = Tolerance.for_quantization("int8")
+    asked = [(0.05, 200), (0.06, 200), (0.1, 10), (0.11, 10)]
+    assert [limits.allows_mean_gap(*one) for one in asked] == [True, False, True, False]
+    assert Tolerance().allows_mean_gap(1.0, 200)

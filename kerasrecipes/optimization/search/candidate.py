@@ -49,6 +49,7 @@ class Candidate:
         agreement: Share of them that the file calls the same as the model that is in it.
         model_accuracy: Share of them that this model gets right.
         largest_gap: Largest difference between a score of the two.
+        mean_gap: Mean over the photos of the largest difference of a photo's scores.
         multiply_adds: Arithmetic for one photo, where it can be counted.
         task: What the file is for; see `kerasrecipes.heads.get_task`.
         unit: Unit of its answers, where they are numbers.
@@ -81,6 +82,7 @@ class Candidate:
     drop_unit: float = 1.0
     accuracy_interval: tuple[float, float] | None = None
     groups: int | None = None
+    mean_gap: float | None = None
 
     @property
     def name(self) -> str:
@@ -137,6 +139,7 @@ class Candidate:
             "reference_accuracy": self.model_accuracy,
             "accuracy_difference": self.accuracy - self.model_accuracy,
             "largest_gap": self.largest_gap,
+            "mean_gap": self.mean_gap,
             "task": self.task,
             "drop_unit": self.drop_unit,
         }
@@ -211,7 +214,7 @@ class FileJudge:
             latency_ms=median,
             latency_ratio=ratio,
             seconds=seconds,
-            **self._likeness(answers, self.answers if scores is None else scores, unit),
+            **self._likeness(answers, self.answers if scores is None else scores),
             task=self.output.task,
             unit=self.output.unit,
             drop_unit=unit,
@@ -259,14 +262,15 @@ class FileJudge:
         shown = [self._targets == k for k in range(len(self.output.class_names))]
         return np.array([right[mask].mean() if mask.any() else np.nan for mask in shown])
 
-    def _likeness(self, answers: np.ndarray, scores: np.ndarray, unit: float) -> dict[str, Any]:
+    def _likeness(self, answers: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
         """Compare a file's answers with those of the model that is in it."""
-        gaps = np.abs(answers - scores)
+        from kerasrecipes.verify.comparing import score_gaps
+
         return {
             "photos": len(scores),
             "agreement": float(self._task.agree(scores, answers, self.output).mean()),
             "model_accuracy": float(self._quality(scores).mean()),
-            "largest_gap": float(gaps[np.isfinite(gaps)].max(initial=0.0)) / unit,
+            **score_gaps(answers, scores, self._task),
         }
 
     def _latency(self, path: Path) -> tuple[float, float]:

@@ -46,9 +46,11 @@ class Limits(FileLimits):
         from kerasrecipes.verify import Tolerance
 
         strict = Tolerance.for_quantization(quantization)
+        # The user has said which drop is fine; a rounded model answers a little otherwise.
+        agreement = max(0.0, min(strict.min_agreement, 1 - 2 * self.max_drop))
         return Tolerance(
-            # The user has said which drop is fine; a rounded model answers a little otherwise.
-            min_agreement=max(0.0, min(strict.min_agreement, 1 - 2 * self.max_drop)),
+            min_agreement=agreement,
+            max_mean_score_gap=round(1 - agreement, 6),
             max_accuracy_drop=max(strict.max_accuracy_drop, self.max_drop),
             max_score_gap=strict.max_score_gap,
         )
