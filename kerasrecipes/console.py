@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from kerasrecipes.arguments import named
-from kerasrecipes.errors import unknown_name
+from kerasrecipes.errors import printable, unknown_name
 from kerasrecipes.regular import append_whole
 
 if TYPE_CHECKING:
@@ -36,6 +36,23 @@ _screen: "Progress | None" = None
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+
+@contextmanager
+def kept_if_interrupted(folder: Path | None) -> Iterator[None]:
+    """Note in a KeyboardInterrupt where what was done is kept, for the command line to say.
+
+    Args:
+        folder: Where the same call would go on; `None` for nowhere.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if folder is not None and folder.is_dir():
+            error.add_note(
+                f"What is done so far is in '{printable(folder)}'; the same again goes on with it."
+            )
+        raise
 
 
 @named

@@ -155,8 +155,10 @@ def main(arguments: list[str] | None = None) -> None:
         number = _signal_behind(end)
         if number in _ENDING:
             print(f"\nEnded by {signal.Signals(number).name}.", file=sys.stderr)
-        elif _was_interrupted(end):
-            print("\nInterrupted; nothing was saved.", file=sys.stderr)
+        elif (interrupt := _interrupt_behind(end)) is not None:
+            kept = " ".join(getattr(interrupt, "__notes__", ()))
+            said = f"Interrupted. {kept}" if kept else "Interrupted; nothing was saved."
+            print(f"\n{said}", file=sys.stderr)
         raise
     except (KerasRecipesError, ValueError, OSError) as error:
         if os.environ.get("KERASRECIPES_DEBUG"):
@@ -244,11 +246,11 @@ def _signal_behind(error: BaseException | None) -> int | None:
     return code - 128 if isinstance(code, int) and code > 128 else None
 
 
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Tell whether Ctrl-C is behind an exit; typer says nothing about it."""
+def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return what Ctrl-C raised, if that is behind an exit; typer says nothing about it."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return error
 
 
 def _message(error: Exception) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kerasrecipes.arguments import named
 from kerasrecipes.bundles.bundle import BundleFolder
-from kerasrecipes.console import bar
+from kerasrecipes.console import bar, kept_if_interrupted
 from kerasrecipes.drift.profile import PROFILE_FILE
 from kerasrecipes.errors import is_number, require, unknown_name
 from kerasrecipes.files import locked_folder, write_whole
@@ -93,7 +93,7 @@ def score(
         share=min(1.0, MEASURED / count) if watched else 0.0,
     )
     to, began, done = Path(to), time.monotonic(), 0
-    with locked_folder(to), bar("Scoring") as show:
+    with kept_if_interrupted(to), locked_folder(to), bar("Scoring") as show:
         job.keep(to)
         missing = list(job.missing(to))
         parts = ((n, listing.names[n * shard_size : (n + 1) * shard_size]) for n in missing)

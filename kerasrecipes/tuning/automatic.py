@@ -13,7 +13,7 @@ from kerasrecipes.arguments import named
 from kerasrecipes.bundles.versions import check_model_folder
 from kerasrecipes.choosing.bench import scanned
 from kerasrecipes.choosing.recommend import recommend_backbone
-from kerasrecipes.console import heeds_verbose, say
+from kerasrecipes.console import heeds_verbose, kept_if_interrupted, say
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.evaluation.base import Result
 from kerasrecipes.files import told_plainly, write_whole
@@ -168,7 +168,8 @@ def auto(
     identity = {"photos": found.digest(), "asked": [*names, measure, split_by, seed, str(to)]}
     steps = _Steps(None if run_folder is None else Path(run_folder), minutes, identity)
     way = _Way(found, to, small, limits, backbones, measure, split_by, seed, steps)
-    return way.go()
+    with kept_if_interrupted(steps.folder if steps.done else None):
+        return way.go()
 
 
 @dataclass

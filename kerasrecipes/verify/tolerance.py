@@ -10,6 +10,18 @@ _MIN_AGREEMENT = {"float32": 0.99, "float16": 0.99, "dynamic": 0.95, "int8": 0.9
 _ROUNDING = 1e-12
 
 
+def mean_gap_limit(agreement: float) -> float:
+    """Return how far scores may move on average where so many answers must stay the same.
+
+    Good 8-bit files of models that are unsure move them further than the answers: twice as far is
+    allowed as answers may differ.
+
+    Args:
+        agreement: Fraction of answers that must stay the same.
+    """
+    return round(min(1.0, 2 * (1 - agreement)), 6)
+
+
 @named
 @dataclass(frozen=True)
 class Tolerance:
@@ -21,9 +33,8 @@ class Tolerance:
         max_accuracy_drop: Largest loss of accuracy, as a fraction; a gain never fails.
         max_score_gap: Largest difference of any score, or `None` for no limit.
         max_mean_score_gap: Largest mean over all photos of the largest difference of a photo's
-            scores, or `None` for no limit. For two classes this is how often two answers would
-            differ that were drawn by these scores, and for more of them at least as often, so by
-            default it may be what `min_agreement` leaves. Numbers are judged by the latter alone.
+            scores, or `None` for no limit. Two answers that were drawn by the scores would differ
+            at least as often. Numbers are judged by `min_agreement` alone.
 
     Raises:
         ValueError: If a limit is not between 0 and 1.
@@ -59,7 +70,7 @@ class Tolerance:
         return cls(
             min_agreement=agreement,
             max_score_gap=1e-3 if quantization == "float32" else None,
-            max_mean_score_gap=round(1 - agreement, 6),
+            max_mean_score_gap=mean_gap_limit(agreement),
         )
 
     @named

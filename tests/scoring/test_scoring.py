@@ -12,6 +12,7 @@ import time
 import pytest
 
 import kerasrecipes as kr
+from kerasrecipes.cli import main
 from kerasrecipes.errors import DataError, IntegrityError
 from kerasrecipes.scoring import local, scoring
 from kerasrecipes.scoring.job import PLAN, Job
@@ -83,6 +84,19 @@ def test_a_worker_that_is_killed_is_replaced(scored, exported_once, photos, tmp_
     found = kr.score(exported_once, photos, tmp_path / "other", shard_size=8)
     assert found.shards_now == SHARDS and len(begun) == 2
     assert written(tmp_path / "other") == written(scored[0])
+
+
+def test_ctrl_c_tells_what_is_kept(exported_once, photos, tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setitem(scoring.ENGINES, "local", interrupted)
+    words = ("score", exported_once.folder, photos, "--to", tmp_path / "scores")
+    with pytest.raises(SystemExit) as end:
+        main([*map(str, words)])
+    told = f"What is done so far is in '{tmp_path / 'scores'}'; the same again goes on with it."
+    assert end.value.code == 130 and capsys.readouterr().err == f"\nInterrupted. {told}\n"
 
 
 def test_a_killed_job_of_two_workers_goes_on_where_it_was(

@@ -99,10 +99,10 @@ def test_scores_that_move_fail_though_the_answers_are_the_same(exported_once, sw
     found = verify_export(exported_once, "tflite-int8")
     assert found.agreement == 1.0 and found.accuracy_difference == 0
     gap = np.abs(softened - exported_once.golden().answers).max(axis=1).mean()
-    assert found.mean_gap == pytest.approx(gap, rel=1e-6) and gap > 0.05
+    assert found.mean_gap == pytest.approx(gap, rel=1e-6) and gap > 0.1
     assert found.failures == (
         f"scores move by {gap:.3g} on average, also where the answer is the same, which is above "
-        "0.05",
+        "0.1",
     )
 
 

@@ -11,9 +11,9 @@ from kerasrecipes.verify.latency import time_in_turns
 
 
 def test_default_limits():
-    assert Tolerance.for_quantization("float32") == Tolerance(0.99, 0.02, 1e-3, 0.01)
-    assert Tolerance.for_quantization("float16") == Tolerance(0.99, 0.02, None, 0.01)
-    assert Tolerance.for_quantization("int8") == Tolerance(0.95, 0.02, None, 0.05)
+    assert Tolerance.for_quantization("float32") == Tolerance(0.99, 0.02, 1e-3, 0.02)
+    assert Tolerance.for_quantization("float16") == Tolerance(0.99, 0.02, None, 0.02)
+    assert Tolerance.for_quantization("int8") == Tolerance(0.95, 0.02, None, 0.1)
     assert Tolerance().max_mean_score_gap is None
 
 
@@ -72,6 +72,6 @@ def test_one_photo_may_always_be_lost(drop, photos, allowed):
 
 def test_scores_of_one_photo_may_always_move():
     limits = Tolerance.for_quantization("int8")
-    asked = [(0.05, 200), (0.06, 200), (0.1, 10), (0.11, 10)]
+    asked = [(0.1, 200), (0.11, 200), (0.2, 5), (0.21, 5)]
     assert [limits.allows_mean_gap(*one) for one in asked] == [True, False, True, False]
     assert Tolerance().allows_mean_gap(1.0, 200)

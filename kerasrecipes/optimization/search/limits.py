@@ -44,13 +44,14 @@ class Limits(FileLimits):
             quantization: How the file is written.
         """
         from kerasrecipes.verify import Tolerance
+        from kerasrecipes.verify.tolerance import mean_gap_limit
 
         strict = Tolerance.for_quantization(quantization)
         # The user has said which drop is fine; a rounded model answers a little otherwise.
         agreement = max(0.0, min(strict.min_agreement, 1 - 2 * self.max_drop))
         return Tolerance(
             min_agreement=agreement,
-            max_mean_score_gap=round(1 - agreement, 6),
+            max_mean_score_gap=mean_gap_limit(agreement),
             max_accuracy_drop=max(strict.max_accuracy_drop, self.max_drop),
             max_score_gap=strict.max_score_gap,
         )
