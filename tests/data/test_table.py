@@ -136,6 +136,10 @@ def test_blank_lines_count_as_rows(folder):
 def test_other_encodings_are_named(folder):
     with pytest.raises(DataError, match="looks like UTF-16"):
         scan_photos(write(folder, "path,label\n" + rows("a"), encoding="utf-16"))
+    with pytest.raises(DataError, match="looks like UTF-16"):
+        scan_photos(write(folder, "path,label\n" + rows("a"), encoding="utf-16-le"))
+    with pytest.raises(DataError, match="holds a NUL in line 2, as damaged files do"):
+        scan_photos(write(folder, "path,label\n" + rows("a\0")))
     with pytest.raises(DataError, match="row 2 has a label that is not UTF-8"):
         scan_photos(write(folder, "path,label\n" + rows("\u00e9"), encoding="latin-1"))
     with pytest.raises(DataError, match="row 2 has a group that is not UTF-8"):

@@ -179,10 +179,18 @@ def text_of(data: bytes, table: Path) -> str:
                 f"The table '{printable(table)}' is {kind}, whatever its name says. Open it in the "
                 "program that wrote it, and save it there as 'CSV UTF-8'."
             )
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:200]:
+    begin = data[:200]
+    # Half of what is Latin in UTF-16 is NUL.
+    if begin[:2] in (b"\xff\xfe", b"\xfe\xff") or 4 * begin.count(b"\0") > len(begin):
         raise DataError(
             f"The table '{printable(table)}' is not UTF-8 (it looks like UTF-16). "
             "Save it as 'CSV UTF-8'."
+        )
+    if (place := data.find(b"\0")) >= 0:
+        line = data.count(b"\n", 0, place) + 1
+        raise DataError(
+            f"The table '{printable(table)}' holds a NUL in line {line}, "
+            "as damaged files do. Restore it, or remove that."
         )
     # File names may hold any bytes, so that undecodable ones must survive; labels are checked.
     text = data.decode("utf-8-sig", "surrogateescape")
