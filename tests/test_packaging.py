@@ -118,7 +118,7 @@ def test_wheel_says_what_it_is(wheel):
         about = f"kerasrecipes-{__version__}.dist-info"
         metadata = archive.read(f"{about}/METADATA").decode()
         entries = archive.read(f"{about}/entry_points.txt").decode()
-    assert "kerasrecipes = kerasrecipes.cli:main" in entries
+    assert "kerasrecipes = kerasrecipes.__main__:main" in entries
     assert re.search("^License(-Expression)?: Apache-2.0$", metadata, flags=re.MULTILINE)
     assert "Requires-Python: >=3.11" in metadata
     assert set(re.findall(r"^Provides-Extra: (.+)$", metadata, flags=re.MULTILINE)) == EXTRAS

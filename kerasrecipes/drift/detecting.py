@@ -20,7 +20,7 @@ from kerasrecipes.drift.ordinary import ordinary_in
 from kerasrecipes.drift.profile import FEWEST, PROFILE_FILE, ReferenceProfile
 from kerasrecipes.drift.recent import Measured
 from kerasrecipes.drift.report import ALARM, FULL_POWER, INSUFFICIENT, QUIET, DriftReport
-from kerasrecipes.drift.truth import detectable_fall, quality_of
+from kerasrecipes.drift.truth import detectable_fall, independent, quality_of
 from kerasrecipes.drift.window import Window
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.heads import get_task
@@ -91,7 +91,7 @@ def detect_drift(
     seen = observe_inputs(model.runner(), window.batches(), len(window), model.modality)
     if len(seen) < FEWEST:
         return _report(model.modality.noun[1], profile, window, promise)
-    seen = profile.sketched(replace(seen, targets=window.targets))
+    seen = profile.sketched(replace(seen, targets=window.targets, groups=window.groups))
     noun = model.modality.noun[1]
     return look_at(profile, seen, window, past, noun, promise=promise, ordinary=ordinary, seed=seed)
 
@@ -218,7 +218,7 @@ def _of_labels(
 ) -> dict[str, Any]:
     return {
         "measured_quality": quality_of(profile, seen),
-        "smallest": detectable_fall(profile, len(seen), tests, 1 / promise),
+        "smallest": detectable_fall(profile, independent(seen), tests, 1 / promise),
     }
 
 

@@ -27,12 +27,15 @@ class Observed:
         features: What the model's last layer sees, shape `(n, d)`.
         answers: What the model answers, shape `(n, width)`.
         targets: What it should answer, see `Task.targets`; `None` where that is not known.
+        groups: Number of each one's group, from 0, where there are targets; `None` if they are
+            independent.
     """
 
     inputs: dict[str, np.ndarray]
     features: np.ndarray
     answers: np.ndarray
     targets: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.answers)
@@ -40,8 +43,10 @@ class Observed:
     def rows(self, chosen: np.ndarray) -> "Observed":
         """Return some of the examples."""
         inputs = {name: values[chosen] for name, values in self.inputs.items()}
-        targets = None if self.targets is None else self.targets[chosen]
-        return Observed(inputs, self.features[chosen], self.answers[chosen], targets)
+        targets, groups = (
+            None if known is None else known[chosen] for known in (self.targets, self.groups)
+        )
+        return Observed(inputs, self.features[chosen], self.answers[chosen], targets, groups)
 
     def with_rows(self, other: "Observed") -> "Observed":
         """Return these examples and those of another window."""

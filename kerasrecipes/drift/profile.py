@@ -140,6 +140,7 @@ class ReferenceProfile:
             np.clip(projected, -_MOST, _MOST).astype(np.float16),
             seen.answers.astype(np.float32),
             None if seen.targets is None else np.asarray(seen.targets, np.float32),
+            seen.groups,
         )
 
     def digest(self) -> str:

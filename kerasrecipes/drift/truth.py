@@ -10,8 +10,9 @@ from kerasrecipes.drift.observed import Observed
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.drift.shift import LABELS, POWER, Shift
 from kerasrecipes.heads import get_task
+from kerasrecipes.statistics.clustered import clustered_error
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import wilson_interval
+from kerasrecipes.statistics.shares import share_of
 from kerasrecipes.statistics.two_sample import counts_test, ks_test, lower_mean_test
 
 # How far the mean of what is right, less how sure the model was, has fallen.
@@ -20,6 +21,9 @@ HONESTY = "accuracy less confidence"
 
 def compare_truth(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tuple[Shift, ...]:
     """Compare how good answers are with how good they were on the reference.
+
+    Of new examples whose groups are known, each group counts once: with its mean, and with the
+    truth of one example.
 
     Args:
         profile: The reference, whose quality is the promise.
@@ -32,12 +36,16 @@ def compare_truth(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> t
     """
     task, output = get_task(profile.facts.output.task), profile.facts.output
     sides = [(np.asarray(one.targets), one.answers) for one in (profile, seen)]
+    groups = seen.groups
     quality = [task.quality(*side, output) for side in sides]
-    found = [_fallen(task.quality_name, quality, seed)]
+    found = [_fallen(task.quality_name, quality, seed, groups)]
     truths = [targets for targets, _ in sides]
+    if groups is not None:
+        truths[1] = truths[1][np.unique(groups, return_index=True)[1]]
     if task.target == CLASS:
         sure = [answers.max(axis=1) for _, answers in sides]
-        found.append(_fallen(HONESTY, [q - p for q, p in zip(quality, sure, strict=True)], seed))
+        honest = [q - p for q, p in zip(quality, sure, strict=True)]
+        found.append(_fallen(HONESTY, honest, seed, groups))
         count = len(output.class_names)
         counts = [np.bincount(one.astype(int), minlength=count) for one in truths]
         found.append(Shift(LABELS, "true classes", *counts_test(*counts)))
@@ -47,9 +55,18 @@ def compare_truth(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> t
     return tuple(sorted(found, key=lambda one: one.p_value))
 
 
-def _fallen(name: str, sides: list[np.ndarray], seed: int) -> Shift:
+def _fallen(name: str, sides: list[np.ndarray], seed: int, groups: np.ndarray | None) -> Shift:
     means = (float(np.mean(one)) for one in sides)
-    return Shift(LABELS, name, *lower_mean_test(*sides, seed=seed), *means)
+    reference, window = sides
+    if groups is not None:
+        units = np.unique(groups, return_inverse=True)[1]
+        window = np.bincount(units, window) / np.bincount(units)
+    return Shift(LABELS, name, *lower_mean_test(reference, window, seed=seed), *means)
+
+
+def independent(seen: Observed) -> int:
+    """Return how many examples, or groups of them, are independent of each other."""
+    return len(seen) if seen.groups is None else len(np.unique(seen.groups))
 
 
 def quality_of(profile: ReferenceProfile, seen: Observed) -> Estimate:
@@ -58,8 +75,11 @@ def quality_of(profile: ReferenceProfile, seen: Observed) -> Estimate:
     found = task.quality(np.asarray(seen.targets), seen.answers, output)
     mean = float(np.mean(found))
     if task.target == CLASS:
-        return Estimate(mean, *wilson_interval(float(found.sum()), len(found)))
-    error = 1.96 * float(np.std(found)) / math.sqrt(len(found))
+        return share_of(found, seen.groups)
+    error = float(np.std(found)) / math.sqrt(len(found))
+    if seen.groups is not None:
+        error = clustered_error(found, seen.groups)
+    error *= 1.96
     return Estimate(mean, mean - error, mean + error)
 
 

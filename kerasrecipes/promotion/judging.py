@@ -11,14 +11,15 @@ from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.profile import PROFILE_FILE
 from kerasrecipes.errors import DataError, IntegrityError, listed, printable
+from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.heads import get_task
 from kerasrecipes.promotion.gates import Gates
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.release.comparing import answers_of, check_comparable, compare_bundles
 from kerasrecipes.release.comparison import MIXED, WORSE
 from kerasrecipes.signing import check_signature
-from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.statistics.intervals import wilson_interval
+from kerasrecipes.statistics.shares import share_of
+from kerasrecipes.statistics.shown import of_groups
 
 _NO_CHAMPION = "no version is in use yet, so there is nothing to compare with"
 
@@ -162,21 +163,26 @@ class Judged:
                 f"one answers '{printable(output.task)}'. Leave them out: it must not be worse "
                 "than the version in use."
             )
+        groups = group_numbers(photos.groups, len(photos))
         if gates.min_accuracy is not None:
-            yield _share("accuracy", right, gates.min_accuracy)
+            yield _share("accuracy", right, groups, gates.min_accuracy)
         if gates.min_worst_class is not None:
-            found = {name: right[targets == k] for k, name in enumerate(output.class_names)}
-            missing = [name for name, rows in found.items() if not len(rows)]
+            found = {name: targets == k for k, name in enumerate(output.class_names)}
+            missing = [name for name, shows in found.items() if not shows.any()]
             if missing:
                 told = f"no {photos.noun[0]} shows '{printable(missing[0])}', so nothing is known"
                 yield GateResult(name="worst class", passed=False, told=told)
                 return
-            worst = min(found, key=lambda name: (found[name].mean(), name))
-            yield _share("worst class", found[worst], gates.min_worst_class, f"{worst}: ")
+            worst = min(found, key=lambda name: (right[found[name]].mean(), name))
+            rows, least = found[worst], gates.min_worst_class
+            of = None if groups is None else groups[rows]
+            yield _share("worst class", right[rows], of, least, f"{worst}: ")
 
 
-def _share(name: str, right: np.ndarray, least: float, of: str = "") -> GateResult:
-    low, high = wilson_interval(int(right.sum()), len(right))
-    share = Estimate(float(right.mean()), low, high)
-    told = f"{printable(of)}{share.percent(1)} of {len(right):,}; at least {least:.1%}"
+def _share(
+    name: str, right: np.ndarray, groups: np.ndarray | None, least: float, of: str = ""
+) -> GateResult:
+    share = share_of(right, groups)
+    parts = of_groups(None if groups is None else len(np.unique(groups)))
+    told = f"{printable(of)}{share.percent(1)} of {len(right):,}{parts}; at least {least:.1%}"
     return GateResult(name=name, passed=share.value >= least, told=told)

@@ -237,6 +237,8 @@ FAULTS: dict[str, dict[str, str]] = {
         "evaluation/test_results.py": "groups_are_covered_where_examples_alone_are_not",
         "verify/test_groups.py": "differences_go_by_parts_and_say_how_many_there_are",
         "statistics/test_simultaneous.py": "balanced_accuracy_of_two_or_three_groups_is_covered",
+        "drift/test_truth.py": "parts_count_once_however_often_they_are_shown",
+        "promotion/test_promoting.py": "photos_of_one_part_count_as_little_as_they_tell",
         "evaluation/test_classification.py": "log_losses_of_rare_mistakes_are_covered_or_told_of",
     },
     "a command that is told to end": {

@@ -113,7 +113,9 @@ ROOMS = {
         "bundles data export heads photos", libraries="numpy pydantic", later_libraries="pyarrow"
     ),
     "drift": Room(
-        "bundles data export heads statistics", libraries="numpy pydantic", later_libraries="keras"
+        "bundles data evaluation export heads statistics",
+        libraries="numpy pydantic",
+        later_libraries="keras",
     ),
     "watching": Room(
         "bundles data drift heads serve statistics", later="report", libraries="numpy pydantic"
@@ -135,7 +137,7 @@ ROOMS = {
         later_libraries="PIL ai_edge_litert cryptography",
     ),
     "promotion": Room(
-        "bundles data drift heads release serve signing statistics",
+        "bundles data drift evaluation heads release serve signing statistics",
         later="verify",
         libraries="numpy pydantic pytest",
     ),

@@ -51,6 +51,28 @@ def test_what_falls_is_told_from_what_only_comes_more_often():
     assert better["accuracy"].p_value == pytest.approx(1.0, abs=0.05)
 
 
+def grouped(parts: int, each: int, rng) -> Observed:
+    """The same, of parts that are shown several times: all of a part are answered alike."""
+    return replace(
+        answered(parts, rng).rows(np.repeat(np.arange(parts), each)),
+        groups=np.repeat(np.arange(parts), each),
+    )
+
+
+def test_parts_count_once_however_often_they_are_shown():
+    rng, covered, accused = np.random.default_rng(5), [], {True: 0, False: 0}
+    for _ in range(50):
+        profile = ReferenceProfile.of(answered(400, rng), CLASSES, "photos")
+        seen = profile.sketched(grouped(25, 8, rng))
+        found = quality_of(profile, seen)
+        covered.append(found.low <= 0.9 <= found.high)
+        for known in accused:
+            shown = seen if known else replace(seen, groups=None)
+            accused[known] += p_of_look(compare_truth(profile, shown)) < 0.05
+    assert np.mean(covered) >= 0.9
+    assert accused[True] <= 6 and accused[False] > 15
+
+
 def test_answers_that_stay_as_good_are_as_rarely_accused_as_promised():
     rng = np.random.default_rng(1)
     found = []

@@ -1,15 +1,18 @@
 """An alias means another version only through the gates, at once or not at all, and in the log."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 import kerasrecipes as kr
 from kerasrecipes.bundles.aliases import read_aliases
 from kerasrecipes.files import locked_folder
+from kerasrecipes.promotion import judging
 
 
 def test_versions_are_promoted_and_rolled_back(model):
@@ -60,6 +63,14 @@ def test_what_is_worse_does_not_pass(model, gates_file):
     assert "'champion' is as it was" in str(refused.value) and refused.value.exit_code == 3
     assert kr.promote_version(model, 2, gates=gates).version == 2
     assert len(read_aliases(model).entries) == 2
+
+
+def test_photos_of_one_part_count_as_little_as_they_tell():
+    right, parts = np.arange(9).repeat(10) > 0, np.arange(9).repeat(10)
+    alone, known = (judging._share("accuracy", right, of, 0.5) for of in (None, parts))
+    assert alone.told == "88.9% (80.7–93.9) of 90; at least 50.0%"
+    assert known.told.startswith("88.9% (") and " of 90 of 9 groups; " in known.told
+    assert float(re.search(r"\((.*)–", known.told)[1]) < 65
 
 
 def test_what_costs_too_much_does_not_pass(model, gates_file):

@@ -49,7 +49,6 @@ class Candidate:
         agreement: Share of them that the file calls the same as the model that is in it.
         model_accuracy: Share of them that this model gets right.
         largest_gap: Largest difference between a score of the two.
-        mean_gap: Mean over the photos of the largest difference of a photo's scores.
         multiply_adds: Arithmetic for one photo, where it can be counted.
         task: What the file is for; see `kerasrecipes.heads.get_task`.
         unit: Unit of its answers, where they are numbers.
@@ -57,6 +56,7 @@ class Candidate:
         accuracy_interval: The 95 % interval of `accuracy`, where that is a share.
         groups: Number of groups that the photos are of, by which intervals and errors go; `None`
             if none were declared.
+        mean_gap: Mean over the photos of the largest difference of a photo's scores.
     """
 
     model: str
