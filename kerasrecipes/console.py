@@ -48,7 +48,7 @@ def kept_if_interrupted(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        if folder is not None and folder.is_dir():
+        if folder is not None and folder.is_dir() and any(folder.iterdir()):
             error.add_note(
                 f"What is done so far is in '{printable(folder)}'; the same again goes on with it."
             )

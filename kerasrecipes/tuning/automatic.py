@@ -168,7 +168,7 @@ def auto(
     identity = {"photos": found.digest(), "asked": [*names, measure, split_by, seed, str(to)]}
     steps = _Steps(None if run_folder is None else Path(run_folder), minutes, identity)
     way = _Way(found, to, small, limits, backbones, measure, split_by, seed, steps)
-    with kept_if_interrupted(steps.folder if steps.done else None):
+    with kept_if_interrupted(steps.folder):
         return way.go()
 
 

@@ -68,8 +68,9 @@ def test_what_breaks_off_is_gone_on_with(way, asked, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(_Way, "_train", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as broken_off:
             kr.auto(**asked)
+    assert f"What is done so far is in '{asked['run_folder']}'" in broken_off.value.__notes__[0]
     assert taken == TAKEN[:3]
     assert kr.auto(**asked).met and taken == TAKEN
 
