@@ -21,7 +21,7 @@ from kerasrecipes.renewing.sides import TRAIN, Sides, stable_sides
 from kerasrecipes.serve.predictor import chosen_export
 from kerasrecipes.serve.review_queue import ReviewQueue
 from kerasrecipes.statistics.estimate import Estimate
-from kerasrecipes.training.keeping import kept_on_error, save_or_keep
+from kerasrecipes.training.keeping import check_room, kept_on_error, save_or_keep
 from kerasrecipes.training.loading import load_recipe
 from kerasrecipes.training.recipe import Recipe
 
@@ -72,12 +72,14 @@ def retrain_model(
         DataError: If there is no such model, or it names no class; or if its photos cannot be used.
         NoEffectError: If nothing is new to learn from.
         ValueError: If `ways` names something else.
+        OSError: If another such model will not fit on the disk.
     """
     if not ways or set(ways) - WAYS.keys() or len(set(ways)) < len(ways):
         raise ValueError(f"`ways` must be some of {listed(WAYS)}, each once. Received: {ways!r}.")
     gates_of(gates)  # not after the training
     champion = _in_use(Path(model))
     export = chosen_export(champion)
+    check_room(Path(model), champion.manifest.size_bytes.get("model.keras", 0) // 4)
     if queue is not None:
         _take(queue, photos)
     sides = _sides(champion, photos, val_fraction, test_fraction)

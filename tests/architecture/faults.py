@@ -24,6 +24,7 @@ FAULTS: dict[str, dict[str, str]] = {
         "a_file_that_may_not_grow_is_told_by_every_writer",
         "promotion/test_log.py": "a_full_disk_leaves_all_as_it_was",
         "test_regular.py": "what_is_added_is_whole_or_not_there",
+        "renewing/test_renewing.py": "a_disk_without_room_for_a_successor_is_told_first",
     },
     "a state that is damaged": {
         "callbacks/test_state_folder.py": "a_damaged_state_is_noticed_and_the_one_before_is_used "

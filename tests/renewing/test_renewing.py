@@ -9,6 +9,7 @@ import kerasrecipes as kr
 from kerasrecipes.data.examples import CLASS
 from kerasrecipes.renewing.renewing import _take
 from kerasrecipes.renewing.sides import stable_sides
+from kerasrecipes.training import keeping
 
 KINDS = ("dot", "plain", "stripe")
 
@@ -119,6 +120,12 @@ def test_gates_are_read_before_anything_is_trained(tmp_path):
     (tmp_path / "gates.toml").write_bytes(b"a = [")
     with pytest.raises(kr.DataError, match="gates.toml' is no TOML file"):
         kr.retrain_model(tmp_path / "none", tmp_path, gates=tmp_path / "gates.toml")
+
+
+def test_a_disk_without_room_for_a_successor_is_told_first(exported_once, tmp_path, monkeypatch):
+    monkeypatch.setattr(keeping.shutil, "disk_usage", lambda _: SimpleNamespace(free=9000))
+    with pytest.raises(OSError, match="will not fit into .* Free some space"):
+        kr.retrain_model(exported_once.folder.parent, tmp_path / "none", queue=tmp_path / "none")
 
 
 def test_a_queue_is_taken_into_a_folder(tmp_path):
