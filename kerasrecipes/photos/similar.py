@@ -14,6 +14,10 @@ FINGERPRINT_SIDE = 48
 NEAR_THRESHOLD = 0.94
 _REACH = 2  # pixels around each that count as its surroundings
 _REFLECTED = np.pad(np.arange(FINGERPRINT_SIDE), _REACH, mode="reflect")
+# Rows of weights: each pixel of a line is the mean of those within reach.
+_AROUND = np.eye(FINGERPRINT_SIDE)[
+    np.lib.stride_tricks.sliding_window_view(_REFLECTED, 2 * _REACH + 1)
+].mean(axis=1)
 _SCALE = 40.0
 _FLAT = 0.5  # grey levels of detail below which a photo says nothing
 _SHRINK = 32  # photos of prior belief that a set has nothing in common
@@ -231,14 +235,9 @@ def _that_correlate(
 
 
 def _surroundings(pixels: np.ndarray) -> np.ndarray:
-    """Mean of the square around every pixel, by summed areas."""
-    width = 2 * _REACH + 1
-    # As `np.pad(pixels, _REACH, mode="reflect")`, which takes most of a scan of small photos.
-    padded = pixels[_REFLECTED[:, None], _REFLECTED].astype(np.float64)
-    sums = np.zeros((len(padded) + 1, len(padded) + 1))
-    np.cumsum(padded.cumsum(axis=0), axis=1, out=sums[1:, 1:])
-    total = sums[width:, width:] - sums[:-width, width:] - sums[width:, :-width]
-    return (total + sums[:-width, :-width]) / width**2
+    """Mean of the square around every pixel; what lies outside is reflected."""
+    # Two small products take a third of the time that summed areas do, in a scan of small photos.
+    return np.asarray(_AROUND @ pixels.astype(np.float64) @ _AROUND.T)
 
 
 def _comparable(prints: np.ndarray, common: np.ndarray) -> np.ndarray:

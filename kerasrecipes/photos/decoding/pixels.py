@@ -3,6 +3,7 @@
 import contextlib
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from importlib import import_module
 from io import BytesIO
 from typing import TypeVar
@@ -39,8 +40,7 @@ def open_photo(data: bytes, policy: DecodePolicy) -> ImageFile.ImageFile:
     if not data:
         raise DataError("empty file")
     for name in FORMATS:
-        # It registers the format. Most that a server or a command reads are of the first two.
-        import_module(f"PIL.{_SPELT.get(name, name.title())}ImagePlugin")
+        _register(name)
         factory, accept = Image.OPEN[name]
         if accept and accept(data[:16]) is not True:
             continue
@@ -51,6 +51,12 @@ def open_photo(data: bytes, policy: DecodePolicy) -> ImageFile.ImageFile:
         judge_layout(image, data)
         return image
     raise DataError(_not_a_photo(data))
+
+
+@cache
+def _register(name: str) -> None:
+    """Import what reads a format: most that a server or a command reads are of the first two."""
+    import_module(f"PIL.{_SPELT.get(name, name.title())}ImagePlugin")
 
 
 def with_rgb(
