@@ -46,10 +46,11 @@ WORKS = {
     ],
     "export": [
         (("model", "--format", "onnx"), 0, "onnx-float32: verified"),
-        (("model", "--format", "saved_model"), 0, "100.0 % of 30 texts"),
         (("model", "--decide", "--overwrite"), 0, "'decision'  100.0 % of 30 texts"),
     ],
 }
+# TensorFlow is loaded anew to look at it.
+LONG = {"export": [(("model", "--format", "saved_model"), 0, "100.0 % of 30 texts")]}
 REFUSED = {
     "export": [(("model", "--signatures", "embed", "--overwrite"), "for models for photos so far")],
     "score": [(("model", "table", "--to", "app"), "Ask `predict` about what stands in a table")],
@@ -112,15 +113,19 @@ def run(words, places):
     return end.value.code or 0
 
 
-def cases(of):
-    return [(verb, *case) for verb, several in of.items() for case in several]
+def cases(of, *marks):
+    return [
+        pytest.param(verb, *case, marks=marks) for verb, several in of.items() for case in several
+    ]
 
 
 def test_no_command_is_left_out():
     assert {*WORKS, *REFUSED, *ELSEWHERE, *ABOUT_NO_DATA, *LATER, *UNTRIED} == set(COMMANDS)
 
 
-@pytest.mark.parametrize("verb, words, code, told", cases(WORKS))
+@pytest.mark.parametrize(
+    "verb, words, code, told", [*cases(WORKS), *cases(LONG, pytest.mark.proof)]
+)
 def test_it_works_and_speaks_of_texts(verb, words, code, told, places, monkeypatch, capsys):
     monkeypatch.setitem(backbones._TEXTS.added, "tiny_bert", tiny_bert())
     assert run((verb, *words), places) == code

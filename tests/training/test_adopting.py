@@ -40,7 +40,7 @@ def test_it_answers_as_it_did_and_is_fitted(part_sets):
         ),
         ({"activation": None}, "probabilit"),
         ({"shape": (24, 24, 1)}, r"photos of 1 channel, .* Scan them with channels=1"),
-        ({"shape": (24, 24, 2)}, r"must take one photo, RGB .* or grey"),
+        ({"shape": (24, 24, 17)}, r"must take one photo, RGB .* grey .* or of "),
     ],
 )
 def test_what_does_not_suit_is_said(part_sets, model, message):

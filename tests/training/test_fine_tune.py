@@ -156,5 +156,5 @@ def test_columns_and_an_order_of_classes_reach_the_scan(monkeypatch, tmp_path, m
     assert seen == {
         "label": None, "labels": ["x", "y"], "value": None, "classes": "by value",
         "group_by": None, "drop_small_classes": False, "labels_from": "beside",
-        "fit": None, "channels": None,
+        "fit": None, "channels": None, "dtype": None, "value_range": None,
     }  # fmt: skip
