@@ -55,6 +55,15 @@ def test_the_model_says_what_it_takes_and_a_report_says_how(fitted, bundle):
     assert np.abs(mixed - np.rint(mixed * 2) / 2).max() > 1e-6
 
 
+def test_a_start_from_the_best_linear_model_says_that_the_mixture_stays(photos, small_backbone):
+    train, val, _ = kr.split_photos(photos, test_fraction=0.25, val_fraction=0.25)
+    recipe = kr.ImageClassifier(small_backbone, image_size=(SIDE, SIDE))
+    report = recipe.fit(train, val, verbose=False)
+    assert any("No block was opened" in told for told in report.choices)
+    assert any("How the channels are mixed never learns" in told for told in report.warnings)
+    assert any("as if the first kernels were copied" in told for told in report.choices)
+
+
 def test_a_photo_gets_one_answer_on_every_way(fitted, bundle, tmp_path):
     (pixels,), _ = arrays(1, seed=5)
     path = tmp_path / "one.npy"

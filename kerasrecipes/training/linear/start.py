@@ -10,7 +10,7 @@ from kerasrecipes.console import say
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.inference import predict_scores
 from kerasrecipes.data.specs import OutputSpec
-from kerasrecipes.engine.cautions import warn_of_few_photos
+from kerasrecipes.engine.cautions import warn_of_few_photos, warn_of_frozen_mixture
 from kerasrecipes.engine.run_folder import RunFolder
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.engine.stage import StageRunner
@@ -106,7 +106,9 @@ def fit_recipe(
     seen = seen_through(judged.recipe.weights, judged.spec)
     prepare(judged.recipe)
     start = Start.of(judged, train, val)
-    cautions = [told for side in (train, val) for told in side.cautions()]
+    stages = opening or judged.schedule
+    cautions = warn_of_frozen_mixture(judged.spec, judged.recipe, stages)
+    cautions += [told for side in (train, val) for told in side.cautions()]
     report = new_report(judged.recipe, judged.spec, data, cautions)
     _tell(report, f"The probe of the frozen backbone is {start.choice.reason}.")
     model = None
