@@ -106,9 +106,8 @@ def fit_recipe(
     seen = seen_through(judged.recipe.weights, judged.spec)
     prepare(judged.recipe)
     start = Start.of(judged, train, val)
-    stages = opening or judged.schedule
-    cautions = warn_of_frozen_mixture(judged.spec, judged.recipe, stages)
-    cautions += [told for side in (train, val) for told in side.cautions()]
+    cautions = warn_of_frozen_mixture(judged.spec, judged.recipe, opening or judged.schedule)
+    cautions += [*train.cautions(), *val.cautions()]
     report = new_report(judged.recipe, judged.spec, data, cautions)
     _tell(report, f"The probe of the frozen backbone is {start.choice.reason}.")
     model = None
