@@ -1,6 +1,7 @@
 """Any functional Keras model as a backbone: flattened, cut before its head, divided into blocks."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ _ANY_SIZE = "Build it for batches of any size, and let its layers use keras.ops.
 SHORT, SHORT_TOLERANCE = "float16", 0.05
 
 _CHANNELS = range(1, MOST_CHANNELS + 1)
+# What TensorFlow takes for a part of a graph's names; Keras takes more until it compiles a model.
+_LAYER_NAME = re.compile(r"[A-Za-z0-9._\\>-]+")
 
 
 def facts_of_model(
@@ -137,7 +140,13 @@ def _template(model: "keras.Model", scaling: str, features: str | None) -> "kera
         if len(found.shape) != 4 or None in found.shape[1:]:
             raise ValueError(
                 f"`features={features!r}` must be a layer that gives a feature map "
-                f"(height, width, channels), not one of shape {tuple(found.shape[1:])}."
+                f"(height, width, channels), not one of shape {tuple(found.shape[1:])}"
+                + (
+                    "."
+                    if features
+                    else f", as the last one of {model.name!r} does. Where a layer "
+                    "takes sizes from keras.ops.shape, give its input a fixed height and width."
+                )
             )
         return found
 
@@ -198,6 +207,23 @@ def _check_layers(flat: "keras.Model", name: str, scaled: bool) -> None:
         raise ValueError(
             f"The model {name!r} resizes or augments photos itself ({listed(inside)}), which the "
             "recipe does from the files. Build it without these layers."
+        )
+    unfit = [layer.name for layer in flat.layers if not _LAYER_NAME.fullmatch(layer.name)]
+    if unfit:
+        raise ValueError(
+            f"The model {name!r} has layers called {listed(unfit, 3)}, which Keras takes, and a "
+            "graph of TensorFlow does not: it could neither be trained nor exported. Call them by "
+            "letters, digits, '_', '-' and '.' alone."
+        )
+    damaged = [
+        layer.name
+        for layer in flat.layers
+        if any(np.isnan(value).any() for value in layer.get_weights())
+    ]
+    if damaged:
+        raise ValueError(
+            f"The model {name!r} has weights in {listed(damaged, 3)} that are NaN: its training "
+            "went wrong. Pass the model as it was before."
         )
     if scaled:
         check_scaled_once(flat, name)

@@ -415,6 +415,30 @@ def test_models_that_resize_or_augment_are_refused(layer):
         BackboneSpec.from_model(with_first(layer), scaling="none")
 
 
+@pytest.mark.parametrize("name", ["ü1", "a b", "<1>"])
+def test_layers_with_names_that_no_graph_can_carry_are_named_before_training(name):
+    with pytest.raises(ValueError, match=f"layers called '{name}', which Keras takes"):
+        BackboneSpec.from_model(with_first(layers.ReLU(name=name)), scaling="none")
+
+
+def test_weights_that_are_nan_are_not_taken_for_a_layer_that_forgets_an_argument():
+    model = with_first(layers.Rescaling(1.0))
+    weights = model.get_weights()
+    weights[0][0] = np.nan
+    model.set_weights(weights)
+    with pytest.raises(ValueError, match="has weights in '.*' that are NaN"):
+        BackboneSpec.from_model(model, scaling="none")
+
+
+def test_a_map_of_unknown_size_is_said_to_be_the_last_one():
+    photo = keras.Input((None, None, 3))
+    shape = keras.ops.shape(photo)
+    last = keras.ops.reshape(photo, (shape[0], shape[1], shape[2], 3))
+    model = keras.Model(photo, layers.Conv2D(2, 1)(last), name="free")
+    with pytest.raises(ValueError, match=r"not one of shape .* as the last one of 'free' does"):
+        BackboneSpec.from_model(model, scaling="none")
+
+
 class Scaled(layers.Layer):
     """Nobody but this module knows it: it is not registered."""
 
