@@ -9,7 +9,7 @@ import numpy as np
 from kerasrecipes.data.examples import CLASS
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.observed import Observed
-from kerasrecipes.drift.profile import ReferenceProfile
+from kerasrecipes.drift.profile import FEWEST, ReferenceProfile
 from kerasrecipes.drift.shift import ANSWERS, FEATURES, INPUTS, POWER, Shift
 from kerasrecipes.drift.truth import compare_truth
 from kerasrecipes.heads import get_task
@@ -30,7 +30,8 @@ def compare_with(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tu
         profile: The reference.
         seen: The new examples, as `ReferenceProfile.sketched` returns them; of those with targets
             it is compared how good the answers are, see `compare_truth`. What is not known of
-            them, inputs or features, is not compared.
+            them, inputs or features, is not compared. Of 50 groups or more, one example of each
+            is compared, since the tests take examples for independent.
         seed: Seed of what is drawn.
 
     Returns:
@@ -38,6 +39,7 @@ def compare_with(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> tu
     """
     if seen.targets is not None:
         return compare_truth(profile, seen, seed)
+    seen = seen.one_of_each_group(FEWEST, seed)
     inputs = dict(zip(profile.facts.inputs, profile.inputs.T, strict=True))
     found = [_of_numbers(INPUTS, name, inputs[name], seen.inputs[name]) for name in seen.inputs]
     if seen.features.shape[1]:

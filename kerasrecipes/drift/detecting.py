@@ -20,10 +20,11 @@ from kerasrecipes.drift.ordinary import ordinary_in
 from kerasrecipes.drift.profile import FEWEST, PROFILE_FILE, ReferenceProfile
 from kerasrecipes.drift.recent import Measured
 from kerasrecipes.drift.report import ALARM, FULL_POWER, INSUFFICIENT, QUIET, DriftReport
-from kerasrecipes.drift.truth import detectable_fall, independent, quality_of
+from kerasrecipes.drift.truth import detectable_fall, quality_of
 from kerasrecipes.drift.window import Window
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.heads import get_task
+from kerasrecipes.statistics.clustered import clustered_error
 from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.statistics.sequential import ShiryaevRoberts
 
@@ -159,9 +160,26 @@ def look_at(
     found |= _of_labels(profile, seen, len(shifts), promise) if labels else {}
     if not labels:
         found["expected_quality"] = _expected(profile, seen)
-        found["smallest"] = detectable(len(profile), len(seen), len(shifts), 1 / promise)
+        found["smallest"] = detectable(len(profile), seen.independent, len(shifts), 1 / promise)
         found |= _to_look_at(profile, seen, window) if alarm and seen.features.shape[1] else {}
-    return _report(noun, profile, window, promise, **found)
+    told = [] if labels else _of_groups(seen, noun, found["earlier"] > 0)
+    return _report(noun, profile, window, promise, told, **found)
+
+
+def _of_groups(seen: Observed, noun: str, ranked: bool) -> list[str]:
+    """Say how examples of one group were counted."""
+    if seen.clusters is None:
+        return []
+    count = seen.independent
+    if count >= FEWEST:
+        return [f"The {noun} show {count} groups: one of each was compared."]
+    if ranked:  # among windows that differ as groups do
+        return []
+    return [
+        f"The {noun} show {count} groups, and {FEWEST} are the least to count each once: they were "
+        "counted as if independent, so that alarms without cause come more often than promised, "
+        "until 20 ordinary windows are known."
+    ]
 
 
 def _profile(reference: ReferenceProfile | str | Path | None, model: Asked) -> ReferenceProfile:
@@ -206,9 +224,10 @@ def _expected(profile: ReferenceProfile, seen: Observed) -> Estimate | None:
         return None
     before, now = profile.answers.max(axis=1), seen.answers.max(axis=1)
     guess = profile.facts.quality + float(now.mean() - before.mean())
-    error = math.sqrt(
-        profile.facts.quality_error**2 + before.var() / len(before) + now.var() / len(now)
-    )
+    of_now = now.var() / len(now)
+    if (groups := seen.clusters) is not None:
+        of_now = clustered_error(now, groups) ** 2
+    error = math.sqrt(profile.facts.quality_error**2 + before.var() / len(before) + of_now)
     ends = (min(1.0, max(0.0, guess + side * 1.96 * error)) for side in (0, -1, 1))
     return Estimate(*ends)
 
@@ -218,7 +237,7 @@ def _of_labels(
 ) -> dict[str, Any]:
     return {
         "measured_quality": quality_of(profile, seen),
-        "smallest": detectable_fall(profile, independent(seen), tests, 1 / promise),
+        "smallest": detectable_fall(profile, seen.independent, tests, 1 / promise),
     }
 
 
@@ -243,9 +262,10 @@ def _report(
     profile: ReferenceProfile,
     window: Looked,
     promise: float,
+    told: Sequence[str] = (),
     **found: Any,
 ) -> DriftReport:
-    notes = window.notes()
+    notes = [*window.notes(), *told]
     count = found.pop("examples", len(window) - len(window.unreadable))
     if not found:
         found = {"verdict": INSUFFICIENT, "p_value": 1.0, "used_p": 1.0}

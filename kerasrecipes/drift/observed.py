@@ -1,7 +1,8 @@
 """What is measured of examples to tell whether they still are as they were."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -12,6 +13,7 @@ from kerasrecipes.console import bar
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.inference import BATCH, batch_for, batch_runner
 from kerasrecipes.data.modality import Modality
+from kerasrecipes.data.tables.spelling import meaning, written
 from kerasrecipes.keras_private import features_of
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ class Observed:
         features: What the model's last layer sees, shape `(n, d)`.
         answers: What the model answers, shape `(n, width)`.
         targets: What it should answer, see `Task.targets`; `None` where that is not known.
-        groups: Number of each one's group, from 0, where there are targets; `None` if they are
-            independent.
+        groups: What stands for each one's group, in every window, uint64 `(n,)`; see
+            `group_keys`. `None` if they are independent.
     """
 
     inputs: dict[str, np.ndarray]
@@ -39,6 +41,32 @@ class Observed:
 
     def __len__(self) -> int:
         return len(self.answers)
+
+    @property
+    def clusters(self) -> np.ndarray | None:
+        """Number of each one's group, from 0 as they come; `None` if no two are of one group."""
+        if self.groups is None:
+            return None
+        _, first, inverse = np.unique(self.groups, return_index=True, return_inverse=True)
+        return None if len(first) == len(self) else np.argsort(np.argsort(first))[inverse]
+
+    @property
+    def independent(self) -> int:
+        """How many examples, or groups of them, are independent of each other."""
+        return len(self) if self.groups is None else len(np.unique(self.groups))
+
+    def one_of_each_group(self, fewest: int, seed: int) -> "Observed":
+        """Return one example of each group, drawn, for tests that take examples for independent.
+
+        Args:
+            fewest: With fewer groups all examples are returned.
+            seed: Seed of the draw.
+        """
+        clusters = self.clusters
+        if clusters is None or self.independent < fewest:
+            return self
+        order = np.random.default_rng(seed).permutation(len(self))
+        return self.rows(np.sort(order[np.unique(clusters[order], return_index=True)[1]]))
 
     def rows(self, chosen: np.ndarray) -> "Observed":
         """Return some of the examples."""
@@ -57,7 +85,39 @@ class Observed:
         pairs = [(self.features, other.features), (self.answers, other.answers)]
         if self.targets is not None and other.targets is not None:
             pairs.append((self.targets, other.targets))
-        return Observed(inputs, *(np.concatenate(pair) for pair in pairs))
+        joined = Observed(inputs, *(np.concatenate(pair) for pair in pairs))
+        if self.groups is None or other.groups is None:
+            return joined
+        return replace(joined, groups=np.concatenate([self.groups, other.groups]))
+
+
+def group_keys(groups: Sequence[str | None], keys: Sequence[str]) -> np.ndarray | None:
+    """Return what stands for the groups of examples, today and in a window of next month.
+
+    Args:
+        groups: One for each example; `None` for one that is independent of all others.
+        keys: SHA-256 of each example, by which the independent ones are told apart.
+
+    Returns:
+        uint64 `(n,)`; `None` if there are no groups.
+    """
+    names = [written(group) for group in groups]
+    if not any(names):
+        return None
+    return example_keys(
+        [key if name is None else _told(name) for name, key in zip(names, keys, strict=True)]
+    )
+
+
+def _told(name: str) -> str:
+    read = meaning(name)
+    text = read if isinstance(read, str) else str(read.normalize())
+    return hashlib.sha256(f"group {text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def example_keys(sha256: Sequence[str]) -> np.ndarray:
+    """Shorten digests to uint64 `(n,)`."""
+    return np.array([int(one[:16], 16) for one in sha256], np.uint64)
 
 
 # From inputs, some at a time, to their features and answers.

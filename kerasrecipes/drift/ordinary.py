@@ -41,7 +41,7 @@ def with_windows(
     for window in windows:
         rest = np.setdiff1d(np.arange(len(seen)), window)
         rest = np.random.default_rng(seed).permutation(rest)[:MOST_EXAMPLES]
-        others = _of_rows(profile, seen.rows(rest))
+        others = _of_rows(profile, seen.rows(rest).one_of_each_group(FEWEST, seed))
         shifts = compare_with(others, seen.rows(window), seed)
         found.append((len(window), p_of_look(shifts)))
     return replace(profile, facts=profile.facts.model_copy(update={"windows": tuple(found)}))

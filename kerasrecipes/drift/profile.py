@@ -18,6 +18,7 @@ from kerasrecipes.file_budget import read_arrays
 from kerasrecipes.heads import get_task
 from kerasrecipes.records import checked, parse_json
 from kerasrecipes.regular import LARGEST_RECORD, read_regular
+from kerasrecipes.statistics.clustered import clustered_error
 
 PROFILE_FILE = "profile.npz"
 # Examples that are kept, and numbers that stand for what the model sees in each.
@@ -97,8 +98,8 @@ class ReferenceProfile:
         """Sketch examples that a model was neither trained nor chosen on.
 
         Args:
-            seen: What was measured of them, with targets; of more than `MOST_EXAMPLES` some are
-                drawn.
+            seen: What was measured of them, with targets; of 50 groups or more one example of
+                each is kept, and of more than `MOST_EXAMPLES` some are drawn.
             output: What the model answers with.
             modality: The kind of data.
             seed: Seed of the draw and of the directions.
@@ -112,8 +113,9 @@ class ReferenceProfile:
             output=output,
             inputs=tuple(seen.inputs),
             quality=float(np.mean(quality)),
-            quality_error=float(np.std(quality) / np.sqrt(len(quality))),
+            quality_error=_error(np.asarray(quality, np.float64), seen.clusters),
         )
+        seen = seen.one_of_each_group(FEWEST, seed)
         if len(seen) > MOST_EXAMPLES:
             seen = seen.rows(np.sort(rng.permutation(len(seen))[:MOST_EXAMPLES]))
         centre, size = seen.features.mean(axis=0), seen.features.shape[1]
@@ -195,3 +197,10 @@ class ReferenceProfile:
             found = getattr(self, name)
             if found.shape != shape or not np.isfinite(found).all():
                 raise ValueError(f"{name} has the shape {found.shape} instead of {shape}, or NaN")
+
+
+def _error(values: np.ndarray, groups: np.ndarray | None) -> float:
+    if groups is None:
+        return float(np.std(values) / np.sqrt(len(values)))
+    # Of one group nothing is known of others; the largest error that there can be is told.
+    return min(clustered_error(values, groups), float(np.ptp(values)))

@@ -8,7 +8,7 @@ from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.seen import refuse_seen
 from kerasrecipes.drift.asked import asked
-from kerasrecipes.drift.observed import in_batches, observe_inputs
+from kerasrecipes.drift.observed import group_keys, in_batches, observe_inputs
 from kerasrecipes.drift.ordinary import with_windows
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.heads import get_task
@@ -40,6 +40,7 @@ def profile_bundle(
     targets = get_task(model.output.task).targets(examples, model.output)
     batches = in_batches(examples.each(model.input.shape), model.modality.padding)
     seen = observe_inputs(model.runner(), batches, len(examples), model.modality)
-    seen = replace(seen, targets=targets)
+    groups = group_keys(examples.groups, [item.key for item in examples.items])
+    seen = replace(seen, targets=targets, groups=groups)
     profile = ReferenceProfile.of(seen, model.output, model.modality.name, seed=seed)
     return with_windows(profile, seen, examples.items, seed)

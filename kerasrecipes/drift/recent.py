@@ -7,13 +7,13 @@ with the reference by one test, in which its luck counts once.
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from kerasrecipes.drift.comparing import compare_with
-from kerasrecipes.drift.observed import Observed
+from kerasrecipes.drift.observed import Observed, example_keys
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.drift.shift import Shift, p_of_look
 from kerasrecipes.file_budget import read_arrays
@@ -45,19 +45,28 @@ class Measured:
             seen: Its measurements.
             sha256: Digest of each example's file.
         """
-        return cls(seen, np.array([int(one[:16], 16) for one in sha256], np.uint64))
+        return cls(seen, example_keys(sha256))
 
     def with_others(self, other: Self) -> Self:
         """Return the examples of both, those in both once."""
         new = np.flatnonzero(~np.isin(other.keys, self.keys))
-        joined = self.seen.with_rows(other.seen.rows(new))
-        return type(self)(joined, np.concatenate([self.keys, other.keys[new]]))
+        sides = self.seen, other.seen.rows(new)
+        keys = self.keys, other.keys[new]
+        if any(side.groups is not None for side in sides):
+            # Each example of the side that names none is a group of its own.
+            one, two = (
+                side if side.groups is not None else replace(side, groups=own)
+                for side, own in zip(sides, keys, strict=True)
+            )
+            sides = one, two
+        return type(self)(sides[0].with_rows(sides[1]), np.concatenate(keys))
 
     def to_bytes(self) -> bytes:
         """Return what `read` reads, some ten kilobytes."""
         arrays = {_INPUT + name: values for name, values in self.seen.inputs.items()}
-        if self.seen.targets is not None:
-            arrays["targets"] = self.seen.targets
+        for name in ("targets", "groups"):
+            if (values := getattr(self.seen, name)) is not None:
+                arrays[name] = values
         file = io.BytesIO()
         np.savez_compressed(
             file,
@@ -81,13 +90,16 @@ class Measured:
         """
         held = read_arrays(io.BytesIO(content), LARGEST_RECORD)
         inputs = {name: held.get(_INPUT + name, np.zeros(0)) for name in like.inputs}
-        seen = Observed(inputs, held["features"], held["answers"], held.get("targets"))
+        known = held.get("targets"), held.get("groups")
+        seen = Observed(inputs, held["features"], held["answers"], *known)
         found = cls(seen, held["keys"])
         sides = (_arrays(one, like.targets is not None) for one in (seen, like))
         count = len(found.keys)
         for now, then in zip(*sides, strict=True):
             if now.shape != (count, *then.shape[1:]) or not np.isfinite(now).all():
                 raise ValueError(f"a window has an array of the shape {now.shape}, or NaN")
+        if seen.groups is not None and seen.groups.shape != (count,):
+            raise ValueError(f"a window has groups of the shape {seen.groups.shape}")
         return found
 
 

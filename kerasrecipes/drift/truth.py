@@ -36,7 +36,7 @@ def compare_truth(profile: ReferenceProfile, seen: Observed, seed: int = 0) -> t
     """
     task, output = get_task(profile.facts.output.task), profile.facts.output
     sides = [(np.asarray(one.targets), one.answers) for one in (profile, seen)]
-    groups = seen.groups
+    groups = seen.clusters
     quality = [task.quality(*side, output) for side in sides]
     found = [_fallen(task.quality_name, quality, seed, groups)]
     truths = [targets for targets, _ in sides]
@@ -64,21 +64,16 @@ def _fallen(name: str, sides: list[np.ndarray], seed: int, groups: np.ndarray | 
     return Shift(LABELS, name, *lower_mean_test(reference, window, seed=seed), *means)
 
 
-def independent(seen: Observed) -> int:
-    """Return how many examples, or groups of them, are independent of each other."""
-    return len(seen) if seen.groups is None else len(np.unique(seen.groups))
-
-
 def quality_of(profile: ReferenceProfile, seen: Observed) -> Estimate:
     """Return the mean quality of answers whose truth is known, with its interval of 95 %."""
     task, output = get_task(profile.facts.output.task), profile.facts.output
     found = task.quality(np.asarray(seen.targets), seen.answers, output)
     mean = float(np.mean(found))
     if task.target == CLASS:
-        return share_of(found, seen.groups)
+        return share_of(found, seen.clusters)
     error = float(np.std(found)) / math.sqrt(len(found))
-    if seen.groups is not None:
-        error = clustered_error(found, seen.groups)
+    if (groups := seen.clusters) is not None:
+        error = clustered_error(found, groups)
     error *= 1.96
     return Estimate(mean, mean - error, mean + error)
 

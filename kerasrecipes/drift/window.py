@@ -8,9 +8,8 @@ import numpy as np
 
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.drift.asked import Asked
-from kerasrecipes.drift.observed import in_batches
+from kerasrecipes.drift.observed import group_keys, in_batches
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.evaluation.scores import group_numbers
 from kerasrecipes.files import digest
 from kerasrecipes.heads import get_task
 
@@ -49,10 +48,11 @@ class Window:
         self.unreadable: list[str] = []
         self.targets: np.ndarray | None = None
         self.groups: np.ndarray | None = None
-        if labelled and self._examples is not None:
+        if self._examples is not None:
             chosen = self._examples.select(self._chosen)
-            self.targets = get_task(model.output.task).targets(chosen, model.output)
-            self.groups = group_numbers(chosen.groups, len(chosen))
+            self.groups = group_keys(chosen.groups, [key for _, key in self._found])
+            if labelled:
+                self.targets = get_task(model.output.task).targets(chosen, model.output)
 
     def __len__(self) -> int:
         return len(self._found)

@@ -95,6 +95,7 @@ class RunFolder:
 
     def _check_there(self) -> None:
         if lexists(self.path / CONFIG):
+            self._check_own()
             return
         if left := self._traces():
             raise DataError(
@@ -106,6 +107,15 @@ class RunFolder:
             f"There is no run in '{printable(self.path)}' to resume. Name its folder, or leave "
             "`resume` out to begin one."
         )
+
+    def _check_own(self) -> None:
+        states = self.path / CHECKPOINT
+        for folder in (states, *states.glob("*")):
+            if folder.is_symlink():
+                raise DataError(
+                    f"'{printable(folder)}' is a link, and states are read and written inside "
+                    "the run alone. Put what it leads to in its place."
+                )
 
     def _check_empty(self) -> None:
         if lexists(self.path / CONFIG):

@@ -13,7 +13,7 @@ from kerasrecipes.data.inference import time_single
 from kerasrecipes.data.modality import get_modality
 from kerasrecipes.data.seen import on_side, remember_seen, with_seen
 from kerasrecipes.data.specs import ModelInput, OutputSpec
-from kerasrecipes.drift.observed import Observed, keras_runner, observe
+from kerasrecipes.drift.observed import Observed, group_keys, keras_runner, observe
 from kerasrecipes.drift.ordinary import with_windows
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.engine.schedule import UnfreezeSchedule
@@ -63,7 +63,8 @@ class HeldOut:
         if self.seen is None:
             raise NotFittedError("Nothing was measured of these examples. Evaluate them again.")
         modality = self.examples.modality
-        seen = replace(self.seen, targets=self.targets)
+        groups = group_keys(self.examples.groups, [item.key for item in self.examples.items])
+        seen = replace(self.seen, targets=self.targets, groups=groups)
         profile = ReferenceProfile.of(seen, output, modality, seed=seed)
         return with_windows(profile, seen, self.examples.items, seed)
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,3 +151,16 @@ def test_a_damaged_profile_is_refused(profile, tmp_path, harm):
 def test_a_profile_reads_back_as_it_was(profile, tmp_path):
     profile.write(tmp_path / PROFILE_FILE)
     assert ReferenceProfile.read(tmp_path / PROFILE_FILE).digest() == profile.digest()
+
+
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [(60, "show 60 groups: one of each was compared"), (10, "as if independent, so that alarms")],
+)
+def test_it_is_told_how_photos_of_one_part_were_counted(exported_once, profile, line, groups, told):
+    photos = kr.scan_photos(line / "reference")
+    parted = [replace(one, group=f"P{i % groups}") for i, one in enumerate(photos.items)]
+    found = kr.detect_drift(exported_once, photos.with_items(parted), reference=profile)
+    assert told in str(found) and found.examples == 240
+    alone = kr.detect_drift(exported_once, photos, reference=profile)
+    assert "groups" not in str(alone) and alone.smallest < found.smallest

@@ -11,7 +11,7 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.drift.comparing import compare_with
 from kerasrecipes.drift.history import DriftHistory
 from kerasrecipes.drift.judging import judge_next
-from kerasrecipes.drift.observed import Observed
+from kerasrecipes.drift.observed import Observed, group_keys
 from kerasrecipes.drift.profile import ReferenceProfile
 from kerasrecipes.drift.recent import Measured, compare_recent
 from kerasrecipes.drift.shift import p_of_look
@@ -125,3 +125,47 @@ def test_evidence_of_several_windows_names_the_first_of_them_and_stays(tmp_path)
     assert first["since"].startswith(f"look {first['look'] - first['windows'] + 1},")
     later = judged(past, profile, window(profile, rng, 60), 99)
     assert later["alarm"] and later["since"] == first["since"]
+
+
+def test_parts_shown_several_times_break_no_promise():
+    """In one window and over several, which is only so if a history remembers the parts."""
+    rng, alarms = np.random.default_rng(7), {True: 0, False: 0}
+    for _ in range(4):
+        profile = reference(300, rng)
+        rows = np.repeat(np.arange(50), 4)
+        keys = rng.integers(0, 2**63, (2, 50), np.uint64)[:, rows]
+        for known in alarms:
+            seen = (profile.sketched(line(50, rng).rows(rows)) for _ in keys)
+            groups = keys if known else (None, None)
+            told = [replace(one, groups=of) for one, of in zip(seen, groups, strict=True)]
+            own = [Measured(one, rng.integers(0, 2**63, 200, np.uint64)) for one in told]
+            kept = [Measured.read(one.to_bytes(), one.seen) for one in own]
+            alarms[known] += look(profile, kept[0], kept[1:]).p_value < 0.05
+    assert alarms[True] <= 1 and alarms[False] >= 2
+
+
+def test_a_part_is_the_same_in_every_window_however_it_is_written():
+    day, night = (
+        group_keys(names, ["a" * 64, "b" * 64]) for names in (["P 01", None], ["p_1"] * 2)
+    )
+    assert day[0] == night[0] == night[1] != day[1]
+    assert group_keys([None, " "], ["a" * 64, "b" * 64]) is None
+    assert group_keys(["1"], ["a" * 64]) == group_keys(["1.0"], ["a" * 64])
+
+
+def test_photos_without_parts_join_those_with_parts():
+    rng = np.random.default_rng(8)
+    profile = reference(50, rng)
+    bare, parted = window(profile, rng), window(profile, rng)
+    parted = replace(parted, seen=replace(parted.seen, groups=np.repeat(parted.keys[:25], 2)))
+    for joined in (bare.with_others(parted), parted.with_others(bare)):
+        assert joined.seen.independent == 75 and len(joined.seen) == 100
+    assert profile.sketched(line(9, rng)).clusters is None
+
+
+def test_a_history_with_groups_of_others_is_damaged():
+    rng = np.random.default_rng(9)
+    one = window(reference(50, rng), rng)
+    other = replace(one, seen=replace(one.seen, groups=one.keys[:9]))
+    with pytest.raises(ValueError, match="a window has groups of the shape"):
+        Measured.read(other.to_bytes(), one.seen)

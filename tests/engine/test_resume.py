@@ -380,6 +380,16 @@ def files(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
+@pytest.mark.parametrize("linked", ["checkpoint", "checkpoint/stages"])
+def test_states_that_lie_elsewhere_are_neither_read_nor_written(finished, tmp_path, linked):
+    run = shutil.copytree(finished, tmp_path / "run")
+    shutil.move(run / linked, tmp_path / "elsewhere")
+    (run / linked).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=f"{linked}' is a link, .* inside the run alone. Put what"):
+        with RunFolder(run, resume=True).locked():
+            pass
+
+
 def test_a_run_without_its_plan_is_neither_resumed_nor_begun_over(finished, part_sets, tmp_path):
     run = shutil.copytree(finished, tmp_path / "run")
     remove(run, ["config.json"])
