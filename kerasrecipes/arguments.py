@@ -62,6 +62,8 @@ def named(function: F) -> F:
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(value, Set) for value in (*args, *kwargs.values())):
+            _check_order(function, args, kwargs)
         try:
             return function(*args, **kwargs)
         except Exception as error:
@@ -70,6 +72,22 @@ def named(function: F) -> F:
             raise ArgumentError(wrong) from error
 
     return cast(F, called)
+
+
+def _check_order(function: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> None:
+    """Refuse a set in place of a list: its order is another one in the next process."""
+    signature = inspect.signature(function)
+    try:
+        given = signature.bind(*args, **kwargs).arguments
+    except TypeError:
+        return
+    for name, value in given.items():
+        kind = _kind_of(signature.parameters[name])
+        if isinstance(value, Set) and fits(kind, (*value,)) and not fits(kind, value):
+            if "Iterable" not in str(kind):  # of which an annotation in quotes tells no more
+                raise ArgumentError(
+                    f"`{name}` must be {words(kind)}, not {_shown(value)}, which has no order."
+                )
 
 
 def _wrong_argument(

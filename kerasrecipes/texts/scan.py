@@ -137,10 +137,17 @@ class _Cells(Content):
             first, *more = (_wanted(table, one, found) for one in self.wanted)
             self.second = more[0] if more else ""
             return first
-        for one, other in PAIR_COLUMNS:
-            if one in found and other in found:
-                self.second = other
-                return one
+        pairs = [pair for pair in PAIR_COLUMNS if set(pair) <= set(found)]
+        single = TEXT_COLUMNS[0] in found and pairs and TEXT_COLUMNS[0] not in pairs[0]
+        if single or len(pairs) > 1:
+            told = [TEXT_COLUMNS[0]] * bool(single) + [",".join(pair) for pair in pairs]
+            raise DataError(
+                f"The table '{printable(table)}' has several columns, or pairs of them, that could "
+                f"hold texts: {listed(told)}. Name one by text= (on the command line --text)."
+            )
+        if pairs:
+            first, self.second = pairs[0]
+            return first
         if TEXT_COLUMNS[0] in found:
             return TEXT_COLUMNS[0]
         near = [name for name in TEXT_COLUMNS if name in found]

@@ -6,6 +6,7 @@ import math
 import re
 import traceback
 import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import keras
@@ -14,7 +15,7 @@ import pydantic
 import pytest
 
 import kerasrecipes as kr
-from kerasrecipes.arguments import _is_raised_here, fits, named, words
+from kerasrecipes.arguments import ArgumentError, _is_raised_here, fits, named, words
 from kerasrecipes.errors import KerasRecipesError, printable
 from kerasrecipes.photos import augment, modality as photos
 from kerasrecipes.registry import Registry
@@ -324,6 +325,19 @@ def test_annotations_are_understood():
         assert not any(fits(kind, one) for one in wrong), kind
     assert words(tuple[int, int]) == "2 values, each a whole number"
     assert words("keras.Model | str | Path") == "a Model or a text or a path"
+
+
+def test_a_set_is_no_list_whose_order_means_something(tmp_path):
+    @named
+    def ordered(names: Sequence[str], others: Iterable[str] = ()) -> tuple[str, ...]:
+        return (*names, *others)
+
+    assert ordered(("a",), {"b"}) == ("a", "b")
+    with pytest.raises(ArgumentError, match=r"`names` must be a list of texts, not {'a'}, which"):
+        ordered({"a"})
+    for name in ("text", "classes", "labels"):
+        with pytest.raises(ArgumentError, match=f"`{name}` must be .*, which has no order"):
+            kr.scan_texts(tmp_path, **{name: {"a", "b"}})
 
 
 def test_only_what_python_says_is_told_anew():

@@ -173,3 +173,20 @@ def test_the_command_line_reads_two_columns(bundle, pairs, tmp_path, capsys):
     recipe = tmp_path / "recipe.toml"
     run("init", pairs, "--recipe", "text_classification", *two, "--to", recipe)
     assert 'text = ["question", "answer"]' in recipe.read_text()
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (["text", "premise", "hypothesis"], "'text', 'premise,hypothesis'"),
+        (["text_a", "text_b", "text1", "text2"], "'text_a,text_b', 'text1,text2'"),
+    ],
+)
+def test_a_table_with_several_columns_of_texts_asks_for_a_choice(tmp_path, columns, told):
+    rows = [",".join([*columns, "label"])]
+    rows += [",".join([*(f"{one} {i}" for one in columns), "ab"[i % 2]]) for i in range(4)]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    with pytest.raises(DataError, match=f"could hold texts: {told}. Name one by text="):
+        kr.scan_texts(tmp_path / "t.csv")
+    found = kr.scan_texts(tmp_path / "t.csv", text=tuple(columns[:2]))
+    assert found.items[0].text == f"{columns[0]} 0\t{columns[1]} 0"
