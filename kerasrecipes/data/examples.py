@@ -380,7 +380,7 @@ def check_examples(**sides: Any) -> None:
     for name, given in sides.items():
         if not isinstance(given, Examples):
             raise ValueError(
-                f"`{name}` must be a PhotoSet, not {type(given).__name__}. Pass what scan_photos "
-                "or split_photos returns, or make one of arrays with photos_from_arrays; of texts, "
-                "what scan_texts or split_texts returns."
+                f"`{name}` must be a PhotoSet, TextSet or SignalSet, not {type(given).__name__}. "
+                "Pass what scan_photos, scan_texts or scan_signals returns, or a side of its "
+                "split; of photos in arrays, make one with photos_from_arrays."
             )

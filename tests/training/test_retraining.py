@@ -183,7 +183,7 @@ def test_a_new_model_makes_a_new_fitted_recipe(small_fitted, part_sets, tmp_path
     )
     for ask in (loaded.predict, loaded.evaluate, loaded.embed):
         with pytest.raises(
-            ValueError, match="`examples` must be a PhotoSet, not ndarray. .*_arrays"
+            ValueError, match="`examples` must be a PhotoSet, TextSet or SignalSet, not ndarray. .*_arrays"
         ):
             ask(np.zeros((2, 8, 8, 3)))
     new = refitted(loaded, model, train, val, step)
