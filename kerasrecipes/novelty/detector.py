@@ -23,6 +23,23 @@ _MOST_CHANNELS = 256
 _FEWEST_PLACES = 4
 
 
+def check_enough_good(units: np.ndarray) -> None:
+    """Refuse good photos that are too few to learn from, before anything is trained.
+
+    Args:
+        units: What each photo belongs to; see `Novelty.of`.
+
+    Raises:
+        DataError: If there are fewer than 20 photos, or fewer than 3 parts.
+    """
+    parts = len(np.unique(units))
+    if len(units) < FEWEST or parts < _FOLDS:
+        raise DataError(
+            f"What good photos are like cannot be learned from {len(units)} of {parts} parts. "
+            f"Pass at least {FEWEST}, of at least {_FOLDS} parts."
+        )
+
+
 @dataclass(frozen=True)
 class Novelty:
     """How unlike good photos something is: 0 is as good ones are, 1 one standard deviation more.
@@ -56,12 +73,8 @@ class Novelty:
         Raises:
             DataError: If there are fewer than 20 photos, or fewer than 3 parts.
         """
+        check_enough_good(units)
         names, places = np.unique(units, return_inverse=True)
-        if len(units) < FEWEST or len(names) < _FOLDS:
-            raise DataError(
-                f"What good photos are like cannot be learned from {len(units)} of {len(names)} "
-                f"parts. Pass at least {FEWEST}, of at least {_FOLDS} parts."
-            )
         folds = np.random.default_rng(seed).permutation(len(names))[places] % _FOLDS
         held_out = np.zeros((len(units), 2))
         for fold in range(_FOLDS):

@@ -20,6 +20,24 @@ FEWEST = 20
 _TAKEN_OFF = 0.85
 
 
+def check_enough_known(labels: np.ndarray) -> None:
+    """Refuse examples that are too few to learn from, before anything is trained.
+
+    Args:
+        labels: The class of each; see `OutOfScope.of`.
+
+    Raises:
+        DataError: If there are fewer than 20 examples, or no class has two.
+    """
+    counts = np.unique(labels, return_counts=True)[1]
+    if len(labels) < FEWEST or counts.max() < 2:
+        raise DataError(
+            f"What is out of scope cannot be learned from {len(labels)} examples of {len(counts)} "
+            f"classes. Pass at least {FEWEST}, two of a class among them, or leave `out_of_scope` "
+            "out."
+        )
+
+
 @dataclass(frozen=True)
 class OutOfScope:
     """How far an example is from the nearest class, less most of how far it is from all together.
@@ -60,13 +78,8 @@ class OutOfScope:
         Raises:
             DataError: If there are fewer than 20 examples, or no class has two.
         """
+        check_enough_known(labels)
         classes, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
-        if len(labels) < FEWEST or counts.max() < 2:
-            raise DataError(
-                f"What is out of scope cannot be learned from {len(labels)} examples of "
-                f"{len(classes)} classes. Pass at least {FEWEST}, two of a class among them, or "
-                "leave `out_of_scope` out."
-            )
         rows = _of_length_one(features.astype(np.float64))
         mean = rows.mean(axis=0)
         rows = rows - mean

@@ -20,7 +20,7 @@ from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.errors import DataError, did_you_mean, listed
 from kerasrecipes.evaluation.operating.conformal import abstain_band
 from kerasrecipes.keras_private import spare_names
-from kerasrecipes.novelty.detector import Novelty, depths_of, outputs_of
+from kerasrecipes.novelty.detector import Novelty, check_enough_good, depths_of, outputs_of
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.scan import scan_photos
 from kerasrecipes.report.run_report import DataReport, RunReport
@@ -107,8 +107,12 @@ class DefectDetector(ImageClassifier):
         check_examples(train=train, val=val)
         good, held_out = self._good_ones(train), self._good_ones(val)
         self._check_enough(held_out)
+        check_enough_good(_units(good))
         if train.class_names == (self.good,):
-            _refuse_idle({**how, "synthetic_defects": self.synthetic_defects})
+            told = [one for stage in judged.schedule.stages for one in stage.callbacks]
+            told += how.get("callbacks") or ()
+            synthetic = self.synthetic_defects
+            _refuse_idle({**how, "callbacks": told, "synthetic_defects": synthetic})
             return self._fit_on_good_alone(judged, good, held_out, leaks)
         super()._fit(judged, train, val, leaks=leaks, **how)
         model = self.model_

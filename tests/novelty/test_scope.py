@@ -96,6 +96,8 @@ def test_a_share_that_cannot_be_kept_is_refused_before_training(sets):
     few = val.select(range(9))
     with pytest.raises(DataError, match="`out_of_scope=0.05` cannot be kept with 9 validation"):
         TextClassifier(tiny_bert(), out_of_scope=0.05).fit(train, few)
+    with pytest.raises(DataError, match="What is out of scope cannot be learned from 12 examples"):
+        TextClassifier(tiny_bert(), out_of_scope=0.1).fit(train.select(range(12)), val)
     with pytest.raises(ValueError, match="`out_of_scope` needs head='classification'"):
         TextClassifier(tiny_bert(), out_of_scope=0.1, head="multi_label").fit(train, val)
     with pytest.raises(ValueError, match="`out_of_scope` must be between 0.001 and 0.5"):

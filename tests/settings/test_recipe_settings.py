@@ -60,7 +60,7 @@ def test_what_is_unusable_is_told_before_a_photo_is_read(quick_recipe, changes, 
 
 
 def test_folders_are_no_photo_sets(part_sets, part_photos, quick_recipe):
-    told = "`{}` must be a PhotoSet, TextSet or SignalSet, not {}. Pass what scan_photos, scan_texts"
+    told = "`{}` must be a PhotoSet, TextSet or SignalSet, not {}. Pass what scan_photos"
     with pytest.raises(ValueError, match=told.format("train", "PosixPath")):
         quick_recipe().fit(part_photos, part_photos)
     with pytest.raises(ValueError, match=told.format("val", "str")):

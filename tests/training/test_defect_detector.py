@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -201,11 +202,24 @@ def test_in_8_bits_novelty_is_what_it_was(sides, tmp_path):
     assert np.median(off) < 0.25
 
 
+def never_begun() -> kr.UnfreezeSchedule:
+    def fail(epoch, logs):
+        pytest.fail("It was trained.")
+
+    callback = keras.callbacks.LambdaCallback(on_epoch_begin=fail)
+    return kr.UnfreezeSchedule((kr.Stage("head", 1, 1e-2, callbacks=[callback]),))
+
+
 def test_what_cannot_be_kept_is_refused_before_training(sides):
     with pytest.raises(kr.DataError, match="Did you mean 'good'"):
         detector(good="god").fit(*sides[:2])
     with pytest.raises(kr.DataError, match="cannot be kept with 30 good parts"):
         detector(false_alarms=0.02).fit(*sides[:2])
+    few = sides[0].select([*range(12), *range(60, 70)])
+    with pytest.raises(kr.DataError, match="learned from 12 of 12 parts. Pass at"):
+        detector(schedule=never_begun()).fit(few, sides[1])
+    with pytest.raises(ValueError, match="`callbacks` would have no effect: of good photos alone"):
+        detector(schedule=never_begun()).fit(*map(only_good, sides[:2]))
     with pytest.raises(ValueError, match="`false_alarms` must be between"):
         detector(false_alarms=0).fit(*sides[:2])
     with pytest.raises(kr.NotFittedError):

@@ -182,9 +182,8 @@ def test_a_new_model_makes_a_new_fitted_recipe(small_fitted, part_sets, tmp_path
         "was loaded. `fit` starts again from weights='default', not from" in capsys.readouterr().err
     )
     for ask in (loaded.predict, loaded.evaluate, loaded.embed):
-        with pytest.raises(
-            ValueError, match="`examples` must be a PhotoSet, TextSet or SignalSet, not ndarray. .*_arrays"
-        ):
+        told = "`examples` must be a PhotoSet, TextSet or SignalSet, not ndarray. .*_arrays"
+        with pytest.raises(ValueError, match=told):
             ask(np.zeros((2, 8, 8, 3)))
     new = refitted(loaded, model, train, val, step)
     assert new is not loaded and not loaded.report_.optimization

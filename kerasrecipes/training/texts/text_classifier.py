@@ -12,6 +12,7 @@ from kerasrecipes.data.modality import get_modality
 from kerasrecipes.engine.schedule import Stage, UnfreezeSchedule
 from kerasrecipes.errors import DataError, is_number
 from kerasrecipes.evaluation.base import Result
+from kerasrecipes.novelty.scope import check_enough_known
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.settings.judging import Judged, judge_recipe, with_rates_of
 from kerasrecipes.settings.setting import Setting
@@ -109,6 +110,7 @@ class TextClassifier(Recipe):
         if self.out_of_scope is not None:
             check_examples(train=train, val=val)
             check_share(self.out_of_scope, val)
+            check_enough_known(train.labels)
         super()._fit(judged, train, val, **how)
         if self.out_of_scope is not None:
             self.fitted_, told = with_scope(self.fitted_, self.out_of_scope, self.seed)
