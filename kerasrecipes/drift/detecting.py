@@ -162,8 +162,8 @@ def look_at(
         found["expected_quality"] = _expected(profile, seen)
         found["smallest"] = detectable(len(profile), seen.independent, len(shifts), 1 / promise)
         found |= _to_look_at(profile, seen, window) if alarm and seen.features.shape[1] else {}
-    told = [] if labels else _of_groups(seen, noun, found["earlier"] > 0)
-    return _report(noun, profile, window, promise, told, **found)
+    counted = [] if labels else _of_groups(seen, noun, found["earlier"] > 0)
+    return _report(noun, profile, window, promise, counted, **found)
 
 
 def _of_groups(seen: Observed, noun: str, ranked: bool) -> list[str]:

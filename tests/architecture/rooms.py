@@ -113,7 +113,7 @@ ROOMS = {
         "bundles data export heads photos", libraries="numpy pydantic", later_libraries="pyarrow"
     ),
     "drift": Room(
-        "bundles data evaluation export heads statistics",
+        "bundles data export heads statistics",
         libraries="numpy pydantic",
         later_libraries="keras",
     ),
