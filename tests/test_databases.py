@@ -1,5 +1,6 @@
 """What several threads and processes keep in one sqlite file."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 import kerasrecipes as kr
+from kerasrecipes.data.database import told_of_database
 from kerasrecipes.drift.history import DriftHistory
 from kerasrecipes.rollout.evidence import EvidenceFile
 from kerasrecipes.rollout.judge import Judge
@@ -56,3 +58,12 @@ def test_none_takes_away_what_another_of_its_process_has_locked(tmp_path, name):
         asked = [sys.executable, "-c", OTHER, path]
         assert subprocess.run(asked, capture_output=True, text=True).stdout == "locked\n"
     held.close()
+
+
+@pytest.mark.parametrize("free, told", [(4096, "No space left on device. Free"), (1 << 20, "disk")])
+def test_an_index_without_room_is_told_as_a_full_disk(tmp_path, monkeypatch, free, told):
+    usage = type(shutil.disk_usage(tmp_path))(1 << 22, (1 << 22) - free, free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(OSError, match=f"{told}.* then save again"):
+        with told_of_database(tmp_path / "journal.db", "as a journal", "Restore it."):
+            raise sqlite3.OperationalError("disk I/O error")

@@ -1,6 +1,8 @@
 """What a sqlite file says when it cannot be used, in words and with a remedy."""
 
+import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +10,9 @@ from pathlib import Path
 
 from kerasrecipes.errors import DataError, disk_error, printable
 from kerasrecipes.files import told_plainly
+
+# Beside a file that several processes may have open lies an index of so many bytes.
+_INDEX = 1 << 15
 
 
 @contextmanager
@@ -32,8 +37,11 @@ def told_of_database(path: Path, use: str, remedy: str) -> Iterator[None]:
     except Exception as error:
         if (told := _of_sqlite(error)) is None:
             raise
-        if disk_error(told) is not None:
+        if (number := disk_error(told)) is not None:
             with told_plainly(path):
+                # Where its index has no room, sqlite calls that an error of the disk.
+                if number == errno.EIO and shutil.disk_usage(path.parent).free < _INDEX:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
                 raise told from error
         raise DataError(f"'{printable(path)}' cannot be used {use}: {told}. {remedy}") from error
 
