@@ -229,6 +229,12 @@ def test_other_methods_and_questions(client, photos):
     assert client.post("/feedback", json={"id": "a", "truth": "b"}).status_code == 409
 
 
+def test_a_form_is_told_from_a_photo(client, photos):
+    answer = client.post("/predict", files={"photo": photos[0]})
+    assert answer.status_code == 415 and "The body is a form. Send the bytes" in answer.text
+    assert client.post("/predict", content=photos[0]).status_code == 200
+
+
 def test_large_requests_do_not_grow_the_server(client, server):
     before = server.memory()
     many = [pixels(1).tolist() for _ in range(20)]

@@ -17,7 +17,7 @@ from kerasrecipes.records import checked, parse_json
 from kerasrecipes.serve.entry import Truth, truth_of
 from kerasrecipes.server.logbook import JournalWriter
 from kerasrecipes.server.models import Served
-from kerasrecipes.server.refused import Refused, bad
+from kerasrecipes.server.refused import CLOSE, Refused, bad
 from kerasrecipes.server.service import Service
 from kerasrecipes.server.trial import Turn
 from kerasrecipes.server.web.bodies import body_of
@@ -116,6 +116,10 @@ async def _predict(service: Service, request: Request) -> Response:
     if unknown := set(asked) - {"model", "version", "key"}:
         known = "'model', 'version' and 'key' are"
         raise bad(f"{min(unknown)[:40]!r} is not known here; {known}.")
+    # Of a text, the frame of a form would be read as a part.
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        reason = "The body is a form. Send the bytes alone, e.g. curl --data-binary @photo.jpg."
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason, CLOSE)
     turn = _turn(service, request, asked.get("model"), asked.get("version"), asked.get("key"))
     settings = service.settings
     most = int(settings.max_body_mb * 1e6)
