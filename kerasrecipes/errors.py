@@ -183,7 +183,7 @@ def is_refusal(error: BaseException) -> bool:
     return ours and isinstance(error, ValueError)
 
 
-def tell_besides(error: Exception, what: str) -> None:
+def tell_besides(error: BaseException, what: str) -> None:
     """Add to an error what is not its reason, e.g. where something was kept.
 
     Args:

@@ -88,6 +88,7 @@ def retrain_model(
     with _told_where(bundle):
         bundle.export(export.format, export.quantization)
         before, after = _compared(champion, bundle, sides)
+        refused = _promoted(Path(model), bundle, alias, gates, why)
     return Renewed(
         bundle=bundle,
         champion=_name(champion),
@@ -96,7 +97,7 @@ def retrain_model(
         chosen=WAYS[best],
         before=before,
         after=after,
-        refused=_promoted(Path(model), bundle, alias, gates, why),
+        refused=refused,
         alias=alias,
     )
 
@@ -161,10 +162,10 @@ def _saved(fitted: Recipe, sides: Sides, model: Path) -> Bundle:
 
 @contextmanager
 def _told_where(bundle: Bundle) -> Iterator[None]:
-    """Say where the trained model is if the block, which judges it, fails."""
+    """Say where the trained model is if the block, which judges it, fails or is interrupted."""
     try:
         yield
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         tell_besides(error, f"The trained model itself is in '{printable(bundle.folder)}'.")
         raise
 
