@@ -1,5 +1,6 @@
 """Known defects by name, new ones by novelty: fitted, saved, exported, verified."""
 
+import csv
 import shutil
 from dataclasses import replace
 
@@ -64,11 +65,27 @@ def only_good(side: kr.PhotoSet) -> kr.PhotoSet:
 
 
 @pytest.fixture(scope="module")
-def fitted(sides):
+def followed(tmp_path_factory):
+    """Callbacks of the fit, and what they wrote."""
+    log, seen = tmp_path_factory.mktemp("log") / "fit.csv", []
+    note = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+    return [keras.callbacks.CSVLogger(log), kr.OverfitMonitor(), note], log, seen
+
+
+@pytest.fixture(scope="module")
+def fitted(sides, followed):
     recipe = detector()
-    recipe.fit(*sides[:2], verbose=False)
+    recipe.fit(*sides[:2], callbacks=followed[0], verbose=False)
     recipe.evaluate(sides[2])
     return recipe
+
+
+def test_callbacks_follow_it(fitted, followed):
+    _, log, seen = followed
+    (stage,) = fitted.report_.stages
+    rows = list(csv.DictReader(log.open()))
+    assert [float(row["val_loss"]) for row in rows] == pytest.approx(stage.history["val_loss"])
+    assert seen == [0, 1, 2] and "head: OverfitMonitor" in fitted.report_.callbacks
 
 
 @pytest.fixture(scope="module")
