@@ -82,6 +82,7 @@ def test_backbones_are_compared_by_labels(answered, tiny_spec):
     assert row["evaluation"]["task"] == "multi_label"
 
 
+@pytest.mark.proof
 def test_backbones_are_compared_by_ordered_classes(answered, tiny_spec):
     settings = {"backbones": [tiny_spec()], "image_size": SIDE, "head": "ordinal"}
     found = recommend_backbone(answered("class", wrong=5), **settings, verbose=False)

@@ -133,7 +133,7 @@ for command in json.loads(sys.argv[1]):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_read_only_photos_no_home_no_cache(writable_again, tmp_path):
     """(For the user root nothing is read-only; the rest holds for root, too.)"""
     photos = writable_again

@@ -97,7 +97,9 @@ def test_a_folder_that_is_no_models_is_refused_before_the_search(kr, model, phot
 @pytest.mark.parametrize(
     ("verb", "options", "step"),
     [
-        ("prune", ("--channels", 0.5, "--epochs", 1), "prune"),
+        pytest.param(
+            *("prune", ("--channels", 0.5, "--epochs", 1), "prune"), marks=pytest.mark.proof
+        ),
         pytest.param("quantize", ("--epochs", 1), "quantize", marks=pytest.mark.proof),
         ("quantize", ("--mode", "float16"), None),
         ("distil", ("--backbone", "tiny", "--image-size", 48, "--epochs", 1), "distil"),

@@ -71,6 +71,7 @@ def test_zeros_come_and_hold_and_are_told_honestly(small_fitted, part_sets):
     assert sparse.report_.stages[-1].name == "after pruning"
 
 
+@pytest.mark.proof
 def test_clusters_hold(small_fitted, part_sets):
     train, val, _ = part_sets
     clustered = cluster(small_fitted, train, val, clusters=8, epochs=1, verbose=False)

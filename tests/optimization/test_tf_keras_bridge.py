@@ -147,13 +147,12 @@ print(os.environ.get("TF_USE_LEGACY_KERAS"), keras.__version__[0], legacy, loss 
 OURS = "from kerasrecipes.optimization.tfmot.bridge import import_tfmot; import_tfmot()"
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("load", "told"),
     [
         # Not of ours, but the reason why ours loads it otherwise.
-        pytest.param(
-            "import tensorflow_model_optimization", "1 3 True True", marks=pytest.mark.proof
-        ),
+        ("import tensorflow_model_optimization", "1 3 True True"),
         (OURS, "None 3 False True"),
     ],
     ids=["plain", "ours"],

@@ -114,6 +114,7 @@ def test_what_is_kept_in_float_is_so_in_the_file(measured, wild, tmp_path):
     assert not get_format("tflite").inspect(tmp_path / "m.tflite").custom_ops
 
 
+@pytest.mark.proof
 def test_an_allowance_chooses_the_same(measured, wild, tmp_path):
     share = 0.2  # the two hold 4 % of the weights, and do 16 % of the arithmetic
     assert set(measured.most_sensitive(share)) == set(WILD)

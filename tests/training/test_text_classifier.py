@@ -217,13 +217,11 @@ def test_several_labels_learn_by_the_head_of_photos(tmp_path):
     assert recipe.predict(test).shape == (len(test), 4)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "head, column, answer, enough",
     [
-        pytest.param(
-            *("regression", "value", {"card": 1.0, "money": 2.0, "phone": 6.0}, 1.5),
-            marks=pytest.mark.proof,
-        ),
+        ("regression", "value", {"card": 1.0, "money": 2.0, "phone": 6.0}, 1.5),
         ("ordinal", "label", {"card": "1 low", "money": "2 middle", "phone": "3 high"}, 0.6),
     ],
 )
