@@ -105,14 +105,15 @@ class DefectDetector(ImageClassifier):
         **how: Any,
     ) -> RunReport:
         check_examples(train=train, val=val)
-        good, held_out = self._good_ones(train), self._good_ones(val)
-        self._check_enough(held_out)
-        check_enough_good(_units(good))
-        if train.class_names == (self.good,):
+        if alone := train.class_names == (self.good,):
             told = [one for stage in judged.schedule.stages for one in stage.callbacks]
             told += how.get("callbacks") or ()
             synthetic = self.synthetic_defects
             _refuse_idle({**how, "callbacks": told, "synthetic_defects": synthetic})
+        good, held_out = self._good_ones(train), self._good_ones(val)
+        self._check_enough(held_out)
+        check_enough_good(_units(good))
+        if alone:
             return self._fit_on_good_alone(judged, good, held_out, leaks)
         super()._fit(judged, train, val, leaks=leaks, **how)
         model = self.model_
