@@ -285,7 +285,8 @@ def with_columns(command: Command) -> Command:
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
-        columns = as_asked(**{name: given.pop(name) for name in added})
+        typed = {name: given.pop(name) for name in added}
+        columns = {name: value for name, value in typed.items() if value is not None}
         kind = given.pop("recipe", RecipeKind.IMAGES)
         if columns or (kind is not RecipeKind.IMAGES and given.get("model") is None):
             if given["photos"] is None:
@@ -324,7 +325,7 @@ def with_options(added: dict[str, tuple[Any, Any]]) -> Callable[[Command], Comma
 
 
 def _scan(photos: Path, model: Path | None, columns: dict[str, Any], kind: RecipeKind) -> Any:
-    """Scan photos, or what else a model or somebody wants."""
+    """Scan photos, or what else a model or somebody wants, by what was typed of their columns."""
     from kerasrecipes.release.bundle import Bundle
 
     bundle = None if model is None else Bundle.load(model)

@@ -33,6 +33,14 @@ def test_reviewing_until_ctrl_c(model, photos, tmp_path, kr):
         child.kill()
     assert child.returncode == 0 and "1 photos are decided about, in '" in out
     assert "Traceback" not in err and "48 photos are worth a look" in err
+    assert "1 left out" in kr("doctor", photos)[2]
+
+
+def test_other_verbs_read_what_was_decided_or_leave_it(model, photos, kr):
+    from kerasrecipes import scan_photos
+    from kerasrecipes.review.session import Session
+
+    Session(scan_photos(photos), [], {}, photos / "labels.csv", who="ana").decide(0, "exclude")
     code, out, err = kr("doctor", photos, "--json")
     assert code == 0 and "1 left out" in err
     (found,) = [one for one in json.loads(out)["findings"] if one["code"] == "decided"]
