@@ -285,6 +285,22 @@ def small_recipe(quick_recipe, small_backbone):
 
 
 @pytest.fixture(scope="session")
+def fitted_on(small_recipe):
+    """Fits a small recipe on photos of whatever channels, in one epoch of all, and measures it."""
+    from kerasrecipes import UnfreezeSchedule, split_photos
+
+    def fit(photos):
+        train, val, test = split_photos(photos, test_fraction=0.25, val_fraction=0.25)
+        schedule = UnfreezeSchedule.full(1, 0.01)
+        recipe = small_recipe(augment="randaugment", schedule=schedule)
+        recipe.fit(train, val, verbose=False)
+        recipe.evaluate(test)
+        return recipe
+
+    return fit
+
+
+@pytest.fixture(scope="session")
 def fitted(part_sets, quick_recipe):
     """A fitted and evaluated recipe with real weights; not to be changed."""
     train, val, test = part_sets

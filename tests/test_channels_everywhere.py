@@ -28,13 +28,8 @@ def photos():
 
 
 @pytest.fixture(scope="module")
-def fitted(photos, small_recipe):
-    train, val, test = kr.split_photos(photos, test_fraction=0.25, val_fraction=0.25)
-    schedule = kr.UnfreezeSchedule.full(1, 0.01)
-    recipe = small_recipe(augment="randaugment", schedule=schedule)
-    recipe.fit(train, val, verbose=False)
-    recipe.evaluate(test)
-    return recipe
+def fitted(photos, fitted_on):
+    return fitted_on(photos)
 
 
 @pytest.fixture(scope="module")

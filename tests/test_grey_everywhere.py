@@ -16,15 +16,10 @@ SIDE = 24
 
 
 @pytest.fixture(scope="module")
-def fitted(part_photos, small_recipe):
+def fitted(part_photos, fitted_on):
     """A recipe that was fitted on grey photos and measured on others."""
     photos = kr.scan_photos(part_photos, channels=1)
-    train, val, test = kr.split_photos(photos, test_fraction=0.25, val_fraction=0.25)
-    schedule = kr.UnfreezeSchedule.full(1, 0.01)
-    recipe = small_recipe(augment="randaugment", schedule=schedule)
-    recipe.fit(train, val, verbose=False)
-    recipe.evaluate(test)
-    return recipe
+    return fitted_on(photos)
 
 
 @pytest.fixture(scope="module")

@@ -59,8 +59,7 @@ def _fallen(name: str, sides: list[np.ndarray], seed: int, groups: np.ndarray | 
     means = (float(np.mean(one)) for one in sides)
     reference, window = sides
     if groups is not None:
-        units = np.unique(groups, return_inverse=True)[1]
-        window = np.bincount(units, window) / np.bincount(units)
+        window = np.bincount(groups, window) / np.bincount(groups)
     return Shift(LABELS, name, *lower_mean_test(reference, window, seed=seed), *means)
 
 
@@ -68,11 +67,11 @@ def quality_of(profile: ReferenceProfile, seen: Observed) -> Estimate:
     """Return the mean quality of answers whose truth is known, with its interval of 95 %."""
     task, output = get_task(profile.facts.output.task), profile.facts.output
     found = task.quality(np.asarray(seen.targets), seen.answers, output)
-    mean = float(np.mean(found))
+    mean, groups = float(np.mean(found)), seen.clusters
     if task.target == CLASS:
-        return share_of(found, seen.clusters)
+        return share_of(found, groups)
     error = float(np.std(found)) / math.sqrt(len(found))
-    if (groups := seen.clusters) is not None:
+    if groups is not None:
         error = clustered_error(found, groups)
     error *= 1.96
     return Estimate(mean, mean - error, mean + error)

@@ -17,7 +17,7 @@ from kerasrecipes.photos.decoding.pixels import open_photo, with_rgb
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.photo_set import PhotoFacts
 from kerasrecipes.photos.planes.npy import NPY, bits_of, is_npy, mode_of, read_npy
-from kerasrecipes.photos.planes.planes import Planes, with_channels
+from kerasrecipes.photos.planes.planes import Planes, with_array
 from kerasrecipes.photos.similar import FINGERPRINT_SIDE, fingerprint
 
 _BITS = {"1": 1, "I": 32, "I;16": 16, "I;16B": 16, "I;16L": 16}
@@ -78,8 +78,8 @@ def _inspect_array(data: bytes, policy: DecodePolicy) -> PhotoFacts:
         whole = np.mean([np.asarray(one) for one in planes], axis=0, dtype=np.float32)
         return fingerprint(Image.fromarray(np.rint(whole).astype(np.uint8)))
 
-    thumbnail, peak = with_channels(data, policy, seen)
     values = read_npy(data, policy)
+    thumbnail, peak = with_array(values, policy, seen)
     return PhotoFacts(
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),

@@ -1,10 +1,7 @@
 """A fleet that is offline for days: nothing is lost, and nothing counts twice."""
 
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import kerasrecipes as kr
 from kerasrecipes.edge import telemetry
 from kerasrecipes.edge.collecting import Collector
 from kerasrecipes.edge.telemetry import Queue, drain
+from power_cut import check_power_cut
 
 TOKEN = "a token of many signs"
 DEVICES, DAYS = 1000, 4
@@ -128,16 +126,7 @@ for i in range(100_000):
 def test_a_power_cut_loses_nothing_that_was_queued(tmp_path):
     path = tmp_path / "queue.db"
     command = [sys.executable, "-c", KILLED, path]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    for _ in range(20):
-        child.stdout.readline()
-    os.kill(child.pid, signal.SIGKILL)
-    said = 20 + child.stdout.read().count("\n")
-    child.wait()
-    child.stdout.close()
-    lines = Queue(path).batch(100_000)["lines"]
-    assert [one["request_id"] for _, one in lines] == [str(i) for i in range(len(lines))]
-    assert said <= len(lines) <= said + 1
+    check_power_cut(command, path)
 
 
 def test_a_damaged_file_is_set_aside_and_another_queue_begins(tmp_path, capsys):

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from kerasrecipes.errors import DataError
-from kerasrecipes.photos.decoding import pixels
+from kerasrecipes.photos.decoding import budget, pixels
 from kerasrecipes.photos.decoding.budget import Memory
 from kerasrecipes.photos.decoding.decode import decode_photo, read_photo
 from kerasrecipes.photos.decoding.policy import DecodePolicy
@@ -176,8 +176,8 @@ def test_photos_that_fill_the_memory_are_decoded_one_at_a_time(make, monkeypatch
     monkeypatch.setattr(pixels, "load_deep", watched)
     data = make.png_16bit(np.full((60, 60), 900, np.uint16), 0)
     for limit, alone in ((100, True), (60 * 60 * 16, True), (10_000_000, False)):
-        monkeypatch.setattr(pixels, "MEMORY", Memory(limit))
-        monkeypatch.setattr(pixels, "SMALL_BYTES", 0)
+        monkeypatch.setattr(budget, "MEMORY", Memory(limit))
+        monkeypatch.setattr(budget, "SMALL_BYTES", 0)
         most.clear()
         threads = [threading.Thread(target=decode_photo, args=(data, SIZE)) for _ in range(6)]
         for thread in threads:

@@ -17,7 +17,7 @@ parts are counted (`parts.py`) and refused beyond these limits, which keep a pho
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from PIL import ImageFile
 
@@ -81,6 +81,15 @@ class Memory:
 
 
 MEMORY = Memory(MEMORY_BYTES)
+
+
+def room_for(size: int) -> AbstractContextManager[None]:
+    """Hold memory for a photo, as `Memory.taken` does, unless it is too small to matter.
+
+    Args:
+        size: How many bytes it takes.
+    """
+    return MEMORY.taken(size) if size > SMALL_BYTES else nullcontext()
 
 
 def memory_for(image: ImageFile.ImageFile, deep: bool) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from kerasrecipes.errors import DataError, printable
-from kerasrecipes.photos.decoding.budget import MEMORY, SMALL_BYTES, memory_for
+from kerasrecipes.photos.decoding.budget import memory_for, room_for
 from kerasrecipes.photos.decoding.deep import has_deep_pixels, load_deep, load_exactly, strips
 from kerasrecipes.photos.decoding.parts import judge_layout, judge_parts, png_transparency
 from kerasrecipes.photos.decoding.policy import DecodePolicy
@@ -136,8 +136,7 @@ def with_planes(
 def _held(image: ImageFile.ImageFile, size: int) -> Iterator[None]:
     """Hold memory for a photo, and keep its decoder quiet and strict."""
     quiet = SILENT_LIBTIFF.held() if image.format == "TIFF" else contextlib.nullcontext()
-    memory = MEMORY.taken(size) if size > SMALL_BYTES else contextlib.nullcontext()
-    with memory, quiet, NO_TRUNCATED_IMAGES.held(), SILENT_PILLOW.held():
+    with room_for(size), quiet, NO_TRUNCATED_IMAGES.held(), SILENT_PILLOW.held():
         yield
 
 

@@ -1,6 +1,5 @@
 """A photo as pictures of one channel each, in 8 bits or as floats, which Pillow resizes alike."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -8,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from kerasrecipes.errors import DataError
-from kerasrecipes.photos.decoding.budget import MEMORY, SMALL_BYTES
+from kerasrecipes.photos.decoding.budget import room_for
 from kerasrecipes.photos.decoding.channels import BITS, GREY, LUMA, RGB, grey_of, shown
 from kerasrecipes.photos.decoding.fit import fitted
 from kerasrecipes.photos.decoding.pixels import open_photo, with_planes
@@ -39,9 +38,23 @@ def with_channels(
         return with_planes(
             open_photo(data, policy), data, policy, lambda planes: use(_wanted(planes, policy))
         )
-    values = read_npy(data, policy)
-    size = memory_of(values)
-    with MEMORY.taken(size) if size > SMALL_BYTES else contextlib.nullcontext():
+    return with_array(read_npy(data, policy), policy, use)
+
+
+def with_array(
+    values: np.ndarray, policy: DecodePolicy, use: Callable[[Planes], _T]
+) -> tuple[_T, int | None]:
+    """Do the same with what `read_npy` has read.
+
+    Args:
+        values: Shape `(height, width, channels)`.
+        policy: How to decode.
+        use: As in `with_channels`.
+
+    Raises:
+        DataError: With the bare reason.
+    """
+    with room_for(memory_of(values)):
         found = scaled(values, policy)
         planes = [
             Image.fromarray(np.ascontiguousarray(found[..., i])) for i in range(found.shape[-1])
