@@ -135,6 +135,18 @@ def edge(
     export: Annotated[
         str | None, typer.Option(help="Which export, e.g. tflite-int8; else the smallest .tflite.")
     ] = None,
+    smaller: Annotated[
+        str | None, typer.Option(help="A smaller export that answers while it is hot or slow.")
+    ] = None,
+    slow_ms: Annotated[
+        float | None, typer.Option(help="With --smaller: the model alone may take so long.")
+    ] = None,
+    hot_celsius: Annotated[
+        float | None, typer.Option(help="With --smaller: from which temperature on it is hot.")
+    ] = None,
+    temperature: Annotated[
+        str, typer.Option(help="The device's file that tells it, in thousandths of a degree.")
+    ] = "/sys/class/thermal/thermal_zone0/temp",
     rollout: Annotated[
         float, typer.Option(min=0, max=100, help="As an update: percent of devices that take it.")
     ] = 100.0,
@@ -149,8 +161,9 @@ def edge(
     from kerasrecipes.edge.writing import write_edge
 
     folder = write_edge(
-        model, to, name=name, collector=collector, export=export, rollout_percent=rollout, key=key
-    )
+        model, to, name=name, collector=collector, export=export, smaller=smaller, slow_ms=slow_ms,
+        hot_celsius=hot_celsius, temperature=temperature, rollout_percent=rollout, key=key,
+    )  # fmt: skip
     print(f"Written to '{printable(folder)}'. Begin with its README.md.")
 
 

@@ -9,7 +9,8 @@ It needs numpy, Pillow and ai-edge-litert. What it may do stands in device.json.
 photo. The queue lies in queue.db: what was answered is sent at least once, in order, each with a
 number by which the receiver knows what it has; when the queue is full, the oldest are dropped and
 counted. No result depends on the clock. What cannot be queued, e.g. on a full disk, is answered and
-said; a model whose files were damaged gives way to the one before.
+said; a model whose files were damaged gives way to the one before. Where the model has a smaller
+file, and device.json says from when on, that one answers while the device is hot or slow.
 """
 
 import json
@@ -21,12 +22,14 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasrecipes.edge.slots import Slots
+from kerasrecipes.edge.sparing import Sparing, celsius_of
 from kerasrecipes.edge.telemetry import Queue, drain, poster
 
 HERE = Path(__file__).resolve().parent
@@ -38,15 +41,19 @@ class DeviceModel:
 
     Args:
         folder: The slot.
+        smaller: Whether to take its smaller file, if it has one.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, smaller: bool = False):
         from ai_edge_litert.interpreter import Interpreter
 
         self.folder = folder
         self.facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self.has_smaller = bool(self.facts.get("smaller"))
+        self.is_smaller = smaller and self.has_smaller
+        self.facts |= self.facts["smaller"] if self.is_smaller else {}
         self.labels = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
-        path = str(folder / "model.tflite")
+        path = str(folder / ("smaller.tflite" if self.is_smaller else "model.tflite"))
         self._interpreter = Interpreter(model_path=path, num_threads=self.facts["threads"])
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
@@ -103,7 +110,8 @@ class DeviceModel:
         """Check the golden photos, and say what differs."""
         found = []
         golden = self.folder / "golden"
-        for line in (golden / "golden.txt").read_text().splitlines():
+        listed = golden / ("smaller.txt" if self.is_smaller else "golden.txt")
+        for line in listed.read_text().splitlines():
             name, *expected = line.split()
             scores = self.scores(self.read_photo(golden / name))
             gap = float(np.abs(scores - np.array(expected, np.float32)).max())
@@ -125,13 +133,26 @@ def prove_apart(folder: Path) -> str:
 
 def answer(root: Path, device: dict[str, Any], photos: list[str]) -> int:
     """Answer for photos, and queue what was said; one that cannot be read stops no other."""
-    model, queue, failed = opened_model(Slots(root, prove_apart)), None, 0
+    queue, failed, limits = None, 0, device.get("smaller") or {}
+    with suppress(OSError, ValueError, sqlite3.Error):  # which the first answer tells of
+        queue = Queue(root / "queue.db", device["most_waiting"])
+    sparing = Sparing.read(queue.sparing if queue and limits else "")
+    model = opened_model(Slots(root, prove_apart), bool(sparing.why))
     facts = model.facts
     about = {"bundle": facts["bundle"], "version": facts["version"], "digest": facts["digest"]}
     for photo in photos:
+        feel(sparing, limits)
+        model = suited_model(model, sparing)
         began, entry = time.monotonic(), {"request_id": uuid.uuid4().hex, "at": time.time()}
+        if model.is_smaller:
+            entry["degraded"] = sparing.why
         try:
-            told = model.said(model.scores(model.read_photo(Path(photo))))
+            pixels = model.read_photo(Path(photo))
+            asked = time.monotonic()
+            scores = model.scores(pixels)
+            if slow := limits.get("slow_ms"):
+                sparing.took(1000 * (time.monotonic() - asked), slow)
+            told = model.said(scores)
         except Exception as error:  # a decoder raises what it likes
             said = "no number" if isinstance(error, ArithmeticError) else "cannot be read"
             told, failed = {"error": said}, 1
@@ -142,7 +163,8 @@ def answer(root: Path, device: dict[str, Any], photos: list[str]) -> int:
             print(f"{told.get('confidence', 1.0):6.1%}  {shown}  {photo}")
         try:
             queue = queue or Queue(root / "queue.db", device["most_waiting"])
-            queue.put({**entry, **about, **told, "latency_ms": round(waited, 3)})
+            kept = sparing.text() if limits else ""
+            queue.put({**entry, **about, **told, "latency_ms": round(waited, 3)}, kept)
         except (OSError, ValueError, sqlite3.Error) as error:
             queue = None
             print(f"not queued: {error}", file=sys.stderr)
@@ -151,15 +173,43 @@ def answer(root: Path, device: dict[str, Any], photos: list[str]) -> int:
     return failed
 
 
-def opened_model(slots: Slots) -> DeviceModel:
+def opened_model(slots: Slots, smaller: bool) -> DeviceModel:
     """Open the model that answers; one whose files were damaged gives way."""
     folder = slots.start()
     try:
-        return DeviceModel(folder)
+        return DeviceModel(folder, smaller)
     except Exception:  # a runtime raises what it likes
         if (other := slots.damaged()) is None:
             raise
-        return DeviceModel(other)
+        return DeviceModel(other, smaller)
+
+
+def feel(sparing: Sparing, limits: dict[str, Any]) -> None:
+    """Look how warm it is; where nothing tells, all stays as it was."""
+    if not (hot := limits.get("hot_celsius")):
+        return
+    try:
+        sparing.felt(celsius_of(limits["temperature"]), hot)
+    except (OSError, ValueError) as error:
+        print(f"nothing tells how warm it is: {error}", file=sys.stderr)
+
+
+def suited_model(model: DeviceModel, sparing: Sparing) -> DeviceModel:
+    """Return the model that is to answer now, which says so when it takes over."""
+    smaller = bool(sparing.why)
+    if smaller == model.is_smaller:
+        return model
+    if not model.has_smaller:
+        print(f"it is {sparing.why}, and this model has no smaller file", file=sys.stderr)
+        return model
+    try:
+        other = DeviceModel(model.folder, smaller)
+    except Exception as error:  # a runtime raises what it likes
+        print(f"the other file of this model cannot be opened: {error}", file=sys.stderr)
+        return model
+    which = f"the smaller model answers: it is {sparing.why}" if smaller else "the usual one again"
+    print(f"from now on {which}", file=sys.stderr)
+    return other
 
 
 def timed(post: Callable[[Any], Any], batch: dict[str, Any]) -> Any:
@@ -187,7 +237,8 @@ def main(arguments: list[str]) -> int:
 def do_command(command: str, rest: list[str]) -> int:
     """Do a command, and return the exit code."""
     if command == "prove" and len(rest) == 1:
-        wrong = DeviceModel(Path(rest[0])).failures()
+        models = [DeviceModel(Path(rest[0])), DeviceModel(Path(rest[0]), smaller=True)]
+        wrong = [said for one in models[: 1 + models[1].is_smaller] for said in one.failures()]
         print("; ".join(wrong) or "as verified")
         return 3 if wrong else 0
     device = json.loads((HERE / "device.json").read_text(encoding="utf-8"))
@@ -210,7 +261,10 @@ def do_command(command: str, rest: list[str]) -> int:
         print(f"{sent} sent")
     elif command == "status":
         counts = {one: getattr(queue, one) for one in ("waiting", "dropped", "doubted")}
-        print(json.dumps({"state": slots.state, **counts}, indent=2))
+        shown = {"state": slots.state, **counts}
+        if device.get("smaller"):
+            shown["smaller"] = vars(Sparing.read(queue.sparing))
+        print(json.dumps(shown, indent=2))
     else:
         print(__doc__, file=sys.stderr)
         return 2

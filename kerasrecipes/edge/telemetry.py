@@ -130,12 +130,24 @@ class Queue:
         held = self._one("SELECT sum(stands_for) FROM waiting")
         return held + int(self._about("skipped"))
 
-    def put(self, entry: dict[str, Any]) -> None:
-        """Queue an answer; where the queue fills, one in several, which stands for the others."""
-        self._whole(lambda: self._put(entry))
+    @property
+    def sparing(self) -> str:
+        """What `put` was told last of a smaller model."""
+        return self._whole(lambda: self._about("sparing"))
 
-    def _put(self, entry: dict[str, Any]) -> None:
+    def put(self, entry: dict[str, Any], sparing: str = "") -> None:
+        """Queue an answer; where the queue fills, one in several, which stands for the others.
+
+        Args:
+            entry: The answer.
+            sparing: What to keep beside it of when a smaller model answers.
+        """
+        self._whole(lambda: self._put(entry, sparing))
+
+    def _put(self, entry: dict[str, Any], sparing: str) -> None:
         with self._changing():
+            if sparing:
+                self._sql.execute("REPLACE INTO about VALUES ('sparing', ?)", (sparing,))
             fill = self._one("SELECT count(*) FROM waiting") / self._most
             skipped = int(self._about("skipped")) + 1
             if skipped < next(one_in for share, one_in in SAMPLING if fill >= share):

@@ -34,6 +34,7 @@ class JournalEntry(BaseModel):
         features: What the model saw in it, in the directions of its profile; for drift.
         latency_ms: How long the caller waited; `None` if not measured.
         error: Why there is no answer, in a few words that stay the same; empty if there is one.
+        degraded: Why a smaller model answered than is used else, e.g. `"hot"`; empty if none did.
         stands_for: How many requests it stands for, where only some were kept.
     """
 
@@ -55,6 +56,7 @@ class JournalEntry(BaseModel):
     features: tuple[FiniteFloat, ...] = Field(default=(), max_length=4096)
     latency_ms: FiniteFloat | None = Field(default=None, ge=0)
     error: str = _Text
+    degraded: str = _Text
     stands_for: int = Field(default=1, ge=1, lt=2**31)
 
 

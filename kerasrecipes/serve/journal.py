@@ -28,10 +28,10 @@ from kerasrecipes.serve.entry import (
 )
 
 # "KRJL": tells a journal from other sqlite files.
-_APPLICATION, _VERSION = 0x4B524A4C, 1
+_APPLICATION, _VERSION = 0x4B524A4C, 2
 _COLUMNS = (
     "request_id, at, bundle, version, digest, label, confidence, abstained, alarm, novelty, number,"
-    " answer, inputs, features, latency_ms, error, source, stands_for"
+    " answer, inputs, features, latency_ms, error, degraded, source, stands_for"
 )
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS entries (
     version INTEGER NOT NULL, digest TEXT NOT NULL, label TEXT NOT NULL, confidence REAL,
     abstained INTEGER, alarm INTEGER, novelty REAL, number REAL, answer BLOB, inputs TEXT NOT NULL,
     features BLOB, latency_ms REAL, error TEXT NOT NULL, source TEXT NOT NULL,
-    stands_for INTEGER NOT NULL
+    stands_for INTEGER NOT NULL, degraded TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS truths (
     row INTEGER PRIMARY KEY AUTOINCREMENT, received REAL NOT NULL,
@@ -107,7 +107,7 @@ class Journal:
         with self._told():
             found = [self._ask(f"PRAGMA {one}") for one in ("application_id", "user_version")]
             empty = not self._ask("SELECT count(*) FROM sqlite_master")
-        if not empty and found != [_APPLICATION, _VERSION]:
+        if not empty and found not in ([_APPLICATION, 1], [_APPLICATION, _VERSION]):
             what = "was written by a newer version" if found[0] == _APPLICATION else "is none"
             raise DataError(
                 f"'{printable(self.path)}' cannot be used as a journal: it {what}. Name another "
@@ -120,6 +120,8 @@ class Journal:
             with self._changing() as sql:
                 for statement in _TABLES.split(";"):
                     sql.execute(statement)
+                if sql.execute("PRAGMA user_version").fetchone() == (1,):
+                    sql.execute("ALTER TABLE entries ADD degraded TEXT NOT NULL DEFAULT ''")
                 sql.execute(f"PRAGMA application_id = {_APPLICATION}")
                 sql.execute(f"PRAGMA user_version = {_VERSION}")
 

@@ -27,6 +27,7 @@ class Facts:
         confidence: Mean confidence.
         abstained: How many answers were left to a person.
         alarms: How many raised an alarm.
+        degraded: How many a smaller model answered, since a device was hot or slow.
         labels: The most frequent answers, and how often each was given.
     """
 
@@ -38,6 +39,7 @@ class Facts:
     confidence: float
     abstained: int
     alarms: int
+    degraded: int
     labels: tuple[tuple[str, int], ...]
 
     @classmethod
@@ -63,6 +65,7 @@ class Facts:
             confidence=float(np.mean(sure)) if sure else math.nan,
             abstained=sum(one.stands_for for one in entries if one.abstained),
             alarms=sum(one.stands_for for one in entries if one.alarm),
+            degraded=sum(one.stands_for for one in entries if one.degraded),
             labels=tuple(pair for pair in labels.most_common(_LABELS) if pair[1]),
         )
 

@@ -108,6 +108,8 @@ class WatchReport(Shown):
         if facts.confidence == facts.confidence:
             rows.append(("mean confidence", f"{facts.confidence:.1%}"))
         rows += [("left to a person", f"{facts.abstained:,}"), ("alarms", f"{facts.alarms:,}")]
+        if facts.degraded:
+            rows.append(("answered by a smaller model", f"{facts.degraded:,}"))
         rows += [(f"answer {printable(name)!r}", f"{count:,}") for name, count in facts.labels]
         rows += [(f"budget of {one.cause}", one.said) for one in self.budgets]
         rows.append(("kept in the journal", f"{counts.entries:,}, {counts.truths:,} labels"))

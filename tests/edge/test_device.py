@@ -263,7 +263,8 @@ def test_what_fails_beside_the_answers_stops_none(tmp_path, monkeypatch, capsys)
     model = object.__new__(DeviceModel)
     model.facts = {"bundle": "m", "version": 1, "digest": "d", "task": "", "thresholds": []}
     model.read_photo, model.scores = read, lambda photo: photo / 0
-    monkeypatch.setattr(device, "opened_model", lambda _: model)
+    model.is_smaller = model.has_smaller = False
+    monkeypatch.setattr(device, "opened_model", lambda *_: model)
     assert device.answer(tmp_path, {"most_waiting": 9}, ["a", "b"]) == 1
     lines = Queue(tmp_path / "queue.db").batch()["lines"]
     assert [one["error"] for _, one in lines] == ["no number", "cannot be read"]
@@ -278,6 +279,18 @@ def test_what_cannot_be_written_is_refused_before(exported_once, tmp_path):
         kr.write_edge(exported_once, tmp_path / "x", rollout_percent=101.0)
     with pytest.raises(ValueError, match="`name` must have 100 signs at most. Received: 101"):
         kr.write_edge(exported_once, tmp_path / "x", name="n" * 101)
+    beside = {"export": "tflite-int8", "smaller": "tflite-float32", "slow_ms": 5.0}
+    for changes, message in (
+        ({"smaller": None}, "`slow_ms` has no effect without `smaller`"),
+        ({"smaller": None, "slow_ms": None, "temperature": "x"}, "`temperature` has no effect"),
+        ({"temperature": "x"}, "`temperature` has no effect without `hot_celsius`"),
+        ({"export": None}, "`smaller` needs `export`"),
+        ({"slow_ms": None}, "`smaller` would never answer"),
+        ({"slow_ms": 0.0}, "`slow_ms` must be a number from 0.001 on"),
+        ({}, "'tflite-float32' has .* bytes, no fewer than 'tflite-int8'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kr.write_edge(exported_once, tmp_path / "x", **{**beside, **changes})
     with pytest.raises(kr.DataError, match="`collector` must be an http"):
         kr.write_edge(exported_once, tmp_path / "x", collector="ftp://x")
     (tmp_path / "notes.txt").write_text("mine")

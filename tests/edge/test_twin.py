@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ TOKEN = 'a token "of" many signs'
 PROBE = r"""
 #include <cstdio>
 #include <iostream>
+#include "photos.h"
 #include "queue.h"
 #include "slots.h"
 int main(int, char** words) {
@@ -40,6 +42,12 @@ int main(int, char** words) {
     for (std::string name; std::getline(std::cin, name);) {
       std::printf("%d\n", IsChosen(name, words[2], std::stod(words[3])));
     }
+    return 0;
+  }
+  if (*words[1] == 'p') {  // photo PATH
+    const Photo photo = ReadPhoto(words[2], {200, 100, 0});
+    std::printf("%d %d\n", photo.height, photo.width);
+    std::fwrite(photo.pixels.data(), 1, photo.pixels.size(), stdout);
     return 0;
   }
   Queue queue(words[2], std::stoll(words[3]));  // queue PATH MOST COUNT PREFIX
@@ -58,12 +66,20 @@ def built(exported_once, tmp_path_factory):
     if not has_headers("sqlite3.h", "openssl/evp.h"):
         pytest.skip("There is no g++, or it has no headers of sqlite and OpenSSL here.")
     folder = tmp_path_factory.mktemp("edge") / "device"
-    kr.write_edge(exported_once, folder, name="d1", export="tflite-float32")
-    cpp = folder / "cpp"
-    build(cpp, "../device", [path.name for path in cpp.glob("*.cc")], ("-lsqlite3", "-lcrypto"))
+    kr.write_edge(
+        exported_once, folder, name="d1", export="tflite-float32", smaller="tflite-int8",
+        slow_ms=1e5, temperature="/sys/none", hot_celsius=60.0,
+    )  # fmt: skip
+    limits = json.loads((folder / "device.json").read_text())["smaller"]
+    rewrite(folder / "device.json", smaller={**limits, "hot_celsius": None})
+    cpp, photos = folder / "cpp", ()
+    if has_headers("cstdio", "jpeglib.h", "png.h"):
+        photos = ("-DWITH_JPEG", "-DWITH_PNG", "-ljpeg", "-lpng")
+    libraries = (*photos, "-lsqlite3", "-lcrypto")
+    build(cpp, "../device", [path.name for path in cpp.glob("*.cc")], libraries)
     (cpp / "probe.cc").write_text(PROBE)
-    parts = ("probe.cc", "queue.cc", "slots.cc", "sql.cc")
-    build(cpp, "../probe", parts, ("-lsqlite3", "-lcrypto"))
+    parts = ("probe.cc", "photo_classifier.cc", "photos.cc", "queue.cc", "slots.cc", "sql.cc")
+    build(cpp, "../probe", parts, libraries)
     return folder
 
 
@@ -122,6 +138,143 @@ def test_both_answer_alike_and_queue_the_same(device, tmp_path):
         last = kr.JournalEntry(**rows[6])
         assert last.error == "cannot be read" and last.digest == model.facts["digest"]
     assert len({entry["request_id"] for entry in rows}) == 7
+
+
+def photo_files(folder: Path) -> list[Path]:
+    """Photos of many kinds, all of 40 × 29 pixels."""
+    rng = np.random.default_rng(3)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 4), np.uint8), "RGBA").resize((40, 29))
+    colour = coarse.convert("RGB")
+    clear = colour.convert("P", colors=9)
+    clear.info["transparency"] = 3
+    found = []
+
+    def keep(photo, end, **how):
+        found.append(folder / f"{len(found)}.{end}")
+        photo.save(found[-1], **how)
+
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        keep(colour, "jpg", quality=80, exif=exif)
+        keep(coarse, "png", exif=exif)
+    keep(colour.convert("L"), "jpg")
+    keep(colour, "jpg", progressive=True, subsampling=0)
+    for mode in ("RGB", "L", "LA", "1"):
+        keep(coarse.convert(mode), "png")
+    keep(clear, "png")
+    return found
+
+
+def test_photos_of_all_kinds_are_read_as_in_python(device, tmp_path):
+    if not has_headers("cstdio", "jpeglib.h", "png.h"):
+        pytest.skip("There are no headers of libjpeg and libpng here.")
+    reader = object.__new__(DeviceModel)
+    reader.facts = {"background": (200, 100, 0), "interpolation": "bilinear"}
+    files = photo_files(tmp_path)
+    assert len(files) == 23
+    for path in files:
+        done = subprocess.run([device / "probe", "photo", path], capture_output=True, check=True)
+        size, _, pixels = done.stdout.partition(b"\n")
+        height, width = map(int, size.split())
+        reader.facts |= {"height": height, "width": width}
+        expected = reader.read_photo(path)
+        found = np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+        assert {height, width} == {40, 29} == set(Image.open(path).size)
+        # Of JPEG, Pillow may have another libjpeg.
+        gap = np.abs(found.astype(int) - expected).max()
+        assert gap <= (1 if path.suffix == ".jpg" else 0), (path, gap)
+
+
+def damaged_photos(folder: Path) -> dict[str, Path]:
+    """Photos that nobody should read, by what is said of them."""
+    whole = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8))
+    paths = [folder / name for name in ("a.jpg", "b.png", "c.jpg", "d.png", "e.png", "f.jpg")]
+    whole.save(paths[0])
+    whole.save(paths[1])
+    for path in paths[:2]:
+        path.write_bytes(path.read_bytes()[:-400])
+    whole.convert("CMYK").save(paths[2])
+    Image.fromarray(np.ones((4, 4), np.uint16)).save(paths[3])
+    whole.save(paths[4])
+    content = bytearray(paths[4].read_bytes())
+    content[16:24] = b"\0\0\xff\xff" * 2  # its size, with the checksum of that
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    paths[4].write_bytes(content)
+    paths[5].write_bytes(b"\xff\xd8" + b"\xff\xd9")
+    reasons = ("Premature end", "too early", "CMYK", "than 8 bits", "65535 x 65535", "no image")
+    return dict(zip(reasons, paths, strict=True))
+
+
+def test_photos_that_cannot_be_read_say_why(device, tmp_path):
+    if not has_headers("cstdio", "jpeglib.h", "png.h"):
+        pytest.skip("There are no headers of libjpeg and libpng here.")
+    for reason, path in damaged_photos(tmp_path).items():
+        said = twin(device, "answer", path, rc=1)
+        assert f"'{path}' cannot be read: " in said and reason in said, said
+    (tmp_path / "x.ppm").write_bytes(b"GIF89a")
+    assert "is not a binary PPM photo" in twin(device, "answer", tmp_path / "x.ppm", rc=1)
+
+
+def test_without_their_libraries_other_photos_are_refused(device, tmp_path):
+    cpp = device / "cpp"
+    parts = ("probe.cc", "photo_classifier.cc", "photos.cc", "queue.cc", "slots.cc", "sql.cc")
+    build(cpp, "../without", parts, ("-lsqlite3", "-lcrypto"))
+    for end, library in (("jpg", "libjpeg"), ("png", "libpng")):
+        Image.new("RGB", (9, 9)).save(tmp_path / f"x.{end}")
+        done = run([device / "without", "photo", tmp_path / f"x.{end}"], tmp_path)
+        assert done.returncode and f"was built without {library}" in done.stderr
+
+
+def test_the_smaller_model_answers_while_it_is_hot_or_slow_in_both(device, tmp_path):
+    models = [DeviceModel(device / "slots" / "a", smaller) for smaller in (False, True)]
+    rng, photo, apart = np.random.default_rng(0), tmp_path / "x.ppm", 0.0
+    while apart < 0.01:  # what both tell apart
+        pixels = rng.integers(60, 160, 3) + rng.integers(-40, 40, (32, 32, 3))
+        Image.fromarray(pixels.astype(np.uint8)).save(photo)
+        usual, smaller = (model.scores(model.read_photo(photo)) for model in models)
+        apart = float(np.abs(usual - smaller).max())
+
+    def told(program) -> tuple[str, dict]:
+        done = subprocess.run([*program, "answer", photo], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        entry = Queue(device / "queue.db").batch()["lines"][-1][1]
+        expected = smaller if entry.get("degraded") else usual
+        assert entry["answer"] == pytest.approx(expected.tolist(), abs=apart / 3)
+        kr.JournalEntry(**entry)
+        return done.stderr, entry
+
+    limits = json.loads((device / "device.json").read_text())["smaller"]
+    limits |= {"hot_celsius": 60.0, "temperature": str(device / "celsius")}
+    rewrite(device / "device.json", smaller=limits)
+    programs = ([device / "device"], [sys.executable, device / "device.py"])
+    for ours, other in (programs, programs[::-1]):
+        (device / "celsius").write_text("20000\n")
+        told(ours)
+        (device / "celsius").write_text("60000\n")
+        assert told(ours)[1]["degraded"] == "hot"
+        (device / "celsius").write_text("56000\n")
+        assert told(other)[1]["degraded"] == "hot"
+        (device / "celsius").unlink()
+        said, entry = told(ours)
+        assert entry["degraded"] == "hot" and "nothing tells how warm it is" in said
+        (device / "celsius").write_text("54000\n")
+        said, entry = told(ours)
+        assert "degraded" not in entry and "from now on the usual one again" in said
+    rewrite(device / "device.json", smaller={**limits, "slow_ms": 1e-6})
+    for program in (*programs, programs[0]):
+        assert "degraded" not in told(program)[1]
+    assert told(programs[1])[1]["degraded"] == "slow"
+    state = json.loads(twin(device, "status"))["smaller"]
+    assert state == {"why": "slow", "count": 1, "wait": 20, "switched": 3}
+    status = subprocess.run([*programs[1], "status"], capture_output=True, text=True)
+    assert json.loads(status.stdout)["smaller"] == state
+    with sqlite3.connect(device / "queue.db") as sql:
+        told_of = json.dumps({**state, "count": 19})
+        sql.execute("UPDATE about SET value = ? WHERE name = 'sparing'", (told_of,))
+    assert told(programs[0])[1]["degraded"] == "slow" and "degraded" not in told(programs[1])[1]
+    (device / "slots" / "a" / "golden" / "smaller.txt").write_text("0.ppm 0.1 0.1 0.8\n")
+    assert "the largest gap is" in twin(device, "prove", device / "slots" / "a", rc=3)
 
 
 def test_the_same_devices_are_chosen(device):
@@ -323,7 +476,7 @@ def test_a_full_disk_or_a_damaged_queue_stops_no_answers(device, tmp_path):
 def test_it_says_what_it_can_do(device):
     made_of = (device / "cpp" / "CMakeLists.txt").read_text()
     names = {one.name for one in (device / "cpp").glob("*.cc")} - {"probe.cc"}
-    assert len(names) == 7 and all(f" {name}" in made_of for name in names)
+    assert len(names) == 9 and all(f" {name}" in made_of for name in names)
     assert twin(device, rc=2).startswith("device answer photo.ppm …")
     (device / "device.json").unlink()
     assert "device.json' is no file" in twin(device, "status", rc=1)

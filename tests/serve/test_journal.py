@@ -28,6 +28,7 @@ FULL = JournalEntry(
     inputs={"brightness": 0.5},
     features=(1.5, -2.0),
     latency_ms=7.5,
+    degraded="hot",
     stands_for=4,
 )
 
@@ -186,6 +187,20 @@ def test_newer_and_damaged_journals_say_so(tmp_path):
     with pytest.raises(DataError, match="written by a newer version"):
         Journal(path)
     sql.close()
+
+
+def test_a_journal_of_the_version_before_goes_on(tmp_path):
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.add([entry("a")])
+    sql = sqlite3.connect(path, isolation_level=None)
+    sql.execute("ALTER TABLE entries DROP degraded")
+    sql.execute("PRAGMA user_version = 1")
+    sql.close()
+    for _ in range(2):
+        with Journal(path) as journal:
+            journal.add([FULL])
+            assert [line.entry.degraded for line in journal.lines()] == ["", "hot"]
 
 
 def test_a_full_disk_is_told_and_nothing_is_half_written(journal):

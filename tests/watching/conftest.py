@@ -57,7 +57,9 @@ def predict(watched, journal):
     """Writes predictions of the model into the journal, and returns the truths by id."""
     profile = ReferenceProfile.read(watched.folder / PROFILE_FILE)
 
-    def write(count: int, seed: int, latency_ms: float = 5.0, error: str = "", **how):
+    def write(
+        count: int, seed: int, latency_ms: float = 5.0, error: str = "", degraded: str = "", **how
+    ):
         found = profile.sketched(seen(count, seed, **how))
         entries = []
         for i in range(count):
@@ -69,7 +71,7 @@ def predict(watched, journal):
             }  # fmt: skip
             one = JournalEntry(
                 request_id=f"{seed}-{i}", bundle="parts", version=1, digest=watched.sha256,
-                latency_ms=latency_ms, **told,
+                latency_ms=latency_ms, degraded=degraded, **told,
             )  # fmt: skip
             entries.append(one)
         journal.add(entries)

@@ -77,12 +77,13 @@ def test_errors_and_latency_have_budgets_of_their_own(journal, watched, predict)
         "0 of 300 (0.00%) waited longer than 50 ms; 5.00% may",
     ]
     predict(60, seed=5, error="too large", latency_ms=2.0)
-    predict(140, seed=6, latency_ms=80.0)
+    predict(140, seed=6, latency_ms=80.0, degraded="slow")
     found = run(journal, watched, **budgets, runbook="https://wiki/x#{cause}")
     assert causes(found) == ["errors", "latency"]
     assert found.alarms[0].told.startswith("60 of 200 (30.00%) got no answer")
     assert found.alarms[1].runbook == "https://wiki/x#latency"
-    assert found.facts.errors == 60
+    assert (found.facts.errors, found.facts.degraded) == (60, 140)
+    assert "answered by a smaller model" in str(found)
     # Evidence fades while all is well again.
     for seed in range(10, 15):
         predict(20, seed=seed)

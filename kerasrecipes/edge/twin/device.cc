@@ -20,6 +20,7 @@
 #include "model.h"
 #include "queue.h"
 #include "slots.h"
+#include "sparing.h"
 #include "sql.h"
 
 namespace fs = std::filesystem;
@@ -74,20 +75,68 @@ double Now() {
 }
 
 // Open the model that answers; one whose files were damaged gives way.
-std::unique_ptr<DeviceModel> OpenedModel(Slots slots) {
+std::unique_ptr<DeviceModel> OpenedModel(Slots slots, bool smaller) {
   const fs::path slot = slots.Start();
   try {
-    return std::make_unique<DeviceModel>(slot);
+    return std::make_unique<DeviceModel>(slot, smaller);
   } catch (const std::exception&) {
     const fs::path other = slots.Damaged();
     if (other.empty()) throw;
-    return std::make_unique<DeviceModel>(other);
+    return std::make_unique<DeviceModel>(other, smaller);
   }
 }
 
+// From when on a smaller model answers; 0 and nothing where that is not asked for.
+struct Limits {
+  explicit Limits(const Json& device) : asked(device.Type("$.smaller") == "object") {
+    const auto number = [&](const char* path) {
+      const std::string type = device.Type(path);
+      return type.empty() || type == "null" ? 0.0 : device.Number(path);
+    };
+    slow_ms = number("$.smaller.slow_ms");
+    hot_celsius = number("$.smaller.hot_celsius");
+    temperature = device.Text("$.smaller.temperature");
+  }
+  bool asked;
+  double slow_ms, hot_celsius;
+  std::string temperature;
+};
+
+// Look how warm it is; where nothing tells, all stays as it was.
+void Feel(Sparing& sparing, const Limits& limits) {
+  if (limits.hot_celsius == 0) return;
+  try {
+    sparing.Felt(CelsiusOf(limits.temperature), limits.hot_celsius);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "nothing tells how warm it is: %s\n", error.what());
+  }
+}
+
+// Let the model answer that is to answer now, and say so where it takes over.
+void Suit(std::unique_ptr<DeviceModel>& model, const Sparing& sparing) {
+  const bool smaller = !sparing.why.empty();
+  if (smaller == model->IsSmaller()) return;
+  if (!model->HasSmaller()) {
+    std::fprintf(stderr, "it is %s, and this model has no smaller file\n", sparing.why.c_str());
+    return;
+  }
+  try {
+    model = std::make_unique<DeviceModel>(model->Folder(), smaller);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "the other file of this model cannot be opened: %s\n", error.what());
+    return;
+  }
+  const std::string which =
+      smaller ? "the smaller model answers: it is " + sparing.why : "the usual one again";
+  std::fprintf(stderr, "from now on %s\n", which.c_str());
+}
+
 // The answer for a photo, as it is queued; one that cannot be read stops no other.
-JsonObject Answer(DeviceModel& model, const std::string& photo, int& failed) {
-  const auto began = std::chrono::steady_clock::now();
+JsonObject Answer(DeviceModel& model, const std::string& photo, const Limits& limits,
+                  Sparing& sparing, int& failed) {
+  using Clock = std::chrono::steady_clock;
+  using Milliseconds = std::chrono::duration<double, std::milli>;
+  const auto began = Clock::now();
   const Json& facts = model.Facts();
   JsonObject entry;
   entry.Add("request_id", Sql(":memory:").Run("SELECT lower(hex(randomblob(16)))")[0][0])
@@ -95,8 +144,12 @@ JsonObject Answer(DeviceModel& model, const std::string& photo, int& failed) {
       .Add("bundle", facts.Text("$.bundle"))
       .Add("version", static_cast<int64_t>(facts.Number("$.version")))
       .Add("digest", facts.Text("$.digest"));
+  if (model.IsSmaller()) entry.Add("degraded", sparing.why);
   try {
-    const std::vector<float> scores = model.Scores(photo);
+    const std::vector<uint8_t> pixels = model.Read(photo);
+    const auto asked = Clock::now();
+    const std::vector<float> scores = model.Scores(pixels);
+    if (limits.slow_ms > 0) sparing.Took(Milliseconds(Clock::now() - asked).count(), limits.slow_ms);
     model.Say(scores, entry);
     std::printf("%s  %s\n", model.InWords(scores).c_str(), photo.c_str());
   } catch (const std::exception& error) {
@@ -105,19 +158,29 @@ JsonObject Answer(DeviceModel& model, const std::string& photo, int& failed) {
     std::fprintf(stderr, "%s: %s\n", photo.c_str(), error.what());
     failed = 1;
   }
-  const std::chrono::duration<double, std::milli> waited = std::chrono::steady_clock::now() - began;
-  return entry.Add("latency_ms", waited.count());
+  return entry.Add("latency_ms", Milliseconds(Clock::now() - began).count());
 }
 
-int AnswerAll(const fs::path& root, int64_t most, const std::vector<std::string>& photos) {
-  const std::unique_ptr<DeviceModel> model = OpenedModel(Slots(root, ProveApart));
+int AnswerAll(const fs::path& root, const Json& device, const std::vector<std::string>& photos) {
+  const auto most = static_cast<int64_t>(device.Number("$.most_waiting"));
+  const Limits limits(device);
   std::unique_ptr<Queue> queue;
+  Sparing sparing;
+  try {
+    queue = std::make_unique<Queue>((root / "queue.db").string(), most);
+    if (limits.asked) sparing = Sparing::Read(queue->Sparing());
+  } catch (const std::exception&) {
+    queue.reset();  // which the first answer tells of
+  }
+  std::unique_ptr<DeviceModel> model = OpenedModel(Slots(root, ProveApart), !sparing.why.empty());
   int failed = 0;
   for (const std::string& photo : photos) {
-    const JsonObject entry = Answer(*model, photo, failed);
+    Feel(sparing, limits);
+    Suit(model, sparing);
+    const JsonObject entry = Answer(*model, photo, limits, sparing, failed);
     try {
       if (!queue) queue = std::make_unique<Queue>((root / "queue.db").string(), most);
-      queue->Put(entry);
+      queue->Put(entry, limits.asked ? sparing.Text() : "");
     } catch (const std::exception& error) {
       queue.reset();
       std::fprintf(stderr, "not queued: %s\n", error.what());
@@ -130,21 +193,23 @@ int Main(const std::vector<std::string>& words) {
   const std::string command = words.empty() ? "" : words[0];
   const std::vector<std::string> rest(words.begin() + !words.empty(), words.end());
   if (command == "prove" && rest.size() == 1) {
-    const std::string wrong = DeviceModel(rest[0]).Failures();
+    std::string wrong = DeviceModel(rest[0]).Failures();
+    DeviceModel smaller(rest[0], true);
+    if (wrong.empty() && smaller.IsSmaller()) wrong = smaller.Failures();
     std::printf("%s\n", wrong.empty() ? "as verified" : wrong.c_str());
     return wrong.empty() ? 0 : 3;
   }
   const fs::path root = ThisProgram().parent_path();
   const Json device(ReadFile(root / "device.json"));
   const std::string name = device.Text("$.name"), collector = device.Text("$.collector");
-  const auto most = static_cast<int64_t>(device.Number("$.most_waiting"));
-  if (command == "answer" && !rest.empty()) return AnswerAll(root, most, rest);
+  if (command == "answer" && !rest.empty()) return AnswerAll(root, device, rest);
   Slots slots(root, ProveApart);
   if (command == "update" && rest.size() == 1) {
     const std::string told = slots.Update(rest[0], name, device.Text("$.update_key"));
     std::printf("%s\n", told.c_str());
     return told.rfind("refused", 0) == 0 ? 3 : 0;
   }
+  const auto most = static_cast<int64_t>(device.Number("$.most_waiting"));
   Queue queue((root / "queue.db").string(), most);
   if (command == "send" && !collector.empty()) {
     const char* token = std::getenv(device.Text("$.token_from").c_str());
@@ -161,11 +226,12 @@ int Main(const std::vector<std::string>& words) {
     }
   }
   if (command == "status") {
-    const JsonObject told = JsonObject()
-                                .AddJson("state", slots.State().Whole())
-                                .Add("waiting", queue.Waiting())
-                                .Add("dropped", queue.Dropped())
-                                .Add("doubted", queue.Doubted());
+    JsonObject told;
+    told.AddJson("state", slots.State().Whole())
+        .Add("waiting", queue.Waiting())
+        .Add("dropped", queue.Dropped())
+        .Add("doubted", queue.Doubted());
+    if (Limits(device).asked) told.AddJson("smaller", Sparing::Read(queue.Sparing()).Text());
     std::printf("%s\n", told.Text().c_str());
     return 0;
   }

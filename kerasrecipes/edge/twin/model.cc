@@ -7,6 +7,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "photos.h"
 #include "slots.h"
 
 namespace {
@@ -30,22 +31,24 @@ ModelFacts Wanted(const Json& facts, size_t numbers) {
 
 }  // namespace
 
-DeviceModel::DeviceModel(const std::filesystem::path& slot)
+DeviceModel::DeviceModel(const std::filesystem::path& slot, bool smaller)
     : folder_(slot),
       facts_(ReadFile(slot / "model.json")),
+      is_smaller_(smaller && HasSmaller()),
       task_(facts_.Text("$.task")),
       labels_(Lines(ReadFile(slot / "labels.txt"))),
       thresholds_(facts_.Numbers("$.thresholds")),
+      background_(facts_.Numbers("$.background")),
       alarm_lines_(facts_.Numbers("$.alarm.lines")),
-      classifier_((slot / "model.tflite").string(), Wanted(facts_, labels_.size())) {
+      classifier_((slot / (is_smaller_ ? "smaller.tflite" : "model.tflite")).string(), Wanted(facts_, labels_.size())) {
   const bool known = task_ == "classification" || task_ == "ordinal" || task_ == "regression";
   if (!known && (task_ != "multi_label" || thresholds_.size() != labels_.size())) {
     throw std::runtime_error("this program does not know the task '" + task_ + "'");
   }
 }
 
-std::vector<float> DeviceModel::Scores(const std::string& path) {
-  return classifier_.Classify(ReadPpm(path));
+std::vector<uint8_t> DeviceModel::Read(const std::string& path) const {
+  return classifier_.Prepare(ReadPhoto(path, background_));
 }
 
 DeviceModel::Answer DeviceModel::Decide(const std::vector<float>& scores) const {
@@ -99,14 +102,15 @@ std::string DeviceModel::InWords(const std::vector<float>& scores) const {
 }
 
 std::string DeviceModel::Failures() {
-  const auto tolerance = static_cast<float>(facts_.Number("$.tolerance"));
+  const auto tolerance = static_cast<float>(facts_.Number(is_smaller_ ? "$.smaller.tolerance" : "$.tolerance"));
   std::string found;
-  for (const std::string& line : Lines(ReadFile(folder_ / "golden" / "golden.txt"))) {
+  const char* listed = is_smaller_ ? "smaller.txt" : "golden.txt";
+  for (const std::string& line : Lines(ReadFile(folder_ / "golden" / listed))) {
     std::istringstream words(line);
     std::string name;
     words >> name;
     float largest = 0.0f;
-    for (float score : Scores((folder_ / "golden" / name).string())) {
+    for (float score : Scores(Read((folder_ / "golden" / name).string()))) {
       float expected = NAN;
       words >> expected;
       const float gap = std::abs(score - expected);

@@ -11,10 +11,13 @@
 // All of them throw std::exception where a file cannot be read or used.
 class DeviceModel {
  public:
-  explicit DeviceModel(const std::filesystem::path& slot);
+  // The model's smaller file, if that is asked for and it has one.
+  explicit DeviceModel(const std::filesystem::path& slot, bool smaller = false);
 
-  // The answer to a photo, as many numbers as there are labels.
-  std::vector<float> Scores(const std::string& path);
+  // A photo as the model takes it.
+  std::vector<uint8_t> Read(const std::string& path) const;
+  // The answer to a photo of `Read`, as many numbers as there are labels.
+  std::vector<float> Scores(const std::vector<uint8_t>& photo) { return classifier_.Run(photo); }
   // An answer as it is queued. Throws std::domain_error if its numbers are not finite.
   void Say(const std::vector<float>& scores, JsonObject& entry) const;
   // An answer in a few words.
@@ -23,6 +26,9 @@ class DeviceModel {
   std::string Failures();
 
   const Json& Facts() const { return facts_; }
+  const std::filesystem::path& Folder() const { return folder_; }
+  bool HasSmaller() const { return facts_.Type("$.smaller") == "object"; }
+  bool IsSmaller() const { return is_smaller_; }
 
  private:
   struct Answer {
@@ -33,8 +39,9 @@ class DeviceModel {
 
   std::filesystem::path folder_;
   Json facts_;
+  bool is_smaller_;
   std::string task_;
   std::vector<std::string> labels_;
-  std::vector<double> thresholds_, alarm_lines_;
+  std::vector<double> thresholds_, background_, alarm_lines_;
   PhotoClassifier classifier_;
 };

@@ -82,12 +82,19 @@ int64_t Queue::Waiting() {
   return sql_->Number("SELECT sum(stands_for) FROM waiting") + std::stoll(About("skipped"));
 }
 
-void Queue::Put(const JsonObject& entry) {
-  Whole([&] { PutOnce(entry); });
+std::string Queue::Sparing() {
+  std::string found;
+  Whole([&] { found = About("sparing"); });
+  return found;
 }
 
-void Queue::PutOnce(const JsonObject& entry) {
+void Queue::Put(const JsonObject& entry, const std::string& sparing) {
+  Whole([&] { PutOnce(entry, sparing); });
+}
+
+void Queue::PutOnce(const JsonObject& entry, const std::string& sparing) {
   Changing([&] {
+    if (!sparing.empty()) sql_->Run("REPLACE INTO about VALUES ('sparing', ?)", sparing);
     const double fill =
         static_cast<double>(sql_->Number("SELECT count(*) FROM waiting")) / static_cast<double>(most_);
     const int64_t skipped = std::stoll(About("skipped")) + 1;

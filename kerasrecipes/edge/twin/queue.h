@@ -16,8 +16,10 @@ class Queue {
   Queue(const std::string& path, int64_t most);
 
   // Queue an answer; where the queue fills, one in several, which stands for the others. What it
-  // has returned from, no power cut loses.
-  void Put(const JsonObject& entry);
+  // has returned from, no power cut loses. `sparing` is kept beside it, unless it is empty.
+  void Put(const JsonObject& entry, const std::string& sparing = "");
+  // What `Put` was told last of a smaller model.
+  std::string Sparing();
   int64_t Waiting();
   // Dropped, and surely never arrived.
   int64_t Dropped() { return std::stoll(About("dropped")); }
@@ -38,7 +40,7 @@ class Queue {
   void Begin();
   // Do something with the file, and once more where it had to be begun anew.
   void Whole(const std::function<void()>& act);
-  void PutOnce(const JsonObject& entry);
+  void PutOnce(const JsonObject& entry, const std::string& sparing);
   Batch Oldest(const std::string& device);
   std::string About(const std::string& name);
   // Forget what the receiver has.

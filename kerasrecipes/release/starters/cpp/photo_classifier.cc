@@ -172,11 +172,14 @@ PhotoClassifier::PhotoClassifier(const std::string& model_path, const ModelFacts
 
 PhotoClassifier::~PhotoClassifier() = default;
 
-std::vector<float> PhotoClassifier::Classify(const Photo& photo) {
+std::vector<uint8_t> PhotoClassifier::Prepare(const Photo& photo) const {
   const bool grey = facts_.channels == 1;
   const Photo small =
       Resize(grey ? Grey(photo) : photo, facts_.height, facts_.width, facts_.interpolation);
-  const std::vector<uint8_t> pixels = grey ? OneChannel(small) : small.pixels;
+  return grey ? OneChannel(small) : small.pixels;
+}
+
+std::vector<float> PhotoClassifier::Run(const std::vector<uint8_t>& pixels) {
   std::vector<float> scores(facts_.numbers);
   void* memory = nullptr;
   Check(LiteRtLockTensorBuffer(runtime_->photo, &memory, kLiteRtTensorBufferLockModeWrite), "writing");

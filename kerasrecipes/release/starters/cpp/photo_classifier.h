@@ -40,7 +40,11 @@ class PhotoClassifier {
   ~PhotoClassifier();
 
   // The scores or the number, for a photo of any size, upright (EXIF applied), RGB.
-  std::vector<float> Classify(const Photo& photo);
+  std::vector<float> Classify(const Photo& photo) { return Run(Prepare(photo)); }
+
+  // Its two halves: the pixels as the model takes them, and its answer to these.
+  std::vector<uint8_t> Prepare(const Photo& photo) const;
+  std::vector<float> Run(const std::vector<uint8_t>& pixels);
 
  private:
   struct Runtime;
