@@ -30,7 +30,7 @@ from kerasrecipes.bundles.sealed import (
     not_as_written,
     reason_of,
 )
-from kerasrecipes.errors import IntegrityError, listed, printable
+from kerasrecipes.errors import IntegrityError, KerasRecipesError, listed, printable
 from kerasrecipes.files import (
     UNFINISHED,
     TemporaryFolder,
@@ -213,12 +213,14 @@ def _names(exports: Path) -> list[str]:
     ]
 
 
-def no_exports(folder: str | Path, format: str = "tflite") -> str:
+def no_exports(bundle: "BundleFolder", format: str = "tflite") -> str:
     """Return the message for a bundle without exported files, or none of a format."""
-    other, how = ("", " --quantization int8") if format == "tflite" else (f" as {format}", "")
+    other = "" if format == "tflite" else f" as {format}"
+    how = "" if other or "int8" in bundle.modality.refused else " --quantization int8"
+    called = printable(bundle.folder)
     return (
-        f"The bundle '{printable(folder)}' has no exported file{other} yet. Run: "
-        f"kerasrecipes export {printable(folder)} --format {format}{how}"
+        f"The bundle '{called}' has no exported file{other} yet. Run: "
+        f"kerasrecipes export {called} --format {format}{how}"
     )
 
 
@@ -263,7 +265,18 @@ def opened(record: ExportRecord, bundle: "BundleFolder | None" = None) -> Iterat
             with _writers_kept_out(bundle):
                 now = _records(bundle, read_seal(bundle.folder)).get(record.name, record)
                 copy = _checked_copy(now, made / "second")
-        yield copy
+        try:
+            yield copy
+        except KerasRecipesError as error:
+            error.args = tuple(_told_of(record, copy, one) for one in error.args)
+            raise
+
+
+def _told_of(record: ExportRecord, copy: ExportRecord, told: Any) -> Any:
+    """Name the file that people know in a message about its copy."""
+    if not isinstance(told, str):
+        return told
+    return told.replace(printable(copy.path), printable(record.path))
 
 
 def _checked_copy(record: ExportRecord, to: Path) -> ExportRecord:

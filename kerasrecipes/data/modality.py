@@ -22,6 +22,8 @@ class Modality(ABC):
     noun: ClassVar[tuple[str, str]]
     # Whether examples differ in length: the model's input has a free side then.
     free_length: ClassVar[bool] = False
+    # Whether NaN in an input stands for a value that is missing.
+    has_gaps: ClassVar[bool] = False
     # What stands behind shorter examples in a batch.
     padding: ClassVar[float] = 0
     # What a `str` is that somebody wants an answer to: a path, or the example itself.

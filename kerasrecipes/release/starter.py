@@ -225,7 +225,7 @@ def _chosen(bundle: "BundleFolder", export: str | None, format: str) -> ExportRe
         raise unknown_name("export", export, records, "Bundle.exports()")
     verified = [record for record in records.values() if record.verification.get("passed")]
     if not verified:
-        raise DataError(no_exports(bundle.folder, format))
+        raise DataError(no_exports(bundle, format))
     if export is not None:
         return records[export]
     return min(verified, key=lambda record: (record.size_bytes, record.name))

@@ -136,6 +136,8 @@ class Predictor:
             self.export, contract = record.name, bundle.contract()
             with opened(record, bundle) as copy:
                 self.model = _loaded(get_format(record.format), copy.path, threads)
+            if isinstance(self.model, TFLiteModel):
+                self.model.name = str(record.path)  # it was opened from a copy that is gone
         self.input = check_loaded(self.model, contract, self.export)
         self.output, self.others = contract.output, contract.outputs[1:]
         self._modality, self._task = get_modality(contract.modality), get_task(self.output.task)
@@ -361,7 +363,7 @@ def chosen_export(bundle: "BundleFolder", export: str | None = None) -> ExportRe
     """
     records = bundle.exports()
     if not records:
-        raise DataError(no_exports(bundle.folder))
+        raise DataError(no_exports(bundle))
     if export is not None:
         if export not in records:
             raise unknown_name("export", export, records, "Bundle.exports()")

@@ -195,6 +195,9 @@ class Service:
         if len(found) > most:
             raise bad(f"The request has {len(found):,} examples; at most {most:,} may be in one.")
         self._check_length(served, found)
+        if found.dtype.kind == "f" and not served.predictor.modality.has_gaps:
+            if np.isnan(found).any():
+                raise bad(f"The input {takes.name!r} holds NaN, and no value may be missing here.")
         if reason := served.predictor.modality.fault(found, takes):
             raise bad(f"{served.name!r} cannot be asked: {reason}.")
         return found

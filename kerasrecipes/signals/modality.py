@@ -33,6 +33,7 @@ class Signals(Modality):
     name: ClassVar[str] = "signals"
     noun: ClassVar[tuple[str, str]] = ("signal", "signals")
     free_length: ClassVar[bool] = True
+    has_gaps: ClassVar[bool] = True
     padding: ClassVar[float] = float("nan")
     signatures: ClassVar[tuple[str, ...]] = ("step",)
     refused: ClassVar[Mapping[str, str]] = {

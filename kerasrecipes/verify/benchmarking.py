@@ -114,7 +114,7 @@ def _complete_exports(bundle: "BundleFolder", copies: ExitStack) -> list[ExportR
     """Open the exports, none of which was changed or lacks something, until `copies` ends."""
     records = [copies.enter_context(opened(one, bundle)) for one in bundle.exports().values()]
     if not records:
-        raise DataError(no_exports(bundle.folder))
+        raise DataError(no_exports(bundle))
     for record in records:
         refuse_incomplete(get_format(record.format).inspect(record.path), record)
     return records

@@ -161,7 +161,7 @@ def verify_bundle(bundle: "BundleFolder | str | Path") -> list[Verification]:
     bundle = BundleFolder.load(bundle)
     records = bundle.exports()
     if not records:
-        raise DataError(no_exports(bundle.folder))
+        raise DataError(no_exports(bundle))
     with ExitStack() as stack:
         copies = [stack.enter_context(opened(one, bundle)) for one in records.values()]
         tolerances = [
@@ -178,7 +178,7 @@ def _record(bundle: "BundleFolder", export: ExportRecord | str) -> ExportRecord:
         return export
     records = bundle.exports()
     if not records:
-        raise DataError(no_exports(bundle.folder))
+        raise DataError(no_exports(bundle))
     if export not in records:
         raise unknown_name("export", export, records, "Bundle.exports()")
     return records[export]

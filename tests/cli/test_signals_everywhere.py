@@ -1,5 +1,6 @@
 """Every command with a model or recordings: it works, or says at once what to use instead."""
 
+import asyncio
 import json
 import shutil
 
@@ -170,3 +171,44 @@ def test_training_to_a_model(places, tmp_path, monkeypatch, capsys):
 def test_options_of_other_data_are_refused(words, told, places, capsys):
     assert run(words, places) == 2
     assert told in " ".join(capsys.readouterr().err.split()).replace("│ ", "")
+
+
+def test_missing_values_are_answered_by_the_protocol_as_by_predict(places, tmp_path, monkeypatch):
+    from kerasrecipes.server.models import Models
+    from kerasrecipes.server.refused import Refused
+    from kerasrecipes.server.service import Service
+    from kerasrecipes.server.settings import ServerSettings
+    from kerasrecipes.server.trial import Turn
+
+    values = draw_signal("turn", 99)
+    values[3:7, 0] = np.nan
+    np.save(tmp_path / "gaps.npy", values)
+    (expected,) = kr.Predictor(places["model"]).predict([tmp_path / "gaps.npy"])
+    shutil.copytree(places["model"], tmp_path / "moves" / "1")
+    service = Service(models := Models(tmp_path / "moves"), ServerSettings())
+    models.refresh()
+    turn, content = Turn(models.find(None, "1")), values[None].astype("<f4").tobytes()
+    takes = turn.served.predictor.input.name
+    one = {"name": takes, "datatype": "FP32", "shape": [1, *values.shape]}
+    listed = [None if np.isnan(value) else float(value) for value in values.ravel()]
+    as_json = json.dumps({"inputs": [{**one, "data": listed}]}).encode()
+    one["parameters"] = {"binary_data_size": len(content)}
+    head = json.dumps({"inputs": [one]}).encode()
+    asked = [(as_json, None), (head + content, str(len(head)))]
+    for body, length in asked:
+        _, _, answers = asyncio.run(service.infer(turn, body, length))
+        assert sorted(answers["scores"][0]) == pytest.approx(sorted(expected.scores.values()))
+    # A model that knows no gaps says so.
+    monkeypatch.setattr(type(turn.served.predictor.modality), "has_gaps", False)
+    for body, length in asked:
+        with pytest.raises(Refused, match="holds NaN, and no value may be missing here"):
+            asyncio.run(service.infer(turn, body, length))
+    service.close()
+
+
+def test_no_export_is_advised_that_cannot_be(places, bundle):
+    from kerasrecipes.bundles.bundle import BundleFolder
+    from kerasrecipes.bundles.export_record import no_exports
+
+    assert no_exports(bundle).endswith("--format tflite --quantization int8")
+    assert no_exports(BundleFolder.load(places["model"])).endswith("--format tflite")

@@ -206,10 +206,21 @@ def test_numbers_that_are_none_are_refused():
 
     with pytest.raises(Refused, match="answers with NaN or infinity in 'scores'"):
         write_answer("a", "1", Asked(None, {}), {"scores": np.float32([[0, np.nan]])})
-    for value in ("NaN", "Infinity", "-Infinity", "1e999"):
-        text = f'{{"inputs":[{{"name":"x","shape":[1],"datatype":"FP32","data":[{value}]}}]}}'
-        with pytest.raises(Refused, match="holds NaN or infinity"):
-            parse_request(text.encode(), None)
+
+    def parsed(values: str, kind: str = "FP32") -> np.ndarray:
+        text = f'{{"inputs":[{{"name":"x","shape":[2],"datatype":"{kind}","data":[{values}]}}]}}'
+        return parse_request(text.encode(), None).inputs["x"]
+
+    for value in ("Infinity", "-Infinity", "1e999"):
+        with pytest.raises(Refused, match="holds infinity"):
+            parsed(f"1, {value}")
+    # Whether a value may be missing is the model's to say.
+    for value in ("NaN", "null"):
+        np.testing.assert_array_equal(parsed(f"1, {value}"), np.float32([1, np.nan]))
+    assert np.isnan(parsed("null, null", "FP16")).all()
+    for values, kind in (("1, null", "INT32"), ('null, "1"', "FP32"), ("null, true", "FP32")):
+        with pytest.raises(Refused, match="must have 2 numbers"):
+            parsed(values, kind)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from kerasrecipes import DataError, VerificationError
+from kerasrecipes import DataError, Predictor, VerificationError
 from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.export import get_format
 from kerasrecipes.files import digest
@@ -164,6 +164,20 @@ def test_a_file_that_lost_weights_is_refused_later_too(exported):
     )
     with pytest.raises(VerificationError, match="reads 1 weights that it does not hold"):
         verify_export(exported, record)
+
+
+def test_a_message_names_the_file_and_not_the_copy_that_was_opened(exported):
+    from kerasrecipes.bundles.export_record import opened
+
+    record = exported.exports()["tflite-float32"]
+    with pytest.raises(DataError) as told, opened(record) as copy:
+        assert copy.path != record.path
+        get_format("tflite").load(copy.path)(np.zeros((1, 2), np.float32))
+    assert "`inputs` must be" in str(told.value)
+    with pytest.raises(VerificationError) as told, opened(record) as copy:
+        raise VerificationError(f"'{copy.path}' is bad.", 3)
+    assert told.value.args == (f"'{record.path}' is bad.", 3)
+    assert Predictor(exported).model.name == str(exported.exports()["tflite-int8"].path)
 
 
 def test_a_lone_file_that_lost_weights_is_one_clear_error(exported):

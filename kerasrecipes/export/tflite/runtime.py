@@ -65,7 +65,7 @@ class TFLiteModel(FileModel):
     def __init__(self, content: bytes, threads: int = 1, name: str = "model.tflite"):
         check_threads(threads)
         check_header(content, name)
-        self._content, self._threads, self._name = content, threads, name
+        self._content, self._threads, self.name = content, threads, name
         self._places_free = threading.Semaphore(os.cpu_count() or 1)
         with silenced():  # only the first one greets
             first = self._opened()
@@ -93,7 +93,7 @@ class TFLiteModel(FileModel):
             found = Interpreter(model_content=self._content, num_threads=self._threads)
             found.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise _refused(self._name, "open", error) from error
+            raise _refused(self.name, "open", error) from error
         return found
 
     @contextmanager
@@ -113,7 +113,7 @@ class TFLiteModel(FileModel):
                 self._give(interpreter, inputs)
                 interpreter.invoke()
             except RuntimeError as error:
-                raise _refused(self._name, "run", error) from error
+                raise _refused(self.name, "run", error) from error
             tensor = interpreter.get_tensor
             return {name: tensor(found["index"]) for name, found in self._places.items()}
 
@@ -137,7 +137,7 @@ class TFLiteModel(FileModel):
                 try:
                     rows.append(run(**{takes: one[None]})[gives][0])
                 except RuntimeError as error:
-                    raise _refused(self._name, "run", error) from error
+                    raise _refused(self.name, "run", error) from error
         return np.stack(rows)
 
     def stepper(self) -> "Steps":
@@ -146,7 +146,7 @@ class TFLiteModel(FileModel):
         Raises:
             DataError: If the file cannot.
         """
-        return Steps(self._content, self._name)
+        return Steps(self._content, self.name)
 
     def _give(self, interpreter: "Interpreter", inputs: np.ndarray) -> None:
         given = {self._input: inputs}

@@ -32,7 +32,7 @@ class Asked:
 
     Args:
         id: What the client calls it; `None` without.
-        inputs: Arrays by name.
+        inputs: Arrays by name; NaN, `null` in JSON, is what is missing.
         outputs: Which outputs it wants, each with whether as binary; empty for all.
         binary: Whether outputs are binary where the client does not say.
     """
@@ -126,8 +126,8 @@ def _tensor(name: str, one: dict[str, Any], left: memoryview) -> tuple[np.ndarra
         left = left[needed:]
     else:
         values = _from_json(called, one.get("data"), kind, count)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise bad(f"{called} holds NaN or infinity.")
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        raise bad(f"{called} holds infinity.")
     return values.reshape(sides).astype(TYPES[kind], copy=False), left
 
 
@@ -139,6 +139,8 @@ def _from_json(called: str, data: Any, kind: str, count: int) -> np.ndarray:
     except (ValueError, OverflowError):  # lists of different lengths
         found = np.array(None)
     dtype = np.dtype(TYPES[kind])
+    if found.dtype == object and dtype.kind == "f" and all(map(_is_number, found.flat)):
+        found = found.astype(float)  # what is missing is NaN
     fits = "b" if dtype.kind == "b" else "iuf" if dtype.kind == "f" else "iu"
     if found.size != count or (count and found.dtype.kind not in fits):
         raise bad(f"{called} must have {count:,} numbers of the datatype {kind} as its 'data'.")
@@ -148,6 +150,10 @@ def _from_json(called: str, data: Any, kind: str, count: int) -> np.ndarray:
             raise bad(f"{called} has numbers beyond {limits.min} to {limits.max}, those of {kind}.")
     with np.errstate(over="ignore"):
         return found.reshape(-1).astype(dtype)
+
+
+def _is_number(found: Any) -> bool:
+    return found is None or type(found) in (int, float)
 
 
 def write_answer(
