@@ -1,4 +1,4 @@
-"""Photos and a model in, a page to put labels right out."""
+"""Photos, or texts that a server kept, and a model in; a page to put labels right out."""
 
 import hashlib
 import json
@@ -15,6 +15,7 @@ from kerasrecipes.backbones.spec import BackboneSpec
 from kerasrecipes.backbones.weights_cache import kept_arrays
 from kerasrecipes.bundles.bundle import SEAL
 from kerasrecipes.console import say
+from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.tables.decisions import decisions_file
 from kerasrecipes.diagnosis.mistakes import find_mistakes
 from kerasrecipes.errors import DataError, printable
@@ -27,6 +28,8 @@ from kerasrecipes.review.pictures import Heatmaps
 from kerasrecipes.review.server import ReviewServer
 from kerasrecipes.review.session import Session, decided, under_decisions
 from kerasrecipes.serve.review_queue import Queued, ReviewQueue
+from kerasrecipes.texts.scan import read_text
+from kerasrecipes.texts.text_set import Text, TextSet
 from kerasrecipes.training.refitting import refuse_other_data
 
 _MOST = 1 << 30
@@ -55,7 +58,7 @@ def review_photos(
     Args:
         bundle: A bundle, or its folder; a model's folder stands for its latest version.
         photos: A folder or table of labelled photos; the model may have learned from them. Or what
-            a server kept, e.g. `queue/tiles`; see `ReviewQueue`.
+            a server kept, photos or texts, e.g. `queue/tiles`; see `ReviewQueue`.
         label: The table's column of one class each; see `scan_photos`.
         labels: The table's column of several labels each, or one column per label.
         value: The table's column of a number each.
@@ -77,8 +80,9 @@ def review_photos(
     """
     bundle = Bundle.load(bundle)
     instead = "Ask `mistakes` with the model which to look at first, and put labels right there."
-    refuse_other_data(bundle.manifest.modality, "A review", instead)
     queue = ReviewQueue(photos)
+    if not (queue.exists and bundle.manifest.modality == "texts"):
+        refuse_other_data(bundle.manifest.modality, "A review", instead)
     table, waiting = queue.write_table() if queue.exists else (Path(photos), [])
     file = decisions_file(Path(os.path.abspath(table))) if to is None else Path(to)
     _check_writable(file)
@@ -86,28 +90,40 @@ def review_photos(
     try:
         columns = {"label": label, "labels": labels, "value": value}
         asked: dict[str, Any] = {name: given for name, given in columns.items() if given}
-        scanned = cast(PhotoSet, bundle.scan(table, labels_from=None, **asked))
+        scanned = _scanned(bundle, table, waiting, asked)
         decided(scanned, file)  # before what takes long
-        if waiting:  # of few photos, but any class may be the right one
-            scanned = replace(scanned, class_names=bundle.class_names)
+        if waiting:
             suspects = _asked(scanned, waiting)
         else:
-            suspects = _suspects(bundle, under_decisions(scanned, file), backbone, seed)
+            known = under_decisions(cast(PhotoSet, scanned), file)
+            suspects = _suspects(bundle, known, backbone, seed)
         session = Session(scanned, suspects, ASKED_KINDS if waiting else KINDS, file, who=who)
-        if bundle.class_names:
+        if bundle.class_names and session.pictures:
             session.heatmap = Heatmaps(bundle, session.pictures)
         server.session = session
     except BaseException:
         server.server_close()
         raise
-    say(f"{len({one.index for one in suspects})} of {len(scanned)} photos are worth a look.")
+    noun = scanned.noun[1]
+    say(f"{len({one.index for one in suspects})} of {len(scanned)} {noun} are worth a look.")
     return server
 
 
-def _asked(photos: PhotoSet, waiting: Sequence[Queued]) -> list[Suspect]:
+def _scanned(
+    bundle: Bundle, table: Path, waiting: Sequence[Queued], columns: dict[str, Any]
+) -> PhotoSet | TextSet:
+    """Return what to review; of what a server kept, any class may be the right one."""
+    if bundle.manifest.modality == "texts":
+        texts = (Text(read_text(table.parent / one.file), one.label, one.file) for one in waiting)
+        return TextSet(tuple(texts), bundle.class_names, table)
+    photos = cast(PhotoSet, bundle.scan(table, labels_from=None, **columns))
+    return replace(photos, class_names=bundle.class_names) if waiting else photos
+
+
+def _asked(examples: Examples, waiting: Sequence[Queued]) -> list[Suspect]:
     """Return what a server kept, as something to look at."""
     by_sha256 = {one.sha256: one for one in waiting}
-    found = [(i, by_sha256[p.key]) for i, p in enumerate(photos.photos) if p.key in by_sha256]
+    found = [(i, by_sha256[p.key]) for i, p in enumerate(examples.items) if p.key in by_sha256]
     return [
         Suspect(cast(Kind, one.kind), i, 1.0, one.label, one.suggestion, (), one.reason)
         for i, one in sorted(found, key=lambda pair: (pair[1].kind, pair[1].at))

@@ -120,14 +120,15 @@ class _Handler(BaseHTTPRequestHandler):
         if asked == "state":
             return self._send_json(self._session.state())
         picture = _PICTURE.fullmatch(asked)
-        if not picture or int(picture[2]) >= len(self._session.photos):
+        pictures = self._session.pictures
+        if not picture or pictures is None or int(picture[2]) >= len(self._session.examples):
             raise _Refused(HTTPStatus.NOT_FOUND, "There is nothing of this name.")
         kind, index = picture[1], int(picture[2])
         if kind == "heatmap":
             if self._session.heatmap is None:
                 raise _Refused(HTTPStatus.NOT_FOUND, "This model draws no heatmaps.")
             return self._send(self._session.heatmap(index), "image/jpeg", "private, max-age=3600")
-        make = getattr(self._session.pictures, kind)
+        make = getattr(pictures, kind)
         return self._send(make(index), "image/jpeg", "private, max-age=3600")
 
     def _post(self, asked: str) -> None:

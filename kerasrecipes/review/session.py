@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
-from kerasrecipes.data.examples import CLASS
+from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.tables.decisions import (
     DECISIONS,
     RELABEL,
@@ -23,13 +23,15 @@ from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.evaluation.mistakes.suspect import Suspect, in_words
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.review.pictures import Pictures
+from kerasrecipes.texts.pairs import BETWEEN
+from kerasrecipes.texts.text_set import TextSet
 
 
 class Session:
-    """Photos to look at, and the decisions about them.
+    """Photos or texts to look at, and the decisions about them.
 
     Args:
-        photos: All photos, under the labels that they were found with.
+        examples: All of them, under the labels that they were found with.
         suspects: Which to look at, and why.
         kinds: What people call each kind of suspect, in the order of the page.
         file: The table that decisions are written into.
@@ -42,7 +44,7 @@ class Session:
 
     def __init__(
         self,
-        photos: PhotoSet,
+        examples: Examples,
         suspects: Sequence[Suspect],
         kinds: Mapping[Any, str],
         file: Path,
@@ -50,14 +52,14 @@ class Session:
         who: str | None = None,
         heatmap: "Heatmap | None" = None,
     ):
-        self.photos, self.file, self.heatmap = photos, file, heatmap
-        self.pictures = Pictures(photos)
+        self.examples, self.file, self.heatmap = examples, file, heatmap
+        self.pictures = Pictures(examples) if isinstance(examples, PhotoSet) else None
         self._suspects, self._kinds = suspects, kinds
         self._who = who or _user()
-        self._names = [name_among(photo.path, photos.root) for photo in photos.photos]
+        self._names = _names(examples)
         self._earlier: list[tuple[int, Decision | None]] = []
         self._lock = Lock()
-        self._decided = decided(photos, file)
+        self._decided = decided(examples, file)
 
     def state(self) -> dict[str, Any]:
         """Return all that the page needs, as JSON-safe data."""
@@ -73,7 +75,8 @@ class Session:
         ]
         shown = {i for one in self._suspects for i in (one.index, *one.beside)}
         return {
-            "root": printable(self.photos.root),
+            "noun": self.examples.noun[0],
+            "root": printable(self.examples.root),
             "file": printable(self.file),
             "who": printable(self._who),
             "classes": [printable(name) for name in self._classes()],
@@ -85,10 +88,10 @@ class Session:
         }
 
     def decide(self, index: int, decision: str, label: int | None = None) -> dict[str, Any]:
-        """Decide about a photo, and write it down before this returns.
+        """Decide about one, and write it down before this returns.
 
         Args:
-            index: The photo.
+            index: Which.
             decision: One of `DECISIONS`.
             label: Number of the class that it is to have, if it is to have another.
 
@@ -96,21 +99,22 @@ class Session:
             What changed for the page.
 
         Raises:
-            DataError: If there is no such photo, decision or class.
+            DataError: If there is no such example, decision or class.
             OSError: If it cannot be written; it is as it was then.
         """
         classes = self._classes()
-        if not 0 <= index < len(self.photos) or decision not in DECISIONS:
-            raise DataError(f"There is no photo {index}, or no decision {decision!r}.")
+        if not 0 <= index < len(self.examples) or decision not in DECISIONS:
+            noun = self.examples.noun[0]
+            raise DataError(f"There is no {noun} {index}, or no decision {decision!r}.")
         if (label is None) != (decision != RELABEL) or not 0 <= (label or 0) < len(classes):
             raise DataError(f"A class from 0 to {len(classes) - 1} goes with {RELABEL!r} alone.")
-        photo = self.photos.photos[index]
+        item = self.examples.items[index]
         made = Decision(
             path=self._names[index],
-            sha256=photo.key,
+            sha256=item.key,
             decision=decision,
             label="" if label is None else classes[label],
-            was=photo.label if isinstance(photo.label, str) else "",
+            was=item.label if isinstance(item.label, str) else "",
             who=self._who,
             when=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -140,7 +144,7 @@ class Session:
         file = printable(self.file)
         if not self._decided:
             return f"Nothing was decided; '{file}' was not written."
-        return f"{len(self._decided)} photos are decided about, in '{file}'."
+        return f"{len(self._decided)} {self.examples.noun[1]} are decided about, in '{file}'."
 
     def _put(self, index: int, decision: Decision | None) -> None:
         write_decision(self.file, self._names[index], decision)
@@ -153,11 +157,15 @@ class Session:
         return {"photo": index, "decision": self._shown(index), "undo": len(self._earlier)}
 
     def _classes(self) -> tuple[str, ...]:
-        return self.photos.class_names if self.photos.target == CLASS else ()
+        return self.examples.class_names if self.examples.target == CLASS else ()
 
     def _told(self, index: int) -> dict[str, str]:
-        photo = self.photos.photos[index]
-        return {"name": printable(self._names[index]), "label": printable(in_words(photo.label))}
+        label = self.examples.items[index].label
+        told = {"name": printable(self._names[index]), "label": printable(in_words(label))}
+        if isinstance(self.examples, TextSet):
+            lines = self.examples.texts[index].text.replace(BETWEEN, "\n").splitlines()
+            told["text"] = "\n".join(map(printable, lines))
+        return told
 
     def _shown(self, index: int) -> dict[str, str] | None:
         one = self._decided.get(index)
@@ -178,11 +186,18 @@ class Heatmap(Protocol):
         """
 
 
-def decided(photos: PhotoSet, file: Path) -> dict[int, Decision]:
-    """Return what a file says about photos as they are now, by their indices.
+def _names(examples: Examples) -> list[str]:
+    """Return the paths of examples as decisions have them."""
+    if isinstance(examples, PhotoSet):
+        return [name_among(photo.path, examples.root) for photo in examples.photos]
+    return [one.name for one in examples.items]
+
+
+def decided(examples: Examples, file: Path) -> dict[int, Decision]:
+    """Return what a file says about photos or texts as they are now, by their indices.
 
     Args:
-        photos: The photos.
+        examples: The photos or texts.
         file: The table; it need not be there.
 
     Raises:
@@ -191,8 +206,8 @@ def decided(photos: PhotoSet, file: Path) -> dict[int, Decision]:
     if not os.path.lexists(file):
         return {}
     found = read_decisions(file)
-    named = ((i, found.get(name_among(p.path, photos.root))) for i, p in enumerate(photos.photos))
-    return {i: one for i, one in named if one and one.sha256 == photos.photos[i].key}
+    named = ((i, found.get(name)) for i, name in enumerate(_names(examples)))
+    return {i: one for i, one in named if one and one.sha256 == examples.items[i].key}
 
 
 def under_decisions(photos: PhotoSet, file: Path) -> PhotoSet:

@@ -1,8 +1,8 @@
-"""What people should look at: answers that were left to them, and those that versions differ in.
+"""What people should look at: what was left to them, is new, or is answered otherwise by a version.
 
 queue/tiles/
     entries/SHA-256.json    why, and what was answered
-    photos/SHA-256.jpg      the photo, where they are kept
+    photos/SHA-256.jpg      the photo or text, where they are kept
     waiting.jsonl           a table of these, for a review
     waiting.labels.csv      what people decided
 """
@@ -31,7 +31,7 @@ from kerasrecipes.records import checked, parse_json
 from kerasrecipes.regular import read_regular
 
 ENTRIES, PHOTOS, TABLE = "entries", "photos", "waiting.jsonl"
-ABSTAINED, DISAGREEMENT = "left_to_a_person", "disagreement"
+ABSTAINED, DISAGREEMENT, NEW = "left_to_a_person", "disagreement", "new"
 _ENTRY = re.compile("[0-9a-f]{64}[.]json")
 _FILE = "^(photos/[0-9a-f]{64}[.][a-z]{1,5})?$"
 
@@ -41,7 +41,7 @@ class Queued(BaseModel):
 
     Args:
         sha256: Digest of its content.
-        kind: `"left_to_a_person"` or `"disagreement"`.
+        kind: `"left_to_a_person"`, `"new"` or `"disagreement"`.
         reason: Why, in words.
         label: What the version in use says, or would have said.
         suggestion: What the other version says; empty where none was asked.
@@ -68,7 +68,7 @@ class Queued(BaseModel):
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of the photos that people decided about.
+    """What became of the photos or texts that people decided about.
 
     Args:
         moved: How many were moved to where training finds them.
@@ -86,7 +86,7 @@ class ReviewQueue:
     Args:
         folder: The queue of one model, e.g. `queue/tiles`.
         most: How many may wait; more are not kept, since people may be at work on these.
-        most_bytes: How many bytes of photos may.
+        most_bytes: How many bytes of photos or texts may.
 
     Raises:
         ValueError: If nothing could wait.
@@ -162,19 +162,19 @@ class ReviewQueue:
 
     @named
     def write_table(self) -> tuple[Path, list[Queued]]:
-        """Write the table of what is kept with its photo.
+        """Write the table of what is kept with its photo or text.
 
         Returns:
             The table, and its rows in their order.
 
         Raises:
-            DataError: If no photo is kept, or an entry is damaged.
+            DataError: If none is kept, or an entry is damaged.
             OSError: If it cannot be written.
         """
         kept = [one for one in self.entries() if one.file]
         if not kept:
             raise DataError(
-                f"No photo waits in '{printable(self.folder)}'. A server keeps them with "
+                f"No photo or text waits in '{printable(self.folder)}'. A server keeps them with "
                 "--review-queue and --keep-photos."
             )
         rows = [json.dumps({"path": one.file, "label": one.label}) for one in kept]
@@ -183,7 +183,7 @@ class ReviewQueue:
 
     @named
     def take_decided(self, to: str | Path) -> Taken:
-        """Move photos that people decided about to where training finds them.
+        """Move photos or texts that people decided about to where training finds them.
 
         Args:
             to: A folder with one folder for each class.
@@ -198,7 +198,7 @@ class ReviewQueue:
         to, file = Path(to), decisions_file(self.folder / TABLE)
         if not to.is_dir():
             raise DataError(
-                f"'{printable(to)}' is no folder of photos, so that nothing can be moved into it. "
+                f"'{printable(to)}' is no folder, so that no file can be moved into it. "
                 "Name one, with one folder for each class."
             )
         if not self.exists:
@@ -230,7 +230,7 @@ class ReviewQueue:
 def _class_folder(root: Path, label: str) -> Path:
     if label in ("", ".", "..") or label.startswith(".") or {"/", "\0"} & set(label):
         raise DataError(
-            f"A folder cannot have the name of the class '{printable(label)}'. Add these photos to "
-            "a table of yours, and remove them from the queue."
+            f"A folder cannot have the name of the class '{printable(label)}'. Add these to a "
+            "table of yours, and remove them from the queue."
         )
     return root / label

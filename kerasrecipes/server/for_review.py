@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from codecs import BOM_UTF8
 from pathlib import Path
 
 from kerasrecipes.console import warn
@@ -11,7 +12,7 @@ from kerasrecipes.heads import get_task
 from kerasrecipes.photos.inspection import ending_of
 from kerasrecipes.rollout.judge import Seen
 from kerasrecipes.serve.predictor import Prediction
-from kerasrecipes.serve.review_queue import ABSTAINED, DISAGREEMENT, Queued, ReviewQueue
+from kerasrecipes.serve.review_queue import ABSTAINED, DISAGREEMENT, NEW, Queued, ReviewQueue
 from kerasrecipes.server.lane import Unseen
 from kerasrecipes.server.metrics import Metrics
 from kerasrecipes.server.models import Served
@@ -31,8 +32,8 @@ class ForReview:
         self._root, self._keeps, self._metrics, self._unseen = root, keeps, metrics, unseen
         self._told: set[str] = set()
 
-    def abstained(self, served: Served, request_id: str, content: bytes, found: Prediction) -> None:
-        """Keep an answer that was left to a person, later.
+    def answered(self, served: Served, request_id: str, content: bytes, found: Prediction) -> None:
+        """Keep what was left to a person, or is new to the model, later; and nothing else.
 
         Args:
             served: What has answered.
@@ -40,10 +41,15 @@ class ForReview:
             content: The photo or text.
             found: The answer.
         """
+        if found.abstained:
+            kind, reason = ABSTAINED, "the model left it to a person"
+        elif found.is_new:
+            kind, reason = NEW, f"its novelty, {found.novelty:.3g}, reaches the model's threshold"
+        else:
+            return
+        content = _as_kept(served, content)
         label = next(iter(found.scores), "")
-        one = _queued(
-            served, request_id, content, ABSTAINED, "the model left it to a person", label
-        )
+        one = _queued(served, request_id, content, kind, reason, label)
         self._unseen.add(lambda: self.add(served, one, content), len(content))
 
     def differs(
@@ -58,6 +64,7 @@ class ForReview:
             other: What the other one says.
         """
         served, mine = champion
+        content = _as_kept(served, content)
         said, otherwise = (", ".join(one.labels) for one in (mine, other))
         reason = f"the version in use says '{said or 'nothing'}', the other '{otherwise}'"
         one = _queued(served, request_id, content, DISAGREEMENT, reason, said or otherwise)
@@ -100,6 +107,11 @@ class ForReview:
         if name not in self._told:
             self._told.add(name)
             warn(f"The review queue of '{printable(name)}': {problem}")
+
+
+def _as_kept(served: Served, content: bytes) -> bytes:
+    """Return a text as its digest is known, whatever it was sent with; a photo as it is."""
+    return content.removeprefix(BOM_UTF8) if served.predictor.reads_texts else content
 
 
 def _queued(

@@ -234,8 +234,8 @@ class Service:
         took = (time.perf_counter() - started) * 1e3
         served, found = turn.served, computed.found
         self.rollouts.answered(turn, request_id, content, found, computed.ms)
-        if found.abstained and self._for_review is not None:
-            self._for_review.abstained(served, request_id, content, found)
+        if self._for_review is not None:
+            self._for_review.answered(served, request_id, content, found)
         self.metrics.prediction(served, found)
         if self.journal is not None:
             self.journal.add(_entry(served, request_id, computed, took))

@@ -86,7 +86,7 @@ def test_what_a_server_kept_is_decided_about(small_saved, folder, tmp_path, monk
         assert queue.add(one, content, ".png")
     with review_photos(small_saved, queue.folder, who="ana") as server:
         state = server.session.state()
-        assert [kind for kind, _ in state["kinds"]] == ["disagreement", "left_to_a_person"]
+        assert [kind for kind, _ in state["kinds"]] == ["disagreement", "left_to_a_person", "new"]
         assert [(one["kind"], one["suggestion"]) for one in state["suspects"]] == [
             ("disagreement", "plain"), ("left_to_a_person", ""),
         ]  # fmt: skip
@@ -96,3 +96,29 @@ def test_what_a_server_kept_is_decided_about(small_saved, folder, tmp_path, monk
     assert queue.take_decided(tmp_path / "photos").moved == 1
     (moved,) = (tmp_path / "photos").glob("plain/*.png")
     assert moved.read_bytes() == (folder / "plain" / "02.png").read_bytes()
+
+
+def test_texts_that_a_server_kept_are_decided_about(text_bundle, tmp_path):
+    queue = ReviewQueue(tmp_path / "tickets")
+    right, other = text_bundle.class_names[:2]
+    for text in ("where is it?\r\nsay <b>", "something new"):
+        one = Queued(
+            sha256=hashlib.sha256(text.encode()).hexdigest(), label=right, at=1.0, kind="new",
+            reason="its novelty", model="tickets", version=1, request_id=text[:5],
+        )  # fmt: skip
+        assert queue.add(one, text.encode(), ".txt")
+    with review_photos(text_bundle, queue.folder, who="ana") as server:
+        state = server.session.state()
+        assert state["noun"] == "text" and not state["heatmaps"]
+        assert [one["kind"] for one in state["suspects"]] == ["new", "new"]
+        said = {i: one["text"] for i, one in state["photos"].items()}
+        assert set(said.values()) == {"where is it?\nsay <b>", "something new"}
+        place = next(i for i, text in said.items() if "where" in text)
+        server.session.decide(place, "relabel", state["classes"].index(other))
+        assert server.session.summary().startswith("1 texts are decided about, in ")
+    (tmp_path / "texts").mkdir()
+    assert queue.take_decided(tmp_path / "texts").moved == 1
+    (moved,) = (tmp_path / "texts").glob(f"{other}/*.txt")
+    assert moved.read_bytes() == b"where is it?\r\nsay <b>"
+    with pytest.raises(DataError, match="A review works with models for photos so far"):
+        review_photos(text_bundle, tmp_path / "texts")

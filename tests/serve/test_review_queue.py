@@ -44,7 +44,7 @@ def test_what_is_decided_is_taken_over(tmp_path):
     queue, photos = ReviewQueue(tmp_path / "tiles"), tmp_path / "photos"
     for name in (b"keep", b"relabel", b"exclude", b"cannot tell", b"nothing"):
         queue.add(queued(name), name, ".png")
-    with pytest.raises(kr.DataError, match="is no folder of photos"):
+    with pytest.raises(kr.DataError, match="is no folder, so that"):
         queue.take_decided(photos)
     photos.mkdir()
     for name in (b"keep", b"exclude", b"cannot tell"):
@@ -66,7 +66,7 @@ def test_what_is_decided_is_taken_over(tmp_path):
 def test_damage_and_links_are_named(tmp_path):
     queue = ReviewQueue(tmp_path / "tiles")
     queue.add(queued(b"a"))
-    with pytest.raises(kr.DataError, match="No photo waits in .* with --review-queue and --keep"):
+    with pytest.raises(kr.DataError, match="No photo or text waits in .* with --review-queue and --keep"):
         queue.write_table()
     (path,) = (queue.folder / "entries").iterdir()
     text = path.read_text()

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from kerasrecipes.bundles.aliases import read_aliases
 from kerasrecipes.promotion.log import changing
 from kerasrecipes.rollout import RolloutPolicy, start_rollout
 from kerasrecipes.server import rollouts
+from kerasrecipes.server.for_review import ForReview
 from kerasrecipes.server.lane import Lane, Unseen
 from kerasrecipes.server.models import Models
 from kerasrecipes.server.service import Service
@@ -297,16 +299,29 @@ def test_disagreements_wait_for_people(serve, photos, tmp_path):
     assert 'kerasrecipes_review_queue_total{model="colours",what="kept"} 8.0' in text
 
 
-def test_what_is_left_to_a_person_waits_for_one(serve, photos, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "found", "reason"),
+    [
+        ("left_to_a_person", {"label": "", "abstained": True}, "the model left it to a person"),
+        ("new", {"is_new": True, "novelty": 3.25}, "its novelty, 3.25, reaches the model's"),
+    ],
+)
+def test_what_the_model_does_not_know_waits_for_people(
+    serve, photos, tmp_path, monkeypatch, kind, found, reason
+):
     here = serve({"review_queue": tmp_path / "queue"}, percent=0)
-    predictor = here.service.models.find("colours").predictor
-    unsure = replace(predictor.read(predictor.model(predictor.decode(photos[0])[None])))
-    unsure = replace(unsure, label="", abstained=True)
-    monkeypatch.setattr(predictor, "read", lambda *given: unsure)
+    served = here.service.models.find("colours")
+    sure = served.predictor.read(served.predictor.model(served.predictor.decode(photos[0])[None]))
+    monkeypatch.setattr(served.predictor, "read", lambda *given: replace(sure, **found))
     here.predict(photos[:2], 2)
     entries = kr.ReviewQueue(tmp_path / "queue" / "colours").entries()
-    by_kind = [one.kind for one in entries]
-    assert len(entries) == 2 and set(by_kind) <= {"left_to_a_person", "disagreement"}
+    assert len(entries) == 2 and {one.kind for one in entries} <= {kind, "disagreement"}
+    unseen = SimpleNamespace(add=lambda work, size: work())
+    alone = ForReview(tmp_path / "alone", False, here.service.metrics, unseen)
+    alone.answered(served, "1", photos[0], sure)
+    alone.answered(served, "2", photos[1], replace(sure, **found))
+    (one,) = kr.ReviewQueue(tmp_path / "alone" / "colours").entries()
+    assert one.kind == kind and one.reason.startswith(reason) and one.request_id == "2"
     assert all(one.file == "" and one.label for one in entries)
     with pytest.raises(ValueError, match="`keep_photos` has no effect without `review_queue`"):
         ServerSettings(keep_photos=True)

@@ -10,7 +10,7 @@ from kerasrecipes.records import checked
 
 Kind = Literal[
     "label_error", "confident_mistake", "conflicting_copy", "outlier", "left_to_a_person",
-    "disagreement",
+    "disagreement", "new",
 ]  # fmt: skip
 # In the order in which they are worth a person's time, with what people call several of them.
 KINDS: dict[Kind, str] = {
@@ -23,6 +23,7 @@ KINDS: dict[Kind, str] = {
 ASKED_KINDS: dict[Kind, str] = {
     "disagreement": "What two versions answer otherwise",
     "left_to_a_person": "What the model left to a person",
+    "new": "What is unlike all that the model learned from",
 }
 
 
