@@ -19,10 +19,10 @@ from kerasrecipes.files import TemporaryFolder, check_new_folder, sync_folder, t
 from kerasrecipes.heads import get_task
 from kerasrecipes.photos.decoding.channels import RGB
 from kerasrecipes.photos.modality import channels_of, policy_of
+from kerasrecipes.release.starting.words import check_words, write_words
+from kerasrecipes.texts.modality import tokens_of
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from kerasrecipes.bundles.bundle import BundleFolder
 
 _TEMPLATES = Path(__file__).parent / "starters"
@@ -33,10 +33,12 @@ CLASSIFIER_CPP = tuple(_TEMPLATES / "cpp" / f"photo_classifier.{end}" for end in
 _OF_SEVERAL = ("python", "swift")
 # No language: the folder that NVIDIA's server loads, also of models that take no photos.
 _TRITON = "triton"
+# The templates for texts lie in a folder of this name, by language.
+_TEXTS = "texts"
 # Where the model, labels and golden photos go.
 _ASSETS = {"kotlin": "app/src/main/assets", "swift": "PhotoClassifier/Resources"}
 _RGB_ALONE = {"kotlin", "swift"}
-_GOLDEN_PHOTOS = 5
+_GOLDEN = 5
 _LONGEST_SIDE = 512
 # Runtimes round differently; 8 bits make a step of a score out of it.
 _TOLERANCE = {"float32": 0.01, "float16": 0.02}
@@ -57,7 +59,8 @@ def list_starters() -> list[str]:
         >>> list_starters()
         ['cpp', 'kotlin', 'python', 'swift', 'triton']
     """
-    return sorted([_TRITON, *(folder.name for folder in _TEMPLATES.iterdir() if folder.is_dir())])
+    known = (folder.name for folder in _TEMPLATES.iterdir() if folder.is_dir())
+    return sorted({_TRITON, *known} - {_TEXTS})
 
 
 @named
@@ -70,7 +73,8 @@ def write_starter(
     in plain code), checks some golden photos, and answers as `predict` does: with the top class,
     the median of ordered classes, the labels that reach their thresholds, or a number. The golden
     photos are the bundle's, decoded, shrunk to 512 pixels and stored without loss, with what the
-    exported file gives them.
+    exported file gives them. Of texts, the project in C++ or Python splits them as the tokenizer of
+    the training does; a text in C++ that has one of some rare marks is refused when it runs.
 
     `"triton"` stands for the folder that Triton Inference Server loads from its model repository,
     `config.pbtxt` and all, with an `.onnx` file; also of texts and signals.
@@ -87,8 +91,8 @@ def write_starter(
 
     Raises:
         ValueError: If the language or the export is unknown.
-        DataError: If the model does not take photos, or not stretched, or grey ones where the
-            language has no words for them, gives embeddings, or has a
+        DataError: If the model takes neither photos nor single texts, or photos not stretched, or
+            what the language has no words for (grey photos, texts), gives embeddings, or has a
             rule for what it answers, the file says what it decides, the bundle has no verified
             `.tflite` export, or the folder is not empty.
         IntegrityError: If a file of the bundle changed.
@@ -103,8 +107,8 @@ def write_starter(
     bundle = BundleFolder.load(bundle)
     for_triton = language == _TRITON
     if not for_triton:
+        _check_inputs(bundle, language)
         _check_answers(bundle)
-        _check_channels(bundle, language)
     chosen = _chosen(bundle, export, "onnx" if for_triton else "tflite")
     with told_plainly(to), opened(chosen, bundle) as record:
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -123,12 +127,16 @@ def _write(bundle: "BundleFolder", record: ExportRecord, language: str, folder: 
     _check_outputs(record, language)
     assets = folder / _ASSETS.get(language, ".")
     assets.mkdir(parents=True, exist_ok=True)
-    count = _write_model(bundle, record, assets, language)
-    _render(language, folder, {**_facts(bundle, record), "golden": count})
+    facts = {**_facts(bundle, record), "golden": _write_model(bundle, record, assets, language)}
+    if bundle.manifest.modality == _TEXTS:
+        words = write_words(tokens_of(bundle.input), language, folder)
+        _render(f"{_TEXTS}/{language}", folder, {**facts, **words})
+    else:
+        _render(language, folder, {**facts, **_photo_facts(bundle)})
 
 
 def _write_model(bundle: "BundleFolder", record: ExportRecord, folder: Path, language: str) -> int:
-    """Write the file, its labels and golden photos, and return how many these are."""
+    """Write the file, its labels and golden examples, and return how many these are."""
     (folder / "golden").mkdir()
     (folder / "model.tflite").write_bytes(record.path.read_bytes())
     (folder / LABELS_FILE).write_text(labels_text(_lines(bundle)), encoding="utf-8")
@@ -153,19 +161,29 @@ def write_assets(
         ValueError: If there is no such export.
         IntegrityError: If a file of the bundle changed.
     """
+    _check_photos(bundle)
     _check_answers(bundle)
     with opened(_chosen(bundle, export, "tflite"), bundle) as record:
         _check_outputs(record, "edge")
         _write_model(bundle, record, folder, "cpp")
-        return _facts(bundle, record), record
+        return {**_facts(bundle, record), **_photo_facts(bundle)}, record
 
 
-def _check_answers(bundle: "BundleFolder") -> None:
-    """Refuse what the projects have no words for."""
-    modality, task = bundle.manifest.modality, bundle.output.task
+def _check_inputs(bundle: "BundleFolder", language: str) -> None:
+    """Refuse what a project in a language does not prepare."""
+    if bundle.manifest.modality == _TEXTS:
+        check_words(tokens_of(bundle.input), language)
+    else:
+        _check_photos(bundle)
+        _check_channels(bundle, language)
+
+
+def _check_photos(bundle: "BundleFolder") -> None:
+    """Refuse what is no photo, or is not prepared as the projects do."""
+    modality = bundle.manifest.modality
     if modality != "photos":
         raise DataError(
-            f"A starter prepares photos, and this model takes {modality}. Ask its exported file by "
+            f"This prepares photos, and this model takes {modality}. Ask its exported file by "
             "kerasrecipes.Predictor, which needs no tensorflow."
         )
     policy = policy_of(bundle.input)
@@ -175,10 +193,15 @@ def _check_answers(bundle: "BundleFolder") -> None:
             f"A starter stretches photos to the model's size, and this model has them by {how!r}. "
             "Ask its exported file by kerasrecipes.Predictor, or a server, which fit them so."
         )
+
+
+def _check_answers(bundle: "BundleFolder") -> None:
+    """Refuse answers that the projects have no words for."""
+    task, (noun, _) = bundle.output.task, bundle.modality.noun
     if task not in _WORDS:
         told = " or ".join(dict.fromkeys(numbers for numbers, _ in _WORDS.values()))
         raise DataError(
-            f"A starter answers for a photo with the {told}, and this model learned the task "
+            f"A starter answers for a {noun} with the {told}, and this model learned the task "
             f"{task!r}. Read its exported file as kerasrecipes.Predictor does."
         )
     if bundle.output.rule is not None:
@@ -233,8 +256,7 @@ def _chosen(bundle: "BundleFolder", export: str | None, format: str) -> ExportRe
 
 def _facts(bundle: "BundleFolder", record: ExportRecord) -> dict[str, object]:
     """Return what the templates may mention. No name of a class: those are data, not code."""
-    height, width = bundle.input.shape[:2]
-    policy, output = policy_of(bundle.input), bundle.output
+    output = bundle.output
     numbers, said = _WORDS[output.task]
     return {
         "task": output.task,
@@ -242,19 +264,27 @@ def _facts(bundle: "BundleFolder", record: ExportRecord) -> dict[str, object]:
         "said": said,
         "thresholds": [float(limit) for limit in output.limits()],
         "alarm": _alarm(output),
-        "height": height,
-        "width": width,
-        "channels": channels_of(bundle.input),
         "width_of_answer": output.width,
         "place": _place(record, output.name),
-        "interpolation": policy.interpolation,
-        "background": policy.background,
-        "max_16bit": policy.max_16bit,
         "tolerance": f"{_TOLERANCE.get(record.quantization, _TOLERANCE_8_BIT) * _unit(bundle):.3g}",
         "model": listed([f"{bundle.folder.parent.name}, version {bundle.folder.name}"]),
         "export": record.name,
         "megabytes": f"{record.size_bytes / 1e6:.2f}",
         "sha256": record.sha256,
+    }
+
+
+def _photo_facts(bundle: "BundleFolder") -> dict[str, object]:
+    """Return what the templates for photos may mention besides."""
+    policy = policy_of(bundle.input)
+    height, width = bundle.input.shape[:2]
+    return {
+        "height": height,
+        "width": width,
+        "channels": channels_of(bundle.input),
+        "interpolation": policy.interpolation,
+        "background": policy.background,
+        "max_16bit": policy.max_16bit,
     }
 
 
@@ -278,43 +308,52 @@ def _unit(bundle: "BundleFolder") -> float:
 
 
 def _write_golden(bundle: "BundleFolder", record: ExportRecord, folder: Path, language: str) -> int:
-    """Write photos without loss, as every decoder reads them alike, and their scores."""
-    from kerasrecipes.export import get_format
-
+    """Write examples as they are answered here and there alike, and their scores."""
     model = get_format("tflite").load(record.path)
     lines: list[str] = []
     exactly = ".6f" if bundle.class_names else ".8g"
-    for photo in _golden_photos(bundle):
-        content = BytesIO()
-        # C++ reads the one format that needs no library.
-        photo.save(content, "PPM" if language == "cpp" else "PNG")
-        name = f"{len(lines)}.{'ppm' if language == 'cpp' else 'png'}"
-        (folder / name).write_bytes(content.getvalue())
-        pixels = bundle.decode(content.getvalue())
-        scores = model(pixels[None])[bundle.output.name][0]
+    texts = bundle.manifest.modality == _TEXTS
+    for ending, content in _golden_texts(bundle) if texts else _golden_photos(bundle, language):
+        name = f"{len(lines)}.{ending}"
+        (folder / name).write_bytes(content)
+        scores = model(bundle.decode(content)[None])[bundle.output.name][0]
         lines.append(" ".join([name, *(f"{score:{exactly}}" for score in scores)]))
     (folder / "golden.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
     return len(lines)
 
 
-def _golden_photos(bundle: "BundleFolder") -> Iterator["Image"]:
-    """Yield a few golden photos, of as many classes as there are, or over the range of numbers."""
+def _golden_texts(bundle: "BundleFolder") -> Iterator[tuple[str, bytes]]:
+    golden = bundle.golden()
+    return (("txt", golden.files[i]) for i in _golden_places(bundle))
+
+
+def _golden_photos(bundle: "BundleFolder", language: str) -> Iterator[tuple[str, bytes]]:
+    """Yield photos without loss, as every decoder reads them alike."""
     from kerasrecipes.photos.decoding.decode import decode_upright
 
     golden = bundle.golden()
-    targets = np.asarray(golden.targets)
+    # C++ reads the one format that needs no library.
+    kind = "PPM" if language == "cpp" else "PNG"
+    for i in _golden_places(bundle):
+        photo = decode_upright(golden.files[i], policy_of(bundle.input), name=golden.names[i])
+        photo.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+        content = BytesIO()
+        photo.save(content, kind)
+        yield kind.lower(), content.getvalue()
+
+
+def _golden_places(bundle: "BundleFolder") -> list[int]:
+    """Choose a few golden examples, of as many classes as there are, or over the range of numbers."""
+    targets = np.asarray(bundle.golden().targets)
     if not bundle.class_names:
         by_size = np.argsort(targets, kind="stable")
-        order = by_size[np.linspace(0, len(by_size) - 1, _GOLDEN_PHOTOS).astype(int)]
+        order = by_size[np.linspace(0, len(by_size) - 1, _GOLDEN).astype(int)]
     else:
         # The first of each class or combination of labels, then the second of each, and so on.
         kinds = np.unique(targets, axis=0, return_inverse=True)[1].ravel()
         seen = [int(np.sum(kinds[:i] == kind)) for i, kind in enumerate(kinds)]
-        order = np.lexsort((kinds, np.array(seen)))[:_GOLDEN_PHOTOS]
-    for i in dict.fromkeys(map(int, order)):
-        photo = decode_upright(golden.files[i], policy_of(bundle.input), name=golden.names[i])
-        photo.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-        yield photo
+        order = np.lexsort((kinds, np.array(seen)))[:_GOLDEN]
+    return list(dict.fromkeys(map(int, order)))
 
 
 def _render(language: str, folder: Path, facts: dict[str, object]) -> None:

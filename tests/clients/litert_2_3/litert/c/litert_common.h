@@ -1,4 +1,4 @@
-/* What the C++ starter calls of the LiteRT 2.3 C API, declared by hand.
+/* What the C++ starters call of the LiteRT 2.3 C API, declared by hand.
  *
  * The wheel of ai-edge-litert has the library and not the headers; with these the test links
  * the starter to that library and runs it. Apps use the headers of the LiteRT SDK.
@@ -21,10 +21,16 @@ typedef struct LiteRtSubgraphT* LiteRtSubgraph;
 typedef struct LiteRtTensorT* LiteRtTensor;
 typedef struct LiteRtTensorBufferT* LiteRtTensorBuffer;
 typedef struct LiteRtTensorBufferRequirementsT* LiteRtTensorBufferRequirements;
-/* Only passed on; larger than the real one. */
+/* Passed on, but for the dimensions; larger than the real one. */
 typedef struct {
-  unsigned long long opaque[32];
+  int element_type;
+  struct {
+    unsigned int rank;
+    int dimensions[8];
+    unsigned int opaque[64];
+  } layout;
 } LiteRtRankedTensorType;
+typedef struct LiteRtSignatureT* LiteRtSignature;
 
 LiteRtStatus LiteRtCreateEnvironment(int count, const void* options, LiteRtEnvironment*);
 LiteRtStatus LiteRtCreateModelFromFile(LiteRtEnvironment, const char* path, LiteRtModel*);
@@ -45,6 +51,16 @@ LiteRtStatus LiteRtGetCompiledModelOutputBufferRequirements(
 LiteRtStatus LiteRtCreateManagedTensorBufferFromRequirements(
     LiteRtEnvironment, const LiteRtRankedTensorType*, LiteRtTensorBufferRequirements,
     LiteRtTensorBuffer*);
+LiteRtStatus LiteRtGetModelSignature(LiteRtModel, LiteRtParamIndex, LiteRtSignature*);
+LiteRtStatus LiteRtGetNumSignatureInputs(LiteRtSignature, LiteRtParamIndex*);
+LiteRtStatus LiteRtGetNumSignatureOutputs(LiteRtSignature, LiteRtParamIndex*);
+LiteRtStatus LiteRtGetSignatureInputName(LiteRtSignature, LiteRtParamIndex, const char**);
+LiteRtStatus LiteRtGetSignatureInputTensor(LiteRtSignature, const char* name, LiteRtTensor*);
+LiteRtStatus LiteRtGetSignatureOutputTensorByIndex(LiteRtSignature, LiteRtParamIndex,
+                                                   LiteRtTensor*);
+LiteRtStatus LiteRtCompiledModelResizeInputTensor(LiteRtCompiledModel, LiteRtParamIndex signature,
+                                                  LiteRtParamIndex input, const int* dims,
+                                                  size_t count);
 LiteRtStatus LiteRtGetTensorBufferPackedSize(LiteRtTensorBuffer, size_t*);
 LiteRtStatus LiteRtLockTensorBuffer(LiteRtTensorBuffer, void** memory, int mode);
 LiteRtStatus LiteRtUnlockTensorBuffer(LiteRtTensorBuffer);

@@ -1,0 +1,1 @@
+"""What projects around an exported file are made of, beside those for photos."""
