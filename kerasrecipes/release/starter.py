@@ -343,7 +343,7 @@ def _golden_photos(bundle: "BundleFolder", language: str) -> Iterator[tuple[str,
 
 
 def _golden_places(bundle: "BundleFolder") -> list[int]:
-    """Choose a few golden examples, of as many classes as there are, or over the range of numbers."""
+    """Choose a few golden examples: of as many classes as there are, or over all numbers."""
     targets = np.asarray(bundle.golden().targets)
     if not bundle.class_names:
         by_size = np.argsort(targets, kind="stable")

@@ -92,9 +92,8 @@ def review_photos(
         asked: dict[str, Any] = {name: given for name, given in columns.items() if given}
         scanned = _scanned(bundle, table, waiting, asked)
         decided(scanned, file)  # before what takes long
-        if waiting:
-            suspects = _asked(scanned, waiting)
-        else:
+        suspects = _asked(scanned, waiting)
+        if not waiting:
             known = under_decisions(cast(PhotoSet, scanned), file)
             suspects = _suspects(bundle, known, backbone, seed)
         session = Session(scanned, suspects, ASKED_KINDS if waiting else KINDS, file, who=who)

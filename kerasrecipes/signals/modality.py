@@ -21,9 +21,12 @@ from kerasrecipes.signals.recording import (
 from kerasrecipes.signals.scan import scan_signals
 from kerasrecipes.signals.signal_set import SignalSet
 
+# tests/benchmarks/signals_in_8_bits.py
 _NO_INT8 = (
-    "the converter's calibration ends the process on the loops of recurrent networks, and knows "
-    "neither gaps nor free lengths. 'dynamic' stores the weights in 8 bits, and is as small"
+    "the converter ends the process on the loops of recurrent networks, and of the others 13 to 48 "
+    "% of 370 recordings kept their class, since it also rounds how many steps there are. With "
+    "convolutions and dense layers alone in 8 bits nearly all kept it, in files no smaller or "
+    "faster than 'dynamic', which stores the weights in 8 bits"
 )
 
 

@@ -150,6 +150,14 @@ class Tokens:
         """
         return str(self._engine.decode(ids[1:-1].tolist(), skip_special_tokens=False))
 
+    def normalized(self, text: str) -> str:
+        """Return a text as its words are looked up, e.g. in lower case and without accents."""
+        return str(self._engine.normalizer.normalize_str(text))
+
+    def parts(self, text: str) -> list[str]:
+        """Return the words and the punctuation of a text that is normalized."""
+        return [part for part, _ in self._engine.pre_tokenizer.pre_tokenize_str(text)]
+
     @cached_property
     def mask_id(self) -> int | None:
         """The id of the token that hides another one; `None` where there is none."""

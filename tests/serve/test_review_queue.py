@@ -66,7 +66,9 @@ def test_what_is_decided_is_taken_over(tmp_path):
 def test_damage_and_links_are_named(tmp_path):
     queue = ReviewQueue(tmp_path / "tiles")
     queue.add(queued(b"a"))
-    with pytest.raises(kr.DataError, match="No photo or text waits in .* with --review-queue and --keep"):
+    with pytest.raises(
+        kr.DataError, match="No photo or text waits in .* with --review-queue and --keep"
+    ):
         queue.write_table()
     (path,) = (queue.folder / "entries").iterdir()
     text = path.read_text()

@@ -39,14 +39,12 @@ class Characters:
     changed: tuple[tuple[int, tuple[int, ...]], ...]
 
 
-def characters_of(
-    normalize: Callable[[str], str], split: Callable[[str], list[tuple[str, Range]]]
-) -> Characters:
+def characters_of(normalize: Callable[[str], str], split: Callable[[str], list[str]]) -> Characters:
     """Ask a tokenizer of BERT's kind about every character.
 
     Args:
         normalize: What it makes of a text, e.g. without accents.
-        split: The words and punctuation of such a text, with their places.
+        split: The words and punctuation of such a text.
     """
     found = dict(_normalized(normalize))
     kinds: dict[str, list[int]] = {"": [], " ": [], "ideograph": [], "mark": []}
@@ -77,16 +75,16 @@ def _normalized(normalize: Callable[[str], str]) -> Iterator[tuple[int, str]]:
     """Yield every character, and what it becomes between others."""
     known = [c for c in range(sys.maxunicode + 1) if c not in _SURROGATES and chr(c) != _BETWEEN]
     for codes in _batches(known):
-        yield from zip(codes, normalize(_BETWEEN.join(map(chr, codes))).split(_BETWEEN), strict=True)
+        yield from zip(
+            codes, normalize(_BETWEEN.join(map(chr, codes))).split(_BETWEEN), strict=True
+        )
 
 
-def _parted(
-    split: Callable[[str], list[tuple[str, Range]]], codes: Sequence[int]
-) -> tuple[list[int], list[int]]:
+def _parted(split: Callable[[str], list[str]], codes: Sequence[int]) -> tuple[list[int], list[int]]:
     """Return which characters part a word and are tokens, and which part it and are none."""
     tokens, blanks = [], []
     for some in _batches(codes):
-        pieces = [piece for piece, _ in split(" ".join(f"{_LETTER}{chr(c)}{_LETTER}" for c in some))]
+        pieces = split(" ".join(f"{_LETTER}{chr(c)}{_LETTER}" for c in some))
         whole = {piece[1] for piece in pieces if len(piece) == 2 * len(_LETTER) + 1}
         alone = {*pieces}
         tokens += [c for c in some if chr(c) not in whole and chr(c) in alone]

@@ -1,11 +1,10 @@
-"""What a project around a file for texts needs to split them: a tokenizer, or code and its tables."""
+"""What a project around a file for texts splits them by: a tokenizer, or tables of one."""
 
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from kerasrecipes.errors import DataError, require
+from kerasrecipes.errors import DataError
 from kerasrecipes.release.starting.characters import Characters, characters_of
 from kerasrecipes.texts.tokens import CHARACTERS_PER_TOKEN, Tokens
 
@@ -88,7 +87,7 @@ def write_words(tokens: Tokens, language: str, folder: Path) -> dict[str, object
     (folder / "vocab.txt").write_bytes(text.encode())
     model = json.loads(tokens.tokenizer)["model"]
     begins, ends = _around(tokens)
-    found = _characters(tokens.tokenizer)
+    found = _characters(tokens)
     return {
         **facts,
         "tokens": len(vocabulary),
@@ -103,10 +102,9 @@ def write_words(tokens: Tokens, language: str, folder: Path) -> dict[str, object
 
 
 @lru_cache(maxsize=1)
-def _characters(tokenizer: str) -> Characters:
+def _characters(tokens: Tokens) -> Characters:
     """Ask a tokenizer about every character, which takes two seconds."""
-    engine: Any = require("tokenizers", "text", "Reading texts").Tokenizer.from_str(tokenizer)
-    found = characters_of(engine.normalizer.normalize_str, engine.pre_tokenizer.pre_tokenize_str)
+    found = characters_of(tokens.normalized, tokens.parts)
     if any(len(parts) > _MOST_PARTS for _, parts in found.changed):
         raise DataError(
             "The tokenizer makes more of one character than the code in C++ has room for. Write a "
