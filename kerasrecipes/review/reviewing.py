@@ -88,9 +88,8 @@ def review_photos(
     _check_writable(file)
     server = ReviewServer(port)
     try:
-        columns = {"label": label, "labels": labels, "value": value}
-        asked: dict[str, Any] = {name: given for name, given in columns.items() if given}
-        scanned = _scanned(bundle, table, waiting, asked)
+        columns: dict[str, Any] = {"label": label, "labels": labels, "value": value}
+        scanned = _scanned(bundle, table, waiting, columns)
         decided(scanned, file)  # before what takes long
         suspects = _asked(scanned, waiting)
         if not waiting:
@@ -115,7 +114,8 @@ def _scanned(
     if bundle.manifest.modality == "texts":
         texts = (Text(read_text(table.parent / one.file), one.label, one.file) for one in waiting)
         return TextSet(tuple(texts), bundle.class_names, table)
-    photos = cast(PhotoSet, bundle.scan(table, labels_from=None, **columns))
+    asked = {name: given for name, given in columns.items() if given}
+    photos = cast(PhotoSet, bundle.scan(table, labels_from=None, **asked))
     return replace(photos, class_names=bundle.class_names) if waiting else photos
 
 
