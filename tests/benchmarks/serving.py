@@ -83,6 +83,12 @@ def make_model(root: Path) -> Path:
     return bundle.folder.parent
 
 
+def cpu_seconds(process: int) -> float:
+    """Return what a process has computed so far, in seconds of one core."""
+    stat = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Server:
     """`kerasrecipes serve` in a process of its own."""
 
@@ -96,9 +102,7 @@ class Server:
             if found := re.search(r"Ready: http://[^:]+:(\d+)", line):
                 break
         self.start_seconds, self.port = time.perf_counter() - begun, int(found[1])
-        times = os.sysconf("SC_CLK_TCK")
-        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        self.start_cpu = (int(stat[11]) + int(stat[12])) / times
+        self.start_cpu = cpu_seconds(self.process.pid)
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def memory_kb(self) -> int:
@@ -127,7 +131,7 @@ class Client:
     """A connection that is kept, and no more of HTTP than is needed: it shares the cores."""
 
     def __init__(self, port: int):
-        self.port, self._socket, self._answers = port, None, None
+        self.port, self._socket = port, None
 
     def ask(self, content: bytes) -> int:
         """Ask, on a new connection where the server has closed one that was idle for long."""
@@ -136,7 +140,6 @@ class Client:
                 if self._socket is None:
                     self._socket = socket.create_connection(("127.0.0.1", self.port), timeout=60)
                     self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    self._answers = self._socket.makefile("rb")
                 self._socket.sendall(content)
                 return self._status()
             except ConnectionError:
@@ -146,20 +149,24 @@ class Client:
         return 0
 
     def _status(self) -> int:
-        head = [self._answers.readline()]
-        while (line := self._answers.readline()).strip():
-            head.append(line.lower())
-        if not head[0]:
-            raise ConnectionResetError("The server has closed the connection.")
-        size = next(int(one.split()[1]) for one in head if one.startswith(b"content-length:"))
-        self._answers.read(size)
-        if b"connection: close\r\n" in head:
+        found = b""
+        while (end := found.find(b"\r\n\r\n")) < 0:
+            found += self._more()
+        head = found[:end].lower()
+        left = int(head.partition(b"content-length:")[2].split()[0]) - (len(found) - end - 4)
+        while left > 0:
+            left -= len(self._more())
+        if b"connection: close" in head:
             self.close()
-        return int(head[0].split()[1])
+        return int(head.split()[1])
+
+    def _more(self) -> bytes:
+        if not (found := self._socket.recv(1 << 16)):
+            raise ConnectionResetError("The server has closed the connection.")
+        return found
 
     def close(self) -> None:
         if self._socket is not None:
-            self._answers.close()
             self._socket.close()
             self._socket = None
 
@@ -272,17 +279,27 @@ def measure(folder: Path, seconds: float) -> None:
         f"the same file {runtime / 1e3:.0f} MB; a Predictor with one {loaded / 1e3:.0f} MB"
     )
     content = request_of(bundle.input.shape)
-    rates = []
+    rates, each = [], []
+    pids = (bare.pid, server.process.pid, os.getpid())
     for _ in range(ROUNDS):
+        before = [cpu_seconds(pid) for pid in pids]
         one = loop(THREADS)
         served = ask_often(server.port, content, 2 * THREADS, lambda n: 0.0, seconds)
         assert {code for code, _ in served} == {200}
         rates.append((one["per_second"], len(served) / seconds))
+        counts = (len(one["times"]), len(served), len(served))
+        used = [cpu_seconds(pid) - then for pid, then in zip(pids, before, strict=True)]
+        each.append([1e3 * took / count for took, count in zip(used, counts, strict=True)])
     ratios = [after / before for before, after in rates]
     bare_rate, rate = np.mean(rates, axis=0)
     print(
         f"throughput: bare loop {bare_rate:.1f}/s, server {rate:.1f}/s; ratios of the rounds "
         f"{', '.join(f'{one:.2f}' for one in sorted(ratios))}"
+    )
+    alone, serving, asking = np.median(each, axis=0)
+    print(
+        f"CPU ms of an answer, medians: bare loop {alone:.2f}, server {serving:.2f}, client "
+        f"{asking:.2f}; of all that the model takes {alone / (serving + asking):.3f}"
     )
     at_70_percent(server, content, 0.7 * rate, seconds, loop)
     before = server.memory_kb()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 
 import numpy as np
@@ -221,6 +222,20 @@ def test_numbers_that_are_none_are_refused():
     for values, kind in (("1, null", "INT32"), ('null, "1"', "FP32"), ("null, true", "FP32")):
         with pytest.raises(Refused, match="must have 2 numbers"):
             parsed(values, kind)
+
+
+def test_an_answer_comes_at_once_with_its_head(server):
+    content = json.dumps(request()).encode()
+    told = f"HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(content)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        for _ in range(3):
+            connection.sendall(f"POST {INFER} {told}".encode() + content)
+            head, _, body = connection.recv(1 << 16).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200") and json.loads(body)["outputs"]
+            # Where there is no body, the head waits for none.
+            connection.sendall(b"HEAD / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            head = connection.recv(1 << 16)
+            assert head.startswith(b"HTTP/1.1 200") and head.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,16 @@
 """What every request goes through: who asks, how long it may take, and what is written of it."""
 
 import asyncio
+import itertools
 import re
 import time
 import traceback
 import uuid
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Router
 from starlette.types import Message, Receive, Scope, Send
 
@@ -48,13 +46,8 @@ class App:
 
     def __init__(self, service: Service):
         self._service = service
-        handlers: Any = {
-            HTTPException: _not_there,
-            Refused: lambda request, refused: refused.response(),
-            DataError: lambda request, error: bad(str(error)).response(),
-        }
-        router = Router(all_routes(), redirect_slashes=False)
-        self._answer = ExceptionMiddleware(router, handlers)
+        self._answer = Router(all_routes(), redirect_slashes=False)
+        self._ids, self._run = itertools.count(), uuid.uuid4().hex[:16]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -62,7 +55,7 @@ class App:
             return
         started, request = time.perf_counter(), Request(scope)
         given = request.headers.get("x-request-id", "")
-        asked_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
+        asked_id = given if _ID.fullmatch(given) else f"{self._run}{next(self._ids):016x}"
         scope.update(app=self, service=self._service, client_known=Client())
         seen = _Seen(send, asked_id, "expect" in request.headers)
         try:
@@ -84,6 +77,10 @@ class App:
                 await self._answer(scope, receive, seen)
         except Refused as refused:
             await self._refuse(refused, scope, receive, seen)
+        except DataError as error:
+            await self._refuse(bad(str(error)), scope, receive, seen)
+        except HTTPException as error:
+            await self._refuse(_not_there(error), scope, receive, seen)
         except TimeoutError:
             reason = f"There was no answer within {seconds:g} seconds."
             late = Refused(HTTPStatus.GATEWAY_TIMEOUT, reason, CLOSE)
@@ -165,8 +162,8 @@ class _Seen:
         await self._send(message)
 
 
-def _not_there(request: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 404)
-    reason = "Not by this method." if status == 405 else "There is nothing at this address."
-    headers = getattr(error, "headers", None)
-    return JSONResponse({"error": reason}, status_code=status, headers=headers)
+def _not_there(error: HTTPException) -> Refused:
+    status = HTTPStatus(error.status_code)
+    by_other = status == HTTPStatus.METHOD_NOT_ALLOWED
+    reason = "Not by this method." if by_other else "There is nothing at this address."
+    return Refused(status, reason, dict(error.headers or {}))

@@ -10,11 +10,13 @@ from types import FrameType
 from typing import Any, ClassVar
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 LARGEST_HEAD = 1 << 15
 # Requests that one client may send before it has the answer to the first of them.
 MOST_PIPELINED = 100
+# Bytes of a body that nobody has taken yet, from which on no more are read.
+_MOST_UNTAKEN = 1 << 20
 _UPGRADE = re.compile(rb"\r\n(?=upgrade[ \t]*:)", re.IGNORECASE)
 
 
@@ -70,12 +72,21 @@ class Punctual(HttpToolsProtocol):
         self._unfinished = 0
         if len(self.pipeline) >= MOST_PIPELINED:
             raise ValueError("too many requests at once")  # the parser stops: 400, and an end
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:
+            _send_together(self.cycle)
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body."""
+        """Take a part of a body, and wait with the next where too much of it was not taken yet."""
         self._unfinished = 0
-        super().on_body(body)
+        if self.cycle.response_complete:
+            return
+        self.cycle.body += body
+        # Uvicorn stops at 64 kB, below what comes at once: each photo would stop it.
+        if len(self.cycle.body) > _MOST_UNTAKEN:
+            self.flow.pause_reading()
+        self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """Let the body end."""
@@ -101,6 +112,50 @@ class Punctual(HttpToolsProtocol):
         self._deadline = None
         if self.cycle is None or self.cycle.response_complete:
             self.transport.abort()
+
+
+class _Together:
+    """A transport that sends the head of an answer with what follows it: both wake a client once.
+
+    Answers here have their body at once; a stream's head would wait for its first part.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle):
+        self._cycle, self._transport = cycle, cycle.transport
+        self._complete, self._head = cycle.on_response, b""
+
+    def write(self, data: bytes) -> None:
+        """Send something, but keep the head."""
+        if self._cycle.response_started and not self._had_head:
+            self._head, self._had_head = data, True
+        else:
+            self._transport.write(self._head + data if self._head else data)
+            self._head = b""
+
+    _had_head = False
+
+    def _flush(self) -> None:
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Send what was kept, and end the connection."""
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Tell whether the connection ends."""
+        return self._transport.is_closing()
+
+    def complete(self) -> None:
+        """Send what was kept, e.g. where only the head was asked for, and go on."""
+        self._flush()
+        self._complete()
+
+
+def _send_together(cycle: RequestResponseCycle) -> None:
+    together: Any = _Together(cycle)
+    cycle.transport, cycle.on_response = together, together.complete
 
 
 def _without_upgrade(data: bytes) -> bytes:

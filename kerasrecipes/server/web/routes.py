@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from kerasrecipes._version import __version__
 from kerasrecipes.errors import is_number
@@ -225,11 +226,20 @@ async def _manage(service: Service, request: Request, do: Callable[[str], None])
     return Response(status_code=200)
 
 
-def _route(path: str, answer: Answer, method: str = "GET") -> Route:
-    async def answered(request: Request) -> Response:
-        return await answer(_service(request), request)
+class _Answered:
+    """An application: of a function, Starlette would look for its exceptions a second time."""
 
-    return Route(path, answered, methods=[method], name=answer.__name__.strip("_"))
+    def __init__(self, answer: Answer):
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        response = await self._answer(_service(request), request)
+        await response(scope, receive, send)
+
+
+def _route(path: str, answer: Answer, method: str = "GET") -> Route:
+    return Route(path, _Answered(answer), methods=[method], name=answer.__name__.strip("_"))
 
 
 def all_routes() -> list[Route]:
