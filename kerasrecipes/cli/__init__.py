@@ -79,6 +79,7 @@ COMMANDS = {
     "rollout": serving.rollout,
     "history": promoting.history,
     "diff": promoting.diff,
+    "bom": promoting.bom,
     "serve": serving.serve,
     "new-key": serving.add_key,
     "optimize": optimizing.optimize,

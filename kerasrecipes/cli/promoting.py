@@ -120,6 +120,16 @@ def check(
         raise typer.Exit(found.exit_code)
 
 
+def bom(
+    model: Model,
+    to: Annotated[Path, typer.Option(help="The new file, e.g. bom.json.")],
+) -> None:
+    """Write what a version is made of as a CycloneDX ML-BOM: digests, data, weights, libraries."""
+    from kerasrecipes.promotion.bom import write_bom
+
+    print(f"Written to '{printable(write_bom(model, to))}'.")
+
+
 @with_columns
 def retrain(
     model: ModelFolder,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from kerasrecipes.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from kerasrecipes.promotion.bom import write_bom as write_bom
     from kerasrecipes.promotion.checking import check_bundle as check_bundle
     from kerasrecipes.promotion.difference import (
         VersionDifference as VersionDifference,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
+        "bom": "write_bom",
         "model_check": "ModelCheck",
         "checking": "check_bundle",
         "difference": "VersionDifference diff_versions",

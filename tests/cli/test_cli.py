@@ -25,7 +25,7 @@ VERBS = [
     "auto", "evaluate", "mistakes", "stress", "over-time", "compare", "operate", "export",
     "starter", "report", "verify", "sign", "benchmark", "predict", "score", "explain", "review",
     "drift", "monitor", "edge", "collect", "check", "promote", "retrain", "rollback", "rollout",
-    "history", "diff",
+    "history", "diff", "bom",
     "serve", "new-key", "optimize", "prune", "quantize", "distil",
 ]  # fmt: skip
 QUICK = ("--epochs", 1, "--image-size", 48, "--augment", "none", "--backbone", "tiny")

@@ -71,7 +71,7 @@ ABOUT_NO_DATA = {"ls", "cp"}
 # Of versions and of what was logged, whatever kind of data it is of.
 LATER = {
     "promote", "rollback", "history", "diff", "check", "monitor", "rollout", "serve", "new-key",
-    "sign",
+    "sign", "bom",
 }  # fmt: skip
 # Not tried with signals yet.
 UNTRIED = {"edge", "retrain", "collect"}

@@ -78,7 +78,7 @@ REFUSED = {
 ELSEWHERE = {"doctor", "train", "predict"}  # in test_texts.py
 ABOUT_NO_DATA = {"ls", "cp"}
 # Of versions and of what was logged, whatever kind of data it is of.
-LATER = {"rollback", "diff", "check", "monitor", "rollout", "sign", "serve", "new-key"}
+LATER = {"rollback", "diff", "check", "monitor", "rollout", "sign", "bom", "serve", "new-key"}
 # Not tried with texts yet.
 UNTRIED = {"edge", "retrain", "collect"}
 

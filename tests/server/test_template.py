@@ -21,15 +21,14 @@ def commands() -> dict[str, list[str]]:
     """Return how each file starts the server."""
     container = re.search(r"^CMD (\[.*\])$", (FOLDER / "Containerfile").read_text(), re.M)[1]
     unit = re.search(r"^ExecStart=(.*)$", (FOLDER / "kerasrecipes.service").read_text(), re.M)[1]
-    cluster = re.search(r"args: \[(.*?)\]", (FOLDER / "kubernetes.yaml").read_text(), re.S)[1]
-    return {
-        "container": json.loads(container),
-        "unit": shlex.split(unit),
-        "cluster": [word.strip(' "\n') for word in cluster.split(",")],
-    }
+    found = {"container": json.loads(container), "unit": shlex.split(unit)}
+    for path in FOLDER.glob("*.yaml"):
+        args = re.search(r"args: \[(.*?)\]", path.read_text(), re.S)[1]
+        found[path.stem] = [word.strip(' "\n') for word in args.split(",")]
+    return found
 
 
-@pytest.mark.parametrize("name", ["container", "unit", "cluster"])
+@pytest.mark.parametrize("name", ["container", "unit", "kubernetes", "kserve"])
 def test_each_starts_a_server_that_asks_for_keys(name):
     program, verb, *arguments = commands()[name]
     assert program.split("/")[-1] == "kerasrecipes" and verb == "serve"
