@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 import threading
@@ -15,6 +16,7 @@ from contextlib import (
 )
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
 
@@ -126,6 +128,24 @@ def one_thread() -> AbstractContextManager[Any]:
 
     limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
     return limits
+
+
+def process_beside(code: str) -> "subprocess.Popen[bytes]":
+    """Begin a process of Python that this one talks to: what this one can import, it can, too.
+
+    It imports nothing of the program that began it, which therefore needs no guard for that.
+
+    Args:
+        code: What it runs.
+    """
+    package = str(Path(__file__).parents[1])
+    searched = os.pathsep.join(filter(None, [package, *sys.path]))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": searched},
+    )
 
 
 def _flush() -> None:

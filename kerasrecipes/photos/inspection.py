@@ -15,10 +15,10 @@ from kerasrecipes.photos.decoding.deep import has_deep_pixels
 from kerasrecipes.photos.decoding.names import EXTENSIONS
 from kerasrecipes.photos.decoding.pixels import open_photo, with_rgb
 from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.likeness.prints import FINGERPRINT_SIDE, fingerprint
 from kerasrecipes.photos.photo_set import PhotoFacts
 from kerasrecipes.photos.planes.npy import NPY, bits_of, is_npy, mode_of, read_npy
 from kerasrecipes.photos.planes.planes import Planes, with_array
-from kerasrecipes.photos.similar import FINGERPRINT_SIDE, fingerprint
 
 _BITS = {"1": 1, "I": 32, "I;16": 16, "I;16B": 16, "I;16L": 16}
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, SupportsBytes, cast
 
 import numpy as np
 
@@ -18,9 +18,9 @@ from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.decoding.channels import as_channels, shown
 from kerasrecipes.photos.decoding.decode import read_photo, read_unchanged
 from kerasrecipes.photos.decoding.policy import DecodePolicy
+from kerasrecipes.photos.likeness.similar import Likenesses, near_duplicates
 from kerasrecipes.photos.own_views import OwnViews
 from kerasrecipes.photos.reader import PhotoReader, channels_of, image_size_of
-from kerasrecipes.photos.similar import Likenesses, near_duplicates
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +41,8 @@ class PhotoFacts:
         image_format: The real format, e.g. `"JPEG"`, whatever the file is called.
         bits: Bits per channel in the file.
         frames: 1 for a still picture; 2 if there are more frames or pages, which are not counted.
-        fingerprint: A small grey thumbnail with brightness and contrast removed, as bytes.
+        fingerprint: A small grey thumbnail with brightness and contrast removed: bytes, or what
+            `bytes` reads them from, since those of many photos lie in a file.
         max_value: Largest pixel value of a photo with more than 8 bits, else `None`.
     """
 
@@ -53,7 +54,7 @@ class PhotoFacts:
     image_format: str
     bits: int
     frames: int
-    fingerprint: bytes
+    fingerprint: SupportsBytes
     max_value: int | None = None
 
 
@@ -172,7 +173,7 @@ class PhotoSet(Examples):
         return PhotoReader(self, size, *how)
 
     def near_duplicates(self) -> list[tuple[int, int]]:
-        """Find photos that look the same; see `kerasrecipes.photos.similar`."""
+        """Find photos that look the same; see `kerasrecipes.photos.likeness`."""
         return near_duplicates(self.photos, likenesses=self._likenesses)
 
     def pixels(self, index: int, size: tuple[int, int], view: int = 0) -> np.ndarray:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -29,12 +30,17 @@ from kerasrecipes.data.tables.table import (
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.photos.decoding.names import looks_like_a_photo
 from kerasrecipes.photos.decoding.policy import DecodePolicy
-from kerasrecipes.photos.inspection import inspect_photo
+from kerasrecipes.photos.inspecting import Inspectors, facts_of
+from kerasrecipes.photos.likeness.prints import PrintFile
 from kerasrecipes.photos.photo_set import Excluded, Photo, PhotoFacts, PhotoSet
 from kerasrecipes.photos.sources.decided import Decided, find_decisions
 
 # What waits for a thread takes memory, too.
 _TOGETHER = 16
+# Photos whose fingerprints take 50 MB of memory; those of more lie in a file.
+_MANY = 20_000
+# Photos for which it pays to begin processes, and how many one of them is given at a time.
+_VERY_MANY, _AT_A_TIME = 50_000, 256
 
 
 @named
@@ -169,8 +175,11 @@ def read_photos(
     """
     left_out = list(excluded)
     count = len(candidates) + len(left_out)
+    file = PrintFile() if count > _MANY else None
     for candidate, facts in _inspect_all(candidates, limits.policy):
         if isinstance(facts, PhotoFacts):
+            if file is not None:
+                facts = replace(facts, fingerprint=file.keep(facts.fingerprint))
             found.photos.append(_photo(candidate, facts))
         else:
             left_out.append(Excluded(candidate.path, facts, candidate.row))
@@ -249,25 +258,26 @@ def _inspect_all(
     candidates: Sequence[Candidate], policy: DecodePolicy
 ) -> Iterator[tuple[Candidate, PhotoFacts | str]]:
     """Inspect photos in parallel (decoding releases the interpreter lock), in order."""
+    cores = min(8, os.cpu_count() or 1)
+    many = len(candidates) >= _VERY_MANY and cores > 1
+    together = _AT_A_TIME if many else _TOGETHER
+    with ExitStack() as stack:
+        beside = stack.enter_context(Inspectors(cores, policy)) if many else None
 
-    def inspect(candidate: Candidate) -> PhotoFacts | str:
-        try:
-            return inspect_photo(candidate.path, policy, candidate.content)
-        except DataError as error:
-            return str(error)
+        def inspect_some(start: int) -> list[PhotoFacts | str]:
+            some = candidates[start : start + together]
+            if beside is not None and all(one.content is None for one in some):
+                return beside.inspect([one.path for one in some])
+            return [facts_of(one.path, policy, one.content) for one in some]
 
-    def inspect_some(start: int) -> list[PhotoFacts | str]:
-        return [inspect(candidate) for candidate in candidates[start : start + _TOGETHER]]
-
-    pool = ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) + 1))
-    try:
-        with bar("reading photos") as show:
-            some = pool.map(inspect_some, range(0, len(candidates), _TOGETHER))
-            for done, facts in enumerate(chain.from_iterable(some), start=1):
-                show(done, len(candidates))
-                yield candidates[done - 1], facts
-    finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest
+        pool = ThreadPoolExecutor(max_workers=cores if many else min(8, (os.cpu_count() or 1) + 1))
+        # Ctrl-C does not wait for the rest.
+        stack.callback(pool.shutdown, wait=not many, cancel_futures=True)
+        show = stack.enter_context(bar("reading photos"))
+        found = pool.map(inspect_some, range(0, len(candidates), together))
+        for done, facts in enumerate(chain.from_iterable(found), start=1):
+            show(done, len(candidates))
+            yield candidates[done - 1], facts
 
 
 def grouped(

@@ -1,10 +1,8 @@
 """The local engine: processes on this machine, and a queue of shards."""
 
 import json
-import os
 import queue
 import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from kerasrecipes import errors
 from kerasrecipes.console import warn
+from kerasrecipes.environment import process_beside
 from kerasrecipes.errors import DataError, KerasRecipesError, printable
 from kerasrecipes.files import told_error
 from kerasrecipes.scoring.job import Job
@@ -98,7 +97,7 @@ class _Worker:
 
     def __init__(self, job: Job, to: Path):
         self._first = json.dumps({"job": job.model_dump(mode="json"), "to": str(to.absolute())})
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._closed, self._lock = False, threading.Lock()
 
     def answer(self, number: int, names: Sequence[str]) -> None:
@@ -146,12 +145,12 @@ class _Worker:
             pass
         return place
 
-    def _running(self) -> "subprocess.Popen[str]":
+    def _running(self) -> "subprocess.Popen[bytes]":
         with self._lock:
             if self._closed:
                 raise BrokenPipeError
             if self._process is None or self._process.poll() is not None:
-                self._process = _begun()
+                self._process = process_beside(_CODE)
                 _write(self._process, self._first)
             return self._process
 
@@ -168,22 +167,9 @@ class _Worker:
                 self._process.wait()
 
 
-def _begun() -> "subprocess.Popen[str]":
-    # What this process can import, the new one can.
-    package = str(Path(__file__).parents[2])
-    searched = os.pathsep.join(filter(None, [package, *sys.path]))
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", _CODE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": searched},
-    )
-
-
-def _write(process: "subprocess.Popen[str]", line: str) -> None:
+def _write(process: "subprocess.Popen[bytes]", line: str) -> None:
     if process.stdin is not None:
-        process.stdin.write(line + "\n")
+        process.stdin.write(line.encode() + b"\n")
         process.stdin.flush()
 
 

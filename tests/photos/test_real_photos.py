@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from kerasrecipes.photos.check import check_photos
+from kerasrecipes.photos.likeness.similar import near_duplicates
 from kerasrecipes.photos.scan import scan_photos
-from kerasrecipes.photos.similar import near_duplicates
 from kerasrecipes.photos.split import split_photos
 
 pytestmark = pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from kerasrecipes.errors import DataError
+from kerasrecipes.photos import inspecting, scan
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.scan import scan_photos
 
@@ -276,3 +277,28 @@ def test_a_saved_model_is_not_taken_for_photos(tmp_path, part_photos):
     for folder in (tmp_path, tmp_path / "1"):
         with pytest.raises(DataError, match="is a saved model.* Pass the folder of photos"):
             scan_photos(folder)
+
+
+def test_processes_that_share_very_many_photos_find_what_one_finds(tmp_path, make, monkeypatch):
+    make.folder(tmp_path / "photos", {"a": 5, "b": 4})
+    (tmp_path / "photos" / "a" / "none.png").write_bytes(b"no photo")
+    Image.new("L", (3000, 2000)).save(tmp_path / "photos" / "b" / "large.png")  # read by this one
+    one = scan_photos(tmp_path / "photos", max_unreadable_fraction=0.5)
+    monkeypatch.setattr(scan, "_VERY_MANY", 3)
+    monkeypatch.setattr(scan, "_AT_A_TIME", 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    large, inspect = [], inspecting.inspect_photo
+    monkeypatch.setattr(
+        inspecting, "inspect_photo", lambda path, *a: large.append(path.name) or inspect(path, *a)
+    )
+    many = scan_photos(tmp_path / "photos", max_unreadable_fraction=0.5)
+    assert many == one
+    assert len(many.excluded) == 1
+    assert large == ["large.png"]
+
+
+def test_a_process_that_ends_while_it_reads_photos_is_told(tmp_path):
+    with inspecting.Inspectors(1, DecodePolicy()) as one:
+        one._all[0].kill()
+        with pytest.raises(DataError, match="ended with exit code -9 between 'a' and 'b'"):
+            one.inspect([Path("a"), Path("b")])

@@ -1,17 +1,20 @@
 """Look-alikes are found through light, size and compression; different photos are not."""
 
 import io
+import pickle
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
 import kerasrecipes as kr
-from kerasrecipes.photos import similar
+from kerasrecipes.errors import DataError
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.inspection import inspect_photo
+from kerasrecipes.photos.likeness import similar
+from kerasrecipes.photos.likeness.prints import PrintFile, Prints, fingerprint
+from kerasrecipes.photos.likeness.similar import near_duplicates
 from kerasrecipes.photos.photo_set import Photo
-from kerasrecipes.photos.similar import fingerprint, near_duplicates
 
 
 def scanned(path):
@@ -82,12 +85,12 @@ def test_identical_files_are_not_near_duplicates_and_order_does_not_matter(make)
 
 
 def test_blocks_cover_every_pair(make, monkeypatch):
-    monkeypatch.setattr("kerasrecipes.photos.similar._BLOCK", 7)
+    monkeypatch.setattr("kerasrecipes.photos.likeness.similar._BLOCK", 7)
     photos = make.photo_set(["a"] * 50, alike=[i % 25 for i in range(50)]).photos
     assert near_duplicates(photos) == [(i, i + 25) for i in range(25)]
 
 
-def many_prints(count: int, common: float = 0.0) -> np.ndarray:
+def many_prints(count: int, common: float = 0.0) -> Prints:
     """Noise of 20 kinds, a fourth of which is repeated, more or less alike, around 0.94."""
     rng = np.random.default_rng(count)
     noise = rng.standard_normal((count, 48 * 48), dtype=np.float32)
@@ -97,7 +100,7 @@ def many_prints(count: int, common: float = 0.0) -> np.ndarray:
     alike = rng.uniform(0.9, 0.99, (len(copies), 1)).astype(np.float32)
     others = rows[rng.integers(len(copies), count, len(copies))]
     rows[copies] = alike * others + np.sqrt(1 - alike**2) * noise[copies]
-    return np.clip(np.rint(40 * rows), -127, 127).astype(np.int8)
+    return Prints([row.tobytes() for row in np.clip(np.rint(40 * rows), -127, 127).astype(np.int8)])
 
 
 @pytest.mark.parametrize(("common", "threshold"), [(0, 0.94), (0.5, 0.94)])
@@ -115,6 +118,25 @@ def test_many_photos_have_the_pairs_that_comparing_all_finds(monkeypatch, common
     assert 100 < len(all_pairs) <= compared[0] < 1200**2 / 20
 
 
+def test_sides_part_alike_rows_as_often_as_those_of_random_planes_do():
+    rng = np.random.default_rng(0)
+    where = rng.random(48 * 48) < 0.1  # most of a picture may be flat
+    one, noise = rng.standard_normal((2, 400, 48 * 48)) * where
+    other = 0.94 * one + np.sqrt(1 - 0.94**2) * noise
+    rows = np.clip(np.rint(30 * np.concatenate([one, other])), -127, 127).astype(np.int8)
+    prints = Prints([row.tobytes() for row in rows])
+    sides, checked = similar._sides(prints, np.zeros(48 * 48), np.random.default_rng(0))
+    above = np.unpackbits(sides, axis=1)[:, : len(rows)]
+    differing = (above[:, :400] != above[:, 400:]).sum(axis=0)
+    comparable = similar._comparable(rows, np.zeros(48 * 48))
+    angles = np.arccos((comparable[:400] * comparable[400:]).sum(axis=1))
+    gap = differing - 1024 * angles / np.pi
+    assert abs(gap.mean()) < 2  # of 113
+    assert 8 < gap.std() < 12  # 10 where planes say nothing of one another
+    first = np.bitwise_count(checked[:, :400] ^ checked[:, 400:]).sum(axis=0)
+    assert np.array_equal(first, (above[:256, :400] != above[:256, 400:]).sum(axis=0))
+
+
 def test_most_pairs_are_compared_where_most_may_be_alike(monkeypatch):
     monkeypatch.setattr(similar, "_FEW", 2)
     monkeypatch.setattr(similar, "_that_correlate", None)
@@ -122,13 +144,38 @@ def test_most_pairs_are_compared_where_most_may_be_alike(monkeypatch):
 
 
 def test_the_work_grows_with_the_photos_and_not_with_their_pairs(monkeypatch):
-    read, comparable = [], similar._comparable
+    read, centred = [], similar._centred
     monkeypatch.setattr(
-        similar, "_comparable", lambda rows, *a: read.append(len(rows)) or comparable(rows, *a)
+        similar, "_centred", lambda rows, *a: read.append(len(rows)) or centred(rows, *a)
     )
-    prints = np.random.default_rng(0).integers(-99, 99, (4096, 48 * 48), dtype=np.int8)
-    assert similar._similar(prints, similar.NEAR_THRESHOLD) == []
+    rows = np.random.default_rng(0).integers(-99, 99, (4096, 48 * 48), dtype=np.int8)
+    assert similar._similar(Prints([row.tobytes() for row in rows]), 0.94) == []
     assert sum(read) == 4096
+
+
+def test_prints_of_many_photos_lie_in_a_file_and_say_the_same(part_photos, monkeypatch):
+    few = kr.scan_photos(part_photos)
+    monkeypatch.setattr("kerasrecipes.photos.scan._MANY", 2)
+    many = kr.scan_photos(part_photos)
+    one, same = many.photos[0], few.photos[0]
+    assert not isinstance(one.facts.fingerprint, bytes)
+    assert bytes(one.facts.fingerprint) == same.facts.fingerprint
+    assert many == few
+    assert hash(one) == hash(same)
+    assert pickle.loads(pickle.dumps(one)).facts.fingerprint == same.facts.fingerprint
+    assert many.photos[1].facts != one.facts
+    assert many.near_duplicates() == few.near_duplicates()
+
+
+def test_a_flat_print_takes_no_room_and_a_full_disk_is_told(monkeypatch):
+    file = PrintFile()
+    assert file.keep(bytes(48 * 48)) == bytes(48 * 48)
+    kept = [file.keep(bytes([i]) * 48 * 48) for i in (1, 2, 3)]
+    assert [bytes(one)[0] for one in kept] == [1, 2, 3]
+    file._file.close()
+    file._file = open("/dev/full", "wb", buffering=0)
+    with pytest.raises(DataError, match="cannot be kept in .*No space left.*TMPDIR"):
+        file.keep(bytes([1]) * 48 * 48)
 
 
 @pytest.mark.parametrize("threshold", [0, -1, 1.1])

@@ -96,7 +96,7 @@ def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
         [('Crack', 'crack')]
     """
     spellings = defaultdict(set)
-    for name in names:
+    for name in set(names):
         spellings[meaning(name)].add(name)
     return sorted(tuple(sorted(found)) for found in spellings.values() if len(found) > 1)
 
@@ -109,4 +109,10 @@ def in_one_spelling(names: Iterable[str | None]) -> list[str | None]:
         ['P1', 'P1', None, 'P2']
     """
     first: dict[str | Decimal, str] = {}
-    return [None if name is None else first.setdefault(meaning(name), name) for name in names]
+    known: dict[str | None, str | None] = {None: None}
+    found = []
+    for name in names:
+        if name is not None and name not in known:
+            known[name] = first.setdefault(meaning(name), name)
+        found.append(known[name])
+    return found

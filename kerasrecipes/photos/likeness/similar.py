@@ -2,31 +2,24 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsBytes
 
 import numpy as np
-from PIL import Image
+
+from kerasrecipes.photos.likeness.prints import FINGERPRINT_SIDE, Prints, says_something
 
 if TYPE_CHECKING:
     from kerasrecipes.photos.photo_set import Photo
 
-FINGERPRINT_SIDE = 48
 NEAR_THRESHOLD = 0.94
-_REACH = 2  # pixels around each that count as its surroundings
-_REFLECTED = np.pad(np.arange(FINGERPRINT_SIDE), _REACH, mode="reflect")
-# Rows of weights: each pixel of a line is the mean of those within reach.
-_AROUND = np.eye(FINGERPRINT_SIDE)[
-    np.lib.stride_tricks.sliding_window_view(_REFLECTED, 2 * _REACH + 1)
-].mean(axis=1)
-_SCALE = 40.0
-_FLAT = 0.5  # grey levels of detail below which a photo says nothing
 _SHRINK = 32  # photos of prior belief that a set has nothing in common
 _BLOCK = 1024
 _FEW = 4096  # of which comparing all pairs takes no longer
 # Planes on whose sides rows are sorted: each is part of two tables, and some are for checks.
-_PLANES, _TABLES, _TABLE_PLANES = 1024, 128, 16
+_SIDE, _TABLES, _TABLE_PLANES = 32, 128, 16
+_PLANES = _SIDE * _SIDE
 _FOUND = 0.15  # of the tables have a pair at the threshold, of 128 at least one then
-_CHECKED = 256
+_WORD, _WORDS = 64, 4  # planes of a check
 _CERTAIN = 8  # standard deviations
 
 
@@ -40,43 +33,21 @@ class Likenesses:
         self._searched: tuple[float, bytes] | None = None
         self._pairs: list[tuple[int, int]] = []
 
-    def pairs(self, prints: bytes, count: int, threshold: float) -> list[tuple[int, int]]:
+    def pairs(self, kept: Sequence[SupportsBytes], threshold: float) -> list[tuple[int, int]]:
         """Return the pairs of fingerprints that correlate, `i < j`.
 
         Args:
-            prints: The fingerprints, one after the other.
-            count: Number of them.
+            kept: The fingerprints.
             threshold: Least correlation.
         """
-        searched = (threshold, hashlib.sha256(prints).digest())
+        prints, told = Prints(kept), hashlib.sha256()
+        for rows in prints.blocks():
+            told.update(rows.tobytes())
+        searched = (threshold, told.digest())
         if self._searched != searched:
-            self._pairs = _similar(np.frombuffer(prints, np.int8).reshape(count, -1), threshold)
+            self._pairs = _similar(prints, threshold)
             self._searched = searched
         return self._pairs
-
-
-def fingerprint(picture: Image.Image) -> bytes:
-    """Reduce a picture to its fine structure at 48x48 pixels.
-
-    Every pixel is compared with its surroundings and divided by their contrast, so that neither
-    brightness, contrast nor uneven light shows. A flat picture gives zeros, which match nothing.
-
-    Args:
-        picture: Any Pillow picture.
-
-    Returns:
-        48 * 48 int8 values as bytes.
-    """
-    side = FINGERPRINT_SIDE
-    grey = picture.convert("L").resize((side, side), Image.Resampling.BOX)
-    pixels = np.asarray(grey, dtype=np.float32)
-    detail = pixels - _surroundings(pixels)
-    overall = np.sqrt((detail * detail).mean())
-    if overall < _FLAT:
-        return bytes(side * side)
-    local = np.sqrt(np.maximum(_surroundings(detail * detail), 0.0))
-    even = detail / (local + 0.2 * overall)
-    return np.clip(np.rint(even * _SCALE), -127, 127).astype(np.int8).tobytes()
 
 
 def near_duplicates(
@@ -113,21 +84,24 @@ def near_duplicates(
         raise ValueError(f"`threshold` must be above 0 and at most 1, got {threshold!r}.")
     first: dict[str, int] = {}
     for i, photo in enumerate(photos):
-        if any(photo.facts.fingerprint):
+        if says_something(photo.facts.fingerprint):
             first.setdefault(photo.facts.sha256, i)
     # In the order of contents, so that the order of the photos cannot turn a close call.
-    digests = tuple(sorted(first))
-    if len(digests) < 2:
+    order = [first[digest] for digest in sorted(first)]
+    if len(order) < 2:
         return []
-    prints = b"".join(photos[first[digest]].facts.fingerprint for digest in digests)
-    found = (likenesses or Likenesses()).pairs(prints, len(digests), threshold)
-    order = [first[digest] for digest in digests]
+    del first
+    prints = [photos[i].facts.fingerprint for i in order]
+    found = (likenesses or Likenesses()).pairs(prints, threshold)
     return sorted((min(order[i], order[j]), max(order[i], order[j])) for i, j in found)
 
 
-def _similar(prints: np.ndarray, threshold: float) -> list[tuple[int, int]]:
+def _similar(prints: Prints, threshold: float) -> list[tuple[int, int]]:
     """Return the pairs of rows that correlate, `i < j`."""
-    common = prints.sum(axis=0, dtype=np.int64) / (len(prints) + _SHRINK)
+    total = np.zeros(FINGERPRINT_SIDE**2, np.int64)
+    for rows in prints.blocks():
+        total += rows.sum(axis=0, dtype=np.int64)
+    common = total / (len(prints) + _SHRINK)
     promising = None if len(prints) < _FEW else _promising(prints, common, threshold)
     if promising is not None:
         return _that_correlate(prints, common, promising, threshold)
@@ -147,7 +121,7 @@ def _similar(prints: np.ndarray, threshold: float) -> list[tuple[int, int]]:
     return pairs
 
 
-def _promising(prints: np.ndarray, common: np.ndarray, threshold: float) -> np.ndarray | None:
+def _promising(prints: Prints, common: np.ndarray, threshold: float) -> np.ndarray | None:
     """Return the pairs of rows that may correlate, `i * rows + j`; `None` if most of them may.
 
     Rows that are alike lie on the same side of most random planes. Those are looked at that do
@@ -162,8 +136,6 @@ def _promising(prints: np.ndarray, common: np.ndarray, threshold: float) -> np.n
     per_table = _TABLE_PLANES
     if agreement < 1:
         per_table = min(max(int(np.log(_FOUND) / np.log(agreement)), 1), per_table)
-    spread = np.sqrt(_CHECKED * agreement * (1 - agreement))
-    most_differing = _CHECKED * (1 - agreement) + _CERTAIN * spread
     rng = np.random.default_rng(0)
     sides, checked = _sides(prints, common, rng)
     twice = np.concatenate([rng.permutation(_PLANES) for _ in range(2)])
@@ -174,30 +146,42 @@ def _promising(prints: np.ndarray, common: np.ndarray, threshold: float) -> np.n
             keys |= np.unpackbits(sides[plane], count=len(keys)).astype(np.uint16) << bit
         if _pairs_of_same(keys) * _TABLES > len(keys) ** 2 // 2:
             return None
+        order = np.argsort(keys, kind="stable")
         new = [found]
-        for i, j in _same_keys(keys):
-            differing = np.bitwise_count(checked[i] ^ checked[j]).sum(axis=1, dtype=np.int64)
-            near = differing <= most_differing
-            new.append(i[near] * len(prints) + j[near])
+        for left, right in _near(keys[order], checked[:, order], agreement):
+            new.append(order[left] * len(prints) + order[right])
         found = np.unique(np.concatenate(new))
     return found
 
 
 def _sides(
-    prints: np.ndarray, common: np.ndarray, rng: np.random.Generator
+    prints: Prints, common: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tell for each row on which side of each plane it lies, a bit each.
 
+    Rows are turned at random, so that the signs of their numbers are sides of random planes.
+
     Returns:
         The bits of all rows for each plane, shape `(_PLANES, rows / 8)`; and those of the first
-        `_CHECKED` planes for each row, uint64.
+        planes for each row, uint64, shape `(_WORDS, rows)`.
+
+    Reference:
+        Andoni et al., 2015, "Practical and Optimal LSH for Angular Distance", section 6: random
+        turns that are quick to compute.
     """
-    normals = rng.standard_normal((prints.shape[1], _PLANES), dtype=np.float32)
+    side = FINGERPRINT_SIDE
+    signs = rng.choice(np.array([-1, 1], np.float32), (2, side, side))
+    normal = rng.standard_normal((4, side, side))
+    first, second, third, fourth = np.linalg.qr(normal)[0].astype(np.float32)
     sides = np.empty((_PLANES, -(-len(prints) // 8)), np.uint8)
-    checked = np.empty((len(prints), _CHECKED // 64), np.uint64)
+    checked = np.empty((_WORDS, len(prints)), np.uint64)
     for top in range(0, len(prints), _BLOCK):
-        above = _comparable(prints[top : top + _BLOCK], common) @ normals > 0
-        checked[top : top + _BLOCK] = np.packbits(above[:, :_CHECKED], axis=1).view(np.uint64)
+        rows = _centred(prints[top : top + _BLOCK], common)
+        turned = first @ (rows.reshape(-1, side, side) * signs[0]) @ second
+        turned = third[:_SIDE] @ (turned * signs[1]) @ fourth[:, :_SIDE]
+        above = turned.reshape(-1, _PLANES) > 0
+        words = np.packbits(above[:, : _WORD * _WORDS], axis=1).view(np.uint64)
+        checked[:, top : top + _BLOCK] = words.T
         some = np.packbits(above.T, axis=1)
         sides[:, top // 8 : top // 8 + some.shape[1]] = some
     return sides, checked
@@ -209,20 +193,39 @@ def _pairs_of_same(keys: np.ndarray) -> int:
     return int((counts * (counts - 1) // 2).sum())
 
 
-def _same_keys(keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield all pairs `i < j` of rows that have a key in common."""
-    order = np.argsort(keys, kind="stable")
-    keys, left = keys[order], np.arange(len(keys))
+def _near(
+    keys: np.ndarray, checked: np.ndarray, agreement: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield pairs of places that have a key in common and lie on one side of the other planes, too.
+
+    Args:
+        keys: Sorted.
+        checked: The sides, as `_sides` returns them.
+        agreement: Of how many planes a pair that is looked for lies on one side.
+    """
+    first = checked[0]
+    most, most_at_first = (_most_differing(n, agreement) for n in (_WORD * _WORDS, _WORD))
+    left = np.arange(len(keys))
     for distance in range(1, len(keys)):
-        left = left[left < len(keys) - distance]
+        left = left[: np.searchsorted(left, len(keys) - distance)]
         left = left[keys[left] == keys[left + distance]]
         if not len(left):
             return
-        yield order[left], order[left + distance]
+        # One word tells most pairs apart, at a third of what all take.
+        near = left[np.bitwise_count(first[left] ^ first[left + distance]) <= most_at_first]
+        words = checked[:, near] ^ checked[:, near + distance]
+        near = near[np.bitwise_count(words).sum(axis=0, dtype=np.int64) <= most]
+        yield near, near + distance
+
+
+def _most_differing(planes: int, agreement: float) -> float:
+    """Return how many of so many planes may part a pair that is looked for."""
+    spread = np.sqrt(planes * agreement * (1 - agreement))
+    return float(planes * (1 - agreement) + _CERTAIN * spread)
 
 
 def _that_correlate(
-    prints: np.ndarray, common: np.ndarray, found: np.ndarray, threshold: float
+    prints: Prints, common: np.ndarray, found: np.ndarray, threshold: float
 ) -> list[tuple[int, int]]:
     """Return those pairs, given as `i * rows + j`, that correlate."""
     pairs: list[tuple[int, int]] = []
@@ -234,14 +237,13 @@ def _that_correlate(
     return pairs
 
 
-def _surroundings(pixels: np.ndarray) -> np.ndarray:
-    """Mean of the square around every pixel; what lies outside is reflected."""
-    # Two small products take a third of the time that summed areas do, in a scan of small photos.
-    return np.asarray(_AROUND @ pixels.astype(np.float64) @ _AROUND.T)
+def _centred(prints: np.ndarray, common: np.ndarray) -> np.ndarray:
+    rows = prints.astype(np.float32) - common.astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    return rows
 
 
 def _comparable(prints: np.ndarray, common: np.ndarray) -> np.ndarray:
     """Rows whose dot products are correlations."""
-    rows = prints.astype(np.float32) - common.astype(np.float32)
-    rows -= rows.mean(axis=1, keepdims=True)
+    rows = _centred(prints, common)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
