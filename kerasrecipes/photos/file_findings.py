@@ -11,6 +11,7 @@ from kerasrecipes.data.findings.finding import (
     passed_over,
     things,
 )
+from kerasrecipes.data.tables.arrow_files import ARROW, PARQUET
 from kerasrecipes.photos.decoding.names import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def find_misnamed(placed: Placed) -> list[Finding]:
     return _photos(
         placed,
         lambda p: (
-            p.content is None and not p.path.name.lower().endswith(EXTENSIONS[p.facts.image_format])
+            p.content is None
+            and p.path.parent.suffix.lower() not in {PARQUET, ARROW}  # nobody can rename those
+            and not p.path.name.lower().endswith(EXTENSIONS[p.facts.image_format])
         ),
         "misnamed",
         "warning",

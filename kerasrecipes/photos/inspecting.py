@@ -115,8 +115,8 @@ def main() -> None:
             policy, paths = pickle.load(sys.stdin.buffer)
             pickle.dump([_small_facts_of(Path(path), policy) for path in paths], out)
             out.flush()
-        except (EOFError, OSError):
-            os._exit(0)
+        except EOFError:
+            return
 
 
 def _small_facts_of(path: Path, policy: DecodePolicy) -> Found | None:

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from kerasrecipes.bundles.bundle import BundleFolder
-from kerasrecipes.data.tables.tars import place_in_tar, read_in_tar
+from kerasrecipes.data.tables.inside import reader_inside
 from kerasrecipes.drift.observed import Observed
 from kerasrecipes.drift.profile import PROFILE_FILE, ReferenceProfile
 from kerasrecipes.errors import DataError, IntegrityError, printable
@@ -193,8 +193,8 @@ class ShardScorer:
 
 
 def _digest(path: Path) -> str:
-    inside = None if path.exists() else place_in_tar(path)
-    return digest(path) if inside is None else sha256(read_in_tar(*inside)).hexdigest()
+    inside = reader_inside(path)
+    return digest(path) if inside is None else sha256(inside()).hexdigest()
 
 
 @lru_cache(maxsize=1)

@@ -42,7 +42,7 @@ def test_its_rows_are_those_of_a_csv(write, tmp_path):
 
 def test_what_cannot_be_read_is_told(write, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="has 'image', which hold more than a cell can"):
-        read_rows(write(image=[{"bytes": b"x", "path": None}], label=[0]))
+        read_rows(write(image=[{"pixels": b"x"}], label=[0]))
     with pytest.raises(DataError, match=r"has 'path' more than once"):
         read_rows(write(path=["a.png"], Path=["a.png"]))
     with pytest.raises(DataError, match="has no rows"):

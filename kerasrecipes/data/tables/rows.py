@@ -6,11 +6,18 @@ import re
 from pathlib import Path
 from typing import NoReturn
 
+from kerasrecipes.data.tables.arrow_files import (
+    ARROW,
+    PARQUET,
+    is_saved_dataset,
+    rows_of,
+    rows_of_dataset,
+)
 from kerasrecipes.data.tables.spelling import trimmed, written
 from kerasrecipes.data.tables.tars import TAR, samples_of
-from kerasrecipes.errors import DataError, first_line, listed, printable, repeated, require
+from kerasrecipes.errors import DataError, listed, printable, repeated
 from kerasrecipes.records import parse_json
-from kerasrecipes.regular import open_regular, read_regular
+from kerasrecipes.regular import read_regular
 
 Row = tuple[int, dict[str, object]]
 # Where a row with more cells than columns says so.
@@ -31,7 +38,8 @@ def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
     """Read the rows of a table.
 
     Args:
-        table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8; a `.parquet` or a `.tar` file.
+        table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8; a `.parquet`, `.arrow` or
+            `.tar` file; or a folder that was written by `save_to_disk`.
 
     Returns:
         Each row's number, the header of a CSV being row 1, and its cells by the names of their
@@ -41,7 +49,8 @@ def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
         DataError: If the table cannot be read, or has no rows.
     """
     spelled: dict[str, str] = {}
-    rows = _READERS.get(table.suffix.lower(), _csv_rows)(table, spelled)
+    read = _READERS.get(table.suffix.lower(), _csv_rows)
+    rows = (_arrow_rows if is_saved_dataset(table) else read)(table, spelled)
     if not rows:
         raise DataError(f"The table '{printable(table)}' has no rows. Add one row per photo.")
     return rows, spelled
@@ -122,36 +131,21 @@ def _tar_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
     return rows
 
 
-def _parquet_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
-    parquet = require("pyarrow.parquet", "parquet", f"The table '{printable(table)}'")
-    arrow = require("pyarrow", "parquet", "Parquet")
-    try:
-        with open_regular(table) as file:
-            found = parquet.ParquetFile(file)
-            if photos := [
-                one.name for one in found.schema_arrow if arrow.types.is_struct(one.type)
-            ]:
-                raise DataError(
-                    f"The table '{printable(table)}' has {listed(photos)}, which hold more than a "
-                    "cell can, e.g. the photos themselves. Load it with the library datasets, and "
-                    "pass it to photos_from_dataset."
-                )
-            rows = found.read().to_pylist()
-    except (OSError, arrow.ArrowException) as error:
-        told = getattr(error, "strerror", None) or first_line(error)
-        raise DataError(f"Cannot read the table '{printable(table)}': {told}.") from error
-    names = list(rows[0]) if rows else []
+def _arrow_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
+    found = list(rows_of_dataset(table)) if is_saved_dataset(table) else rows_of(table)
+    names = list(found[0]) if found else []
     if doubled := repeated(map(header_of, names)):
         raise DataError(f"The table '{printable(table)}' has {listed(doubled)} more than once.")
     spelled |= {header_of(name): trimmed(name) for name in names}
     return [
         (number, {header_of(name): cell for name, cell in row.items()})
-        for number, row in enumerate(rows, start=1)
+        for number, row in enumerate(found, start=1)
     ]
 
 
 _READERS = {
-    ".jsonl": _json_rows, ".ndjson": _json_rows, ".parquet": _parquet_rows, TAR: _tar_rows
+    ".jsonl": _json_rows, ".ndjson": _json_rows,
+    PARQUET: _arrow_rows, ARROW: _arrow_rows, TAR: _tar_rows,
 }  # fmt: skip
 
 

@@ -7,7 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from kerasrecipes.data.tables.answers import KINDS, UNNAMED, Answers, Asked, Label, find_answers
+from kerasrecipes.data.tables.arrow_files import ARROW, PARQUET, is_saved_dataset
 from kerasrecipes.data.tables.file_names import called_otherwise
+from kerasrecipes.data.tables.inside import reader_inside
 from kerasrecipes.data.tables.rows import (
     EXTRA,
     cell_of,
@@ -18,7 +20,7 @@ from kerasrecipes.data.tables.rows import (
     refuse_rows,
 )
 from kerasrecipes.data.tables.spelling import meaning, trimmed, visible
-from kerasrecipes.data.tables.tars import TAR, place_in_tar, tars_of
+from kerasrecipes.data.tables.tars import TAR, tars_of
 from kerasrecipes.errors import DataError, closest, did_you_mean, listed, printable
 
 COLUMNS = (*KINDS, "group", "time", "split", "mask")
@@ -39,13 +41,13 @@ TEXT_COLUMNS = (
 MISSING = "which does not exist"
 # Files that hold one recording each.
 RECORDING_SUFFIXES = (".csv", ".tsv", ".npy", ".wav")
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", TAR)
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", PARQUET, ARROW, TAR)
 
 
 def is_table(source: Path) -> bool:
-    """Tell whether there is a table, or tar files that are read as one; see `tars_of`."""
+    """Tell whether there is a table, or what is read as one: tar files, or a saved data set."""
     there = source.is_file() and source.suffix.lower() in TABLE_SUFFIXES
-    return there or bool(tars_of(source))
+    return there or is_saved_dataset(source) or bool(tars_of(source))
 
 
 def find_side(name: object) -> str | None:
@@ -155,8 +157,9 @@ def read_table(
 
     Args:
         table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8, or a `.parquet` file.
-            Paths in it are absolute or relative to it. Or a tar file, or a pattern of such; see
-            `tars_of`.
+            Paths in it are absolute or relative to it. Or what holds the examples themselves: a
+            tar file, or a pattern of such, see `tars_of`; a Parquet or Arrow file with photos; a
+            folder that was written by `save_to_disk`.
         group_column: The column that names the group, if it is not called `group`.
         asked: The columns that say what an example is answered with, if they are not called
             `label`, `labels`, `value` or `target`.
@@ -269,7 +272,7 @@ def _file(table: Path, name: str) -> Path:
 
 def _file_problem(path: Path) -> str | None:
     try:
-        if path.is_file() or place_in_tar(path) is not None:
+        if path.is_file() or reader_inside(path) is not None:
             return None
         return "which is not a file" if path.exists() else MISSING
     except (OSError, ValueError) as error:

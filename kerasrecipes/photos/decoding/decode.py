@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from kerasrecipes.arguments import named
-from kerasrecipes.data.tables.tars import TAR, place_in_tar, read_in_tar
+from kerasrecipes.data.tables.inside import reader_inside
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.photos.decoding.channels import GREY, RGB, grey_of, pixels_of
 from kerasrecipes.photos.decoding.fit import fitted
@@ -169,8 +169,8 @@ def read_bytes(path: Path) -> bytes:
         DataError: With the bare reason, if the file cannot be read.
     """
     try:
-        if (inside := _in_tar(path)) is not None:
-            return inside
+        if (inside := reader_inside(path, MAX_FILE_BYTES)) is not None:
+            return inside()
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
             kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
@@ -185,17 +185,6 @@ def read_bytes(path: Path) -> bytes:
         if isinstance(error, DataError):
             raise
         raise DataError(f"cannot be read: {error}") from error
-
-
-def _in_tar(path: Path) -> bytes | None:
-    """Return what a path inside a tar file names; `None` if it leads into none."""
-    if TAR not in str(path).lower() or os.path.lexists(path):
-        return None
-    if (found := place_in_tar(path)) is None:
-        return None
-    if found[1][1] > MAX_FILE_BYTES:
-        raise DataError(f"too large: a file of {found[1][1] / 1e9:.1f} GB")
-    return read_in_tar(*found)
 
 
 def _checked_size(image_size: tuple[int, int]) -> tuple[int, int]:
