@@ -22,6 +22,8 @@ from typing import IO, Any
 
 from kerasrecipes._version import __version__
 
+ENVIRONMENT_VARIABLE = "KERASRECIPES_CACHE"
+
 
 class _Hiding:
     """Who hides output now, and what to put back when the last of them is done."""
@@ -128,6 +130,23 @@ def one_thread() -> AbstractContextManager[Any]:
 
     limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
     return limits
+
+
+def cache_folder() -> Path | None:
+    """Say where converted weights and copies are kept.
+
+    Returns:
+        The folder in `KERASRECIPES_CACHE`, else `kerasrecipes` in the platform's cache
+        folder; `None` where there is no home folder to put it.
+    """
+    if chosen := os.environ.get(ENVIRONMENT_VARIABLE):
+        return Path(chosen)
+    if base := os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME"):
+        return Path(base) / "kerasrecipes"
+    try:
+        return Path.home() / ".cache" / "kerasrecipes"
+    except RuntimeError:
+        return None
 
 
 def process_beside(code: str) -> "subprocess.Popen[bytes]":

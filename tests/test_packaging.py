@@ -31,6 +31,7 @@ EXTRAS = {
     "parquet",
     "quantizer",
     "ray",
+    "remote",
     "serve",
     "sign",
     "spark",

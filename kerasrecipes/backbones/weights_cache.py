@@ -5,7 +5,6 @@ as converting the checkpoint again (about 0.1 s). It pays for slower conversions
 """
 
 import hashlib
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,30 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from kerasrecipes.environment import ENVIRONMENT_VARIABLE, cache_folder
 from kerasrecipes.errors import DataError, first_line, printable
 from kerasrecipes.file_budget import allowed_bytes, read_arrays
 from kerasrecipes.files import complete_file, digest
 from kerasrecipes.regular import open_regular
 
-ENVIRONMENT_VARIABLE = "KERASRECIPES_CACHE"
 DIGEST_KEY = "sha256"
-
-
-def cache_folder() -> Path | None:
-    """Say where converted weights are kept.
-
-    Returns:
-        The folder in `KERASRECIPES_CACHE`, else `kerasrecipes` in the platform's cache
-        folder; `None` where there is no home folder to put it.
-    """
-    if chosen := os.environ.get(ENVIRONMENT_VARIABLE):
-        return Path(chosen)
-    if base := os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME"):
-        return Path(base) / "kerasrecipes"
-    try:
-        return Path.home() / ".cache" / "kerasrecipes"
-    except RuntimeError:
-        return None
 
 
 def cached_arrays(

@@ -166,13 +166,14 @@ def _counted(recipe: RecipeKind, source: Path, columns: dict[str, Any]) -> str:
     """Count examples and classes without reading a photo."""
     from kerasrecipes.data.tables.answers import Asked
     from kerasrecipes.data.tables.folder import walk_folder
+    from kerasrecipes.data.tables.remote import here
     from kerasrecipes.data.tables.table import is_table, read_table
     from kerasrecipes.photos.decoding.names import looks_like_a_photo
 
     if not recipe.of_photos:
         found = kind_of(recipe).tools.scan(source, **columns)
         return f"{len(found):,} {found.noun[1]}{_named(found.target, len(found.class_names))}"
-    root = Path(os.path.abspath(source))
+    root = here(source)
     if is_table(root):
         rows, answers = read_table(root, None, Asked(**columns))
         names = len(answers.class_names({row.label for row in rows}))

@@ -20,6 +20,7 @@ from kerasrecipes.data.tables.answers import Asked, Label
 from kerasrecipes.data.tables.decisions import BESIDE
 from kerasrecipes.data.tables.folder import folder_group, walk_folder
 from kerasrecipes.data.tables.learnable import DROPPED, Labelled, in_order
+from kerasrecipes.data.tables.remote import here
 from kerasrecipes.data.tables.spelling import trimmed
 from kerasrecipes.data.tables.table import (
     RECORDING_SUFFIXES,
@@ -80,7 +81,8 @@ def scan_photos(
     told with their rows; groups of such count as one.
 
     Args:
-        source: The folder or table; a `.tar` file, or a pattern such as `"shards/*.tar"`.
+        source: The folder or table; a `.tar` file, or a pattern such as `"shards/*.tar"`; or the
+            address of one in an object store, e.g. `"s3://bucket/tiles"`, which is copied first.
         label: The table's column of one class each, if it has other columns, too, that say what
             a photo shows, or calls it differently.
         labels: The same of several labels each; or the columns of 0 and 1, one per label.
@@ -124,7 +126,7 @@ def scan_photos(
         )
     pixels = {"channels": channels, "dtype": dtype, "value_range": value_range}
     policy = policy.having(resize=fit, **pixels)
-    root = Path(os.path.abspath(source))
+    root = here(source)
     candidates, excluded, ignored, found = _list_photos(
         root, Asked(label, labels, value), group_by, policy.of_arrays
     )

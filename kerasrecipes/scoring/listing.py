@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrecipes.data.modality import Modality
+from kerasrecipes.data.tables.remote import here
 from kerasrecipes.data.tables.rows import cell_of, read_rows
 from kerasrecipes.data.tables.table import is_table
 from kerasrecipes.errors import DataError, printable
@@ -46,7 +47,7 @@ def list_inputs(source: str | Path, modality: Modality) -> Listing:
     Raises:
         DataError: If it is none of these, or names nothing.
     """
-    source = Path(os.path.abspath(source))
+    source = here(source)
     noun = modality.noun[1]
     if source.is_dir():
         start = len(os.path.join(source, ""))

@@ -53,6 +53,7 @@ def score(
         model: A `Bundle`, its folder, or a `.tflite` or `.onnx` file.
         source: A folder of photos (or files of texts or signals), a `.txt` file with a path in
             each line, or a table with a column `path`. Paths are absolute, or relative to that.
+            Or the address of one in an object store; see `scan_photos`.
         to: The folder of the answers: a new one, or that of the same job.
         engine: Who does the work: `"local"`, processes on this machine; `"ray"`; or `"spark"`.
             Ray and Spark are asked where they are started already, as by `ray.init(address=…)`, or

@@ -1,6 +1,5 @@
 """From files, folders and tables to a `SignalSet`: what cannot be used is left out, and told."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from kerasrecipes.data.findings.check import warn_of_spellings
 from kerasrecipes.data.tables.answers import Asked
 from kerasrecipes.data.tables.folder import folder_group, walk_folder
 from kerasrecipes.data.tables.learnable import DROPPED, Labelled, check_unreadable, in_order
+from kerasrecipes.data.tables.remote import here
 from kerasrecipes.data.tables.rows import read_rows
 from kerasrecipes.data.tables.table import TABLE_SUFFIXES, Candidate, Excluded, read_table
 from kerasrecipes.errors import DataError, is_number, listed
@@ -61,7 +61,7 @@ def scan_signals(
     not: recordings that differ from most are left out, and told.
 
     Args:
-        source: The folder, table or file.
+        source: The folder, table or file, or its address in an object store; see `scan_photos`.
         channels: The channels to read, by name; `None` for all.
         id: The long table's column of recordings, if it is not called `id` or alike.
         time: The long table's column of times, in seconds or ISO 8601, if it is not called so.
@@ -92,7 +92,7 @@ def scan_signals(
     """
     stride = check_windows(window, stride)
     _check_numbers(max_unreadable_fraction, rate)
-    root, asked = Path(os.path.abspath(source)), Asked(label, labels, value)
+    root, asked = here(source), Asked(label, labels, value)
     columns = Columns(id, time, channels, group_by)
     with speaking_of(NOUN):
         found = _found(root, columns, asked)

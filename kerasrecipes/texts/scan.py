@@ -1,6 +1,5 @@
 """From a table or a folder to a `TextSet`: find the texts, and leave out those that say nothing."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from kerasrecipes.data.findings.check import warn_of_spellings
 from kerasrecipes.data.tables.answers import Asked, Label
 from kerasrecipes.data.tables.folder import folder_group, walk_folder
 from kerasrecipes.data.tables.learnable import DROPPED, Labelled, check_unreadable, in_order
+from kerasrecipes.data.tables.remote import here
 from kerasrecipes.data.tables.rows import cell_of, check_text, header_of, read_rows
 from kerasrecipes.data.tables.table import (
     TEXT_COLUMNS,
@@ -56,7 +56,7 @@ def scan_texts(
     Blank texts are left out, and told with their rows. Texts are kept as they are written.
 
     Args:
-        source: The table or folder.
+        source: The table or folder, or its address in an object store; see `scan_photos`.
         text: The table's column of texts, if it is called otherwise, or several could be meant;
             two columns, e.g. `("question", "answer")`, for pairs of texts that are read together.
             Columns like `premise` and `hypothesis`, `sentence1` and `sentence2` are known.
@@ -85,7 +85,7 @@ def scan_texts(
         raise ValueError(
             f"`max_unreadable_fraction` must be from 0 to 1, got {max_unreadable_fraction!r}."
         )
-    root, cells = Path(os.path.abspath(source)), _Cells(_as_columns(text))
+    root, cells = here(source), _Cells(_as_columns(text))
     asked = Asked(label, labels, value)
     with speaking_of(TextSet.noun, {"column path": "column text"}):
         if is_table(root):

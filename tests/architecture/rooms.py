@@ -49,7 +49,7 @@ ROOMS = {
     "data": Room(
         "statistics",
         libraries="numpy pydantic",
-        later_libraries="keras pyarrow scipy tensorflow",
+        later_libraries="fsspec keras pyarrow scipy tensorflow",
     ),
     "photos": Room("data", libraries="numpy PIL", later_libraries="keras tensorflow"),
     "texts": Room("data statistics", libraries="numpy", later_libraries="tokenizers"),

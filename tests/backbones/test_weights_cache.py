@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kerasrecipes.backbones import weights_cache
-from kerasrecipes.backbones.weights_cache import cache_folder, cached_arrays
+from kerasrecipes.backbones.weights_cache import cached_arrays
+from kerasrecipes.environment import cache_folder
 from kerasrecipes.errors import DataError
 
 ARRAYS = {"a/0": np.arange(6, dtype="float32").reshape(2, 3), "b/0": np.ones(2, "float32")}

@@ -71,8 +71,10 @@ def test_the_answers_are_those_of_predict(scored, exported_once, photos):
 
 
 def test_a_worker_that_is_killed_is_replaced(scored, exported_once, photos, tmp_path, monkeypatch):
-    begun, begin = [], local._begun
-    monkeypatch.setattr(local, "_begun", lambda: begun.append(begin()) or begun[-1])
+    begun, begin = [], local.process_beside
+    monkeypatch.setattr(
+        local, "process_beside", lambda code: begun.append(begin(code)) or begun[-1]
+    )
     answer = local._Worker.answer
 
     def killed_first(self, number, names):

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasrecipes.backbones.weights_cache import ENVIRONMENT_VARIABLE, cache_folder
 from kerasrecipes.console import bar, say
 from kerasrecipes.data.batches import index_batches
 from kerasrecipes.data.examples import Reader
 from kerasrecipes.engine.frozen.runtime import frozen_engine
+from kerasrecipes.environment import ENVIRONMENT_VARIABLE, cache_folder
 from kerasrecipes.errors import printable
 
 if TYPE_CHECKING:
