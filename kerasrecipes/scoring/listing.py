@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrecipes.data.modality import Modality
+from kerasrecipes.data.tables.arrow_files import is_saved_dataset
 from kerasrecipes.data.tables.remote import here
 from kerasrecipes.data.tables.rows import cell_of, read_rows
 from kerasrecipes.data.tables.table import is_table
@@ -41,7 +42,8 @@ def list_inputs(source: str | Path, modality: Modality) -> Listing:
 
     Args:
         source: A folder, searched with its subfolders; a `.txt` file with a path in each line; a
-            table with a column `path`; or tar files. Paths are absolute, or relative to the file.
+            table with a column `path`; or what holds photos: tar, Parquet and Arrow files, and
+            folders of `save_to_disk`. Paths are absolute, or relative to the file.
         modality: The kind of data.
 
     Raises:
@@ -49,7 +51,7 @@ def list_inputs(source: str | Path, modality: Modality) -> Listing:
     """
     source = here(source)
     noun = modality.noun[1]
-    if source.is_dir():
+    if source.is_dir() and not is_saved_dataset(source):
         start = len(os.path.join(source, ""))
         found = Listing(source, [str(path)[start:] for path in modality.find(source)])
     elif source.suffix.lower() == ".txt" and source.exists():
