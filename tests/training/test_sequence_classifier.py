@@ -7,6 +7,7 @@ import pytest
 
 import kerasrecipes as kr
 from kerasrecipes import DataError, NoEffectError, SequenceClassifier, UnfreezeSchedule
+from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.training.signals.baseline import compare_with_baseline, fit_baseline
 from tiny_signals import draw_signal, tiny_net, write_recordings
 
@@ -123,6 +124,16 @@ def test_a_stream_ends_with_the_answer_of_the_whole(signal_bundle, signal_fitted
 def test_whole_numbers_are_refused_before_any_conversion(signal_bundle, way):
     with pytest.raises(ValueError, match=f"'{way}'` cannot be had of a model for signals"):
         signal_bundle.export("tflite", way)
+
+
+@pytest.mark.parametrize("count, epochs", [(5, 1000), (32, 500), (160, 100), (10_000, 100)])
+def test_few_signals_get_as_many_steps(count, epochs):
+    recipe = SequenceClassifier()
+    (stage,) = recipe.for_count(judge_recipe(recipe), count).schedule.stages
+    assert stage.epochs == epochs
+    named = SequenceClassifier(schedule=UnfreezeSchedule.full(3, 1e-3))
+    judged = judge_recipe(named)
+    assert named.for_count(judged, count) is judged
 
 
 def test_numbers_from_windows_with_groups(tmp_path):

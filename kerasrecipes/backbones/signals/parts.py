@@ -7,6 +7,9 @@ from kerasrecipes.backbones.signals.signal_backbone import BODY
 if TYPE_CHECKING:
     import keras
 
+# With 0.99, statistics lag for hundreds of steps, which are all there are of few signals.
+_MOMENTUM = 0.9
+
 
 def convolved(
     x: "keras.KerasTensor",
@@ -45,7 +48,8 @@ def normalized(
     from keras import layers, ops
 
     mask = ops.greater(ops.squeeze(steps, axis=-1), 0.0)
-    x = layers.BatchNormalization(name=f"{BODY}_{name}_norm")(x, mask=mask)
+    norm = layers.BatchNormalization(momentum=_MOMENTUM, name=f"{BODY}_{name}_norm")
+    x = norm(x, mask=mask)
     return layers.ReLU()(x) * steps
 
 

@@ -1,6 +1,7 @@
 """The recipe for signals."""
 
-from dataclasses import KW_ONLY, dataclass
+import math
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,6 +11,7 @@ from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.modality import get_modality
 from kerasrecipes.engine.schedule import UnfreezeSchedule
 from kerasrecipes.errors import DataError, NoEffectError
+from kerasrecipes.settings.judging import Judged, with_rates_of
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.signals.signal_set import SignalSet
 from kerasrecipes.training.recipe import Recipe
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from kerasrecipes.training.linear.probe import ProbeResult
 
 EPOCHS, LEARNING_RATE = 100, 1e-3
+# With a fifth of these a network of few signals did not learn anything yet.
+FEWEST_STEPS = 1000
 
 
 @named
@@ -27,7 +31,8 @@ EPOCHS, LEARNING_RATE = 100, 1e-3
 class SequenceClassifier(Recipe):
     """Train a network on signals: sensors, machines, sound.
 
-    There are no pretrained weights, so the whole network trains from random ones, in one stage.
+    There are no pretrained weights, so the whole network trains from random ones, in one stage of
+    100 epochs, or of few signals as many as make 1,000 steps.
     Signals may have any length, and gaps: NaN is what is missing, and is masked. Each channel is
     scaled inside the model, by its mean and deviation in training.
 
@@ -62,6 +67,14 @@ class SequenceClassifier(Recipe):
             epochs: Its epochs; `None` for 100.
         """
         return UnfreezeSchedule.full(epochs or EPOCHS, LEARNING_RATE)
+
+    def for_count(self, judged: Judged, count: int) -> Judged:
+        """Return the usual stage, with more epochs for few signals: they need as many steps."""
+        if self.schedule is not None:
+            return judged
+        epochs = max(EPOCHS, math.ceil(FEWEST_STEPS / math.ceil(count / self.batch_size)))
+        schedule = with_rates_of(self.optimizer, self.usual_schedule(epochs))
+        return replace(judged, schedule=schedule)
 
     def prepared(self, examples: Examples, spec: "Backbone") -> Examples:
         """Return the signals as they are, after making sure that they are signals."""
