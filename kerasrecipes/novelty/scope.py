@@ -43,7 +43,9 @@ class OutOfScope:
     """How far an example is from the nearest class, less most of how far it is from all together.
 
     Features are taken at length 1. Each class is a Gaussian around its mean, with one covariance
-    for all; all examples together are one, too. What is unlike in a way in which examples of all
+    for all; all examples together are one, too, whose covariance is that of a class plus that of
+    the classes' means. So both are shrunk alike: shrunk each by itself, the second distance of what
+    is far from a few classes is the larger one. What is unlike in a way in which examples of all
     classes differ from each other says little of scope, and so is taken off.
 
     Args:
@@ -86,11 +88,11 @@ class OutOfScope:
         means = np.zeros((len(classes), rows.shape[1]))
         np.add.at(means, places, rows)
         means /= counts[:, None]
-        within = _whitening(rows - means[places])
-        mean, within, overall, centres = (
-            one.astype(np.float32) for one in (mean, within, _whitening(rows), means @ within)
-        )
-        return cls(mean, within, overall, centres)
+        of_class = _covariance(rows - means[places])
+        of_means = (means.T * counts) @ means / len(rows)
+        within, overall = _whitening(of_class), _whitening(of_class + of_means)
+        found = (mean, within, overall, means @ within)
+        return cls(*(one.astype(np.float32) for one in found))
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """Return the difference of the two squared distances, standardised, float64 `(n,)`.
@@ -149,10 +151,14 @@ def _of_length_one(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), TINY)
 
 
-def _whitening(rows: np.ndarray) -> np.ndarray:
+def _covariance(rows: np.ndarray) -> np.ndarray:
     from sklearn.covariance import ledoit_wolf
 
-    covariance, _ = ledoit_wolf(rows, assume_centered=True)
+    found, _ = ledoit_wolf(rows, assume_centered=True)
+    return np.asarray(found)
+
+
+def _whitening(covariance: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(covariance)
     return vectors / np.sqrt(np.maximum(values, 0) + TINY * max(values.max(), TINY))
 

@@ -232,8 +232,8 @@ def _check_outputs(record: ExportRecord, language: str) -> None:
     if len(outputs) > 1 and language not in _OF_SEVERAL:
         raise DataError(
             f"The export '{record.name}' answers with {listed(one.name for one in outputs)}, and "
-            "this program reads files of one output. Write a starter in Python or Swift, or ask "
-            "the file by kerasrecipes.Predictor."
+            "this program reads files of one output. Write a starter in Python, or of photos in "
+            "Swift, or ask the file by kerasrecipes.Predictor."
         )
 
 

@@ -9,6 +9,8 @@ from kerasrecipes.errors import listed
 _LONG = 5000
 # From this share of values on, a gap is no accident.
 _MUCH = 0.2
+# How far the steps of a clock differ at most, of the largest.
+_UNEVEN = 0.1
 
 
 def find_excluded(placed: Placed) -> list[Finding]:
@@ -105,6 +107,32 @@ def find_lengths(placed: Placed) -> list[Finding]:
     return found
 
 
+def find_clocks(placed: Placed) -> list[Finding]:
+    """Report channels that rise by equal steps in all signals, as clocks and counters do."""
+    longer = [one.values for one in placed.items if len(one.values) > 2]
+    if not longer:
+        return []
+    rises = np.array([_rises_evenly(values) for values in longer]).all(axis=0)
+    names = placed.sets[0].layout.channels
+    clocks = [name for name, is_clock in zip(names, rises, strict=True) if is_clock]
+    if not clocks:
+        return []
+    message = (
+        f"{things(len(clocks), 'channel')} rising by equal steps in every signal: "
+        f"{listed(clocks)}. It looks like a clock or a counter, by which a model learns where and "
+        "how long a signal is. Call a column of seconds 'time', and leave others out by `channels`."
+    )
+    return [Finding("clock", "warning", message, len(clocks))]
+
+
+def _rises_evenly(values: np.ndarray) -> np.ndarray:
+    """Tell of each channel of a signal whether all its steps are the same, and up."""
+    steps = np.diff(values, axis=0)
+    low, high = steps.min(axis=0), steps.max(axis=0)
+    # Times are written down rounded, often to milliseconds.
+    return (low > 0) & (high - low <= _UNEVEN * high)
+
+
 def find_without_rate(placed: Placed) -> list[Finding]:
     """Say that nothing tells the sampling rate, so that no other one would be noticed."""
     if placed.sets[0].layout.rate is not None or not placed.items:
@@ -122,5 +150,6 @@ CHECKS = (
     find_missing,
     find_constant,
     find_lengths,
+    find_clocks,
     find_without_rate,
 )

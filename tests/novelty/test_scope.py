@@ -37,6 +37,17 @@ def test_what_is_of_no_class_is_farther():
     np.testing.assert_allclose(answers[:, 0], expected, atol=1e-3)
 
 
+def test_few_classes_with_many_features_are_enough():
+    """Between two classes lies one line; off it, what is far from both is no nearer to all."""
+    rng = np.random.default_rng(0)
+    spread = np.linspace(1, 0.05, 64)
+    centres = rng.normal(0, 2, (2, 64)) * spread
+    features = centres[np.arange(80) % 2] + rng.normal(0, 0.5, (80, 64)) * spread
+    found = OutOfScope.of(features[:60], np.arange(60) % 2)
+    other = rng.normal(0, 1, (40, 64)) * spread
+    assert found.distances(other).min() > found.distances(features[60:]).max()
+
+
 def test_too_few_to_learn_from_are_refused():
     for labels in (np.zeros(19, int), np.arange(30)):
         with pytest.raises(DataError, match="What is out of scope cannot be learned from"):

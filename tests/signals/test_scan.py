@@ -190,6 +190,19 @@ def test_findings(tmp_path):
     assert any({"a/3.npy", "a/4.npy"} <= side for side in sides)
 
 
+def test_a_clock_among_the_channels_is_told(tmp_path):
+    for kind in "ab":
+        (tmp_path / kind).mkdir()
+        for i in range(3):
+            noise = np.random.default_rng([ord(kind), i]).normal(0, 1, 30)
+            rows = [f"{step / 30:.3f},{step + 7},{one:.4f}" for step, one in enumerate(noise)]
+            text = "\n".join(["Time (s),no.,level", *rows])
+            (tmp_path / kind / f"{i}.csv").write_text(text)
+    said = str(check_signals(scan_signals(tmp_path)))
+    assert "2 channels rising by equal steps in every signal: 'Time (s)', 'no.'. It" in said
+    assert "clock" not in str(check_signals(scan_signals(tmp_path, channels=["level"])))
+
+
 @pytest.mark.parametrize(
     "given, told",
     [

@@ -101,6 +101,14 @@ def test_labels_that_differ_in_spelling_are_told(tmp_path, capsys):
     assert "written in several ways" in told and "'CARD' (rows 1, 13)" in told
 
 
+def test_a_class_that_is_small_by_its_spelling_is_told_so(tmp_path):
+    rows = ["label,text", *(f"late,my parcel {i} is late" for i in range(4)), "LATE,it is late"]
+    rows += [f"lost,parcel {i} was lost" for i in range(4)]
+    told = r"'LATE' \(1\)\. .* Or are some of them the same, .* \('LATE', 'late'\)\?"
+    with pytest.raises(DataError, match=told):
+        scan_texts(table(tmp_path, "\n".join(rows)))
+
+
 def test_a_split_keeps_near_duplicates_together(tmp_path):
     same = "why is my transfer still pending today please help"
     copies = [("money", f"{same}{end}") for end in ("!", "?", "", "!!", "??", "?!")]

@@ -10,7 +10,7 @@ from typing import Any
 from kerasrecipes.console import warn
 from kerasrecipes.data.examples import CLASS, LABELS, NUMBER
 from kerasrecipes.data.tables.answers import Label
-from kerasrecipes.data.tables.spelling import trimmed
+from kerasrecipes.data.tables.spelling import alike, trimmed
 from kerasrecipes.data.tables.table import Excluded
 from kerasrecipes.errors import DataError, did_you_mean, listed, printable, repeated
 
@@ -123,6 +123,9 @@ class Labelled:
         hint = ""
         if self.target == CLASS and all(map(_is_number, self.class_names)):
             hint = " If they are numbers to be predicted, name their column by value=."
+        if same := [one for one in alike(self.class_names) if set(one) & set(small)]:
+            told = "; ".join(listed(one) for one in same[:5])
+            hint += f" Or are some of them the same, written in several ways ({told})?"
         raise DataError(
             f"{len(small)} of {len(self.class_names)} {what} in '{printable(self.root)}' have "
             f"fewer than 2 readable photos: {shown}{more}. Add photos, or pass "
