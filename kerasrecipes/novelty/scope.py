@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import keras
 
 FEWEST = 20
-# The whole of it would hide what is far from everything: of sentences about other things than a
-# bank's, 36 to 73 % were found then, and all with this much, at the same share set aside; of other
-# requests to a bank as many but for 1 to 4 points. Chosen on classes left out of training texts.
+# The whole of it hides some of what is far from everything: of sentences about other things than a
+# bank's, 93 to 100 % were found then, and all with this much, at the same share set aside; of other
+# requests to a bank 9 points fewer beside 3 classes, and 5 more beside 57. On training texts alone.
 _TAKEN_OFF = 0.85
 
 
@@ -91,8 +91,10 @@ class OutOfScope:
         of_class = _covariance(rows - means[places])
         of_means = (means.T * counts) @ means / len(rows)
         within, overall = _whitening(of_class), _whitening(of_class + of_means)
-        found = (mean, within, overall, means @ within)
-        return cls(*(one.astype(np.float32) for one in found))
+        mean, centres, within, overall = (
+            one.astype(np.float32) for one in (mean, means @ within, within, overall)
+        )
+        return cls(mean, within, overall, centres)
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """Return the difference of the two squared distances, standardised, float64 `(n,)`.

@@ -112,7 +112,7 @@ def find_clocks(placed: Placed) -> list[Finding]:
     longer = [one.values for one in placed.items if len(one.values) > 2]
     if not longer:
         return []
-    rises = np.array([_rises_evenly(values) for values in longer]).all(axis=0)
+    rises = np.all([_rises_evenly(values) for values in longer], axis=0)
     names = placed.sets[0].layout.channels
     clocks = [name for name, is_clock in zip(names, rises, strict=True) if is_clock]
     if not clocks:
