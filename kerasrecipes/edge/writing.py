@@ -123,7 +123,7 @@ def write_edge(
             _write_slot(model, slot, (export, smaller), rollout_percent)
             told = {"name": name, "collector": collector, "smaller": limits}
             told["update_key"] = "" if secret is None else pem_of(secret.public_key())
-            _write_json(folder / "device.json", {**_TOLD, **told})
+            _write_json(folder / "device.json", {**told, **_TOLD})
             if secret is not None:
                 stated = read_regular(slot / "model.json")
                 (slot / slots.SIGNATURE).write_bytes(signature_of(secret, stated))

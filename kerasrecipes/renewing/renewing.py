@@ -7,6 +7,8 @@ from typing import Any
 
 from kerasrecipes.arguments import named
 from kerasrecipes.bundles.aliases import read_aliases
+from kerasrecipes.bundles.bundle import BundleFolder
+from kerasrecipes.bundles.versions import is_bundle
 from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.errors import DataError, NoEffectError, listed, printable, tell_besides
@@ -180,7 +182,19 @@ def _begun(champion: Bundle, way: str) -> Recipe:
     config: dict[str, Any] = dict(champion.manifest.recipe)
     if way == "champion":
         config["weights"] = str(champion.folder / "model.keras")
+    else:
+        config["weights"] = _first_weights(champion)
     return kind.from_config(config)
+
+
+def _first_weights(champion: BundleFolder) -> Any:
+    """Return what the first of several versions started from, each of which began from another."""
+    for parent in champion.manifest.parents:
+        # Where it lies now: the path that the recipe tells may have been that of another folder.
+        folder = champion.folder.parent / parent.model.rpartition(" ")[2]
+        if is_bundle(folder) and (found := BundleFolder.load(folder)).sha256 == parent.sha256:
+            return _first_weights(found)
+    return champion.manifest.recipe.get("weights")
 
 
 def _compared(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.backbones.spec import Backbone
-from kerasrecipes.bundles.first_weights import seen_through
+from kerasrecipes.bundles.first_weights import giver_of, seen_through
 from kerasrecipes.console import say, warn
 from kerasrecipes.data.examples import CLASS, NUMBER, Examples, check_examples
 from kerasrecipes.data.inference import predict_scores
@@ -255,11 +255,11 @@ def _weights_used(recipe: Any, spec: Backbone) -> dict[str, str]:
             "licence": spec.weights_licence,
         }
     path = Path(recipe.weights_file)
-    return {
-        "name": spec.name,
-        "source": f"{path.name}, SHA-256 {digest(path)}",
-        "licence": "not known: the weights came from a local file",
-    }
+    licence = "not known: the weights came from a local file"
+    if (giver := giver_of(recipe.weights)) is not None:  # what its own weights came under
+        licence = giver.manifest.weights.get("licence", licence)
+    source = f"{path.name}, SHA-256 {digest(path)}"
+    return {"name": spec.name, "source": source, "licence": licence}
 
 
 def checked_examples(

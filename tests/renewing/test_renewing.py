@@ -1,5 +1,6 @@
 """A successor: what tested its predecessor never teaches it, and gates alone let it be used."""
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,7 @@ from PIL import Image
 
 import kerasrecipes as kr
 from kerasrecipes.data.examples import CLASS
-from kerasrecipes.renewing.renewing import _take
+from kerasrecipes.renewing.renewing import _begun, _take
 from kerasrecipes.renewing.sides import stable_sides
 from kerasrecipes.training import keeping
 
@@ -108,6 +109,14 @@ def test_a_successor_is_compared_and_becomes_a_candidate_through_the_gates(line)
     found = kr.retrain_model(line.model, photos, ways=("champion",), gates=strict, verbose=False)
     assert not found.passed and "size" in found.refused and "no alias was changed" in str(found)
     assert kr.model_history(line.model).aliases == {"candidate": 2}
+    # What it learned goes back to the same weights, under the same licence; from the start, a later
+    # one begins where the first began, also where the folder was moved.
+    first, third = kr.Bundle.load(line.model / "1"), found.bundle
+    assert third.manifest.weights["licence"] == first.manifest.weights["licence"]
+    assert third.manifest.recipe["weights"] == str(line.model / "2" / "model.keras")
+    moved = shutil.copytree(line.model, line.root / "moved" / "parts") / third.folder.name
+    for folder in (third.folder, moved):
+        assert _begun(kr.Bundle.load(folder), "start").weights == "default"
 
 
 def test_ways_that_are_none_are_refused(tmp_path):
