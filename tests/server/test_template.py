@@ -37,6 +37,32 @@ def test_each_starts_a_server_that_asks_for_keys(name):
     assert context.params["port"] == 8080
 
 
+FAKE = """#!/bin/sh
+echo "$@" >> calls
+[ "$1" = monitor ] && exit {monitor}
+exit {retrain}
+"""
+
+
+@pytest.mark.parametrize(
+    "monitor, retrain, code", [(0, 9, 0), (6, 9, 0), (5, 0, 0), (5, 3, 3), (4, 9, 4), (1, 9, 1)]
+)
+def test_a_successor_is_trained_where_the_monitor_says_so(monitor, retrain, code, tmp_path):
+    program = tmp_path / "bin" / "kerasrecipes"
+    program.parent.mkdir()
+    program.write_text(FAKE.format(monitor=monitor, retrain=retrain))
+    program.chmod(0o755)
+    told = {"PATH": f"{program.parent}:/usr/bin:/bin", "MODEL": "models/a b", "QUEUE": "queue/a b"}
+    done = subprocess.run(["sh", FOLDER / "renew.sh"], cwd=tmp_path, env=told, check=False)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert done.returncode == code and len(calls) == 1 + (monitor == 5)
+    for call in calls:
+        verb, *words = call.replace("models/a b", "models/a").replace("queue/a b", "queue").split()
+        words = [word for word in words if word not in ("saw", "a", "change")]
+        parsed = get_command(app).commands[verb].make_context(verb, words).params
+        assert "models/a" in str(parsed.get("bundle", parsed.get("model")))
+
+
 def test_the_client_asks_about_a_folder(start, models, photos, tmp_path):
     key = new_key(tmp_path / "keys", "line-2")
     server = start(models, "--keys", str(tmp_path / "keys"))
