@@ -13,7 +13,14 @@ from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.data.examples import CLASS, Examples
 from kerasrecipes.data.seen import FIT_SIDES
 from kerasrecipes.data.strata import join_units
-from kerasrecipes.diagnosis.out_of_fold import Pooled, out_of_fold, pool_blocks, targets_of
+from kerasrecipes.diagnosis.out_of_fold import (
+    LARGE,
+    Pooled,
+    is_large,
+    out_of_fold,
+    pool_blocks,
+    targets_of,
+)
 from kerasrecipes.drift.observed import observe
 from kerasrecipes.errors import DataError, listed, printable
 from kerasrecipes.evaluation.mistakes.clusters import MistakeCluster, cluster_mistakes
@@ -170,6 +177,8 @@ def _suspects(
     labels = [item.label for item in examples.items]
     targets, notes = targets_of(examples), []
     answers = out_of_fold(examples, pooled.deep, seed)
+    if is_large(examples.target, pooled.deep, targets):
+        notes.append(LARGE)
     wrong = likely_label_errors(targets, answers, examples.class_names, target=examples.target)
     rare = _rare_classes(examples)
     if rare:

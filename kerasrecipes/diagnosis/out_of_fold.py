@@ -2,6 +2,8 @@
 
 import re
 import warnings
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +12,17 @@ import numpy as np
 from kerasrecipes.backbones import get_backbone
 from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.backbones.texts.bert import mean_of_tokens
-from kerasrecipes.data.examples import CLASS, LABELS, Examples
+from kerasrecipes.data.examples import CLASS, LABELS, NUMBER, Examples
 from kerasrecipes.data.inference import run_over
 from kerasrecipes.engine.frozen.runtime import frozen_engine
 from kerasrecipes.environment import one_thread
 from kerasrecipes.errors import DataError
+from kerasrecipes.evaluation.calibration import fitted_temperature
 from kerasrecipes.heads import get_task, make_head
 from kerasrecipes.heads.head import HEAD_OF
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.linear.folds import FOLDS, draw_folds, units_of
+from kerasrecipes.training.linear.regression import answers_of
 from kerasrecipes.training.texts.text_classifier import TextClassifier
 
 if TYPE_CHECKING:
@@ -26,6 +30,14 @@ if TYPE_CHECKING:
 
 # scikit-learn's `C`, and 1 / `alpha`, for features of length 1; the best is between them, mostly.
 STRENGTHS = (1.0, 3.0, 10.0)
+# More examples times features times classes take many minutes of iterations, where least squares
+# take seconds. The strength hardly matters there, and mostly the strongest penalty is the best.
+MOST_CELLS = 300_000_000
+LARGE = (
+    "So many examples of so many classes were judged by least squares of one strength, not by the "
+    "best of several logistic regressions, which would take very long."
+)
+_TEMPERATURES = (1e-3, 20.0)
 _FLOOR = 1e-15
 _RECIPES: dict[str, Any] = {one.modality: one for one in (ImageClassifier, TextClassifier)}
 
@@ -145,11 +157,68 @@ def out_of_fold(examples: Examples, features: np.ndarray, seed: int = 0) -> np.n
             f"from some and judge the others. Give at least {FOLDS}."
         )
     splits = draw_folds(examples.strata(), units, FOLDS, seed)
-    targets = targets_of(examples)
-    with one_thread():
-        found = [_answered(examples.target, features, targets, splits, one) for one in STRENGTHS]
-    losses = [loss_of(examples.target, one, targets) for one in found]
-    return found[int(np.argmin(losses))]
+    target, targets = examples.target, targets_of(examples)
+    large = is_large(target, features, targets)
+    with nullcontext() if large else one_thread():
+        found = [
+            _answered(target, features, targets, splits, one, large) for one in strengths(large)
+        ]
+    best, temperature = best_of(target, found, targets, large)
+    return tempered(found[best], temperature)
+
+
+def is_large(target: str, features: np.ndarray, targets: np.ndarray) -> bool:
+    """Tell whether there are so many classes or labels that least squares learn them.
+
+    Args:
+        target: What examples are labelled with; see `Examples`.
+        features: Of all examples, shape `(n, d)`.
+        targets: See `targets_of`.
+    """
+    return target != NUMBER and features.size * _width(target, targets) > MOST_CELLS
+
+
+def strengths(large: bool) -> tuple[float, ...]:
+    """Return the strengths to choose from; see `is_large`."""
+    return STRENGTHS[:1] if large else STRENGTHS
+
+
+def _width(target: str, targets: np.ndarray) -> int:
+    return int(targets.max()) + 1 if target == CLASS else int(targets.shape[-1])
+
+
+def best_of(
+    target: str, tried: Sequence[np.ndarray], targets: np.ndarray, large: bool
+) -> tuple[int, float]:
+    """Choose among answers of several strengths.
+
+    Args:
+        target: What they are answered with; see `Examples`.
+        tried: The answers of each.
+        targets: What is right.
+        large: See `is_large`.
+
+    Returns:
+        The place of the best, and the temperature that makes it as sure as it should be: least
+        squares tell which class is likeliest, but not how likely.
+    """
+    fitted = large and target == CLASS
+    heat = [_temperature(one, targets) if fitted else 1.0 for one in tried]
+    pairs = zip(tried, heat, strict=True)
+    losses = [loss_of(target, tempered(one, by), targets) for one, by in pairs]
+    best = int(np.argmin(losses))
+    return best, heat[best]
+
+
+def _temperature(answers: np.ndarray, targets: np.ndarray) -> float:
+    return fitted_temperature(np.log(np.maximum(answers, _FLOOR)), targets, _TEMPERATURES)
+
+
+def tempered(answers: np.ndarray, temperature: float) -> np.ndarray:
+    """Return class probabilities that are less sure, or surer; at 1 any answers as they are."""
+    if temperature == 1.0:
+        return answers
+    return answers_of(np.log(np.maximum(answers, _FLOOR)) / temperature, CLASS)
 
 
 def targets_of(examples: Examples) -> np.ndarray:
@@ -176,7 +245,13 @@ def linear_model(target: str, strength: float) -> Any:
 
 
 def answered(
-    target: str, features: np.ndarray, targets: np.ndarray, train: Any, test: Any, strength: float
+    target: str,
+    features: np.ndarray,
+    targets: np.ndarray,
+    train: Any,
+    test: Any,
+    strength: float,
+    large: bool = False,
 ) -> np.ndarray:
     """Learn from some examples, and answer others.
 
@@ -186,12 +261,15 @@ def answered(
         targets: What they are labelled with; see `targets_of`.
         train, test: Rows.
         strength: See `linear_model`.
+        large: See `is_large`.
 
     Returns:
         Answers to `test`, float64 `(m, width)`, one column per class that `targets` has.
     """
+    width = _width(target, targets)
+    if large:
+        return _by_least_squares(target, features, targets, train, test, strength)
     model = linear_model(target, strength)
-    width = int(targets.max()) + 1 if target == CLASS else targets.shape[-1]
     with warnings.catch_warnings():  # of labels that all examples of a fold have, or none
         warnings.simplefilter("ignore")
         if target == CLASS and len(np.unique(targets[train])) < 2:
@@ -207,12 +285,28 @@ def answered(
     return found
 
 
+def _by_least_squares(
+    target: str, features: np.ndarray, targets: np.ndarray, train: Any, test: Any, strength: float
+) -> np.ndarray:
+    asked = np.asarray(targets[train])
+    if target == CLASS:
+        asked = np.eye(_width(target, targets), dtype=features.dtype)[asked]
+    model = linear_model(NUMBER, strength).fit(features[train], asked)
+    said = np.asarray(model.predict(features[test]), np.float64)
+    return answers_of(said, CLASS) if target == CLASS else np.clip(said, 0, 1)
+
+
 def _answered(
-    target: str, features: np.ndarray, targets: np.ndarray, splits: list[Any], strength: float
+    target: str,
+    features: np.ndarray,
+    targets: np.ndarray,
+    splits: list[Any],
+    strength: float,
+    large: bool,
 ) -> np.ndarray:
     found: np.ndarray | None = None
     for train, test in splits:
-        rows = answered(target, features, targets, train, test, strength)
+        rows = answered(target, features, targets, train, test, strength, large)
         if found is None:
             found = np.zeros((len(targets), rows.shape[1]))
         found[test] = rows

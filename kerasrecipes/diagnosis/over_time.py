@@ -13,12 +13,14 @@ from kerasrecipes.backbones.spec import Backbone
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.strata import join_units
 from kerasrecipes.diagnosis.out_of_fold import (
-    STRENGTHS,
     answered,
-    loss_of,
+    best_of,
+    is_large,
     out_of_fold,
     pool_blocks,
+    strengths,
     targets_of,
+    tempered,
 )
 from kerasrecipes.errors import DataError, listed
 from kerasrecipes.evaluation.scores import group_numbers
@@ -196,14 +198,13 @@ def _answers(
     order = past[np.argsort(moments[past], kind="stable")]
     cut = max(1, len(order) * 4 // 5)
     first, last = order[:cut], order[cut:]
-    losses = [
-        loss_of(kind, answered(kind, features, targets, first, last, one), targets[last])
-        if len(last)
-        else 0.0
-        for one in STRENGTHS
-    ]
-    best = STRENGTHS[int(np.argmin(losses))]
-    return answered(kind, features, targets, past, now, best)
+    large = is_large(kind, features, targets)
+    choice, best, temperature = strengths(large), 0, 1.0
+    if len(last):
+        tried = [answered(kind, features, targets, first, last, one, large) for one in choice]
+        best, temperature = best_of(kind, tried, targets[last], large)
+    said = answered(kind, features, targets, past, now, choice[best], large)
+    return tempered(said, temperature)
 
 
 def _report(

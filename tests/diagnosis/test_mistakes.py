@@ -84,3 +84,36 @@ def test_clusters_hold_what_they_say_and_constant_properties_are_passed_over():
         accused += any(one.traits for one in clusters)
     assert accused <= 7
     assert cluster_mistakes(np.zeros(9, bool), np.ones((9, 2)), {}) == ([], 0)
+
+
+@pytest.mark.parametrize("target", ["class", "labels"])
+def test_very_many_classes_are_judged_by_least_squares_and_that_is_said(
+    target, tiny, tiny_spec, monkeypatch
+):
+    from sklearn.linear_model import LogisticRegression
+
+    from kerasrecipes.diagnosis import mistakes, out_of_fold
+
+    rng, count, classes = np.random.default_rng(0), 480, 24
+    labels = np.arange(count) % classes
+    rows = 0.5 * rng.normal(size=(classes, 60))[labels] + rng.normal(size=(count, 60))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    flipped = rng.permutation(count)[:24]
+    noisy = labels.copy()
+    noisy[flipped] = (labels[flipped] + 5) % classes
+    names = [f"c{k:02}" for k in range(classes)]
+    given = noisy if target == "class" else [[names[k]] for k in noisy]
+    pixels = rng.integers(0, 255, (count, 16, 16, 3), dtype=np.uint8)
+    photos = kr.photos_from_arrays(pixels, given, class_names=names if target == "class" else None)
+    pooled = out_of_fold.Pooled("drawn", rows, rows)
+    monkeypatch.setattr(mistakes, "pool_blocks", lambda backbone, examples: pooled)
+    monkeypatch.setattr(out_of_fold, "MOST_CELLS", count * 60 * classes - 1)
+    monkeypatch.setattr(LogisticRegression, "fit", lambda *rest, **more: pytest.fail("slow"))
+    found = kr.find_mistakes(photos)
+    suspects = {one.index for one in found.of("label_error")}
+    hits = len(suspects & set(flipped.tolist()))
+    assert hits >= len(flipped) / 2 and hits >= 0.7 * len(suspects)
+    assert any("least squares" in note for note in found.notes)
+    answers = out_of_fold.out_of_fold(photos, rows)
+    sure = answers.max(axis=1).mean(), (answers.argmax(axis=1) == noisy).mean()
+    assert target == "labels" or abs(sure[0] - sure[1]) < 0.1
