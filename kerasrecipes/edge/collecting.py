@@ -1,7 +1,10 @@
 """A receiver for devices: what they send, once or several times, is in the journal once."""
 
 import hmac
+import io
 import json
+import socket
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -121,16 +124,44 @@ class _Server(ThreadingHTTPServer):
         self.collector = collector
         self.free = threading.BoundedSemaphore(_CALLERS)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over a device that went away: it sends again what was not acknowledged."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _Timed(io.RawIOBase):
+    """What a connection brings until a moment has come, however slowly it drips."""
+
+    def __init__(self, connection: socket.socket):
+        self._connection = connection
+        self.begin()
+
+    def begin(self) -> None:
+        """Let it take so many seconds from now on."""
+        self._end = time.monotonic() + SECONDS
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._connection.settimeout(max(0.01, self._end - time.monotonic()))
+        return self._connection.recv_into(buffer)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
-    timeout = SECONDS
+    def setup(self) -> None:
+        super().setup()
+        self._timed = _Timed(self.connection)
+        self.rfile = io.BufferedReader(self._timed)
 
     def do_POST(self) -> None:
         with self.server.free:
             status, told = self._answer()
         content = json.dumps(told).encode()
+        self.connection.settimeout(SECONDS)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
@@ -160,14 +191,11 @@ class _Handler(BaseHTTPRequestHandler):
             return 400, {"error": first_line(error)}
 
     def _read(self, size: int) -> bytes:
-        """Read all of a body in so many seconds, however slowly it drips."""
-        end, found = time.monotonic() + SECONDS, b""
-        while len(found) < size:
-            self.connection.settimeout(max(0.01, end - time.monotonic()))
-            piece = self.rfile.read1(min(1 << 16, size - len(found)))
-            if not piece:
-                raise EOFError
-            found += piece
+        """Read all of a body."""
+        self._timed.begin()
+        found = self.rfile.read(size)
+        if len(found) < size:
+            raise EOFError
         return found
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -72,7 +72,8 @@ def last_rollout(folder: Path) -> Rollout | None:
 
 def _policy(folder: Path, entry: LogEntry, runs: bool) -> RolloutPolicy:
     where = f"'{printable(folder / POLICY)}'"
-    remedy = f"{'Stop the rollout' if runs else 'The rollout has ended'}; start another one."
+    ended = "The rollout has ended, and a start that was cut off may have written it"
+    remedy = f"{'Stop the rollout' if runs else ended}; start another one."
     try:
         content = read_regular(POLICY, inside=folder)
     except OSError as error:

@@ -2,7 +2,9 @@
 
 import json
 import socket
+import struct
 import threading
+import time
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -75,6 +77,38 @@ def test_a_body_that_drips_is_ended_and_a_full_disk_asks_to_send_again(running, 
     monkeypatch.setattr(running._journal, "receive", lambda *_: (_ for _ in ()).throw(OSError(28)))
     batch = {"device": "d", "queue": "q", "lines": [[1, {"request_id": "a"}]]}
     assert status(running, json.dumps(batch).encode())[0] == 503
+
+
+def test_a_head_that_drips_is_ended_and_who_goes_away_leaves_no_traceback(
+    running, monkeypatch, capfd
+):
+    monkeypatch.setattr(collecting, "SECONDS", 0.5)
+    at = running._server.server_address
+    with socket.create_connection(at) as slow:
+        slow.settimeout(0.1)
+        slow.sendall(b"POST /collect HTTP/1.1\r\n")
+        ended, end = False, time.monotonic() + 10
+        while not ended and time.monotonic() < end:
+            try:
+                slow.sendall(b"X-A: b\r\n")
+                ended = slow.recv(100) == b""
+            except TimeoutError:
+                pass
+            except ConnectionError:
+                ended = True
+    assert ended
+    asked = f"POST /collect HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 9\r\n\r\n"
+    for content in (asked, asked + '{"a": 12}'):
+        with socket.create_connection(at) as gone:
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            gone.sendall(content.encode())
+    assert status(running)[0] == 400  # and it still answers
+    error = ConnectionResetError(104, "Connection reset by peer")
+    try:
+        raise error
+    except ConnectionResetError:
+        running._server.handle_error(None, at)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_whatever_else_answers_leaves_all_in_the_queue():
