@@ -98,12 +98,12 @@ def test_a_profile_measures_no_colours(bundle):
     assert {"brightness", "noise"} <= {*measured} and "warmth" not in measured
 
 
-def folder_of_arrays(root):
+def folder_of_arrays(root, dtype=np.float32):
     pixels, classes = arrays(24)
     for i, (photo, kind) in enumerate(zip(pixels, classes, strict=True)):
         folder = root / ("ok", "hot")[kind]
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / f"{i}.npy", photo.astype(np.float32))
+        np.save(folder / f"{i}.npy", photo.astype(dtype))
     return root
 
 
@@ -143,6 +143,20 @@ def test_the_command_line_trains_and_asks(tmp_path, capsys):
             main(command)
         assert not end.value.code
     assert capsys.readouterr().out.count(".npy") == 12
+
+
+def test_a_folder_of_arrays_is_found_by_what_looks_at_all_of_a_folder(bundle, tmp_path):
+    folder = folder_of_arrays(tmp_path / "photos", np.uint16)
+    scored = kr.score(bundle, folder, tmp_path / "answers")
+    assert (scored.rows, scored.failed) == (24, 0)
+    assert kr.detect_drift(bundle, folder).examples == 24
+
+
+def test_a_backbone_alone_tells_of_them_too(photos, small_backbone):
+    found = kr.find_mistakes(photos, backbone=small_backbone)
+    assert len(found.examples) == 40
+    advice = kr.recommend_backbone(photos, backbones=[small_backbone], image_size=(SIDE, SIDE))
+    assert len(advice.candidates) == 2 and not advice.failed
 
 
 @pytest.mark.proof

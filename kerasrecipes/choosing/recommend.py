@@ -127,7 +127,7 @@ def _measured(
             failed[label] = barred
             continue
         say(f"Measuring {label} …")
-        built = _attempt(failed, label, _built, name, image_size)
+        built = _attempt(failed, label, _built, name, image_size, bench.train)
         if built is None:
             continue
         backbone, spec = built
@@ -175,9 +175,9 @@ def _licensed(
 
 
 def _built(
-    name: str | BackboneSpec, image_size: tuple[int, int] | None
+    name: str | BackboneSpec, image_size: tuple[int, int] | None, photos: PhotoSet
 ) -> "tuple[keras.Model, Backbone]":
-    spec = get_backbone(name)
+    spec = get_backbone(name).suited(photos)
     return spec.build(image_size, "default" if spec.load_default else "imagenet"), spec
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from kerasrecipes.training.fine_tune import Tools
 
 STDIN = "-"
+# What photos that are arrays hold.
+_OF_PIXELS = {"channels", "dtype", "value_range"}
 
 
 class RecipeKind(StrEnum):
@@ -144,11 +146,11 @@ def refuse_columns(modality: str, asked: Iterable[str], *, decoded: bool = False
     from kerasrecipes.settings.split_rows import split_rows_of
 
     known = {row.name for row in split_rows_of(modality)}
-    if modality == "photos" and not decoded:
-        known -= {"channels", "dtype", "value_range"}
     for name in asked:
+        hint = f"'--{name.replace('_', '-')}'"
+        if modality == "photos" and not decoded and name in _OF_PIXELS:
+            raise typer.BadParameter("the model says it. Leave it out.", param_hint=hint)
         if name not in known:
-            hint = f"'--{name.replace('_', '-')}'"
             raise typer.BadParameter(f"it is not for {modality}.", param_hint=hint)
 
 
@@ -204,7 +206,7 @@ def texts_of(sources: Iterable[str | Path]) -> Iterator[str]:
         if isinstance(one, str):
             yield one
         else:
-            yield from map(read_text, MODALITY.find(one) if one.is_dir() else [one])
+            yield from map(read_text, MODALITY.find(one, None) if one.is_dir() else [one])
 
 
 def answers_of(

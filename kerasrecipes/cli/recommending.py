@@ -106,11 +106,13 @@ def recommend(
     """
     if not recipe.of_photos:
         return _for_signals(context, photos, backbone, recipe, as_json)
-    refuse_columns("photos", (name for name in SIGNALS if split.pop(name) is not None))
+    channels = split.pop("channels")
+    refuse_columns("photos", (name for name in SIGNALS if split.pop(name, None) is not None))
     least = _recalls(min_recall)
     from kerasrecipes.choosing.recommend import recommend_backbone
 
-    columns = as_asked(**{name: split[name] for name in ("label", "labels", "value", "classes")})
+    asked = {name: split[name] for name in ("label", "labels", "value", "classes")}
+    columns = as_asked("photos", channels=channels, **asked)
     how: dict[str, Any] = {name: split[name] for name in ("group_by", "drop_small_classes")}
     side = split["image_size"]
     chosen, how = scanned(photos, columns, **how)

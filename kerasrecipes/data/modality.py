@@ -152,13 +152,13 @@ class Modality(ABC):
         return b""
 
     @abstractmethod
-    def find(self, folder: Path, preparation: object = None) -> Iterator[Path]:
+    def find(self, folder: Path, preparation: object) -> Iterator[Path]:
         """Yield the examples in a folder and its subfolders, sorted, without following links.
 
         Args:
             folder: The folder.
             preparation: What a model makes of them, as `preparation` returns it, where it decides
-                which files are meant.
+                which files are meant; `None` for what no model is asked about.
         """
 
 

@@ -20,6 +20,7 @@ from kerasrecipes.errors import DataError
 from kerasrecipes.evaluation.calibration import fitted_temperature
 from kerasrecipes.heads import get_task, make_head
 from kerasrecipes.heads.head import HEAD_OF
+from kerasrecipes.photos.decoding.channels import GREY
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.linear.folds import FOLDS, draw_folds, units_of
 from kerasrecipes.training.linear.regression import answers_of
@@ -97,6 +98,8 @@ def pool_blocks(backbone: str | Backbone | None, examples: Examples) -> Pooled:
 
     recipe = recipe_for(examples)
     spec = get_backbone(recipe.backbone if backbone is None else backbone, examples.modality)
+    if getattr(examples, "channels", GREY) != GREY:  # these are read as RGB, too
+        spec = spec.suited(examples)
     built = spec.build(None, "default" if spec.load_default else "imagenet")
     model = keras.Model(built.input, _pooled_blocks(built, spec))
     if recipe is TextClassifier:  # photos are made to fit by their reader

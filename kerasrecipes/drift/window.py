@@ -31,7 +31,8 @@ class Window:
         self._model = model
         self._examples, self._paths = None, []
         if not (labelled or isinstance(source, Examples)) and Path(source).is_dir():
-            self._paths = list(model.modality.find(Path(source)))
+            preparation = model.modality.preparation(model.input.preparation)
+            self._paths = list(model.modality.find(Path(source), preparation))
             found = [(str(path), digest(path)) for path in self._paths]
         else:
             self._examples = model.scan(source)

@@ -78,7 +78,7 @@ class Photos(Modality):
         picture.save(file, "PNG")
         return file.getvalue()
 
-    def find(self, folder: Path, preparation: object = None) -> Iterator[Path]:
+    def find(self, folder: Path, preparation: object) -> Iterator[Path]:
         """Yield the photos in a folder; a photo is known by its ending."""
         arrays = isinstance(preparation, DecodePolicy) and preparation.of_arrays
         for parent, folders, files in os.walk(folder, followlinks=False):

@@ -37,7 +37,7 @@ class Listing:
         return told.hexdigest()
 
 
-def list_inputs(source: str | Path, modality: Modality) -> Listing:
+def list_inputs(source: str | Path, modality: Modality, preparation: object) -> Listing:
     """List the examples in a folder, or those that a list or table names.
 
     Args:
@@ -45,6 +45,7 @@ def list_inputs(source: str | Path, modality: Modality) -> Listing:
             table with a column `path`; or what holds photos: tar, Parquet and Arrow files, and
             folders of `save_to_disk`. Paths are absolute, or relative to the file.
         modality: The kind of data.
+        preparation: What a model makes of them; see `Modality.find`.
 
     Raises:
         DataError: If it is none of these, or names nothing.
@@ -52,8 +53,8 @@ def list_inputs(source: str | Path, modality: Modality) -> Listing:
     source = here(source)
     noun = modality.noun[1]
     if source.is_dir() and not is_saved_dataset(source):
-        start = len(os.path.join(source, ""))
-        found = Listing(source, [str(path)[start:] for path in modality.find(source)])
+        start, paths = len(os.path.join(source, "")), modality.find(source, preparation)
+        found = Listing(source, [str(path)[start:] for path in paths])
     elif source.suffix.lower() == ".txt" and source.exists():
         found = Listing(source.parent, _lines(source))
     elif is_table(source):

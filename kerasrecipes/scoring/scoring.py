@@ -78,7 +78,8 @@ def score(
     _check(engine, form, workers=workers, shard_size=shard_size, top=top)
     place, record, digest = answering(model, export)
     predictor = Predictor(place, threads=1, export=record if place.is_dir() else export)
-    listing = list_inputs(source, predictor.modality)
+    reads = predictor.modality
+    listing = list_inputs(source, reads, reads.preparation(predictor.input.preparation))
     count = len(listing.names)
     watched = place.is_dir() and PROFILE_FILE in BundleFolder.load(place).manifest.sha256
     job = Job(

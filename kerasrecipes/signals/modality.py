@@ -91,7 +91,7 @@ class Signals(Modality):
             "steps": float(length),
         }
 
-    def find(self, folder: Path, preparation: object = None) -> Iterator[Path]:
+    def find(self, folder: Path, preparation: object) -> Iterator[Path]:
         """Yield the recordings in a folder and its subfolders."""
         for parent, folders, files in os.walk(folder, followlinks=False):
             folders[:] = sorted(name for name in folders if not name.startswith("."))

@@ -106,7 +106,7 @@ class Texts(Modality):
         """Count the tokens."""
         return {"tokens": float(np.count_nonzero(example))}
 
-    def find(self, folder: Path, preparation: object = None) -> Iterator[Path]:
+    def find(self, folder: Path, preparation: object) -> Iterator[Path]:
         """Yield the `.txt` files in a folder and its subfolders."""
         for parent, folders, files in os.walk(folder, followlinks=False):
             folders[:] = sorted(name for name in folders if not name.startswith("."))

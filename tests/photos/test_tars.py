@@ -87,7 +87,7 @@ def test_a_predictor_and_a_score_take_them(shards, exported_once, tmp_path):
         "1.tar/13.png",
     ]
     assert len(predictor.predict(str(shards / "*.tar"))) == 12
-    listing = list_inputs(shards / "*.tar", predictor.modality)
+    listing = list_inputs(shards / "*.tar", predictor.modality, None)
     assert listing.base == shards and listing.names[6:8] == ["1.tar/10.png", "1.tar/11.png"]
 
 
