@@ -13,6 +13,7 @@ from kerasrecipes.data.tables.rows import cell_of, read_rows
 from kerasrecipes.data.tables.table import is_table
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.regular import read_regular
+from kerasrecipes.serve.predictor import Predictor
 
 _LARGEST = 1 << 31
 
@@ -35,6 +36,12 @@ class Listing:
         for name in self.names:
             told.update(name.encode(errors="surrogateescape") + b"\0")
         return told.hexdigest()
+
+
+def list_for(predictor: Predictor, source: str | Path) -> Listing:
+    """List the examples that a model is to be asked about; see `list_inputs`."""
+    modality = predictor.modality
+    return list_inputs(source, modality, modality.preparation(predictor.input.preparation))
 
 
 def list_inputs(source: str | Path, modality: Modality, preparation: object) -> Listing:

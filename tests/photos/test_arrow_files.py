@@ -55,7 +55,7 @@ def test_photos_of_a_parquet_file_are_scanned_where_they_lie(file, table):
     contents = [one["bytes"] for one in table().column("image").to_pylist()]
     assert [photos.file_of(i)[1] for i in range(6)] == contents
     assert not [one for one in photos.check().findings if one.code == "misnamed"]
-    listing = list_inputs(source, Photos())
+    listing = list_inputs(source, Photos(), None)
     assert [(listing.base / name) for name in listing.names] == [one.path for one in photos.photos]
 
 
@@ -123,7 +123,7 @@ def test_a_saved_data_set_is_scanned_with_its_sides(saved, table):
     assert photos.photos[7].path == saved / "validation/data-00000-of-00001.arrow/000001.png"
     contents = [one["bytes"] for one in table().column("image").to_pylist()]
     assert [photos.file_of(i)[1] for i in range(12)] == contents * 2
-    listing = list_inputs(saved, Photos())
+    listing = list_inputs(saved, Photos(), None)
     assert [(listing.base / name) for name in listing.names] == [one.path for one in photos.photos]
     one = kr.scan_photos(saved / "train")
     assert len(one) == 6 and one.photos[0].split is None

@@ -77,7 +77,7 @@ def test_one_file_a_table_and_a_path_into_it_are_read_alike(shards):
 
 
 def test_a_predictor_and_a_score_take_them(shards, exported_once, tmp_path):
-    from kerasrecipes.scoring.listing import list_inputs
+    from kerasrecipes.scoring.listing import list_for
 
     predictor = kr.Predictor(exported_once)
     found = predictor.predict([shards / "0.tar", str(shards / "1.tar" / "13.png")])
@@ -87,7 +87,7 @@ def test_a_predictor_and_a_score_take_them(shards, exported_once, tmp_path):
         "1.tar/13.png",
     ]
     assert len(predictor.predict(str(shards / "*.tar"))) == 12
-    listing = list_inputs(shards / "*.tar", predictor.modality, None)
+    listing = list_for(predictor, shards / "*.tar")
     assert listing.base == shards and listing.names[6:8] == ["1.tar/10.png", "1.tar/11.png"]
 
 
