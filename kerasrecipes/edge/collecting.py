@@ -145,7 +145,10 @@ class _Timed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._connection.settimeout(max(0.01, self._end - time.monotonic()))
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
         return self._connection.recv_into(buffer)
 
 
