@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.edge.slots import Slots
-from kerasrecipes.edge.sparing import Sparing, celsius_of
+from kerasrecipes.edge.sparing import HOT, Sparing, celsius_of
 from kerasrecipes.edge.telemetry import Queue, drain, poster
 
 HERE = Path(__file__).resolve().parent
@@ -136,7 +136,7 @@ def answer(root: Path, device: dict[str, Any], photos: list[str]) -> int:
     queue, failed, limits = None, 0, device.get("smaller") or {}
     with suppress(OSError, ValueError, sqlite3.Error):  # which the first answer tells of
         queue = Queue(root / "queue.db", device["most_waiting"])
-    sparing = Sparing.read(queue.sparing if queue and limits else "")
+    sparing = kept_sparing(queue, limits)
     model = opened_model(Slots(root, prove_apart), bool(sparing.why))
     facts = model.facts
     about = {"bundle": facts["bundle"], "version": facts["version"], "digest": facts["digest"]}
@@ -182,6 +182,14 @@ def opened_model(slots: Slots, smaller: bool) -> DeviceModel:
         if (other := slots.damaged()) is None:
             raise
         return DeviceModel(other, smaller)
+
+
+def kept_sparing(queue: Queue | None, limits: dict[str, Any]) -> Sparing:
+    """Return whether the smaller model answers, as it was before this start."""
+    sparing = Sparing.read(queue.sparing if queue and limits else "")
+    if not limits.get("hot_celsius" if sparing.why == HOT else "slow_ms"):
+        sparing.why = ""  # that limit was taken away
+    return sparing
 
 
 def feel(sparing: Sparing, limits: dict[str, Any]) -> None:

@@ -171,7 +171,7 @@ def _limits(
         raise ValueError("`smaller` would never answer. Give `slow_ms`, `hot_celsius` or both.")
     if hot is None and sensor != sparing.SENSOR:
         raise ValueError("`temperature` has no effect without `hot_celsius`. Give both.")
-    for name, value, least in (("slow_ms", slow_ms, 0.001), ("hot_celsius", hot, -50.0)):
+    for name, value, least in (("slow_ms", slow_ms, 0.001), ("hot_celsius", hot, 1.0)):
         if value is not None and not is_number(value, least, 1e6):
             raise ValueError(f"`{name}` must be a number from {least:g} on. Received: {value!r}.")
     return {"slow_ms": slow_ms, "hot_celsius": hot, "temperature": sensor}

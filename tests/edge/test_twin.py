@@ -273,6 +273,11 @@ def test_the_smaller_model_answers_while_it_is_hot_or_slow_in_both(device, tmp_p
         told_of = json.dumps({**state, "count": 19})
         sql.execute("UPDATE about SET value = ? WHERE name = 'sparing'", (told_of,))
     assert told(programs[0])[1]["degraded"] == "slow" and "degraded" not in told(programs[1])[1]
+    for program in programs:  # a limit that was taken away holds nobody
+        with sqlite3.connect(device / "queue.db") as sql:
+            sql.execute("UPDATE about SET value = ? WHERE name = 'sparing'", (told_of,))
+        rewrite(device / "device.json", smaller={**limits, "slow_ms": None})
+        assert "degraded" not in told(program)[1]
     (device / "slots" / "a" / "golden" / "smaller.txt").write_text("0.ppm 0.1 0.1 0.8\n")
     assert "the largest gap is" in twin(device, "prove", device / "slots" / "a", rc=3)
 

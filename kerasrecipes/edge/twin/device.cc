@@ -169,6 +169,8 @@ int AnswerAll(const fs::path& root, const Json& device, const std::vector<std::s
   try {
     queue = std::make_unique<Queue>((root / "queue.db").string(), most);
     if (limits.asked) sparing = Sparing::Read(queue->Sparing());
+    // Where that limit was taken away.
+    if ((sparing.why == "hot" ? limits.hot_celsius : limits.slow_ms) == 0) sparing.why.clear();
   } catch (const std::exception&) {
     queue.reset();  // which the first answer tells of
   }

@@ -122,7 +122,7 @@ class _Together:
 
     def __init__(self, cycle: RequestResponseCycle):
         self._cycle, self._transport = cycle, cycle.transport
-        self._complete, self._head = cycle.on_response, b""
+        self._complete, self._head, self._had_head = cycle.on_response, b"", False
 
     def write(self, data: bytes) -> None:
         """Send something, but keep the head."""
@@ -131,8 +131,6 @@ class _Together:
         else:
             self._transport.write(self._head + data if self._head else data)
             self._head = b""
-
-    _had_head = False
 
     def _flush(self) -> None:
         if self._head:
