@@ -23,9 +23,9 @@ from kerasrecipes.signals.signal_set import SignalSet
 
 # tests/benchmarks/signals_in_8_bits.py
 _NO_INT8 = (
-    "the converter ends the process on the loops of recurrent networks, and of the others 13 to 48 "
+    "the converter ends the process on the loops of recurrent networks, and of the others 15 to 48 "
     "% of 370 recordings kept their class, since it also rounds how many steps there are. With "
-    "convolutions and dense layers alone in 8 bits nearly all kept it, in files no smaller or "
+    "convolutions and dense layers alone in 8 bits all kept it, in files no smaller or "
     "faster than 'dynamic', which stores the weights in 8 bits"
 )
 
