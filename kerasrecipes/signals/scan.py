@@ -92,6 +92,7 @@ def scan_signals(
     """
     stride = check_windows(window, stride)
     _check_numbers(max_unreadable_fraction, rate)
+    _check_names(channels)
     root, asked = here(source), Asked(label, labels, value)
     columns = Columns(id, time, channels, group_by)
     with speaking_of(NOUN):
@@ -124,6 +125,13 @@ def _check_numbers(most: float, rate: float | None) -> None:
         raise ValueError(f"`max_unreadable_fraction` must be from 0 to 1, got {most!r}.")
     if rate is not None and not is_number(rate, 0, 1e9, above=True):
         raise ValueError(f"`rate` must be a number of steps per second above 0, not {rate!r}.")
+
+
+def _check_names(channels: object) -> None:
+    if isinstance(channels, str):  # whose letters would be taken for names
+        raise ValueError(
+            f"`channels` must be a list of names, not a text. Pass channels=[{channels!r}]."
+        )
 
 
 @dataclass

@@ -214,6 +214,10 @@ def test_a_clock_among_the_channels_is_told(tmp_path):
         ({"id": "x"}, "`id` would have no effect of a folder"),
         ({"group_by": "x"}, "`group_by` must be 'folder' or None for a folder of recordings"),
         ({"max_unreadable_fraction": 2}, "must be from 0 to 1"),
+        (
+            {"channels": "left"},
+            r"`channels` must be a list of names, not a text. Pass channels=\['l",
+        ),
         ({"channels": ("up",)}, "has no channel 'up'; it has 'left', 'right'"),
     ],
 )

@@ -147,3 +147,10 @@ def test_damaged_long_and_empty_texts_are_found(tmp_path):
     assert codes["without-words"] == ("row 14",)
     assert codes["long"] == ("row 15",)
     assert "photo" not in str(found)
+
+
+@pytest.mark.parametrize("how", [{"text": "label"}, {"text": ("label", "text")}])
+def test_a_column_of_answers_is_no_column_of_texts(tmp_path, how):
+    body = "\n".join(f"{text},{label}" for label, text in ROWS)
+    with pytest.raises(DataError, match="The column 'label' of .* cannot be both"):
+        scan_texts(table(tmp_path, f"text,label\n{body}"), **how)

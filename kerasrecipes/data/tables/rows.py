@@ -52,7 +52,7 @@ def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
     read = _READERS.get(table.suffix.lower(), _csv_rows)
     rows = (_arrow_rows if is_saved_dataset(table) else read)(table, spelled)
     if not rows:
-        raise DataError(f"The table '{printable(table)}' has no rows. Add some, or name another.")
+        raise DataError(f"The table '{printable(table)}' has no rows. Add one row per photo.")
     return rows, spelled
 
 

@@ -180,6 +180,11 @@ def read_table(
     taken = content.taken(column)
     others = {*taken, "group", "time", "split", "mask", group_column or ""}
     answers = find_answers(table, rows, spelled, asked, others)
+    if both := taken & set(answers.columns):
+        raise DataError(
+            f"The column {listed(sorted(both))} of '{printable(table)}' cannot be both what is "
+            "learned from and what is to be answered. Name another one for either."
+        )
     _check_meaning(table, found, {*taken, group_column, *answers.columns})
     problems: list[tuple[int, str]] = []
     candidates = []
