@@ -213,13 +213,17 @@ SPLIT: dict[str, tuple[Any, Any]] = {
     "seed": (Seed, 0),
     "drop_small_classes": (DropSmallClasses, False),
 }
-FIT: dict[str, tuple[Any, Any]] = {
-    "backbone": (Backbone, "efficientnet_lite0"),
-    **SPLIT,
+# How photos become pixels.
+PIXELS: dict[str, tuple[Any, Any]] = {
     "fit": (ChosenFit, None),
     "channels": (SIGNALS["channels"], None),
     "dtype": (ChosenType, None),
     "value_range": (ValueRange, None),
+}
+FIT: dict[str, tuple[Any, Any]] = {
+    "backbone": (Backbone, "efficientnet_lite0"),
+    **SPLIT,
+    **PIXELS,
     "augment": (Annotated[Augment, typer.Option(help="How views differ.")], Augment.LIGHT),
     "loss": (ChosenLoss, None),
 }

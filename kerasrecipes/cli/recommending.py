@@ -17,6 +17,7 @@ from kerasrecipes.cli.kinds import (
 )
 from kerasrecipes.cli.options import (
     FIT,
+    PIXELS,
     SPLIT,
     Json,
     LabelsFrom,
@@ -31,6 +32,8 @@ from kerasrecipes.errors import DataError, printable
 
 # What a search is told of how a source is split; the rest is for the scan.
 SPLIT_HOW = ("split_by", "test_fraction", "val_fraction")
+# What a scan is told of tables, and of pixels.
+COLUMNS = ("label", "labels", "value", "classes", *PIXELS)
 
 Backbones = Annotated[
     list[str] | None,
@@ -85,7 +88,7 @@ Run = Annotated[
 ]
 
 
-@with_options(SPLIT | {name: (kind, None) for name, kind in SIGNALS.items()})
+@with_options(SPLIT | {name: (kind, None) for name, kind in SIGNALS.items()} | PIXELS)
 def recommend(
     context: typer.Context,
     photos: Photos,
@@ -106,13 +109,12 @@ def recommend(
     """
     if not recipe.of_photos:
         return _for_signals(context, photos, backbone, recipe, as_json)
-    channels = split.pop("channels")
-    refuse_columns("photos", (name for name in SIGNALS if split.pop(name, None) is not None))
+    typed = (name for name in SIGNALS if split[name] is not None)
+    refuse_columns("photos", typed, decoded=True)
     least = _recalls(min_recall)
     from kerasrecipes.choosing.recommend import recommend_backbone
 
-    asked = {name: split[name] for name in ("label", "labels", "value", "classes")}
-    columns = as_asked("photos", channels=channels, **asked)
+    columns = as_asked("photos", **{name: split[name] for name in COLUMNS})
     how: dict[str, Any] = {name: split[name] for name in ("group_by", "drop_small_classes")}
     side = split["image_size"]
     chosen, how = scanned(photos, columns, **how)
@@ -174,7 +176,7 @@ def _tell_next(context: typer.Context, photos: Path, backbone: str, head: str) -
         words += ["--recipe", recipe.value]
     for parameter in context.command.params:
         name, value = parameter.name, context.params[parameter.name or ""]
-        if name in SPLIT and value != parameter.default:
+        if name in SPLIT | PIXELS and value != parameter.default:
             option = parameter.opts[0]
             words += [option] if value is True else [option, str(getattr(value, "value", value))]
     if head != ImageClassifier.head:
@@ -297,7 +299,7 @@ def _space(tried: list[str] | None, recipe: Any) -> dict[str, list[Any]]:
     return space
 
 
-@with_options({name: option for name, option in SPLIT.items() if name != "image_size"})
+@with_options({name: option for name, option in (SPLIT | PIXELS).items() if name != "image_size"})
 def auto(
     context: typer.Context,
     photos: Photos,
@@ -322,7 +324,7 @@ def auto(
     from kerasrecipes.photos.scan import scan_photos
     from kerasrecipes.tuning.automatic import auto as made
 
-    columns = as_asked(**{name: split[name] for name in ("label", "labels", "value", "classes")})
+    columns = as_asked("photos", **{name: split[name] for name in COLUMNS})
     how = {name: split[name] for name in ("group_by", "drop_small_classes")}
     done = made(
         scan_photos(photos, **columns, **how),

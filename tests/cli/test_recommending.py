@@ -4,7 +4,9 @@ import json
 import re
 import shlex
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from kerasrecipes.choosing import recommend as recommending
 from kerasrecipes.choosing.candidates import BackboneLimits
@@ -121,3 +123,39 @@ def test_numbers_are_compared_and_trained_as_such(kr, photos, tiny_command, tmp_
     assert "answers differ" not in re.findall(r"^.* tiny +float32.*$", out, re.MULTILINE)[0]
     last = out.splitlines()[-1]
     assert "--value thickness" in last and "--set head=regression --to" in last
+
+
+def test_photos_of_other_channels_are_measured_as_they_are_trained(
+    kr, photos, tiny_command, tmp_path
+):
+    rng = np.random.default_rng(0)
+    for path in sorted(photos.rglob("*.png")):
+        with Image.open(path) as picture:
+            grey = np.asarray(picture.convert("L"), np.float32)
+        several = np.stack([grey, 255 - grey, rng.permuted(grey), grey / 2], axis=-1)
+        np.save(path.with_suffix(".npy"), (several / 255).astype(np.float32))
+        path.unlink()
+    pixels = ("--channels", 4, "--dtype", "float32", "--value-range", "0,1")
+    options = ("--backbone", "tiny", "--image-size", 32, *pixels)
+    code, out, err = kr("recommend", photos, *options)
+    assert (code, err) == (0, "Measuring tiny …\n")
+    *_, last = out.splitlines()
+    assert "--channels 4 --dtype float32 --value-range 0,1 --to" in last
+
+
+def test_auto_scans_photos_as_it_is_told(kr, photos, tmp_path, monkeypatch):
+    seen = {}
+
+    class Done:
+        met, to_dict = True, dict
+
+    monkeypatch.setattr(
+        "kerasrecipes.tuning.automatic.auto",
+        lambda photos, to, **how: seen.update(photos=photos) or Done(),
+    )
+    code, _, err = kr(
+        "auto", photos, "--to", tmp_path / "app", "--channels", 1, "--fit", "letterbox", "--json"
+    )
+    assert (code, err) == (0, "")
+    policy = seen["photos"].policy
+    assert (policy.channels, policy.resize) == (1, "letterbox")
