@@ -38,6 +38,7 @@ EXTRAS = {
     "tensorboard",
     "test",
     "text",
+    "tiff",
     "tune",
 }
 CORE = {

@@ -17,8 +17,9 @@ from kerasrecipes.photos.decoding.pixels import open_photo, with_rgb
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.likeness.prints import FINGERPRINT_SIDE, fingerprint
 from kerasrecipes.photos.photo_set import PhotoFacts
-from kerasrecipes.photos.planes.npy import NPY, bits_of, is_npy, mode_of, read_npy
+from kerasrecipes.photos.planes.npy import NPY, bits_of, is_npy, mode_of
 from kerasrecipes.photos.planes.planes import Planes, with_array
+from kerasrecipes.photos.planes.tiff import TIFF, is_tiff, read_values
 
 _BITS = {"1": 1, "I": 32, "I;16": 16, "I;16B": 16, "I;16L": 16}
 
@@ -38,8 +39,8 @@ def inspect_photo(path: Path, policy: DecodePolicy, content: bytes | None = None
         DataError: With the bare reason, if the photo cannot be used.
     """
     data = read_bytes(path) if content is None else content
-    if is_npy(data):
-        return _inspect_array(data, policy)
+    if (values := read_values(data, policy)) is not None:
+        return _inspect_array(values, data, policy)
     image = open_photo(data, policy)
     width, height, mode, bits = *image.size, image.mode, _bits(image)
     if image.format in {"JPEG", "MPO"} and mode in {"RGB", "L"}:
@@ -54,7 +55,7 @@ def inspect_photo(path: Path, policy: DecodePolicy, content: bytes | None = None
     if policy.channels not in {GREY, RGB}:
         raise DataError(
             f"a {image.format} photo, where photos of {policy.channels} channels were asked for: "
-            "save them as .npy arrays of shape (height, width, channels)"
+            "save them as .npy arrays of shape (height, width, channels), or as TIFF"
         )
     (thumbnail, frames), peak = with_rgb(image, data, policy, seen)
     return PhotoFacts(
@@ -71,14 +72,13 @@ def inspect_photo(path: Path, policy: DecodePolicy, content: bytes | None = None
     )
 
 
-def _inspect_array(data: bytes, policy: DecodePolicy) -> PhotoFacts:
-    """Learn the same of an `.npy` file; its fingerprint is that of the mean of its channels."""
+def _inspect_array(values: np.ndarray, data: bytes, policy: DecodePolicy) -> PhotoFacts:
+    """Learn the same of an array; its fingerprint is that of the mean of its channels."""
 
     def seen(planes: Planes) -> bytes:
         whole = np.mean([np.asarray(one) for one in planes], axis=0, dtype=np.float32)
         return fingerprint(Image.fromarray(np.rint(whole).astype(np.uint8)))
 
-    values = read_npy(data, policy)
     thumbnail, peak = with_array(values, policy, seen)
     return PhotoFacts(
         sha256=hashlib.sha256(data).hexdigest(),
@@ -86,7 +86,7 @@ def _inspect_array(data: bytes, policy: DecodePolicy) -> PhotoFacts:
         width=values.shape[1],
         height=values.shape[0],
         mode=mode_of(values),
-        image_format=NPY,
+        image_format=NPY if is_npy(data) else TIFF,
         bits=bits_of(values),
         frames=1,
         fingerprint=thumbnail,
@@ -105,6 +105,8 @@ def ending_of(content: bytes) -> str:
     """
     if is_npy(content):
         return EXTENSIONS[NPY][0]
+    if is_tiff(content):
+        return EXTENSIONS[TIFF][0]
     kind = str(open_photo(content, DecodePolicy()).format)
     return EXTENSIONS["JPEG" if kind == "MPO" else kind][0]
 

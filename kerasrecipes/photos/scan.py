@@ -106,7 +106,8 @@ def scan_photos(
         fit: How photos of another shape fill the image size of a model, in place of what `policy`
             says: its `resize`, `"stretch"`, `"letterbox"` or `"center_crop"`.
         channels: What photos are decoded to, in place of what `policy` says: 3 for RGB, 1 for
-            grey; 2, or 4 to 16, of `.npy` files with arrays `(height, width, channels)`.
+            grey; 2, or 4 to 16, of `.npy` files with arrays `(height, width, channels)`, and of
+            TIFF files.
         dtype: `"float32"` to keep more than 8 bits, in place of what `policy` says.
         value_range: What is 0 and what is 255 of `.npy` files, in place of what `policy` says.
 

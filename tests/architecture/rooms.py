@@ -51,7 +51,7 @@ ROOMS = {
         libraries="numpy pydantic",
         later_libraries="fsspec keras pyarrow scipy tensorflow",
     ),
-    "photos": Room("data", libraries="numpy PIL", later_libraries="keras tensorflow"),
+    "photos": Room("data", libraries="numpy PIL", later_libraries="keras tensorflow tifffile"),
     "texts": Room("data statistics", libraries="numpy", later_libraries="tokenizers"),
     "signals": Room("data statistics", libraries="numpy", later_libraries="scipy"),
     "surgery": Room("data statistics", libraries="numpy", later_libraries="keras tensorflow"),

@@ -181,6 +181,11 @@ def _readable_errors(image_format: str) -> Iterator[None]:
         raise
     except Exception as error:
         text = str(error).lower()
+        if image_format == "TIFF" and "unknown pixel mode" in text:
+            raise DataError(
+                "a TIFF whose channels are no picture's: say how many they are by channels, e.g. "
+                "channels=5"
+            ) from error
         cut = isinstance(error.__cause__ or error, (EOFError, struct.error)) or any(
             word in text for word in ("truncated", "unexpected end", "not enough data")
         )

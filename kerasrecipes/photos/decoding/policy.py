@@ -40,7 +40,8 @@ class DecodePolicy:
         fill: RGB colour, 0 to 255, of the bars of a letterbox.
         channels: 3 for RGB, also of grey photos; 1 for grey, also of coloured ones (ITU-R BT.601,
             as Pillow rounds it). A model of 1 channel takes a third of the bytes. Or 2, or 4 to
-            16, of photos that are arrays `(height, width, channels)` in `.npy` files.
+            16, of photos that are arrays `(height, width, channels)` in `.npy` files, and of TIFF
+            files.
         dtype: `"uint8"`, levels of 0 to 255; or `"float32"`, the same scale without rounding, so
             that photos of 16 bits keep all of them.
         value_range: What is 0 and what is 255 of arrays, e.g. `(0, 10000)`. `None`: 0 and 255 of

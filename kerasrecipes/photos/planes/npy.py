@@ -51,7 +51,22 @@ def read_npy(data: bytes, policy: DecodePolicy) -> np.ndarray:
             f"an array of shape {array.shape}, not (height, width, channels)"
             + (": move its channels to the end with np.moveaxis(x, 0, -1)" if moved else "")
         )
-    height, width = array.shape[:2]
+    judge_size(array.shape[0], array.shape[1], policy)
+    judge_finite(array)
+    return array
+
+
+def judge_size(height: int, width: int, policy: DecodePolicy) -> None:
+    """Refuse what is too small or too large for a photo.
+
+    Args:
+        height: Pixels.
+        width: Pixels.
+        policy: Says what is.
+
+    Raises:
+        DataError: With the bare reason.
+    """
     if min(height, width) < policy.min_side:
         raise DataError(
             f"too small: {width}x{height} pixels, the shorter side must have {policy.min_side}"
@@ -61,9 +76,16 @@ def read_npy(data: bytes, policy: DecodePolicy) -> np.ndarray:
             f"too large: {width}x{height} is {height * width / 1e6:.0f} megapixels, "
             f"the limit is {policy.max_pixels / 1e6:g}"
         )
+
+
+def judge_finite(array: np.ndarray) -> None:
+    """Refuse values that are NaN or infinite.
+
+    Raises:
+        DataError: With the bare reason.
+    """
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise DataError("pixels that are NaN or infinite: fill them, or leave the photo out")
-    return array
 
 
 def scaled(values: np.ndarray, policy: DecodePolicy) -> np.ndarray:

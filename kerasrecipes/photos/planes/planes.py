@@ -12,7 +12,8 @@ from kerasrecipes.photos.decoding.channels import BITS, GREY, LUMA, RGB, grey_of
 from kerasrecipes.photos.decoding.fit import fitted
 from kerasrecipes.photos.decoding.pixels import open_photo, with_planes
 from kerasrecipes.photos.decoding.policy import BYTES, RESAMPLING, DecodePolicy
-from kerasrecipes.photos.planes.npy import is_npy, memory_of, read_npy, scaled
+from kerasrecipes.photos.planes.npy import memory_of, scaled
+from kerasrecipes.photos.planes.tiff import read_values
 
 _T = TypeVar("_T")
 Planes = Sequence[Image.Image]
@@ -34,17 +35,17 @@ def with_channels(
     Raises:
         DataError: With the bare reason.
     """
-    if not is_npy(data):
-        return with_planes(
-            open_photo(data, policy), data, policy, lambda planes: use(_wanted(planes, policy))
-        )
-    return with_array(read_npy(data, policy), policy, use)
+    if (values := read_values(data, policy)) is not None:
+        return with_array(values, policy, use)
+    return with_planes(
+        open_photo(data, policy), data, policy, lambda planes: use(_wanted(planes, policy))
+    )
 
 
 def with_array(
     values: np.ndarray, policy: DecodePolicy, use: Callable[[Planes], _T]
 ) -> tuple[_T, int | None]:
-    """Do the same with what `read_npy` has read.
+    """Do the same with what `read_values` has read.
 
     Args:
         values: Shape `(height, width, channels)`.
