@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kerasrecipes.environment import process_beside
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError, KerasRecipesError, printable
 from kerasrecipes.photos.decoding import budget
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.inspection import inspect_photo
@@ -80,13 +80,14 @@ class Inspectors:
             pickle.dump((self._policy, list(map(str, paths))), process.stdin)
             process.stdin.flush()
             found = pickle.load(process.stdout)
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
             raise DataError(
                 f"A process that read photos ended with exit code {process.wait()} between "
                 f"'{printable(paths[0])}' and '{printable(paths[-1])}'. If one of them is the "
                 "reason, leave it out; else there may be too little memory."
             ) from error
-        self._free.put(process)
+        finally:
+            self._free.put(process)  # also where it ended: nobody must wait for it
         return [
             facts_of(path, self._policy) if facts is None else facts
             for path, facts in zip(paths, found, strict=True)
@@ -122,5 +123,5 @@ def main() -> None:
 def _small_facts_of(path: Path, policy: DecodePolicy) -> Found | None:
     try:
         return facts_of(path, policy)
-    except _ElsewhereError:
+    except (_ElsewhereError, KerasRecipesError):  # as well a library that is not installed
         return None
