@@ -11,7 +11,6 @@ from kerasrecipes.data.findings.finding import (
     passed_over,
     things,
 )
-from kerasrecipes.data.tables.arrow_files import ARROW, PARQUET
 from kerasrecipes.photos.decoding.names import EXTENSIONS
 
 if TYPE_CHECKING:
@@ -44,8 +43,8 @@ def find_misnamed(placed: Placed) -> list[Finding]:
         placed,
         lambda p: (
             p.content is None
-            and p.path.parent.suffix.lower() not in {PARQUET, ARROW}  # nobody can rename those
             and not p.path.name.lower().endswith(EXTENSIONS[p.facts.image_format])
+            and not p.path.parent.is_file()  # nobody can rename what lies in another file
         ),
         "misnamed",
         "warning",

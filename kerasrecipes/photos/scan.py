@@ -74,7 +74,7 @@ def scan_photos(
     no other columns; or by a column `value` or `target`, a number each. Tar files of WebDataset
     are read as a table: beside each photo a `.cls` with its class, or a `.json` with the columns.
     So are Parquet and Arrow files with a column of photos, as Hugging Face writes them, and a
-    folder of its `save_to_disk`. Photos stay in them, and are read from there.
+    folder of its `save_to_disk`, and TFRecord files. Photos stay in them, and are read from there.
 
     Names of classes, labels and groups are kept without white space and invisible characters
     around them. Those that a person would still read as the same, such as `P1` and `p01`, are

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from kerasrecipes.data.tables.arrow_files import ARROW, PARQUET, photo_in_row
 from kerasrecipes.data.tables.tars import TAR, place_in_tar, read_in_tar
+from kerasrecipes.data.tables.tfrecords import TFRECORD, photo_in_record
 from kerasrecipes.errors import DataError
 
-_HOLD_OTHERS = (TAR, PARQUET, ARROW)
+_HOLD_OTHERS = (TAR, PARQUET, ARROW, TFRECORD)
 
 
 def reader_inside(path: Path, largest: int | None = None) -> Callable[[], bytes] | None:
@@ -25,7 +26,7 @@ def reader_inside(path: Path, largest: int | None = None) -> Callable[[], bytes]
     told = str(path).lower()
     if not any(ending in told for ending in _HOLD_OTHERS) or os.path.lexists(path):
         return None
-    if (read := photo_in_row(path)) is not None:
+    if (read := photo_in_row(path) or photo_in_record(path)) is not None:
         return read
     if (place := place_in_tar(path)) is None:
         return None

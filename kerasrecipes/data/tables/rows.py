@@ -15,6 +15,7 @@ from kerasrecipes.data.tables.arrow_files import (
 )
 from kerasrecipes.data.tables.spelling import trimmed, written
 from kerasrecipes.data.tables.tars import TAR, samples_of
+from kerasrecipes.data.tables.tfrecords import records_of, rows_of_records
 from kerasrecipes.errors import DataError, listed, printable, repeated
 from kerasrecipes.records import parse_json
 from kerasrecipes.regular import read_regular
@@ -38,8 +39,8 @@ def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
     """Read the rows of a table.
 
     Args:
-        table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8; a `.parquet`, `.arrow` or
-            `.tar` file; or a folder that was written by `save_to_disk`.
+        table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8; a `.parquet`, `.arrow`,
+            `.tfrecord` or `.tar` file; or a folder that was written by `save_to_disk`.
 
     Returns:
         Each row's number, the header of a CSV being row 1, and its cells by the names of their
@@ -50,7 +51,11 @@ def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
     """
     spelled: dict[str, str] = {}
     read = _READERS.get(table.suffix.lower(), _csv_rows)
-    rows = (_arrow_rows if is_saved_dataset(table) else read)(table, spelled)
+    if is_saved_dataset(table):
+        read = _arrow_rows
+    elif records_of(table):
+        read = _member_rows
+    rows = read(table, spelled)
     if not rows:
         raise DataError(f"The table '{printable(table)}' has no rows. Add one row per photo.")
     return rows, spelled
@@ -123,9 +128,10 @@ def _json_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
     return rows
 
 
-def _tar_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
+def _member_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
     rows = []
-    for number, row in enumerate(samples_of(table), start=1):
+    found = samples_of(table) if table.suffix.lower() == TAR else rows_of_records(table)
+    for number, row in enumerate(found, start=1):
         rows.append((number, {header_of(name): value for name, value in row.items()}))
         spelled |= {header_of(name): trimmed(name) for name in row}
     return rows
@@ -145,7 +151,7 @@ def _arrow_rows(table: Path, spelled: dict[str, str]) -> list[Row]:
 
 _READERS = {
     ".jsonl": _json_rows, ".ndjson": _json_rows,
-    PARQUET: _arrow_rows, ARROW: _arrow_rows, TAR: _tar_rows,
+    PARQUET: _arrow_rows, ARROW: _arrow_rows, TAR: _member_rows,
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from kerasrecipes.data.tables.rows import (
 )
 from kerasrecipes.data.tables.spelling import meaning, trimmed, visible
 from kerasrecipes.data.tables.tars import TAR, tars_of
+from kerasrecipes.data.tables.tfrecords import TFRECORD, records_of
 from kerasrecipes.errors import DataError, closest, did_you_mean, listed, printable
 
 COLUMNS = (*KINDS, "group", "time", "split", "mask")
@@ -41,13 +42,13 @@ TEXT_COLUMNS = (
 MISSING = "which does not exist"
 # Files that hold one recording each.
 RECORDING_SUFFIXES = (".csv", ".tsv", ".npy", ".wav")
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", PARQUET, ARROW, TAR)
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", PARQUET, ARROW, TFRECORD, TAR)
 
 
 def is_table(source: Path) -> bool:
     """Tell whether there is a table, or what is read as one: tar files, or a saved data set."""
     there = source.is_file() and source.suffix.lower() in TABLE_SUFFIXES
-    return there or is_saved_dataset(source) or bool(tars_of(source))
+    return there or is_saved_dataset(source) or bool(tars_of(source) or records_of(source))
 
 
 def find_side(name: object) -> str | None:
@@ -158,8 +159,8 @@ def read_table(
     Args:
         table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8, or a `.parquet` file.
             Paths in it are absolute or relative to it. Or what holds the examples themselves: a
-            tar file, or a pattern of such, see `tars_of`; a Parquet or Arrow file with photos; a
-            folder that was written by `save_to_disk`.
+            tar file, or a pattern of such, see `tars_of`; the same of TFRecord files; a Parquet or
+            Arrow file with photos; a folder that was written by `save_to_disk`.
         group_column: The column that names the group, if it is not called `group`.
         asked: The columns that say what an example is answered with, if they are not called
             `label`, `labels`, `value` or `target`.

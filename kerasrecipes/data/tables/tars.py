@@ -24,8 +24,11 @@ Place = tuple[int, int]
 
 def tars_of(source: Path) -> list[Path]:
     """Return the tar files that a path or a pattern such as `shards/*.tar` names; maybe none."""
-    if source.suffix.lower() != TAR:
-        return []
+    return files_called(source) if source.suffix.lower() == TAR else []
+
+
+def files_called(source: Path) -> list[Path]:
+    """Return the file that a path names, or those that it is a pattern of; maybe none."""
     if os.path.lexists(source):
         return [source] if source.is_file() else []
     pattern = os.path.join(glob.escape(str(source.parent)), source.name)
