@@ -94,8 +94,8 @@ class Inspectors:
         ]
 
 
-class _ElsewhereError(Exception):
-    """A photo needs memory that is counted in another process."""
+class _ElsewhereError(BaseException):
+    """A photo needs memory that is counted in another process; nothing takes it for its fault."""
 
 
 class _NoMemory(budget.Memory):

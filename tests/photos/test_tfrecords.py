@@ -59,7 +59,7 @@ def test_photos_of_shards_are_scanned_and_listed(shards):
     assert [photos.file_of(i)[1] for i in range(8)] == contents
     assert photos.photos[5].path == folder / "train.tfrecord-00001-of-00002" / "000001.png"
     assert photos.photos[5].group == "part 10"
-    listing = list_inputs(source, Photos())
+    listing = list_inputs(source, Photos(), None)
     assert [(listing.base / name) for name in listing.names] == [one.path for one in photos.photos]
     rows = read_rows(source)[0]
     told = [(row["depth"], row["weight"], "boxes" in row) for _, row in rows[:3]]

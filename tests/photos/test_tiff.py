@@ -74,6 +74,9 @@ def test_others_are_refused_with_what_to_do(tmp_path, monkeypatch):
     turned = [(274, "H", 1, 6, False)]
     refused("lies on its side", pixels("uint8"), extratags=turned)
     refused("outside the declared range|range is not known", pixels("float32"))
+    monkeypatch.setattr("kerasrecipes.photos.planes.tiff.MEMORY_BYTES", 40 * 56 * 4)
+    refused("too large: a TIFF of 0.0 GB", pixels("uint8"))
+    monkeypatch.undo()
     refused("too small: 4x4", pixels("uint8")[:4, :4])
     holes = pixels("float32")
     holes[3, 3, 3] = np.nan

@@ -86,8 +86,8 @@ def _check_exists(root: Path) -> None:
     if root.exists():
         raise DataError(
             f"'{printable(root)}' is neither a folder nor a table "
-            "(.csv, .tsv, .jsonl, .ndjson, .parquet, .arrow, .tar). Pass a folder with one folder "
-            "per class."
+            "(.csv, .tsv, .jsonl, .ndjson, .parquet, .arrow, .tfrecord, .tar). Pass a folder with "
+            "one folder per class."
         )
     raise DataError(f"There is no folder or table '{printable(root)}'.{hint} Check the path.")
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasrecipes.errors import DataError, first_line, require
-from kerasrecipes.photos.decoding.budget import room_for
+from kerasrecipes.photos.decoding.budget import MEMORY_BYTES, room_for
 from kerasrecipes.photos.decoding.channels import GREY, MOST_CHANNELS, RGB
 from kerasrecipes.photos.decoding.parts import judge_parts
 from kerasrecipes.photos.decoding.policy import DecodePolicy
@@ -55,15 +55,18 @@ def _read_tiff(data: bytes, policy: DecodePolicy) -> np.ndarray:
             shape = page.imagelength, page.imagewidth, page.samplesperpixel
             _judge(page, shape)
             judge_size(shape[0], shape[1], policy)
-            with room_for(2 * math.prod(shape) * page.dtype.itemsize):
+            size = math.prod(shape) * page.dtype.itemsize
+            if size > MEMORY_BYTES:
+                raise DataError(f"too large: a TIFF of {size / 1e9:.1f} GB of values")
+            with room_for(2 * size):
                 found = np.asarray(page.asarray())
-    except DataError:
+            if page.axes == "SYX":
+                found = np.moveaxis(found, 0, -1)
+            found = np.ascontiguousarray(found.reshape(shape))
+    except (DataError, MemoryError):
         raise
     except Exception as error:  # whatever it raises on hostile bytes
         raise DataError(f"damaged or truncated TIFF: {first_line(error)}") from error
-    if page.axes == "SYX":
-        found = np.moveaxis(found, 0, -1)
-    found = np.ascontiguousarray(found.reshape(shape))
     judge_finite(found)
     return found
 
