@@ -127,6 +127,12 @@ def test_the_doctor_is_told_what_they_are(tmp_path, capsys):
     assert not end.value.code and "hot/1.npy: 34x30" in told
 
 
+def test_what_a_model_says_itself_is_not_asked_again(bundle, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", str(bundle.folder), str(tmp_path), "--channels", "4"])
+    assert end.value.code == 2 and "the recipe, says it" in capsys.readouterr().err
+
+
 @pytest.mark.proof
 def test_the_command_line_trains_and_asks(tmp_path, capsys):
     root, to = folder_of_arrays(tmp_path / "photos"), tmp_path / "model"

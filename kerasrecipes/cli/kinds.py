@@ -149,7 +149,9 @@ def refuse_columns(modality: str, asked: Iterable[str], *, decoded: bool = False
     for name in asked:
         hint = f"'--{name.replace('_', '-')}'"
         if modality == "photos" and not decoded and name in _OF_PIXELS:
-            raise typer.BadParameter("the model says it. Leave it out.", param_hint=hint)
+            raise typer.BadParameter(
+                "the model, or the recipe, says it. Leave it out.", param_hint=hint
+            )
         if name not in known:
             raise typer.BadParameter(f"it is not for {modality}.", param_hint=hint)
 
