@@ -119,6 +119,7 @@ if TYPE_CHECKING:
         Photo as Photo,
         PhotoSet as PhotoSet,
         SyntheticDefects as SyntheticDefects,
+        Tiling as Tiling,
         check_photos as check_photos,
         cut_tiles as cut_tiles,
         photos_from_arrays as photos_from_arrays,
@@ -232,7 +233,8 @@ if TYPE_CHECKING:
     )
     from kerasrecipes.training.texts.fine_tune import fine_tune_texts as fine_tune_texts
     from kerasrecipes.training.texts.text_classifier import TextClassifier as TextClassifier
-    from kerasrecipes.training.tiled import join_tiles as join_tiles
+    from kerasrecipes.training.tiled.fitting import fit_tiles as fit_tiles
+    from kerasrecipes.training.tiled.joining import join_tiles as join_tiles
     from kerasrecipes.tuning.automatic import Automatic as Automatic, auto as auto
     from kerasrecipes.tuning.result import Tuning as Tuning
     from kerasrecipes.tuning.tuning import tune as tune
@@ -284,7 +286,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "QuantizedModel cluster distil measure_sensitivity optimize "
         "optimize_bundle prune quantize",
         "photos": "Augmentation CheckReport DecodePolicy Photo PhotoSet SyntheticDefects "
-        "check_photos cut_tiles photos_from_arrays photos_from_dataset "
+        "Tiling check_photos cut_tiles photos_from_arrays photos_from_dataset "
         "register_augmentation scan_photos",
         "promotion": "Gates ModelCheck ModelHistory Promotion PromotionRefused VersionDifference "
         "check_bundle diff_versions model_history promote_version roll_back",
@@ -320,7 +322,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "training.distillation": "Distillation",
         "training.fine_tune": "FineTuned fine_tune_images",
         "training.image_classifier": "ImageClassifier",
-        "training.tiled": "join_tiles",
+        "training.tiled.fitting": "fit_tiles",
+        "training.tiled.joining": "join_tiles",
         "training.loading": "adopt_model load_recipe register_recipe",
         "training.linear.probe": "ProbeResult",
         "training.recipe": "Recipe",

@@ -9,6 +9,7 @@ import typer
 from kerasrecipes.cli.kinds import SIGNALS, ChosenRecipe, RecipeKind, TextColumn, kind_of
 from kerasrecipes.cli.options import (
     FIT,
+    ChosenTiles,
     FailOnLeak,
     Json,
     LabelsFrom,
@@ -46,7 +47,9 @@ Callbacks = Annotated[
 ]
 
 
-@with_options(FIT | {name: (kind, None) for name, kind in SIGNALS.items()})
+@with_options(
+    FIT | {name: (kind, None) for name, kind in SIGNALS.items()} | {"tiles": (ChosenTiles, None)}
+)
 def train(
     context: typer.Context,
     photos: Photos,
@@ -71,7 +74,7 @@ def train(
     With --run, the run keeps a recipe.toml that repeats it.
     """
     kind = kind_of(recipe)
-    settings, split = told_recipe(context, config, assignments, kind.recipe)
+    settings, split = told_recipe(context, config, assignments, kind.recipe, cuts=True)
     how: Any = {"epochs": epochs, "fail_on_leak": fail_on_leak, "callbacks": callback or ()}
     done = kind.fine_tune(photos, to, run_folder=run, resume=resume, **how, **settings, **split)
     _tell(done, photos, run, recipe)

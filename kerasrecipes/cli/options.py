@@ -187,6 +187,14 @@ ValueRange = Annotated[
     str | None,
     typer.Option(help="What is 0 and what is 255 of photos in .npy files, e.g. 0,10000."),
 ]
+ChosenTiles = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HEIGHTxWIDTH",
+        help="Learn from tiles of large photos, which are fitted into so many pixels and cut, and "
+        "answer for whole photos: 3000x4000. More of it by --set photos.tiles=…",
+    ),
+]
 ChosenLoss = Annotated[
     LossName | None,
     typer.Option(

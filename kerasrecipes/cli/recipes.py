@@ -55,6 +55,8 @@ def told_recipe(
     config: Path | None,
     assignments: list[str] | None,
     recipe: Any = None,
+    *,
+    cuts: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Join what a file, the options of a command and `--set` say; the later one counts.
 
@@ -63,6 +65,7 @@ def told_recipe(
         config: The file, if there is one.
         assignments: Texts such as `"dropout=0.3"`.
         recipe: The class of the recipe; `None` for an `ImageClassifier`.
+        cuts: Whether the command can cut photos into tiles.
 
     Returns:
         The settings of the recipe, and how the photos are chosen and split.
@@ -87,8 +90,13 @@ def told_recipe(
             found.assign(text)
     with _usage("--set" if config is None else "--config"):
         settings = found.settings()
-    # Values are judged as they are anywhere else.
-    return settings, found.split()
+    split = found.split()  # whose values are judged as they are anywhere else
+    if not cuts and split.get("tiles") is not None:
+        raise typer.BadParameter(
+            "`tiles` is for train alone: this command does not cut photos. Leave it out.",
+            param_hint="'--config'",
+        )
+    return settings, split
 
 
 def _take_options(found: "RecipeFile", context: typer.Context) -> None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from kerasrecipes.photos.sources.arrays import photos_from_arrays as photos_from_arrays
     from kerasrecipes.photos.sources.dataset import photos_from_dataset as photos_from_dataset
     from kerasrecipes.photos.synthetic.defects import SyntheticDefects as SyntheticDefects
-    from kerasrecipes.photos.tiles import Tile as Tile, cut_tiles as cut_tiles
+    from kerasrecipes.photos.tiled.tiles import Tile as Tile, cut_tiles as cut_tiles
+    from kerasrecipes.photos.tiled.tiling import Tiling as Tiling
 
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
@@ -41,6 +42,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "sources.arrays": "photos_from_arrays",
         "sources.dataset": "photos_from_dataset",
         "synthetic.defects": "SyntheticDefects",
-        "tiles": "Tile cut_tiles",
+        "tiled.tiles": "Tile cut_tiles",
+        "tiled.tiling": "Tiling",
     },
 )

@@ -25,7 +25,7 @@ from kerasrecipes.photos.reader import PhotoReader, channels_of, image_size_of
 if TYPE_CHECKING:
     import keras
 
-    from kerasrecipes.photos.tiles import Tile
+    from kerasrecipes.photos.tiled.tiles import Tile
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """How photos are chosen and split, as `fine_tune_images` takes it: what repeats a run, too."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kerasrecipes.data.shapes import MOST_CHANNELS
-from kerasrecipes.errors import is_number
+from kerasrecipes.errors import is_number, printable
 from kerasrecipes.settings.kinds import Choice, Kind, Number, Switch, Text
 from kerasrecipes.settings.setting import Setting
+from kerasrecipes.settings.structures import Made
 
 GROUP = "Photos"
 
@@ -119,6 +121,30 @@ class Range(Kind):
         return list(value) if isinstance(value, tuple) else value
 
 
+class Tiles(Made):
+    """How large photos are cut, of which the size alone may be said: `3000x4000`."""
+
+    def from_plain(self, value: Any) -> Any:
+        if isinstance(value, str) and (found := re.fullmatch(r"(\d+)[x×](\d+)", value)):
+            value = {"photo_size": [int(side) for side in found.groups()]}
+        return super().from_plain(value)
+
+
+def _tiling() -> type:
+    from kerasrecipes.photos.tiled.tiling import Tiling
+
+    return Tiling
+
+
+def _check_tiling(value: Any) -> None:
+    if not isinstance(value, _tiling()):
+        raise ValueError(
+            f"`tiles` must be a Tiling or None, not {printable(repr(value))}. Pass e.g. "
+            "Tiling((3000, 4000)), or on the command line 3000x4000, the height and the width that "
+            "photos are cut at."
+        )
+
+
 def _column(kind: str) -> Text:
     told = "`{name}` must be the name of a column of the table, or None"
     return Text(optional=True, what=f'a column of the table, {kind}, or "none"', told=told)
@@ -162,9 +188,21 @@ SPLIT_ROWS = (
     Setting("channels", GROUP, Channels()),
     Setting("dtype", GROUP, Choice(optional=True, names=_types, see="kerasrecipes.DecodePolicy")),
     Setting("value_range", GROUP, Range()),
+    Setting(
+        "tiles",
+        GROUP,
+        Tiles(
+            optional=True,
+            called="photos.tiles",
+            types=lambda: (_tiling(),),
+            makers=lambda: {"photos.tiles": _tiling()},
+            plain=lambda made: made.to_dict(),
+            judge=_check_tiling,
+        ),
+    ),
 )
 # What can be said of photos alone: what is decided about single ones, and how they are read.
-_OF_PHOTOS = {"labels_from", "fit", "channels", "dtype", "value_range"}
+_OF_PHOTOS = {"labels_from", "fit", "channels", "dtype", "value_range", "tiles"}
 _COMMON_ROWS = tuple(row for row in SPLIT_ROWS if row.name not in _OF_PHOTOS)
 TEXT_SPLIT_ROWS = (
     Setting(

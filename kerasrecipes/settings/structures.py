@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasrecipes.engine.devices.devices import check_devices
-from kerasrecipes.errors import is_number, printable, unknown_name
+from kerasrecipes.errors import is_number, listed, printable, unknown_name
 from kerasrecipes.settings.kinds import NONE, OR_NONE, Kind
 
 KIND = "kind"
@@ -76,6 +76,9 @@ class Made(Kind):
             if key not in known:
                 owner = self.called if len(makers) == 1 else f"a {kind} {self.called}"
                 raise unknown_name(f"setting of {owner}", key, known, self._see)
+        needed = [key for key, usual in known.items() if usual is inspect.Parameter.empty]
+        if lacking := [key for key in needed if key not in options]:
+            raise ValueError(f"`{self.called}` lacks {listed(lacking)}. See {self._see}.")
         given = {k: None if v == NONE and known[k] is None else v for k, v in options.items()}
         return makers[kind](**given)
 

@@ -18,14 +18,16 @@ from kerasrecipes.photos.augment import Augment
 from kerasrecipes.photos.check import check_photos
 from kerasrecipes.photos.scan import scan_photos
 from kerasrecipes.photos.split import split_photos
+from kerasrecipes.photos.tiled.tiling import Tiling
 from kerasrecipes.release.bundle import Bundle
 from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.settings.callback_checks import check_callbacks
-from kerasrecipes.settings.judging import judge_recipe, with_rates_of
+from kerasrecipes.settings.judging import Judged, judge_recipe, with_rates_of
 from kerasrecipes.training.defect_detector import DefectDetector, scan_defects
 from kerasrecipes.training.image_classifier import ImageClassifier
 from kerasrecipes.training.keeping import check_room, kept_on_error, save_or_keep
 from kerasrecipes.training.recipe import Recipe
+from kerasrecipes.training.tiled.fitting import check_tiling, fit_judged
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def fine_tune_images(
     channels: int | None = None,
     dtype: str | None = None,
     value_range: tuple[float, float] | None = None,
+    tiles: Tiling | None = None,
     fail_on_leak: bool = False,
     callbacks: Sequence[Any] = (),
     verbose: bool = True,
@@ -101,6 +104,8 @@ def fine_tune_images(
             16 of `.npy` files; see `scan_photos`. The model, and every file of it, takes so many.
         dtype: `"uint8"`, which is usual, or `"float32"`, so that 16 bits are kept.
         value_range: What is 0 and what is 255 of `.npy` files, e.g. `(0, 10000)`.
+        tiles: A `Tiling` to learn from tiles of large photos, and to answer for these as a whole;
+            `None` to fit each photo into what the backbone takes.
         fail_on_leak: Raise if the same photo, or part, is on two sides of the split.
         callbacks: Further callbacks, as in `ImageClassifier.fit`.
         verbose: Whether to print findings and progress.
@@ -123,14 +128,13 @@ def fine_tune_images(
     """
     columns = {"label": label, "labels": labels, "value": value, "classes": classes}
     shares = {"test_fraction": test_fraction, "val_fraction": val_fraction}
-    decided = {"labels_from": None if labels_from is None else str(labels_from), "fit": fit}
-    pixels = {"channels": channels, "dtype": dtype, "value_range": value_range}
+    pixels = {"fit": fit, "channels": channels, "dtype": dtype, "value_range": value_range}
     how = {"group_by": group_by, "split_by": split_by, "drop_small_classes": drop_small_classes}
+    how["labels_from"] = None if labels_from is None else str(labels_from)
     recipe, tools = _for_photos(recipe_type)
-    return fine_tune(
-        recipe(backbone, augment=augment, seed=seed, **with_epochs(epochs, settings)), photos,
-        {**columns, **how, **decided, **pixels, **shares}, to, tools, fail_on_leak=fail_on_leak,
-        callbacks=callbacks, run_folder=run_folder, resume=resume)  # fmt: skip
+    return fine_tune(recipe(backbone, augment=augment, seed=seed, **with_epochs(epochs, settings)),
+        photos, {**columns, **how, **pixels, **shares}, to, tools, fail_on_leak=fail_on_leak,
+        callbacks=callbacks, run_folder=run_folder, resume=resume, tiles=tiles)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,7 @@ def fine_tune(
     run_folder: str | Path | None,
     resume: bool,
     compare: Callable[..., Any] | None = None,
+    tiles: Tiling | None = None,
 ) -> FineTuned:
     """Do what `fine_tune_images` does with any recipe; see there for the other arguments.
 
@@ -215,17 +220,21 @@ def fine_tune(
         resume: Go on with the run in it.
         compare: Measures a simple model beside the fitted recipe on the test, and returns the
             evaluation of the recipe with what is to be said of it.
+        tiles: How large photos are cut; `None` if they are not.
     """
     chosen = {"source": str(source), **chosen}
-    run = as_run_folder(None if run_folder is None else RunFolder(Path(run_folder), chosen), resume)
+    told = chosen if tiles is None else {**chosen, "tiles": tiles.to_dict()}
+    run = as_run_folder(None if run_folder is None else RunFolder(Path(run_folder), told), resume)
     judged = judge_recipe(recipe)
+    if tiles is not None:
+        check_tiling(tiles, judged)
     used = check_callbacks(callbacks, recipe)
     _check_destination(Path(source), Path(to), run)
     check_room(Path(to), judged.spec.parameter_count)
     train, val, test, leaks = tools.sides(chosen, recipe.seed, fail_on_leak)
     refuse_seen(seen_through(recipe.weights, judged.spec), test)
     with kept_on_error(recipe, Path(to)):
-        recipe._fit(judged, train, val, callbacks=used, run=run, leaks=leaks)
+        recipe = _fitted(judged, train, val, tiles, callbacks=used, run=run, leaks=leaks)
         if len(test):
             evaluation = recipe.evaluate(test)
             if compare is not None:
@@ -238,6 +247,14 @@ def fine_tune(
             f"'{printable(run.path)}', and saves it without training again."
         )
     return FineTuned(recipe, recipe.report_, save_or_keep(recipe, Path(to), again))
+
+
+def _fitted(judged: Judged, train: Any, val: Any, tiles: Tiling | None, **how: Any) -> Recipe:
+    if tiles is not None:
+        return fit_judged(judged, train, val, tiles, **how)
+    recipe: Recipe = judged.recipe
+    recipe._fit(judged, train, val, **how)
+    return recipe
 
 
 def with_epochs(

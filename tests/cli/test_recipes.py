@@ -182,7 +182,7 @@ def test_options_have_the_ranges_and_names_of_the_table():
     assert seen == {
         "backbone", "image_size", "weights", "augment", "loss", "seed", "group_by", "split_by",
         "test_fraction", "val_fraction", "drop_small_classes", "label", "labels", "value",
-        "classes", "labels_from", "fit", "channels", "dtype", "value_range",
+        "classes", "labels_from", "fit", "channels", "dtype", "value_range", "tiles",
     }  # fmt: skip
 
 

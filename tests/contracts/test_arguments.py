@@ -98,6 +98,7 @@ def sound(tmp_path_factory):
         **dict.fromkeys(("name", "head", "format"), "x"),
         "path": folder / "no.tflite", "model": model, "photo": np.zeros((8, 8, 3), "uint8"),
         "photo_size": (64, 64),
+        "tiles": kr.Tiling((64, 64)),
         "image_size": (8, 8), "y": ["a", "b", "a", "b"], "targets": np.eye(2)[labels],
         "dataset": [(np.zeros((2, 8, 8, 3)), np.eye(2))], "class_names": ["a", "b"],
         "config": {}, "text": "{}", "indices": [],

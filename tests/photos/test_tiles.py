@@ -98,3 +98,10 @@ def test_what_nothing_is_known_of_is_refused(plates):
         kr.cut_tiles(unmarked, (100, 150), (48, 48))
     with pytest.raises(kr.DataError, match="`good='fine'` is none of the classes"):
         kr.cut_tiles(plates, (100, 150), (48, 48), good="fine")
+
+
+def test_people_see_tiles_in_any_size(plates):
+    tiles = kr.cut_tiles(plates.select([0]), (100, 150), (48, 48))
+    (large, *_), (small, *_) = (list(tiles.shown((side, side, 3))) for side in (48, 24))
+    np.testing.assert_array_equal(large, tiles.pixels(0, (48, 48)))
+    assert small.shape == (24, 24, 3) and abs(float(small.mean()) - large.mean()) < 2

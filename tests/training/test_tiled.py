@@ -1,16 +1,22 @@
 """Whole photos answered by their tiles: fitted on tiles, joined, then a model like any other."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import kerasrecipes as kr
+from kerasrecipes.data.shapes import tile_grid
+from kerasrecipes.settings.judging import judge_recipe
+from kerasrecipes.training.tiled.fitting import check_tiling
+from kerasrecipes.training.tiled.searching import search_tiles
 from starters import run
 from tiny_backbone import tiny_backbone
 
 SIZE, TILE = (72, 120), (48, 48)
+TILING = kr.Tiling(SIZE)
 MARKS = {"dent": -75, "spot": 75}
 
 
@@ -135,3 +141,58 @@ def test_what_cannot_be_joined(of_tiles, joined, sides):
         kr.join_tiles(of_tiles, kr.cut_tiles(train, SIZE, TILE), val, SIZE)
     with pytest.raises(ValueError, match="must name one class, and nothing else"):
         kr.join_tiles(joined, train, val, (200, 300))
+
+
+@pytest.fixture(scope="module")
+def unmarked(sides):
+    """The same plates, of which nobody drew the defects."""
+    return [side.with_items(replace(one, mask=None) for one in side.photos) for side in sides]
+
+
+@pytest.fixture(scope="module")
+def shown(of_tiles, unmarked):
+    judged = judge_recipe(of_tiles)
+    return search_tiles(judged, *unmarked[:2], TILING, check_tiling(TILING, judged))
+
+
+def test_without_masks_the_tile_counts_that_is_least_like_good_ones(sides, unmarked, shown):
+    defective = [one for side in sides[:2] for one in side.photos if one.mask]
+    assert shown.keys() == {one.key for one in defective}
+    hits, grid = [], tile_grid(SIZE, TILE, TILING.overlap)
+    for photo in defective:
+        top, left, bottom, right = grid.box(shown[photo.key])
+        hits.append((np.asarray(Image.open(photo.mask))[top:bottom, left:right] > 0).any())
+    assert np.mean(hits) > 0.9  # by chance less than half
+    tiles = kr.cut_tiles(unmarked[0], SIZE, TILE, shown=shown)
+    assert tiles.counts()["dent"] == sides[0].counts()["dent"]
+    wrong = {key: 6 for key in shown}
+    with pytest.raises(ValueError, match=r"must be a tile from 0 to 5 of each photo, not 6 of"):
+        kr.cut_tiles(unmarked[0], SIZE, TILE, shown=wrong)
+
+
+def test_masks_tell_where_they_are(of_tiles, sides, unmarked, shown):
+    judged = judge_recipe(of_tiles)
+    grid = check_tiling(TILING, judged)
+    assert search_tiles(judged, *sides[:2], TILING, grid) == {}
+    mixed = sides[0].with_items((*sides[0].photos[:20], *unmarked[0].photos[20:]))
+    found = search_tiles(judged, mixed, sides[1], TILING, grid)
+    expected = {one.key for one in mixed.photos[20:] if one.label != "good"}
+    assert found == {key: shown[key] for key in expected} and expected
+
+
+def test_too_few_good_tiles_are_told_before_training(of_tiles, unmarked):
+    train = unmarked[0]
+    few = [one for one in train.photos if one.label == "good"][:3]
+    train = train.with_items([*few, *(one for one in train.photos if one.label != "good")])
+    with pytest.raises(kr.DataError, match="There are 18 tiles of good training photos, and at"):
+        kr.fit_tiles(of_tiles, train, unmarked[1], TILING, verbose=False)
+
+
+def test_what_tiles_do_not_go_with(of_tiles, sides):
+    for recipe in (kr.DefectDetector(tiny_backbone()), kr.ImageClassifier(head="multi_label")):
+        with pytest.raises(ValueError, match="goes with an ImageClassifier that names one class"):
+            kr.fit_tiles(recipe, *sides[:2], TILING)
+    with pytest.raises(ValueError, match="must be larger than a tile"):
+        kr.fit_tiles(of_tiles, *sides[:2], kr.Tiling(TILE))
+    with pytest.raises(kr.DataError, match="`train` must be whole photos"):
+        kr.fit_tiles(of_tiles, kr.cut_tiles(sides[0], SIZE, TILE), sides[1], TILING)

@@ -9,7 +9,8 @@ from kerasrecipes.data.specs import OutputSpec
 from kerasrecipes.errors import DataError, listed, unknown_name
 from kerasrecipes.heads.classification import CLASSIFICATION
 from kerasrecipes.photos.photo_set import PhotoSet
-from kerasrecipes.photos.tiles import PhotoTiles
+from kerasrecipes.photos.tiled.tiles import PhotoTiles
+from kerasrecipes.photos.tiled.tiling import WAYS
 from kerasrecipes.training.refitting import refitted
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from kerasrecipes.training.recipe import Recipe
 
-# How the answers of tiles become one.
-WAYS = ("max", "mean")
 TILE_MAP = "tile_map"
 
 

@@ -1,19 +1,19 @@
 """Large photos cut into tiles that overlap, to learn what a defect looks like."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL import Image
 
 from kerasrecipes.arguments import named
 from kerasrecipes.data.examples import CLASS
-from kerasrecipes.data.shapes import tile_grid
-from kerasrecipes.errors import DataError, listed, printable
-from kerasrecipes.photos.decoding.channels import picture_of
+from kerasrecipes.data.shapes import TileGrid, tile_grid
+from kerasrecipes.errors import DataError, is_number, listed, printable
+from kerasrecipes.photos.decoding.channels import picture_of, shown as in_rgb
 from kerasrecipes.photos.decoding.decode import read_photo
 from kerasrecipes.photos.decoding.masks import read_mask
 from kerasrecipes.photos.decoding.policy import DecodePolicy
@@ -99,9 +99,17 @@ class PhotoTiles(PhotoSet):
         sets = [getattr(one, "wholly", None) or one for one in (self, *others)]
         return sets[0].check(*sets[1:])
 
+    def shown(self, shape: tuple[int | None, ...]) -> "Iterator[np.ndarray | str]":
+        """Yield the tiles for people, uint8 `(height, width, 3)`, in any size."""
+        height, width = cast("tuple[int, int]", shape[:2])
+        for photo in self.photos:
+            tile = cast(Tile, photo.tile)
+            picture = Image.fromarray(in_rgb(tile.pixels(tile.size, self.policy)))
+            yield np.asarray(picture.resize((width, height)))
+
     def file_of(self, index: int) -> tuple[str, bytes]:
         """Return a tile as a PNG file, which a model decodes to the same pixels."""
-        tile: Any = self.photos[index].tile
+        tile = cast(Tile, self.photos[index].tile)
         file = io.BytesIO()
         picture_of(tile.pixels(tile.size, self.policy)).save(file, "PNG")
         return "png", file.getvalue()
@@ -115,51 +123,108 @@ def cut_tiles(
     *,
     overlap: float = 0.25,
     good: str = "good",
+    shown: Mapping[str, int] | None = None,
 ) -> PhotoTiles:
     """Cut large photos into tiles that overlap, for a model to learn what a defect looks like.
 
     Split the photos first. A tile of a good photo is good. Of other photos masks tell: a tile has
     the class of its photo if a quarter of what is marked there, or marks on 1 % of the tile, lie in
     it; it is good if nothing does, and otherwise left out. `join_tiles` then makes of a recipe
-    that was fitted on tiles one that answers for whole photos.
+    that was fitted on tiles one that answers for whole photos; `fit_tiles` does all of it.
 
     Args:
-        photos: Photos with one class each; defective ones with a `mask`.
+        photos: Photos with one class each; defective ones with a `mask`, or in `shown`.
         photo_size: `(height, width)` that whole photos are fitted into before they are cut, at
             best their own.
         tile_size: `(height, width)` of a tile, what the backbone takes.
         overlap: Least share of a tile that it has in common with the next one, 0 to 0.9. Tiles are
             spread evenly, and none leaves the photo.
         good: The class of the good photos.
+        shown: Of defective photos without a mask the number of the tile that shows the defect,
+            counted row by row from 0, by the photo's `key`. Their other tiles are left out.
 
     Returns:
         The tiles, under the classes of the photos; each belongs to the group of its photo.
 
     Raises:
-        DataError: If there is no such class, or a photo of another class has no mask.
+        DataError: If there is no such class, or of a photo of another class neither a mask nor
+            `shown` tells where its defect is.
         ValueError: If a size or the overlap cannot be used.
     """
-    photos.policy.check_picture("Tiles are cut of")
+    check_tileable(photos, good)
     grid = tile_grid(photo_size, tile_size, overlap)
+    shown = dict(shown or {})
+    unmarked = [one for one in unmarked_photos(photos, good) if one.key not in shown]
+    if unmarked:
+        names = listed((printable(one.name) for one in unmarked), _NAMED)
+        raise DataError(
+            f"{len(unmarked)} defective photos have no mask, so nothing tells which of their tiles "
+            f"show the defect: {names}. Name masks in a column `mask`, let `fit_tiles` search, or "
+            "leave these photos out with `select`."
+        )
+    found: list[Photo] = []
+    for photo in photos.photos:
+        tiles = tiles_of(photo, photo_size, grid)
+        if photo.label != good and photo.mask is None:
+            number = shown[str(photo.key)]
+            if not is_number(number, 0, len(tiles) - 1, whole=True):
+                raise ValueError(
+                    f"`shown` must be a tile from 0 to {len(tiles) - 1} of each photo, not "
+                    f"{printable(repr(number))} of '{printable(photo.name)}'."
+                )
+            found.append(_as_example(photo, tiles[number], photo.label))
+        else:
+            found += _labelled(photo, tiles, good, photos.policy)
+    return as_tiles(photos, found)
+
+
+def check_tileable(photos: PhotoSet, good: str) -> None:
+    """Refuse photos that cannot be cut, or of which none is good.
+
+    Args:
+        photos: Whole photos.
+        good: The class of the good ones.
+
+    Raises:
+        DataError: If they are no pictures, or there is no such class.
+    """
+    photos.policy.check_picture("Tiles are cut of")
     if photos.target != CLASS or good not in photos.class_names:
         raise DataError(
             f"`good={good!r}` is none of the classes {listed(photos.class_names)}. Name the class "
             "of the good photos."
         )
-    unmarked = [one.name for one in photos.photos if one.label != good and one.mask is None]
-    if unmarked:
-        raise DataError(
-            f"{len(unmarked)} defective photos have no mask, so nothing tells which of their tiles "
-            f"show the defect: {listed(map(printable, unmarked), _NAMED)}. Name masks in a column "
-            "`mask`, or leave these photos out with `select`."
-        )
-    found: list[Photo] = []
-    for photo in photos.photos:
-        size = (int(photo_size[0]), int(photo_size[1]))
-        tiles = [
-            Tile(photo, size, top, left, grid.tile) for top in grid.tops for left in grid.lefts
-        ]
-        found += _labelled(photo, tiles, good, photos.policy)
+
+
+def unmarked_photos(photos: PhotoSet, good: str) -> list["Photo"]:
+    """Return defective photos of which no mask says where the defect is.
+
+    Args:
+        photos: Photos with one class each.
+        good: The class of the good ones.
+    """
+    return [photo for photo in photos.photos if photo.label != good and photo.mask is None]
+
+
+def tiles_of(photo: "Photo", size: tuple[int, int], grid: TileGrid) -> list[Tile]:
+    """Return all tiles of a photo, row by row.
+
+    Args:
+        photo: The whole photo.
+        size: `(height, width)` that it is fitted into.
+        grid: Where the tiles lie.
+    """
+    whole = (int(size[0]), int(size[1]))
+    return [Tile(photo, whole, top, left, grid.tile) for top in grid.tops for left in grid.lefts]
+
+
+def as_tiles(photos: PhotoSet, found: Iterable["Photo"]) -> PhotoTiles:
+    """Return tiles as examples, made alike.
+
+    Args:
+        photos: What they were cut from.
+        found: A photo with a `tile` for each.
+    """
     return PhotoTiles(
         tuple(found),
         photos.class_names,
@@ -171,17 +236,20 @@ def cut_tiles(
     )
 
 
+def _as_example(photo: "Photo", tile: Tile, label: Any) -> "Photo":
+    group = photo.group or photo.name
+    return replace(photo, label=label, group=group, mask=None, tile=tile)
+
+
 def _labelled(
-    photo: "Photo", tiles: Iterable[Tile], good: str, policy: DecodePolicy
+    photo: "Photo", tiles: list[Tile], good: str, policy: DecodePolicy
 ) -> Iterable["Photo"]:
     """Yield those tiles of a photo of which it is known what they show."""
-    tiles = list(tiles)
-    group = photo.group or photo.name
-    marked = None if photo.label == good else _mask(photo, tiles[0].of, policy)
+    marked = None if photo.label == good else marked_on(photo, tiles[0].of, policy)
     for tile in tiles:
         label = photo.label if marked is None else _label(photo, tile.cut(marked), marked, good)
         if label is not None:
-            yield replace(photo, label=label, group=group, mask=None, tile=tile)
+            yield _as_example(photo, tile, label)
 
 
 def _label(photo: "Photo", inside: np.ndarray, marked: np.ndarray, good: str) -> Any:
@@ -192,8 +260,17 @@ def _label(photo: "Photo", inside: np.ndarray, marked: np.ndarray, good: str) ->
     return photo.label if enough else None
 
 
-def _mask(photo: "Photo", size: tuple[int, int], policy: DecodePolicy) -> np.ndarray:
-    """Return what is marked on a photo, as it lies in what a model takes."""
+def marked_on(photo: "Photo", size: tuple[int, int], policy: DecodePolicy) -> np.ndarray:
+    """Return what is marked on a photo, as it lies in what a model takes, bool `(height, width)`.
+
+    Args:
+        photo: A photo with a mask.
+        size: `(height, width)` that the photo is fitted into.
+        policy: How.
+
+    Raises:
+        DataError: If nothing is marked.
+    """
     found: Any = read_mask(photo, size, policy)
     if not found.any():
         raise DataError(

@@ -1,0 +1,1 @@
+"""Large photos cut into tiles that overlap: how, and what is known of each tile."""

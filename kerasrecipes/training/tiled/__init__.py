@@ -1,0 +1,1 @@
+"""Recipes that learn from tiles of large photos, and answer for these as a whole."""
