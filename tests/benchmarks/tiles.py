@@ -80,15 +80,16 @@ def laid(folder: Path, sides, seed: int) -> Path:
             mask = ""
             if i % 2:
                 mask, marked = f"{name}-mask.png", np.zeros(plate.shape[:2], np.uint8)
-                marked[row : row + SIDE, column : column + SIDE] = _read(inner.mask)[..., 0]
+                drawn = _read(inner.mask, Image.Resampling.BOX)[..., 0] > 0  # however thin
+                marked[row : row + SIDE, column : column + SIDE] = 255 * drawn
                 Image.fromarray(marked).save(folder / mask)
             rows.append(f"{name}.png,{'defect' if i % 2 else 'good'},{side},{name},{mask}")
     (folder / "plates.csv").write_text("\n".join(rows))
     return folder / "plates.csv"
 
 
-def _read(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB").resize((SIDE, SIDE)))
+def _read(path: Path, how: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB").resize((SIDE, SIDE), how))
 
 
 def _mirrored(photo: np.ndarray) -> np.ndarray:
