@@ -190,7 +190,8 @@ def _load_hdf5(model: "keras.Model", path: Path) -> None:
 def _load_part(model: "keras.Model", path: Path, needed: set[str], others: list[str]) -> None:
     """Load a backbone out of a whole model, such as a saved model's `model.keras`."""
     with _opened_hdf5(path, _budget(model)) as file:
-        saved = [file["layers"][key].get("vars", {}) for key in file["layers"]]
+        layers = _saved_layers(file)
+        saved = [layers[key].get("vars", {}) for key in layers]
         arrays = {
             f"{name}/{index}": np.asarray(values)
             for variables in saved
@@ -233,8 +234,17 @@ def _damaged(path: Path, error: Exception) -> DataError:
 def _hdf5_shapes(path: Path, budget: int) -> Shapes:
     """Read names and shapes, no values, from a `.weights.h5` or the one in a `.keras`."""
     with _opened_hdf5(path, budget) as file:
-        layers = file.get("layers", {})
+        layers = _saved_layers(file)
         return dict(filter(None, (_layer_shapes(layers[key]) for key in layers)))
+
+
+def _saved_layers(file: "h5py.File") -> Any:
+    """Return the layers of a model, or of the one model inside, as of one that cuts tiles."""
+    layers = file.get("layers", {})
+    groups = [layers[key] for key in layers]
+    inner = [group["layers"] for group in groups if "layers" in group]
+    alone = len(inner) == 1 and not any(len(group.get("vars", {})) for group in groups)
+    return inner[0] if alone else layers
 
 
 @contextmanager

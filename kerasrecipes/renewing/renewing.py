@@ -26,6 +26,8 @@ from kerasrecipes.statistics.estimate import Estimate
 from kerasrecipes.training.keeping import check_room, kept_on_error, save_or_keep
 from kerasrecipes.training.loading import load_recipe
 from kerasrecipes.training.recipe import Recipe
+from kerasrecipes.training.tiled.fitting import fit_tiles
+from kerasrecipes.training.tiled.joining import tiling_of
 
 CHAMPION, START = "the model in use", "pretrained weights"
 WAYS = {"champion": CHAMPION, "start": START}
@@ -147,9 +149,12 @@ def _fitted(
     fitted, found = {}, {}
     for way in ways:
         say(f"Training from {WAYS[way]}")
-        fitted[way] = _begun(champion, way)
-        report = fitted[way].fit(sides.train, sides.val, verbose=verbose)
-        found[way] = report.evaluations["val"].headline
+        begun, tiles = _begun(champion, way), tiling_of(champion.report())
+        if tiles is None:
+            begun.fit(sides.train, sides.val, verbose=verbose)
+        else:
+            begun = fit_tiles(begun, sides.train, sides.val, tiles, verbose=verbose)
+        fitted[way], found[way] = begun, begun.report_.evaluations["val"].headline
     best = max(ways, key=lambda way: found[way].value)
     return fitted[best], found, best
 

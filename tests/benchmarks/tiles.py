@@ -70,6 +70,7 @@ def laid(folder: Path, sides, seed: int) -> Path:
     for side, photos in zip(COUNTS, sides, strict=True):
         good = [one for one in photos.photos if one.label in HEALTHY]
         bad = [one for one in photos.photos if one.label not in HEALTHY]
+        bad = [one for one in bad if _marked(one).any()]
         for i in range(2 * COUNTS[side]):
             name, inner = f"{side}{i}", rng.choice(bad if i % 2 else good)
             plate = np.tile(_mirrored(_read(rng.choice(good).path)), (2, 2, 1))
@@ -80,8 +81,7 @@ def laid(folder: Path, sides, seed: int) -> Path:
             mask = ""
             if i % 2:
                 mask, marked = f"{name}-mask.png", np.zeros(plate.shape[:2], np.uint8)
-                drawn = _read(inner.mask, Image.Resampling.BOX)[..., 0] > 0  # however thin
-                marked[row : row + SIDE, column : column + SIDE] = 255 * drawn
+                marked[row : row + SIDE, column : column + SIDE] = 255 * _marked(inner)
                 Image.fromarray(marked).save(folder / mask)
             rows.append(f"{name}.png,{'defect' if i % 2 else 'good'},{side},{name},{mask}")
     (folder / "plates.csv").write_text("\n".join(rows))
@@ -90,6 +90,10 @@ def laid(folder: Path, sides, seed: int) -> Path:
 
 def _read(path: Path, how: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB").resize((SIDE, SIDE), how))
+
+
+def _marked(photo: kr.Photo) -> np.ndarray:
+    return _read(photo.mask, Image.Resampling.BOX)[..., 0] > 0  # however thin
 
 
 def _mirrored(photo: np.ndarray) -> np.ndarray:

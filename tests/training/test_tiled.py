@@ -1,5 +1,6 @@
 """Whole photos answered by their tiles: fitted on tiles, joined, then a model like any other."""
 
+import shutil
 import sys
 from dataclasses import replace
 
@@ -8,9 +9,11 @@ import pytest
 from PIL import Image
 
 import kerasrecipes as kr
+from kerasrecipes import backbones
 from kerasrecipes.data.shapes import tile_grid
 from kerasrecipes.settings.judging import judge_recipe
 from kerasrecipes.training.tiled.fitting import check_tiling
+from kerasrecipes.training.tiled.joining import tiling_of
 from kerasrecipes.training.tiled.searching import search_tiles
 from starters import run
 from tiny_backbone import tiny_backbone
@@ -186,6 +189,32 @@ def test_too_few_good_tiles_are_told_before_training(of_tiles, unmarked):
     train = train.with_items([*few, *(one for one in train.photos if one.label != "good")])
     with pytest.raises(kr.DataError, match="There are 18 tiles of good training photos, and at"):
         kr.fit_tiles(of_tiles, train, unmarked[1], TILING, verbose=False)
+
+
+def test_another_fit_begins_with_what_it_learned_and_cuts_alike(saved, of_tiles):
+    assert tiling_of(saved.report()) == TILING
+    recipe = kr.ImageClassifier(tiny_backbone(), weights=saved.folder)
+    begun = tiny_backbone().build(None, recipe.weights_file)
+    for layer in begun.layers:
+        learned = of_tiles.model_.get_layer(layer.name) if layer.weights else layer
+        for one, other in zip(layer.get_weights(), learned.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.proof
+def test_a_successor_is_trained_on_tiles(sides, saved, tmp_path, monkeypatch):
+    root, model = tmp_path / "plates", tmp_path / "model"
+    for photo in (one for side in sides for one in side.photos):
+        (root / photo.label).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo.path, root / photo.label)
+        if photo.path.stem in {"0", "1", "2", "3"}:  # new ones
+            turned = Image.open(photo.path).transpose(Image.Transpose.ROTATE_180)
+            turned.save(root / photo.label / f"new{photo.path.name}")
+    shutil.copytree(saved.folder, model / "1")
+    monkeypatch.setitem(backbones._REGISTRY.added, "tiny", tiny_backbone())
+    renewed = kr.retrain_model(model, root, verbose=False)
+    assert tiling_of(renewed.bundle.report()) == TILING
+    assert renewed.bundle.input.shape == (*SIZE, 3)
 
 
 def test_what_tiles_do_not_go_with(of_tiles, sides):

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 @heeds_verbose
 def fit_tiles(
     recipe: "Recipe",
-    train: PhotoSet,
-    val: PhotoSet,
+    train: Examples,
+    val: Examples,
     tiles: Tiling,
     *,
     callbacks: "Sequence[keras.callbacks.Callback | str]" = (),

@@ -1,6 +1,6 @@
 """A recipe that answers for whole photos by their tiles, of one that was fitted on tiles."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from kerasrecipes.arguments import named
@@ -10,7 +10,8 @@ from kerasrecipes.errors import DataError, listed, unknown_name
 from kerasrecipes.heads.classification import CLASSIFICATION
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.tiled.tiles import PhotoTiles
-from kerasrecipes.photos.tiled.tiling import WAYS
+from kerasrecipes.photos.tiled.tiling import WAYS, Tiling
+from kerasrecipes.report.run_report import RunReport
 from kerasrecipes.training.refitting import refitted
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from kerasrecipes.training.recipe import Recipe
 
-TILE_MAP = "tile_map"
+TILE_MAP, _STEP = "tile_map", "tiles"
 
 
 @named
@@ -84,6 +85,17 @@ def join_tiles(
     told = OutputSpec(name=TILE_MAP, task=TILE_MAP, shape=grid.shape, tile=grid.tile)
     new.fitted_ = replace(new.fitted_, model=places, others=(told,))
     return new
+
+
+def tiling_of(report: RunReport) -> Tiling | None:
+    """Return how the photos of a model are cut; `None` if they are not.
+
+    Args:
+        report: Of its fit.
+    """
+    steps = [step["options"] for step in report.optimization if step["name"] == _STEP]
+    names = [one.name for one in fields(Tiling)]
+    return Tiling(**{name: steps[-1][name] for name in names}) if steps else None
 
 
 def _joined(
@@ -160,7 +172,7 @@ def _step(
     rows, columns = grid.shape
     how = "that of the worst tiles" if by == "max" else "the mean of all tiles"
     return {
-        "name": "tiles",
+        "name": _STEP,
         "summary": f"The answer for a photo of {size[0]} × {size[1]} pixels is {how}, of {rows} × "
         f"{columns} tiles of {grid.tile[0]} × {grid.tile[1]}.",
         "options": {
