@@ -119,9 +119,7 @@ if TYPE_CHECKING:
         Photo as Photo,
         PhotoSet as PhotoSet,
         SyntheticDefects as SyntheticDefects,
-        Tiling as Tiling,
         check_photos as check_photos,
-        cut_tiles as cut_tiles,
         photos_from_arrays as photos_from_arrays,
         photos_from_dataset as photos_from_dataset,
         register_augmentation as register_augmentation,
@@ -286,7 +284,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "QuantizedModel cluster distil measure_sensitivity optimize "
         "optimize_bundle prune quantize",
         "photos": "Augmentation CheckReport DecodePolicy Photo PhotoSet SyntheticDefects "
-        "Tiling check_photos cut_tiles photos_from_arrays photos_from_dataset "
+        "check_photos photos_from_arrays photos_from_dataset "
         "register_augmentation scan_photos",
         "promotion": "Gates ModelCheck ModelHistory Promotion PromotionRefused VersionDifference "
         "check_bundle diff_versions model_history promote_version roll_back",

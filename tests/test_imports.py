@@ -29,7 +29,7 @@ FOUND_TOO = """
     cluster_weights cost_matrix count_multiply_adds decode_photo evaluate_scores
     find_group_learning_rates find_learning_rate get_loss make_quantization_aware
     mean_average_precision prune_channels recall_at_k reestimate_batch_norm report_weights
-    temperature_scale to_dataset
+    temperature_scale to_dataset Tiling cut_tiles
 """.split()
 
 
