@@ -38,7 +38,7 @@ def test_a_folder_is_learned_by_tiles_and_repeated(kr, plates, tmp_path):
     asked = ("train", plates, "--to", to, *TINY, "--run", run)
     code, _, err = kr(*asked, "--tiles", "72x96")
     assert code == 0, err
-    assert "defective photos have no mask: of each, the tile that is least like" in err
+    assert "16 defective photos have no mask: of each, one tile counts as its defect" in err
     bundle = Bundle.load(to)
     assert bundle.input.shape == (*SIZE, 3)
     (step,) = json.loads((bundle.folder / "report.json").read_text())["optimization"]

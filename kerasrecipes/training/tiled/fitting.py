@@ -44,8 +44,8 @@ def fit_tiles(
     """Fit a recipe on tiles of large photos, and make one of it that answers for whole photos.
 
     It cuts as `cut_tiles` does, fits, and joins as `join_tiles` does. Where a defective photo has
-    no mask, the tile counts as its defect that is least like tiles of good photos, by the
-    Mahalanobis distance of what the frozen backbone sees; the photo's other tiles are left out.
+    no mask, the tile counts as its defect that is least like tiles of good photos and most like
+    those of other defective ones, by what the frozen backbone sees; its other tiles are left out.
 
     Args:
         recipe: An `ImageClassifier` that names one class; it is fitted on tiles.
@@ -118,8 +118,8 @@ def fit_judged(
     shown = search_tiles(judged, train, val, tiles, grid)
     if shown:
         say(
-            f"{len(shown)} defective photos have no mask: of each, the tile that is least like "
-            f"those of good photos counts as its defect. Name masks in a column `mask` to say it."
+            f"{len(shown)} defective photos have no mask: of each, one tile counts as its defect, "
+            "which may be a wrong one. Name masks in a column `mask`, which is better."
         )
     cut: Any = {"overlap": tiles.overlap, "good": tiles.good}
     sides = [
