@@ -2,6 +2,7 @@
 
 import json
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,6 +130,22 @@ def test_a_saved_data_set_is_scanned_with_its_sides(saved, table):
     assert len(one) == 6 and one.photos[0].split is None
     (saved / "train" / "state.json").write_text("{}")
     with pytest.raises(DataError, match=r"state.json' cannot be read"):
+        kr.scan_photos(saved)
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("dataset_dict.json", {"splits": ["../elsewhere"]}),
+        ("dataset_dict.json", {"splits": [3]}),
+        ("train/state.json", {"_data_files": [{"filename": "../validation/data.arrow"}]}),
+        ("train/state.json", {"_data_files": ["data.arrow"]}),
+        ("train/state.json", {"_data_files": [{"name": "data.arrow"}]}),
+    ],
+)
+def test_what_lists_its_files_wrongly_is_named(saved, file, told):
+    (saved / file).write_text(json.dumps(told))
+    with pytest.raises(DataError, match=f"{Path(file).name}'"):
         kr.scan_photos(saved)
 
 

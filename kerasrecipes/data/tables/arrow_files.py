@@ -41,23 +41,31 @@ def rows_of_dataset(source: Path) -> Iterator[dict[str, Any]]:
         DataError: If it cannot be read.
         MissingDependencyError: If the extra `parquet` is not installed.
     """
-    sides = _told(source / _SIDES, "splits") if (source / _SIDES).is_file() else [None]
+    sides = _told(source / _SIDES, "splits") if (source / _SIDES).is_file() else [""]
     for side in sides:
-        inside = PurePosixPath(side or "")
-        for file in _told(source / inside / _ONE, "_data_files"):
-            place = inside / PurePosixPath(file["filename"]).name
+        inside = PurePosixPath(side)
+        for file in _told(source / inside / _ONE, "_data_files", "filename"):
+            place = inside / file
             for row in rows_of(source / place):
                 if _NAME in row:
                     name = PurePosixPath(str(row[_NAME])).name
                     row[_NAME] = f"{PurePosixPath(source.name, place, name)}"
-                yield row if side is None else row | {"split": side}
+                yield row | {"split": side} if side else row
 
 
-def _told(file: Path, name: str) -> list[Any]:
+def _told(file: Path, name: str, inner: str | None = None) -> list[str]:
+    """Return the names of files or folders beside a file that lists them."""
     try:
-        return list(parse_json(read_regular(file, largest=_LARGEST))[name])
+        told = parse_json(read_regular(file, largest=_LARGEST))[name]
+        found = [one if inner is None else one[inner] for one in told]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"'{printable(file)}' cannot be read: {first_line(error)}.") from error
+    for one in found:
+        if not isinstance(one, str) or one in ("", "..") or PurePosixPath(one).name != one:
+            raise DataError(
+                f"'{printable(file)}' names {printable(repr(one))}, which is nothing beside it."
+            )
+    return found
 
 
 def rows_of(file: Path) -> list[dict[str, Any]]:
