@@ -7,7 +7,8 @@ large photos with small defects that can be had, so these are made: a good photo
 images cover 3 × 4 fields of 224 pixels, and another photo lies in one of them, with a defect or, on
 good plates too, without. Of the parts of a fold of `quality.py` those of training make the plates
 that are learned from, those of validation the ones that choose, and those of the test the ones that
-measure. All arms are linear models of the frozen backbone; nothing was tuned on these plates.
+measure. All arms are linear models of the frozen backbone. How a tile is found without masks was
+chosen by how often it was right on training plates of the first two draws.
 Prints a Markdown table, and of plates without masks how often the tile that counts as the defect
 shows some of it, or a quarter, beside the share of all their tiles that do.
 """
