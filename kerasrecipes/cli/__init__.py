@@ -4,17 +4,20 @@ Nothing heavy is imported before a command runs, so that `--help`, `ls`, `predic
 `verify` answer at once; the last two need tensorflow for nothing but a SavedModel.
 """
 
+import functools
+import inspect
 import os
 import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
+from typer.models import OptionInfo
 
 from kerasrecipes._version import __version__
 from kerasrecipes.cli import (
@@ -31,7 +34,14 @@ from kerasrecipes.cli import (
     serving,
     watching,
 )
-from kerasrecipes.errors import DISK_REMEDIES, KerasRecipesError, explained, printable, told_besides
+from kerasrecipes.errors import (
+    DISK_REMEDIES,
+    KerasRecipesError,
+    explained,
+    printable,
+    tell_besides,
+    told_besides,
+)
 
 app = typer.Typer(
     name="kerasrecipes",
@@ -132,9 +142,34 @@ def _options(
     """Take the options that stand before a command."""
 
 
+def _telling_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command say which of its options named the file that could not be opened."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> Any:
+        try:
+            return command(**given)
+        except (KerasRecipesError, OSError) as error:
+            behind = (getattr(one, "filename", None) for one in (error, error.__cause__))
+            files = {str(one) for one in behind if one is not None}
+            for name, option in _options_of(command):
+                if str(given.get(name)) in files:
+                    tell_besides(error, f"It was named by {option}.")
+            raise
+
+    return run
+
+
+def _options_of(command: Callable[..., Any]) -> Iterator[tuple[str, str]]:
+    for name, parameter in inspect.signature(command).parameters.items():
+        for info in getattr(parameter.annotation, "__metadata__", ()):
+            if isinstance(info, OptionInfo):
+                yield name, (info.param_decls or [f"--{name.replace('_', '-')}"])[0]
+
+
 _command: Any
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name)(_telling_options(_command))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -164,8 +199,10 @@ def main(arguments: list[str] | None = None) -> None:
     except (KerasRecipesError, ValueError, OSError) as error:
         if os.environ.get("KERASRECIPES_DEBUG"):
             raise
-        told = [_message(error), *told_besides(error)]
-        print(f"{type(error).__name__}: {' '.join(told)}", file=sys.stderr)
+        said, besides = _message(error), told_besides(error)
+        if besides and not said.endswith((".", "!", "?")):
+            said += "."
+        print(f"{type(error).__name__}: {' '.join([said, *besides])}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 1))
 
 

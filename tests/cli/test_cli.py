@@ -492,3 +492,18 @@ def test_a_column_is_named_where_there_is_no_model_yet(kr, photos, tmp_path):
     assert code == 1 and "time" in err and "label" not in err
     code, _, err = kr("mistakes", table, "--text", "kind")
     assert code == 2 and "it is not for photos" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("promote", "{model}", 1, "--gates"), ("retrain", "{model}", "{model}", "--gates"),
+        ("operate", "{model}", "--costs"), ("check", "{model}", "--budget"),
+        ("monitor", "{model}/journal.db", "--bundle", "{model}", "--settings"),
+        ("rollout", "start", "{model}", "--policy"),
+    ],
+)  # fmt: skip
+def test_the_option_of_a_file_that_cannot_be_opened_is_named(kr, model, words):
+    (model / "journal.db").touch()
+    code, _, err = kr(*(str(word).format(model=model) for word in words), "no file")
+    assert code == 1 and "'no file'" in err and err.endswith(f". It was named by {words[-1]}.\n")

@@ -3,6 +3,9 @@
 import json
 import shutil
 
+import pytest
+
+from kerasrecipes.errors import tell_besides
 from kerasrecipes.promotion.log import changing
 from kerasrecipes.rollout.record import finish
 
@@ -53,3 +56,16 @@ def test_a_candidate_is_tried(kr, exported_once, tmp_path):
     assert code == 3 and "'take back' by server: errors: too many." in out
     code, _, err = kr("rollout", "stop", model)
     assert code == 1 and "is tried now. Start that by: kerasrecipes rollout start" in err
+
+
+@pytest.mark.parametrize("said", ["Free some space, then save again", "Nothing is new."])
+def test_what_is_told_besides_an_error_is_a_sentence_of_its_own(kr, tmp_path, monkeypatch, said):
+    def fail(*_, **__):
+        error = OSError(28, said)
+        tell_besides(error, "The trained model itself is in 'here'.")
+        raise error
+
+    monkeypatch.setattr("kerasrecipes.renewing.renewing.retrain_model", fail)
+    code, _, err = kr("retrain", tmp_path, tmp_path)
+    told = said.rstrip(".") + ". The trained model itself is in 'here'."
+    assert (code, err) == (1, f"OSError: {told}\n")
