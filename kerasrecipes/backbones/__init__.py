@@ -165,8 +165,10 @@ def get_backbone(name: str | Backbone, modality: str = "photos") -> Any:
         return {"hub": hub_spec, "cv": cv_spec}[kind](preset)
     if colon and kind == "model":
         raise ValueError(
-            f"The backbone {name!r} was made of a Keras model and has no other place. Make it "
-            "again with BackboneSpec.from_model, and pass the specification instead of its name."
+            f"The backbone {name!r} was made of a Keras model and has no other place. In Python, "
+            "make it again with BackboneSpec.from_model, and pass the specification instead of "
+            "its name. For commands, and to retrain, train once under a name that a package of "
+            "yours gives it: an entry point in the group kerasrecipes.backbones."
         )
     return registry.get(name)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.arguments import named
+from kerasrecipes.backbones import get_backbone
 from kerasrecipes.bundles.aliases import read_aliases
 from kerasrecipes.bundles.bundle import BundleFolder
 from kerasrecipes.bundles.versions import is_bundle
@@ -75,13 +76,16 @@ def retrain_model(
     Raises:
         DataError: If there is no such model, or it names no class; or if its photos cannot be used.
         NoEffectError: If nothing is new to learn from.
-        ValueError: If `ways` names something else.
+        ValueError: If `ways` names something else, or the backbone of the model in use has no name
+            that leads to it.
         OSError: If another such model will not fit on the disk.
     """
     if not ways or set(ways) - WAYS.keys() or len(set(ways)) < len(ways):
         raise ValueError(f"`ways` must be some of {listed(WAYS)}, each once. Received: {ways!r}.")
     gates_of(gates)  # not after the training
     champion = _in_use(Path(model))
+    if (backbone := champion.manifest.recipe.get("backbone")) is not None:
+        get_backbone(backbone, champion.manifest.modality)  # not after the queue was taken
     export = chosen_export(champion)
     check_room(Path(model), champion.manifest.size_bytes.get("model.keras", 0) // 4)
     if queue is not None:

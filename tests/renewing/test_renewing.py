@@ -8,6 +8,7 @@ from PIL import Image
 
 import kerasrecipes as kr
 from kerasrecipes.data.examples import CLASS
+from kerasrecipes.renewing import renewing
 from kerasrecipes.renewing.renewing import _begun, _take
 from kerasrecipes.renewing.sides import stable_sides
 from kerasrecipes.training import keeping
@@ -135,6 +136,20 @@ def test_a_disk_without_room_for_a_successor_is_told_first(exported_once, tmp_pa
     monkeypatch.setattr(keeping.shutil, "disk_usage", lambda _: SimpleNamespace(free=9000))
     with pytest.raises(OSError, match="will not fit into .* Free some space"):
         kr.retrain_model(exported_once.folder.parent, tmp_path / "none", queue=tmp_path / "none")
+
+
+def test_a_model_of_a_backbone_without_a_name_is_refused_before_its_queue_is_taken(
+    tmp_path, monkeypatch
+):
+    manifest = SimpleNamespace(recipe={"backbone": "model:net"}, modality="photos", size_bytes={})
+    champion = SimpleNamespace(manifest=manifest)
+    monkeypatch.setattr(renewing, "_in_use", lambda model: champion)
+    monkeypatch.setattr(renewing, "chosen_export", lambda bundle: None)
+    monkeypatch.setattr(renewing, "_take", lambda *_: pytest.fail("too late"))
+    with pytest.raises(
+        ValueError, match=r"to retrain, train once .* group kerasrecipes\.backbones"
+    ):
+        kr.retrain_model(tmp_path, tmp_path, queue=tmp_path)
 
 
 def test_a_queue_is_taken_into_a_folder(tmp_path):
