@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 FREE_SIZE = (224, 224)
 TOLERANCE = 1e-4
 _ANY_SIZE = "Build it for batches of any size, and let its layers use keras.ops."
-# A model in mixed precision is copied into single precision, and rounds otherwise.
+# A model in mixed precision, or that takes such photos, is copied into single precision, and rounds
+# otherwise.
 SHORT, SHORT_TOLERANCE = "float16", 0.05
 
 _CHANNELS = range(1, MOST_CHANNELS + 1)
@@ -254,8 +255,8 @@ def _check_same(flat: "keras.Model", model: "keras.Model", scale: Any, place: in
             f"The model {model.name!r} cannot be called on {count + 1} photos: {reason_of(error)}. "
             + (_advice(takes.dtype, flat) if "int" in takes.dtype else _ANY_SIZE)
         ) from error
-    short = any(SHORT in str(part.dtype_policy.compute_dtype) for part in parts_of(model))
-    tolerance = SHORT_TOLERANCE if short else TOLERANCE
+    kinds = [takes.dtype, *(str(part.dtype_policy.compute_dtype) for part in parts_of(model))]
+    tolerance = SHORT_TOLERANCE if any(SHORT in kind for kind in kinds) else TOLERANCE
     gap, size = float(np.abs(one - other).max()), float(np.abs(one).max())
     if not gap <= tolerance * max(size, 1.0):
         raise ValueError(

@@ -704,6 +704,14 @@ def test_a_model_of_another_precision_is_taken_in_single_precision(policy):
         np.testing.assert_array_equal(np.asarray(old, "float32"), new)
 
 
+@pytest.mark.parametrize("takes", ["float16", "bfloat16", "float64"])
+def test_a_model_that_takes_photos_of_another_precision_is_taken(takes):
+    photo = keras.Input((8, 8, 3), dtype=takes)
+    model = keras.Model(photo, layers.Conv2D(4, 3, 2)(photo), name="other")
+    built = BackboneSpec.from_model(model, scaling="imagenet").build()
+    assert built.inputs[0].dtype == "float32"
+
+
 def test_a_model_in_8_bits_is_refused():
     model = small(layers.Dense(3, name="own"))
     model.quantize("int8")
