@@ -162,7 +162,11 @@ def _check_array(stream: Any, size: int) -> None:
     version = np.lib.format.read_magic(stream)
     if version not in header:
         raise ValueError(f"it holds an array in the format {version}, which is not known")
-    shape, _, dtype = header[version](stream)
+    try:
+        shape, _, dtype = header[version](stream)
+    except (ValueError, SyntaxError, TypeError, RecursionError, TokenError) as error:
+        # What Python's parser says of it names parts of the parser.
+        raise ValueError("its header, which says what it holds, is damaged") from error
     length = math.prod(shape) * dtype.itemsize
     if dtype.hasobject or min(shape, default=0) < 0 or length != size - stream.tell():
         raise ValueError(f"it declares an array of {dtype} and shape {shape} in {size:,} bytes")

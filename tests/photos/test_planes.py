@@ -113,6 +113,11 @@ REFUSED = {
         header(LIE) + bytes(400),
         r"declares an array of uint8 and shape \(1",
     ),
+    "arithmetic": (
+        header(LIE.replace("100000, 4", "1 + 1")) + bytes(400),
+        "cannot be read: its header, which says what it holds, is damaged",
+    ),
+    "half a header": (header(LIE[:30]), "its header, which says what it holds, is damaged"),
     "more than it says": (encode_npy(np.zeros((9, 9, 4), np.uint8)) + b"\0", "declares an array"),
     "a pickle": (b"\x93NUMPY" + pickle.dumps([1]), "cannot be read"),
     "whole numbers": (None, "an array of int64: save it as uint8, uint16 or float32"),
