@@ -59,7 +59,7 @@ def read_long_table(table: Path, named: Columns, asked: Asked) -> Found:
     Raises:
         DataError: If a column is missing, or rows contradict each other.
     """
-    rows, spelled = read_rows(table)
+    rows, spelled = read_rows(table, "step")
     known = [name for name in spelled if name]
     by = _column(table, known, "id", named.id, IDS)
     at = _column(table, known, "time", named.time, TIMES, needed=named.time is not None)

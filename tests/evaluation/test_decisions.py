@@ -85,6 +85,7 @@ def test_a_table_of_costs_is_read_by_its_names(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
+        ("true,good,crack,dent", "has no rows. Add one row per class"),
         ("true,good,crack\ngood,0,1\ncrack,9,0", "has no columns of 'dent'"),
         ("true,good,crack,dent\ngood,0,1,1\ncrack,9,0,1", "has no rows of 'dent'"),
         ("true,good,crak,dent\ngood,0,1,1", "Unknown class 'crak'. Did you mean 'crack'"),

@@ -93,7 +93,7 @@ def read_decisions(file: Path) -> dict[str, Decision]:
     Raises:
         DataError: If it cannot be read, or a row is wrong; the rows are listed.
     """
-    rows, spelled = read_rows(file)
+    rows, spelled = read_rows(file, "decision")
     if missing := [name for name in COLUMNS[:4] if name not in spelled]:
         raise DataError(
             f"'{printable(file)}' is no table of decisions: it has no column '{missing[0]}'. Name "

@@ -35,12 +35,13 @@ NO_TEXT = {
 LARGEST_TABLE = 1 << 31
 
 
-def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
+def read_rows(table: Path, each: str = "photo") -> tuple[list[Row], dict[str, str]]:
     """Read the rows of a table.
 
     Args:
         table: A `.csv`, `.tsv`, `.jsonl` or `.ndjson` file in UTF-8; a `.parquet`, `.arrow`,
             `.tfrecord` or `.tar` file; or a folder that was written by `save_to_disk`.
+        each: What has a row, for messages.
 
     Returns:
         Each row's number, the header of a CSV being row 1, and its cells by the names of their
@@ -57,7 +58,7 @@ def read_rows(table: Path) -> tuple[list[Row], dict[str, str]]:
         read = _member_rows
     rows = read(table, spelled)
     if not rows:
-        raise DataError(f"The table '{printable(table)}' has no rows. Add one row per photo.")
+        raise DataError(f"The table '{printable(table)}' has no rows. Add one row per {each}.")
     return rows, spelled
 
 

@@ -35,7 +35,7 @@ def read_costs(table: str | Path, class_names: Sequence[str]) -> CostRule:
         ValueError: If a right answer costs more than a wrong one, or no mistake costs anything.
     """
     table = Path(table)
-    rows, spelled = read_rows(table)
+    rows, spelled = read_rows(table, "class")
     first, *others = spelled
     answers = {column: trimmed(spelled[column]) for column in others}
     wanted = [*class_names, *([ABSTAIN] if ABSTAIN in answers.values() else [])]
