@@ -14,6 +14,7 @@ from kerasrecipes.cli.kinds import (
     refuse_columns,
 )
 from kerasrecipes.cli.options import (
+    PIXELS,
     Augment,
     ClassOrder,
     FailOnLeak,
@@ -125,6 +126,7 @@ def review(
         print(f"\n{server.session.summary()}")
 
 
+@with_options(PIXELS)
 def show_augmentation(
     context: typer.Context,
     photos: Photos,
@@ -148,6 +150,7 @@ def show_augmentation(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a file of the same name.")
     ] = False,
+    **pixels: Any,
 ) -> None:
     """Draw photos, or print texts, and the views that training would see of them."""
     _refuse_idle(context, recipe)
@@ -161,6 +164,7 @@ def show_augmentation(
         _check_picture(photos, to, overwrite)
         how = {"views": views, "count": count, "image_size": (image_size, image_size)}
         how["synthetic"] = synthetic and _synthetic_of(synthetic)
+        columns |= as_asked("photos", **pixels)
         _draw_sheet(photos, to, columns, augment.value, seed=seed, **how)
 
 
@@ -197,7 +201,8 @@ def _refuse_idle(context: typer.Context, recipe: RecipeKind) -> None:
         told = "signals are not augmented yet, so there is nothing to show."
         raise typer.BadParameter(told, param_hint="'--recipe'")
     texts = recipe is RecipeKind.TEXTS
-    idle = ("image_size", "to", "overwrite", "synthetic") if texts else ("text", "backbone")
+    of_photos = ("image_size", "to", "overwrite", "synthetic", *PIXELS)
+    idle = of_photos if texts else ("text", "backbone")
     for name in idle:
         source = context.get_parameter_source(name)
         if source is not None and source.name != "DEFAULT":

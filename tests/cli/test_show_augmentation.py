@@ -44,6 +44,29 @@ def test_drawn_defects_are_beside_real_ones(kr, photos, tmp_path):
     assert (code, err) == (0, "") and to.exists()
 
 
+def test_photos_of_other_channels_are_drawn_as_they_would_be_trained(kr, tmp_path, monkeypatch):
+    seen = []
+
+    def draw(photos, augment, **how):
+        seen.append(photos.policy)
+        raise ValueError("drawn")
+
+    monkeypatch.setattr("kerasrecipes.report.plots.contact_sheet.draw_augmentation", draw)
+    for kind in ("bright", "dark"):
+        (tmp_path / "photos" / kind).mkdir(parents=True)
+        for place in range(2):
+            values = np.full((48, 48, 4), 5000 * (kind == "bright") + place, np.uint16)
+            np.save(tmp_path / "photos" / kind / f"{place}.npy", values)
+    pixels = ("--channels", 4, "--dtype", "float32", "--value-range", "0,10000")
+    to = ("--to", tmp_path / "sheet.png")
+    _, _, err = kr("show-augmentation", tmp_path / "photos", *pixels, *to)
+    assert err == "ValueError: drawn\n"
+    assert (seen[0].channels, seen[0].dtype, seen[0].value_range) == (4, "float32", (0, 10000))
+    code, _, err = kr("show-augmentation", tmp_path, "--recipe", "text_classification",
+                       "--channels", 4)  # fmt: skip
+    assert code == 2 and "no effect on texts" in " ".join(err.split())
+
+
 @pytest.mark.parametrize(
     ("to", "message"),
     [
