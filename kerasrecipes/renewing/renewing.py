@@ -84,8 +84,6 @@ def retrain_model(
         raise ValueError(f"`ways` must be some of {listed(WAYS)}, each once. Received: {ways!r}.")
     gates_of(gates)  # not after the training
     champion = _in_use(Path(model))
-    if (backbone := champion.manifest.recipe.get("backbone")) is not None:
-        get_backbone(backbone, champion.manifest.modality)  # not after the queue was taken
     export = chosen_export(champion)
     check_room(Path(model), champion.manifest.size_bytes.get("model.keras", 0) // 4)
     if queue is not None:
@@ -125,7 +123,10 @@ def _take(queue: str | Path, photos: Examples | str | Path) -> None:
 
 def _in_use(model: Path) -> Bundle:
     known = read_aliases(model).aliases
-    return Bundle.load(f"{model}@champion" if "champion" in known else model)
+    champion = Bundle.load(f"{model}@champion" if "champion" in known else model)
+    if (backbone := champion.manifest.recipe.get("backbone")) is not None:
+        get_backbone(backbone, champion.manifest.modality)  # not after the queue was taken
+    return champion
 
 
 def _sides(

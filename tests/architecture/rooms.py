@@ -157,7 +157,7 @@ ROOMS = {
         libraries="numpy",
         later_libraries="keras sklearn",
     ),
-    "renewing": Room("bundles data heads promotion release serve statistics training"),
+    "renewing": Room("backbones bundles data heads promotion release serve statistics training"),
     "choosing": Room(
         "backbones bundles data evaluation heads photos release settings signals statistics "
         "training",

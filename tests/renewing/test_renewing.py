@@ -143,8 +143,8 @@ def test_a_model_of_a_backbone_without_a_name_is_refused_before_its_queue_is_tak
 ):
     manifest = SimpleNamespace(recipe={"backbone": "model:net"}, modality="photos", size_bytes={})
     champion = SimpleNamespace(manifest=manifest)
-    monkeypatch.setattr(renewing, "_in_use", lambda model: champion)
-    monkeypatch.setattr(renewing, "chosen_export", lambda bundle: None)
+    monkeypatch.setattr(renewing, "Bundle", SimpleNamespace(load=lambda _: champion))
+    monkeypatch.setattr(renewing, "chosen_export", lambda _: None)
     monkeypatch.setattr(renewing, "_take", lambda *_: pytest.fail("too late"))
     with pytest.raises(
         ValueError, match=r"to retrain, train once .* group kerasrecipes\.backbones"
