@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from PIL import Image
@@ -82,6 +82,8 @@ class PhotoTiles(PhotoSet):
     Args:
         wholly: The photos that they were cut from.
     """
+
+    noun: ClassVar[tuple[str, str]] = ("tile", "tiles")
 
     wholly: PhotoSet | None = field(default=None, compare=False)
 
