@@ -28,6 +28,7 @@ EXTRAS = {
     "lite",
     "mlflow",
     "onnx",
+    "otel",
     "parquet",
     "quantizer",
     "ray",

@@ -117,6 +117,7 @@ OPTIONS = {
     "max_length": "--max-length",
     "without_keys": "--without-keys",
     "keep_photos": "--keep-photos",
+    "otel": "--otel",
     "review_queue": "--review-queue",
 }
 

@@ -57,6 +57,9 @@ QueueFolder = Annotated[
 KeepPhotos = Annotated[
     bool, typer.Option("--keep-photos", help="With --review-queue: keep the photos, too.")
 ]
+Otel = Annotated[
+    bool, typer.Option("--otel", help="Send spans of requests, as OTEL_ variables say.")
+]
 
 
 def serve(
@@ -82,6 +85,7 @@ def serve(
     review_queue: QueueFolder = None,
     keep_photos: KeepPhotos = False,
     trust: TrustFile = None,
+    otel: Otel = False,
 ) -> None:
     """Serve saved models: photos and texts at /predict, tensors by the Open Inference Protocol.
 

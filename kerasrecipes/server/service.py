@@ -23,6 +23,7 @@ from kerasrecipes.server.models import Models, Served
 from kerasrecipes.server.refused import Refused, bad
 from kerasrecipes.server.rollouts import MOST_BYTES, MOST_WAITING, Rollouts
 from kerasrecipes.server.settings import ServerSettings
+from kerasrecipes.server.tracing import tracing_for
 from kerasrecipes.server.trial import Turn
 from kerasrecipes.server.web.keys import Keys
 from kerasrecipes.server.web.protocol import NAMES, Asked, parse_request
@@ -44,10 +45,13 @@ class Service:
     Raises:
         DataError: If the file of keys or the journal cannot be used.
         OSError: If one of them cannot be opened.
+        MissingDependencyError: If spans are to be sent, and the extra `otel` is not installed.
+        ValueError: If they are, and `OTEL_` variables say what cannot be done.
     """
 
     def __init__(self, models: Models, settings: ServerSettings):
         self.models, self.settings = models, settings
+        self.tracing = tracing_for(settings.otel)
         self.keys = None if settings.keys is None else Keys(settings.keys)
         self.lane = Lane(settings.computing, settings.queue, settings.wait_seconds)
         self.held = Held(int(settings.max_held_mb * 1e6))
@@ -88,6 +92,8 @@ class Service:
         self.lane.close()
         if self.journal is not None:
             self.journal.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
     async def watch(self) -> None:
         """Look again and again what the aliases mean."""

@@ -39,6 +39,8 @@ class ServerSettings:
         review_queue: A folder that keeps what people should look at; see `ReviewQueue`.
         trust: Whose signatures count; versions without one of theirs are not served; see `Trust`.
         keep_photos: Whether that keeps the photos and texts, too.
+        otel: Whether spans of requests go to an OpenTelemetry collector; where the usual `OTEL_`
+            variables name one, they do without.
 
     Raises:
         ValueError: If a limit cannot be used, or others could ask without a key.
@@ -68,6 +70,7 @@ class ServerSettings:
     review_queue: Path | None = None
     trust: Path | None = None
     keep_photos: bool = False
+    otel: bool = False
 
     def __post_init__(self) -> None:
         for name in ("queue", "max_batch", "max_length", "connections", "batch"):

@@ -149,6 +149,7 @@ ROOMS = {
         "bundles data export heads photos rollout serve signing",
         later="verify",
         libraries="numpy prometheus_client pydantic starlette uvicorn",
+        later_libraries="opentelemetry",
     ),
     "training": Room(
         "backbones bundles data drift engine evaluation heads losses metrics novelty photos "

@@ -142,7 +142,7 @@ def test_errors_speak_of_options_by_their_names(kr, photos, tmp_path, tiny_known
     # other name.
     serving = {
         "--batch", "--batch-delay-ms", "--host", "--keep-photos", "--keys", "--max-body-mb",
-        "--max-length", "--review-queue", "--without-keys",
+        "--max-length", "--otel", "--review-queue", "--without-keys",
     }  # fmt: skip
     assert named & options == {"--resume", "--leave-out-seen", "--costs", *serving}
     to = ("--to", tmp_path / "new", *QUICK)

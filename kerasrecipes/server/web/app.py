@@ -9,6 +9,7 @@ import uuid
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Router
@@ -138,6 +139,8 @@ class App:
         }  # fmt: skip
         if not write_line(told):
             metrics.log_dropped.inc()
+        if (tracing := self._service.tracing) is not None:
+            tracing.request(Headers(scope=scope), told | scope.get("answered", {}), seconds)
 
 
 class _Seen:

@@ -49,6 +49,12 @@ def _turn(
     return Turn(served) if version else service.rollouts.choose(served, request.headers, key)
 
 
+def _tell_answered(request: Request, served: Served, batch: int) -> None:
+    """Let whoever tells of the request know who has answered how many examples."""
+    told = {"model": served.name, "version": served.version, "batch": batch}
+    request.scope["answered"] = told
+
+
 async def _json(service: Service, request: Request, kind: type[T]) -> T:
     """Read a small object; an empty body is an empty one."""
     settings = service.settings
@@ -108,6 +114,7 @@ async def _infer(service: Service, request: Request) -> Response:
     async with body_of(request, most, settings.body_seconds, service.held) as body:
         length = request.headers.get(HEADER_LENGTH)
         served, asked, answers = await service.infer(turn, body, length)
+    _tell_answered(request, served, max(map(len, asked.inputs.values())))
     content, headers = write_answer(served.name, str(served.version), asked, answers)
     return Response(content, headers=headers)
 
@@ -127,6 +134,7 @@ async def _predict(service: Service, request: Request) -> Response:
     async with body_of(request, most, settings.body_seconds, service.held) as body:
         answered = await service.predict(turn, body)
     served, found = answered.served, answered.found
+    _tell_answered(request, served, 1)
     told = {
         key: value
         for key, value in found.to_dict().items()
