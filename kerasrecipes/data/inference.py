@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,5 +158,11 @@ def _compiled(model: "keras.Model") -> Callable[[np.ndarray], Any]:
     if len(model.inputs) != 1 or model.distribute_strategy.num_replicas_in_sync > 1:
         return model.predict_on_batch
     given = tf.TensorSpec(model.input.shape, model.input.dtype)
-    ask = tf.function(lambda batch: model(batch, training=False), input_signature=[given])
+    # Of functions with one code, tensorflow counts the traces together, and would warn of models
+    # that are traced once each.
+    ask = tf.function(partial(_answers, model), input_signature=[given])
     return lambda batch: ask(tf.convert_to_tensor(batch, given.dtype))
+
+
+def _answers(model: "keras.Model", batch: Any) -> Any:
+    return model(batch, training=False)

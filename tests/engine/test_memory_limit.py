@@ -1,5 +1,7 @@
 """Out of memory: the stage begins again in smaller parts, and ends with the same weights."""
 
+import logging
+
 import keras
 import numpy as np
 import pytest
@@ -165,3 +167,19 @@ def test_a_search_without_memory_says_what_to_do(part_sets, make, monkeypatch):
     recipe = make(schedule=UnfreezeSchedule.head_only(epochs=1, learning_rate="auto"))
     with pytest.raises(TrainingError, match="search the learning rate of stage 'head', which take"):
         recipe.fit(*part_sets[:2], verbose=False)
+
+
+def test_models_that_are_traced_once_each_are_not_warned_of():
+    told = []
+    listener = logging.Handler()
+    listener.emit = told.append
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(listener)
+    try:
+        for _ in range(6):
+            photo = keras.Input((2,))
+            run = batch_runner(keras.Model(photo, keras.layers.Rescaling(2.0)(photo)))
+            np.testing.assert_array_equal(run(np.ones((3, 2), np.float32))[0], np.full((3, 2), 2))
+    finally:
+        logger.removeHandler(listener)
+    assert [one.getMessage() for one in told] == []
