@@ -164,9 +164,10 @@ class Predictor:
 
         Args:
             photos: One or several of: paths of photos and folders (searched with their subfolders;
-                links are not followed), patterns such as `"photos/*.jpg"`, the bytes of photos,
-                arrays of one photo or several, Pillow pictures, open files. For a model for texts,
-                the texts; a `Path` is a `.txt` file with one text, or a folder of such.
+                links are not followed), patterns such as `"photos/*.jpg"`, what holds photos (tar,
+                Parquet, Arrow and TFRecord files, and folders of `save_to_disk`), the bytes of
+                photos, arrays of one photo or several, Pillow pictures, open files. For a model for
+                texts, the texts; a `Path` is a `.txt` file with one text, or a folder of such.
             top: Keep only this many classes in `scores`; all by default.
             workers: Number of threads that read and predict at the same time.
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kerasrecipes.data.modality import Modality
-from kerasrecipes.data.tables.tars import samples_of, tars_of
+from kerasrecipes.data.tables.inside import examples_inside
 from kerasrecipes.errors import DataError, printable
 from kerasrecipes.photos.decoding.policy import DecodePolicy
 from kerasrecipes.photos.sources.pixels import Pixels, from_picture
@@ -41,15 +41,6 @@ def as_several(given: Any) -> Iterable[Any]:
     return given
 
 
-def _in_place(place: Path) -> Iterator[Path]:
-    """Yield a file, or of a tar file what it holds."""
-    if not tars_of(place):
-        yield place
-    for row in samples_of(place):
-        if "path" in row:
-            yield place.parent / row["path"]
-
-
 class Sources:
     """Turns what people pass into single examples: `(name, path or bytes or text)`.
 
@@ -67,9 +58,9 @@ class Sources:
         """Yield the examples of one source; of one that cannot be used, the error in its place.
 
         Args:
-            source: A path, a folder, a pattern such as `"photos/*.jpg"`, bytes, an array of one or
-                several photos, a Pillow picture, or an open file. For texts, a text, or a tuple of
-                the two of a pair.
+            source: A path, a folder, a pattern such as `"photos/*.jpg"`, what holds photos (see
+                `examples_inside`), bytes, an array of one or several photos, a Pillow picture, or
+                an open file. For texts, a text, or a tuple of the two of a pair.
         """
         if isinstance(source, bytes):
             yield "", source
@@ -90,28 +81,31 @@ class Sources:
             yield "", error
 
     def _paths(self, source: str | os.PathLike[str]) -> Iterator[tuple[str, Any]]:
-        name = os.fspath(source)
-        if os.path.isdir(name):
-            places = [Path(name)]
-        elif glob.has_magic(name) and not os.path.lexists(name):
-            places = [Path(one) for one in sorted(glob.glob(name, recursive=True))]
+        places = [os.fspath(source)]
+        if glob.has_magic(places[0]) and not os.path.lexists(places[0]):
+            places = [str(Path(one)) for one in sorted(glob.glob(places[0], recursive=True))]
             if not places:
+                name = os.fspath(source)
                 yield name, DataError(f"Nothing is called like '{printable(name)}'.")
-        elif tars_of(Path(name)):
-            places = [Path(name)]
-        else:
-            yield name, source
-            return
-        for place in places:
-            if not place.is_dir():
-                yield from ((str(one), one) for one in _in_place(place))
+        for name in places:
+            place, is_folder = Path(name), os.path.isdir(name)
+            try:
+                inside = examples_inside(place) if os.path.lexists(name) else None
+                if inside is None and not is_folder:
+                    yield name, place
+                    continue
+                path = None
+                for path in inside or self._modality.find(place, self._policy):
+                    yield str(path), path
+            except (DataError, OSError) as error:
+                yield name, error if isinstance(error, DataError) else DataError(str(error))
                 continue
-            path = None
-            for path in self._modality.find(place, self._policy):
-                yield str(path), path
             if path is None:
                 noun = self._modality.noun[1]
-                yield str(place), DataError(f"The folder '{printable(place)}' has no {noun}.")
+                told = f"The folder '{printable(name)}' has no {noun}."
+                if inside is not None:
+                    told = f"'{printable(name)}' holds no files of {noun}, nor a column path."
+                yield name, DataError(told)
 
     def _made(self, source: Any) -> Iterator[tuple[str, Any]]:
         name = getattr(source, "name", "") if _is_file(source) else ""

@@ -153,3 +153,24 @@ def test_a_file_of_another_format_is_told(tmp_path):
     (tmp_path / "a.arrow").write_bytes(b"no Arrow")
     with pytest.raises(DataError, match=r"Cannot read the table .*a.arrow"):
         arrow_files.rows_of(tmp_path / "a.arrow")
+
+
+def test_a_predictor_takes_a_whole_file_and_a_saved_data_set(
+    file, saved, exported_once, tmp_path, tiny
+):
+    predictor = kr.Predictor(exported_once)
+    source = file()
+    expected = [one.scores for one in predictor.predict(tiny.colour_photos(6, seed=3)[0])]
+    found = predictor.predict(source)
+    assert [one.scores for one in found] == expected
+    assert found[1].path == str(source / "000001.png")
+    assert [one.scores for one in predictor.predict(str(tmp_path / "*.parquet"))] == expected
+    assert [one.scores for one in predictor.predict(saved)] == expected * 2
+    parquet.write_table(arrow.table({"label": [0]}), tmp_path / "none.parquet")
+    (tmp_path / "text.parquet").write_text("no table")
+    none, text, first = predictor.predict(
+        [tmp_path / "none.parquet", tmp_path / "text.parquet", source / "000000.png"]
+    )
+    assert "none.parquet' holds no files of photos" in none.error
+    assert "Cannot read the table" in text.error
+    assert first.scores == expected[0]

@@ -66,6 +66,16 @@ def test_photos_of_shards_are_scanned_and_listed(shards):
     assert told == [(0, 0.5, False), (-300, 0.5, False), (-600, 0.5, False)]
 
 
+def test_a_predictor_takes_them(shards, exported_once):
+    folder, contents = shards
+    predictor = kr.Predictor(exported_once)
+    expected = [one.scores for one in predictor.predict(contents)]
+    for source in (folder / "train.tfrecord-*", str(folder / "train.tfrecord-*")):
+        assert [one.scores for one in predictor.predict(source)] == expected
+    found = predictor.predict(folder / "train.tfrecord-00001-of-00002")
+    assert [one.scores for one in found] == expected[4:]
+
+
 def test_what_cannot_be_read_is_told(tmp_path, tiny, shards):
     png = tiny.png(np.zeros((16, 16, 3), np.uint8))
     file = write(tmp_path / "a.tfrecord", [{"picture": png, "label": 1}])
