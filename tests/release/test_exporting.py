@@ -370,10 +370,9 @@ def test_unknown_options_are_refused_before_any_work(bundle, monkeypatch):
         export_model(bundle, "onnx", version=2)
 
 
-def test_message_for_bundles_without_exports():
-    assert "kerasrecipes export saved_models/x --format tflite --quantization int8" in no_exports(
-        "saved_models/x"
-    )
+def test_message_for_bundles_without_exports(bundle):
+    told = f"kerasrecipes export {bundle.folder} --format tflite --quantization int8"
+    assert told in no_exports(bundle)
 
 
 def test_int8_without_calibration_photos(bundle, monkeypatch):
