@@ -151,10 +151,10 @@ def _fitted(
     champion: Bundle, sides: Sides, ways: tuple[str, ...], verbose: bool
 ) -> tuple[Recipe, dict[str, Estimate], str]:
     """Train from each beginning, and measure the one that validation examples choose."""
-    fitted, found = {}, {}
+    fitted, found, tiles = {}, {}, tiling_of(champion.report())
     for way in ways:
         say(f"Training from {WAYS[way]}")
-        begun, tiles = _begun(champion, way), tiling_of(champion.report())
+        begun = _begun(champion, way)
         if tiles is None:
             begun.fit(sides.train, sides.val, verbose=verbose)
         else:

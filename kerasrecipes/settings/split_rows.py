@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasrecipes.data.shapes import MOST_CHANNELS
-from kerasrecipes.errors import is_number, printable
+from kerasrecipes.errors import is_number
 from kerasrecipes.settings.kinds import Choice, Kind, Number, Switch, Text
 from kerasrecipes.settings.setting import Setting
 from kerasrecipes.settings.structures import Made
@@ -137,12 +137,9 @@ def _tiling() -> type:
 
 
 def _check_tiling(value: Any) -> None:
-    if not isinstance(value, _tiling()):
-        raise ValueError(
-            f"`tiles` must be a Tiling or None, not {printable(repr(value))}. Pass e.g. "
-            "Tiling((3000, 4000)), or on the command line 3000x4000, the height and the width that "
-            "photos are cut at."
-        )
+    from kerasrecipes.photos.tiled.tiling import refuse_other
+
+    refuse_other(value)
 
 
 def _column(kind: str) -> Text:

@@ -5,7 +5,7 @@ from typing import Any
 
 from kerasrecipes.arguments import named
 from kerasrecipes.data.shapes import tile_grid
-from kerasrecipes.errors import unknown_name
+from kerasrecipes.errors import printable, unknown_name
 
 # How the answers of tiles become one.
 WAYS = ("max", "mean")
@@ -48,3 +48,17 @@ class Tiling:
     def to_dict(self) -> dict[str, Any]:
         """Return the arguments as plain data."""
         return {**asdict(self), "photo_size": list(self.photo_size)}
+
+
+def refuse_other(value: Any) -> None:
+    """Raise a `ValueError` for what is no `Tiling`, where one is asked for as `tiles`.
+
+    Args:
+        value: Anything.
+    """
+    if not isinstance(value, Tiling):
+        raise ValueError(
+            f"`tiles` must be a Tiling or None, not {printable(repr(value))}. Pass e.g. "
+            "Tiling((3000, 4000)), or on the command line 3000x4000, the height and the width that "
+            "photos are cut at."
+        )

@@ -8,11 +8,11 @@ from kerasrecipes.console import heeds_verbose, say
 from kerasrecipes.data.examples import Examples
 from kerasrecipes.data.shapes import TileGrid, tile_grid
 from kerasrecipes.engine.run_folder import RunFolder, as_run_folder
-from kerasrecipes.errors import DataError, printable
+from kerasrecipes.errors import DataError
 from kerasrecipes.heads.classification import CLASSIFICATION
 from kerasrecipes.photos.photo_set import PhotoSet
 from kerasrecipes.photos.tiled.tiles import PhotoTiles, check_tileable, cut_tiles
-from kerasrecipes.photos.tiled.tiling import Tiling
+from kerasrecipes.photos.tiled.tiling import Tiling, refuse_other
 from kerasrecipes.settings.callback_checks import check_callbacks
 from kerasrecipes.settings.judging import Judged, judge_recipe
 from kerasrecipes.training.image_classifier import ImageClassifier
@@ -85,14 +85,13 @@ def check_tiling(tiles: Tiling, judged: Judged) -> TileGrid:
     Raises:
         ValueError: If it is another kind of recipe, or photos are no larger than its tiles.
     """
+    refuse_other(tiles)
     recipe, head = judged.recipe, judged.head
     if type(recipe) is not ImageClassifier or head.task.name != CLASSIFICATION.name:
         raise ValueError(
             f"`tiles` goes with an ImageClassifier that names one class, not with "
             f"{recipe.name}(head={recipe.head!r}). Leave it out, or pass another `head`."
         )
-    if not isinstance(tiles, Tiling):
-        raise ValueError(f"`tiles` must be a Tiling, not {printable(repr(tiles))}.")
     side = recipe.image_size or cast("BackboneSpec", judged.spec).image_size
     return tile_grid(
         tiles.photo_size, (side, side) if isinstance(side, int) else tuple(side), tiles.overlap
